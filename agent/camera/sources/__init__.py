@@ -1,0 +1,1 @@
+"""One module a kind of camera, each implementing :class:`agent.camera.source.Source`."""

@@ -1,0 +1,116 @@
+"""Time as an argument: wall time with its quality, and monotonic time.
+
+A Raspberry Pi has no battery clock: after a boot it believes an old date until
+NTP answers. So wall time alone decides nothing here; whoever judges an expiry
+asks :meth:`Clock.synced` first and waits while the answer is no.
+
+Parts take a :class:`Clock`. The commands pass :class:`SystemClock`, the tests
+:class:`SimulatedClock`, whose ``sleep`` moves a number.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+# A wall time before this release existed is an unset clock, whatever a marker file says.
+EARLIEST_PLAUSIBLE_SECONDS = 1_704_067_200.0  # 2024-01-01T00:00:00Z
+
+
+class Clock(Protocol):
+    """Where every part gets its time from."""
+
+    def now(self) -> float:
+        """Wall time in Unix seconds; may be wrong while not :meth:`synced`."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment of this boot; never steps."""
+
+    def synced(self) -> bool:
+        """Whether :meth:`now` may be used to judge an expiry."""
+
+    def boot_id(self) -> str:
+        """Names this boot: monotonic times compare only within one boot."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for ``seconds`` of monotonic time."""
+
+
+class SystemClock:
+    """The machine's clocks.
+
+    ``synced_marker`` is the file that the time service creates once it has set
+    the clock (systemd-timesyncd: ``/run/systemd/timesync/synchronized``).
+    ``None`` says that the clock is always right, as on a machine with a battery
+    clock or with a time service that leaves no marker.
+    """
+
+    _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+    def __init__(self, synced_marker: Path | None) -> None:
+        self._synced_marker = synced_marker
+
+    def now(self) -> float:
+        """See :class:`Clock`."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """See :class:`Clock`."""
+        return time.monotonic()
+
+    def synced(self) -> bool:
+        """See :class:`Clock`."""
+        if time.time() < EARLIEST_PLAUSIBLE_SECONDS:
+            return False
+        return self._synced_marker is None or self._synced_marker.exists()
+
+    def boot_id(self) -> str:
+        """See :class:`Clock`."""
+        return self._BOOT_ID.read_text().strip()
+
+    def sleep(self, seconds: float) -> None:
+        """See :class:`Clock`."""
+        time.sleep(seconds)
+
+
+@dataclass
+class SimulatedClock:
+    """A clock that tests move by hand; ``advance`` moves both kinds of time."""
+
+    wall_seconds: float = 1_706_121_000.0  # 2024-01-24T18:30:00Z
+    monotonic_seconds: float = 1_000.0
+    is_synced: bool = True
+    boot: str = "00000000-0000-0000-0000-000000000001"
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        """See :class:`Clock`."""
+        return self.wall_seconds
+
+    def monotonic(self) -> float:
+        """See :class:`Clock`."""
+        return self.monotonic_seconds
+
+    def synced(self) -> bool:
+        """See :class:`Clock`."""
+        return self.is_synced
+
+    def boot_id(self) -> str:
+        """See :class:`Clock`."""
+        return self.boot
+
+    def sleep(self, seconds: float) -> None:
+        """Advance instead of waiting, and remember that it was asked to."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass on both clocks."""
+        self.wall_seconds += seconds
+        self.monotonic_seconds += seconds
+
+    def step_wall(self, seconds: float) -> None:
+        """Step the wall clock alone, as a time service does."""
+        self.wall_seconds += seconds

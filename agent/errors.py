@@ -1,0 +1,116 @@
+"""Everything that can go wrong, by whose fault it is.
+
+::
+
+    ClipAgentError
+    ├── ConfigError                 a file or key the operator wrote is wrong
+    ├── KeyFileError                a key file, or its passphrase, does not do
+    ├── Refused                     a peer sent what the rules do not allow
+    │   ├── MalformedStatement      it does not decode
+    │   ├── UntrustedSignature      it is not signed by whom it must be
+    │   ├── UnreadableLetter        it is not sealed to us, or is damaged
+    │   ├── RequestRefused          the policy says no
+    │   ├── ApprovalRefused         one of the nine rules of an approval says no
+    │   ├── ReceiverRefused         an upload receiver lies or says no for good
+    │   └── BundleRefused           a bundle does not hold together
+    ├── EnvironmentFault            the world around us, perhaps only for now
+    │   ├── StorageFault            disk full, file unreadable
+    │   │   └── ClipDamaged         a clip on disk is not what was recorded
+    │   ├── CameraFault             no camera, no frames, no codec
+    │   └── NetworkFault            broker or receiver not reachable
+    └── InternalFault               our own mistake; never expected
+
+A :class:`Refused` carries the name of the rule it broke, which is what the
+ledger and the owner get to see. Messages say what is wrong; ``advice`` says what
+to do about it. Nothing here decides what happens next: callers do.
+"""
+
+from __future__ import annotations
+
+
+class ClipAgentError(Exception):
+    """Root of the tree.
+
+    ``advice`` is one sentence in the imperative for the person who reads the
+    message; empty when the message already says it.
+    """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.advice}" if self.advice else self.message
+
+
+class ConfigError(ClipAgentError):
+    """A configuration or card file is unreadable or wrong; names the file and the key."""
+
+
+class KeyFileError(ClipAgentError):
+    """A private key file is missing, damaged, or its passphrase is wrong."""
+
+
+class Refused(ClipAgentError):
+    """A peer's fault: what it sent breaks the rule named ``rule``."""
+
+    def __init__(self, rule: str, message: str, *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.rule = rule
+
+
+class MalformedStatement(Refused):
+    """Does not decode under the strict rules of :mod:`agent.consent.statements`."""
+
+
+class UntrustedSignature(Refused):
+    """The signer is unknown, or the signature does not verify."""
+
+
+class UnreadableLetter(Refused):
+    """A letter that is not sealed to this reader, or does not decode once opened."""
+
+
+class RequestRefused(Refused):
+    """A request that the owner's policy does not admit."""
+
+
+class ApprovalRefused(Refused):
+    """An approval that breaks one of the nine rules; ``number`` says which."""
+
+    def __init__(self, number: int, rule: str, message: str) -> None:
+        super().__init__(rule, message)
+        self.number = number
+
+
+class ReceiverRefused(Refused):
+    """An upload receiver broke the tus protocol or refused for good."""
+
+
+class BundleRefused(Refused):
+    """A bundle whose parts do not belong together or were changed."""
+
+
+class EnvironmentFault(ClipAgentError):
+    """The world around us: disk, camera, network. May pass by itself."""
+
+
+class StorageFault(EnvironmentFault):
+    """The disk is full, or a file of the vault cannot be read or written."""
+
+
+class ClipDamaged(StorageFault):
+    """A clip on disk is missing or differs from what was recorded."""
+
+
+class CameraFault(EnvironmentFault):
+    """No camera, no frames, or frames that cannot be used."""
+
+
+class NetworkFault(EnvironmentFault):
+    """A broker or receiver cannot be reached or hung up; worth trying again."""
+
+
+class InternalFault(ClipAgentError):
+    """Our own mistake: a state that the code holds to be impossible."""

@@ -1,0 +1,1 @@
+"""The requester's side: keys, posting to the public feed, receiving bundles."""
