@@ -98,7 +98,10 @@ class StreamSource(_Section, frozen=True, tag_field="type", tag="stream"):
 
     record: Annotated[
         str,
-        _doc("What is recorded: rtsp://, http://, or the path of a file. Packets are copied.", min_length=1),
+        _doc(
+            "What is recorded: rtsp://, http://, or the path of a file. Packets are copied.",
+            min_length=1,
+        ),
     ]
     detect: Annotated[
         str | None,
@@ -176,9 +179,9 @@ class Camera(_Section, frozen=True):
 class Storage(_Section, frozen=True):
     """How much is kept, and for how long."""
 
-    max_bytes: Annotated[
-        int, _doc("All clips together; the oldest go first.", ge=10_000_000)
-    ] = 8_000_000_000
+    max_bytes: Annotated[int, _doc("All clips together; the oldest go first.", ge=10_000_000)] = (
+        8_000_000_000
+    )
     max_age_days: Annotated[float, _doc("Older clips go.", gt=0, le=3650)] = 30.0
     min_free_bytes: Annotated[
         int, _doc("Left free on the disk; below it the oldest clips go.", ge=0)
@@ -199,12 +202,8 @@ class Requests(_Section, frozen=True):
         tuple[Kind, ...],
         _doc("Kinds that may ask. [legal-order] is warrants only, [] is closed."),
     ] = ("voluntary", "legal-order")
-    min_window_seconds: Annotated[
-        int, _doc("Shortest window a request may ask for.", ge=0)
-    ] = 900
-    max_window_seconds: Annotated[
-        int, _doc("Longest window a request may ask for.", ge=1)
-    ] = 43_200
+    min_window_seconds: Annotated[int, _doc("Shortest window a request may ask for.", ge=0)] = 900
+    max_window_seconds: Annotated[int, _doc("Longest window a request may ask for.", ge=1)] = 43_200
     min_area_square_miles: Annotated[
         float, _doc("Smallest area: below it a request would name a house.", ge=0)
     ] = 0.025
@@ -224,9 +223,12 @@ class Requests(_Section, frozen=True):
     muted: Annotated[
         tuple[str, ...], _doc("Key ids of requesters that are never shown to the owner.")
     ] = ()
-    never_incidents: Annotated[
-        tuple[str, ...], _doc("Incident types that are never answered.")
-    ] = ("protest", "assembly", "immigration", "reproductive-health")
+    never_incidents: Annotated[tuple[str, ...], _doc("Incident types that are never answered.")] = (
+        "protest",
+        "assembly",
+        "immigration",
+        "reproductive-health",
+    )
 
 
 class Upload(_Section, frozen=True):

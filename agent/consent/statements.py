@@ -388,8 +388,9 @@ STATEMENTS: dict[str, type[Statement]] = {
 S = TypeVar("S", bound=Part)
 
 # Text-direction controls can make a line read as something it is not (Unicode UAX #9).
-_DIRECTION_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-                                "\u2066\u2067\u2068\u2069")
+_DIRECTION_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def encode(statement: Part) -> bytes:
@@ -456,9 +457,13 @@ def _check_strings(plain: Any) -> None:
             pending += value
         elif isinstance(value, str):
             for character in value:
-                if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs"):
-                    if character not in _DIRECTION_CONTROLS:
-                        continue
-                raise MalformedStatement(
-                    "control-character", f"U+{ord(character):04X} may not stand in a text"
-                )
+                if _acts_on_its_reader(character):
+                    raise MalformedStatement(
+                        "control-character", f"U+{ord(character):04X} may not stand in a text"
+                    )
+
+
+def _acts_on_its_reader(character: str) -> bool:
+    if character in _DIRECTION_CONTROLS:
+        return True
+    return character != "\n" and unicodedata.category(character) in ("Cc", "Cs")
