@@ -1,0 +1,92 @@
+"""Fixtures for the real peers, and the loud line for what this machine lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.peers.certificates import ServerCertificate
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.requirements import LOUD
+from tests.peers.tus_server import TusServer
+
+
+class StartMosquitto(Protocol):
+    """Starts a broker with users, an ACL or TLS; it ends with the test."""
+
+    def __call__(
+        self,
+        *,
+        users: dict[str, str] | None = None,
+        acl: str | None = None,
+        certificate: ServerCertificate | None = None,
+    ) -> Mosquitto: ...
+
+
+class StartTusServer(Protocol):
+    """Starts a receiver with TLS or with uploads that expire; it ends with the test."""
+
+    def __call__(
+        self, *, certificate: ServerCertificate | None = None, expires_milliseconds: int = 0
+    ) -> TusServer: ...
+
+
+@pytest.fixture
+def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
+    with ExitStack() as running:
+
+        def start(
+            *,
+            users: dict[str, str] | None = None,
+            acl: str | None = None,
+            certificate: ServerCertificate | None = None,
+        ) -> Mosquitto:
+            return running.enter_context(
+                Mosquitto(tmp_path / "mosquitto", users=users, acl=acl, certificate=certificate)
+            )
+
+        yield start
+
+
+@pytest.fixture
+def mosquitto(start_mosquitto: StartMosquitto) -> Mosquitto:
+    """A running broker that lets anybody in."""
+    return start_mosquitto()
+
+
+@pytest.fixture
+def start_tus_server(tmp_path: Path) -> Iterator[StartTusServer]:
+    with ExitStack() as running:
+
+        def start(
+            *, certificate: ServerCertificate | None = None, expires_milliseconds: int = 0
+        ) -> TusServer:
+            receiver = TusServer(
+                tmp_path / "tus",
+                certificate=certificate,
+                expires_milliseconds=expires_milliseconds,
+            )
+            return running.enter_context(receiver)
+
+        yield start
+
+
+@pytest.fixture
+def tus_server(start_tus_server: StartTusServer) -> TusServer:
+    """A running receiver over plain HTTP on loopback."""
+    return start_tus_server()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One loud line for each thing that made tests skip."""
+    skipped: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if (begin := reason.find(LOUD)) >= 0:
+            skipped[reason[begin:]] = skipped.get(reason[begin:], 0) + 1
+    for reason, count in skipped.items():
+        terminalreporter.write_line(f"{reason} ({count} tests skipped)", red=True, bold=True)

@@ -1,0 +1,124 @@
+"""A real broker for tests: Debian's mosquitto on a free port of 127.0.0.1.
+
+>>> with Mosquitto(tmp_path, users={"camera": "secret"}, acl="user camera\\n...") as broker:
+...     connect("127.0.0.1", broker.port)
+...     broker.restart()      # same port; sessions and retained messages survive
+
+What the broker keeps is written at every change, so :meth:`Mosquitto.kill` loses
+no more than a power cut would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.peers.certificates import ServerCertificate
+from tests.peers.process import Peer, free_port
+from tests.peers.requirements import program
+
+HOST = "127.0.0.1"
+_READY = "running"
+
+
+class Mosquitto:
+    """A broker in ``folder``. Anonymous clients are let in unless ``users`` are given."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: Mapping[str, str] | None = None,
+        acl: str | None = None,
+        certificate: ServerCertificate | None = None,
+    ) -> None:
+        self._folder = folder
+        self._users = users
+        self._acl = acl
+        self._certificate = certificate
+        self._program = program("mosquitto")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._peer = Peer(folder / "mosquitto.log")
+        self.host = HOST
+        self.port = 0
+        if users is not None:
+            self._write_passwords(users)
+
+    def _write_passwords(self, users: Mapping[str, str]) -> None:
+        path = self._folder / "passwords"
+        path.write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
+        path.chmod(0o600)
+        subprocess.run([program("mosquitto_passwd"), "-U", str(path)], check=True)
+
+    def _write_config(self) -> Path:
+        lines = [
+            f"listener {self.port} {HOST}",
+            f"allow_anonymous {'false' if self._users is not None else 'true'}",
+            f"user {pwd.getpwuid(os.geteuid()).pw_name}",
+            "persistence true",
+            f"persistence_location {self._folder}/",
+            "autosave_on_changes true",
+            "autosave_interval 1",
+            "log_dest stderr",
+            "log_type all",
+        ]
+        if self._users is not None:
+            lines.append(f"password_file {self._folder / 'passwords'}")
+        if self._acl is not None:
+            (self._folder / "acl").write_text(self._acl)
+            (self._folder / "acl").chmod(0o600)
+            lines.append(f"acl_file {self._folder / 'acl'}")
+        if self._certificate is not None:
+            lines.append(f"certfile {self._certificate.certificate_file}")
+            lines.append(f"keyfile {self._certificate.key_file}")
+        path = self._folder / "mosquitto.conf"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def start(self) -> Self:
+        """Start, on the port of the run before if there was one."""
+        if self.port:
+            self._run()
+            return self
+        for attempt in range(5):
+            self.port = free_port()
+            try:
+                self._run()
+            except RuntimeError:  # somebody else took the port meanwhile
+                if attempt == 4:
+                    raise
+            else:
+                break
+        return self
+
+    def _run(self) -> None:
+        self._peer.run([self._program, "-c", str(self._write_config())], ready=_READY)
+
+    def stop(self) -> None:
+        """End it in order (SIGTERM)."""
+        self._peer.terminate()
+
+    def kill(self) -> None:
+        """End it without warning (SIGKILL)."""
+        self._peer.kill()
+
+    def restart(self) -> None:
+        """Stop and start on the same port."""
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        """What the broker has logged in this run."""
+        return self._peer.output()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self.kill()

@@ -1,0 +1,67 @@
+"""What the tests need from the machine, and what happens when it is not there.
+
+Without a peer a test skips, and the run's summary says so in one loud line with
+the cure (printed by ``tests/conftest.py``). With ``CI=true`` in the environment
+nothing may be missing: the same test fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+
+LOUD: Final = "MISSING: "  # how the reason of such a skip begins
+ROOT: Final = Path(__file__).resolve().parents[2]
+SHARED: Final = ROOT.parent / "shared"
+
+_CURES: Final = {
+    "age": "apt-get install age",
+    "ffmpeg": "apt-get install ffmpeg",
+    "ffprobe": "apt-get install ffmpeg",
+    "mosquitto": "apt-get install mosquitto",
+    "mosquitto_passwd": "apt-get install mosquitto",
+    "node": "install Node.js 20.19 or newer",
+    "npm": "install Node.js 20.19 or newer",
+    "systemd-analyze": "apt-get install systemd",
+    "tar": "apt-get install tar",
+}
+
+
+def need(*programs: str) -> None:
+    """Skip the calling test (fail with CI=true) unless all ``programs`` are installed."""
+    for program in programs:
+        if shutil.which(program, path=_search_path()) is None:
+            missing(f"{program} is not installed", _CURES[program])
+
+
+def program(name: str) -> str:
+    """The path of an installed program; skips like :func:`need`."""
+    need(name)
+    found = shutil.which(name, path=_search_path())
+    assert found is not None
+    return found
+
+
+def need_shared(relative: str) -> Path:
+    """A file of the folder ``shared`` beside the repository; skips when it is not there."""
+    path = SHARED / relative
+    if not path.exists():
+        missing(f"../shared/{relative} is not there", "fetch the shared folder beside the clone")
+    return path
+
+
+def missing(what: str, cure: str) -> NoReturn:
+    """Say in one line what is missing and how to get it; then skip, or fail with CI=true."""
+    sentence = f"{LOUD}{what}: {cure}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
+
+
+def _search_path() -> str:
+    """Debian keeps servers where an ordinary user's PATH does not look."""
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
