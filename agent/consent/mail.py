@@ -23,6 +23,7 @@ from agent.consent.statements import ClipId, Part
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 
 MAX_LETTER_BYTES = 524_288
+_SEALING_BYTES = 16_384  # what age adds at most: header, a stanza a reader, a tag a chunk
 
 ClipKey = Annotated[str, Meta(pattern=r"\AAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\Z")]
 
@@ -33,11 +34,25 @@ class Letter(Part, frozen=True):
     jws: Annotated[str, Meta(max_length=400_000)]
     keys: dict[ClipId, ClipKey]
 
+    def __repr__(self) -> str:
+        """Without the keys: a letter may end up in a log line or a traceback."""
+        return f"Letter(jws={self.jws[:32]!r}…, keys of {sorted(self.keys)})"
+
 
 def seal(letter: Letter, recipients: Sequence[str]) -> bytes:
-    """``letter`` sealed to all ``recipients`` (``age1…``)."""
-    readers = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
-    sealed: bytes = pyrage.encrypt(statements.encode(letter), readers)
+    """``letter`` sealed to all ``recipients`` (``age1…``).
+
+    Raises :class:`KeyFileError` for a recipient that is none, and
+    :class:`MalformedStatement` ``too-large`` for a letter that no reader would open.
+    """
+    try:
+        readers = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
+    except pyrage.RecipientError as error:
+        raise KeyFileError("a letter's reader is not an age recipient") from error
+    plain = statements.encode(letter)
+    if len(plain) > MAX_LETTER_BYTES - _SEALING_BYTES:
+        raise MalformedStatement("too-large", f"a letter of {len(plain)} bytes")
+    sealed: bytes = pyrage.encrypt(plain, readers)
     return sealed
 
 
@@ -59,7 +74,8 @@ def open_letter(sealed: bytes, identity: str) -> Letter:
     try:
         return statements.decode(plain, Letter, MAX_LETTER_BYTES)
     except MalformedStatement as error:
-        raise UnreadableLetter(error.rule, error.message) from error
+        # The decoder's message may quote the letter, and the letter holds keys: only the rule.
+        raise UnreadableLetter(error.rule, "the opened letter does not decode") from None
 
 
 def parse_identity(identity: str) -> pyrage.x25519.Identity:

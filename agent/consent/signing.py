@@ -34,8 +34,14 @@ from msgspec import Meta
 
 from agent import config
 from agent.consent import statements
-from agent.consent.statements import Part, PublicKeyText, Statement
-from agent.errors import ConfigError, KeyFileError, MalformedStatement, UntrustedSignature
+from agent.consent.statements import Line, Name, Part, PublicKeyText, Statement
+from agent.errors import (
+    ConfigError,
+    InternalFault,
+    KeyFileError,
+    MalformedStatement,
+    UntrustedSignature,
+)
 
 S = TypeVar("S", bound=Statement)
 C = TypeVar("C", bound="Card")
@@ -132,14 +138,15 @@ class SigningKey:
         return encode_base64url(self._key.private_bytes_raw())
 
     def sign(self, statement: Statement) -> str:
-        """``statement`` as a compact JWS; its ``iss`` must be this key."""
+        """``statement`` as a compact JWS; its ``iss`` must be this key.
+
+        What the reader would refuse is not signed in the first place: raises
+        :class:`MalformedStatement` like :func:`verify`.
+        """
         if statement.iss != self.public.id:
-            raise ValueError("a statement must name its signer in `iss`")
+            raise InternalFault("a statement must name its signer in `iss`")
         payload = statements.encode(statement)
-        if len(payload) > statement.MAX_BYTES:
-            raise MalformedStatement(
-                "too-large", f"{len(payload)} bytes, at most {statement.MAX_BYTES}"
-            )
+        statements.decode(payload, type(statement), statement.MAX_BYTES)
         header = {"typ": statement.TYP, "kid": self.public.id}
         return jwt.PyJWS().encode(payload, self._key, algorithm=_ALGORITHM, headers=header)
 
@@ -200,7 +207,7 @@ def _open(compact: str | bytes, kind: type[Statement]) -> tuple[str, dict[str, A
 def new_jti(random: bytes) -> str:
     """A statement id from at least 16 random bytes."""
     if len(random) < 16:
-        raise ValueError("a statement id needs 16 random bytes")
+        raise InternalFault("a statement id needs 16 random bytes")
     return encode_base64url(random)
 
 
@@ -211,7 +218,7 @@ Host = Annotated[str, Meta(pattern=r"\A[a-z0-9.\[\]:-]{1,255}\Z")]
 class Card(Part, frozen=True):
     """Public keys and a name. ``sign`` verifies, ``seal`` is an age recipient."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    name: Annotated[Name, Meta(min_length=1)]
     sign: PublicKeyText
     seal: AgeRecipient
 
@@ -244,7 +251,7 @@ class RequesterCard(Card, frozen=True):
 
     role: Literal["requester"]
     upload_hosts: Annotated[tuple[Host, ...], Meta(min_length=1, max_length=16)]
-    contact: Annotated[str, Meta(max_length=200)] = ""
+    contact: Line = ""
 
 
 class RequesterBook(Part, frozen=True):
@@ -256,7 +263,7 @@ class RequesterBook(Part, frozen=True):
 def parse_card(text: str, kind: type[C], name: str) -> C:
     """A card from its YAML text; :class:`ConfigError` names the file ``name`` and the key."""
     card = config.parse_yaml(text, kind, name)
-    _check_keys(card, name)
+    _check_card(card, name)
     return card
 
 
@@ -265,7 +272,7 @@ def parse_requesters(text: str, name: str) -> dict[str, RequesterCard]:
     cards: dict[str, RequesterCard] = {}
     for index, card in enumerate(config.parse_yaml(text, RequesterBook, name).requesters):
         where = f"{name}: requesters[{index}]"
-        _check_keys(card, where)
+        _check_card(card, where)
         if card.id in cards:
             raise ConfigError(f"{where}: the key of {card.name!r} is already in the list")
         cards[card.id] = card
@@ -277,7 +284,11 @@ def format_card(card: Card) -> str:
     return yaml.safe_dump(msgspec.to_builtins(card), sort_keys=False, allow_unicode=True)
 
 
-def _check_keys(card: Card, name: str) -> None:
+def _check_card(card: Card, name: str) -> None:
+    """What the types cannot say: keys that are keys, and texts that only stand there."""
+    for field in ("name", "contact"):
+        if found := statements.acting_character(getattr(card, field, "")):
+            raise ConfigError(f"{name}: {field}: {found} may not stand in a text")
     try:
         PublicKey.from_text(card.sign)
     except ValueError as error:

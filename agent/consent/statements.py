@@ -9,8 +9,9 @@ rule broken:
 - ``not-json``             not one JSON value (RFC 8259), or nested too deeply
 - ``duplicate-key``        an object that names a key twice
 - ``not-finite``           NaN or an infinity, which JSON does not have
-- ``control-character``    a control, surrogate or text-direction character in a string
-- ``wrong-shape``          an unknown, missing or ill-typed field, or one out of range
+- ``control-character``    a control, surrogate, line-separator or text-direction character
+- ``wrong-shape``          an unknown, missing or ill-typed field, or one out of range; a line
+                           break anywhere but in a ``text``
 
 Times are NumericDates (RFC 7519, section 2): whole seconds since 1970, UTC. What
 a statement *means*, whether its signer is known and its times acceptable is for
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
+import re
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
 import msgspec
@@ -42,10 +43,11 @@ Moment = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # to the end of the yea
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Name = Annotated[str, Meta(max_length=120)]
-Line = Annotated[str, Meta(max_length=200)]
+_ONE_LINE = r"\A[^\n]*\Z"  # what is shown as one line must not fake the next one
+Name = Annotated[str, Meta(max_length=120, pattern=_ONE_LINE)]
+Line = Annotated[str, Meta(max_length=200, pattern=_ONE_LINE)]
 Text = Annotated[str, Meta(max_length=4_000)]
-Url = Annotated[str, Meta(max_length=500)]
+Url = Annotated[str, Meta(max_length=500, pattern=_ONE_LINE)]
 Base64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]*={0,2}\Z", max_length=8_192)]
 PublicKeyText = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # 32 bytes, base64url
 
@@ -387,15 +389,22 @@ STATEMENTS: dict[str, type[Statement]] = {
 
 S = TypeVar("S", bound=Part)
 
-# Text-direction controls can make a line read as something it is not (Unicode UAX #9).
-_DIRECTION_CONTROLS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# Characters that act on whoever reads a text instead of standing in it: controls but the
+# line feed (category Cc), surrogates (Cs), line separators (Zl, Zp), and the direction
+# controls of UAX #9, which make a line read as something it is not.
+_ACTING = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_MAX_REASON = 200  # characters of a decoder's message that are kept: it may quote the sender
 
 
 def encode(statement: Part) -> bytes:
     """``statement`` as JSON, fields in the order of their declaration."""
-    return msgspec.json.encode(statement)
+    try:
+        return msgspec.json.encode(statement)
+    except UnicodeEncodeError as error:  # a lone surrogate, as undecodable arguments leave them
+        raise MalformedStatement("not-utf-8", "a text is not valid Unicode") from error
 
 
 def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
@@ -404,7 +413,7 @@ def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
     try:
         return msgspec.convert(plain, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise MalformedStatement("wrong-shape", str(error)) from error
+        raise MalformedStatement("wrong-shape", str(error)[:_MAX_REASON]) from error
 
 
 def strict_json(payload: bytes, max_bytes: int) -> Any:
@@ -433,7 +442,7 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(plain) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedStatement("duplicate-key", f"the key {twice!r} stands twice")
+        raise MalformedStatement("duplicate-key", f"the key {twice[:64]!r} stands twice")
     return plain
 
 
@@ -455,15 +464,11 @@ def _check_strings(plain: Any) -> None:
             pending += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             pending += value
-        elif isinstance(value, str):
-            for character in value:
-                if _acts_on_its_reader(character):
-                    raise MalformedStatement(
-                        "control-character", f"U+{ord(character):04X} may not stand in a text"
-                    )
+        elif isinstance(value, str) and (found := acting_character(value)):
+            raise MalformedStatement("control-character", f"{found} may not stand in a text")
 
 
-def _acts_on_its_reader(character: str) -> bool:
-    if character in _DIRECTION_CONTROLS:
-        return True
-    return character != "\n" and unicodedata.category(character) in ("Cc", "Cs")
+def acting_character(text: str) -> str | None:
+    """The first character of ``text`` that may not stand in it, as ``U+XXXX``."""
+    match = _ACTING.search(text)
+    return f"U+{ord(match[0]):04X}" if match else None
