@@ -1,0 +1,231 @@
+"""Whether an owner's decision may be acted on: the nine rules of an approval.
+
+This is the gate in front of every byte that leaves. :func:`check_approval`
+answers for an approval, :func:`check_decision` for declines and commands, which
+bring no keys and name no upload, by the rules that concern them. Each rule is a
+small function that raises :class:`ApprovalRefused` with the rule's number and
+the name of what is wrong; what does not even decode raises
+:class:`MalformedStatement`.
+
+The letter has been opened already (:mod:`agent.consent.mail`), so it was sealed
+to this device. What the device holds is asked through the functions passed in:
+nothing is read or written here. The caller sees that the clock is synced before
+it asks, and in one transaction remembers the ``jti`` and acts. Keys are handed to
+``key_opens`` and nowhere else; no message quotes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from agent.consent import signing, upload
+from agent.consent.mail import Letter
+from agent.consent.signing import PublicKey, RequesterCard
+from agent.consent.statements import Approval, ApprovedClip, Command, Decline
+from agent.errors import ApprovalRefused, MalformedStatement, UntrustedSignature
+
+MAX_SKEW_SECONDS = 300  # by which an owner's clock may be ahead of the device's
+# A decision waits for a camera that is off or offline, yet not for ever: a week, as long as
+# a request may be open by default.
+MAX_LIFE_SECONDS = 7 * 86_400
+
+D = TypeVar("D", Approval, Decline, Command)
+
+
+@dataclass(frozen=True)
+class HeldRequest:
+    """A request as the device holds it.
+
+    ``matches`` maps the id of each clip in the match set to the SHA-256 of its
+    sealed file when it matched; ``expires_at`` is in Unix seconds.
+    """
+
+    digest: str
+    is_open: bool
+    expires_at: float
+    requester: RequesterCard
+    upload_url: str
+    matches: Mapping[str, str]
+
+
+def check_approval(
+    letter: Letter,
+    *,
+    retained: bool,
+    owners: Mapping[str, PublicKey],
+    device_id: str,
+    now: float,
+    seen: Callable[[str], bool],
+    held: Callable[[str], HeldRequest | None],
+    digest_on_disk: Callable[[str], str | None],
+    key_opens: Callable[[str, str], bool],
+    allow_loopback_http: bool = False,
+) -> Approval:
+    """The approval in ``letter``, if all nine rules of an approval hold:
+
+    1. it is signed by the key of an enrolled owner;
+    2. its ``typ`` is that of an approval, and its ``aud`` is this device;
+    3. its ``jti`` was never seen;
+    4. it was issued and expires in the allowed span of time;
+    5. it names a request that the device holds, open and unexpired;
+    6. every clip is in that request's match set, once, its digest unchanged;
+    7. the letter brings the keys of exactly these clips, and each opens its clip;
+    8. the upload goes to a host that the requester's card allows;
+    9. it did not arrive as a retained message.
+
+    Asked for in the order 9, 2 (``typ``), 1 to 5, 8, 6, 7: nothing in a retained
+    message counts, and neither a clip is read nor a key tried before signature,
+    ids and times are right.
+
+    ``owners`` maps key ids to keys; ``device_id`` is this device's key id; ``now``
+    comes from a synced clock, in Unix seconds. ``seen`` says whether a ``jti`` was
+    acted on, ``held`` finds a request by digest, ``digest_on_disk`` hashes a
+    clip's sealed file (None: it is gone), ``key_opens`` tries a clip id's key.
+
+    Raises :class:`ApprovalRefused`, or :class:`MalformedStatement`.
+    """
+    approval = check_decision(
+        letter.jws,
+        Approval,
+        retained=retained,
+        owners=owners,
+        device_id=device_id,
+        now=now,
+        seen=seen,
+    )
+    request = _held_open(held(approval.request), now)
+    _upload_allowed(request, allow_loopback_http)
+    _clips_matched(approval.clips, request.matches)
+    _clips_unchanged(approval.clips, digest_on_disk)
+    _keys_open(approval.clips, letter.keys, key_opens)
+    return approval
+
+
+def check_decision(
+    jws: str,
+    kind: type[D],
+    *,
+    retained: bool,
+    owners: Mapping[str, PublicKey],
+    device_id: str,
+    now: float,
+    seen: Callable[[str], bool],
+) -> D:
+    """The owner's decision in ``jws``, if rules 1 to 4 and 9 of :func:`check_approval` hold.
+
+    Arguments and errors are those of :func:`check_approval`.
+    """
+    _not_retained(retained)
+    decision = _signed_by_owner(jws, kind, owners)
+    _for_this_device(decision, device_id)
+    _never_seen(decision, seen)
+    _in_time(decision, now)
+    return decision
+
+
+def _signed_by_owner(jws: str, kind: type[D], owners: Mapping[str, PublicKey]) -> D:
+    """Rule 1, and of rule 2 the ``typ``: decoding needs to know it first."""
+    try:
+        return signing.verify(jws, kind, owners)
+    except UntrustedSignature as error:
+        raise ApprovalRefused(1, error.rule, error.message) from error
+    except MalformedStatement as error:
+        if error.rule != "wrong-typ":
+            raise
+        raise ApprovalRefused(2, error.rule, error.message) from error
+
+
+def _for_this_device(decision: Approval | Decline | Command, device_id: str) -> None:
+    """Rule 2: it is addressed to this device."""
+    if decision.aud != device_id:
+        raise ApprovalRefused(2, "wrong-device", "it is addressed to another device")
+
+
+def _never_seen(decision: Approval | Decline | Command, seen: Callable[[str], bool]) -> None:
+    """Rule 3: it was not acted on before."""
+    if seen(decision.jti):
+        raise ApprovalRefused(3, "replayed", "it was acted on already")
+
+
+def _in_time(decision: Approval | Decline | Command, now: float) -> None:
+    """Rule 4: it holds now, and does not hold for long."""
+    if decision.iat > now + MAX_SKEW_SECONDS:
+        raise ApprovalRefused(4, "issued-in-future", "it was issued in the future")
+    if decision.exp <= max(now, decision.iat):
+        raise ApprovalRefused(4, "expired", "it has expired")
+    if decision.exp - decision.iat > MAX_LIFE_SECONDS:
+        raise ApprovalRefused(4, "lives-too-long", "it is to hold for more than 7 days")
+
+
+def _held_open(request: HeldRequest | None, now: float) -> HeldRequest:
+    """Rule 5: the request that the owner read is one we hold, and can be answered."""
+    if request is None:
+        raise ApprovalRefused(5, "unknown-request", "it names a request that is not held here")
+    if not request.is_open:
+        raise ApprovalRefused(5, "request-closed", "it names a request that is closed")
+    if request.expires_at <= now:
+        raise ApprovalRefused(5, "request-expired", "it names a request that has expired")
+    return request
+
+
+def _clips_matched(clips: tuple[ApprovedClip, ...], matches: Mapping[str, str]) -> None:
+    """Rule 6, by what is known: each clip was matched, once, with this digest."""
+    ids = [clip.id for clip in clips]
+    for clip in clips:
+        if ids.count(clip.id) > 1:
+            raise ApprovalRefused(6, "clip-twice", f"it names the clip {clip.id} twice")
+        if clip.id not in matches:
+            raise ApprovalRefused(
+                6, "clip-not-matched", f"the clip {clip.id} does not belong to the request"
+            )
+        if clip.sha256 != matches[clip.id]:
+            raise ApprovalRefused(
+                6, "wrong-digest", f"the clip {clip.id} is approved with another digest"
+            )
+
+
+def _clips_unchanged(
+    clips: tuple[ApprovedClip, ...], digest_on_disk: Callable[[str], str | None]
+) -> None:
+    """Rule 6, by what is on the disk: each clip is there and is what was matched."""
+    for clip in clips:
+        found = digest_on_disk(clip.id)
+        if found is None:
+            raise ApprovalRefused(6, "clip-gone", f"the clip {clip.id} is no longer kept")
+        if found != clip.sha256:
+            raise ApprovalRefused(6, "clip-changed", f"the clip {clip.id} was changed on disk")
+
+
+def _keys_open(
+    clips: tuple[ApprovedClip, ...],
+    keys: Mapping[str, str],
+    key_opens: Callable[[str, str], bool],
+) -> None:
+    """Rule 7: the consent carries the keys, all that are needed and no others."""
+    approved = {clip.id for clip in clips}
+    for clip_id in sorted(approved - keys.keys()):
+        raise ApprovalRefused(7, "key-missing", f"there is no key for the clip {clip_id}")
+    for clip_id in sorted(keys.keys() - approved):
+        raise ApprovalRefused(
+            7, "key-surplus", f"there is a key for the clip {clip_id}, which is not approved"
+        )
+    for clip in clips:
+        if not key_opens(clip.id, keys[clip.id]):
+            raise ApprovalRefused(
+                7, "wrong-key", f"the key for the clip {clip.id} does not open it"
+            )
+
+
+def _upload_allowed(request: HeldRequest, allow_loopback_http: bool) -> None:
+    """Rule 8, by the card as it is now: it may have changed since the request was admitted."""
+    problem = upload.problem(request.upload_url, request.requester, allow_loopback_http)
+    if problem:
+        raise ApprovalRefused(8, "upload-not-allowed", problem)
+
+
+def _not_retained(retained: bool) -> None:
+    """Rule 9: a broker that keeps a decision could bring it back at any time."""
+    if retained:
+        raise ApprovalRefused(9, "retained", "it arrived as a retained message")

@@ -1,0 +1,150 @@
+"""The area of a request: is it a polygon we can judge, how large is it, who is inside.
+
+An area is a GeoJSON Polygon of one ring (RFC 7946, section 3.1.6), positions as
+(longitude, latitude) in degrees, WGS 84. Edges are what RFC 7946, section 3.1.1
+says: straight lines in longitude and latitude, not geodesics.
+
+Both questions must have one answer for every polygon that :func:`check` lets
+pass, so predicates on points are computed exactly, in fractions, and only the
+size in floating point: geodesic, on the ellipsoid (C. F. F. Karney, "Algorithms
+for geodesics", J. Geodesy 87, 2013; ``geographiclib``). Along the edges of an
+area of the sizes allowed here, a geodesic and a straight line in longitude and
+latitude lie so close that the size differs by far less than a thousandth.
+
+Which sizes are allowed is for :mod:`agent.consent.policy` to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import combinations, pairwise
+
+from geographiclib.geodesic import Geodesic
+
+from agent.config import SQUARE_METRES_PER_SQUARE_MILE
+from agent.consent.statements import Polygon, Position
+from agent.errors import RequestRefused
+
+MAX_SPAN_DEGREES = 1.0  # fifty times the width of the largest area that the default policy allows
+MAX_LATITUDE_DEGREES = 85.0  # beyond it a degree of longitude is too short to mean much
+
+_Edge = tuple[Position, Position]
+
+
+def square_miles(polygon: Polygon) -> float:
+    """The geodesic size of ``polygon`` in square miles, whichever way its ring turns."""
+    outline = Geodesic.WGS84.Polygon()
+    for longitude, latitude in polygon.coordinates[0][:-1]:
+        outline.AddPoint(latitude, longitude)
+    _, _, square_metres = outline.Compute(False, True)
+    return float(abs(square_metres)) / SQUARE_METRES_PER_SQUARE_MILE
+
+
+def contains(polygon: Polygon, latitude: float, longitude: float) -> bool:
+    """Whether the point lies in ``polygon``; a point on the edge does.
+
+    Counts the edges that a ray to the east crosses. An edge holds its southern
+    end and not its northern one, so a ray through a corner is counted once.
+    """
+    point = (longitude, latitude)
+    inside = False
+    for start, end in _edges(polygon.coordinates[0]):
+        side = _turn(start, end, point)
+        if side == 0 and _within_box(start, end, point):
+            return True
+        rises = start[1] <= latitude < end[1]
+        falls = end[1] <= latitude < start[1]
+        if (rises and side > 0) or (falls and side < 0):
+            inside = not inside
+    return inside
+
+
+def check(polygon: Polygon) -> None:
+    """Raise :class:`RequestRefused` ``area-invalid`` unless ``polygon`` can be judged.
+
+    It must be one closed ring of at least three different points, none of them
+    twice, whose edges meet only where one ends and the next begins. It must not
+    span a degree or reach a pole. A ring across the antimeridian spans nearly
+    360 degrees here and is refused with that: RFC 7946, section 3.1.9 has such
+    areas cut in two, which a Polygon of one ring cannot be.
+    """
+    ring = polygon.coordinates[0]
+    if not all(math.isfinite(number) for position in ring for number in position):
+        raise _invalid("a coordinate is not a finite number")
+    if ring[0] != ring[-1]:
+        raise _invalid("the ring does not end where it begins")
+    corners = ring[:-1]
+    if len(corners) < 3:
+        raise _invalid("the ring has fewer than three corners")
+    if len(set(corners)) != len(corners):
+        raise _invalid("the ring passes a point twice")
+    longitudes, latitudes = zip(*corners, strict=True)
+    if max(abs(latitude) for latitude in latitudes) > MAX_LATITUDE_DEGREES:
+        raise _invalid(f"the area reaches beyond {MAX_LATITUDE_DEGREES:.0f} degrees of latitude")
+    if max(_span(longitudes), _span(latitudes)) >= MAX_SPAN_DEGREES:
+        raise _invalid("the area spans a degree or more, or crosses the antimeridian")
+    if _crosses_itself(_edges(ring)):
+        raise _invalid("the ring crosses or touches itself")
+
+
+def _invalid(problem: str) -> RequestRefused:
+    return RequestRefused("area-invalid", problem)
+
+
+def _span(numbers: Sequence[float]) -> Fraction:
+    return Fraction(max(numbers)) - Fraction(min(numbers))
+
+
+def _edges(ring: Sequence[Position]) -> list[_Edge]:
+    return list(pairwise(ring))
+
+
+def _turn(a: Position, b: Position, c: Position) -> int:
+    """1 if ``c`` lies left of the line from ``a`` to ``b``, -1 right of it, 0 on it. Exact."""
+    (ax, ay), (bx, by), (cx, cy) = (map(Fraction, point) for point in (a, b, c))
+    product = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    return (product > 0) - (product < 0)
+
+
+def _within_box(a: Position, b: Position, c: Position) -> bool:
+    """Whether ``c`` lies in the box that ``a`` and ``b`` span; on a line: between them."""
+    return min(a[0], b[0]) <= c[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= c[1] <= max(a[1], b[1])
+
+
+def _crosses_itself(edges: Sequence[_Edge]) -> bool:
+    """Whether two edges share more than the one corner between neighbours."""
+    return any(_meet(first, second) for first, second in combinations(edges, 2))
+
+
+def _meet(first: _Edge, second: _Edge) -> bool:
+    """Whether two edges of a ring without repeated points meet where they must not."""
+    if first[1] == second[0]:  # neighbours: they may share this corner alone
+        return _folds_back(first[0], first[1], second[1])
+    if second[1] == first[0]:
+        return _folds_back(second[0], second[1], first[1])
+    if not _boxes_touch(first, second):
+        return False
+    (a, b), (c, d) = first, second
+    turns = _turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)
+    if turns[0] * turns[1] < 0 and turns[2] * turns[3] < 0:
+        return True
+    ends = ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
+    return any(turn == 0 and _within_box(*end) for turn, end in zip(turns, ends, strict=True))
+
+
+def _folds_back(a: Position, corner: Position, b: Position) -> bool:
+    """Whether the edge from ``corner`` to ``b`` runs back over the edge from ``a``."""
+    if _turn(a, corner, b) != 0:
+        return False
+    return _within_box(a, corner, b) or _within_box(corner, b, a)
+
+
+def _boxes_touch(first: _Edge, second: _Edge) -> bool:
+    """Whether the boxes around two edges overlap: most pairs need no exact arithmetic."""
+    return all(
+        min(first[0][axis], first[1][axis]) <= max(second[0][axis], second[1][axis])
+        and min(second[0][axis], second[1][axis]) <= max(first[0][axis], first[1][axis])
+        for axis in (0, 1)
+    )

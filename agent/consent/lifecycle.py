@@ -1,0 +1,78 @@
+"""The two small machines, a request's and a release's, as tables.
+
+A table maps (state, event) to the next state. What is not in a table cannot
+happen: :func:`advance` raises :class:`InternalFault`, because whoever calls it
+must already know, from a peer's message and the policy, that the event is due.
+The diagrams in ``LIFECYCLE.md`` are printed from the tables by :func:`diagram`.
+
+When an event is due, and what must be written in the same transaction, is for
+the gateway to say. States are stored as their names (``vault/schema.sql``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from agent.errors import InternalFault
+
+Table = Mapping[tuple[str, str], str]
+
+# A public request, from its arrival on the feed. Final states have no way out: a requester
+# whose request is closed posts a new one, and the owner decides anew.
+REQUEST: Table = MappingProxyType(
+    {
+        ("RECEIVED", "refuse"): "REFUSED",  # the policy says no; the rule's name is kept
+        ("RECEIVED", "admit"): "OPEN",  # the owner is asked as soon as a clip matches
+        ("OPEN", "decline"): "DECLINED",  # an owner said no; the requester is not told
+        ("OPEN", "expire"): "EXPIRED",  # nobody answered in time
+        ("OPEN", "withdraw"): "WITHDRAWN",  # the requester no longer asks
+    }
+)
+
+# A release, one for each approval. It outlives its request: what an owner approved in time
+# is sent even if the request closes meanwhile, unless the owner revokes it.
+RELEASE: Table = MappingProxyType(
+    {
+        ("APPROVED", "seal"): "SEALED",  # the bundle lies in the outbox, sealed to the requester
+        ("APPROVED", "revoke"): "REVOKED",  # the owner stopped it before anything was made
+        ("APPROVED", "fail"): "FAILED",  # a clip is damaged or gone, or the approval ran out
+        ("SEALED", "deliver"): "SENT",  # the receiver has every byte; cannot be undone
+        ("SEALED", "revoke"): "REVOKED",  # the owner stopped it before the last byte
+        ("SEALED", "fail"): "FAILED",  # the receiver refused for good, or the approval ran out
+    }
+)
+
+
+def advance(table: Table, state: str, event: str) -> str:
+    """The state after ``event`` in ``state``; :class:`InternalFault` if there is none."""
+    try:
+        return table[state, event]
+    except KeyError:
+        raise InternalFault(f"nothing in state {state!r} answers {event!r}") from None
+
+
+def states(table: Table) -> list[str]:
+    """All states of ``table``, in the order in which they first appear."""
+    return list(
+        dict.fromkeys(name for (before, _), after in table.items() for name in (before, after))
+    )
+
+
+def initial(table: Table) -> str:
+    """The one state that no event leads to."""
+    (start,) = set(states(table)) - set(table.values())
+    return start
+
+
+def finals(table: Table) -> frozenset[str]:
+    """The states that no event leaves."""
+    return frozenset(states(table)) - {before for before, _ in table}
+
+
+def diagram(table: Table) -> str:
+    """``table`` as a Mermaid ``stateDiagram-v2``, transitions in the order of the table."""
+    arrows = [f"{before} --> {after}: {event}" for (before, event), after in table.items()]
+    ends = [f"{state} --> [*]" for state in states(table) if state in finals(table)]
+    lines = ["stateDiagram-v2", f"[*] --> {initial(table)}", *arrows, *ends]
+    return "\n    ".join(lines)
