@@ -1,0 +1,72 @@
+# Everything here sets itself up: a virtual environment in .venv, and Debian packages
+# as root or with sudo. Without either, what cannot be installed is skipped, and says so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := menu
+.PHONY: menu demo test lint bench dev clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+SHARED := ../shared
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# PACKAGE=COMMAND: the package is there when the command is (see .ci/packages).
+TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm \
+	systemd=systemd-analyze python3-gi gir1.2-gst-rtsp-server-1.0 \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+
+menu:
+	@echo "clip-agent: a camera that records for its owner, and for nobody else"
+	echo
+	sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 14
+
+demo: .venv/demo  ## See it work: camera, owner and requester on this machine (ARGS="--video FILE")
+	@$(BIN)/clip-agent demo --yes $(ARGS)
+
+test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval")
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/dev  ## Style, formatting and types alone
+	@$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check . || { echo "Run: $(BIN)/ruff format" >&2; exit 1; }
+	$(BIN)/mypy --no-error-summary
+
+bench: .venv/dev  ## Score the motion detector beside its peers
+	@if [ ! -e $(SHARED)/motion/score.py ]; then
+		echo "!!! SKIPPED: $(SHARED)/motion is not there, so there is no footage to score on" >&2
+		exit 0
+	fi
+	PYTHONPATH=. $(BIN)/python $(SHARED)/motion/score.py benchmarks.adapters:detector --peers $(ARGS)
+
+dev: .venv/dev  ## Make .venv with everything to work on the code
+	@echo "Ready: $(BIN)/clip-agent, $(BIN)/pytest, $(BIN)/mypy, $(BIN)/ruff"
+
+clean:  ## Remove .venv, caches and what the demo left behind
+	@rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage \
+		demo-output build dist *.egg-info node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, one stamp an extra. `dev` holds all of `demo`.
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+		echo "$(PYTHON) is missing or older than 3.11. Try: make PYTHON=python3.12" >&2
+		exit 1
+	}
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/packages python3-venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	touch $@
+
+.venv/demo .venv/dev: .venv/python setup.cfg pyproject.toml
+	@if [ $(@F) = demo ] && [ .venv/dev -nt setup.cfg ] && [ .venv/dev -nt pyproject.toml ]; then
+		touch $@
+		exit 0
+	fi
+	echo "Installing clip-agent[$(@F)] into .venv"
+	$(BIN)/python -m pip install --quiet --editable '.[$(@F)]'
+	touch $@
