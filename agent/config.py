@@ -1,8 +1,8 @@
 """``agent.yaml`` as frozen structs: every key typed, documented, and known.
 
 The structs are the authority. ``clip-agent config --example`` prints them as the
-commented file in ``config/agent.yaml`` (:func:`example`), and ``--effective``
-prints what a file came to with its defaults (:func:`effective`). Unknown keys,
+commented file in ``config/agent.yaml`` (:mod:`agent.config_example`), and
+``--effective`` prints what a file came to with its defaults (:func:`effective`). Unknown keys,
 duplicate keys and values out of range are refused with the path of the mistake.
 
 Units stand in the names. Relative paths are taken from the folder of the file.
