@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -179,10 +178,23 @@ def signer_id(compact: str | bytes, kind: type[Statement]) -> str:
     return str(_open(compact, kind)[1]["kid"])
 
 
+def claimed_typ(compact: str | bytes) -> str:
+    """The ``typ`` that ``compact`` claims, unverified: for choosing what to verify it as."""
+    return str(_split(compact, statements.MAX_REPORT_BYTES)[1]["typ"])
+
+
 def _open(compact: str | bytes, kind: type[Statement]) -> tuple[str, dict[str, Any], bytes]:
-    """Text, checked header and raw payload of a compact JWS; the signature is not checked."""
+    """Text, header and raw payload of a JWS of ``kind``; the signature is not checked."""
+    text, header, payload = _split(compact, kind.MAX_BYTES)
+    if header["typ"] != kind.TYP:
+        raise MalformedStatement("wrong-typ", f"typ must be {kind.TYP}")
+    return text, header, payload
+
+
+def _split(compact: str | bytes, max_bytes: int) -> tuple[str, dict[str, Any], bytes]:
+    """Text, checked header and raw payload of any compact JWS of ours."""
     data = compact.encode("utf-8", "replace") if isinstance(compact, str) else compact
-    longest = kind.MAX_BYTES * 4 // 3 + _MAX_HEADER_BYTES
+    longest = max_bytes * 4 // 3 + _MAX_HEADER_BYTES
     if len(data) > longest:
         raise MalformedStatement("too-large", f"{len(data)} bytes, at most {longest}")
     if not _COMPACT.fullmatch(data):
@@ -197,8 +209,6 @@ def _open(compact: str | bytes, kind: type[Statement]) -> tuple[str, dict[str, A
         raise MalformedStatement("wrong-header", "the header must hold alg, kid and typ alone")
     if header["alg"] != _ALGORITHM:
         raise MalformedStatement("wrong-alg", f"alg must be {_ALGORITHM}")
-    if header["typ"] != kind.TYP:
-        raise MalformedStatement("wrong-typ", f"typ must be {kind.TYP}")
     if not isinstance(header["kid"], str):
         raise MalformedStatement("wrong-header", "kid must be a string")
     return text, header, payload
@@ -301,8 +311,3 @@ def _check_card(card: Card, name: str) -> None:
             pyrage.x25519.Recipient.from_str(recipient)
         except pyrage.RecipientError as error:
             raise ConfigError(f"{name}: {field}: is not an age recipient") from error
-
-
-def header_json(compact: str) -> str:
-    """The header of a compact JWS as text, for people to read."""
-    return json.dumps(json.loads(decode_base64url(compact.partition(".")[0])))

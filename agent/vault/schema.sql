@@ -59,6 +59,12 @@ CREATE TABLE match (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX match_by_clip ON match (clip);
 
+-- Requesters of whom the owners want to see nothing more.
+CREATE TABLE muted (
+    requester TEXT PRIMARY KEY,            -- key id
+    at        REAL NOT NULL                -- since when
+) STRICT, WITHOUT ROWID;
+
 -- Ids of owners' statements that were acted on: nothing counts twice.
 CREATE TABLE seen (
     jti    TEXT PRIMARY KEY,               -- the statement's id
@@ -75,6 +81,7 @@ CREATE TABLE release (
     detail        TEXT NOT NULL,           -- why it failed or was revoked, else empty
     approved_at   REAL NOT NULL,           -- when the approval was accepted
     expires_at    REAL NOT NULL,           -- the approval's end: nothing is sent after it
+    stop          TEXT NOT NULL DEFAULT '',  -- why it must stop, if it must; obeyed before each byte
     bundle_bytes  INTEGER,                 -- size of outbox/<id>.age once sealed
     bundle_sha256 TEXT,                    -- digest of outbox/<id>.age once sealed
     upload_url    TEXT,                    -- where the receiver keeps it, once created
@@ -102,3 +109,4 @@ CREATE TABLE ledger (
     prev    TEXT NOT NULL,                 -- digest of the line before; 64 zeros at the first
     sha256  TEXT NOT NULL                  -- digest of this line in canonical JSON
 ) STRICT;
+CREATE INDEX ledger_by_subject ON ledger (subject);

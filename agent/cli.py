@@ -1,0 +1,145 @@
+"""The one command, ``clip-agent``: a group a role, and errors as messages.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 78 bad configuration
+(``EX_CONFIG``; systemd then does not restart). What a command does stands in its
+role's ``commands.py``; heavy imports happen there, inside the functions, so that
+the camera's process never carries the owner's libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from agent import __version__, config
+from agent.errors import ClipAgentError, ConfigError
+from agent.owner import commands as owner
+from agent.requester import commands as requester
+from agent.vault import commands as vault
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 78
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="clip-agent",
+        description="A camera that records for its owner, and for nobody else.",
+    )
+    parser.add_argument("--version", action="version", version=f"clip-agent {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log details")
+    groups = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, function, text in (
+        ("camera", _camera, "the daemon that sees: records sealed clips"),
+        ("gateway", _gateway, "the daemon that talks: requests, decisions, releases"),
+        ("check", _check, "config, keys, camera, broker, clock, disk: a line each, with the cure"),
+    ):
+        command = groups.add_parser(name, help=text, description=text)
+        vault.add_config_option(command)
+        command.set_defaults(run=function)
+    vault.register(groups)
+    _register_config(groups)
+    owner.register(groups)
+    requester.register(groups)
+    _register_demo(groups)
+    return parser
+
+
+def _register_config(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "print a configuration"
+    command = groups.add_parser("config", help=text, description=text)
+    vault.add_config_option(command)
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--example", action="store_true", help="every key, commented, with its default"
+    )
+    which.add_argument(
+        "--effective", action="store_true", help="what the file comes to with all defaults"
+    )
+    command.set_defaults(run=_config)
+
+
+def _register_demo(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "all roles on this machine, from a walker on a street to an opened clip"
+    command = groups.add_parser("demo", help=text, description=text)
+    command.add_argument("--video", metavar="FILE", help="a video instead of the drawn street")
+    command.add_argument("--yes", action="store_true", help="let the demo's owner approve")
+    command.add_argument("--keep", metavar="DIR", help="leave everything in DIR")
+    command.set_defaults(run=_demo)
+
+
+def _camera(arguments: argparse.Namespace) -> int:
+    from agent.camera import app
+
+    return app.run(config.load(arguments.config))
+
+
+def _gateway(arguments: argparse.Namespace) -> int:
+    from agent.gateway import app
+
+    return app.run(config.load(arguments.config))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from agent import check
+
+    return check.run(arguments.config)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    if arguments.example:
+        print(config.example(), end="")
+    else:
+        print(config.effective(config.load(arguments.config)), end="")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from agent import demo
+
+    return demo.run(video=arguments.video, yes=arguments.yes, keep=arguments.keep)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = build_parser().parse_args(argv)
+    _start_logging(verbose=arguments.verbose)
+    try:
+        code: int = arguments.run(arguments)
+    except ConfigError as error:
+        print(f"clip-agent: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except ClipAgentError as error:
+        print(f"clip-agent: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        print(f"clip-agent: {_missing(error)}", file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("clip-agent: stopped", file=sys.stderr)
+        return 128 + 2
+    return code
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return (
+        f"the Python package {error.name!r} is not installed. "
+        "Install the extra that brings it, such as pip install 'clip-agent[owner]'"
+    )
+
+
+def _start_logging(*, verbose: bool) -> None:
+    """To stderr, without times under systemd, whose journal keeps its own."""
+    form = "%(levelname)s %(name)s: %(message)s"
+    if "JOURNAL_STREAM" not in os.environ:
+        form = f"%(asctime)s {form}"
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format=form)

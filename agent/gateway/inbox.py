@@ -1,0 +1,245 @@
+"""From a post on the public feed to a letter for the owner.
+
+The way of a request (DESIGN, section 8), each step refusing by name:
+
+1. strict decoding and the signature of a known requester;
+2. the policy, which includes that the area holds this place;
+3. matching by window against the clips on disk;
+4. one ledger line for whatever came of it;
+5. if anything matches, a retained letter to the owner.
+
+Nothing here ever speaks to the feed or the requester: a request that is refused,
+unmatched or ignored causes no traffic towards either. A post is judged once; the
+same bytes again (a retained topic, a reconnect) change nothing and leave no line.
+Callers wait with posts while the clock is not synced, since expiry is judged here.
+What an owner decides is for :mod:`.decisions`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from agent import topics
+from agent.clock import Clock
+from agent.config import Place, Requests
+from agent.consent import lifecycle, policy, signing
+from agent.consent.signing import PublicKey, RequesterCard
+from agent.consent.statements import Alert, Request, RequesterRecord, Statement, Withdrawal
+from agent.errors import InternalFault, MalformedStatement, Refused, RequestRefused
+from agent.gateway.outbox import Letters
+from agent.gateway.reports import Reports
+from agent.topics import Topic
+from agent.vault.cases import Cases, RequestCase
+from agent.vault.index import Index
+from agent.vault.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Statement)
+
+
+class Inbox:
+    """Judges public posts and keeps the owner's letters about them up to date."""
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        cases: Cases,
+        ledger: Ledger,
+        letters: Letters,
+        reports: Reports,
+        clock: Clock,
+        device_name: str,
+        place: Place,
+        rules: Requests,
+        requesters: Mapping[str, RequesterCard],
+        max_clip_age_seconds: float,
+        allow_loopback_http: bool,
+    ) -> None:
+        self._index = index
+        self._cases = cases
+        self._ledger = ledger
+        self._letters = letters
+        self._reports = reports
+        self._clock = clock
+        self._device_name = device_name
+        self._place = place
+        self._rules = rules
+        self._requesters = requesters
+        self._keys: dict[str, PublicKey] = {id_: card.key for id_, card in requesters.items()}
+        self._max_clip_age_seconds = max_clip_age_seconds
+        self._allow_loopback_http = allow_loopback_http
+
+    def receive(self, topic: Topic, payload: bytes) -> None:
+        """Judge one post of the feed. Lines after the first are its log proof, not read here."""
+        if not payload:
+            return  # somebody emptied a retained topic; what was posted stays on record
+        post = payload.split(b"\n", 1)[0]
+        subject = hashlib.sha256(post).hexdigest()
+        if self._known(subject):
+            return
+        try:
+            self._judge(topic, post, subject)
+        except Refused as error:
+            detail = {"rule": error.rule, "why": error.message[:200], "topic": topic.kind}
+            with self._index.transaction():
+                self._ledger.append("post.refused", subject, detail, at=self._clock.now())
+            log.info("post %s refused: %s (%s)", subject[:16], error.rule, error.message)
+
+    def _known(self, subject: str) -> bool:
+        return self._cases.request(subject) is not None or self._ledger.mentions(subject)
+
+    def _judge(self, topic: Topic, post: bytes, digest: str) -> None:
+        match topic.kind:
+            case "requests":
+                request = self._verify(post, Request, topic)
+                self._judge_request(request, post.decode("ascii"), digest)
+            case "withdrawals":
+                self._withdraw(self._verify(post, Withdrawal, topic), digest)
+            case "alerts":
+                self._note_alert(self._verify(post, Alert, topic), digest)
+            case other:
+                raise InternalFault(f"the feed has no topic {other}")
+
+    def _verify(self, post: bytes, kind: type[S], topic: Topic) -> S:
+        statement = signing.verify(post, kind, self._keys)
+        if topic.ids != (statement.jti,):
+            raise MalformedStatement("wrong-topic", "posted under another id than its own")
+        return statement
+
+    def _judge_request(self, request: Request, jws: str, digest: str) -> None:
+        now = self._clock.now()
+        with self._index.transaction():
+            rule, why = self._refusal(request, now)
+            event = "refuse" if rule else "admit"
+            self._cases.add_request(
+                RequestCase(
+                    digest=digest,
+                    jws=jws,
+                    jti=request.jti,
+                    requester=request.iss,
+                    reference=request.reference,
+                    state=lifecycle.advance(lifecycle.REQUEST, "RECEIVED", event),
+                    rule=rule,
+                    received_at=now,
+                    window_start=request.window.start,
+                    window_end=request.window.end,
+                    expires_at=request.exp,
+                )
+            )
+            about = {
+                "requester": request.iss,
+                "name": self._requesters[request.iss].name,
+                "kind": request.kind,
+                "reference": request.reference,
+            }
+            if rule:
+                self._ledger.append(
+                    "request.refused", digest, {**about, "rule": rule, "why": why}, at=now
+                )
+                return
+            self._ledger.append("request.opened", digest, about, at=now)
+            self._match(digest, now)
+        log.info("request %s from %s: %s", digest[:16], about["name"], rule or "open")
+
+    def _refusal(self, request: Request, now: float) -> tuple[str, str]:
+        """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
+        rules = msgspec.structs.replace(
+            self._rules, muted=(*self._rules.muted, *self._cases.muted())
+        )
+        history = self._cases.history(request.iss, request.reference, request.jti, now=now)
+        try:
+            policy.judge(
+                request,
+                rules=rules,
+                place=self._place,
+                requester=self._requesters[request.iss],
+                history=history,
+                now=now,
+                max_clip_age_seconds=self._max_clip_age_seconds,
+                allow_loopback_http=self._allow_loopback_http,
+            )
+        except RequestRefused as error:
+            return error.rule, error.message[:200]
+        return "", ""
+
+    def clips_changed(self) -> None:
+        """Let new clips join the match sets of open requests, and tell the owner."""
+        for case in self._cases.open_requests():
+            if case.requester not in self._requesters:
+                continue  # its card was taken away since; nothing can be approved for it
+            held = self._cases.matches(case.digest)
+            clips = self._index.clips(start=case.window_start, end=case.window_end)
+            if any(clip.id not in held for clip in clips):
+                with self._index.transaction():
+                    self._match(case.digest, self._clock.now())
+
+    def _match(self, digest: str, now: float) -> None:
+        """Inside a transaction: extend the match set and renew the owner's letter."""
+        case = self._cases.request(digest)
+        if case is None:
+            raise InternalFault(f"no request {digest[:16]} to match")
+        clips = self._index.clips(start=case.window_start, end=case.window_end)
+        fresh = self._cases.add_matches(digest, clips)
+        if not fresh:
+            return
+        ids = [clip.id for clip in fresh]
+        self._ledger.append("request.matched", digest, {"clips": ids}, at=now)
+        record = self._cases.record(case.requester, now=now)
+        letter = self._reports.request_matches(
+            request=case.jws,
+            record=RequesterRecord(
+                name=self._requesters[case.requester].name,
+                first_seen=max(0, int(record.first_seen)),
+                requests=record.requests,
+                refused=record.refused,
+                withdrawn=record.withdrawn,
+            ),
+            clips=clips,
+            head=self._ledger.head(),
+            at=now,
+        )
+        self._letters.put(self._topic(digest), letter)
+
+    def expire(self) -> None:
+        """Close the requests whose time is over; the clock must be synced."""
+        now = self._clock.now()
+        for case in self._cases.open_requests():
+            if case.expires_at <= now:
+                with self._index.transaction():
+                    self.close(case.digest, "expire", {}, at=now)
+
+    def close(self, digest: str, event: str, detail: Mapping[str, str], *, at: float) -> None:
+        """Inside a transaction: end an open request by ``event`` and empty its letter."""
+        self._cases.advance_request(digest, event)
+        state = lifecycle.advance(lifecycle.REQUEST, "OPEN", event)
+        self._ledger.append(f"request.{state.lower()}", digest, detail, at=at)
+        self._letters.clear(self._topic(digest))
+
+    def _withdraw(self, withdrawal: Withdrawal, subject: str) -> None:
+        now = self._clock.now()
+        case = self._cases.request(withdrawal.request)
+        if case is None or case.requester != withdrawal.iss:
+            raise MalformedStatement("no-such-request", "withdraws nothing that its signer posted")
+        with self._index.transaction():
+            self._ledger.append(
+                "withdrawal.received", subject, {"request": withdrawal.request}, at=now
+            )
+            if case.is_open:
+                self.close(case.digest, "withdraw", {}, at=now)
+            self._cases.ask_to_stop("the request was withdrawn", request=case.digest)
+
+    def _note_alert(self, alert: Alert, subject: str) -> None:
+        """Information only: it stands on the owner's record, and nothing answers it."""
+        detail = {"requester": alert.iss, "title": alert.title}
+        with self._index.transaction():
+            self._ledger.append("alert.received", subject, detail, at=self._clock.now())
+
+    def _topic(self, digest: str) -> str:
+        return topics.inbox(self._device_name, digest[:16])

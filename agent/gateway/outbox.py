@@ -1,0 +1,100 @@
+"""Messages that must arrive: written with the change they tell of, sent after it.
+
+``Letters.put`` is called inside the transaction that changes a request or a release, so
+a letter exists if and only if its cause does. ``Outbox.flush`` sends what the broker has
+not confirmed; ``reconnected`` sends everything that is still retained once more,
+since a broker may have lost it. Receivers bear duplicates. paho's own queue is
+memory only and is not relied on.
+
+Each topic holds its last payload: an older one that never left is of no use.
+"""
+
+from __future__ import annotations
+
+from agent.errors import NetworkFault
+from agent.link import Link
+from agent.vault.index import Index
+
+
+class Letters:
+    """The table ``letter``: what each outgoing topic holds. Any thread's own index will do."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def put(self, topic: str, payload: bytes) -> None:
+        """Replace what ``topic`` holds; call inside the transaction of its cause."""
+        self._index.connection.execute(
+            "INSERT INTO letter (topic, payload, revision) VALUES (?, ?, 1)"
+            " ON CONFLICT (topic) DO UPDATE"
+            " SET payload = excluded.payload, revision = revision + 1",
+            (topic, payload),
+        )
+
+    def clear(self, topic: str) -> None:
+        """Empty a retained topic; nothing happens if nothing was ever put there."""
+        self._index.connection.execute(
+            "UPDATE letter SET payload = x'', revision = revision + 1"
+            " WHERE topic = ? AND length(payload) > 0",
+            (topic,),
+        )
+
+
+class Outbox:
+    """Brings the letters to the broker, over one link."""
+
+    def __init__(self, index: Index, link: Link) -> None:
+        self._index = index
+        self._link = link
+        self._connected = False
+        self._in_flight: dict[int, tuple[str, int]] = {}
+
+    def reconnected(self) -> None:
+        """A new connection: send everything again, confirmed or not."""
+        self._connected = True
+        self._in_flight.clear()
+        self._send("SELECT topic, payload, revision FROM letter")
+
+    def disconnected(self) -> None:
+        """Nothing in flight will be confirmed any more."""
+        self._connected = False
+        self._in_flight.clear()
+
+    def flush(self) -> None:
+        """Send what is newer than what the broker confirmed or is about to confirm."""
+        if self._connected:
+            self._send("SELECT topic, payload, revision FROM letter WHERE revision > acked")
+
+    def published(self, token: int) -> None:
+        """The broker confirmed the message with this token."""
+        sent = self._in_flight.pop(token, None)
+        if sent is None:
+            return
+        topic, revision = sent
+        with self._index.transaction() as db:
+            db.execute(
+                "UPDATE letter SET acked = ? WHERE topic = ? AND acked < ?",
+                (revision, topic, revision),
+            )
+            db.execute(
+                "DELETE FROM letter WHERE topic = ? AND length(payload) = 0 AND revision = ?",
+                (topic, revision),
+            )
+
+    @property
+    def waiting(self) -> int:
+        """How many messages the broker has not confirmed."""
+        query = "SELECT count(*) FROM letter WHERE revision > acked"
+        return int(self._index.connection.execute(query).fetchone()[0])
+
+    def _send(self, query: str) -> None:
+        on_the_way = set(self._in_flight.values())
+        for topic, payload, revision in self._index.connection.execute(query).fetchall():
+            if (topic, revision) in on_the_way:
+                continue
+            try:
+                token = self._link.publish(topic, payload, retained=True)
+            except NetworkFault:
+                self.disconnected()  # the link says so too in a moment, and then comes back
+                return
+            self._in_flight[token] = (topic, revision)

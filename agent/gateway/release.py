@@ -1,0 +1,313 @@
+"""A clip's way out: sealed for the requester, then uploaded, until it is there.
+
+One thread owns this way (one worry, one machine): after an approval was accepted
+only :class:`Releases` moves a release along the table of
+:mod:`agent.consent.lifecycle`. Others ask it to stop by writing ``stop`` into its
+row, which is obeyed before each chunk. Every step commits state, ledger line and
+the owner's letter together, and a restart goes on from the last commit:
+
+- APPROVED: needs the clip keys, which live in memory only. After a restart the
+  broker brings the approval again (it was not acknowledged) or it expires.
+- SEALED: the bundle lies in ``outbox/``; the upload resumes where the receiver is.
+- SENT, FAILED, REVOKED: over; the bundle is removed.
+
+Nothing is sent after the approval's end, which an unsynced clock never judges.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent import topics
+from agent.clock import Clock
+from agent.consent import signing
+from agent.consent.signing import PublicKey, RequesterCard
+from agent.consent.statements import Approval, Request
+from agent.errors import (
+    ClipDamaged,
+    EnvironmentFault,
+    InternalFault,
+    NetworkFault,
+    Refused,
+    StorageFault,
+)
+from agent.gateway.outbox import Letters
+from agent.gateway.reports import Reports
+from agent.gateway.sealing import Sealer
+from agent.vault.cases import Cases, ReleaseCase
+from agent.vault.index import Index
+from agent.vault.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_SECONDS = 2.0
+
+
+class Receiver(Protocol):
+    """A client of an upload receiver; :class:`agent.gateway.tus.TusClient` is the real one."""
+
+    def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
+        """Announce an upload of ``size`` bytes; returns where it is kept."""
+
+    def offset(self, upload_url: str, *, size: int) -> int | None:
+        """How many bytes the receiver has; None if it knows the upload no more."""
+
+    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
+
+
+@dataclass(frozen=True)
+class SealJob:
+    """An accepted approval's keys on their way; ``done`` once they are of no more use."""
+
+    release_id: str
+    keys: Mapping[str, str]
+    done: Callable[[], None]
+
+
+class Releases:
+    """Takes releases from APPROVED to their end. Use from one thread, with its own index."""
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        cases: Cases,
+        ledger: Ledger,
+        letters: Letters,
+        reports: Reports,
+        sealer: Sealer,
+        receiver: Receiver,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        device_name: str,
+        owners: Mapping[str, PublicKey],
+        requesters: Mapping[str, RequesterCard],
+        outbox_dir: Path,
+        chunk_bytes: int,
+        max_backoff_seconds: float,
+    ) -> None:
+        self._index = index
+        self._cases = cases
+        self._ledger = ledger
+        self._letters = letters
+        self._reports = reports
+        self._sealer = sealer
+        self._receiver = receiver
+        self._clock = clock
+        self._random = random
+        self._device_name = device_name
+        self._owners = owners
+        self._requesters = requesters
+        self._outbox_dir = outbox_dir
+        self._chunk_bytes = chunk_bytes
+        self._max_backoff_seconds = max_backoff_seconds
+        self._arrived: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
+        self._jobs: dict[str, SealJob] = {}
+
+    def start(self, job: SealJob) -> None:
+        """Hand over the keys of an accepted approval; any thread may."""
+        self._arrived.put(job)
+
+    def recover(self) -> None:
+        """At start: remove bundles that no SEALED release waits for."""
+        wanted = {f"{case.id}.age" for case in self._cases.releases("SEALED")}
+        for path in self._outbox_dir.iterdir():
+            if path.name not in wanted:
+                log.info("outbox: removing %s, which nothing waits for", path.name)
+                path.unlink()
+
+    def step(self) -> bool:
+        """Do the next piece of work of every release; whether there was any."""
+        while not self._arrived.empty():
+            job = self._arrived.get()
+            self._jobs[job.release_id] = job
+        worked = False
+        for case in self._cases.releases("APPROVED") + self._cases.releases("SEALED"):
+            if self._stopped(case) or self._expired(case):
+                worked = True
+            elif case.not_before <= self._clock.now():
+                worked = self._advance(case) or worked
+        return worked
+
+    def _stopped(self, case: ReleaseCase) -> bool:
+        if not case.stop:
+            return False
+        self._finish(case, "revoke", case.stop)
+        return True
+
+    def _expired(self, case: ReleaseCase) -> bool:
+        if not self._clock.synced() or self._clock.now() < case.expires_at:
+            return False
+        self._finish(case, "fail", f"the approval ended while the release was {case.state}")
+        return True
+
+    def _advance(self, case: ReleaseCase) -> bool:
+        """Seal or send one step; faults that may pass are noted and tried again later."""
+        try:
+            if case.state == "APPROVED":
+                return self._seal(case)
+            return self._send(case)
+        except ClipDamaged as error:
+            self._finish(case, "fail", error.message)
+        except EnvironmentFault as error:
+            self._retry_later(case, error)
+        except Refused as error:
+            self._finish(case, "fail", f"{error.rule}: {error.message}")
+        return True
+
+    # APPROVED -> SEALED
+
+    def _seal(self, case: ReleaseCase) -> bool:
+        job = self._jobs.get(case.id)
+        if job is None:
+            return False  # the broker brings the approval, and with it the keys, again
+        approval, request = self._statements(case)
+        bundle = self._sealer.seal(
+            self._path(case),
+            approval=approval,
+            approval_jws=case.approval,
+            request_jws=self._posted(case),
+            requester=self._card(request.iss),
+            owner=self._owners[approval.iss],
+            keys=job.keys,
+            at=self._clock.now(),
+        )
+        with self._index.transaction():
+            self._cases.set_bundle(case.id, size=bundle.bytes, sha256=bundle.sha256)
+            self._cases.set_progress(case.id, upload_url=None, sent_bytes=0)
+            self._advance_to(case, "seal", {"bytes": bundle.bytes, "sha256": bundle.sha256})
+        self._forget_keys(case)
+        return True
+
+    # SEALED -> SENT
+
+    def _send(self, case: ReleaseCase) -> bool:
+        """Ask where the receiver is, then send one chunk from there."""
+        size = case.bundle_bytes
+        if size is None:
+            raise InternalFault(f"release {case.id} is SEALED without a bundle")
+        if case.upload_url is None:
+            _, request = self._statements(case)
+            metadata = {"filename": f"{case.id}.age", "release": case.id}
+            url = self._receiver.create(request.upload.url, size=size, metadata=metadata)
+            self._note_progress(case, upload_url=url, sent_bytes=0)
+            return True
+        offset = self._receiver.offset(case.upload_url, size=size)
+        if offset is None:
+            log.info("release %s: the receiver forgot the upload, starting anew", case.id)
+            self._note_progress(case, upload_url=None, sent_bytes=0)
+            return True
+        while offset < size and not self._must_stop(case):
+            chunk = self._read(case, offset)
+            offset = self._receiver.send(case.upload_url, offset=offset, chunk=chunk, size=size)
+            self._note_progress(case, upload_url=case.upload_url, sent_bytes=offset)
+        if offset == size:
+            self._finish(case, "deliver", "", {"bytes": size, "url": case.upload_url})
+        return True
+
+    def _must_stop(self, case: ReleaseCase) -> bool:
+        now = self._cases.release(case.id)
+        if now is None or now.state != "SEALED" or now.stop:
+            return True
+        return self._clock.synced() and self._clock.now() >= now.expires_at
+
+    def _read(self, case: ReleaseCase, offset: int) -> bytes:
+        try:
+            with self._path(case).open("rb") as bundle:
+                bundle.seek(offset)
+                chunk = bundle.read(self._chunk_bytes)
+        except FileNotFoundError as error:
+            raise ClipDamaged("the sealed bundle is gone from the outbox") from error
+        except OSError as error:
+            raise StorageFault(f"the outbox cannot be read ({error.strerror})") from error
+        if not chunk:
+            raise ClipDamaged("the sealed bundle in the outbox is too short")
+        return chunk
+
+    def _note_progress(
+        self, case: ReleaseCase, *, upload_url: str | None, sent_bytes: int
+    ) -> None:
+        with self._index.transaction():
+            self._cases.set_progress(case.id, upload_url=upload_url, sent_bytes=sent_bytes)
+
+    # Ends and retries
+
+    def _retry_later(self, case: ReleaseCase, error: EnvironmentFault) -> None:
+        """Exponential back-off with full jitter between half and the whole of the pause."""
+        attempts = case.attempts + 1
+        ceiling = min(self._max_backoff_seconds, _FIRST_BACKOFF_SECONDS * 2 ** min(attempts, 30))
+        share = int.from_bytes(self._random(2)) / 0xFFFF
+        pause = ceiling * (0.5 + 0.5 * share)
+        with self._index.transaction():
+            self._cases.set_retry(
+                case.id, attempts=attempts, not_before=self._clock.now() + pause
+            )
+        kind = "receiver" if isinstance(error, NetworkFault) else "device"
+        log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
+
+    def _finish(
+        self,
+        case: ReleaseCase,
+        event: str,
+        detail: str,
+        more: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """End a release: the row, the ledger line and the letter, then the bundle's file."""
+        line: dict[str, str | int] = {"why": detail} if detail else {}
+        with self._index.transaction():
+            self._advance_to(case, event, {**line, **(more or {})}, detail=detail)
+        self._path(case).unlink(missing_ok=True)
+        self._forget_keys(case)
+
+    def _advance_to(
+        self, case: ReleaseCase, event: str, line: Mapping[str, str | int], *, detail: str = ""
+    ) -> None:
+        """Inside a transaction: one transition with everything that belongs to it."""
+        now = self._clock.now()
+        state = self._cases.advance_release(case.id, event, detail=detail)
+        self._ledger.append(f"release.{state.lower()}", case.id, dict(line), at=now)
+        letter = self._reports.outcome(
+            subject=case.id,
+            request=case.request,
+            event=state,
+            detail=detail,
+            head=self._ledger.head(),
+            at=now,
+        )
+        self._letters.put(topics.release(self._device_name, case.id), letter)
+        log.info("release %s: %s %s", case.id, state, detail)
+
+    def _forget_keys(self, case: ReleaseCase) -> None:
+        job = self._jobs.pop(case.id, None)
+        if job is not None:
+            job.done()
+
+    # What a release is made of
+
+    def _path(self, case: ReleaseCase) -> Path:
+        return self._outbox_dir / f"{case.id}.age"
+
+    def _posted(self, case: ReleaseCase) -> str:
+        request = self._cases.request(case.request)
+        if request is None:
+            raise InternalFault(f"release {case.id} has no request")
+        return request.jws
+
+    def _card(self, requester: str) -> RequesterCard:
+        card = self._requesters.get(requester)
+        if card is None:
+            raise Refused("unknown-requester", "the requester's card was taken away since")
+        return card
+
+    def _statements(self, case: ReleaseCase) -> tuple[Approval, Request]:
+        """Approval and request of a release, verified again: the disk is not believed."""
+        jws = self._posted(case)
+        card = self._card(signing.signer_id(jws, Request))
+        approval = signing.verify(case.approval, Approval, self._owners)
+        return approval, signing.verify(jws, Request, {card.id: card.key})

@@ -1,0 +1,260 @@
+"""Requests, their match sets and releases: the gateway's rows of the index.
+
+Rows change state only along the tables of :mod:`agent.consent.lifecycle`. Every
+writing method expects to run inside :meth:`agent.vault.index.Index.transaction`,
+together with the ledger line and the outgoing letter that belong to the change.
+What a change *means* is for the gateway to decide; nothing here judges.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from agent.consent import lifecycle
+from agent.consent.policy import History
+from agent.errors import InternalFault
+from agent.vault.clips import Clip
+from agent.vault.index import Index
+
+_DAY_SECONDS = 86_400.0
+_REQUEST_COLUMNS = (
+    "digest, jws, jti, requester, reference, state, rule, received_at,"
+    " window_start, window_end, expires_at"
+)
+_RELEASE_COLUMNS = (
+    "id, request, approval, state, detail, approved_at, expires_at, stop, bundle_bytes,"
+    " bundle_sha256, upload_url, sent_bytes, attempts, not_before"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCase:
+    """A row of ``request``; the columns are explained in ``schema.sql``."""
+
+    digest: str
+    jws: str
+    jti: str
+    requester: str
+    reference: str
+    state: str
+    rule: str
+    received_at: float
+    window_start: float
+    window_end: float
+    expires_at: float
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be approved or declined."""
+        return self.state == "OPEN"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCase:
+    """A row of ``release``; the columns are explained in ``schema.sql``."""
+
+    id: str
+    request: str
+    approval: str
+    state: str
+    detail: str
+    approved_at: float
+    expires_at: float
+    stop: str = ""
+    bundle_bytes: int | None = None
+    bundle_sha256: str | None = None
+    upload_url: str | None = None
+    sent_bytes: int = 0
+    attempts: int = 0
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRecord:
+    """What this device has seen of a requester: counts, and when it first asked."""
+
+    first_seen: float
+    requests: int
+    refused: int
+    withdrawn: int
+
+
+class Cases:
+    """The rows that follow a request from its arrival to the last byte sent."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._index.connection
+
+    # Requests
+
+    def add_request(self, case: RequestCase) -> None:
+        """Insert a request that was not there before."""
+        marks = ", ".join("?" * len(_REQUEST_COLUMNS.split(",")))
+        self._db.execute(
+            f"INSERT INTO request ({_REQUEST_COLUMNS}) VALUES ({marks})",  # noqa: S608
+            (
+                case.digest, case.jws, case.jti, case.requester, case.reference, case.state,
+                case.rule, case.received_at, case.window_start, case.window_end, case.expires_at,
+            ),
+        )  # fmt: skip
+
+    def request(self, digest: str) -> RequestCase | None:
+        """The request with this digest."""
+        found = self._requests("WHERE digest = ?", (digest,))
+        return found[0] if found else None
+
+    def requests(self) -> list[RequestCase]:
+        """All requests, newest first."""
+        return self._requests("ORDER BY received_at DESC, digest")
+
+    def open_requests(self) -> list[RequestCase]:
+        """Those that may still be answered, the first to expire first."""
+        return self._requests("WHERE state = 'OPEN' ORDER BY expires_at, digest")
+
+    def _requests(self, clause: str, values: tuple[object, ...] = ()) -> list[RequestCase]:
+        query = f"SELECT {_REQUEST_COLUMNS} FROM request {clause}"  # noqa: S608 - our own text
+        return [RequestCase(*row) for row in self._db.execute(query, values)]
+
+    def advance_request(self, digest: str, event: str) -> None:
+        """Move a request along the REQUEST table; InternalFault if it cannot."""
+        case = self.request(digest)
+        if case is None:
+            raise InternalFault(f"no request {digest[:16]} to {event}")
+        state = lifecycle.advance(lifecycle.REQUEST, case.state, event)
+        self._db.execute("UPDATE request SET state = ? WHERE digest = ?", (state, digest))
+
+    def history(self, requester: str, reference: str, jti: str, *, now: float) -> History:
+        """What the quotas of the policy count; refused requests count as posted."""
+        row = self._db.execute(
+            "SELECT count(*) FILTER (WHERE state = 'OPEN'),"
+            " count(*) FILTER (WHERE received_at > ?),"
+            " count(*) FILTER (WHERE reference = ?),"
+            " count(*) FILTER (WHERE jti = ?)"
+            " FROM request WHERE requester = ?",
+            (now - _DAY_SECONDS, reference, jti, requester),
+        ).fetchone()
+        return History(open=row[0], last_day=row[1], same_reference=row[2], jti_used=bool(row[3]))
+
+    def record(self, requester: str, *, now: float) -> PublicRecord:
+        """What this requester has posted so far; ``first_seen`` is ``now`` if nothing."""
+        row = self._db.execute(
+            "SELECT coalesce(min(received_at), ?), count(*),"
+            " count(*) FILTER (WHERE state = 'REFUSED'),"
+            " count(*) FILTER (WHERE state = 'WITHDRAWN')"
+            " FROM request WHERE requester = ?",
+            (now, requester),
+        ).fetchone()
+        return PublicRecord(*row)
+
+    def mute(self, requester: str, *, at: float) -> None:
+        """Show the owner nothing more of this requester."""
+        self._db.execute("INSERT OR IGNORE INTO muted VALUES (?, ?)", (requester, at))
+
+    def muted(self) -> tuple[str, ...]:
+        """Key ids of the requesters that owners muted."""
+        return tuple(row[0] for row in self._db.execute("SELECT requester FROM muted"))
+
+    # Match sets
+
+    def add_matches(self, digest: str, clips: Iterable[Clip]) -> list[Clip]:
+        """Let ``clips`` join the match set; returns those that were not in it."""
+        fresh = []
+        for clip in clips:
+            added = self._db.execute(
+                "INSERT OR IGNORE INTO match VALUES (?, ?, ?)", (digest, clip.id, clip.sha256)
+            )
+            if added.rowcount:
+                fresh.append(clip)
+        return fresh
+
+    def matches(self, digest: str) -> Mapping[str, str]:
+        """The match set: clip id to the sealed file's digest when it matched."""
+        rows = self._db.execute("SELECT clip, sha256 FROM match WHERE request = ?", (digest,))
+        return dict(rows.fetchall())
+
+    # Owners' statements
+
+    def seen(self, jti: str) -> bool:
+        """Whether a statement with this id was acted on."""
+        found = self._db.execute("SELECT 1 FROM seen WHERE jti = ?", (jti,)).fetchone()
+        return found is not None
+
+    def mark_seen(self, jti: str, digest: str, *, at: float) -> None:
+        """Remember a statement that is acted on in this transaction."""
+        self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (jti, digest, at))
+
+    # Releases
+
+    def add_release(self, case: ReleaseCase) -> None:
+        """Insert a release just approved."""
+        self._db.execute(
+            "INSERT INTO release (id, request, approval, state, detail, approved_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                case.id, case.request, case.approval, case.state, case.detail,
+                case.approved_at, case.expires_at,
+            ),
+        )  # fmt: skip
+
+    def release(self, release_id: str) -> ReleaseCase | None:
+        """The release with this id."""
+        found = self._releases("WHERE id = ?", (release_id,))
+        return found[0] if found else None
+
+    def releases(self, state: str | None = None) -> list[ReleaseCase]:
+        """All releases, or those in ``state``, the oldest first."""
+        if state is None:
+            return self._releases("ORDER BY approved_at, id")
+        return self._releases("WHERE state = ? ORDER BY approved_at, id", (state,))
+
+    def _releases(self, clause: str, values: tuple[object, ...] = ()) -> list[ReleaseCase]:
+        query = f"SELECT {_RELEASE_COLUMNS} FROM release {clause}"  # noqa: S608 - our own text
+        return [ReleaseCase(*row) for row in self._db.execute(query, values)]
+
+    def advance_release(self, release_id: str, event: str, *, detail: str = "") -> str:
+        """Move a release along the RELEASE table; returns its new state."""
+        case = self.release(release_id)
+        if case is None:
+            raise InternalFault(f"no release {release_id} to {event}")
+        state = lifecycle.advance(lifecycle.RELEASE, case.state, event)
+        self._db.execute(
+            "UPDATE release SET state = ?, detail = ? WHERE id = ?", (state, detail, release_id)
+        )
+        return state
+
+    def ask_to_stop(self, reason: str, *, release: str = "", request: str = "") -> list[str]:
+        """Ask the unsent release ``release``, or all of ``request``, to stop; their ids."""
+        rows = self._db.execute(
+            "UPDATE release SET stop = ? WHERE (id = ? OR request = ?) AND stop = ''"
+            " AND state IN ('APPROVED', 'SEALED') RETURNING id",
+            (reason, release, request),
+        )
+        return [row[0] for row in rows.fetchall()]
+
+    def set_bundle(self, release_id: str, *, size: int, sha256: str) -> None:
+        """Note the sealed bundle that waits in the outbox."""
+        self._db.execute(
+            "UPDATE release SET bundle_bytes = ?, bundle_sha256 = ? WHERE id = ?",
+            (size, sha256, release_id),
+        )
+
+    def set_progress(self, release_id: str, *, upload_url: str | None, sent_bytes: int) -> None:
+        """Note how far the upload got; a step forward clears earlier failures."""
+        self._db.execute(
+            "UPDATE release SET upload_url = ?, sent_bytes = ?, attempts = 0, not_before = 0"
+            " WHERE id = ?",
+            (upload_url, sent_bytes, release_id),
+        )
+
+    def set_retry(self, release_id: str, *, attempts: int, not_before: float) -> None:
+        """Note a failed try, and when the next is due."""
+        self._db.execute(
+            "UPDATE release SET attempts = ?, not_before = ? WHERE id = ?",
+            (attempts, not_before, release_id),
+        )

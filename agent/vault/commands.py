@@ -1,0 +1,195 @@
+"""What the device holds, from its own disk: ``status clips requests ledger reindex``.
+
+These commands read the vault directly and need neither broker nor camera; all but
+``reindex`` only read. Times are printed in local time with its zone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import config
+
+if TYPE_CHECKING:
+    from agent.vault.index import Index
+
+DEFAULT_CONFIG = Path("/etc/clip-agent/agent.yaml")
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """``--config FILE``, the same for every command of the device."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        help=f"the device's configuration (default {DEFAULT_CONFIG})",
+    )
+
+
+def _add_json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the main parser."""
+    for name, function, text in (
+        ("status", _status, "how the device is doing"),
+        ("clips", _clips, "the clips it holds"),
+        ("requests", _requests, "the requests it has seen, and what became of them"),
+    ):
+        command = groups.add_parser(name, help=text, description=text)
+        add_config_option(command)
+        _add_json_option(command)
+        command.set_defaults(run=function)
+
+    text = "the record of everything asked and done"
+    ledger = groups.add_parser("ledger", help=text, description=text)
+    actions = ledger.add_subparsers(metavar="ACTION", required=True)
+    for name, function, text in (
+        ("show", _ledger_show, "print its lines"),
+        ("verify", _ledger_verify, "check that no line was changed, removed or added"),
+        ("export", _ledger_export, "print it as JSON lines"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        add_config_option(action)
+        action.set_defaults(run=function)
+
+    text = "rebuild the index of clips from their sidecars"
+    command = groups.add_parser("reindex", help=text, description=text)
+    add_config_option(command)
+    command.set_defaults(run=_reindex)
+
+
+def _open(arguments: argparse.Namespace) -> Index:
+    from agent.vault.index import Index
+
+    state_dir = config.load(arguments.config).state_dir
+    return Index.open(state_dir / "agent.sqlite", create=False)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from agent.vault.cases import Cases
+    from agent.vault.ledger import Ledger
+
+    index = _open(arguments)
+    cases, totals = Cases(index), index.totals()
+    status: dict[str, Any] = {"clips": totals.count, "bytes": totals.bytes}
+    status["oldest_clip"] = _local(totals.oldest) if totals.oldest is not None else None
+    for part in ("camera", "gateway"):
+        health = index.health(part)
+        status[part] = f"{health.state} {health.detail}".strip() if health else "never started"
+        if health and health.last_motion_at:
+            status["last_motion"] = _local(health.last_motion_at)
+    status["open_requests"] = len(cases.open_requests())
+    status["releases_under_way"] = len(cases.releases("APPROVED")) + len(cases.releases("SEALED"))
+    status["ledger_lines"] = Ledger(index).head().seq
+    if arguments.json:
+        print(json.dumps(status))
+        return 0
+    for name, value in status.items():
+        print(f"{name.replace('_', ' '):20s} {'-' if value is None else value}")
+    return 0
+
+
+def _clips(arguments: argparse.Namespace) -> int:
+    rows = [
+        {
+            "id": clip.id,
+            "started": _local(clip.started_at),
+            "seconds": round(clip.duration_seconds, 1),
+            "bytes": clip.bytes,
+            "notes": _notes(truncated=clip.truncated, clock_synced=clip.clock_synced),
+        }
+        for clip in _open(arguments).clips()
+    ]
+    return _list(rows, arguments, "no clips yet")
+
+
+def _notes(*, truncated: bool, clock_synced: bool) -> str:
+    notes = ["cut off"] if truncated else []
+    if not clock_synced:
+        notes.append("clock was not set")
+    return ", ".join(notes)
+
+
+def _requests(arguments: argparse.Namespace) -> int:
+    from agent.vault.cases import Cases
+
+    cases = Cases(_open(arguments))
+    rows = [
+        {
+            "request": case.digest[:16],
+            "state": case.state,
+            "rule": case.rule,
+            "requester": case.requester[:12],
+            "reference": case.reference,
+            "received": _local(case.received_at),
+            "matching": len(cases.matches(case.digest)),
+        }
+        for case in cases.requests()
+    ]
+    return _list(rows, arguments, "no requests yet")
+
+
+def _list(rows: Sequence[Mapping[str, object]], arguments: argparse.Namespace, nothing: str) -> int:
+    """Print ``rows`` as JSON lines or as aligned columns."""
+    if arguments.json:
+        for row in rows:
+            print(json.dumps(row))
+        return 0
+    if not rows:
+        print(nothing)
+        return 0
+    names = list(rows[0])
+    cells = [names, *([str(row[name]) for name in names] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(padded).rstrip())
+    return 0
+
+
+def _ledger_show(arguments: argparse.Namespace) -> int:
+    from agent.vault.ledger import Ledger
+
+    for entry in Ledger(_open(arguments)).entries():
+        print(f"{entry.seq:6d}  {_local(entry.at)}  {entry.event:20s}  {entry.subject[:16]}")
+        for name, value in entry.detail.items():
+            print(f"{'':36s}{name}: {value}")
+    return 0
+
+
+def _ledger_verify(arguments: argparse.Namespace) -> int:
+    from agent.vault.ledger import Ledger
+
+    ledger = Ledger(_open(arguments))
+    lines = ledger.verify()
+    print(f"ledger: ok, {lines} lines, head {ledger.head().sha256}")
+    return 0
+
+
+def _ledger_export(arguments: argparse.Namespace) -> int:
+    from agent.vault.ledger import Ledger
+
+    Ledger(_open(arguments)).export(sys.stdout)
+    return 0
+
+
+def _reindex(arguments: argparse.Namespace) -> int:
+    from agent.vault.clips import reindex
+
+    report = reindex(config.load(arguments.config).state_dir)
+    print(report)
+    return 0
+
+
+def _local(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
