@@ -1,0 +1,203 @@
+"""The units, their users and their folders: checked by systemd, and against the code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.config import EXAMPLE
+from tests.peers.requirements import ROOT, program
+
+SYSTEMD = ROOT / "systemd"
+SERVICES = ("clip-agent-camera.service", "clip-agent-gateway.service")
+CEILINGS = {"clip-agent-camera.service": 0.6, "clip-agent-gateway.service": 1.5}
+STATE_DIR = str(EXAMPLE.state_dir)
+FOLDERS = {  # path: mode, owner
+    "/etc/clip-agent": (0o750, "root"),
+    STATE_DIR: (0o2770, "root"),
+    f"{STATE_DIR}/clips": (0o2770, "clip-camera"),
+    f"{STATE_DIR}/outbox": (0o700, "clip-gateway"),
+    f"{STATE_DIR}/keys": (0o700, "clip-gateway"),
+}
+GROUPS = {"clip-camera": {"clip-agent", "video", "render"}, "clip-gateway": {"clip-agent"}}
+
+Unit = dict[str, list[str]]
+
+
+def read_unit(name: str) -> Unit:
+    """The settings of a unit, all values of each; systemd's own reader judges the rest."""
+    settings: Unit = {}
+    for line in (SYSTEMD / name).read_text().splitlines():
+        key, separator, value = line.partition("=")
+        if separator and not line.startswith("#"):
+            settings.setdefault(key, []).append(value)
+    return settings
+
+
+def words(unit: Unit, key: str) -> list[str]:
+    return " ".join(unit.get(key, [])).split()
+
+
+def install(folder: Path) -> Path:
+    """A root folder with the units in place, and an ExecStart that exists in it.
+
+    ``verify`` insists on the program; it is not run, so an empty file does.
+    """
+    units = folder / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for file in SYSTEMD.glob("clip-agent*.*"):
+        (units / file.name).write_bytes(file.read_bytes())
+    command = folder / shlex.split(read_unit(SERVICES[0])["ExecStart"][0])[0].lstrip("/")
+    command.parent.mkdir(parents=True)
+    command.touch(mode=0o755)
+    for target in ("sysinit", "basic", "shutdown", "multi-user"):
+        (units / f"{target}.target").write_text("[Unit]\nDescription=stands in for systemd's\n")
+    return units
+
+
+def add_drop_in(units: Path, service: str, example: str) -> None:
+    drop_in = units / f"{service}.d" / example
+    drop_in.parent.mkdir()
+    drop_in.write_bytes((SYSTEMD / "examples" / example).read_bytes())
+
+
+def analyze(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [program("systemd-analyze"), "--no-pager", f"--root={root}", *arguments]
+    environment = {**os.environ, "SYSTEMD_LOG_LEVEL": "notice"}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("with_ip_camera", [False, True])
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, with_ip_camera: bool) -> None:
+    units = install(tmp_path)
+    if with_ip_camera:
+        add_drop_in(units, SERVICES[0], "ip-camera.conf")
+    names = sorted(file.name for file in SYSTEMD.glob("clip-agent*.*"))
+    done = analyze(tmp_path, "verify", "--man=no", *names)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_verify_would_have_said_something(tmp_path: Path) -> None:
+    service = install(tmp_path) / SERVICES[0]
+    service.write_text(service.read_text().replace("PrivateNetwork=", "PrivateNetwrok="))
+    done = analyze(tmp_path, "verify", "--man=no", service.name)
+    assert "PrivateNetwrok" in done.stderr
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_sandbox_leaves_little_exposed(tmp_path: Path, service: str) -> None:
+    install(tmp_path)
+    ceiling = f"--threshold={round(CEILINGS[service] * 10)}"
+    done = analyze(tmp_path, "security", "--offline=true", ceiling, service)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Overall exposure level" in done.stdout
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_exec_start_is_a_command_of_the_real_program(service: str) -> None:
+    from agent.cli import build_parser  # every room: too much for the other tests here
+
+    _, *arguments = shlex.split(read_unit(service)["ExecStart"][0])
+    parsed = build_parser().parse_args(arguments)
+    assert str(parsed.config) == "/etc/clip-agent/agent.yaml"
+    assert callable(parsed.run)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_says_when_it_is_ready_and_a_wrong_config_ends_it_for_good(service: str) -> None:
+    unit = read_unit(service)
+    assert unit["Type"] == ["notify"]
+    assert float(unit["WatchdogSec"][0]) > 0
+    assert (unit["Restart"], unit["RestartPreventExitStatus"]) == (["on-failure"], ["78"])
+
+
+def test_the_camera_has_no_network_and_no_way_to_keys_or_outbox() -> None:
+    unit = read_unit(SERVICES[0])
+    assert (unit["PrivateNetwork"], unit["IPAddressDeny"]) == (["yes"], ["any"])
+    assert words(unit, "RestrictAddressFamilies") == ["AF_UNIX", "AF_NETLINK"]
+    assert words(unit, "InaccessiblePaths") == [f"{STATE_DIR}/keys", f"{STATE_DIR}/outbox"]
+    assert words(unit, "ReadWritePaths") == [STATE_DIR]
+    assert words(unit, "DeviceAllow")[::2] == ["char-video4linux", "char-media", "char-dma_heap"]
+
+
+def test_the_gateway_has_no_device_and_no_listening_socket_and_only_reads_clips() -> None:
+    unit = read_unit(SERVICES[1])
+    assert unit["PrivateDevices"] == ["yes"]
+    assert unit["SocketBindDeny"] == ["any"]
+    assert {"listen", "accept", "accept4"} <= set(unit["SystemCallFilter"][-1].split())
+    assert words(unit, "ReadOnlyPaths") == [f"{STATE_DIR}/clips"]
+    assert words(unit, "ReadWritePaths") == [STATE_DIR]
+    assert "SupplementaryGroups" not in unit
+
+
+def test_an_ip_camera_opens_one_address_and_no_more(tmp_path: Path) -> None:
+    lines = (SYSTEMD / "examples/ip-camera.conf").read_text().splitlines()
+    settings = [line for line in lines if line and line[0] not in "#["]
+    assert settings == [
+        "PrivateNetwork=no",
+        "IPAddressAllow=192.0.2.10",
+        "RestrictAddressFamilies=AF_INET AF_INET6",
+        "SocketBindDeny=any",
+    ]
+
+
+def users_and_groups(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """What systemd-sysusers makes in ``root``: primary group and all groups of each user."""
+    (root / "etc").mkdir(exist_ok=True)
+    conf = str(SYSTEMD / "sysusers.d/clip-agent.conf")
+    subprocess.run([program("systemd-sysusers"), f"--root={root}", conf], check=True, timeout=60)
+    passwd = [line.split(":") for line in (root / "etc/passwd").read_text().splitlines()]
+    group = [line.split(":") for line in (root / "etc/group").read_text().splitlines()]
+    names = {fields[2]: fields[0] for fields in group}
+    primary = {fields[0]: names[fields[3]] for fields in passwd}
+    groups = {user: {name} for user, name in primary.items()}
+    for fields in group:
+        for user in filter(None, fields[3].split(",")):
+            groups[user].add(fields[0])
+    return primary, groups
+
+
+def test_users_and_groups_of_the_units_are_the_ones_sysusers_makes(tmp_path: Path) -> None:
+    primary, groups = users_and_groups(tmp_path)
+    assert groups == GROUPS
+    for service in SERVICES:
+        unit = read_unit(service)
+        (user,), (group,) = unit["User"], unit["Group"]
+        assert primary[user] == group == "clip-agent"
+        assert groups[user] == {group, *words(unit, "SupplementaryGroups")}
+
+
+def test_tmpfiles_makes_the_folders_with_their_modes_and_owners(tmp_path: Path) -> None:
+    users_and_groups(tmp_path)
+    ids = dict(line.split(":")[:3:2] for line in (tmp_path / "etc/passwd").read_text().splitlines())
+    conf = (SYSTEMD / "tmpfiles.d/clip-agent.conf").read_text()
+    if os.geteuid() != 0:  # may give a file to nobody else: everybody is us
+        for name in ("root", *GROUPS):
+            conf = conf.replace(f" {name} ", f" {os.geteuid()} ")
+        conf = conf.replace(" clip-agent\n", f" {os.getegid()}\n")
+    (tmp_path / "conf").write_text(conf)
+    command = [
+        program("systemd-tmpfiles"),
+        "--create",
+        f"--root={tmp_path}",
+        str(tmp_path / "conf"),
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    for path, (mode, owner) in FOLDERS.items():
+        made = (tmp_path / path.lstrip("/")).stat()
+        assert made.st_mode & 0o7777 == mode, path
+        if os.geteuid() == 0:
+            assert made.st_uid == int({"root": "0", **ids}[owner]), path
+
+
+def test_tmpfiles_makes_all_folders_that_the_units_name() -> None:
+    for service in SERVICES:
+        unit = read_unit(service)
+        for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths"):
+            assert set(words(unit, key)) <= FOLDERS.keys()
