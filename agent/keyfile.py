@@ -1,0 +1,186 @@
+"""The private keys of a person, in one file that a passphrase protects.
+
+The file is age with a passphrase (scrypt; age-encryption.org/v1) around a text
+that is itself an age identity file::
+
+    # clip-agent owner keys, made 2024-01-24. The whole file is secret.
+    # clip-agent owner signing key: <32 bytes, base64url>
+    # public key: age1...
+    AGE-SECRET-KEY-1...
+
+age skips the comment lines and asks for the passphrase by itself, so stock
+``age -d -i owner.age clip.mp4.age`` opens a clip without any software of ours.
+
+Unlocking costs about a second of work and 512 MiB on a desktop, by age's design:
+a command unlocks once. Owners and requesters share this scheme and nothing else;
+devices, which nobody stands beside, keep theirs in :mod:`agent.gateway.keys`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pyrage
+
+from agent.consent import mail
+from agent.consent.signing import SigningKey
+from agent.errors import ConfigError, KeyFileError, StorageFault
+
+Role = Literal["owner", "requester"]
+
+MIN_PASSPHRASE_CHARACTERS = 8
+PASSPHRASE_VARIABLE = "CLIP_AGENT_PASSPHRASE"  # noqa: S105 - names the variable, holds no secret
+_MAX_FILE_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A signing key, and an age identity as text. ``repr`` shows neither."""
+
+    signing: SigningKey = field(repr=False)
+    identity: str = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> Keys:
+        """New keys from the system's random source."""
+        return cls(SigningKey.generate(), str(pyrage.x25519.Identity.generate()))
+
+    @property
+    def id(self) -> str:
+        """The id of the signing key."""
+        return self.signing.public.id
+
+    @property
+    def recipient(self) -> str:
+        """What others seal to (``age1...``)."""
+        return str(mail.parse_identity(self.identity).to_public())
+
+
+def format_keys(keys: Keys, role: Role, *, now: float) -> str:
+    """The text inside a key file. Handle like the keys."""
+    day = datetime.fromtimestamp(now, UTC).date().isoformat()
+    return (
+        f"# clip-agent {role} keys, made {day}. The whole file is secret.\n"
+        f"# clip-agent {role} signing key: {keys.signing.to_text()}\n"
+        f"# public key: {keys.recipient}\n"
+        f"{keys.identity}\n"
+    )
+
+
+def parse_keys(text: str, role: Role) -> Keys:
+    """The keys in what :func:`format_keys` gave; :class:`KeyFileError` otherwise."""
+    signing = re.findall(rf"^# clip-agent {role} signing key: (\S+)$", text, re.MULTILINE)
+    identities = [line for line in text.splitlines() if line and not line.startswith("#")]
+    if len(signing) != 1 or len(identities) != 1:
+        raise KeyFileError(f"this is not the key file of a clip-agent {role}")
+    mail.parse_identity(identities[0])
+    return Keys(SigningKey.from_text(signing[0]), identities[0])
+
+
+def lock(keys: Keys, role: Role, passphrase: str, *, now: float) -> bytes:
+    """``keys`` as the bytes of a key file that ``passphrase`` opens."""
+    _check_length(passphrase)
+    text = format_keys(keys, role, now=now)
+    locked: bytes = pyrage.passphrase.encrypt(text.encode(), passphrase)
+    return locked
+
+
+def unlock(path: Path, role: Role, passphrase: str) -> Keys:
+    """The keys in the file ``path``. Raises :class:`KeyFileError`."""
+    try:
+        with path.open("rb") as file:
+            locked = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise KeyFileError(
+            f"{path}: cannot be read ({error.strerror})",
+            advice=f"Make the keys with `clip-agent {role} init`, or name their folder by --home",
+        ) from error
+    if len(locked) > _MAX_FILE_BYTES or not locked.startswith(b"age-encryption.org/v1\n"):
+        raise KeyFileError(f"{path}: is not a key file")
+    try:
+        text: bytes = pyrage.passphrase.decrypt(locked, passphrase)
+    except pyrage.DecryptError as error:
+        raise KeyFileError(f"{path}: wrong passphrase, or the file is damaged") from error
+    try:
+        return parse_keys(text.decode(), role)
+    except (KeyFileError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path}: is not the key file of a clip-agent {role}") from error
+
+
+def obtain_passphrase(
+    file: Path | None,
+    *,
+    new: bool,
+    environ: Mapping[str, str] = os.environ,
+    ask: Callable[[str], str] = getpass.getpass,
+    at_terminal: Callable[[], bool] = sys.stdin.isatty,
+) -> str:
+    """The passphrase: first line of ``file``, else the environment, else typed.
+
+    A ``new`` one is typed twice and must be long enough. Raises
+    :class:`KeyFileError`, and :class:`ConfigError` for an unreadable ``file``.
+    """
+    if file is not None:
+        passphrase = _first_line(file)
+    elif PASSPHRASE_VARIABLE in environ:
+        passphrase = environ[PASSPHRASE_VARIABLE]
+    elif at_terminal():
+        passphrase = ask("Passphrase: ")
+        if new and ask("Again, to be sure: ") != passphrase:
+            raise KeyFileError("the two passphrases differ")
+    else:
+        raise KeyFileError(
+            "there is no terminal to ask for the passphrase",
+            advice=f"Give --passphrase-file, or set {PASSPHRASE_VARIABLE}",
+        )
+    if new:
+        _check_length(passphrase)
+    return passphrase
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise :class:`KeyFileError` if there is a file at ``path``: keys are never overwritten."""
+    if path.exists():
+        raise KeyFileError(
+            f"{path}: exists, and is not overwritten",
+            advice="Keys that something is sealed to must not be lost: use another --home",
+        )
+
+
+def write_new(path: Path, data: bytes, *, mode: int) -> None:
+    """Write ``path`` in a file that did not exist before, and see it to the disk.
+
+    Raises :class:`KeyFileError` if it exists (keys are never overwritten) and
+    :class:`StorageFault` if it cannot be written.
+    """
+    refuse_existing(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageFault(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _first_line(file: Path) -> str:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: the passphrase file cannot be read") from error
+    return lines[0] if lines else ""
+
+
+def _check_length(passphrase: str) -> None:
+    if len(passphrase) < MIN_PASSPHRASE_CHARACTERS:
+        raise KeyFileError(f"the passphrase is shorter than {MIN_PASSPHRASE_CHARACTERS} characters")

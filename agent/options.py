@@ -1,0 +1,106 @@
+"""Command-line options that the owner's and the requester's commands share.
+
+Light to import: the command line is built before any role is chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.config import Broker
+
+
+def add_home(parser: argparse.ArgumentParser, default: Path) -> None:
+    """``--home DIR``: the role's folder."""
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=default,
+        metavar="DIR",
+        help=f"where your keys and settings are (default {default})",
+    )
+
+
+def add_passphrase(parser: argparse.ArgumentParser) -> None:
+    """``--passphrase-file FILE``."""
+    parser.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="its first line is the passphrase "
+        "(else CLIP_AGENT_PASSPHRASE from the environment, else you are asked)",
+    )
+
+
+def add_broker(parser: argparse.ArgumentParser) -> None:
+    """The broker to talk to; :func:`broker` reads it."""
+    parser.add_argument(
+        "--broker", required=True, metavar="HOST[:PORT]", help="the MQTT broker's address"
+    )
+    parser.add_argument("--username", metavar="NAME", help="user at the broker")
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="its first line is the password"
+    )
+    parser.add_argument("--tls", action="store_true", help="TLS, with the system's certificates")
+    parser.add_argument(
+        "--ca-file", type=Path, metavar="FILE", help="TLS, trusting these certificates (PEM)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def broker(arguments: argparse.Namespace) -> Broker:
+    """The broker's settings from the options; ConfigError names what is wrong."""
+    import msgspec
+
+    from agent.config import Broker
+    from agent.errors import ConfigError
+
+    uses_tls = arguments.tls or arguments.ca_file is not None
+    host, port = split_address(arguments.broker, default_port=8883 if uses_tls else 1883)
+    plain: dict[str, Any] = {"host": host, "port": port, "username": arguments.username}
+    if arguments.password_file is not None:
+        if arguments.username is None:
+            raise ConfigError("--password-file needs --username beside it")
+        plain["password_file"] = str(arguments.password_file.resolve())
+    if uses_tls:
+        ca_file = arguments.ca_file
+        plain["tls"] = {"ca_file": None if ca_file is None else str(ca_file.resolve())}
+    try:
+        return msgspec.convert(plain, Broker, dec_hook=lambda kind, value: kind(value))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--broker {arguments.broker}: {error}") from error
+
+
+def split_address(text: str, *, default_port: int) -> tuple[str, int]:
+    """``HOST[:PORT]`` or ``[IPV6][:PORT]``; ConfigError for anything else."""
+    from agent.errors import ConfigError
+
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, str(default_port)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65_535:
+        raise ConfigError(f"{text!r} is not an address of the form HOST:PORT")
+    return host, int(port)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if ``yes`` was given or the person at the terminal says so; else Refused."""
+    from agent.errors import Refused
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(
+            "not-confirmed", "there is no terminal to ask for your consent", advice="Give --yes"
+        )
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Refused("not-confirmed", "nothing was done")

@@ -1,0 +1,68 @@
+"""The owner's keys: what ``owner init`` makes, and the sheet for the drawer.
+
+Three things leave :func:`make`: the keys in a file that a passphrase protects
+(:mod:`agent.keyfile`), the public card that cameras are given, and a sheet with
+the **recovery** identity. Every clip is sealed to it too. It exists on that
+sheet alone: the program never asks for it, and stock ``age`` is all it needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pyrage
+
+from agent import keyfile
+from agent.consent.signing import OwnerCard
+from agent.keyfile import Keys
+
+_SHEET = """\
+# CLIP-AGENT RECOVERY SHEET OF {name}
+#
+# Made on {day}. Print this page, keep it where you keep a spare house key, and
+# then delete the file. Whoever holds it can open every clip of your cameras.
+#
+# What it is for: to open your clips when your key file or its passphrase is
+# lost. It cannot sign: nobody can release a clip with it. clip-agent never
+# asks for it.
+#
+# How to use it, with the program "age" (https://age-encryption.org) alone:
+#   1. Type the line at the bottom into a file named recovery.txt
+#      (a single line is enough; letters may not be mixed up).
+#   2. age -d -i recovery.txt CLIP.mp4.age > CLIP.mp4
+#
+# Public half, for comparison: {recipient}
+
+{identity}
+"""
+
+
+@dataclass(frozen=True)
+class NewOwner:
+    """What a new owner gets. ``sheet`` and ``locked`` are for files of mode 0600."""
+
+    keys: Keys
+    card: OwnerCard
+    locked: bytes = field(repr=False)
+    sheet: str = field(repr=False)
+
+
+def make(name: str, passphrase: str, *, now: float) -> NewOwner:
+    """New keys for the owner ``name``; raises KeyFileError for a short passphrase."""
+    keys = Keys.generate()
+    recovery = pyrage.x25519.Identity.generate()
+    card = OwnerCard(
+        role="owner",
+        name=name,
+        sign=keys.signing.public.text,
+        seal=keys.recipient,
+        recovery=str(recovery.to_public()),
+    )
+    sheet = _SHEET.format(
+        name=" ".join(name.split()),
+        day=datetime.fromtimestamp(now, UTC).date().isoformat(),
+        recipient=card.recovery,
+        identity=str(recovery),
+    )
+    return NewOwner(keys, card, keyfile.lock(keys, "owner", passphrase, now=now), sheet)
