@@ -28,6 +28,8 @@ ROOT: Final = "clip-agent"
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
+CHUNK_BYTES: Final = 131_072  # of a clip's ciphertext in one preview message; the last is shorter
+
 Kind = Literal[
     "requests", "alerts", "withdrawals", "availability", "state", "inbox", "owner", "preview",
     "release",
