@@ -311,9 +311,12 @@ def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
     """
 
     def decode_path(type_: type[Any], value: Any) -> Any:
-        if issubclass(type_, Path) and isinstance(value, str):
-            return base / Path(value).expanduser()
-        raise NotImplementedError(type_)
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError("Expected a path")
+        try:
+            return base / type_(value).expanduser()
+        except RuntimeError as error:  # ~nobody
+            raise ValueError(str(error)) from error
 
     try:
         raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of SafeLoader

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from tests.peers.certificates import ServerCertificate
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import LOUD
 from tests.peers.tus_server import TusServer
+
+settings.register_profile("patient", deadline=None)  # no test asserts a timing
+settings.load_profile("patient")
 
 
 class StartMosquitto(Protocol):

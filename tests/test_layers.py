@@ -1,0 +1,146 @@
+"""Who may import whom: the house of DESIGN section 4, read from the source itself.
+
+``ROOMS`` is the table: a room imports itself and what its line names. What is not in the
+table, or not on a line, fails, be it upward, a sibling, or new and unlisted.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.peers.requirements import ROOT
+
+GROUND = "errors clock config topics"
+ROOMS = {
+    "": "",  # agent/__init__.py
+    "errors": "",
+    "clock": "errors",
+    "config": "errors",
+    "config_example": "errors config",
+    "topics": "errors",
+    "options": "errors config",
+    "mqtt": "errors",
+    "link": f"{GROUND} mqtt",
+    "consent": "errors clock config",
+    "keyfile": "errors clock config consent",
+    "vault": "errors clock config consent",
+    "camera": "errors clock config consent vault",
+    "gateway": f"{GROUND} link consent vault",
+    "owner": f"{GROUND} options link consent vault keyfile",
+    "requester": f"{GROUND} options link consent vault keyfile",
+    "check": f"{GROUND} link consent vault camera gateway",
+    "demo": f"{GROUND} link consent vault keyfile camera gateway owner requester",
+    "cli": f"{GROUND} config_example check vault camera gateway owner requester demo",
+    "__main__": "cli",
+}
+# Libraries that only these modules, or what lies below them, may import.
+KEEPERS = {
+    "paho": ("agent.mqtt",),
+    "cv2": ("agent.camera",),
+    "picamera2": ("agent.camera.sources.pi",),
+    "libcamera": ("agent.camera.sources.pi",),
+    "amqtt": ("agent.demo",),
+    "urllib3": ("agent.gateway",),
+    "rich": ("agent.owner", "agent.requester"),
+    "starlette": ("agent.owner", "agent.requester"),
+    "uvicorn": ("agent.owner", "agent.requester"),
+}
+# All that the room which decides may use: nothing here reads, writes, waits or talks.
+CONSENT_USES = """
+    __future__ base64 collections cryptography dataclasses decimal enum fractions functools
+    geographiclib hashlib hmac ipaddress itertools json jwt math msgspec pyrage re string types
+    typing unicodedata urllib.parse yaml
+"""
+# What the process that sees must not be able to do by itself.
+TALKS = {"socket", "socketserver", "ssl", "http", "urllib.request", "urllib3", "asyncio"}
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "agent").rglob("*.py"))
+}
+
+
+def imports(module: str) -> Iterator[str]:
+    """Dotted names that ``module`` imports, also inside functions; relative ones as ``.``."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            inner = [f"{name}.{alias.name}" for alias in node.names]
+            yield from (name if dotted not in MODULES else dotted for dotted in inner)
+        elif isinstance(node, ast.Attribute) and node.attr == "import_module":
+            yield ".import_module"
+        elif isinstance(node, ast.Name) and node.id in ("__import__", "import_module"):
+            yield f".{node.id}"
+
+
+def room(dotted: str) -> str:
+    return [*dotted.split("."), ""][1]
+
+
+def within(dotted: str, names: tuple[str, ...]) -> bool:
+    return any(dotted == name or dotted.startswith(f"{name}.") for name in names)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_downward_only(module: str) -> None:
+    assert room(module) in ROOMS, "a room that the table does not know"
+    allowed = {"", room(module), *ROOMS[room(module)].split()}
+    for name in imports(module):
+        assert not name.startswith("."), "imports are absolute and visible"
+        top = name.split(".")[0]
+        if top == "agent":
+            assert room(name) in allowed, name
+        elif room(module) == "consent":
+            assert {top, name} & set(CONSENT_USES.split()), name
+        assert within(module, KEEPERS.get(top, ("agent",))), name
+        if room(module) == "camera":
+            assert not {top, name} & TALKS, name
+
+
+def test_the_table_itself_runs_downward_and_keeps_the_roles_apart() -> None:
+    known: set[str] = set()
+    for name, allowed in ROOMS.items():
+        assert set(allowed.split()) <= known, name
+        known.add(name)
+    roles = {"camera", "gateway", "owner", "requester"}
+    assert not any(roles & set(ROOMS[role].split()) for role in roles)
+
+
+ISOLATED = """
+import importlib, sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Wall())
+for name in {modules!r}:
+    importlib.import_module(name)
+print("imported", len({modules!r}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("blocked", "without"),
+    [
+        ({"picamera2", "libcamera"}, ("agent.camera.sources.pi",)),
+        ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.demo")),
+        ({"amqtt"}, ("agent.demo",)),
+        ({"rich", "starlette", "uvicorn"}, ("agent.owner", "agent.requester", "agent.demo")),
+    ],
+)
+def test_a_missing_extra_costs_only_the_rooms_that_own_it(
+    blocked: set[str], without: tuple[str, ...]
+) -> None:
+    modules = [name for name in MODULES if not within(name, without) and name != "agent.__main__"]
+    script = ISOLATED.format(blocked=blocked, modules=modules)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert (done.stdout, done.stderr) == (f"imported {len(modules)}\n", "")
