@@ -4,8 +4,8 @@
 ...     connect("127.0.0.1", broker.port)
 ...     broker.restart()      # same port; sessions and retained messages survive
 
-What the broker keeps is written at every change, so :meth:`Mosquitto.kill` loses
-no more than a power cut would.
+Mosquitto writes what it keeps after every second change and when it ends in order, so
+:meth:`Mosquitto.kill` may lose the last change, as a power cut does.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ class Mosquitto:
 
     def _write_passwords(self, users: Mapping[str, str]) -> None:
         path = self._folder / "passwords"
-        path.write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
-        path.chmod(0o600)
-        subprocess.run([program("mosquitto_passwd"), "-U", str(path)], check=True)
+        path.touch(mode=0o600)
+        for name, password in users.items():
+            command = [program("mosquitto_passwd"), "-b", str(path), name, password]
+            subprocess.run(command, check=True, capture_output=True)
 
     def _write_config(self) -> Path:
         lines = [

@@ -1,0 +1,21 @@
+"""Which servers' certificates are trusted, for the broker and for uploads alike."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from agent.errors import ConfigError
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later that trusts ``ca_file`` (PEM) alone, or the system when None.
+
+    Certificates and host names are always checked. Raises :class:`ConfigError`.
+    """
+    try:
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except OSError as error:
+        raise ConfigError(f"{ca_file}: holds no certificates that can be used") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

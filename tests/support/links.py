@@ -1,0 +1,29 @@
+"""Looking at what a link says, without sleeping for luck."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from agent.link import Connected, Disconnected, Event, Link, Published, Received
+
+E = TypeVar("E", Connected, Disconnected, Received, Published)
+
+LONG_SECONDS = 10.0  # a test that waits this long has failed
+
+
+def wait_for(link: Link, kind: type[E], wanted: Callable[[E], bool] = lambda _event: True) -> E:
+    """The next event of ``kind`` that is ``wanted``; others before it are dropped."""
+    deadline = time.monotonic() + LONG_SECONDS
+    dropped: list[Event] = []
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            event = link.events.get(timeout=left)
+        except queue.Empty:
+            break
+        if isinstance(event, kind) and wanted(event):
+            return event
+        dropped.append(event)
+    raise AssertionError(f"no such {kind.__name__} came, but {dropped}")
