@@ -1,0 +1,374 @@
+"""The process that sees: wiring, and the loop around source, detector and recorder.
+
+:func:`build` is the one place where all parts meet; the command and the tests call
+it alike. The loop belongs to one thread, which owns the vault. It keeps these
+promises:
+
+- what an earlier run left behind is recovered before anything is recorded;
+- a full disk stops the recording with a clear state, never the pre-roll, and
+  recording goes on once there is space;
+- a camera that falls silent ends the process with a :class:`CameraFault`, after
+  the clip was finished: systemd starts it again;
+- SIGTERM finishes the clip and ends the process with 0;
+- on a still scene nothing at all is written: health is noted when it changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import sdnotify
+
+from agent import config as configuration
+from agent.camera.motion import MotionDetector
+from agent.camera.reader import End, Item, Reader
+from agent.camera.recorder import Recorder
+from agent.camera.source import Frame, Packet, Source, VideoFormat
+from agent.camera.sources.scene import Scene
+from agent.camera.sources.stream import Stream
+from agent.clock import Clock, SystemClock
+from agent.config import Config
+from agent.consent.signing import OwnerCard, parse_card
+from agent.errors import CameraFault, StorageFault
+from agent.vault.clips import ClipStore
+from agent.vault.index import FILE_NAME, Clip, Index
+from agent.vault.retention import Retention, free_bytes_of
+
+_POLL_SECONDS = 0.5  # how long a SIGTERM may wait for silence to end
+_TICK_SECONDS = 1.0  # watchdog and checks
+_RETRY_SECONDS = 10.0  # a full disk is looked at again
+_RETENTION_SECONDS = 600.0  # clips age even when nothing moves
+# The source, which knows better what is wrong, gets a moment to speak first; and opening
+# takes several waits: connecting and probing, for each of two streams.
+_GRACE_SECONDS = 1.0
+_OPENING_WAITS = 4
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Health:
+    """What the owner gets to see of this process."""
+
+    state: str
+    detail: str = ""
+
+
+_ARMED, _RECORDING, _STOPPED = _Health("armed"), _Health("recording"), _Health("stopped")
+
+
+class CameraApp:
+    """One camera at work. :meth:`run` it, or feed :meth:`step` by hand."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        detector: MotionDetector,
+        make_recorder: Callable[
+            [VideoFormat, Callable[[], None], Callable[[Clip], None]], Recorder
+        ],
+        store: ClipStore,
+        retention: Retention,
+        index: Index,
+        clock: Clock,
+        no_frame_seconds: float,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._reader = Reader(source)
+        self._detector = detector
+        self._make_recorder = make_recorder
+        self._store = store
+        self._retention = retention
+        self._index = index
+        self._clock = clock
+        self._no_frame_seconds = no_frame_seconds
+        self._notify = notify
+
+        self._stopping = threading.Event()
+        self._recorder: Recorder | None = None
+        self._health: tuple[_Health, float | None] | None = None
+        self._last_motion_at: float | None = None
+        self._disk_full = False
+        self._times_pending = True
+        self._last_packet = self._last_frame = clock.monotonic()
+        self._next_tick = self._next_retry = clock.monotonic()
+        self._next_retention = clock.monotonic() + _RETENTION_SECONDS
+
+    def run(self) -> int:
+        """Record until the source ends or :meth:`stop`; 0 then. Raises :class:`CameraFault`."""
+        self.start()
+        self._reader.start()
+        try:
+            while not self._stopping.is_set():
+                item = self._reader.next(_POLL_SECONDS)
+                if item is End.OVER:
+                    _log.info("the source has ended")
+                    break
+                self.step(None if isinstance(item, End) else item)
+        except CameraFault as fault:
+            self.finish(_Health("no-frames", fault.message))
+            raise
+        finally:
+            self._reader.stop()
+        self.finish(_STOPPED)
+        return 0
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to finish the clip and return; may be called from anywhere."""
+        self._stopping.set()
+
+    def start(self) -> None:
+        """Put in order what an earlier run left behind, and make room."""
+        recovery = self._store.recover()
+        _log.info("the vault: %s", recovery)
+        self._correct_times()
+        self._make_room()
+
+    def step(self, item: Item | None) -> None:
+        """Take what the source gave next; None when it gave nothing for a while."""
+        match item:
+            case VideoFormat():
+                self._open(item)
+            case Packet():
+                self._last_packet = self._clock.monotonic()
+                self._guarded(lambda recorder: recorder.packet(item))
+            case Frame():
+                self._last_frame = self._clock.monotonic()
+                if self._detector(item.luma):
+                    self._motion(item.seconds)
+        if self._clock.monotonic() >= self._next_tick:
+            self._tick()
+
+    def finish(self, health: _Health = _STOPPED) -> None:
+        """End the clip and say goodbye."""
+        self._notify("STOPPING=1")
+        self._guarded(Recorder.finish)
+        self._say(health)
+
+    def _open(self, video: VideoFormat) -> None:
+        _log.info("the camera gives %s, %dx%d", video.codec, video.width, video.height)
+        self._recorder = self._make_recorder(video, self._before_clip, self._after_clip)
+        self._last_packet = self._last_frame = self._clock.monotonic()
+        if not self._disk_full:
+            self._say(_ARMED)
+        self._notify("READY=1")
+
+    def _motion(self, seconds: float) -> None:
+        recorder = self._recorder
+        if recorder is None or (self._disk_full and not recorder.recording):
+            return
+        if not recorder.recording:
+            self._last_motion_at = self._clock.now() - (self._clock.monotonic() - seconds)
+        self._guarded(lambda recorder: recorder.motion(seconds))
+        if recorder.recording:
+            self._say(_RECORDING)
+
+    def _guarded(self, act: Callable[[Recorder], None]) -> None:
+        """Let the recorder ``act``; a fault of the storage becomes a state, not an end."""
+        if self._recorder is None:
+            return
+        was_recording = self._recorder.recording
+        try:
+            act(self._recorder)
+        except StorageFault as fault:
+            self._storage_failed(fault)
+        if was_recording and not self._recorder.recording and not self._disk_full:
+            self._say(_ARMED)
+
+    def _before_clip(self) -> None:
+        """Make room; raises :class:`StorageFault` when there is none."""
+        self._retention.run()
+
+    def _after_clip(self, clip: Clip) -> None:
+        """A clip is safe: make room for the next."""
+        if not clip.clock_synced:
+            self._times_pending = True
+        self._make_room()
+
+    def _make_room(self) -> None:
+        try:
+            self._retention.run()
+        except StorageFault as fault:
+            self._storage_failed(fault)
+
+    def _storage_failed(self, fault: StorageFault) -> None:
+        if not self._disk_full:
+            _log.error("recording is off: %s", fault)
+        self._disk_full = True
+        self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
+        self._say(_Health("disk-full", fault.message))
+
+    def _tick(self) -> None:
+        """Once a second: the watchdog, and what is due."""
+        now = self._clock.monotonic()
+        self._next_tick = now + _TICK_SECONDS
+        self._notify("WATCHDOG=1")
+        self._check_silence(now)
+        if self._recorder is not None and self._recorder.recording:
+            return
+        if self._disk_full and now >= self._next_retry:
+            self._try_again()
+        if now >= self._next_retention:
+            self._next_retention = now + _RETENTION_SECONDS
+            self._make_room()
+        self._correct_times()
+
+    def _check_silence(self, now: float) -> None:
+        """A camera without packets, or packets without pictures, is no camera."""
+        waits = _OPENING_WAITS if self._recorder is None else 1
+        limit = waits * self._no_frame_seconds + _GRACE_SECONDS
+        for what, last in (("packet", self._last_packet), ("picture", self._last_frame)):
+            if now - last > limit:
+                raise CameraFault(
+                    f"the camera gave no {what} for {now - last:.0f} s",
+                    advice="Check its power, cable or network",
+                )
+
+    def _try_again(self) -> None:
+        """See whether there is space again."""
+        self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
+        try:
+            self._retention.run()
+            recovery = self._store.recover()
+        except StorageFault as fault:
+            self._say(_Health("disk-full", fault.message))
+            return
+        _log.info("recording is on again; the vault: %s", recovery)
+        self._disk_full = False
+        if self._recorder is not None:
+            self._say(_ARMED)
+
+    def _correct_times(self) -> None:
+        """Once the clock is right, give the clips of this boot their true times."""
+        if not (self._times_pending and self._clock.synced()):
+            return
+        try:
+            self._store.correct_times()
+        except StorageFault as fault:
+            self._storage_failed(fault)
+            return
+        self._times_pending = False
+
+    def _say(self, health: _Health) -> None:
+        """Note ``health`` for the owner, if that is news."""
+        if self._health == (health, self._last_motion_at):
+            return
+        self._notify(f"STATUS={health.state}{': ' if health.detail else ''}{health.detail}")
+        try:
+            self._index.set_health(
+                "camera", health.state, health.detail, self._clock.now(), self._last_motion_at
+            )
+        except StorageFault as fault:  # on a full disk this note is the first to go
+            _log.error("the state %s could not be noted: %s", health.state, fault)
+            return
+        self._health = (health, self._last_motion_at)
+
+
+def build(
+    config: Config,
+    *,
+    clock: Clock,
+    source: Source | None = None,
+    notify: Callable[[str], None] | None = None,
+    free_bytes: Callable[[], int] | None = None,
+) -> CameraApp:
+    """Everything that ``clip-agent camera`` is made of.
+
+    ``source`` replaces the configured one, ``notify`` systemd's socket and
+    ``free_bytes`` the disk, for tests. Raises :class:`ConfigError` for an owner's
+    card that does not do, :class:`StorageFault` for a vault that cannot be used.
+    """
+    index = Index.open(config.state_dir / FILE_NAME)
+    store = ClipStore(config.state_dir, index, recipients=_recipients(config.owners), clock=clock)
+    storage, motion, recording = config.storage, config.camera.motion, config.camera.recording
+    retention = Retention(
+        store,
+        index,
+        clock=clock,
+        free_bytes=free_bytes or free_bytes_of(config.state_dir),
+        max_bytes=storage.max_bytes,
+        max_age_seconds=storage.max_age_days * 86_400,
+        min_free_bytes=storage.min_free_bytes,
+        max_held_share=storage.max_held_share,
+    )
+
+    def make_recorder(
+        video: VideoFormat, before_clip: Callable[[], None], after_clip: Callable[[Clip], None]
+    ) -> Recorder:
+        return Recorder(
+            store=store,
+            video=video,
+            clock=clock,
+            pre_roll_seconds=recording.pre_roll_seconds,
+            post_roll_seconds=recording.post_roll_seconds,
+            max_clip_seconds=recording.max_clip_seconds,
+            before_clip=before_clip,
+            after_clip=after_clip,
+        )
+
+    return CameraApp(
+        source=source or open_source(config.camera, clock=clock),
+        detector=MotionDetector(
+            frames_per_second=motion.frames_per_second,
+            min_size=motion.min_size,
+            sensitivity=motion.sensitivity,
+        ),
+        make_recorder=make_recorder,
+        store=store,
+        retention=retention,
+        index=index,
+        clock=clock,
+        no_frame_seconds=recording.no_frame_seconds,
+        notify=notify or sdnotify.SystemdNotifier().notify,
+    )
+
+
+def open_source(camera: configuration.Camera, *, clock: Clock) -> Source:
+    """The source that the configuration names; nothing is opened yet."""
+    match camera.source:
+        case configuration.StreamSource() as stream:
+            return Stream(
+                record=stream.record,
+                detect=stream.detect,
+                transport=stream.transport,
+                pace=stream.pace,
+                frames_per_second=camera.motion.frames_per_second,
+                timeout_seconds=camera.recording.no_frame_seconds,
+                clock=clock,
+            )
+        case configuration.SceneSource() as scene:
+            return Scene(
+                width=scene.width,
+                height=scene.height,
+                frames_per_second=scene.frames_per_second,
+                seed=scene.seed,
+                walkers_per_minute=scene.walkers_per_minute,
+                duration_seconds=scene.duration_seconds,
+                motion_frames_per_second=camera.motion.frames_per_second,
+                clock=clock,
+            )
+
+
+def run(config: Config) -> int:
+    """What ``clip-agent camera`` does: record until SIGTERM or SIGINT."""
+    app = build(config, clock=SystemClock(config.time.synced_marker))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        app.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    return app.run()
+
+
+def _recipients(cards: tuple[Path, ...]) -> list[str]:
+    """Whom every clip is sealed to: each owner, and each owner's recovery key on paper."""
+    owners = [parse_card(configuration.read_text(path), OwnerCard, str(path)) for path in cards]
+    return [recipient for owner in owners for recipient in (owner.seal, owner.recovery)]

@@ -1,0 +1,120 @@
+"""Packets to fragmented MP4 (ISO/IEC 14496-12), copied, never encoded again.
+
+A fragment holds about a second, and reaches the sink as soon as it is complete:
+that second is what a power cut costs. Nothing in the file counts bytes from its
+beginning (``default_base_moof``, no trailer), so a caller may put ``free`` boxes
+between fragments, and a file that just stops still plays.
+"""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Protocol
+
+import av
+
+from agent.camera.source import Packet, VideoFormat
+
+TICKS_PER_SECOND = 90_000  # what RTP counts video in
+_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
+
+_OPTIONS = {
+    "movflags": "empty_moov+default_base_moof+skip_trailer",
+    "frag_duration": "1000000",  # microseconds
+    "flush_packets": "1",  # a fragment must not wait in FFmpeg's buffer
+}
+
+
+class Sink(Protocol):
+    """Where the file goes; written from front to end."""
+
+    def write(self, data: bytes) -> int:
+        """All of ``data``."""
+
+
+class _CountingSink:
+    """Knows how much was written, and can be cut off from its file."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink: Sink | None = sink
+        self.position = 0
+
+    def write(self, data: bytes) -> int:
+        if self._sink is not None:
+            self._sink.write(data)
+        self.position += len(data)
+        return len(data)
+
+    def cut_off(self) -> None:
+        self._sink = None
+
+
+class FragmentedMp4:
+    """One clip being written to ``sink``."""
+
+    def __init__(self, sink: Sink, video: VideoFormat) -> None:
+        self._sink = _CountingSink(sink)
+        self._container = av.open(self._sink, "w", format="mp4", container_options=_OPTIONS)
+        with av.open(io.BytesIO(_matroska_header(video)), format="matroska") as header:
+            # The decoder's half of the codec will do ("opaque"): nothing is encoded.
+            self._stream = self._container.add_stream_from_template(
+                header.streams.video[0], opaque=True
+            )
+        self._stream.time_base = _TIME_BASE
+        self._first_seconds: float | None = None
+        self._last_ticks = -1
+
+    def add(self, packet: Packet) -> bool:
+        """Write ``packet``; True when the sink now stands between two fragments.
+
+        What ``sink.write`` raises comes out here.
+        """
+        if self._first_seconds is None:
+            self._first_seconds = packet.seconds
+        ticks = round((packet.seconds - self._first_seconds) * TICKS_PER_SECOND)
+        self._last_ticks = max(ticks, self._last_ticks + 1)
+        copy = av.Packet(packet.data)
+        copy.stream = self._stream
+        copy.time_base = _TIME_BASE
+        copy.dts = self._last_ticks
+        copy.pts = self._last_ticks + round(packet.delay_seconds * TICKS_PER_SECOND)
+        copy.duration = round(packet.duration_seconds * TICKS_PER_SECOND)
+        copy.is_keyframe = packet.keyframe
+        position = self._sink.position
+        self._container.mux_one(copy)
+        return self._sink.position > position
+
+    def close(self) -> None:
+        """Write the last fragment."""
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Free the muxer; its sink gets nothing more."""
+        self._sink.cut_off()
+        self._container.close()
+
+
+def _matroska_header(video: VideoFormat) -> bytes:
+    """A Matroska file without pictures: the way to hand ``extradata`` to PyAV.
+
+    PyAV takes the parameters of an output stream from an input stream only. This is
+    the smallest input that carries them as they are (RFC 9559, section 5).
+    """
+    codec = {"h264": b"V_MPEG4/ISO/AVC", "hevc": b"V_MPEGH/ISO/HEVC"}[video.codec]
+    picture = _element(0xB0, video.width.to_bytes(2, "big"))
+    picture += _element(0xBA, video.height.to_bytes(2, "big"))
+    track = _element(0xD7, b"\1") + _element(0x73C5, b"\1")  # number, UID
+    track += _element(0x83, b"\1") + _element(0x86, codec)  # type: video; codec
+    track += _element(0x63A2, video.extradata) + _element(0xE0, picture)
+    tracks = _element(0x1654AE6B, _element(0xAE, track))
+    cluster = _element(0x1F43B675, _element(0xE7, b"\0"))  # empty; ends the header
+    return _element(0x1A45DFA3, _element(0x4282, b"matroska")) + _element(
+        0x18538067, tracks + cluster
+    )
+
+
+def _element(identifier: int, body: bytes) -> bytes:
+    """One EBML element (RFC 8794) with an eight-byte size."""
+    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
+    return name + (1 << 56 | len(body)).to_bytes(8, "big") + body

@@ -1,0 +1,68 @@
+"""The seconds before a motion, kept in memory until they are wanted.
+
+A ring of encoded packets that always begins at a keyframe and reaches back at
+least ``seconds``, so that a clip can begin at the keyframe at or before that
+moment. It is bounded in bytes too: a camera with few keyframes or a huge
+bit-rate costs pre-roll, never memory. Nothing here touches the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from agent.camera.source import Packet
+
+MAX_BYTES = 32 * 1024 * 1024  # 30 s at 8 Mbit/s
+
+_log = logging.getLogger(__name__)
+
+
+class PreRoll:
+    """The latest packets, in groups that each begin with a keyframe."""
+
+    def __init__(self, *, seconds: float, max_bytes: int = MAX_BYTES) -> None:
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._groups: deque[list[Packet]] = deque()
+        self._warned = False
+        self.bytes = 0
+
+    def add(self, packet: Packet) -> None:
+        """Keep ``packet`` and let go of what is too old or too much."""
+        if packet.keyframe:
+            self._groups.append([])
+        elif not self._groups:
+            return  # nothing can be decoded before the first keyframe
+        self._groups[-1].append(packet)
+        self.bytes += len(packet.data)
+        while len(self._groups) > 1 and self._has_expired(packet.seconds):
+            self._drop_oldest()
+        while self.bytes > self._max_bytes:
+            self._warn()
+            self._drop_oldest()
+
+    def since(self, seconds: float) -> list[Packet]:
+        """From the keyframe at or before ``seconds``, or else from the oldest, until now."""
+        first = 0
+        for number, group in enumerate(self._groups):
+            if group[0].seconds <= seconds:
+                first = number
+        return [packet for group in list(self._groups)[first:] for packet in group]
+
+    def _has_expired(self, now: float) -> bool:
+        """Whether the second group alone reaches back far enough."""
+        return self._groups[1][0].seconds <= now - self._seconds
+
+    def _drop_oldest(self) -> None:
+        self.bytes -= sum(len(packet.data) for packet in self._groups.popleft())
+
+    def _warn(self) -> None:
+        if not self._warned:
+            _log.warning(
+                "the pre-roll is shorter than %g s: it would need more than %d MiB; "
+                "lower the camera's bit-rate or set more keyframes",
+                self._seconds,
+                self._max_bytes >> 20,
+            )
+        self._warned = True

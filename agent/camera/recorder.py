@@ -1,0 +1,160 @@
+"""From motion to clips.
+
+- A clip begins at the keyframe at or before ``pre_roll`` ahead of the motion that
+  started it, but not before the end of the clip before, save for the way back to
+  a keyframe.
+- It ends ``post_roll`` after the last motion.
+- Once it is ``max_clip`` long it is cut at the next keyframe and goes on in a new
+  clip: the first packet of the one follows the last of the other, without a gap
+  and without an overlap.
+- Each packet is handed on as it comes, each fragment reaches the vault complete.
+
+What counts as motion is the detector's business, sealing and files are the
+vault's. When the vault fails, the clip is left to its recovery, the fault goes to
+the caller, and the pre-roll stays: the next motion may try again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from agent.camera.muxer import FragmentedMp4
+from agent.camera.preroll import PreRoll
+from agent.camera.source import Packet, VideoFormat
+from agent.clock import Clock
+from agent.errors import StorageFault
+from agent.vault.clips import ClipDraft, ClipStore
+from agent.vault.index import Clip
+
+_log = logging.getLogger(__name__)
+
+
+class _Recording:
+    """A clip while it is being written."""
+
+    def __init__(self, draft: ClipDraft, video: VideoFormat, first: Packet) -> None:
+        self._draft = draft
+        self._mp4 = FragmentedMp4(draft, video)
+        self._first = self._last = first
+
+    def add(self, packet: Packet) -> None:
+        if self._mp4.add(packet):
+            self._draft.pad_if_stale()
+        self._last = packet
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning of the first picture to the end of the last."""
+        return self._last.seconds + self._last.duration_seconds - self._first.seconds
+
+    def finish(self) -> Clip:
+        self._mp4.close()
+        return self._draft.finish(duration_seconds=self.seconds)
+
+    def abandon(self) -> None:
+        self._mp4.abandon()
+        self._draft.abandon()
+
+
+class Recorder:
+    """Keeps the pre-roll and turns motion into clips of the vault.
+
+    ``before_clip`` makes room and raises :class:`StorageFault` when there is none;
+    ``after_clip`` gets each finished clip.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ClipStore,
+        video: VideoFormat,
+        clock: Clock,
+        pre_roll_seconds: float,
+        post_roll_seconds: float,
+        max_clip_seconds: float,
+        before_clip: Callable[[], None],
+        after_clip: Callable[[Clip], None],
+    ) -> None:
+        self._store = store
+        self._video = video
+        self._clock = clock
+        self._pre_roll_seconds = pre_roll_seconds
+        self._post_roll_seconds = post_roll_seconds
+        self._max_clip_seconds = max_clip_seconds
+        self._before_clip = before_clip
+        self._after_clip = after_clip
+
+        self._pre_roll = PreRoll(seconds=pre_roll_seconds)
+        self._recording: _Recording | None = None
+        self._last_motion = float("-inf")
+        self._last_end = float("-inf")
+
+    @property
+    def recording(self) -> bool:
+        """Whether a clip is being written."""
+        return self._recording is not None
+
+    def packet(self, packet: Packet) -> None:
+        """Take the next packet. Raises :class:`StorageFault`; the clip is then left behind."""
+        self._pre_roll.add(packet)
+        if self._recording is None:
+            return
+        if packet.seconds >= self._last_motion + self._post_roll_seconds:
+            self._last_end = packet.seconds
+            self.finish()
+        elif packet.keyframe and self._recording.seconds >= self._max_clip_seconds:
+            self.finish()
+            self._begin([packet])
+        else:
+            self._write([packet])
+
+    def motion(self, seconds: float) -> None:
+        """Something moved at ``seconds``: begin a clip, or keep it going.
+
+        Raises :class:`StorageFault` when there is no room for a new one.
+        """
+        self._last_motion = max(self._last_motion, seconds)
+        if self._recording is None:
+            start = max(seconds - self._pre_roll_seconds, self._last_end)
+            self._begin(self._pre_roll.since(start))
+
+    def finish(self) -> None:
+        """End the clip that is being written, if there is one."""
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return
+        try:
+            clip = recording.finish()
+        except StorageFault:
+            recording.abandon()
+            raise
+        _log.info("clip %s: %.1f s, %d bytes", clip.id, clip.duration_seconds, clip.bytes)
+        self._after_clip(clip)
+
+    def _begin(self, packets: Sequence[Packet]) -> None:
+        if not packets:
+            return  # no keyframe came yet
+        self._before_clip()
+        first = packets[0]
+        draft = self._store.create(
+            started_at=self._clock.now() - (self._clock.monotonic() - first.seconds),
+            monotonic_seconds=first.seconds,
+            codec=self._video.codec,
+            width=self._video.width,
+            height=self._video.height,
+        )
+        self._recording = _Recording(draft, self._video, first)
+        self._write(packets)
+
+    def _write(self, packets: Sequence[Packet]) -> None:
+        recording = self._recording
+        if recording is None:
+            return
+        try:
+            for packet in packets:
+                recording.add(packet)
+        except StorageFault:
+            self._recording = None
+            recording.abandon()
+            raise
