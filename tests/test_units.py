@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from agent.config import EXAMPLE
+from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
 
 SYSTEMD = ROOT / "systemd"
@@ -134,6 +136,32 @@ def test_the_gateway_has_no_device_and_no_listening_socket_and_only_reads_clips(
     assert words(unit, "ReadOnlyPaths") == [f"{STATE_DIR}/clips"]
     assert words(unit, "ReadWritePaths") == [STATE_DIR]
     assert "SupplementaryGroups" not in unit
+
+
+CONNECTS_WITHOUT_BINDING = """
+import sys
+def refuse(event, arguments):
+    if event == "socket.bind":
+        raise PermissionError(1, "SocketBindDeny=any")
+sys.addaudithook(refuse)
+from agent.config import Broker
+from agent.link import connect_broker
+from agent.mqtt import Connected
+link = connect_broker(
+    Broker(port=int(sys.argv[1])), client_id="gateway", subscriptions=["x"], clean_session=True
+)
+link.start()
+assert isinstance(link.events.get(timeout=20), Connected)
+link.stop()
+print("connected")
+"""
+
+
+def test_the_gateways_link_works_where_no_socket_may_be_bound(mosquitto: Mosquitto) -> None:
+    """paho's own network loop listens on loopback for a moment, and would fail in the unit."""
+    command = [sys.executable, "-c", CONNECTS_WITHOUT_BINDING, str(mosquitto.port)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.stdout, done.returncode) == ("connected\n", 0), done.stderr
 
 
 def test_an_ip_camera_opens_one_address_and_no_more(tmp_path: Path) -> None:
