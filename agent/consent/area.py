@@ -7,9 +7,9 @@ says: straight lines in longitude and latitude, not geodesics.
 Both questions must have one answer for every polygon that :func:`check` lets
 pass, so predicates on points are computed exactly, in fractions, and only the
 size in floating point: geodesic, on the ellipsoid (C. F. F. Karney, "Algorithms
-for geodesics", J. Geodesy 87, 2013; ``geographiclib``). Along the edges of an
-area of the sizes allowed here, a geodesic and a straight line in longitude and
-latitude lie so close that the size differs by far less than a thousandth.
+for geodesics", J. Geodesy 87, 2013; ``geographiclib``), with long edges cut into
+short ones first. Otherwise an edge of a degree would bulge a hundred metres away
+from the straight line, and a thin strip could be given almost any size.
 
 Which sizes are allowed is for :mod:`agent.consent.policy` to say.
 """
@@ -29,6 +29,8 @@ from agent.errors import RequestRefused
 
 MAX_SPAN_DEGREES = 1.0  # fifty times the width of the largest area that the default policy allows
 MAX_LATITUDE_DEGREES = 85.0  # beyond it a degree of longitude is too short to mean much
+# Over this length, at most 2.2 km, a geodesic leaves the straight line by less than 10 cm.
+_STEP_DEGREES = 0.02
 
 _Edge = tuple[Position, Position]
 
@@ -36,8 +38,11 @@ _Edge = tuple[Position, Position]
 def square_miles(polygon: Polygon) -> float:
     """The geodesic size of ``polygon`` in square miles, whichever way its ring turns."""
     outline = Geodesic.WGS84.Polygon()
-    for longitude, latitude in polygon.coordinates[0][:-1]:
-        outline.AddPoint(latitude, longitude)
+    for (west, south), (east, north) in _edges(polygon.coordinates[0]):
+        width, height = east - west, north - south
+        steps = max(1, math.ceil(max(abs(width), abs(height)) / _STEP_DEGREES))
+        for step in range(steps):
+            outline.AddPoint(south + height * step / steps, west + width * step / steps)
     _, _, square_metres = outline.Compute(False, True)
     return float(abs(square_metres)) / SQUARE_METRES_PER_SQUARE_MILE
 

@@ -1,0 +1,93 @@
+"""Hypothesis strategies for every statement, built from the structs themselves.
+
+Each field's limits are read from its annotation, so a new field or type is
+tested without a word here. Only what a struct checks across its fields
+(``__post_init__``) is mended after drawing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from msgspec import inspect
+
+# Whatever may stand in a text: see ``control-character`` in agent/consent/statements.py.
+ALPHABET = st.characters(
+    codec="utf-8",
+    exclude_categories=("Cc", "Cs", "Zl", "Zp"),
+    exclude_characters="\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+)
+_LONGEST_TEXT, _LONGEST_LIST = 40, 2  # so that a statement stays below its largest size
+
+
+def instances(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Valid instances of a struct."""
+    return plain(inspect.type_info(kind)).map(lambda drawn: msgspec.convert(drawn, kind))
+
+
+def plain(node: Any) -> st.SearchStrategy[Any]:
+    """Builtin values that convert to the type ``node`` describes."""
+    match node:
+        case inspect.StructType():
+            return _struct(node)
+        case inspect.UnionType(types=types):
+            return st.one_of([plain(one) for one in types])
+        case inspect.LiteralType(values=values):
+            return st.sampled_from(values)
+        case inspect.NoneType():
+            return st.none()
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.IntType(ge=low, le=high):
+            return st.integers(low, high)
+        case inspect.FloatType(ge=low, le=high):
+            return st.floats(low, high, allow_nan=False, allow_infinity=False)
+        case inspect.StrType(pattern=pattern, max_length=most):
+            if pattern is None or pattern == r"\A[^\n]*\Z":
+                return st.text(ALPHABET, max_size=min(most or _LONGEST_TEXT, _LONGEST_TEXT))
+            return st.from_regex(pattern).filter(lambda text: len(text) <= (most or 10_000))
+        case inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(plain(key), plain(value), max_size=_LONGEST_LIST)
+        case inspect.TupleType(item_types=items):
+            return st.tuples(*map(plain, items))
+        case inspect.VarTupleType(item_type=item, min_length=least, max_length=most):
+            longest = max(least or 0, min(most or _LONGEST_LIST, _LONGEST_LIST))
+            return st.lists(plain(item), min_size=least or 0, max_size=longest)
+    raise AssertionError(f"no strategy for {node}")
+
+
+def _struct(node: inspect.StructType) -> st.SearchStrategy[dict[str, Any]]:
+    fields = {one.encode_name: plain(one.type) for one in node.fields}
+    if node.tag_field is not None:
+        fields[node.tag_field] = st.just(node.tag)
+    return st.fixed_dictionaries(fields).map(lambda drawn: _mend(node.cls.__name__, drawn))
+
+
+def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
+    """``drawn``, changed where two fields of the struct ``name`` must agree."""
+    if name == "Window":
+        first, last = sorted((drawn["from"], drawn["to"]))
+        return {"from": min(first, 253_402_300_798), "to": max(last, first + 1)}
+    if name == "Cut":
+        first, last = sorted((drawn["from_seconds"], drawn["to_seconds"]))
+        return {"from_seconds": first / 2, "to_seconds": last + 0.5 if last < 86_000 else last}
+    if name == "Box":
+        width, height = (max(drawn[side], 0.01) for side in ("width", "height"))
+        return {
+            "x": drawn["x"] * (1 - width),
+            "y": drawn["y"] * (1 - height),
+            "width": width,
+            "height": height,
+        }
+    if name == "Request":
+        return drawn | {"kind": "legal-order" if drawn["order"] else "voluntary"}
+    return drawn
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)

@@ -1,0 +1,236 @@
+"""The people, keys and papers that the tests of ``consent`` and the vectors share.
+
+Nobody's secrets: signing keys are hashes of names, age identities were made for
+this file. ``request()`` is acceptable as it is and a change makes one thing wrong;
+``approval()`` likewise. ``FakeDevice`` answers what the rules of an approval ask of a device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyrage
+
+from agent import config
+from agent.consent.approval import HeldRequest
+from agent.consent.mail import Letter
+from agent.consent.policy import History
+from agent.consent.signing import RequesterCard, SigningKey, digest, encode_base64url
+from agent.consent.statements import (
+    Approval,
+    ApprovedClip,
+    Command,
+    Decline,
+    Disclosure,
+    LegalOrder,
+    Pause,
+    Polygon,
+    Request,
+    UploadTarget,
+    Window,
+)
+
+NOW = 1_706_121_000  # 2024-01-24T18:30:00Z
+HOUR, DAY = 3_600, 86_400
+PLACE = config.Place(latitude=42.1015, longitude=-72.5898)
+RULES = config.Requests()
+MAX_CLIP_AGE = 30.0 * DAY
+NO_HISTORY = History(open=0, last_day=0, same_reference=0, jti_used=False)
+
+
+def signing_key(who: str) -> SigningKey:
+    """The test key of ``who``: the hash of a sentence."""
+    return SigningKey.from_text(
+        encode_base64url(hashlib.sha256(f"clip-agent test key: {who}".encode()).digest())
+    )
+
+
+OWNER, OTHER_OWNER, STRANGER = map(signing_key, ("owner", "other owner", "stranger"))
+DEVICE, OTHER_DEVICE = map(signing_key, ("device", "other device"))
+REQUESTER, OTHER_REQUESTER = map(signing_key, ("requester", "other requester"))
+OWNERS = {key.public.id: key.public for key in (OWNER, OTHER_OWNER)}
+REQUESTERS = {key.public.id: key.public for key in (REQUESTER, OTHER_REQUESTER)}
+
+OWNER_IDENTITY = "AGE-SECRET-KEY-1SVVZNCCXA7TWJ824KEJ4LKPRT2RWRQAUHEG6DFSXY7ZLSVYY2YYS8W8ZRU"
+OWNER_RECIPIENT = "age1p0949tzeyvz0t0w32vnhhl3wcwklzse4nprgfde5g8zy8k0l0y3s6z0vsh"
+DEVICE_IDENTITY = "AGE-SECRET-KEY-1QPCGMGP2GS69HNTWJ29HPKVY63ST39EU9XUPGW2C5GM2R3YRVD5QAXMYU9"
+DEVICE_RECIPIENT = "age1lzwwddsnv3hfnpd0q57xpgkarfe8d6ht8p7wq82fez5jv9r60ykqvu7j4a"
+REQUESTER_RECIPIENT = "age18j4hzgtfnvxk9zzz20wp3g9qedjk8ps4pry2cuakxqljewpxy5ysjm0xur"
+
+# Three clips sealed each to its own identity. The first two match the request.
+CLIP, CLIP_2, CLIP_3 = "20240124-171500-3f9a2c", "20240124-173000-b1e004", "20240124-180000-77aa01"
+CLIP_KEYS = {
+    CLIP: "AGE-SECRET-KEY-197NS8CYTUDUG5UCK0U2396WEGZTH4QC260DPFD2Z2MVSMCN4C32SZPN328",
+    CLIP_2: "AGE-SECRET-KEY-1AQS5NDK4TAFUD6MMG28YMQ65KLWER42DVVCD9N05LE0TFXUXWGCQLMSSFU",
+    CLIP_3: "AGE-SECRET-KEY-1K5K9X4ZLL2U2LUQVMCHAFY9FFCHVQHA0TSTJV643YYX2V50H0QPSRHQ2SJ",
+}
+# age never seals to the same bytes twice, so the sealed clips are files beside the vectors.
+CLIP_FOLDER = Path(__file__).parent.parent / "vectors" / "clips"
+SEALED_CLIPS = {clip: (CLIP_FOLDER / f"{clip}.age").read_bytes() for clip in CLIP_KEYS}
+
+CARD = RequesterCard(
+    name="Springfield Police",
+    sign=REQUESTER.public.text,
+    seal=REQUESTER_RECIPIENT,
+    role="requester",
+    upload_hosts=("evidence.example.org", "evidence.example.org:8443", "127.0.0.1:1080"),
+)
+
+
+def polygon(*corners: tuple[float, float]) -> Polygon:
+    """An area with these (longitude, latitude) corners; the ring is closed here."""
+    return Polygon(type="Polygon", coordinates=((*corners, corners[0]),))
+
+
+def square(
+    miles: float, latitude: float = PLACE.latitude, longitude: float = PLACE.longitude
+) -> Polygon:
+    """A square with sides of ``miles`` around a point."""
+    north = miles * 1609.344 / 111_320 / 2
+    east = north / math.cos(math.radians(latitude))
+    return polygon(
+        (longitude - east, latitude - north),
+        (longitude + east, latitude - north),
+        (longitude + east, latitude + north),
+        (longitude - east, latitude + north),
+    )
+
+
+def request(**changes: Any) -> Request:
+    """A request that every rule of the default policy admits, but for ``changes``."""
+    fields: dict[str, Any] = {
+        "iss": REQUESTER.public.id,
+        "jti": "request-0000-0001",
+        "iat": NOW - HOUR,
+        "exp": NOW + 3 * DAY,
+        "kind": "voluntary",
+        "reference": "2024-00117",
+        "incident": "hit and run",
+        "title": "Grey van, State Street",
+        "text": "A grey van hit a cyclist and drove on.\nWho saw it?",
+        "contact": "tips@springfield.example",
+        "area": square(0.5),
+        "window": Window(start=NOW - 2 * HOUR, end=NOW - HOUR),
+        "upload": UploadTarget(protocol="tus", url="https://evidence.example.org/files/"),
+        "order": None,
+    }
+    return Request(**(fields | changes))
+
+
+def upload(url: str) -> UploadTarget:
+    """An upload target."""
+    return UploadTarget(protocol="tus", url=url)
+
+
+ORDER = LegalOrder(court="Hampden Superior Court", docket="2479CV00117", document_sha256="0" * 64)
+REQUEST_JWS = REQUESTER.sign(request())
+
+
+def sealed_digest(clip: str) -> str:
+    """The SHA-256 of a sealed clip, as the device keeps it."""
+    return hashlib.sha256(SEALED_CLIPS[clip]).hexdigest()
+
+
+def approved(clip: str = CLIP, **changes: Any) -> ApprovedClip:
+    """``clip`` as an approval names it."""
+    fields: dict[str, Any] = {"id": clip, "sha256": sealed_digest(clip), "cut": None, "blur": ()}
+    return ApprovedClip(**(fields | changes))
+
+
+def _decision(changes: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "iss": OWNER.public.id,
+        "jti": "decision-0000-0001",
+        "iat": NOW - 60,
+        "exp": NOW + DAY,
+        "aud": DEVICE.public.id,
+    }
+    return fields | changes
+
+
+def approval(**changes: Any) -> Approval:
+    """An approval of ``CLIP`` that all nine rules let pass, but for ``changes``."""
+    fields = {"request": digest(REQUEST_JWS), "clips": (approved(),), "disclose": Disclosure()}
+    return Approval(**_decision(fields | changes))
+
+
+def decline(**changes: Any) -> Decline:
+    """A decline of the request."""
+    return Decline(**_decision({"request": digest(REQUEST_JWS), "mute": False} | changes))
+
+
+def command(**changes: Any) -> Command:
+    """A command to pause."""
+    return Command(**_decision({"command": Pause()} | changes))
+
+
+def letter(statement: Approval | None = None, *, signer: SigningKey = OWNER, **keys: str) -> Letter:
+    """The letter of ``statement``, with the keys of the clips that it names."""
+    statement = statement or approval()
+    named = {clip.id: CLIP_KEYS[clip.id] for clip in statement.clips if clip.id in CLIP_KEYS}
+    return Letter(jws=signer.sign(statement), keys=named | keys)
+
+
+@dataclass
+class FakeDevice:
+    """What a device holds: one request with two matches, and the sealed clips."""
+
+    held: HeldRequest = field(
+        default_factory=lambda: HeldRequest(
+            digest=digest(REQUEST_JWS),
+            is_open=True,
+            expires_at=request().exp,
+            requester=CARD,
+            upload_url=request().upload.url,
+            matches={clip: sealed_digest(clip) for clip in (CLIP, CLIP_2)},
+        )
+    )
+    sealed: dict[str, bytes] = field(default_factory=lambda: dict(SEALED_CLIPS))
+    acted_on: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def find(self, name: str) -> HeldRequest | None:
+        """The request with this digest."""
+        return self.held if name == self.held.digest else None
+
+    def digest_on_disk(self, clip: str) -> str | None:
+        """Hash a sealed clip, and remember that it was asked to."""
+        self.asked.append(f"hash {clip}")
+        sealed = self.sealed.get(clip)
+        return None if sealed is None else hashlib.sha256(sealed).hexdigest()
+
+    def key_opens(self, clip: str, key: str) -> bool:
+        """Try a key on a sealed clip, and remember that it was asked to."""
+        self.asked.append(f"open {clip}")
+        try:
+            pyrage.decrypt(self.sealed[clip], [pyrage.x25519.Identity.from_str(key)])
+        except (pyrage.DecryptError, pyrage.IdentityError):
+            return False
+        return True
+
+    def arguments(self) -> dict[str, Any]:
+        """What :func:`agent.consent.approval.check_approval` asks for beside the letter."""
+        return {
+            "retained": False,
+            "owners": OWNERS,
+            "device_id": DEVICE.public.id,
+            "now": float(NOW),
+            "seen": self.acted_on.__contains__,
+            "held": self.find,
+            "digest_on_disk": self.digest_on_disk,
+            "key_opens": self.key_opens,
+        }
+
+    def holds(self, **changes: Any) -> None:
+        """Change what is known of the request."""
+        self.held = replace(self.held, **changes)
+
+
+def card(**changes: Any) -> RequesterCard:
+    """The requester's card, changed."""
+    return msgspec.structs.replace(CARD, **changes)
