@@ -10,6 +10,7 @@ const [folder, port, expires, certificate, key] = process.argv.slice(2)
 
 const receiver = new Server({
   path: '/files',
+  relativeLocation: Boolean(certificate), // it does not know that it stands behind TLS
   datastore: new FileStore({
     directory: folder,
     expirationPeriodInMilliseconds: Number(expires),

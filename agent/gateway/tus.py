@@ -1,0 +1,349 @@
+"""The upload protocol tus 1.0 (tus.io/protocols/resumable-upload), the part we need.
+
+Creation, HEAD for the offset, PATCH, and uploads that expire. One request a call and
+no memory between calls: what is sent when, and how long to wait, is the outbox's.
+
+What comes back is checked against these rules; the first one broken is the name in
+:class:`ReceiverRefused`, which means: not again.
+
+- ``unsafe-url``        HTTPS only (HTTP to a loopback address when that is allowed), no
+  user, no fragment
+- ``redirect``          a receiver may not send us elsewhere
+- ``receiver-refuses``  any other 4xx: it says no for good
+- ``unexpected-answer`` a success that tus does not know here
+- ``not-tus``           an answer that is not of tus 1.0.0
+- ``other-origin``      the upload must stay on the scheme, host and port it was created at
+- ``no-offset``         an offset must be there, and a number
+- ``wrong-length``      the upload must be as long as what we announced
+- ``offset-beyond``     a receiver cannot have more than it was sent
+- ``offset-backwards``  an answer to PATCH cannot have less than before it
+
+A HEAD may report less than was confirmed before: a receiver may lose what it has not
+synced. That is believed, because all it earns is the same sealed bytes once more.
+
+:class:`NetworkFault` means: later again, after asking for the offset. It is raised for
+what may pass: no connection, no answer in time, 408, 423, 429, 5xx, and for PATCH
+404, 409 and 410. Answers are bounded in size and in time, however slowly they come.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import http.client
+import io
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from agent.errors import NetworkFault, ReceiverRefused
+from agent.tls import trusting
+
+_VERSION: Final = "1.0.0"
+_MAX_URL: Final = 2_000
+_MAX_BODY_BYTES: Final = 65_536  # nothing in an answer's body is read; this much is passed over
+_SLOWEST_BYTES_PER_SECOND: Final = 8_000  # an upload slower than this is given up as dead
+_PASSING: Final = frozenset({408, 423, 429})
+_GONE: Final = frozenset({404, 410})
+_NUMBER: Final = re.compile(r"[0-9]{1,16}")
+_METADATA_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
+
+
+class TusClient:
+    """Talks to upload receivers. Not for several threads at a time.
+
+    ``timeout_seconds`` bounds each wait for the network; a whole answer may take four
+    of them. Raises :class:`agent.errors.ConfigError` for a CA file that cannot be used.
+    """
+
+    def __init__(
+        self, *, timeout_seconds: float, ca_file: Path | None, allow_loopback_http: bool
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._tls = trusting(ca_file)
+        self._allow_loopback_http = allow_loopback_http
+        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._origin: tuple[str, str, int] | None = None
+        self._socket: socket.socket | None = None
+
+    def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
+        """Announce an upload of ``size`` bytes at ``url``; the URL to send it to.
+
+        Keys of ``metadata`` are lower-case letters, digits and hyphens.
+        """
+        headers = {"Upload-Length": str(size), "Content-Length": "0"}
+        if metadata:
+            headers["Upload-Metadata"] = _encode_metadata(metadata)
+        answer = self._exchange("POST", url, headers, b"")
+        _expect(answer, {201})
+        location = answer.headers.get("Location", "")
+        if not location or len(location) > _MAX_URL:
+            raise ReceiverRefused("unexpected-answer", "the receiver names no place to upload to")
+        try:
+            upload_url = urljoin(url, location)
+        except ValueError as error:
+            raise ReceiverRefused("unsafe-url", f"{location[:200]!r} is not a URL") from error
+        if _origin(self._check_url(upload_url)) != _origin(self._check_url(url)):
+            raise ReceiverRefused(
+                "other-origin", f"the receiver sends the upload elsewhere ({upload_url[:200]!r})"
+            )
+        return upload_url
+
+    def offset(self, upload_url: str, *, size: int, sent: int | None = None) -> int | None:
+        """How many bytes the receiver has; None if it has no such upload (any more).
+
+        ``sent`` is the most that it can have: all bytes that ever went out, whether
+        confirmed or not. Default: ``size``.
+        """
+        answer = self._exchange("HEAD", upload_url, {}, None)
+        if answer.status in _GONE:
+            return None
+        _expect(answer, {200, 204})
+        if answer.headers.get("Upload-Length") != str(size):
+            raise ReceiverRefused("wrong-length", "the receiver's upload is not as long as ours")
+        return _offset(answer, at_least=0, at_most=size if sent is None else min(sent, size))
+
+    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        """Send ``chunk``, which begins at ``offset`` of ``size``; the offset after it."""
+        if not chunk or offset + len(chunk) > size:
+            raise ValueError("a chunk must have bytes, and they must lie inside the upload")
+        headers = {
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+        }
+        answer = self._exchange("PATCH", upload_url, headers, chunk)
+        if answer.status in _GONE or answer.status == 409:
+            raise NetworkFault(f"the receiver is elsewhere in the upload (HTTP {answer.status})")
+        _expect(answer, {204})
+        reached = _offset(answer, at_least=offset, at_most=offset + len(chunk))
+        if reached == offset:
+            raise NetworkFault("the receiver took nothing of what was sent")
+        return reached
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> urllib3.BaseHTTPResponse:
+        """One request and its answer, whatever it says; the body is dropped."""
+        parts = self._check_url(url)
+        target = parts.path or "/"
+        if parts.query:
+            target += f"?{parts.query}"
+        longest = 4 * self._timeout_seconds + len(body or b"") / _SLOWEST_BYTES_PER_SECOND
+        try:
+            with self._cut_off_after(longest):
+                answer = self._pool_for(parts).request(
+                    method,
+                    target,
+                    body=body,
+                    headers={"Tus-Resumable": _VERSION, **headers},
+                    redirect=False,
+                    preload_content=False,
+                )
+                _drop_body(answer)
+        except urllib3.exceptions.SSLError as error:
+            raise NetworkFault(f"{parts.netloc}: TLS failed ({_first_cause(error)})") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NetworkFault(f"{parts.netloc}: {_first_cause(error)}") from error
+        if answer.status >= 500 or answer.status in _PASSING:
+            raise NetworkFault(f"{parts.netloc}: not now (HTTP {answer.status})")
+        return answer
+
+    def _check_url(self, url: str) -> SplitResult:
+        """The parts of ``url``, or a refusal."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ReceiverRefused("unsafe-url", f"{url[:200]!r} is not a URL") from error
+        allowed = parts.scheme == "https" or (
+            parts.scheme == "http" and self._allow_loopback_http and _is_loopback(parts.hostname)
+        )
+        clean = url.isascii() and url.isprintable() and " " not in url and len(url) <= _MAX_URL
+        if not (allowed and clean and parts.hostname and port != 0):
+            raise ReceiverRefused("unsafe-url", f"{url[:200]!r} is not an HTTPS address")
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise ReceiverRefused("unsafe-url", "a user or fragment may not stand in an upload URL")
+        return parts
+
+    def _pool_for(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
+        """The connections to an origin; they are kept while the origin stays the same."""
+        origin = _origin(parts)
+        if self._pool is None or origin != self._origin:
+            if self._pool is not None:
+                self._pool.close()
+            scheme, host, port = origin
+            common: dict[str, Any] = {
+                "timeout": urllib3.Timeout(
+                    connect=self._timeout_seconds, read=self._timeout_seconds
+                ),
+                "maxsize": 1,
+                "retries": False,
+                "on_connect": self._remember_socket,
+            }
+            self._pool = (
+                _HttpsPool(host, port, ssl_context=self._tls, **common)
+                if scheme == "https"
+                else _HttpPool(host, port, **common)
+            )
+            self._origin = origin
+        return self._pool
+
+    def _remember_socket(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    @contextlib.contextmanager
+    def _cut_off_after(self, seconds: float) -> Iterator[None]:
+        """Hang up when ``seconds`` have passed: a drip of bytes never runs into a time-out."""
+
+        def hang_up() -> None:
+            if self._socket is not None:
+                with contextlib.suppress(OSError):  # it may have ended just now
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+class _WholeLines(io.BufferedReader):
+    """Takes a line that the end of the connection cut off for what it is.
+
+    http.client takes it for the end of the headers, and a cut answer for a whole one.
+    """
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise ConnectionResetError(errno.ECONNRESET, "the answer was cut off")
+        return line
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp.close()
+        self.fp = _WholeLines(sock.makefile("rb", buffering=0))
+
+
+class _HttpConnection(HTTPConnection):
+    """Tells who waits for it which socket it uses."""
+
+    response_class = _Response
+
+    def __init__(self, *args: Any, on_connect: Callable[[socket.socket], None], **more: Any):
+        super().__init__(*args, **more)
+        self._on_connect = on_connect
+
+    def connect(self) -> None:
+        """Connect, and say over what."""
+        super().connect()
+        self._on_connect(self.sock)
+
+
+class _HttpsConnection(HTTPSConnection):
+    """Tells who waits for it which socket it uses."""
+
+    response_class = _Response
+
+    def __init__(self, *args: Any, on_connect: Callable[[socket.socket], None], **more: Any):
+        super().__init__(*args, **more)
+        self._on_connect = on_connect
+
+    def connect(self) -> None:
+        """Connect, and say over what."""
+        super().connect()
+        self._on_connect(self.sock)
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+def _encode_metadata(metadata: Mapping[str, str]) -> str:
+    """``Upload-Metadata``: each key with its value in base64."""
+    for key in metadata:
+        if not _METADATA_KEY.fullmatch(key):
+            raise ValueError(f"{key!r} cannot be a key of upload metadata")
+    return ",".join(
+        f"{key} {base64.b64encode(value.encode()).decode('ascii')}"
+        for key, value in metadata.items()
+    )
+
+
+def _expect(answer: urllib3.BaseHTTPResponse, statuses: set[int]) -> None:
+    """Refuse an answer that is not one of ``statuses`` in tus 1.0.0."""
+    if 300 <= answer.status < 400:
+        raise ReceiverRefused("redirect", f"the receiver redirects (HTTP {answer.status})")
+    if answer.status >= 400:
+        raise ReceiverRefused("receiver-refuses", f"the receiver says no (HTTP {answer.status})")
+    if answer.status not in statuses:
+        raise ReceiverRefused("unexpected-answer", f"HTTP {answer.status} has no meaning here")
+    if answer.headers.get("Tus-Resumable") != _VERSION:
+        raise ReceiverRefused("not-tus", "the answer is not of tus 1.0.0")
+
+
+def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) -> int:
+    """``Upload-Offset``, which must lie between what was there and what was sent."""
+    text = answer.headers.get("Upload-Offset", "")
+    if not _NUMBER.fullmatch(text):
+        raise ReceiverRefused("no-offset", f"the offset is {text[:40]!r}")
+    offset = int(text)
+    if offset > at_most:
+        raise ReceiverRefused("offset-beyond", f"claims {offset} bytes, was sent {at_most}")
+    if offset < at_least:
+        raise ReceiverRefused("offset-backwards", f"had {at_least} bytes, claims {offset} now")
+    return offset
+
+
+def _drop_body(answer: urllib3.BaseHTTPResponse) -> None:
+    """Free the connection for the next request, or close it if the answer goes on and on."""
+    if answer.read(_MAX_BODY_BYTES + 1, decode_content=False)[_MAX_BODY_BYTES:]:
+        answer.close()
+    else:
+        answer.release_conn()
+
+
+def _is_loopback(host: str | None) -> bool:
+    """Whether ``host`` is a loopback address in numbers; a name may point anywhere."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int]:
+    default = 443 if parts.scheme == "https" else 80
+    return parts.scheme, parts.hostname or "", parts.port or default
+
+
+def _first_cause(error: BaseException) -> str:
+    """The innermost reason in one line of words, whatever the receiver put into it."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    match error:
+        case TimeoutError():
+            return "no answer in time"
+        case ssl.SSLCertVerificationError(verify_message=str(reason)):
+            return f"its certificate is not trusted: {reason}"
+        case OSError(strerror=str(reason)):
+            return reason
+    text = str(error) or type(error).__name__
+    return "".join(letter if letter.isprintable() else " " for letter in text[:120])
