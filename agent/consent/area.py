@@ -29,8 +29,8 @@ from agent.errors import RequestRefused
 
 MAX_SPAN_DEGREES = 1.0  # fifty times the width of the largest area that the default policy allows
 MAX_LATITUDE_DEGREES = 85.0  # beyond it a degree of longitude is too short to mean much
-# Over this length, at most 2.2 km, a geodesic leaves the straight line by less than 10 cm.
-_STEP_DEGREES = 0.02
+# Over this length, at most 1.6 km, a geodesic leaves the straight line by less than 10 cm.
+_STEP_DEGREES = 0.01
 
 _Edge = tuple[Position, Position]
 

@@ -169,11 +169,11 @@ def command(**changes: Any) -> Command:
     return Command(**_decision({"command": Pause()} | changes))
 
 
-def letter(statement: Approval | None = None, *, signer: SigningKey = OWNER, **keys: str) -> Letter:
+def letter(statement: Approval | None = None, *, signer: SigningKey = OWNER) -> Letter:
     """The letter of ``statement``, with the keys of the clips that it names."""
     statement = statement or approval()
     named = {clip.id: CLIP_KEYS[clip.id] for clip in statement.clips if clip.id in CLIP_KEYS}
-    return Letter(jws=signer.sign(statement), keys=named | keys)
+    return Letter(jws=signer.sign(statement), keys=named)
 
 
 @dataclass

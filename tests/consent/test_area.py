@@ -1,0 +1,278 @@
+"""Areas: one answer for every polygon, agreeing with computations of another kind."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from agent.consent import area
+from agent.consent.statements import Polygon
+from agent.errors import RequestRefused
+from tests.consent.world import PLACE, polygon, square
+
+LATITUDE, LONGITUDE = PLACE.latitude, PLACE.longitude
+Point = tuple[float, float]
+
+
+def around(*offsets: Point) -> Polygon:
+    """A polygon with corners at these offsets from the place, in hundredths of a degree."""
+    return polygon(*((LONGITUDE + x / 100, LATITUDE + y / 100) for x, y in offsets))
+
+
+def refusal(outline: Polygon) -> str:
+    with pytest.raises(RequestRefused) as caught:
+        area.check(outline)
+    assert caught.value.rule == "area-invalid"
+    return caught.value.message
+
+
+@st.composite
+def stars(draw: st.DrawFn, reach: float = 0.4) -> Polygon:
+    """Polygons whose corners all see their middle, so that no edge crosses another."""
+    count = draw(st.integers(3, 12))
+    latitude, longitude = draw(st.floats(-80, 80)), draw(st.floats(-179, 179))
+    turns = [(number + draw(st.floats(0.1, 0.9))) / count * math.tau for number in range(count)]
+    lengths = [draw(st.floats(0.1, 1)) * reach for _ in range(count)]
+    corners = [
+        (longitude + length * math.cos(turn), latitude + length * math.sin(turn))
+        for turn, length in zip(turns, lengths, strict=True)
+    ]
+    assume(
+        all(after - before < math.pi for before, after in pairwise([*turns, turns[0] + math.tau]))
+    )
+    return polygon(*(corners if draw(st.booleans()) else corners[::-1]))
+
+
+def projected_square_miles(outline: Polygon) -> float:
+    """The size by shoelace in a cylindrical equal-area projection of the WGS 84 ellipsoid."""
+    semi_major, eccentricity = 6_378_137.0, 0.081_819_190_842_622
+
+    def authalic(latitude: float) -> float:
+        e, sine = eccentricity, math.sin(math.radians(latitude))
+        ends = sine / (1 - (e * sine) ** 2) + math.atanh(e * sine) / e
+        return semi_major * (1 - e * e) / 2 * ends
+
+    corners: list[Point] = []
+    for (west, south), (east, north) in pairwise(outline.coordinates[0]):
+        for step in range(200):  # short edges, for a straight line is curved in the projection
+            share = step / 200
+            x = semi_major * math.radians(west + (east - west) * share)
+            corners.append((x, authalic(south + (north - south) * share)))
+    turns = pairwise([*corners, corners[0]])
+    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in turns)) / 2 / 2_589_988.110336
+
+
+def winds_around(outline: Polygon, point: Point) -> bool:
+    """Whether the ring winds around ``point``, by adding up angles."""
+    total = 0.0
+    for before, after in pairwise(outline.coordinates[0]):
+        first = math.atan2(before[1] - point[1], before[0] - point[0])
+        second = math.atan2(after[1] - point[1], after[0] - point[0])
+        total += math.remainder(second - first, math.tau)
+    return abs(total) > math.pi
+
+
+def distance_to_ring(outline: Polygon, point: Point) -> float:
+    """Degrees from ``point`` to the nearest edge."""
+    nearest = math.inf
+    for (ax, ay), (bx, by) in pairwise(outline.coordinates[0]):
+        length = (bx - ax) ** 2 + (by - ay) ** 2
+        share = ((point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)) / length
+        share = min(1.0, max(0.0, share))
+        x, y = ax + share * (bx - ax), ay + share * (by - ay)
+        nearest = min(nearest, math.hypot(point[0] - x, point[1] - y))
+    return nearest
+
+
+# Size
+
+
+@given(stars())
+def test_the_size_agrees_with_an_equal_area_projection(outline: Polygon) -> None:
+    area.check(outline)
+    assert area.square_miles(outline) == pytest.approx(projected_square_miles(outline), rel=3e-4)
+
+
+@given(stars(reach=0.01))
+def test_the_size_of_a_neighbourhood_agrees_too(outline: Polygon) -> None:
+    assert area.square_miles(outline) == pytest.approx(projected_square_miles(outline), rel=3e-4)
+
+
+def test_a_square_of_half_a_mile() -> None:
+    assert area.square_miles(square(0.5)) == pytest.approx(0.25, rel=0.002)
+
+
+def test_a_ring_may_turn_either_way() -> None:
+    outline = square(0.5)
+    turned = Polygon(type="Polygon", coordinates=(outline.coordinates[0][::-1],))
+    assert area.square_miles(turned) == pytest.approx(area.square_miles(outline))
+
+
+def test_a_strip_with_one_edge_in_pieces_cannot_claim_another_size() -> None:
+    """Geodesics would bulge 120 m from one long edge and not from the many short ones."""
+    short = [(-73 + 0.98 * step / 95, 45.0) for step in range(96)]
+    strip = polygon(*short, (-72.02, 45.0001), (-73.0, 45.0001))
+    area.check(strip)
+    assert area.square_miles(strip) == pytest.approx(projected_square_miles(strip), rel=0.01)
+
+
+# Containment
+
+
+@given(outline=stars(), x=st.floats(-0.5, 0.5), y=st.floats(-0.5, 0.5), corner=st.booleans())
+def test_containment_agrees_with_the_winding_of_the_ring(
+    outline: Polygon, x: float, y: float, corner: bool
+) -> None:
+    ring = outline.coordinates[0]
+    west, south = min(p[0] for p in ring), min(p[1] for p in ring)
+    # With ``corner`` the ray to the east passes exactly through a corner.
+    point = (west + 0.4 + x, ring[0][1] if corner else south + 0.4 + y)
+    assume(distance_to_ring(outline, point) > 1e-9)
+    assert area.contains(outline, point[1], point[0]) == winds_around(outline, point)
+
+
+@given(stars())
+def test_corners_and_the_middles_of_straight_edges_are_inside(outline: Polygon) -> None:
+    for longitude, latitude in outline.coordinates[0]:
+        assert area.contains(outline, latitude, longitude)
+
+
+def test_a_point_on_an_edge_is_inside() -> None:
+    box = polygon((-73.0, 42.0), (-72.5, 42.0), (-72.5, 42.5), (-73.0, 42.5))
+    assert area.contains(box, 42.0, -72.75)
+    assert area.contains(box, 42.25, -73.0)
+    assert not area.contains(box, math.nextafter(42.0, 0), -72.75)
+    assert not area.contains(box, 42.25, math.nextafter(-73.0, -74))
+
+
+def test_a_place_in_the_gap_of_a_horseshoe_is_outside() -> None:
+    horseshoe = around((-3, -3), (3, -3), (3, 3), (1, 3), (1, -1), (-1, -1), (-1, 3), (-3, 3))
+    area.check(horseshoe)
+    assert not area.contains(horseshoe, LATITUDE, LONGITUDE)
+    assert area.contains(horseshoe, LATITUDE, LONGITUDE + 0.02)
+
+
+def test_edges_are_straight_in_longitude_and_latitude() -> None:
+    """RFC 7946, section 3.1.1: halfway along the edge, a geodesic would pass north of it."""
+    wedge = polygon((-73.0, 60.0), (-72.1, 60.0), (-72.55, 60.5))
+    assert area.contains(wedge, 60.0000001, -72.55)
+    assert not area.contains(wedge, 59.9999999, -72.55)
+
+
+# Validity
+
+
+@given(stars())
+def test_every_star_is_valid(outline: Polygon) -> None:
+    area.check(outline)
+
+
+def test_a_ring_that_does_not_close() -> None:
+    ring = square(0.5).coordinates[0]
+    assert "end where it begins" in refusal(Polygon(type="Polygon", coordinates=(ring[:-1],)))
+
+
+def test_a_ring_of_two_corners() -> None:
+    assert "three corners" in refusal(around((0, 0), (1, 1)))
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        [(0, 0), (1, 0), (1, 0), (0, 1)],
+        [(0, 0), (1, 0), (1, 1), (0, 0), (-1, -1), (-1, 0)],
+    ],
+    ids=["a corner twice in a row", "a figure of eight through a corner"],
+)
+def test_a_ring_that_passes_a_point_twice(offsets: list[Point]) -> None:
+    assert "twice" in refusal(around(*offsets))
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        [(0, 0), (2, 2), (2, 0), (0, 2)],
+        [(0, 0), (4, 0), (4, 4), (2, 0), (0, 4)],
+        [(0, 0), (4, 0), (4, 2), (2, 0), (1, 0), (0, 2)],
+        [(0, 0), (2, 0), (4, 0)],
+        [(0, 0), (4, 0), (2, 0), (2, 2)],
+        [(0, 0), (3, 0), (3, 3), (3, 1), (0, 3)],
+        [(0, 0), (4, 0), (4, 4), (-1, 4), (-1, 2), (2, 2), (2, -1), (0, -1)],
+    ],
+    ids=[
+        "bow tie",
+        "a corner on an edge",
+        "an edge along an edge",
+        "no inside at all",
+        "a spike back along its edge",
+        "a spike at a corner",
+        "a loop over itself",
+    ],
+)
+def test_a_ring_that_crosses_or_touches_itself(offsets: list[Point]) -> None:
+    whole = polygon(*((x / 16, y / 16) for x, y in offsets))  # sixteenths are exact
+    assert "itself" in refusal(whole)
+    turned = Polygon(type="Polygon", coordinates=(whole.coordinates[0][::-1],))
+    assert "itself" in refusal(turned)
+
+
+@given(stars(), st.integers(0, 11), st.integers(0, 11))
+def test_a_star_with_two_corners_swapped_is_judged_as_the_float_sweep_says(
+    outline: Polygon, first: int, second: int
+) -> None:
+    corners = list(outline.coordinates[0][:-1])
+    first, second = first % len(corners), second % len(corners)
+    corners[first], corners[second] = corners[second], corners[first]
+    swapped = polygon(*corners)
+    if crossing_by_parameters(swapped):
+        assert "itself" in refusal(swapped)
+    else:
+        area.check(swapped)
+
+
+def crossing_by_parameters(outline: Polygon) -> bool:
+    """Whether edges that are not neighbours cross, by solving for where their lines meet."""
+    edges = list(pairwise(outline.coordinates[0]))
+    for number, ((ax, ay), (bx, by)) in enumerate(edges):
+        for other in range(number + 2, len(edges) - (number == 0)):
+            (cx, cy), (dx, dy) = edges[other]
+            scale = (bx - ax) * (dy - cy) - (by - ay) * (dx - cx)
+            assume(abs(scale) > 1e-9)
+            t = ((cx - ax) * (dy - cy) - (cy - ay) * (dx - cx)) / scale
+            u = ((cx - ax) * (by - ay) - (cy - ay) * (bx - ax)) / scale
+            assume(min(abs(t), abs(1 - t), abs(u), abs(1 - u)) > 1e-6)
+            if 0 < t < 1 and 0 < u < 1:
+                return True
+    return False
+
+
+def test_a_ring_across_the_antimeridian() -> None:
+    assert "antimeridian" in refusal(polygon((179.9, 0), (-179.9, 0), (-179.9, 0.1), (179.9, 0.1)))
+
+
+@pytest.mark.parametrize("side", [(1.0, 0.1), (0.1, 1.0)])
+def test_a_ring_that_spans_a_degree(side: Point) -> None:
+    east, north = side
+    assert "degree" in refusal(polygon((0, 0), (east, 0), (east, north), (0, north)))
+
+
+@pytest.mark.parametrize("latitude", [85.1, -85.1, 90.0])
+def test_a_ring_at_a_pole(latitude: float) -> None:
+    assert "latitude" in refusal(polygon((0, latitude), (0.1, latitude), (0.05, latitude - 0.1)))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_coordinate_that_is_no_number(number: float) -> None:
+    assert "finite" in refusal(polygon((0, 0), (0.1, number), (0.1, 0.1)))
+
+
+def test_a_bow_tie_too_slight_for_floating_point_to_see() -> None:
+    """A corner one step of a float beyond the opposite edge."""
+    beyond = math.nextafter(0.25, 0)
+    good = polygon((0, 0), (0.5, 0.5), (0.25, math.nextafter(0.25, 1)), (0, 0.5))
+    area.check(good)
+    assert "itself" in refusal(polygon((0, 0), (0.5, 0.5), (0.25, beyond), (0, 0.5)))
