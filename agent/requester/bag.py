@@ -1,0 +1,162 @@
+"""The outside of a bundle: a tar of regular files that is a complete BagIt bag.
+
+A bag from a stranger is unpacked by a list of names that may stand in it, never
+by the names it asks for (RFC 8493, section 5.1: paths, links). Only two things
+decide: the tar's members, and the manifests that must name each of them once. Own
+lines instead of the package ``bagit``: it checks folders after they were unpacked
+and supports far more (fetch.txt, other digests, tag folders) than may come here.
+What the files say is for :mod:`.bundle`.
+
+Rules: ``not-a-tar``, ``not-a-regular-file``, ``unsafe-name``, ``unknown-file``,
+``file-twice``, ``missing-file``, ``bad-declaration``, ``bad-manifest``,
+``changed-file``, ``wrong-oxum``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from agent.errors import BundleRefused
+
+RELEASE = "data/release.jws"
+REQUEST = "data/request.jws"
+APPROVAL = "data/approval.jws"
+
+_DECLARATION = "bagit.txt"
+_INFO = "bag-info.txt"
+_MANIFEST = "manifest-sha256.txt"
+_TAG_MANIFEST = "tagmanifest-sha256.txt"
+_NEEDED = frozenset({_DECLARATION, _INFO, _MANIFEST, _TAG_MANIFEST, RELEASE, REQUEST, APPROVAL})
+_CLIP = re.compile(r"data/[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")  # a ClipId of consent/statements.py
+_SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
+_OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
+_MAX_TAG_BYTES = 65_536
+_COPY_BYTES = 1_048_576
+
+
+@dataclass(frozen=True)
+class BagFile:
+    """A file of the bag as it was unpacked: its digest (hexadecimal) and size."""
+
+    sha256: str
+    bytes: int
+
+
+def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
+    """Unpack the bag in ``tar`` into the empty ``folder`` and check its manifests.
+
+    Gives all files by their path below the bag. Raises :class:`BundleRefused`.
+    """
+    try:
+        files = _unpack(tar, folder)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise BundleRefused("not-a-tar", f"the bundle holds no whole tar ({error})") from error
+    if missing := sorted(_NEEDED - set(files)):
+        raise BundleRefused("missing-file", f"{missing[0]} is missing")
+    payload, tags = _only(files, payload=True), _only(files, payload=False)
+    del tags[_TAG_MANIFEST]
+    _check_declaration(folder)
+    _check_manifest(folder, _MANIFEST, payload)
+    _check_manifest(folder, _TAG_MANIFEST, tags)
+    _check_oxum(folder, payload)
+    return files
+
+
+def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
+    (folder / "data").mkdir()
+    files: dict[str, BagFile] = {}
+    base: str | None = None
+    with tarfile.open(fileobj=tar, mode="r:") as archive:
+        for member in archive:
+            _check_member(member)
+            parts = _safe_parts(member.name)
+            if base is None:  # a base folder around the bag (RFC 8493, section 4), or none
+                base = parts[0] if len(parts) > 1 and parts[0] != "data" else ""
+            path = _below(base, parts)
+            if path not in _NEEDED and not _CLIP.fullmatch(path):
+                raise BundleRefused("unknown-file", f"{path} does not belong into a bundle")
+            if path in files:
+                raise BundleRefused("file-twice", f"{path} is there twice")
+            content = archive.extractfile(member)
+            assert content is not None  # it is a regular file
+            files[path] = _write(content, folder / path)
+    return files
+
+
+def _check_member(member: tarfile.TarInfo) -> None:
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
+        raise BundleRefused("not-a-regular-file", f"{member.name[:100]!r} is not a regular file")
+
+
+def _safe_parts(name: str) -> list[str]:
+    parts = name.split("/")
+    if not 1 <= len(parts) <= 3 or not all(map(_SAFE_PART.fullmatch, parts)):
+        raise BundleRefused("unsafe-name", f"{name[:100]!r} is no name for a file of a bundle")
+    return parts
+
+
+def _below(base: str, parts: list[str]) -> str:
+    if base:
+        if parts[0] != base:
+            raise BundleRefused("unsafe-name", f"{'/'.join(parts)} lies outside the bag")
+        parts = parts[1:]
+    return "/".join(parts)
+
+
+def _write(content: IO[bytes], target: Path) -> BagFile:
+    digest, count = hashlib.sha256(), 0
+    with target.open("xb") as file:
+        while block := content.read(_COPY_BYTES):
+            digest.update(block)
+            count += file.write(block)
+    return BagFile(digest.hexdigest(), count)
+
+
+def _only(files: Mapping[str, BagFile], *, payload: bool) -> dict[str, BagFile]:
+    return {path: file for path, file in files.items() if path.startswith("data/") == payload}
+
+
+def _read(folder: Path, name: str) -> str:
+    data = (folder / name).read_bytes()
+    try:
+        if len(data) > _MAX_TAG_BYTES:
+            raise BundleRefused("bad-manifest", f"{name} is too large")
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BundleRefused("bad-manifest", f"{name} is not UTF-8") from error
+
+
+def _check_declaration(folder: Path) -> None:
+    lines = _read(folder, _DECLARATION).splitlines()
+    if lines != ["BagIt-Version: 1.0", "Tag-File-Character-Encoding: UTF-8"]:
+        raise BundleRefused("bad-declaration", f"{_DECLARATION} does not declare BagIt 1.0")
+
+
+def _check_manifest(folder: Path, name: str, files: Mapping[str, BagFile]) -> None:
+    """``name`` must list each of ``files`` once, with its digest, and nothing else."""
+    listed: dict[str, str] = {}
+    for line in _read(folder, name).splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None or match[2] in listed:
+            raise BundleRefused("bad-manifest", f"{name} has a line that is damaged, or a twin")
+        listed[match[2]] = match[1]
+    if set(listed) != set(files):
+        odd = sorted(set(listed) ^ set(files))[0]
+        raise BundleRefused("bad-manifest", f"{name} and the bag differ on {odd[:100]!r}")
+    for path, file in files.items():
+        if listed[path] != file.sha256:
+            raise BundleRefused("changed-file", f"{path} is not what {name} lists")
+
+
+def _check_oxum(folder: Path, payload: Mapping[str, BagFile]) -> None:
+    oxum = _OXUM.findall(_read(folder, _INFO))
+    total = sum(file.bytes for file in payload.values())
+    if oxum != [(str(total), str(len(payload)))]:
+        raise BundleRefused("wrong-oxum", f"{_INFO} counts other files than there are")

@@ -1,0 +1,223 @@
+"""``clip-agent requester ...``: options, order of steps, and words; the work is elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import options
+
+if TYPE_CHECKING:
+    from agent.keyfile import Keys
+    from agent.requester.bundle import OpenedBundle
+    from agent.requester.home import Home
+
+DEFAULT_HOME = Path("~/.config/clip-agent/requester")
+DEFAULT_LISTEN = "127.0.0.1:1080"
+
+
+def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the group ``requester``."""
+    text = "ask the public for clips, and receive what owners let go"
+    group = groups.add_parser("requester", help=text, description=text)
+    commands = group.add_subparsers(metavar="COMMAND", required=True)
+
+    init = _add(commands, "init", _init, "make your keys")
+    init.add_argument("--name", required=True, help="who you are, as owners will read it")
+    init.add_argument("--feed", default="clip-feed", metavar="TOPIC", help="the feed to post on")
+    options.add_broker(init)
+    options.add_passphrase(init)
+
+    card = _add(commands, "card", _card, "print your card, or make it anew")
+    card.add_argument(
+        "--host",
+        action="append",
+        metavar="HOST[:PORT]",
+        help="where bundles may be uploaded to; makes the card anew",
+    )
+    card.add_argument("--contact", default="", metavar="TEXT", help="how owners reach you")
+    options.add_passphrase(card)
+
+    post = _add(commands, "post", _post, "sign a request and post it in public")
+    post.add_argument("file", type=Path, metavar="FILE.yaml")
+    post.add_argument(
+        "--allow-loopback-http",
+        action="store_true",
+        help="take http://127.0.0.1 for upload: for demonstrations and tests only",
+    )
+    options.add_json(post)
+    options.add_passphrase(post)
+
+    receive = commands.add_parser("receive", help="receive uploads (tus 1.0)")
+    receive.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
+    receive.add_argument("--dir", type=Path, required=True, help="where bundles go")
+    receive.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM")
+    receive.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
+    receive.add_argument(
+        "--max-bytes", type=int, default=2_000_000_000, help="largest bundle (default 2 GB)"
+    )
+    receive.set_defaults(run=_receive)
+
+    opening = _add(commands, "open", _open, "open a bundle and check that it holds together")
+    opening.add_argument("bundle", type=Path, metavar="BUNDLE.age")
+    opening.add_argument("--output", type=Path, metavar="DIR", help="default: beside the bundle")
+    options.add_json(opening)
+    options.add_passphrase(opening)
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    function: object,
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text)
+    options.add_home(command, DEFAULT_HOME)
+    command.set_defaults(run=function)
+    return command
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    import time
+
+    from agent import keyfile
+    from agent.config import Feed
+    from agent.requester.home import Home, Settings
+
+    broker = options.broker(arguments)
+    settings = Settings(name=arguments.name, broker=broker, feed=Feed(topic=arguments.feed))
+    keyfile.refuse_existing(Home(arguments.home).key_path)
+    passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
+    keys = keyfile.Keys.generate()
+    locked = keyfile.lock(keys, "requester", passphrase, now=time.time())
+    home = Home.create(arguments.home, locked, settings)
+    home.settings()  # what a person typed may not be what the file allows
+    print(f"Your keys: {home.key_path}, opened by your passphrase alone")
+    print("Next: clip-agent requester card --host HOST, where owners may upload to")
+    return 0
+
+
+def _card(arguments: argparse.Namespace) -> int:
+    from agent.consent import signing
+
+    home = _home(arguments)
+    if arguments.host:
+        keys = _unlock(home, arguments)
+        card = home.make_card(keys, hosts=arguments.host, contact=arguments.contact)
+    else:
+        card = home.card()
+    print(signing.format_card(card), end="")
+    return 0
+
+
+def _post(arguments: argparse.Namespace) -> int:
+    import secrets
+    import time
+
+    from agent import config, link, topics
+    from agent.consent import signing
+    from agent.requester import posting
+
+    home = _home(arguments)
+    name = str(arguments.file)
+    wanted = posting.parse(config.read_text(arguments.file), name)
+    card, settings = home.card(), home.settings()
+    jws = posting.sign(
+        wanted,
+        _unlock(home, arguments),
+        card,
+        name=name,
+        now=time.time(),
+        allow_loopback_http=arguments.allow_loopback_http,
+    )
+    topic = topics.request(settings.feed.topic, posting.id_of(jws))
+    connection = link.connect_broker(
+        settings.feed.broker or settings.broker,
+        client_id=f"clip-requester-{secrets.token_hex(6)}",
+        subscriptions=[],
+        will=None,
+        clean_session=True,
+    )
+    with link.Session(connection) as session:
+        session.publish(topic, jws.encode("ascii"), retained=True)
+    home.keep_posted(jws)
+    digest = signing.digest(jws)
+    if arguments.json:
+        print(json.dumps({"digest": digest, "topic": topic}))
+    else:
+        print(f"posted {digest}\non {topic}")
+    return 0
+
+
+def _receive(arguments: argparse.Namespace) -> int:
+    import signal
+
+    from agent.errors import ConfigError
+    from agent.requester.receive import Receiver
+    from agent.requester.uploads import Limits
+
+    host, port = options.split_address(arguments.listen, default_port=1080)
+    if (arguments.tls_cert is None) != (arguments.tls_key is None):
+        raise ConfigError("--tls-cert and --tls-key belong together")
+    receiver = Receiver(
+        arguments.dir,
+        host=host,
+        port=port,
+        certificate=arguments.tls_cert,
+        private_key=arguments.tls_key,
+        limits=Limits(max_bytes=arguments.max_bytes),
+        on_finished=lambda path: print(f"received {path}", flush=True),
+    )
+    receiver.start()
+    print(f"receiving at {receiver.url} into {arguments.dir}", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: receiver.end())
+    receiver.wait()
+    receiver.stop()
+    return 0
+
+
+def _open(arguments: argparse.Namespace) -> int:
+    from agent.requester.bundle import open_bundle
+
+    output = arguments.output or arguments.bundle.with_suffix("")
+    opened = open_bundle(arguments.bundle, _unlock(_home(arguments), arguments), output)
+    if arguments.json:
+        print(json.dumps(_plain(opened), indent=2))
+        return 0
+    print("bundle: ok")
+    print(f"request {opened.request_digest[:16]}, {opened.request.reference}")
+    print(f"released by the device {opened.release.iss}")
+    print(f"approved by the owner  {opened.approval.iss}")
+    for clip in opened.clips:
+        print(clip)
+    return 0
+
+
+def _plain(opened: OpenedBundle) -> dict[str, object]:
+    import msgspec
+
+    return {
+        "bundle": "ok",
+        "folder": str(opened.folder),
+        "clips": [str(clip) for clip in opened.clips],
+        "request": opened.request_digest,
+        "reference": opened.request.reference,
+        "device": opened.release.iss,
+        "owner": opened.approval.iss,
+        "release": msgspec.to_builtins(opened.release),
+    }
+
+
+def _home(arguments: argparse.Namespace) -> Home:
+    from agent.requester.home import Home
+
+    return Home(arguments.home)
+
+
+def _unlock(home: Home, arguments: argparse.Namespace) -> Keys:
+    from agent import keyfile
+
+    return home.unlock(keyfile.obtain_passphrase(arguments.passphrase_file, new=False))

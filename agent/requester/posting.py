@@ -1,0 +1,228 @@
+"""From a readable file to a signed request.
+
+The file is YAML::
+
+    kind: voluntary                  # or legal-order, with order: below
+    title: Bicycle theft on Elm Street
+    text: |
+      What happened, and what would help.
+    incident: theft
+    reference: 2024-001234
+    contact: Det. A. Example, 413 555 0100
+    window: {from: 2024-01-24T18:00:00-05:00, to: 2024-01-24T20:00:00-05:00}
+    around: {latitude: 42.1015, longitude: -72.5898, square_miles: 0.25}
+    # or area: a GeoJSON Polygon (RFC 7946)
+    upload: https://evidence.example.org/files/
+    open_days: 5
+    # order: {court: ..., docket: ..., document_sha256: ...}
+
+A request that every owner's default policy would refuse is refused here, before
+anything is signed, by the key to change: the rules are those of
+:mod:`agent.consent.policy`, so that both sides read them alike. What only a
+camera knows (its place, its history, its owner's wishes) is judged there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from geographiclib.geodesic import Geodesic
+from msgspec import Meta, Struct
+
+from agent import config
+from agent.config import SQUARE_METRES_PER_SQUARE_MILE, Place
+from agent.consent import policy, signing, statements
+from agent.consent.policy import History
+from agent.consent.signing import RequesterCard
+from agent.consent.statements import (
+    Latitude,
+    LegalOrder,
+    Line,
+    Longitude,
+    Name,
+    Polygon,
+    Position,
+    Request,
+    Text,
+    UploadTarget,
+    Url,
+    Window,
+)
+from agent.errors import ConfigError, MalformedStatement, RequestRefused
+from agent.keyfile import Keys
+
+_DAY_SECONDS = 86_400
+_OLDEST_CLIP_SECONDS = 3_650 * _DAY_SECONDS  # the longest that an owner can keep clips
+_CORNERS = 24  # of the ring drawn around a point
+_DEGREE_DIGITS = 6  # about a decimetre
+
+_KEY_OF_RULE = {
+    "kind-not-accepted": "kind",
+    "incident-never": "incident",
+    "reference-missing": "reference",
+    "incident-missing": "incident",
+    "contact-missing": "contact",
+    "expired": "open_days",
+    "open-too-long": "open_days",
+    "window-too-short": "window",
+    "window-too-long": "window",
+    "window-in-future": "window",
+    "window-too-old": "window",
+    "area-invalid": "area",
+    "area-too-small": "area",
+    "area-too-large": "area",
+    "upload-not-allowed": "upload",
+    "order-incomplete": "order",
+}
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Common to all parts of the file: no unknown keys."""
+
+
+class Times(_Section, frozen=True, rename={"start": "from", "end": "to"}):
+    """The time asked about, RFC 3339 with a zone."""
+
+    start: Annotated[datetime, Meta(tz=True)]
+    end: Annotated[datetime, Meta(tz=True)]
+
+
+class Around(_Section, frozen=True):
+    """An area given by its middle and its size."""
+
+    latitude: Latitude
+    longitude: Longitude
+    square_miles: Annotated[float, Meta(gt=0, le=100)]
+
+
+class Posting(_Section, frozen=True):
+    """The file as it is written."""
+
+    title: Name
+    text: Text
+    incident: Name
+    reference: Name
+    contact: Line
+    window: Times
+    upload: Url
+    area: Polygon | None = None
+    around: Around | None = None
+    kind: Literal["voluntary", "legal-order"] = "voluntary"
+    open_days: Annotated[float, Meta(gt=0)] = 7.0
+    order: LegalOrder | None = None
+
+    def __post_init__(self) -> None:
+        if (self.area is None) == (self.around is None):
+            raise ValueError("give one of the keys `area` and `around`")
+        if (self.kind == "legal-order") != (self.order is not None):
+            raise ValueError("the key `order` belongs to `kind: legal-order`, and only there")
+        if self.window.start >= self.window.end:
+            raise ValueError("the window must end after it begins")
+
+    @property
+    def polygon(self) -> Polygon:
+        """The area as GeoJSON."""
+        if self.area is not None:
+            return self.area
+        assert self.around is not None
+        return ring_around(self.around)
+
+
+def parse(text: str, name: str) -> Posting:
+    """The posting in YAML ``text``; ConfigError names the file ``name`` and the key."""
+    return config.parse_yaml(text, Posting, name)
+
+
+def sign(
+    posting: Posting,
+    keys: Keys,
+    card: RequesterCard,
+    *,
+    name: str,
+    now: float,
+    allow_loopback_http: bool = False,
+    random: Callable[[int], bytes] = os.urandom,
+) -> str:
+    """The signed request. ConfigError names the file ``name`` and the key to change."""
+    if card.id != keys.id:
+        raise ConfigError("the card is not that of these keys", advice="Make it anew")
+    request = _request(posting, keys, now=now, random=random)
+    longitude, latitude = posting.polygon.coordinates[0][0]  # its edge belongs to an area
+    try:
+        policy.judge(
+            request,
+            rules=config.Requests(),
+            place=Place(latitude=latitude, longitude=longitude),
+            requester=card,
+            history=History(open=0, last_day=0, same_reference=0, jti_used=False),
+            now=now,
+            max_clip_age_seconds=_OLDEST_CLIP_SECONDS,
+            allow_loopback_http=allow_loopback_http,
+        )
+        return keys.signing.sign(request)
+    except RequestRefused as error:
+        key = _KEY_OF_RULE.get(error.rule, "top level")
+        if key == "area" and posting.around is not None:
+            key = "around"
+        raise ConfigError(f"{name}: {key}: {error.message} ({error.rule})") from error
+    except MalformedStatement as error:
+        raise ConfigError(f"{name}: {error.message} ({error.rule})") from error
+
+
+def id_of(jws: str) -> str:
+    """The id (``jti``) of a request that :func:`sign` gave."""
+    payload = signing.decode_base64url(jws.split(".")[1])
+    return statements.decode(payload, Request, Request.MAX_BYTES).jti
+
+
+def _request(
+    posting: Posting, keys: Keys, *, now: float, random: Callable[[int], bytes]
+) -> Request:
+    return Request(
+        iss=keys.id,
+        jti=signing.new_jti(random(16)),
+        iat=int(now),
+        exp=int(now + posting.open_days * _DAY_SECONDS),
+        kind=posting.kind,
+        reference=posting.reference,
+        incident=posting.incident,
+        title=posting.title,
+        text=posting.text,
+        contact=posting.contact,
+        area=posting.polygon,
+        window=Window(
+            start=int(posting.window.start.timestamp()),
+            end=math.ceil(posting.window.end.timestamp()),
+        ),
+        upload=UploadTarget(protocol="tus", url=posting.upload),
+        order=posting.order,
+    )
+
+
+def ring_around(around: Around) -> Polygon:
+    """A regular ring of the given geodesic size (to a thousandth) around a point.
+
+    At the smallest and largest size that the default policy allows, rounding must
+    not push it over the edge: there it is a thousandth inside.
+    """
+    limits = config.Requests()
+    square_miles = around.square_miles
+    if square_miles == limits.min_area_square_miles:
+        square_miles *= 1.001
+    elif square_miles == limits.max_area_square_miles:
+        square_miles *= 0.999
+    # The area of a regular n-gon with the radius r is n/2 r^2 sin(2 pi / n).
+    share = _CORNERS / 2 * math.sin(2 * math.pi / _CORNERS)
+    radius_metres = math.sqrt(square_miles * SQUARE_METRES_PER_SQUARE_MILE / share)
+    corners = [_corner(around, radius_metres, -360 / _CORNERS * n) for n in range(_CORNERS)]
+    return Polygon(type="Polygon", coordinates=((*corners, corners[0]),))
+
+
+def _corner(around: Around, metres: float, azimuth: float) -> Position:
+    """Counterclockwise for falling azimuths, as RFC 7946, section 3.1.6 wants an outer ring."""
+    point = Geodesic.WGS84.Direct(around.latitude, around.longitude, azimuth, metres)
+    return round(point["lon2"], _DEGREE_DIGITS), round(point["lat2"], _DEGREE_DIGITS)
