@@ -1,0 +1,292 @@
+"""The index: one SQLite file that both processes open, each with connections of its own.
+
+``schema.sql`` beside this module is the authority on its tables and columns. A file
+is opened only if it is ours and not newer, and its tables are compared with the
+authority each time: a difference is a :class:`StorageFault` that names it.
+
+Writing goes through :meth:`Index.transaction`, which takes the write lock at once
+(``BEGIN IMMEDIATE``), so two writers wait for each other instead of failing half
+way. Every commit is synced (``synchronous=FULL``): what was committed survives a
+power cut. Nothing is written that has not changed, because the disk is an SD card.
+
+An index may be handed from one thread to another but serves one at a time. What the
+rows mean for requests, releases and the ledger is for their own modules to say.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from agent.errors import InternalFault, StorageFault
+from agent.vault import files, schema
+
+FILE_NAME = "agent.sqlite"
+_FILE_MODE = 0o660  # camera and gateway are two users of one group; -wal and -shm follow it
+_BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A finished clip; the columns are explained in ``schema.sql``."""
+
+    id: str
+    started_at: float
+    duration_seconds: float
+    monotonic_seconds: float
+    boot_id: str
+    clock_synced: bool
+    bytes: int
+    sha256: str
+    sealed_key: str
+    truncated: bool
+
+    @property
+    def ended_at(self) -> float:
+        """Wall time of the last frame."""
+        return self.started_at + self.duration_seconds
+
+
+_CLIP_COLUMNS = ", ".join(Clip.__dataclass_fields__)
+_CLIP_MARKS = ", ".join("?" * len(Clip.__dataclass_fields__))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the vault holds: how many clips, their size, the start of the oldest."""
+
+    count: int
+    bytes: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a process last said of itself."""
+
+    part: str
+    at: float
+    state: str
+    detail: str
+    last_motion_at: float | None
+
+
+class Index:
+    """An open index. Close it, or use it as a context manager."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self.connection = connection
+        self._data_version = self._read_data_version()
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = True) -> Self:
+        """The index at ``path``, made if it is missing and ``create`` says so.
+
+        Raises :class:`StorageFault` for a file that is missing, unreadable, not
+        ours, newer than this program, or unlike ``schema.sql``.
+        """
+        if create:
+            files.make_directory(path.parent)
+            _make_file(path)
+        elif not path.is_file():
+            raise StorageFault(
+                f"{path}: there is no index here", advice="Has the camera run yet? See state_dir"
+            )
+        with _faults(path):
+            connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                _prepare(connection, path, create=create)
+            except BaseException:
+                connection.close()
+                raise
+            return cls(path, connection)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, durable once the block ends; not to be nested.
+
+        Raises :class:`StorageFault` when the disk is full or another writer stays
+        too long, :class:`InternalFault` for a row that the schema refuses.
+        """
+        if self.connection.in_transaction:
+            raise InternalFault("a transaction of the index was begun inside another")
+        with _faults(self._path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+
+    def changed(self) -> bool:
+        """Whether another connection committed anything since this was last asked."""
+        before, self._data_version = self._data_version, self._read_data_version()
+        return self._data_version != before
+
+    def _read_data_version(self) -> int:
+        return int(self._rows("PRAGMA data_version")[0][0])
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        with _faults(self._path):
+            return self.connection.execute(query, values).fetchall()
+
+    # Clips
+
+    def clips(self, *, start: float | None = None, end: float | None = None) -> list[Clip]:
+        """Clips that overlap ``[start, end]``, the oldest first."""
+        return self._clips(
+            "AND started_at <= ? AND started_at + duration_seconds >= ? ORDER BY started_at, id",
+            float("inf") if end is None else end,
+            float("-inf") if start is None else start,
+        )
+
+    def clips_as_recorded(self) -> list[Clip]:
+        """All clips in the order of their recording, whatever the clock said then."""
+        return self._clips("ORDER BY rowid")
+
+    def unsynced_clips(self) -> list[Clip]:
+        """Clips whose wall time does not come from a synced clock."""
+        return self._clips("AND clock_synced = 0 ORDER BY rowid")
+
+    def clip(self, clip_id: str) -> Clip | None:
+        """The clip with this id, unless it is being deleted."""
+        return next(iter(self._clips("AND id = ?", clip_id)), None)
+
+    def _clips(self, clause: str, *values: object) -> list[Clip]:
+        query = f"SELECT {_CLIP_COLUMNS} FROM clip WHERE deleting = 0 {clause}"  # noqa: S608
+        return [_clip(row) for row in self._rows(query, values)]
+
+    def totals(self) -> Totals:
+        """Count, bytes and oldest start of all clips."""
+        query = "SELECT count(*), total(bytes), min(started_at) FROM clip WHERE deleting = 0"
+        count, size, oldest = self._rows(query)[0]
+        return Totals(count, int(size), oldest)
+
+    def held_clips(self) -> list[str]:
+        """Clips that are still wanted: matched by an open request, or approved and unsealed."""
+        query = """
+            SELECT DISTINCT clip FROM match
+            WHERE EXISTS (SELECT 1 FROM request WHERE digest = match.request AND state = 'OPEN')
+               OR EXISTS (SELECT 1 FROM release
+                          WHERE request = match.request AND state = 'APPROVED')
+            ORDER BY clip"""
+        return [row[0] for row in self._rows(query)]
+
+    def put_clip(self, clip: Clip) -> None:
+        """Insert ``clip``, or replace what is known of it. Inside a transaction."""
+        updates = ", ".join(f"{name} = excluded.{name}" for name in Clip.__dataclass_fields__)
+        self.connection.execute(
+            f"INSERT INTO clip ({_CLIP_COLUMNS}) VALUES ({_CLIP_MARKS})"  # noqa: S608
+            f" ON CONFLICT (id) DO UPDATE SET {updates}",
+            astuple(clip),
+        )
+
+    def correct_start(self, clip_id: str, started_at: float) -> None:
+        """Note the wall time of a clip by a clock now synced. Inside a transaction."""
+        self.connection.execute(
+            "UPDATE clip SET started_at = ?, clock_synced = 1 WHERE id = ?", (started_at, clip_id)
+        )
+
+    def mark_deleting(self, clip_id: str) -> bool:
+        """From now on this clip is gone for everybody. Inside a transaction."""
+        marked = self.connection.execute("UPDATE clip SET deleting = 1 WHERE id = ?", (clip_id,))
+        return marked.rowcount > 0
+
+    def deleting_clips(self) -> list[str]:
+        """Clips that are marked, whose files may still be there."""
+        return [row[0] for row in self._rows("SELECT id FROM clip WHERE deleting = 1 ORDER BY id")]
+
+    def drop_clip(self, clip_id: str) -> None:
+        """Forget a clip whose files are gone. Inside a transaction."""
+        self.connection.execute("DELETE FROM clip WHERE id = ?", (clip_id,))
+
+    # Health
+
+    def set_health(
+        self, part: str, state: str, detail: str, at: float, last_motion_at: float | None = None
+    ) -> None:
+        """Note what ``part`` says of itself, if that is news.
+
+        Without ``last_motion_at`` the one noted before stays.
+        """
+        known = self.health(part)
+        if known is not None:
+            last_motion_at = known.last_motion_at if last_motion_at is None else last_motion_at
+            if (known.state, known.detail, known.last_motion_at) == (state, detail, last_motion_at):
+                return
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO health (part, at, state, detail, last_motion_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (part, at, state, detail, last_motion_at),
+            )
+
+    def health(self, part: str) -> Health | None:
+        """What ``part`` last said of itself."""
+        query = "SELECT part, at, state, detail, last_motion_at FROM health WHERE part = ?"
+        row = next(iter(self._rows(query, (part,))), None)
+        return None if row is None else Health(*row)
+
+
+def _clip(row: Sequence[Any]) -> Clip:
+    known = dict(zip(Clip.__dataclass_fields__, row, strict=True))
+    known["clock_synced"] = bool(known["clock_synced"])
+    known["truncated"] = bool(known["truncated"])
+    return Clip(**known)
+
+
+def _make_file(path: Path) -> None:
+    """An empty file with the right mode, so that SQLite takes it for what it makes beside it."""
+    with files.faults(path):
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+        except FileExistsError:
+            return
+        try:
+            os.fchmod(descriptor, _FILE_MODE)
+        finally:
+            os.close(descriptor)
+    files.sync_directory(path.parent)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    """Check that the file is ours before anything in it is touched, then set it up."""
+    is_new = schema.check_owner(connection, path)
+    if is_new and not create:
+        raise StorageFault(f"{path}: the index is empty", advice="Run `clip-agent reindex`")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if is_new:
+        schema.create(connection)
+    schema.check(connection, path)
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    """SQLite's errors by whose fault they are."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+        raise InternalFault(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise StorageFault(f"{path}: {error}") from error
