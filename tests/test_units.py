@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import EXAMPLE
+from agent.vault import files
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
 
@@ -225,6 +226,23 @@ def test_tmpfiles_makes_the_folders_with_their_modes_and_owners(tmp_path: Path) 
         assert made.st_mode & 0o7777 == mode, path
         if os.geteuid() == 0:
             assert made.st_uid == int({"root": "0", **ids}[owner]), path
+
+
+def test_the_folder_of_a_day_is_made_although_the_unit_forbids_to_set_its_group_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, mode: int) -> None:
+        raise PermissionError(1, "RestrictSUIDSGID=yes", str(path))
+
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips").chmod(FOLDERS[f"{STATE_DIR}/clips"][0])
+    monkeypatch.setattr(Path, "chmod", refuse)
+    before = os.umask(int(read_unit(SERVICES[0])["UMask"][0], 8))
+    try:
+        files.make_directory(tmp_path / "clips" / "2024-01-24")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "clips" / "2024-01-24").stat().st_mode & 0o7777 == files.DIRECTORY_MODE
 
 
 def test_tmpfiles_makes_all_folders_that_the_units_name() -> None:

@@ -132,7 +132,10 @@ def make_directory(path: Path) -> None:
     make_directory(path.parent)
     with faults(path), suppress(FileExistsError):
         path.mkdir()
-        path.chmod(DIRECTORY_MODE)  # mkdir's mode is cut by the umask
+        # Under systemd the parent hands the 2 on and the umask leaves the rest, while
+        # RestrictSUIDSGID= refuses every chmod with a 2. Elsewhere the umask may have cut it.
+        if path.stat().st_mode & DIRECTORY_MODE != DIRECTORY_MODE:
+            path.chmod(DIRECTORY_MODE)
         sync_directory(path.parent)
 
 
