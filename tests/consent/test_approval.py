@@ -297,10 +297,9 @@ def test_what_does_not_decode_is_malformed(device: FakeDevice) -> None:
 def test_a_signed_approval_with_an_unknown_field_is_malformed(device: FakeDevice) -> None:
     header, payload, _ = world.letter().jws.split(".")
     fields = json.loads(decode_base64url(payload)) | {"also": "the rest"}
-    signed = f"{header}.{encode_base64url(json.dumps(fields).encode())}"
-    signature = encode_base64url(world.OWNER._key.sign(signed.encode()))
+    jws = world.sign_raw(decode_base64url(header), json.dumps(fields).encode(), world.OWNER)
     with pytest.raises(MalformedStatement) as caught:
-        check(device, Letter(jws=f"{signed}.{signature}", keys={}))
+        check(device, Letter(jws=jws, keys={}))
     assert caught.value.rule == "wrong-shape"
     assert not device.asked
 

@@ -57,8 +57,7 @@ def crafted(
         fields = header or {"alg": "EdDSA", "kid": key.public.id, "typ": Request.TYP} | changes
         header = json.dumps({k: v for k, v in fields.items() if v is not ...}).encode()
     text = statements.encode(world.request()) if payload is None else payload
-    signed = f"{encode_base64url(header)}.{encode_base64url(text)}"
-    return f"{signed}.{encode_base64url(key._key.sign(signed.encode()))}"
+    return world.sign_raw(header, text, key)
 
 
 def refusal(

@@ -1,0 +1,111 @@
+"""Writes the vectors: statements and letters, good and hostile, one a file.
+
+::
+
+    python -m tests.vectors.make
+
+What a vector is stands in :mod:`tests.vectors.vector`, the attacks in
+:mod:`tests.vectors.attacks`. Everything is made anew and the same each time, but for what age seals, which never
+comes out the same twice: a sealed letter that exists is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from agent.consent import mail
+from tests.consent import world
+from tests.consent.world import CLIP, CLIP_2, NOW
+from tests.vectors import attacks, vector
+from tests.vectors.vector import Named, Vector
+
+FOLDER = Path(__file__).parent
+
+
+def vectors() -> Iterator[Named]:
+    """All vectors by file name, without ``.json``."""
+    hostile = (
+        attacks.headers,
+        attacks.payloads,
+        attacks.requests,
+        attacks.approvals,
+        attacks.letters,
+    )
+    for name, made in good():
+        yield f"good/{name}", made
+    for part in hostile:
+        for name, made in part():
+            yield f"hostile/{name}", made
+
+
+def shared() -> Vector:
+    """``world.json``: who is who, and what the device holds."""
+    held = world.FakeDevice().held
+    return {
+        "about": "Test keys and papers that the vectors share. They guard nothing.",
+        "now": NOW,
+        "owners": [key.text for key in world.OWNERS.values()],
+        "requesters": [key.text for key in world.REQUESTERS.values()],
+        "device": world.DEVICE.public.text,
+        "device_identity": world.DEVICE_IDENTITY,
+        "requester_card": msgspec.to_builtins(world.CARD),
+        "place": msgspec.to_builtins(world.PLACE),
+        "policy": msgspec.to_builtins(world.RULES),
+        "max_clip_age_seconds": world.MAX_CLIP_AGE,
+        "request": {
+            "digest": held.digest,
+            "is_open": held.is_open,
+            "expires_at": held.expires_at,
+            "upload_url": held.upload_url,
+            "matches": held.matches,
+        },
+    }
+
+
+def good() -> Iterator[Named]:
+    """What nothing may refuse."""
+    yield "request", vector.statement("a voluntary request", world.REQUEST_JWS)
+    order = world.request(kind="legal-order", order=world.ORDER, jti="request-0000-0002")
+    yield "legal-order", vector.statement("a legal order", world.REQUESTER.sign(order))
+    yield (
+        "decline",
+        vector.statement("a decline", world.OWNER.sign(world.decline()), "clip-decline+jwt"),
+    )
+    yield (
+        "command",
+        vector.statement("a command", world.OWNER.sign(world.command()), "clip-command+jwt"),
+    )
+    yield "request-admitted", vector.policy("a request that the default policy admits")
+    yield "approval", vector.approval("an approval of one clip", world.letter())
+    both = world.approval(clips=(world.approved(CLIP), world.approved(CLIP_2)))
+    yield "approval-of-two", vector.approval("an approval of two clips", world.letter(both))
+    other = world.approval(iss=world.OTHER_OWNER.public.id)
+    letter = world.letter(other, signer=world.OTHER_OWNER)
+    yield "approval-by-other-owner", vector.approval("another enrolled owner approves", letter)
+    sealed = mail.seal(world.letter(), [world.DEVICE_RECIPIENT])
+    yield "letter", vector.letter("an approval's letter", sealed)
+
+
+def text_of(made: Vector) -> str:
+    """A vector as the text of its file."""
+    return json.dumps(made, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write every vector, keeping sealed letters that exist; remove what is not made here."""
+    (FOLDER / "world.json").write_text(text_of(shared()))
+    files = {FOLDER / f"{name}.json": made for name, made in vectors()}
+    for path in {*FOLDER.glob("good/*.json"), *FOLDER.glob("hostile/*.json")} - files.keys():
+        path.unlink()
+    for path, made in files.items():
+        path.parent.mkdir(exist_ok=True)
+        if made["check"] != "letter" or not path.exists():
+            path.write_text(text_of(made))
+
+
+if __name__ == "__main__":
+    main()
