@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
@@ -30,7 +29,6 @@ from agent.errors import RequestRefused
 from agent.owner.inbox import OpenRequest, ReleaseWord
 
 _DAY_SECONDS = 86_400
-_BAR = "│ "
 
 
 def moment(seconds: float) -> str:
@@ -130,8 +128,7 @@ def request(item: OpenRequest, now: float) -> Group:
     """A request in full, its clips, and how to answer it."""
     return Group(
         Panel(_facts(item, now), title=Text(item.request.title), title_align="left"),
-        Text("What they write:"),
-        Padding(_quoted(item.request.text), (1, 2)),
+        Panel(Text(item.request.text), title="What they write", title_align="left"),
         clips(item.report.clips),
         *_more_clips(item),
         Text(),
@@ -187,10 +184,6 @@ def _area(polygon: Polygon) -> str:
     except RequestRefused as error:
         measure = f"of no size ({error.message})"
     return f"{measure} around {latitude:.4f}, {longitude:.4f}"
-
-
-def _quoted(text: str) -> Text:
-    return Text("\n".join(_BAR + line for line in text.split("\n")), overflow="fold")
 
 
 def clips(offers: Sequence[ClipOffer]) -> Table:

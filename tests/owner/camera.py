@@ -1,0 +1,208 @@
+"""A camera as its owner meets it: it signs reports, seals letters, and sends clips.
+
+>>> camera = FakeCamera("front-door", owner_card)
+>>> offer = camera.record(b"the plain clip")
+>>> letter = camera.report(request_jws, [offer])     # bytes for clip-agent/front-door/inbox/...
+
+``camera.serve(session)`` answers the owner's commands over a real broker until told to
+stop, and ``camera.decisions`` are the opened letters that came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+import pyrage
+
+from agent import topics
+from agent.config import Broker
+from agent.consent import mail, signing
+from agent.consent.mail import Letter
+from agent.consent.signing import DeviceCard, OwnerCard
+from agent.consent.statements import (
+    ClipOffer,
+    Command,
+    InboxReport,
+    LedgerHead,
+    Outcome,
+    Polygon,
+    Preview,
+    Request,
+    RequesterRecord,
+    UploadTarget,
+    Window,
+)
+from agent.errors import MalformedStatement
+from agent.keyfile import Keys
+from agent.link import Session, connect_broker
+from agent.vault import seal
+
+NOW = 1_706_121_000
+AREA = Polygon(
+    type="Polygon",
+    coordinates=(
+        (
+            (-72.5950, 42.0980),
+            (-72.5850, 42.0980),
+            (-72.5850, 42.1050),
+            (-72.5950, 42.1050),
+            (-72.5950, 42.0980),
+        ),
+    ),
+)
+
+
+def make_request(author: Keys, **changes: object) -> str:
+    """A signed request; fields by name replace the ordinary ones."""
+    request = Request(
+        iss=author.id,
+        jti=signing.new_jti(os.urandom(16)),
+        iat=NOW,
+        exp=NOW + 5 * 86_400,
+        kind="voluntary",
+        reference="2024-001234",
+        incident="theft",
+        title="Bicycle theft on Elm Street",
+        text="A red bicycle was taken.\nDid your camera see it?",
+        contact="Det. A. Example, 413 555 0100",
+        area=AREA,
+        window=Window(start=NOW - 7_200, end=NOW - 3_600),
+        upload=UploadTarget(protocol="tus", url="https://evidence.example.org/files/"),
+    )
+    return author.signing.sign(msgspec.structs.replace(request, **changes))
+
+
+class FakeCamera:
+    """Signs, seals and answers like a gateway; it keeps its clips in memory."""
+
+    def __init__(self, name: str, owner: OwnerCard) -> None:
+        self.name = name
+        self.keys = Keys.generate()
+        self.owner = owner
+        self.card = DeviceCard(
+            role="device", name=name, sign=self.keys.signing.public.text, seal=self.keys.recipient
+        )
+        self.clips: dict[str, bytes] = {}
+        self.identities: dict[str, str] = {}
+        self.decisions: list[Letter] = []
+        self.ledger_seq = 1
+
+    def record(
+        self, plain: bytes, *, started_at: int = NOW - 5_000, **changes: object
+    ) -> ClipOffer:
+        """Keep a sealed clip, and give the offer that a report would make of it."""
+        identity = seal.ClipIdentity.generate()
+        readers = [self.owner.seal, self.owner.recovery, identity.recipient]
+        sealed = pyrage.encrypt(plain, [pyrage.x25519.Recipient.from_str(r) for r in readers])
+        clip = f"20240124-17{len(self.clips):04d}-{os.urandom(3).hex()}"
+        self.clips[clip] = sealed
+        self.identities[clip] = identity.text
+        offer = ClipOffer(
+            id=clip,
+            sha256=hashlib.sha256(sealed).hexdigest(),
+            started_at=started_at,
+            duration_seconds=12.5,
+            bytes=len(sealed),
+            truncated=False,
+            clock_synced=True,
+            sealed_key=seal.seal_key(identity.text, [self.owner.seal, self.owner.recovery]),
+        )
+        return msgspec.structs.replace(offer, **changes)
+
+    def head(self) -> LedgerHead:
+        """The next line of the ledger."""
+        self.ledger_seq += 1
+        sha256 = hashlib.sha256(f"{self.name} {self.ledger_seq}".encode()).hexdigest()
+        return LedgerHead(seq=self.ledger_seq, sha256=sha256)
+
+    def report(self, request: str, clips: Sequence[ClipOffer], **changes: object) -> bytes:
+        """The sealed letter about a request."""
+        report = InboxReport(
+            iss=self.keys.id,
+            jti=signing.new_jti(os.urandom(16)),
+            iat=NOW + self.ledger_seq,
+            device=self.name,
+            request=request,
+            record=RequesterRecord(
+                name="Springfield PD", first_seen=NOW - 86_400, requests=3, refused=1, withdrawn=0
+            ),
+            clips=tuple(clips),
+            more_clips=0,
+            ledger=self.head(),
+        )
+        return self.seal(self.keys.signing.sign(msgspec.structs.replace(report, **changes)))
+
+    def outcome(self, subject: str, event: str, detail: str = "") -> bytes:
+        """The sealed letter about what became of a decision."""
+        outcome = Outcome(
+            iss=self.keys.id,
+            jti=signing.new_jti(os.urandom(16)),
+            iat=NOW + self.ledger_seq,
+            device=self.name,
+            subject=subject,
+            request=None,
+            event=event,
+            detail=detail,
+            ledger=self.head(),
+        )
+        return self.seal(self.keys.signing.sign(outcome))
+
+    def seal(self, jws: str) -> bytes:
+        return mail.seal(Letter(jws=jws, keys={}), [self.owner.seal])
+
+    @contextmanager
+    def serve(
+        self, broker: Broker, *, answers: Sequence[tuple[str, str]] = (("SENT", ""),)
+    ) -> Iterator[None]:
+        """Answer commands with clips and everything else with ``answers``, until left."""
+        stopped = threading.Event()
+        link = connect_broker(
+            broker,
+            client_id=f"camera-{self.name}",
+            subscriptions=[topics.owner(self.name)],
+            clean_session=True,
+        )
+        with Session(link) as session:
+            thread = threading.Thread(target=self._serve, args=(session, stopped, answers))
+            thread.start()
+            try:
+                yield
+            finally:
+                stopped.set()
+                thread.join()
+
+    def _serve(
+        self, session: Session, stopped: threading.Event, answers: Sequence[tuple[str, str]]
+    ) -> None:
+        while not stopped.is_set():
+            message = session.receive(0.05)
+            if message is None:
+                continue
+            letter = mail.open_letter(message.payload, self.keys.identity)
+            self.decisions.append(letter)
+            subject = signing.digest(letter.jws)[:16]
+            try:
+                owner = self.owner.key
+                command = signing.verify(letter.jws, Command, {owner.id: owner}).command
+            except MalformedStatement:
+                topic = topics.release(self.name, subject)
+                for event, detail in answers:
+                    session.publish(topic, self.outcome(subject, event, detail), retained=True)
+                continue
+            assert isinstance(command, Preview)
+            for number, chunk in chunks_of(self.clips[command.clip]):
+                topic = topics.preview(self.name, command.clip, number)
+                session.publish(topic, chunk, retained=False)
+
+
+def chunks_of(sealed: bytes) -> list[tuple[int, bytes]]:
+    """A sealed clip as a camera sends it: the last chunk is shorter, empty if need be."""
+    count = len(sealed) // topics.CHUNK_BYTES + 1
+    return [
+        (n, sealed[n * topics.CHUNK_BYTES : (n + 1) * topics.CHUNK_BYTES]) for n in range(count)
+    ]

@@ -1,0 +1,72 @@
+"""An owner with a folder, a camera and a requester. Keys under a passphrase are dear to
+make (scrypt), so one owner is locked once a run and copied."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agent.config import Broker
+from agent.keyfile import Keys
+from agent.owner import keys as owner_keys
+from agent.owner.home import Home, Settings
+from agent.owner.inbox import Inbox
+from tests.owner.camera import NOW, FakeCamera
+from tests.peers.mosquitto import Mosquitto
+
+PASSPHRASE = "correct horse battery"
+
+
+@pytest.fixture(scope="session")
+def locked_owner() -> owner_keys.NewOwner:
+    return owner_keys.make("Ann Example", PASSPHRASE, now=NOW)
+
+
+@pytest.fixture
+def keys(locked_owner: owner_keys.NewOwner) -> Keys:
+    return locked_owner.keys
+
+
+@pytest.fixture
+def home(tmp_path: Path, locked_owner: owner_keys.NewOwner) -> Home:
+    return Home.create(tmp_path / "owner", locked_owner, Settings(mqtt=Broker()))
+
+
+@pytest.fixture
+def camera(home: Home, locked_owner: owner_keys.NewOwner, tmp_path: Path) -> FakeCamera:
+    from agent.consent import signing
+
+    camera = FakeCamera("front-door", locked_owner.card)
+    card = tmp_path / "device.card.yaml"
+    card.write_text(signing.format_card(camera.card))
+    home.enrol(card)
+    return camera
+
+
+@pytest.fixture
+def inbox(home: Home, camera: FakeCamera) -> Inbox:
+    return Inbox(home, {camera.name: camera.card})
+
+
+@pytest.fixture(scope="session")
+def requester() -> Keys:
+    return Keys.generate()
+
+
+@pytest.fixture
+def online_home(
+    tmp_path: Path,
+    locked_owner: owner_keys.NewOwner,
+    mosquitto: Mosquitto,
+    home: Home,
+    camera: FakeCamera,
+) -> Home:
+    """The same owner, whose broker runs."""
+    path = tmp_path / "online"
+    online = Home.create(
+        path, locked_owner, Settings(mqtt=Broker(host=mosquitto.host, port=mosquitto.port))
+    )
+    shutil.copytree(home.path / "devices", path / "devices")
+    return online

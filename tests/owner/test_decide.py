@@ -1,0 +1,158 @@
+"""What an approval says, and what it refuses to say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import topics
+from agent.consent import mail, signing
+from agent.consent.statements import Approval, Box, Cut, Decline, Disclosure
+from agent.errors import MalformedStatement, Refused, UnreadableLetter
+from agent.keyfile import Keys
+from agent.owner import decide
+from agent.owner.inbox import Inbox, OpenRequest
+from tests.owner.camera import NOW, FakeCamera, make_request
+
+NOTHING = Disclosure()
+
+
+@pytest.fixture
+def item(inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys) -> OpenRequest:
+    request = make_request(requester)
+    offers = [camera.record(bytes([n]) * 100) for n in range(3)]
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, offers), keys, now=NOW)
+    return inbox.requests()[0]
+
+
+def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
+    item: OpenRequest, camera: FakeCamera, keys: Keys
+) -> None:
+    chosen = decide.choose(item, ["2"])
+    decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    letter = mail.open_letter(decision.letter, camera.keys.identity)
+    approval = signing.verify(letter.jws, Approval, {keys.id: keys.signing.public})
+    offer = item.report.clips[1]
+    assert letter.keys == {offer.id: camera.identities[offer.id]}
+    assert [(clip.id, clip.sha256) for clip in approval.clips] == [(offer.id, offer.sha256)]
+    assert (approval.request, approval.aud) == (item.digest, camera.card.id)
+    assert approval.exp - approval.iat == 2 * 86_400
+    assert approval.disclose == NOTHING
+    assert decision.subject == signing.digest(letter.jws)[:16]
+
+
+def test_only_the_camera_can_read_an_approval(
+    item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    chosen = decide.choose(item, ["1"])
+    decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    for reader in (keys, requester):
+        with pytest.raises(UnreadableLetter):
+            mail.open_letter(decision.letter, reader.identity)
+    assert camera.identities[item.report.clips[0].id] not in repr(decision)
+
+
+def test_a_decline_carries_no_key(item: OpenRequest, camera: FakeCamera, keys: Keys) -> None:
+    decision = decide.decline(item, camera.card, keys, now=NOW)
+    letter = mail.open_letter(decision.letter, camera.keys.identity)
+    assert letter.keys == {}
+    decline = signing.verify(letter.jws, Decline, {keys.id: keys.signing.public})
+    assert (decline.request, decline.mute) == (item.digest, False)
+
+
+def test_an_expired_request_is_not_approved(
+    item: OpenRequest, camera: FakeCamera, keys: Keys
+) -> None:
+    chosen = decide.choose(item, ["1"])
+    with pytest.raises(Refused, match="expired"):
+        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=item.request.exp)
+
+
+@pytest.mark.parametrize("days", [0, -1, 7.1, float("nan")])
+def test_an_approval_holds_for_a_week_at_most(
+    item: OpenRequest, camera: FakeCamera, keys: Keys, days: float
+) -> None:
+    chosen = decide.choose(item, ["1"])
+    with pytest.raises(Refused, match="at most 7 days"):
+        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW, days=days)
+
+
+def test_a_clip_whose_key_is_not_sealed_to_us(
+    inbox: Inbox, item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    request = make_request(requester)
+    stolen = camera.record(b"x", sealed_key="AAAA")
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, [stolen]), keys, now=NOW)
+    other = inbox.find(signing.digest(request))
+    with pytest.raises(UnreadableLetter):
+        decide.approve(
+            other,
+            decide.choose(other, ["1"]),
+            camera.card,
+            keys,
+            disclose=NOTHING,
+            now=NOW,
+        )
+
+
+def test_what_would_act_on_its_reader_is_not_disclosed(
+    item: OpenRequest, camera: FakeCamera, keys: Keys
+) -> None:
+    chosen = decide.choose(item, ["1"])
+    with pytest.raises(MalformedStatement):
+        decide.approve(
+            item, chosen, camera.card, keys, disclose=Disclosure(name="a\x1b[2J"), now=NOW
+        )
+
+
+def test_cuts_and_blurs_go_to_their_clip(item: OpenRequest) -> None:
+    cut, box = Cut(from_seconds=1, to_seconds=5), Box(x=0, y=0, width=0.5, height=1)
+    chosen = decide.choose(item, ["1", "3"], cuts=[("3", cut)], blurs=[("1", box), ("1", box)])
+    assert [(clip.cut, clip.blur) for clip in chosen] == [(None, (box, box)), (cut, ())]
+
+
+def test_the_same_clip_by_number_and_by_id_is_one(item: OpenRequest) -> None:
+    assert len(decide.choose(item, ["1", item.report.clips[0].id])) == 1
+
+
+def test_a_cut_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) -> None:
+    short, outside = Cut(from_seconds=1, to_seconds=5), Cut(from_seconds=1, to_seconds=50)
+    with pytest.raises(Refused, match="not among those approved"):
+        decide.choose(item, ["1"], cuts=[("2", short)])
+    with pytest.raises(Refused, match="cut twice"):
+        decide.choose(item, ["1"], cuts=[("1", short), ("1", short)])
+    with pytest.raises(Refused, match=r"only 12\.5 seconds"):
+        decide.choose(item, ["1"], cuts=[("1", outside)])
+    with pytest.raises(Refused, match="no clip"):
+        decide.choose(item, ["1", "9"])
+
+
+def test_cuts_and_blurs_as_they_are_typed() -> None:
+    assert decide.parse_cut("1=2.5-10") == ("1", Cut(from_seconds=2.5, to_seconds=10))
+    assert decide.parse_blur("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
+        "20240124-183015-3f9a2c",
+        Box(x=0, y=0.25, width=0.5, height=0.75),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1=", "=1-2", "1=2", "1=5-2", "1=-1-2", "1=nan-2", "1=0-inf", "1=1-2-3"]
+)
+def test_a_cut_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        decide.parse_cut(text)
+
+
+@given(st.text(), st.lists(st.floats(), max_size=5))
+def test_no_typed_text_gives_a_box_outside_the_picture(clip: str, numbers: list[float]) -> None:
+    try:
+        _, box = decide.parse_blur(f"{clip}={','.join(map(str, numbers))}")
+    except ValueError:
+        return
+    assert 0 <= box.x < box.x + box.width <= 1.000_001
+    assert 0 <= box.y < box.y + box.height <= 1.000_001

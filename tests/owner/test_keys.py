@@ -1,0 +1,113 @@
+"""The owner's files and stock age: our program is not needed to open a clip."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ConfigError, KeyFileError
+from agent.owner import keys as owner_keys
+from agent.owner.home import Home, Settings
+from tests.owner.camera import FakeCamera
+from tests.owner.conftest import PASSPHRASE
+from tests.peers.requirements import program
+
+PLAIN = b"\x00\x00\x00\x18ftypmp42" + bytes(200_000)
+
+
+@pytest.fixture
+def sealed_clip(tmp_path: Path, camera: FakeCamera) -> Path:
+    offer = camera.record(PLAIN)
+    path = tmp_path / "clip.mp4.age"
+    path.write_bytes(camera.clips[offer.id])
+    return path
+
+
+def test_stock_age_opens_a_clip_with_the_owner_file(home: Home, sealed_clip: Path) -> None:
+    # age asks at its controlling terminal, so it gets one of its own.
+    ours, theirs = os.openpty()
+    command = [program("age"), "-d", "-i", str(home.key_path), str(sealed_clip)]
+    with subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *command], stdin=theirs, stdout=subprocess.PIPE
+    ) as age:
+        os.close(theirs)
+        prompt = b""
+        while b":" not in prompt:
+            prompt += os.read(ours, 1_024)
+        os.write(ours, PASSPHRASE.encode() + b"\n")
+        plain, _ = age.communicate(timeout=60)
+    os.close(ours)
+    assert age.returncode == 0
+    assert plain == PLAIN
+
+
+def test_stock_age_opens_a_clip_with_the_recovery_sheet(home: Home, sealed_clip: Path) -> None:
+    sheet = home.path / "recovery.txt"
+    command = [program("age"), "-d", "-i", str(sheet), str(sealed_clip)]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == PLAIN
+
+
+def test_one_line_typed_from_the_sheet_is_enough(
+    home: Home, sealed_clip: Path, tmp_path: Path
+) -> None:
+    typed = tmp_path / "typed.txt"
+    typed.write_text((home.path / "recovery.txt").read_text().strip().splitlines()[-1] + "\n")
+    command = [program("age"), "-d", "-i", str(typed), str(sealed_clip)]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == PLAIN
+
+
+def test_secret_files_are_their_owners_alone(home: Home) -> None:
+    for name in ("owner.age", "recovery.txt", "owner.yaml"):
+        assert (home.path / name).stat().st_mode & 0o777 == 0o600
+    assert home.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_recovery_identity_stands_on_the_sheet_alone(
+    home: Home, locked_owner: owner_keys.NewOwner
+) -> None:
+    identity = locked_owner.sheet.strip().splitlines()[-1]
+    for path in home.path.rglob("*"):
+        if path.is_file() and path.name != "recovery.txt":
+            assert identity not in path.read_text(errors="replace")
+    assert identity not in repr(locked_owner)
+
+
+def test_existing_keys_are_never_replaced(home: Home, locked_owner: owner_keys.NewOwner) -> None:
+    before = home.key_path.read_bytes()
+    with pytest.raises(KeyFileError, match="not overwritten"):
+        Home.create(home.path, locked_owner, Settings(mqtt=home.settings().mqtt))
+    assert home.key_path.read_bytes() == before
+
+
+def test_a_camera_is_enrolled_once(home: Home, camera: FakeCamera, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="enrolled already"):
+        home.enrol(tmp_path / "device.card.yaml")
+    assert list(home.devices()) == ["front-door"]
+
+
+def test_the_same_camera_under_another_name_is_refused(
+    home: Home, camera: FakeCamera, tmp_path: Path
+) -> None:
+    card = tmp_path / "device.card.yaml"
+    card.write_text(card.read_text().replace("front-door", "back-door"))
+    with pytest.raises(ConfigError, match="key is enrolled already"):
+        home.enrol(card)
+
+
+def test_a_card_of_another_role_is_refused(home: Home) -> None:
+    with pytest.raises(ConfigError, match=r"owner\.card\.yaml"):
+        home.enrol(home.card_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "Front", "+", "#", "a\\x1b[2Jb"])
+def test_a_camera_whose_name_would_act_is_refused(
+    home: Home, camera: FakeCamera, tmp_path: Path, name: str
+) -> None:
+    card = tmp_path / "hostile.card.yaml"
+    text = (tmp_path / "device.card.yaml").read_text()
+    card.write_text(text.replace("name: front-door", f'name: "{name}"'))
+    with pytest.raises(ConfigError, match="name"):
+        home.enrol(card)

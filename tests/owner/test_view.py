@@ -1,0 +1,179 @@
+"""What a requester wrote is shown as data, and cannot pass for a line of ours."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+
+import pytest
+from rich.console import Console, RenderableType
+
+from agent import topics
+from agent.consent import signing
+from agent.consent.statements import Cut, Disclosure, LegalOrder
+from agent.errors import MalformedStatement
+from agent.keyfile import Keys
+from agent.owner import decide, view
+from agent.owner.inbox import Inbox, OpenRequest
+from tests.owner.camera import NOW, FakeCamera, make_request
+
+
+@pytest.fixture(autouse=True)
+def _zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+
+
+def shown(what: RenderableType) -> str:
+    out = io.StringIO()
+    console = Console(
+        file=out, width=120, markup=False, emoji=False, highlight=False, force_terminal=False
+    )
+    console.print(what)
+    return out.getvalue()
+
+
+def receive(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys, **changes: object
+) -> OpenRequest:
+    request = make_request(requester, **changes)
+    offers = [camera.record(b"a"), camera.record(b"b", truncated=True, clock_synced=False)]
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, offers), keys, now=NOW)
+    return inbox.find(signing.digest(request))
+
+
+def test_markup_in_a_request_is_text(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    hostile = "[bold red]LEGAL[/] [link=https://evil]click[/link] :warning:"
+    item = receive(
+        inbox,
+        camera,
+        keys,
+        requester,
+        title=hostile,
+        text=hostile,
+        incident=hostile,
+        reference=hostile,
+        contact=hostile,
+    )
+    text = shown(view.request(item, NOW))
+    assert text.count(hostile) >= 5
+    assert "[bold red]" in shown(view.inbox([item], [], NOW))
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    "hostile", ["\x1b[2J", "a\rb", "\x9b31m", "\u202eevil", "\u2028", "tab\there"]
+)
+def test_a_terminal_escape_never_gets_into_a_statement(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys, hostile: str
+) -> None:
+    with pytest.raises(MalformedStatement):
+        receive(inbox, camera, keys, requester, text=hostile)
+
+
+def test_a_terminal_escape_in_a_letter_is_refused(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    # A requester does not sign with our software, so the check on reading must hold too.
+    import jwt
+    import msgspec
+
+    from agent.owner.inbox import read_request
+
+    payload = msgspec.json.decode(signing.decode_base64url(make_request(requester).split(".")[1]))
+    payload["text"] = "\x1b]0;owned\x07"
+    headers = {"typ": "clip-request+jwt", "kid": requester.id}
+    forged = jwt.PyJWS().encode(
+        json.dumps(payload).encode(), requester.signing._key, algorithm="EdDSA", headers=headers
+    )
+    with pytest.raises(MalformedStatement, match=r"U\+001B"):
+        read_request(forged)
+
+
+def test_each_line_of_a_requests_text_stands_behind_a_bar(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(
+        inbox, camera, keys, requester, text="Please.\nGoes to    https://harmless\n\nThanks."
+    )
+    lines = shown(view.request(item, NOW)).splitlines()
+    (fake,) = [line for line in lines if "harmless" in line]
+    assert fake.strip().startswith("│")
+
+
+def test_a_long_line_is_wrapped_behind_its_bar(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(inbox, camera, keys, requester, text="word " * 200 + "x" * 500)
+    lines = shown(view.request(item, NOW)).splitlines()
+    for line in lines:
+        if "word word" in line or "xxxx" in line:
+            assert line.strip().startswith("│")
+
+
+def test_show_says_all_that_matters(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(inbox, camera, keys, requester)
+    text = shown(view.request(item, NOW))
+    for expected in (
+        "voluntary request",
+        "Springfield PD",
+        requester.id,
+        "3 requests since",
+        "2024-001234",
+        "Det. A. Example",
+        "theft",
+        "Wed 24 Jan 2024, 11:30 EST",
+        "square miles around 42.1015, -72.5900",
+        "https://evidence.example.org/files/",
+        "5 days left",
+        "end is missing, time not certain",
+        f"clip-agent owner approve {item.digest[:8]} 1",
+        f"clip-agent owner decline {item.digest[:8]}",
+        item.digest,
+    ):
+        assert expected in text
+
+
+def test_a_legal_order_is_said_plainly(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    order = LegalOrder(court="District Court", docket="24-CV-1", document_sha256="a" * 64)
+    item = receive(inbox, camera, keys, requester, kind="legal-order", order=order)
+    text = shown(view.request(item, NOW))
+    assert "LEGAL ORDER, the requester says: District Court, docket 24-CV-1" in text
+    assert "a" * 64 in text
+    assert "legal order" in shown(view.inbox([item], [], NOW))
+
+
+def test_before_consent_it_says_exactly_what_leaves(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(inbox, camera, keys, requester)
+    chosen = decide.choose(item, ["1"], cuts=[("1", Cut(from_seconds=2, to_seconds=6))])
+    text = shown(view.approval(item, chosen, Disclosure(email="ann@example.org"), NOW + 60))
+    assert item.report.clips[0].id in text
+    assert item.report.clips[1].id not in text
+    assert "only 2 s to 6 s" in text
+    assert "email ann@example.org" in text
+    nothing = shown(view.approval(item, chosen, Disclosure(), NOW + 60))
+    assert "no name, no address, no e-mail" in nothing
+
+
+def test_json_is_plain_and_keeps_keys_out(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(inbox, camera, keys, requester)
+    text = json.dumps(view.request_data(item))
+    assert item.report.clips[0].sealed_key not in text
+    assert json.loads(text)["request"]["window"] == {"from": NOW - 7_200, "to": NOW - 3_600}
+
+
+def test_an_empty_inbox_says_so() -> None:
+    assert "No open requests" in shown(view.inbox([], [], NOW))
