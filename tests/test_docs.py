@@ -34,7 +34,8 @@ CARDS: dict[str, type[Card]] = {
 
 def tracked() -> list[Path]:
     """The files that git knows or would add; those that were deleted left out."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
+    command.append("--exclude-standard")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
