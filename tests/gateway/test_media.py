@@ -1,0 +1,312 @@
+"""What leaves of a clip: all of it untouched, or exactly the approved part of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Sequence
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from agent.consent.statements import Box, Cut
+from agent.errors import ClipDamaged, Refused
+from agent.gateway.media import prepare
+from tests.support.footage import (
+    HEIGHT,
+    RATE,
+    WIDTH,
+    boxes,
+    numbers,
+    packets,
+    picture,
+    pictures,
+    record,
+)
+
+CLIP = record(4)  # 40 pictures, a keyframe each second
+B_FRAMES = record(4, b_frames=2)
+ONE_KEYFRAME = record(4, keyframe_every=1000)
+
+
+def prepared(clip: bytes, cut: tuple[float, float] | None = None, *blur: Box) -> bytes:
+    span = None if cut is None else Cut(from_seconds=cut[0], to_seconds=cut[1])
+    return prepare(io.BytesIO(clip), cut=span, blur=blur)
+
+
+# Untouched
+
+
+@pytest.mark.parametrize("clip", [CLIP, B_FRAMES, ONE_KEYFRAME, record(2, first_pts=5_000)])
+def test_an_uncut_clip_leaves_with_its_packets_byte_for_byte(clip: bytes) -> None:
+    assert packets(prepared(clip)) == packets(clip)
+
+
+def test_the_index_stands_before_the_pictures_and_nothing_is_fragmented() -> None:
+    kinds = [kind for kind, _ in boxes(prepared(CLIP))]
+    assert kinds.index("moov") < kinds.index("mdat")
+    assert "moof" not in kinds
+    assert kinds[0] == "ftyp"
+
+
+@pytest.mark.parametrize("cut", [None, (1.0, 3.0), (1.2, 1.8)])
+def test_it_begins_at_zero_and_runs_at_the_recorded_pace(cut: tuple[float, float] | None) -> None:
+    content = prepared(record(4, first_pts=7_000), cut)
+    with av.open(io.BytesIO(content), "r") as container:
+        seconds = [frame.time for frame in container.decode(video=0)]
+    assert seconds == pytest.approx([number / RATE for number in range(len(seconds))], abs=0.001)
+
+
+def test_free_boxes_between_fragments_change_nothing() -> None:
+    free = (4_000).to_bytes(4, "big") + b"free" + os.urandom(3_992)
+    padded, position = b"", 0
+    for kind, size in boxes(CLIP):
+        padded += (free if kind == "moof" else b"") + CLIP[position : position + size]
+        position += size
+    assert padded.count(free) == 4
+    assert packets(prepared(padded + free)) == packets(CLIP)
+
+
+def test_a_clip_is_read_from_front_to_back() -> None:
+    class OneWay:
+        def __init__(self, content: bytes) -> None:
+            self._stream = io.BytesIO(content)
+
+        def read(self, size: int) -> bytes:
+            return self._stream.read(min(size, 700))
+
+    assert packets(prepare(OneWay(CLIP), cut=None, blur=())) == packets(CLIP)
+
+
+# Nothing else leaves
+
+
+@pytest.mark.parametrize("blur", [(), (Box(x=0.5, y=0.5, width=0.1, height=0.1),)])
+def test_no_metadata_of_the_file_leaves(blur: Sequence[Box]) -> None:
+    content = prepared(CLIP, None, *blur)
+    assert b"SECRET" in CLIP
+    assert b"SECRET" not in content
+    assert b"Lavf" not in content
+    with av.open(io.BytesIO(content)) as container:
+        assert "creation_time" not in container.metadata
+        assert "encoder" not in container.metadata
+    moov = content[content.index(b"mvhd") + 8 : content.index(b"mvhd") + 16]
+    assert moov == bytes(8)  # creation and modification time (ISO/IEC 14496-12, 8.2.2)
+
+
+def test_the_encoder_leaves_no_note_in_what_it_encodes() -> None:
+    assert b"x264" in CLIP
+    assert b"x264" not in prepared(CLIP, None, Box(x=0, y=0, width=0.1, height=0.1))
+
+
+def test_sound_does_not_leave() -> None:
+    memory = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    with (
+        av.open(io.BytesIO(CLIP), "r") as recorded,
+        av.open(memory, "w", format="mp4", options=options) as container,
+    ):
+        video = container.add_stream_from_template(recorded.streams.video[0])
+        audio = container.add_stream("aac", rate=8000, layout="mono")
+        for packet in recorded.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                container.mux(packet)
+        sound = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+        )
+        sound.sample_rate, sound.pts = 8000, 0
+        container.mux([*audio.encode(sound), *audio.encode(None)])
+    with av.open(io.BytesIO(prepared(memory.getvalue()))) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+
+
+# Cut
+
+
+@pytest.mark.parametrize(
+    ("cut", "first", "last"),
+    [
+        ((0, 4), 0, 39),
+        ((0, 1), 0, 9),
+        ((1, 2), 10, 19),
+        ((0.05, 2), 10, 19),
+        ((1.0, 2.55), 10, 25),
+        ((2.1, 86_400), 30, 39),
+    ],
+)
+def test_a_cut_is_copied_from_the_first_keyframe_inside_it(
+    cut: tuple[float, float], first: int, last: int
+) -> None:
+    content = prepared(CLIP, cut)
+    assert numbers(content) == list(range(first, last + 1))
+    assert packets(content) == packets(CLIP)[first : last + 1]
+
+
+@pytest.mark.parametrize("clip", [CLIP, ONE_KEYFRAME, B_FRAMES])
+def test_a_cut_without_a_keyframe_inside_is_encoded_again_exactly(clip: bytes) -> None:
+    assert numbers(prepared(clip, (1.15, 1.85))) == [12, 13, 14, 15, 16, 17, 18]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    start=st.integers(0, 390), length=st.integers(10, 390), clip=st.sampled_from([CLIP, B_FRAMES])
+)
+def test_no_picture_from_outside_a_cut_ever_leaves(start: int, length: int, clip: bytes) -> None:
+    begin, end = start / 100, (start + length) / 100
+    try:
+        content = prepared(clip, (begin, end))
+    except Refused as refused:
+        assert refused.rule == "empty-cut"
+        return
+    shown = numbers(content)
+    assert shown == list(range(shown[0], shown[-1] + 1))
+    assert begin <= shown[0] / RATE
+    assert shown[-1] / RATE < end
+    assert len(packets(content)) == len(shown)  # and none hides where no player shows it
+
+
+@pytest.mark.parametrize("cut", [(1.01, 1.09), (4.0, 5.0), (500, 600)])
+def test_a_cut_without_a_picture_is_refused(cut: tuple[float, float]) -> None:
+    with pytest.raises(Refused) as refused:
+        prepared(CLIP, cut)
+    assert refused.value.rule == "empty-cut"
+
+
+# Blur
+
+
+def difference(shown: NDArray[np.uint8], number: int) -> NDArray[np.float64]:
+    """How far each pixel of a picture is from the drawn one, 0 to 255."""
+    apart = np.abs(shown.astype(np.float64) - picture(number))
+    return np.asarray(apart.mean(axis=2), np.float64)
+
+
+BOX = Box(x=0.4, y=0.3, width=0.25, height=0.4)
+
+
+def region(box: Box, margin: int) -> tuple[slice, slice]:
+    """The pixels of ``box``, smaller by ``margin``; a negative one makes it larger."""
+    return (
+        slice(int(box.y * HEIGHT) + margin, int((box.y + box.height) * HEIGHT) - margin),
+        slice(int(box.x * WIDTH) + margin, int((box.x + box.width) * WIDTH) - margin),
+    )
+
+
+def test_a_blurred_box_carries_no_detail_and_the_rest_stays() -> None:
+    shown = pictures(prepared(CLIP, None, BOX))
+    assert len(shown) == 40
+    usual = difference(pictures(CLIP)[0], 0).mean()
+    for number, image in enumerate(shown):
+        inside = image[region(BOX, 0)].astype(int)
+        assert inside.std(axis=(0, 1)).max() < 3
+        assert abs(inside - 128).max() < 24  # grey: nothing shines through
+        outside = difference(image, number)
+        outside[region(BOX, -4)] = 0
+        assert outside.mean() < usual + 6
+
+
+def test_what_is_under_a_box_makes_no_difference_to_what_leaves() -> None:
+    """Two clips that differ only under the box come out the same there."""
+    first = pictures(prepared(CLIP, (0, 1), BOX))
+    other = pictures(prepared(CLIP, (2, 3), BOX))
+    for one, two in zip(first, other, strict=True):
+        hidden = region(BOX, 16)  # away from the edge, which the encoder smears
+        assert np.abs(one[hidden].astype(int) - two[hidden].astype(int)).max() <= 2
+
+
+def test_every_box_is_filled_to_its_last_pixel() -> None:
+    several = (
+        Box(x=0, y=0, width=0.013, height=1),
+        Box(x=0.331, y=0.0, width=0.017, height=0.021),
+        Box(x=0.9, y=0.9, width=0.1, height=0.1),
+    )
+    for image in pictures(prepared(CLIP, None, *several)):
+        for box in several:
+            assert abs(image[region(box, 0)].astype(int) - 128).mean() < 12
+
+
+def test_a_box_over_everything_leaves_nothing_to_see() -> None:
+    for image in pictures(prepared(CLIP, None, Box(x=0, y=0, width=1, height=1))):
+        assert image.std() < 2
+
+
+@pytest.mark.parametrize("clip", [CLIP, B_FRAMES, ONE_KEYFRAME])
+def test_a_cut_and_blurred_clip_shows_exactly_the_pictures_of_the_cut(clip: bytes) -> None:
+    content = prepared(clip, (0.95, 2.05), BOX)
+    assert numbers(content) == list(range(10, 21))
+    assert len(packets(content)) == 11
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_odd_sizes_and_full_range_colours_are_kept(full_range: bool) -> None:
+    clip = record(1, width=318, height=182, full_range=full_range)
+    before = pictures(clip)[0].astype(int)
+    after = pictures(prepared(clip, None, Box(x=0.9, y=0.9, width=0.1, height=0.1)))[0].astype(int)
+    assert after.shape == before.shape
+    assert abs(after[:150, :250] - before[:150, :250]).mean() < 8
+
+
+# Damaged
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.99])
+def test_a_clip_that_ends_in_the_middle_leaves_as_far_as_it_is_whole(share: float) -> None:
+    cut_off = CLIP[: int(len(CLIP) * share)]
+    leaving = packets(prepared(cut_off))
+    assert 10 <= len(leaving) < 40
+    assert leaving == packets(CLIP)[: len(leaving)]
+
+
+def test_a_clip_that_ends_in_the_middle_can_still_be_blurred() -> None:
+    shown = numbers(prepared(CLIP[: len(CLIP) // 2], None, BOX))
+    assert shown == list(range(len(shown)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not an MP4 file at all",
+        bytes(100_000),
+        CLIP[:200],
+        CLIP[: CLIP.index(b"moof") - 4],
+        b"\x00\x00\x00\x18ftypisom" + os.urandom(5_000),
+    ],
+    ids=["empty", "text", "zeros", "header only", "no fragment", "noise"],
+)
+@pytest.mark.parametrize("blur", [(), (BOX,)])
+def test_what_is_no_clip_is_damaged(content: bytes, blur: Sequence[Box]) -> None:
+    with pytest.raises(ClipDamaged):
+        prepared(content, None, *blur)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    place=st.integers(0, len(CLIP) - 1),
+    noise=st.binary(min_size=1, max_size=64),
+    blur=st.sampled_from([(), (BOX,)]),
+)
+def test_no_damage_causes_any_other_exception(
+    place: int, noise: bytes, blur: tuple[Box, ...]
+) -> None:
+    content = CLIP[:place] + noise + CLIP[place + len(noise) :]
+    with contextlib.suppress(ClipDamaged, Refused):
+        prepare(io.BytesIO(content), cut=None, blur=blur)
+
+
+@pytest.mark.parametrize("after", [0, 30_000])
+def test_what_goes_wrong_while_reading_goes_through(after: int) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() >= after:
+                raise ClipDamaged("the seal is broken")
+            return super().read(min(size or 0, 1_000))
+
+    with pytest.raises(ClipDamaged, match="the seal is broken"):
+        prepare(Broken(CLIP), cut=None, blur=())
