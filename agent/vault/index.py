@@ -289,4 +289,6 @@ def _faults(path: Path) -> Iterator[None]:
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
         raise InternalFault(f"{path}: {error}") from error
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # wrong SQL
+            raise InternalFault(f"{path}: {error}") from error
         raise StorageFault(f"{path}: {error}") from error

@@ -57,8 +57,10 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the file is empty; :class:`StorageFault` if it is foreign or newer than we."""
-    application_id = _pragma(connection, "application_id")
+    connection.execute("BEGIN")  # one view of both, while another process may set it up
     is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    application_id = _pragma(connection, "application_id")
+    connection.execute("COMMIT")
     if is_empty and application_id == 0:
         return True
     if application_id != _application_id():

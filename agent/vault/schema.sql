@@ -52,7 +52,7 @@ CREATE INDEX request_by_state ON request (state, expires_at);
 
 -- The match set of a request: the clips an approval may name, as they were when matched.
 CREATE TABLE match (
-    request TEXT NOT NULL REFERENCES request (digest),
+    request TEXT NOT NULL REFERENCES request (digest),  -- who asks
     clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
     sha256  TEXT NOT NULL,                 -- digest of the sealed file when it matched
     PRIMARY KEY (request, clip)
@@ -75,7 +75,7 @@ CREATE TABLE seen (
 -- A clip's way out after an approval, one row an approval. Clip keys are never here.
 CREATE TABLE release (
     id            TEXT PRIMARY KEY,        -- first 16 digits of the approval's digest
-    request       TEXT NOT NULL REFERENCES request (digest),
+    request       TEXT NOT NULL REFERENCES request (digest),  -- what it answers
     approval      TEXT NOT NULL,           -- the owner's compact JWS
     state         TEXT NOT NULL,           -- a state of consent/lifecycle.py RELEASE
     detail        TEXT NOT NULL,           -- why it failed or was revoked, else empty
@@ -93,7 +93,7 @@ CREATE INDEX release_by_state ON release (state, not_before);
 
 -- The last message of each outgoing topic: sent after commit, and again at every connect.
 CREATE TABLE letter (
-    topic    TEXT PRIMARY KEY,
+    topic    TEXT PRIMARY KEY,             -- full MQTT topic, retained
     payload  BLOB NOT NULL,                -- sealed; empty empties the retained topic
     revision INTEGER NOT NULL,             -- counts the payloads of this topic
     acked    INTEGER NOT NULL DEFAULT 0    -- last revision the broker has confirmed

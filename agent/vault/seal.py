@@ -190,8 +190,10 @@ class SealedWriter:
 
     def write(self, data: ReadableBuffer) -> int:
         """Seal ``data``; raises :class:`StorageFault` if the sealing has failed."""
+        at = self._clock.monotonic()  # a slow disk may hold up what follows
         length = self._push(data)
-        self._backlog.add(self._position, self._clock.monotonic())
+        if length:
+            self._backlog.add(self._position, at)
         return length
 
     def fill(self, filler: bytes) -> None:

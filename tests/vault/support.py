@@ -111,9 +111,9 @@ def watch_steps(on_step: Callable[[str], None], connection: sqlite3.Connection |
     fsync, open_, mkdir = os.fsync, os.open, Path.mkdir
     replace, unlink = Path.replace, Path.unlink
 
-    def watched_fsync(descriptor: Any) -> None:
-        on_step(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
-        fsync(descriptor)
+    def watched_fsync(fd: Any) -> None:
+        on_step(f"sync {Path(f'/proc/self/fd/{fd}').readlink().name}")
+        fsync(fd)
 
     def watched_open(path: Any, flags: int, *rest: Any, **named: Any) -> int:
         if flags & os.O_CREAT:
