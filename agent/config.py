@@ -327,6 +327,8 @@ def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
         raise ConfigError(f"{where}: {problem}") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deeply") from error
+    except (ValueError, LookupError) as error:  # PyYAML lets a tagged or dated value's own pass
+        raise ConfigError(f"{name}: a value is not what its form says ({error})") from error
     try:
         plain = {} if raw is None else raw
         return msgspec.convert(plain, kind, strict=True, dec_hook=decode_path)

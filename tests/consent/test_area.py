@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agent.consent import area
@@ -91,6 +91,7 @@ def distance_to_ring(outline: Polygon, point: Point) -> float:
 # Size
 
 
+@settings(max_examples=40)
 @given(stars())
 def test_the_size_agrees_with_an_equal_area_projection(outline: Polygon) -> None:
     area.check(outline)

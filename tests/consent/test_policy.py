@@ -468,7 +468,7 @@ def acceptable(request: Request, history: History, area: str, accept: tuple[str,
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(case=cases(), accept=st.sampled_from([("voluntary", "legal-order"), ("legal-order",)]))
 def test_the_policy_admits_exactly_what_an_independent_predicate_admits(
     case: tuple[Request, History, str], accept: tuple[config.Kind, ...]

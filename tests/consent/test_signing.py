@@ -275,6 +275,14 @@ def test_an_unverified_look_at_the_signer_checks_the_form_too() -> None:
         signing.signer_id(world.REQUEST_JWS + "=", Request)
 
 
+@pytest.mark.parametrize("kind", STATEMENTS.values(), ids=lambda kind: kind.__name__)
+def test_the_claimed_type_of_anything_we_sign(kind: type[Any]) -> None:
+    header = {"alg": "EdDSA", "kid": world.OWNER.public.id, "typ": kind.TYP}
+    assert signing.claimed_typ(crafted(header, payload=b"{}", key=world.OWNER)) == kind.TYP
+    with pytest.raises(MalformedStatement):
+        signing.claimed_typ(crafted(header | {"alg": "none"}, payload=b"{}"))
+
+
 # Keys
 
 
@@ -383,6 +391,12 @@ def test_a_card_with_a_mistake_names_file_and_key(changes: dict[str, Any], named
         signing.parse_card(card_yaml(**changes), RequesterCard, "card.yaml")
     assert caught.value.message.startswith("card.yaml")
     assert named in caught.value.message
+
+
+@pytest.mark.parametrize("value", ["2024-13-45", "!!int ''", "!!float x", "!!binary x", "&a [*a]"])
+def test_a_card_with_a_value_that_yaml_itself_stumbles_over(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"card\.yaml"):
+        signing.parse_card(f"name: {value}\n", RequesterCard, "card.yaml")
 
 
 def book(*cards: RequesterCard) -> str:

@@ -51,7 +51,7 @@ def changed(statement: statements.Part = REQUEST, /, **changes: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_statement_survives_a_round_trip(kind: type[Any], data: st.DataObject) -> None:
     statement = data.draw(instances(kind))

@@ -35,7 +35,7 @@ def headers() -> Iterator[Named]:
         return name, vector.statement(about, world.sign_raw(_header(**changes), payload), rule=rule)
 
     yield signed("alg-none", "the algorithm that signs nothing", "wrong-alg", alg="none")
-    yield signed("alg-hmac", "the public key as a shared secret", "wrong-alg", alg="HS512")
+    yield signed("alg-hmac", "an algorithm with a shared secret", "wrong-alg", alg="HS512")
     yield signed("typ-missing", "a statement of no type", "wrong-header", typ=...)
     yield signed("typ-other", "a request passed off as an alert", "wrong-typ", typ="clip-alert+jwt")
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": world.STRANGER.public.text}

@@ -5,8 +5,9 @@
     python -m tests.vectors.make
 
 What a vector is stands in :mod:`tests.vectors.vector`, the attacks in
-:mod:`tests.vectors.attacks`. Everything is made anew and the same each time, but for what age seals, which never
-comes out the same twice: a sealed letter that exists is kept.
+:mod:`tests.vectors.attacks`. Everything is made anew and the same each time, but
+for what age seals, which never comes out the same twice: a sealed letter that
+exists is kept.
 """
 
 from __future__ import annotations

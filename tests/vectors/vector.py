@@ -6,7 +6,7 @@
                (the nine rules)
 - ``input``    a compact JWS; for a letter its bytes in base64; for an approval the
                opened letter
-- ``context``  what differs from ``world.json``: ``now``, ``history``, ``retained``,
+- ``context``  what differs from ``world.json``: ``history``, ``retained``,
                ``seen``, ``request`` (what the device holds of it), ``disk`` (clip id to
                the id of the clip that lies in its place, or null)
 - ``rule``     the rule that must refuse it, and ``number`` that of an approval's rule;
