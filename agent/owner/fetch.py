@@ -21,7 +21,7 @@ from typing import BinaryIO
 from agent.consent.statements import ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.topics import CHUNK_BYTES
-from agent.vault import seal
+from agent.vault import unseal
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received so far and those expected."""
@@ -102,7 +102,7 @@ def assemble(
 
 def decrypt(sealed: BinaryIO, identity: str, target: BinaryIO, *, truncated: bool) -> None:
     """The plain clip into ``target``; raises :class:`ClipDamaged`."""
-    with seal.open_stream(sealed, identity, truncated=truncated) as plain:
+    with unseal.open_stream(sealed, identity, truncated=truncated) as plain:
         shutil.copyfileobj(plain, target)
 
 

@@ -1,4 +1,4 @@
-"""The outside of a bundle: a tar of regular files that is a complete BagIt bag.
+"""The outside of a bundle: a tar with one folder in it that is a complete BagIt bag.
 
 A bag from a stranger is unpacked by a list of names that may stand in it, never
 by the names it asks for (RFC 8493, section 5.1: paths, links). Only two things
@@ -72,27 +72,30 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
 def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     (folder / "data").mkdir()
     files: dict[str, BagFile] = {}
-    base: str | None = None
     with tarfile.open(fileobj=tar, mode="r:") as archive:
+        base: str | None = None  # the one folder around the bag (RFC 8493, section 4)
         for member in archive:
-            _check_member(member)
-            parts = _safe_parts(member.name)
-            if base is None:  # a base folder around the bag (RFC 8493, section 4), or none
-                base = parts[0] if len(parts) > 1 and parts[0] != "data" else ""
-            path = _below(base, parts)
+            top, *below = _safe_parts(member.name)
+            if top != (base or top):
+                raise BundleRefused("unsafe-name", f"{member.name} lies outside the bag")
+            base, path = top, "/".join(below)
+            if member.type == tarfile.DIRTYPE and path in ("", "data"):
+                continue
+            content = _content(archive, member)
             if path not in _NEEDED and not _CLIP.fullmatch(path):
-                raise BundleRefused("unknown-file", f"{path} does not belong into a bundle")
+                raise BundleRefused("unknown-file", f"{path!r} does not belong into a bundle")
             if path in files:
                 raise BundleRefused("file-twice", f"{path} is there twice")
-            content = archive.extractfile(member)
-            assert content is not None  # it is a regular file
             files[path] = _write(content, folder / path)
     return files
 
 
-def _check_member(member: tarfile.TarInfo) -> None:
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
-        raise BundleRefused("not-a-regular-file", f"{member.name[:100]!r} is not a regular file")
+        raise BundleRefused("not-a-regular-file", f"{member.name} is not a regular file")
+    content = archive.extractfile(member)
+    assert content is not None  # it is a regular file
+    return content
 
 
 def _safe_parts(name: str) -> list[str]:
@@ -100,14 +103,6 @@ def _safe_parts(name: str) -> list[str]:
     if not 1 <= len(parts) <= 3 or not all(map(_SAFE_PART.fullmatch, parts)):
         raise BundleRefused("unsafe-name", f"{name[:100]!r} is no name for a file of a bundle")
     return parts
-
-
-def _below(base: str, parts: list[str]) -> str:
-    if base:
-        if parts[0] != base:
-            raise BundleRefused("unsafe-name", f"{'/'.join(parts)} lies outside the bag")
-        parts = parts[1:]
-    return "/".join(parts)
 
 
 def _write(content: IO[bytes], target: Path) -> BagFile:

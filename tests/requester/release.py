@@ -1,0 +1,193 @@
+"""A device and an owner who release a clip, well or badly.
+
+>>> release = FakeRelease(requester_keys)
+>>> path.write_bytes(release.bundle())                       # a good one
+>>> release.approved = (other_clip,)                          # what the owner signed instead
+>>> release.members["clip/data/extra.sh"] = b"#!/bin/sh"     # what the tar holds besides
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pyrage
+
+from agent.consent import signing
+from agent.consent.signing import SigningKey
+from agent.consent.statements import (
+    Approval,
+    ApprovedClip,
+    BundledFile,
+    Disclosure,
+    Polygon,
+    Release,
+    ReleasedClip,
+    Request,
+    SignerKeys,
+    UploadTarget,
+    Window,
+)
+from agent.keyfile import Keys
+
+NOW = 1_706_121_000
+CLIP = "20240124-183015-3f9a2c"
+AREA = Polygon(
+    type="Polygon",
+    coordinates=(((-72.59, 42.1), (-72.58, 42.1), (-72.58, 42.11), (-72.59, 42.1)),),
+)
+VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(5_000)
+
+Change = Callable[[Any], Any]
+
+
+def _same(statement: Any) -> Any:
+    return statement
+
+
+def _jti() -> str:
+    return signing.new_jti(os.urandom(16))
+
+
+class FakeRelease:
+    """What belongs together in a bundle; change an attribute to break it."""
+
+    def __init__(self, requester: Keys) -> None:
+        self.requester = requester
+        self.device, self.owner = SigningKey.generate(), SigningKey.generate()
+        self.request = self.make_request(requester)
+        self.approved = ApprovedClip(id=CLIP, sha256="a" * 64, cut=None, blur=())
+        self.change_approval: Change = _same
+        self.change_release: Change = _same
+        self.signs_release = self.device
+        self.videos = {f"data/{CLIP}.mp4": VIDEO}
+        self.extra: dict[str, bytes] = {}
+
+    def make_request(self, author: Keys) -> str:
+        request = Request(
+            iss=author.id,
+            jti=_jti(),
+            iat=NOW,
+            exp=NOW + 86_400,
+            kind="voluntary",
+            reference="2024-001234",
+            incident="theft",
+            title="Bicycle theft",
+            text="A red bicycle.",
+            contact="413 555 0100",
+            area=AREA,
+            window=Window(start=NOW - 7_200, end=NOW - 3_600),
+            upload=UploadTarget(protocol="tus", url="https://evidence.example.org/files/"),
+        )
+        return author.signing.sign(request)
+
+    def approval(self) -> str:
+        approval = Approval(
+            iss=self.owner.public.id,
+            jti=_jti(),
+            iat=NOW,
+            exp=NOW + 86_400,
+            aud=self.device.public.id,
+            request=signing.digest(self.request),
+            clips=(self.approved,),
+            disclose=Disclosure(),
+        )
+        return self.owner.sign(self.change_approval(approval))
+
+    def files(self) -> dict[str, bytes]:
+        """All files of the bag by their path below it, manifests included."""
+        approval = self.approval()
+        payload = {
+            **self.videos,
+            "data/request.jws": self.request.encode(),
+            "data/approval.jws": approval.encode(),
+        }
+        release = Release(
+            iss=self.signs_release.public.id,
+            jti=_jti(),
+            iat=NOW,
+            aud=self.requester.id,
+            request=signing.digest(self.request),
+            approval=signing.digest(approval),
+            keys=SignerKeys(device=self.device.public.text, owner=self.owner.public.text),
+            clips=(
+                ReleasedClip(
+                    id=CLIP,
+                    file=f"data/{CLIP}.mp4",
+                    sealed_sha256="a" * 64,
+                    started_at=NOW - 5_000,
+                    duration_seconds=12.5,
+                    clock_synced=True,
+                    truncated=False,
+                    cut=None,
+                    blurred=(),
+                ),
+            ),
+            files=tuple(
+                BundledFile(path=path, sha256=_sha256(data), bytes=len(data))
+                for path, data in payload.items()
+            ),
+            disclosed=Disclosure(),
+        )
+        release = self.change_release(release)
+        payload["data/release.jws"] = self.signs_release.sign(release).encode()
+        return with_manifests({**payload, **self.extra})
+
+    def bundle(self) -> bytes:
+        """The sealed bundle."""
+        return self.seal(tar_of(self.files()))
+
+    def seal(self, tar: bytes) -> bytes:
+        reader = pyrage.x25519.Recipient.from_str(self.requester.recipient)
+        sealed: bytes = pyrage.encrypt(tar, [reader])
+        return sealed
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _manifest(files: dict[str, bytes]) -> bytes:
+    return "".join(f"{_sha256(data)}  {path}\n" for path, data in files.items()).encode()
+
+
+def with_manifests(payload: dict[str, bytes]) -> dict[str, bytes]:
+    """The bag around a payload."""
+    total = sum(map(len, payload.values()))
+    tags = {
+        "bagit.txt": b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
+        "bag-info.txt": f"Payload-Oxum: {total}.{len(payload)}\n".encode(),
+        "manifest-sha256.txt": _manifest(payload),
+    }
+    tags["tagmanifest-sha256.txt"] = _manifest(tags)
+    return {**payload, **tags}
+
+
+def member(name: str, data: bytes = b"", **changes: object) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for field, value in changes.items():
+        setattr(info, field, value)
+    return info, data
+
+
+def tar_of(files: dict[str, bytes], *more: tuple[tarfile.TarInfo, bytes], base: str = "b") -> bytes:
+    """A tar of ``files`` below ``base``, and ``more`` members as they are."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for info, data in [
+            *(member(f"{base}/{path}", data) for path, data in files.items()),
+            *more,
+        ]:
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def replace(**changes: object) -> Change:
+    """A change of some fields of a statement."""
+    return lambda statement: msgspec.structs.replace(statement, **changes)

@@ -1,0 +1,331 @@
+"""Bundles that do not hold together, each refused by the name of the rule."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import bagit
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.consent.signing import SigningKey
+from agent.consent.statements import Cut, Disclosure
+from agent.errors import BundleRefused, StorageFault
+from agent.keyfile import Keys
+from agent.requester import bag
+from agent.requester.bundle import OpenedBundle, open_bundle
+from tests.peers.requirements import program
+from tests.requester.release import (
+    CLIP,
+    VIDEO,
+    FakeRelease,
+    member,
+    replace,
+    tar_of,
+    with_manifests,
+)
+
+
+def opened(tmp_path: Path, keys: Keys, sealed: bytes) -> OpenedBundle:
+    path = tmp_path / "bundle.age"
+    path.write_bytes(sealed)
+    return open_bundle(path, keys, tmp_path / "out")
+
+
+def refusal(tmp_path: Path, keys: Keys, sealed: bytes) -> str:
+    """The rule that refuses; nothing may be left behind."""
+    with pytest.raises(BundleRefused) as caught:
+        opened(tmp_path, keys, sealed)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle.age"]
+    assert "\n" not in str(caught.value)
+    return caught.value.rule
+
+
+def test_a_good_bundle_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    bundle = opened(tmp_path, keys, release.bundle())
+    (clip,) = bundle.clips
+    assert clip == tmp_path / "out" / "data" / f"{CLIP}.mp4"
+    assert clip.read_bytes() == VIDEO
+    assert bundle.request.reference == "2024-001234"
+
+
+def test_what_we_accept_is_a_bag_for_others_too(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    bundle = opened(tmp_path, keys, release.bundle())
+    assert bagit.Bag(str(bundle.folder)).is_valid()
+
+
+def test_stock_age_and_tar_open_the_same(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    identity, path = tmp_path / "identity.txt", tmp_path / "bundle.age"
+    identity.write_text(keys.identity + "\n")
+    path.write_bytes(release.bundle())
+    command = [program("age"), "-d", "-i", str(identity), str(path)]
+    tar = subprocess.run(command, capture_output=True, check=True).stdout
+    subprocess.run([program("tar"), "x"], input=tar, cwd=tmp_path, check=True)
+    assert (tmp_path / "b" / "data" / f"{CLIP}.mp4").read_bytes() == VIDEO
+
+
+# 1. Sealed to us, and whole
+
+
+def test_a_bundle_for_somebody_else(tmp_path: Path, release: FakeRelease) -> None:
+    assert refusal(tmp_path, Keys.generate(), release.bundle()) == "not-sealed-to-us"
+
+
+def test_a_truncated_bundle(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    release.videos = {f"data/{CLIP}.mp4": bytes(200_000)}
+    sealed = release.bundle()
+    for length in (0, 100, len(sealed) // 2, len(sealed) - 1):
+        assert refusal(tmp_path, keys, sealed[:length]) == "not-sealed-to-us"
+
+
+def test_a_changed_byte(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    sealed = bytearray(release.bundle())
+    sealed[-100] ^= 1
+    assert refusal(tmp_path, keys, bytes(sealed)) == "not-sealed-to-us"
+
+
+# 2. A bag of regular files
+
+
+def test_noise_in_a_good_seal(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    for tar in (b"", b"noise" * 300, bytes(10_240)):
+        assert refusal(tmp_path, keys, release.seal(tar)) in ("not-a-tar", "missing-file")
+
+
+def test_a_tar_cut_off_before_it_was_sealed(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    tar = tar_of(release.files())
+    assert refusal(tmp_path, keys, release.seal(tar[:3_000])) == "not-a-tar"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil",
+        "b/../../evil",
+        "/etc/passwd",
+        "b/data/../evil",
+        "b//evil",
+        "./b/evil",
+        "b/data/.hidden",
+        "b/data/a b",
+        "b/data/\x1b[2J",
+        "b/data/deep/er",
+        "other/data/x",
+        "C:\\evil",
+    ],
+)
+def test_a_name_that_leads_elsewhere(
+    tmp_path: Path, keys: Keys, release: FakeRelease, name: str
+) -> None:
+    sealed = release.seal(tar_of(release.files(), member(name, b"evil")))
+    assert refusal(tmp_path, keys, sealed) == "unsafe-name"
+    assert not (tmp_path.parent / "evil").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, b"3", b"S"])
+def test_a_member_that_is_no_regular_file(
+    tmp_path: Path, keys: Keys, release: FakeRelease, kind: bytes
+) -> None:
+    files = release.files()
+    del files[f"data/{CLIP}.mp4"]
+    odd = member(f"b/data/{CLIP}.mp4", type=kind, linkname="/etc/passwd")
+    rule = refusal(tmp_path, keys, release.seal(tar_of(files, odd)))
+    assert rule in ("not-a-regular-file", "not-a-tar")
+
+
+def test_a_folder_where_none_belongs(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    odd = member("b/data/folder", type=tarfile.DIRTYPE)
+    rule = refusal(tmp_path, keys, release.seal(tar_of(release.files(), odd)))
+    assert rule in ("not-a-regular-file", "unsafe-name")
+
+
+@pytest.mark.parametrize("name", ["data/run.sh", "fetch.txt", "data/other.mp4", "x.py"])
+def test_an_extra_file_though_the_manifests_list_it(
+    tmp_path: Path, keys: Keys, release: FakeRelease, name: str
+) -> None:
+    release.extra = {name: b"extra"}
+    assert refusal(tmp_path, keys, release.bundle()) == "unknown-file"
+
+
+def test_an_extra_clip_though_the_manifests_list_it(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.extra = {"data/20240101-000000-aaaaaa.mp4": b"extra"}
+    assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
+
+
+def test_a_file_twice(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    twin = member(f"b/data/{CLIP}.mp4", b"another")
+    sealed = release.seal(tar_of(release.files(), twin))
+    assert refusal(tmp_path, keys, sealed) == "file-twice"
+
+
+def test_a_missing_file(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    for name in ("bagit.txt", "manifest-sha256.txt", "data/approval.jws", "data/release.jws"):
+        files = release.files()
+        del files[name]
+        assert refusal(tmp_path, keys, release.seal(tar_of(files))) == "missing-file"
+
+
+def test_a_changed_clip_in_the_bag(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    files = release.files()
+    files[f"data/{CLIP}.mp4"] = b"another video"
+    assert refusal(tmp_path, keys, release.seal(tar_of(files))) == "changed-file"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("bagit.txt", b"BagIt-Version: 0.97\n", "bad-declaration"),
+        ("bag-info.txt", b"Payload-Oxum: 1.1\n", "changed-file"),
+        ("manifest-sha256.txt", b"noise\n", "bad-manifest"),
+        ("manifest-sha256.txt", b"", "bad-manifest"),
+        ("manifest-sha256.txt", b"\xff", "bad-manifest"),
+        ("tagmanifest-sha256.txt", b"0" * 64 + b"  ../../etc/passwd\n", "bad-manifest"),
+    ],
+)
+def test_manifests_that_say_something_else(
+    tmp_path: Path, keys: Keys, release: FakeRelease, name: str, text: bytes, rule: str
+) -> None:
+    files = {**release.files(), name: text}
+    assert refusal(tmp_path, keys, release.seal(tar_of(files))) == rule
+
+
+# 3 to 8. Signatures and what they say
+
+
+def resealed(release: FakeRelease, /, **payload: bytes) -> bytes:
+    """The good bundle with other statements in it, and manifests that fit them."""
+    files = {path: data for path, data in release.files().items() if path.startswith("data/")}
+    for name, data in payload.items():
+        files[f"data/{name}.jws"] = data
+    return release.seal(tar_of(with_manifests(files)))
+
+
+def test_a_request_that_is_not_ours(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    release.request = release.make_request(Keys.generate())
+    assert refusal(tmp_path, keys, release.bundle()) == "unknown-signer"
+
+
+def test_another_request_of_ours(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    other = release.make_request(keys).encode()
+    assert refusal(tmp_path, keys, resealed(release, request=other)) == "other-request"
+
+
+def test_an_approval_for_another_request(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    release.change_approval = replace(request="b" * 64)
+    assert refusal(tmp_path, keys, release.bundle()) == "other-request"
+
+
+def test_a_swapped_approval(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    other = release.approval().encode()  # the same owner, clip and request; another id
+    assert refusal(tmp_path, keys, resealed(release, approval=other)) == "other-approval"
+
+
+def test_an_approval_signed_by_somebody_else(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    named, release.owner = release.owner, SigningKey.generate()
+    from agent.consent.statements import SignerKeys
+
+    release.change_release = replace(
+        keys=SignerKeys(device=release.device.public.text, owner=named.public.text)
+    )
+    assert refusal(tmp_path, keys, release.bundle()) == "unknown-signer"
+
+
+def test_an_approval_given_to_another_device(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.change_approval = replace(aud=SigningKey.generate().public.id)
+    assert refusal(tmp_path, keys, release.bundle()) == "other-device"
+
+
+def test_a_release_signed_by_another_key_than_it_names(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.signs_release = SigningKey.generate()
+    assert refusal(tmp_path, keys, release.bundle()) == "unknown-signer"
+
+
+def test_a_release_with_a_broken_signature(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    jws = release.files()["data/release.jws"]
+    head, payload, _ = jws.split(b".")
+    forged = b".".join([head, payload, b"A" * 86])
+    assert refusal(tmp_path, keys, resealed(release, release=forged)) == "bad-signature"
+
+
+def test_a_release_for_another_requester(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    release.change_release = replace(aud=Keys.generate().id)
+    assert refusal(tmp_path, keys, release.bundle()) == "other-requester"
+
+
+def test_statements_that_are_none(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    for name in ("request", "approval", "release"):
+        for text in (b"", b"noise", b"\xff\xfe", b"a.b." + b"A" * 86):
+            resealed_bundle = resealed(release, **{name: text})
+            assert refusal(tmp_path, keys, resealed_bundle).startswith(("not-", "wrong-"))
+
+
+def test_a_clip_that_was_not_approved(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    for changes in (
+        {"id": "20240124-183015-ffffff"},
+        {"sha256": "b" * 64},
+        {"cut": Cut(from_seconds=1, to_seconds=2)},
+    ):
+        release.approved = replace(**changes)(FakeRelease(keys).approved)
+        assert refusal(tmp_path, keys, release.bundle()) == "clips-differ"
+
+
+def test_more_told_of_the_owner_than_approved(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.change_release = replace(disclosed=Disclosure(name="Ann Example"))
+    assert refusal(tmp_path, keys, release.bundle()) == "disclosure"
+
+
+def test_a_release_that_leaves_a_file_out(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    def without_video(statement: object) -> object:
+        return replace(files=statement.files[1:])(statement)  # type: ignore[attr-defined]
+
+    release.change_release = without_video
+    assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
+
+
+def test_an_existing_folder_is_not_written_into(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StorageFault, match="not overwritten"):
+        opened(tmp_path, keys, release.bundle())
+    with pytest.raises(StorageFault):
+        open_bundle(tmp_path / "missing.age", keys, tmp_path / "new")
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_to_the_tar_does_more_than_refuse(tmp_path: Path, data: st.DataObject) -> None:
+    good = tar_of(with_manifests({"data/release.jws": b"a", "data/request.jws": b"b"}))
+    damaged = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    try:
+        bag.unpack(io.BytesIO(damaged[: data.draw(st.integers(0, len(good)))]), folder)
+    except BundleRefused:
+        pass
+    finally:
+        shutil.rmtree(folder)
+    assert list(tmp_path.iterdir()) == []
