@@ -124,7 +124,7 @@ class MqttLink:
         self._min_retry_seconds = min_retry_seconds
         self._max_retry_seconds = max_retry_seconds
         self._random_share = random_share
-        self._tokens = itertools.count(1)
+        self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name=f"mqtt {client_id}", daemon=True)
@@ -146,9 +146,7 @@ class MqttLink:
         connection = self._connection
         if connection is None or not connection.is_open:
             raise NetworkFault(f"not connected to the broker at {self._where}")
-        token = next(self._tokens)
-        connection.publish(topic, payload, retained, token)
-        return token
+        return connection.publish(topic, payload, retained=retained)
 
     def acknowledge(self, received: Received) -> None:
         """See :class:`Link`. Does nothing for a message of a connection that has ended."""
@@ -169,7 +167,7 @@ class MqttLink:
 
     def _connect_once(self) -> float:
         """One connection from its beginning to its end; how many seconds it was open."""
-        connection = Connection(self._settings, self.events)
+        connection = Connection(self._settings, self.events, number=next(self._numbers))
         self._connection = connection
         try:
             connection.run(self._stopping)

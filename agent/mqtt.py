@@ -26,6 +26,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.errors import NetworkFault
+
 _QOS: Final = 1  # at least once, everywhere
 _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 3.0  # for saying goodbye to a broker that may be gone
@@ -90,14 +92,19 @@ class Receipt:
 
 
 class Connection:
-    """A connection that :meth:`run` opens and that ends with it."""
+    """A connection that :meth:`run` opens and that ends with it.
 
-    def __init__(self, settings: Settings, events: queue.SimpleQueue[Event]) -> None:
+    ``number`` tells its tokens from those of every other connection of a link. There is
+    no lock here on purpose: paho calls back with locks of its own held.
+    """
+
+    def __init__(
+        self, settings: Settings, events: queue.SimpleQueue[Event], *, number: int
+    ) -> None:
         self._settings = settings
         self._events = events
+        self._number = number
         self._client = self._new_client()
-        self._tokens: dict[int, int] = {}  # paho's message id -> token
-        self._publishing = threading.Lock()  # an acknowledgement waits until its token is known
         self._subscribing: int | None = None
         self._asleep, self._alarm = socket.socketpair()
         self._asleep.setblocking(False)
@@ -123,11 +130,18 @@ class Connection:
             self._asleep.close()
             self._alarm.close()
 
-    def publish(self, topic: str, payload: bytes, retained: bool, token: int) -> None:
-        """Send a message; :class:`Published` with ``token`` follows once the broker has it."""
-        with self._publishing:
-            sent = self._client.publish(topic, payload, qos=_QOS, retain=retained)
-            self._tokens[sent.mid] = token
+    def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
+        """Send a message; :class:`Published` with its token follows once the broker has it.
+
+        Raises :class:`NetworkFault` when too many are unconfirmed.
+        """
+        sent = self._client.publish(topic, payload, qos=_QOS, retain=retained)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            raise NetworkFault("the broker confirms too little of what it is sent")
+        return self._token(sent.mid)
+
+    def _token(self, message_id: int) -> int:
+        return self._number << 16 | message_id
 
     def acknowledge(self, message_id: int) -> None:
         """Tell the broker that a message need not come again."""
@@ -254,10 +268,7 @@ class Connection:
         _reason: ReasonCode,
         _properties: Any,
     ) -> None:
-        with self._publishing:
-            token = self._tokens.pop(message_id, None)
-        if token is not None:
-            self._events.put(Published(token))
+        self._events.put(Published(self._token(message_id)))
 
 
 # What a broker may answer to CONNECT (MQTT 3.1.1, table 3.1), by paho's names.

@@ -106,9 +106,21 @@ def test_a_message_arrives_and_its_sender_learns_that_the_broker_has_it(
 def test_each_publication_has_a_token_of_its_own(mosquitto: Mosquitto, link_to: Any) -> None:
     writer = link_to(mosquitto, "writer")
     wait_for(writer, Connected)
-    tokens = [writer.publish("a", b"%d" % number, retained=False) for number in range(200)]
-    confirmed = {wait_for(writer, Published).token for _ in tokens}
-    assert confirmed == set(tokens)
+    tokens = [writer.publish("a", b"%d" % number, retained=False) for number in range(2_000)]
+    mosquitto.restart()
+    wait_for(writer, Connected)
+    tokens.append(writer.publish("a", b"over the next connection", retained=False))
+    assert len(set(tokens)) == 2_001
+    assert wait_for(writer, Published).token == tokens[-1]
+
+
+def test_every_publication_is_confirmed_while_many_are_on_their_way(
+    mosquitto: Mosquitto, link_to: Any
+) -> None:
+    writer = link_to(mosquitto, "writer")
+    wait_for(writer, Connected)
+    tokens = [writer.publish("a", b"%d" % number, retained=False) for number in range(2_000)]
+    assert [wait_for(writer, Published).token for _ in tokens] == tokens
 
 
 def test_a_retained_message_says_so_to_a_late_reader_only(
