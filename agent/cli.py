@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agent import __version__, config
+from agent import __version__, config, config_example
 from agent.errors import ClipAgentError, ConfigError
 from agent.owner import commands as owner
 from agent.requester import commands as requester
@@ -93,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> int:
     if arguments.example:
-        print(config.example(), end="")
+        print(config_example.example(), end="")
     else:
         print(config.effective(config.load(arguments.config)), end="")
     return 0

@@ -1,26 +1,14 @@
-"""The gateway process: wiring, and the loop.
+"""The gateway process: how its parts hang together.
 
-:func:`build` makes the one picture of how the parts hang together, for the
-command and for the end-to-end tests alike. :class:`Gateway` takes what the links
-received off their queues and hands each message to the part it is for; it decides
-nothing itself. Releases run on a thread of their own, because sealing and sending
-take long. If that thread ends, even quietly, the process ends, and systemd
-starts it again: everything is on disk or still with the broker.
-
-While the clock is not synced, posts and letters wait, unacknowledged.
+:func:`build` is the one place where they meet, called by the command and by the
+end-to-end tests alike. What runs is :class:`agent.gateway.loop.Gateway`.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import queue
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import sdnotify
@@ -31,225 +19,22 @@ from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent import signing
 from agent.consent.signing import OwnerCard
-from agent.errors import InternalFault, NetworkFault, StorageFault
+from agent.errors import StorageFault
 from agent.gateway import keys as device_keys
 from agent.gateway.decisions import Decisions
 from agent.gateway.inbox import Inbox
+from agent.gateway.loop import Gateway, Notify
 from agent.gateway.outbox import Letters, Outbox
 from agent.gateway.preview import Previews
 from agent.gateway.release import Receiver, Releases
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
 from agent.gateway.tus import TusClient
-from agent.link import Connected, Disconnected, Event, Link, Published, Received, connect_broker
+from agent.link import Link, Received, connect_broker
 from agent.vault.cases import Cases
 from agent.vault.clips import ClipStore
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
-
-log = logging.getLogger(__name__)
-
-_TICK_SECONDS = 0.5
-_STOP_SECONDS = 10.0
-Notify = Callable[[str], object]
-
-
-class Gateway:
-    """The loop that hands messages to the parts. ``feed_link`` is None if the owner's
-    broker carries the feed too.
-    """
-
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        index: Index,
-        cases: Cases,
-        owner_link: Link,
-        feed_link: Link | None,
-        inbox: Inbox,
-        decisions: Decisions,
-        outbox: Outbox,
-        previews: Previews,
-        releases: Releases,
-        device_name: str,
-        feed_topic: str,
-        acknowledged: queue.SimpleQueue[Received],
-        notify: Notify,
-    ) -> None:
-        self._clock = clock
-        self._index = index
-        self._cases = cases
-        self._owner_link = owner_link
-        self._feed_link = feed_link
-        self._inbox = inbox
-        self._decisions = decisions
-        self._outbox = outbox
-        self._previews = previews
-        self.releases = releases
-        self._device_name = device_name
-        self._feed_topic = feed_topic
-        self._acknowledged = acknowledged
-        self._notify = notify
-        self._waiting: deque[tuple[Link, Received]] = deque()
-        self._state = b""
-        self._stop = threading.Event()
-        self._worker_ended = threading.Event()
-
-    # The loop
-
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; any fault of a part ends the process."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
-        worker = threading.Thread(target=self._work, name="releases", daemon=True)
-        self.start()
-        worker.start()
-        self._notify("READY=1")
-        try:
-            while not self._stop.is_set():
-                if self._worker_ended.is_set():
-                    raise InternalFault("the thread that sends releases ended")
-                self.step(wait_seconds=_TICK_SECONDS)
-                self._notify("WATCHDOG=1")
-        finally:
-            self._notify("STOPPING=1")
-            self._stop.set()
-            self.stop()
-        worker.join(_STOP_SECONDS)
-
-    def _work(self) -> None:
-        try:
-            while not self._stop.is_set():
-                if not self.releases.step():
-                    self._stop.wait(_TICK_SECONDS)
-        except Exception:
-            log.exception("releases cannot go on")
-        finally:
-            self._worker_ended.set()
-
-    def start(self) -> None:
-        """Pick up what an earlier run left, and connect."""
-        self.releases.recover()
-        self._owner_link.start()
-        if self._feed_link is not None:
-            self._feed_link.start()
-
-    def stop(self) -> None:
-        """Say goodbye and hang up."""
-        try:
-            self._owner_link.publish(
-                topics.availability(self._device_name), topics.OFFLINE, retained=True
-            )
-        except NetworkFault:
-            log.info("not connected: the broker says our last will")
-        self._owner_link.stop()
-        if self._feed_link is not None:
-            self._feed_link.stop()
-
-    def step(self, *, wait_seconds: float = 0.0) -> None:
-        """Handle what arrived, then whatever time or the camera brought."""
-        self._drain(self._owner_link, wait_seconds)
-        if self._feed_link is not None:
-            self._drain(self._feed_link, 0.0)
-        self._tick()
-
-    def _drain(self, link: Link, wait_seconds: float) -> None:
-        while True:
-            try:
-                event = link.events.get(timeout=wait_seconds) if wait_seconds else (
-                    link.events.get_nowait()
-                )
-            except queue.Empty:
-                return
-            self._handle(link, event)
-            wait_seconds = 0.0
-
-    def _tick(self) -> None:
-        if self._clock.synced():
-            while self._waiting:
-                self._dispatch(*self._waiting.popleft())
-            self._inbox.expire()
-        if self._index.changed():
-            self._inbox.clips_changed()
-        self._outbox.flush()
-        self._publish_state()
-        while not self._acknowledged.empty():
-            self._owner_link.acknowledge(self._acknowledged.get())
-
-    # Events
-
-    def _handle(self, link: Link, event: Event) -> None:
-        ours = link is self._owner_link
-        match event:
-            case Received():
-                self._waiting.append((link, event))
-                if self._clock.synced():
-                    self._dispatch(*self._waiting.popleft())
-            case Connected() if ours:
-                log.info("connected to the owner's broker")
-                self._greet()
-            case Connected():
-                log.info("connected to the feed's broker")
-            case Disconnected(reason):
-                log.warning("%s: %s", "owner's broker" if ours else "feed's broker", reason)
-                if ours:
-                    self._outbox.disconnected()
-                    self._previews.stop()
-            case Published(token) if ours:
-                self._outbox.published(token)
-                self._previews.published(token)
-
-    def _greet(self) -> None:
-        """A new connection knows nothing: say everything again."""
-        try:
-            self._owner_link.publish(
-                topics.availability(self._device_name), topics.ONLINE, retained=True
-            )
-        except NetworkFault:
-            return  # gone again already; the next connection comes back here
-        self._outbox.reconnected()
-        self._state = b""
-
-    def _dispatch(self, link: Link, received: Received) -> None:
-        topic = topics.parse(received.topic, feed=self._feed_topic)
-        carries_feed = link is self._feed_link or self._feed_link is None
-        if topic is None:
-            log.info("ignored a message on %r", received.topic[:100])
-        elif topic.kind in ("requests", "alerts", "withdrawals") and carries_feed:
-            self._inbox.receive(topic, received.payload)
-        elif topic.kind == "owner" and link is self._owner_link:
-            if topic.device == self._device_name and received.payload:
-                done = partial(self._acknowledged.put, received)
-                self._decisions.receive(received.payload, retained=received.retained, done=done)
-                return  # acknowledged when its effect is on disk
-        link.acknowledge(received)
-
-    # State
-
-    def _publish_state(self) -> None:
-        """Counts and health, when they changed: nothing about what was seen or asked."""
-        totals, camera = self._index.totals(), self._index.health("camera")
-        state = {
-            "camera": camera.state if camera else "never started",
-            "recording": camera is not None and camera.state == "recording",
-            "last_motion": int(camera.last_motion_at)
-            if camera and camera.last_motion_at
-            else None,
-            "clips": totals.count,
-            "bytes": totals.bytes,
-            "pending": len(self._cases.open_requests()),
-            "clock_synced": self._clock.synced(),
-        }
-        payload = json.dumps(state).encode()
-        if payload == self._state:
-            return
-        try:
-            self._owner_link.publish(topics.state(self._device_name), payload, retained=True)
-        except NetworkFault:
-            return  # said at the next connection
-        self._state = payload
-        self._notify(f"STATUS={totals.count} clips, {state['pending']} open requests")
 
 
 def load_owners(paths: tuple[Path, ...]) -> list[OwnerCard]:
@@ -271,6 +56,8 @@ def build(
 ) -> Gateway:
     """Wire a gateway. Links and receiver are given by tests; else they are the real ones.
 
+    An ``owner_link`` given alone carries the feed too.
+
     Raises :class:`~agent.errors.ConfigError` for cards and passwords that cannot be
     used, :class:`~agent.errors.StorageFault` for a state folder that cannot.
     """
@@ -291,6 +78,8 @@ def build(
     store = ClipStore(config.state_dir, index, recipients=recipients, clock=clock)
     if owner_link is None:
         owner_link, feed_link = _connect(config, client_id=f"{name}-{keys.id[:8]}")
+    elif feed_link is None:
+        feed_link = owner_link
 
     # The thread of releases has a connection to the index of its own.
     their_index = Index.open(config.state_dir / "agent.sqlite")
@@ -357,7 +146,7 @@ def build(
         feed_link=feed_link,
         inbox=inbox,
         decisions=decisions,
-        outbox=Outbox(index, owner_link),
+        outbox=Outbox(index, owner_link, device_name=name),
         previews=previews,
         releases=releases,
         device_name=name,
@@ -367,7 +156,7 @@ def build(
     )
 
 
-def _connect(config: Config, *, client_id: str) -> tuple[Link, Link | None]:
+def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     """The link to the owner's broker, and one to the feed's if that is another."""
     name, feed = config.device.name, config.feed
     of_feed = [
@@ -384,7 +173,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link | None]:
         clean_session=False,
     )
     if feed.broker is None:
-        return owner_link, None
+        return owner_link, owner_link
     # The feed's broker learns nothing of us: no will, no lasting session, a random id.
     anonymous = f"clip-feed-{os.urandom(8).hex()}"
     feed_link = connect_broker(

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from agent import topics
 from agent.clock import Clock
@@ -25,13 +27,13 @@ from agent.consent.approval import HeldRequest
 from agent.consent.mail import Letter
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, Command, Decline, Preview, Request, Revoke
-from agent.errors import MalformedStatement, Refused
+from agent.errors import ClipDamaged, MalformedStatement, Refused
 from agent.gateway.inbox import Inbox
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.outbox import Letters
 from agent.gateway.release import SealJob
 from agent.gateway.reports import Reports
-from agent.vault import seal
+from agent.vault import unseal
 from agent.vault.cases import Cases, ReleaseCase
 from agent.vault.clips import ClipStore
 from agent.vault.index import Index
@@ -108,10 +110,7 @@ class Decisions:
         release_id = digest[:16]
         job = SealJob(release_id=release_id, keys=letter.keys, done=done)
         known = self._cases.release(release_id)
-        if known is not None and known.approval == letter.jws and known.state == "APPROVED":
-            # The same letter again, after a crash: it was accepted, but its keys were lost.
-            self._start_release(job)
-            return
+        again = known is not None and known.state == "APPROVED" and known.approval == letter.jws
         now = self._clock.now()
         approval = rules.check_approval(
             letter,
@@ -119,12 +118,15 @@ class Decisions:
             owners=self._owners,
             device_id=self._keys.id,
             now=now,
-            seen=self._cases.seen,
-            held=self._held,
+            seen=_never if again else self._cases.seen,
+            held=self._held_when_approved if again else self._held,
             digest_on_disk=self._store.sha256_on_disk,
             key_opens=self._key_opens,
             allow_loopback_http=self._allow_loopback_http,
         )
+        if again:  # after a crash: it was accepted then, and brings the keys that were lost
+            self._start_release(job)
+            return
         case = ReleaseCase(
             id=release_id,
             request=approval.request,
@@ -138,8 +140,12 @@ class Decisions:
         with self._index.transaction():
             self._cases.mark_seen(approval.jti, digest, at=now)
             self._cases.add_release(case)
-            detail = {"request": approval.request, "owner": approval.iss, "clips": clips}
-            self._ledger.append("release.approved", release_id, detail, at=now)
+            self._ledger.append(
+                "release.approved",
+                release_id,
+                {"request": approval.request, "owner": approval.iss, "clips": clips},
+                at=now,
+            )
             self._tell(release_id, approval.request, "APPROVED", "", at=now)
         log.info("release %s approved: %d clip(s)", release_id, len(clips))
         self._start_release(job)
@@ -159,12 +165,17 @@ class Decisions:
             matches=self._cases.matches(digest),
         )
 
+    def _held_when_approved(self, digest: str) -> HeldRequest | None:
+        """The request of an accepted approval: it was open then, whatever came since."""
+        held = self._held(digest)
+        return held and replace(held, is_open=True, expires_at=math.inf)
+
     def _key_opens(self, clip_id: str, identity: str) -> bool:
         """Whether ``identity`` opens the clip on disk: its header and first chunk decide."""
         try:
             with self._store.open_sealed(clip_id) as sealed:
-                return seal.key_opens(sealed, identity)
-        except FileNotFoundError:
+                return unseal.opens(sealed, identity)
+        except ClipDamaged:
             return False
 
     # Declines and commands
@@ -173,7 +184,7 @@ class Decisions:
         decline = self._check(letter, Decline, retained)
         case = self._cases.request(decline.request)
         if case is None or not case.is_open:
-            raise Refused("request-not-open", "no open request has this digest")
+            raise Refused("request-closed", "no open request has this digest")
         now = self._clock.now()
         with self._index.transaction():
             self._cases.mark_seen(decline.jti, signing.digest(letter.jws), at=now)
@@ -251,3 +262,7 @@ class Decisions:
             at=at,
         )
         self._letters.put(topics.release(self._device_name, release_id), letter)
+
+
+def _never(_jti: str) -> bool:
+    return False

@@ -43,9 +43,7 @@ class DeviceKeys:
     def card(self, name: str) -> DeviceCard:
         """The public half, under the device's name."""
         recipient = str(mail.parse_identity(self.identity).to_public())
-        return DeviceCard(
-            role="device", name=name, sign=self.signing.public.text, seal=recipient
-        )
+        return DeviceCard(role="device", name=name, sign=self.signing.public.text, seal=recipient)
 
 
 def load_or_create(state_dir: Path, *, name: str) -> DeviceKeys:

@@ -11,9 +11,14 @@ Each topic holds its last payload: an older one that never left is of no use.
 
 from __future__ import annotations
 
+import logging
+
+from agent import topics
 from agent.errors import NetworkFault
 from agent.link import Link
 from agent.vault.index import Index
+
+log = logging.getLogger(__name__)
 
 
 class Letters:
@@ -41,10 +46,15 @@ class Letters:
 
 
 class Outbox:
-    """Brings the letters to the broker, over one link."""
+    """Brings the letters to the broker, over one link.
 
-    def __init__(self, index: Index, link: Link) -> None:
+    Whatever the table says, only the device's own letter topics are written: the
+    camera can write to the same file, and must not speak through the gateway.
+    """
+
+    def __init__(self, index: Index, link: Link, *, device_name: str) -> None:
         self._index = index
+        self._prefixes = (topics.inbox(device_name, ""), topics.release(device_name, ""))
         self._link = link
         self._connected = False
         self._in_flight: dict[int, tuple[str, int]] = {}
@@ -91,6 +101,9 @@ class Outbox:
         on_the_way = set(self._in_flight.values())
         for topic, payload, revision in self._index.connection.execute(query).fetchall():
             if (topic, revision) in on_the_way:
+                continue
+            if not topic.startswith(self._prefixes):
+                log.error("a letter for the foreign topic %r is not sent", topic[:100])
                 continue
             try:
                 token = self._link.publish(topic, payload, retained=True)

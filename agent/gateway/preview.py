@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from agent import topics
-from agent.errors import NetworkFault
+from agent.errors import ClipDamaged, NetworkFault
 from agent.link import Link
 from agent.vault.clips import ClipStore
 
@@ -69,8 +69,8 @@ class Previews:
             self._clip, self._number = self._waiting.popleft(), 0
             try:
                 self._sealed = self._open.enter_context(self._store.open_sealed(self._clip))
-            except FileNotFoundError:
-                log.info("preview of %s: the clip is gone", self._clip)
+            except ClipDamaged as error:
+                log.info("preview of %s: %s", self._clip, error)
                 continue
             return True
         return False

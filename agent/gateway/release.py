@@ -230,9 +230,7 @@ class Releases:
             raise ClipDamaged("the sealed bundle in the outbox is too short")
         return chunk
 
-    def _note_progress(
-        self, case: ReleaseCase, *, upload_url: str | None, sent_bytes: int
-    ) -> None:
+    def _note_progress(self, case: ReleaseCase, *, upload_url: str | None, sent_bytes: int) -> None:
         with self._index.transaction():
             self._cases.set_progress(case.id, upload_url=upload_url, sent_bytes=sent_bytes)
 
@@ -245,9 +243,7 @@ class Releases:
         share = int.from_bytes(self._random(2)) / 0xFFFF
         pause = ceiling * (0.5 + 0.5 * share)
         with self._index.transaction():
-            self._cases.set_retry(
-                case.id, attempts=attempts, not_before=self._clock.now() + pause
-            )
+            self._cases.set_retry(case.id, attempts=attempts, not_before=self._clock.now() + pause)
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
         log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
 

@@ -23,7 +23,7 @@ from agent.consent.statements import (
     Statement,
 )
 from agent.gateway.keys import DeviceKeys
-from agent.vault.clips import Clip
+from agent.vault.index import Clip
 
 MAX_OFFERED_CLIPS = 200
 _MAX_OFFER_BYTES = 160_000  # leaves room for the request inside the 256 KiB of a report

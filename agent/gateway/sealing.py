@@ -1,16 +1,16 @@
 """The contents of a bundle: approved clips, opened, prepared, and signed for.
 
 Each approved clip is opened with the key that its approval brought, in memory,
-cut and blurred as the owner said, and written straight into the bundle, which is
-sealed to the requester as it grows: plaintext never touches the disk, and at most
-one clip is in memory. ``release.jws`` comes last, since it names the digest of
-everything else. How a bag, a tar and an age file are made is for :mod:`.bundle`,
-how a video is prepared for :mod:`.media`.
+cut and blurred as the owner said, and handed to the bundle, which is sealed to the
+requester as it grows: plaintext never touches the disk, and at most one clip is in
+memory. ``release.jws`` comes last, since it names the digest of everything else.
+How a bag, a tar and an age file are made is for :mod:`.bundle`, how a video is
+prepared for :mod:`.media`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agent.consent import signing
@@ -24,12 +24,12 @@ from agent.consent.statements import (
     SignerKeys,
 )
 from agent.errors import ClipDamaged
-from agent.gateway import bundle, media
-from agent.gateway.bundle import SealedBundle
+from agent.gateway import media
+from agent.gateway.bundle import SealedBundle, write_bundle
 from agent.gateway.keys import DeviceKeys
-from agent.vault import seal
+from agent.vault import unseal
 from agent.vault.clips import ClipStore
-from agent.vault.index import Index
+from agent.vault.index import Clip, Index
 
 
 class Sealer:
@@ -47,3 +47,88 @@ class Sealer:
         self._store = store
         self._keys = keys
         self._random = random
+
+    def seal(
+        self,
+        path: Path,
+        *,
+        approval: Approval,
+        approval_jws: str,
+        request_jws: str,
+        requester: RequesterCard,
+        owner: PublicKey,
+        keys: Mapping[str, str],
+        at: float,
+    ) -> SealedBundle:
+        """Write the bundle of ``approval`` to ``path``, or leave nothing there.
+
+        ``keys`` are the clips' identities as the approval's letter brought them.
+        Raises :class:`ClipDamaged` when a clip is gone or is not what was approved,
+        :class:`Refused` when it cannot be cut or blurred as approved, and
+        :class:`StorageFault` when the disk does not take the bundle.
+        """
+
+        def release(files: Sequence[BundledFile]) -> bytes:
+            statement = Release(
+                iss=self._keys.id,
+                jti=signing.new_jti(self._random(16)),
+                iat=int(at),
+                aud=requester.id,
+                request=approval.request,
+                approval=signing.digest(approval_jws),
+                keys=SignerKeys(device=self._keys.signing.public.text, owner=owner.text),
+                clips=tuple(self._released(clip) for clip in approval.clips),
+                files=tuple(files),
+                disclosed=approval.disclose,
+            )
+            return self._keys.signing.sign(statement).encode("ascii")
+
+        def files() -> Iterator[tuple[str, bytes]]:
+            for clip in approval.clips:
+                yield _file_of(clip), self._prepare(clip, keys[clip.id])
+            yield "data/request.jws", request_jws.encode("ascii")
+            yield "data/approval.jws", approval_jws.encode("ascii")
+
+        return write_bundle(
+            path,
+            name=f"release-{path.stem}",
+            recipient=requester.seal,
+            files=files(),
+            release=release,
+            bagged_at=at,
+        )
+
+    def _prepare(self, approved: ApprovedClip, key: str) -> bytes:
+        """An approved clip as it will leave. The digest is checked again: disks change."""
+        clip = self._clip(approved)
+        if self._store.sha256_on_disk(clip.id) != approved.sha256:
+            raise ClipDamaged(f"the clip {clip.id} is not the one that was approved")
+        with (
+            self._store.open_sealed(clip.id) as sealed,
+            unseal.open_stream(sealed, key, truncated=clip.truncated) as plain,
+        ):
+            return media.prepare(plain, cut=approved.cut, blur=approved.blur)
+
+    def _clip(self, approved: ApprovedClip) -> Clip:
+        clip = self._index.clip(approved.id)
+        if clip is None:
+            raise ClipDamaged(f"the clip {approved.id} is gone")
+        return clip
+
+    def _released(self, approved: ApprovedClip) -> ReleasedClip:
+        clip = self._clip(approved)
+        return ReleasedClip(
+            id=clip.id,
+            file=_file_of(approved),
+            sealed_sha256=approved.sha256,
+            started_at=max(0, int(clip.started_at)),
+            duration_seconds=clip.duration_seconds,
+            clock_synced=clip.clock_synced,
+            truncated=clip.truncated,
+            cut=approved.cut,
+            blurred=approved.blur,
+        )
+
+
+def _file_of(clip: ApprovedClip) -> str:
+    return f"data/{clip.id}.mp4"

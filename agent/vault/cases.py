@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from agent.consent import lifecycle
 from agent.consent.policy import History
 from agent.errors import InternalFault
-from agent.vault.clips import Clip
-from agent.vault.index import Index
+from agent.vault.index import Clip, Index
 
 _DAY_SECONDS = 86_400.0
 _REQUEST_COLUMNS = (

@@ -1,0 +1,139 @@
+"""``clip-agent check``: is everything as it must be? A line each, with the cure.
+
+Looks at what the daemons will need, with the daemons' own code: the configuration
+and its cards, the keys, the camera (one picture), the brokers, the clock, the
+disk. Changes nothing. Exit code 0 if all is well, 1 if not, 78 for a
+configuration that cannot be used at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from agent import config as configuration
+from agent.clock import SystemClock
+from agent.config import Broker, Config
+from agent.consent import signing
+from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
+from agent.gateway.app import load_owners
+from agent.link import Session, connect_broker
+from agent.vault.index import FILE_NAME, Index
+
+_BROKER_SECONDS = 10.0
+_MOST_ITEMS = 200  # packets and frames until the first frame must have come
+
+
+def run(path: Path) -> int:
+    """Check the device configured in ``path``; prints a line for each thing."""
+    config = configuration.load(path)
+    _say(True, "config", f"{path} is well-formed")
+    checks: list[tuple[str, Callable[[Config], str]]] = [
+        ("owners", _owners),
+        ("requesters", _requesters),
+        ("keys", _keys),
+        ("vault", _vault),
+        ("disk", _disk),
+        ("clock", _clock),
+        ("camera", _camera),
+        ("broker", lambda c: _broker(c.mqtt)),
+    ]
+    if config.feed.broker is not None:
+        feed = config.feed.broker
+        checks.append(("feed", lambda _: _broker(feed)))
+    passed = [_passes(name, check, config) for name, check in checks]
+    return 0 if all(passed) else 1
+
+
+def _passes(name: str, check: Callable[[Config], str], config: Config) -> bool:
+    try:
+        _say(True, name, check(config))
+    except ClipAgentError as error:
+        _say(False, name, str(error))
+        return False
+    return True
+
+
+def _say(good: bool, name: str, text: str) -> None:
+    print(f"{'ok  ' if good else 'FAIL'}  {name:10s}  {text}", flush=True)
+
+
+def _owners(config: Config) -> str:
+    return "clips are sealed to " + ", ".join(card.name for card in load_owners(config.owners))
+
+
+def _requesters(config: Config) -> str:
+    text = configuration.read_text(config.requesters)
+    cards = signing.parse_requesters(text, str(config.requesters))
+    if not cards:
+        return "nobody may ask: the list is empty"
+    return "may ask: " + ", ".join(card.name for card in cards.values())
+
+
+def _keys(config: Config) -> str:
+    folder = config.state_dir / "keys"
+    if not folder.exists():
+        return "none yet: the gateway makes them at its first start"
+    if folder.stat().st_mode & 0o077:
+        raise KeyFileError(f"{folder}: others can enter it", advice=f"chmod 700 {folder}")
+    return f"in {folder}, for the gateway alone"
+
+
+def _vault(config: Config) -> str:
+    path = config.state_dir / FILE_NAME
+    if not path.exists():
+        return "empty: the camera makes the index at its first start"
+    with Index.open(path, create=False) as index:
+        totals = index.totals()
+    return f"{totals.count} clips, {totals.bytes / 1e6:.0f} MB"
+
+
+def _disk(config: Config) -> str:
+    folder = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
+    if not os.access(folder, os.W_OK):
+        raise StorageFault(
+            f"{folder}: not writable for you", advice="Run this as the user of the daemons, or root"
+        )
+    free, wanted = shutil.disk_usage(folder).free, config.storage.min_free_bytes
+    if free < wanted:
+        raise StorageFault(
+            f"{free / 1e6:.0f} MB free, storage.min_free_bytes wants {wanted / 1e6:.0f} MB",
+            advice="Free some space, or lower it",
+        )
+    return f"{free / 1e9:.1f} GB free"
+
+
+def _clock(config: Config) -> str:
+    clock = SystemClock(config.time.synced_marker)
+    if not clock.synced():
+        raise ClipAgentError(
+            "the clock is not synced, so requests and decisions wait",
+            advice="Wait for the time service, or see time.synced_marker in the configuration",
+        )
+    return "synced" if config.time.synced_marker else "trusted, as the configuration says"
+
+
+def _camera(config: Config) -> str:
+    from agent.camera.app import open_source  # needs the extra that only a camera has
+    from agent.camera.source import Frame
+
+    source = open_source(config.camera, clock=SystemClock(config.time.synced_marker))
+    try:
+        video = source.open()
+        seen = any(isinstance(item, Frame) for item in islice(source.read(), _MOST_ITEMS))
+    finally:
+        source.close()
+    if not seen:
+        raise CameraFault("the camera gives no picture", advice="Check camera.source")
+    return f"{video.codec}, {video.width}x{video.height}"
+
+
+def _broker(broker: Broker) -> str:
+    link = connect_broker(
+        broker, client_id=f"clip-check-{os.urandom(6).hex()}", subscriptions=[], clean_session=True
+    )
+    with Session(link, seconds=_BROKER_SECONDS):
+        return f"connected to {broker.host}:{broker.port}"

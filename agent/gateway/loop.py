@@ -1,0 +1,229 @@
+"""The gateway's loop: what the links received, each message to the part it is for.
+
+It decides nothing itself. Releases run on a thread of their own, because sealing
+and sending take long. If that thread ends, even quietly, the process ends, and
+systemd starts it again: everything is on disk or still with the broker.
+
+While the clock is not synced, posts and letters wait, unacknowledged. How the
+parts hang together is in :mod:`.app`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from agent import topics
+from agent.clock import Clock
+from agent.errors import InternalFault, NetworkFault
+from agent.gateway.decisions import Decisions
+from agent.gateway.inbox import Inbox
+from agent.gateway.outbox import Outbox
+from agent.gateway.preview import Previews
+from agent.gateway.release import Releases
+from agent.link import Connected, Disconnected, Event, Link, Published, Received
+from agent.vault.cases import Cases
+from agent.vault.index import Index
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.5
+_STOP_SECONDS = 10.0
+_FEED_KINDS = ("requests", "alerts", "withdrawals")
+Notify = Callable[[str], object]
+
+
+class Gateway:
+    """Runs the parts. ``feed_link`` may be ``owner_link``: one broker then carries both."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        index: Index,
+        cases: Cases,
+        owner_link: Link,
+        feed_link: Link,
+        inbox: Inbox,
+        decisions: Decisions,
+        outbox: Outbox,
+        previews: Previews,
+        releases: Releases,
+        device_name: str,
+        feed_topic: str,
+        acknowledged: queue.SimpleQueue[Received],
+        notify: Notify,
+    ) -> None:
+        self._clock = clock
+        self._index = index
+        self._cases = cases
+        self._owner_link = owner_link
+        self._feed_link = feed_link
+        self._links = list(dict.fromkeys((owner_link, feed_link)))
+        self._inbox = inbox
+        self._decisions = decisions
+        self._outbox = outbox
+        self._previews = previews
+        self.releases = releases
+        self._device_name = device_name
+        self._feed_topic = feed_topic
+        self._acknowledged = acknowledged
+        self._notify = notify
+        self._waiting: deque[tuple[Link, Received]] = deque()
+        self._state = b""
+        self._stop = threading.Event()
+        self._worker_ended = threading.Event()
+
+    # The loop
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; any fault of a part ends the process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        worker = threading.Thread(target=self._work, name="releases", daemon=True)
+        self.start()
+        worker.start()
+        self._notify("READY=1")
+        try:
+            while not self._stop.is_set():
+                if self._worker_ended.is_set():
+                    raise InternalFault("the thread that sends releases ended")
+                self.step(wait_seconds=_TICK_SECONDS)
+                self._notify("WATCHDOG=1")
+        finally:
+            self._notify("STOPPING=1")
+            self._stop.set()
+            self.stop()
+        worker.join(_STOP_SECONDS)
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if not self.releases.step():
+                    self._stop.wait(_TICK_SECONDS)
+        except Exception:
+            log.exception("releases cannot go on")
+        finally:
+            self._worker_ended.set()
+
+    def start(self) -> None:
+        """Pick up what an earlier run left, and connect."""
+        self.releases.recover()
+        self._inbox.clips_changed()
+        for link in self._links:
+            link.start()
+
+    def stop(self) -> None:
+        """Say goodbye and hang up."""
+        try:
+            self._owner_link.publish(
+                topics.availability(self._device_name), topics.OFFLINE, retained=True
+            )
+        except NetworkFault:
+            log.info("not connected: the broker says our last will")
+        for link in self._links:
+            link.stop()
+
+    def step(self, *, wait_seconds: float = 0.0) -> None:
+        """Handle what arrived, then whatever time or the camera brought."""
+        for link in self._links:
+            self._drain(link, wait_seconds)
+            wait_seconds = 0.0
+        self._tick()
+
+    def _drain(self, link: Link, wait_seconds: float) -> None:
+        while True:
+            try:
+                event = link.events.get(block=wait_seconds > 0, timeout=wait_seconds)
+            except queue.Empty:
+                return
+            self._handle(link, event)
+            wait_seconds = 0.0
+
+    def _tick(self) -> None:
+        if self._clock.synced():
+            while self._waiting:
+                self._dispatch(*self._waiting.popleft())
+            self._inbox.expire()
+        if self._index.changed():
+            self._inbox.clips_changed()
+        self._outbox.flush()
+        self._publish_state()
+        while not self._acknowledged.empty():
+            self._owner_link.acknowledge(self._acknowledged.get())
+
+    # Events
+
+    def _handle(self, link: Link, event: Event) -> None:
+        ours = link is self._owner_link
+        match event:
+            case Received():
+                self._waiting.append((link, event))
+                if self._clock.synced():
+                    self._dispatch(*self._waiting.popleft())
+            case Connected() if ours:
+                log.info("connected to the owner's broker")
+                self._greet()
+            case Connected():
+                log.info("connected to the feed's broker")
+            case Disconnected(reason):
+                log.warning("%s: %s", "owner's broker" if ours else "feed's broker", reason)
+                if ours:
+                    self._outbox.disconnected()
+                    self._previews.stop()
+            case Published(token) if ours:
+                self._outbox.published(token)
+                self._previews.published(token)
+
+    def _greet(self) -> None:
+        """A new connection knows nothing: say everything again."""
+        try:
+            self._owner_link.publish(
+                topics.availability(self._device_name), topics.ONLINE, retained=True
+            )
+        except NetworkFault:
+            return  # gone again already; the next connection comes back here
+        self._outbox.reconnected()
+        self._state = b""
+
+    def _dispatch(self, link: Link, received: Received) -> None:
+        topic = topics.parse(received.topic, feed=self._feed_topic)
+        if topic is not None and topic.kind in _FEED_KINDS and link is self._feed_link:
+            self._inbox.receive(topic, received.payload)
+            link.acknowledge(received)
+        elif received.topic == topics.owner(self._device_name) and link is self._owner_link:
+            done = partial(self._acknowledged.put, received)  # when its effect is on disk
+            self._decisions.receive(received.payload, retained=received.retained, done=done)
+        else:
+            log.info("ignored a message on %r", received.topic[:100])
+            link.acknowledge(received)
+
+    # State
+
+    def _publish_state(self) -> None:
+        """Counts and health, when they changed: nothing about what was seen or asked."""
+        totals, camera = self._index.totals(), self._index.health("camera")
+        state = {
+            "camera": camera.state if camera else "never started",
+            "recording": camera is not None and camera.state == "recording",
+            "last_motion": int(camera.last_motion_at) if camera and camera.last_motion_at else None,
+            "clips": totals.count,
+            "bytes": totals.bytes,
+            "pending": len(self._cases.open_requests()),
+            "clock_synced": self._clock.synced(),
+        }
+        payload = json.dumps(state).encode()
+        if payload == self._state:
+            return
+        try:
+            self._owner_link.publish(topics.state(self._device_name), payload, retained=True)
+        except NetworkFault:
+            return  # said at the next connection
+        self._state = payload
+        self._notify(f"STATUS={totals.count} clips, {state['pending']} open requests")

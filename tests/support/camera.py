@@ -1,0 +1,87 @@
+"""A camera that a test holds in its hand.
+
+>>> camera = FakeSource(video, clock)
+>>> app = build(house.config, clock=clock, source=camera)
+>>> feed(app, camera, seconds=30, motion=[(10, 12)])
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Luma, Packet, VideoFormat
+from agent.clock import SimulatedClock
+from agent.errors import CameraFault
+from tests.support.video import Video, repeat
+
+FRAMES_EVERY = 2  # packets
+
+
+class FakeSource:
+    """Plays ``video`` again and again, moving the simulated clock along.
+
+    Something walks through the small picture in each of the ``motion`` intervals. After
+    ``seconds`` it ends, breaks with ``fault``, or hangs until it is closed.
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        clock: SimulatedClock,
+        *,
+        seconds: float,
+        motion: Sequence[tuple[float, float]] = (),
+        fault: CameraFault | None = None,
+        hang: bool = False,
+    ) -> None:
+        self.video = video
+        self.start = clock.monotonic()
+        self.packets: list[Packet] = []  # all that were given, in seconds of the clock
+        self.closed = threading.Event()
+        self._clock = clock
+        self._seconds = seconds
+        self._motion = motion
+        self._fault = fault
+        self._hang = hang
+        self._random = np.random.default_rng(5)
+
+    def open(self) -> VideoFormat:
+        self.start = self._clock.monotonic()
+        return self.video.format
+
+    def read(self) -> Iterator[Packet | Frame]:
+        for number, packet in enumerate(repeat(self.video, self._seconds)):
+            at = self.start + packet.seconds
+            self._clock.advance(at - self._clock.monotonic())
+            self.packets.append(
+                Packet(
+                    packet.data,
+                    packet.keyframe,
+                    at,
+                    packet.duration_seconds,
+                    packet.delay_seconds,
+                )
+            )
+            yield self.packets[-1]
+            if number % FRAMES_EVERY == 0:
+                yield Frame(self._picture(packet.seconds), at)
+        if self._fault is not None:
+            raise self._fault
+        if self._hang:
+            self._clock.advance(60)
+            self.closed.wait(10)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def _picture(self, seconds: float) -> Luma:
+        scene = self._random.normal(90, 1.5, (LUMA_HEIGHT, LUMA_WIDTH))
+        for begin, end in self._motion:
+            if begin <= seconds < end:
+                left = int((seconds - begin) * 80) % (LUMA_WIDTH - 40)
+                scene[60:120, left : left + 40] = 190
+        picture: Luma = np.clip(scene, 0, 255).astype(np.uint8)
+        return picture

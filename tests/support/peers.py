@@ -1,0 +1,162 @@
+"""The gateway's peers as simulators: a broker and an upload receiver in memory.
+
+They implement the production interfaces, record what they were asked, and fail on
+demand. The broker keeps a message until it is acknowledged and brings it again to
+a client that comes back, as a persistent session does.
+
+>>> broker = FakeBroker()
+>>> link = FakeLink(broker)
+>>> broker.send("clip-agent/front-door/owner", letter)   # the gateway receives it
+>>> broker.retained["clip-agent/front-door/state"]       # what the gateway published
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import queue
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyrage
+
+from agent.consent import mail
+from agent.errors import NetworkFault
+from agent.link import Connected, Disconnected, Event, Published, Received
+
+
+@dataclass
+class FakeBroker:
+    """What a broker keeps for one client."""
+
+    retained: dict[str, bytes] = field(default_factory=dict)
+    published: list[tuple[str, bytes]] = field(default_factory=list)
+    unacknowledged: dict[int, tuple[str, bytes, bool]] = field(default_factory=dict)
+    client: FakeLink | None = None
+    _receipts: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def send(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
+        """A message for the client: now, or when it comes back."""
+        receipt = next(self._receipts)
+        self.unacknowledged[receipt] = (topic, payload, retained)
+        if self.client is not None:
+            self.client.deliver(receipt)
+
+    def connect(self, client: FakeLink) -> None:
+        self.client = client
+        client.events.put(Connected())
+        for receipt in list(self.unacknowledged):
+            client.deliver(receipt, duplicate=True)
+
+
+class FakeLink:
+    """A client of :class:`FakeBroker`."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._broker = broker
+        self._tokens = itertools.count(1)
+
+    def start(self) -> None:
+        self._broker.connect(self)
+
+    def stop(self) -> None:
+        self._broker.client = None
+
+    def drop(self, reason: str = "cut") -> None:
+        """The connection breaks."""
+        self._broker.client = None
+        self.events.put(Disconnected(reason))
+
+    def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
+        if self._broker.client is not self:
+            raise NetworkFault("not connected")
+        self._broker.published.append((topic, payload))
+        if retained and payload:
+            self._broker.retained[topic] = payload
+        elif retained:
+            self._broker.retained.pop(topic, None)
+        token = next(self._tokens)
+        self.events.put(Published(token))
+        return token
+
+    def acknowledge(self, received: Received) -> None:
+        self._broker.unacknowledged.pop(received.receipt, None)  # type: ignore[call-overload]
+
+    def deliver(self, receipt: int, *, duplicate: bool = False) -> None:
+        topic, payload, retained = self._broker.unacknowledged[receipt]
+        self.events.put(Received(topic, payload, retained, duplicate, receipt))
+
+
+@dataclass
+class Upload:
+    """What a receiver has of one upload."""
+
+    size: int
+    metadata: Mapping[str, str]
+    data: bytearray = field(default_factory=bytearray)
+
+    @property
+    def finished(self) -> bool:
+        return len(self.data) == self.size
+
+    @property
+    def release(self) -> str:
+        return self.metadata["release"]
+
+
+@dataclass
+class FakeReceiver:
+    """A tus receiver. ``faults`` are taken one a call: lose the request, or its answer."""
+
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
+        fault = self._fault("create")
+        upload_url = f"{url}{len(self.uploads)}"
+        self.uploads[upload_url] = Upload(size, dict(metadata))
+        self._answer(fault)
+        return upload_url
+
+    def offset(self, upload_url: str, *, size: int) -> int | None:
+        self._answer(self._fault("offset"))
+        upload = self.uploads.get(upload_url)
+        return None if upload is None else len(upload.data)
+
+    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        fault = self._fault("send")
+        upload = self.uploads[upload_url]
+        assert offset == len(upload.data), "the client must send from where the receiver is"
+        upload.data += chunk
+        self._answer(fault)
+        return len(upload.data)
+
+    @property
+    def finished(self) -> list[Upload]:
+        return [upload for upload in self.uploads.values() if upload.finished]
+
+    def _fault(self, call: str) -> str:
+        self.calls.append(call)
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "request-lost":
+            raise NetworkFault("the request was lost")
+        return fault
+
+    @staticmethod
+    def _answer(fault: str) -> None:
+        if fault == "answer-lost":
+            raise NetworkFault("the answer was lost")
+
+
+def open_bundle(data: bytes, identity: str) -> dict[str, bytes]:
+    """The files of a bundle by their path below the bag."""
+    plain = pyrage.decrypt(data, [mail.parse_identity(identity)])
+    with tarfile.open(fileobj=io.BytesIO(plain)) as bag:
+        return {
+            member.name.partition("/")[2]: bag.extractfile(member).read()  # type: ignore[union-attr]
+            for member in bag.getmembers()
+            if member.isfile()
+        }
