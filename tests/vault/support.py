@@ -8,8 +8,10 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,14 @@ class Vault:
 
     def close(self) -> None:
         self.index.close()
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """A folder for tests of many examples: real files, on a file system that syncs at once."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 def clip_files(state_dir: Path) -> dict[str, int]:

@@ -16,7 +16,7 @@ from agent.consent.statements import LedgerHead
 from agent.errors import InternalFault, StorageFault
 from agent.vault.index import Index
 from agent.vault.ledger import Entry, Ledger, verify_chain
-from tests.vault.support import Vault
+from tests.vault.support import Vault, folder_in_memory
 
 LINES = 6
 
@@ -205,9 +205,9 @@ _lines = st.tuples(
 @settings(max_examples=30, deadline=None)
 @given(lines=st.lists(_lines, max_size=6))
 def test_whatever_is_appended_verifies_and_an_export_stands_on_its_own(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, dict[str, Any], float]]
+    lines: list[tuple[str, dict[str, Any], float]],
 ) -> None:
-    with Index.open(tmp_path_factory.mktemp("ledger") / "agent.sqlite") as index:
+    with folder_in_memory() as folder, Index.open(folder / "agent.sqlite") as index:
         ledger = Ledger(index)
         for subject, detail, at in lines:
             with index.transaction():

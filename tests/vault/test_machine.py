@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import ExitStack
 from unittest import mock
 
 from hypothesis import settings
@@ -18,7 +16,7 @@ from agent.vault.clips import Clip, ClipDraft, reindex
 from agent.vault.files import ClipFiles
 from agent.vault.retention import Retention
 from agent.vault.seal import CHUNK_BYTES
-from tests.vault.support import Vault, clip_files, pattern, whole
+from tests.vault.support import Vault, clip_files, folder_in_memory, pattern, whole
 
 _PLAIN = pattern(3 * CHUNK_BYTES)
 _STEPS = ("write_synced", "rename", "remove", "sync_directory")
@@ -37,8 +35,8 @@ class VaultMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.vault = Vault(self.folder / "state")
+        self.stack = ExitStack()
+        self.vault = Vault(self.stack.enter_context(folder_in_memory()) / "state")
         self.number = 0
         self.drafts: dict[str, tuple[ClipDraft, bytes]] = {}
         self.clips: dict[str, bytes] = {}
@@ -49,7 +47,7 @@ class VaultMachine(RuleBasedStateMachine):
         for draft, _ in self.drafts.values():
             draft.abandon()
         self.vault.close()
-        shutil.rmtree(self.folder)
+        self.stack.close()
 
     @rule(length=st.integers(0, len(_PLAIN)))
     def begin(self, length: int) -> None:
@@ -227,4 +225,4 @@ def _last(plain: bytes) -> int:
 
 
 TestVaultMachine = VaultMachine.TestCase
-TestVaultMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestVaultMachine.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from tests.vault.support import (
     RECOVERY,
     Vault,
     clip_files,
+    folder_in_memory,
     kill_before_step,
     pattern,
     steps_of,
@@ -215,8 +215,8 @@ def test_a_recording_cut_off_at_any_byte_comes_back_up_to_its_last_whole_chunk(
     cut = data.draw(st.integers(0, len(sealed)))
     chunks = max(0, cut - header) // (CHUNK_BYTES + 16)
     expected = PLAIN if cut == len(sealed) else PLAIN[: chunks * CHUNK_BYTES]
-    with tempfile.TemporaryDirectory() as folder:
-        vault = Vault(Path(folder) / "state")
+    with folder_in_memory() as folder:
+        vault = Vault(folder / "state")
         lay_out(vault.state_dir, sealed[:cut], opening)
         report = vault.store.recover()
         if chunks == 0:
@@ -230,7 +230,7 @@ def test_a_recording_cut_off_at_any_byte_comes_back_up_to_its_last_whole_chunk(
             assert clip.sha256 == hashlib.sha256(sealed[:cut]).hexdigest()
             path = vault.store.path(clip.id)
             for reader in (OWNER, RECOVERY):
-                assert stock_age(path, reader, Path(folder))[0] == expected
+                assert stock_age(path, reader, folder)[0] == expected
             key = open_key(clip.sealed_key, str(RECOVERY))
             assert vault.plain(clip.id, key, truncated=True) == expected
         assert not vault.store.recover().acted

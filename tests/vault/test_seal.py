@@ -38,7 +38,15 @@ from agent.vault.seal import (
     seal_key,
 )
 from agent.vault.unseal import whole_chunks
-from tests.vault.support import OWNER, RECIPIENTS, RECOVERY, pattern, stock_age, whole
+from tests.vault.support import (
+    OWNER,
+    RECIPIENTS,
+    RECOVERY,
+    folder_in_memory,
+    pattern,
+    stock_age,
+    whole,
+)
 
 
 def seal(path: Path, plain: bytes, *pieces: int) -> SealedWriter:
@@ -87,15 +95,13 @@ def test_nobody_else_opens_it(tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(pieces=st.lists(st.integers(0, 3 * CHUNK_BYTES), max_size=20))
-def test_it_does_not_matter_how_the_plaintext_is_cut(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[int]
-) -> None:
-    path = tmp_path_factory.mktemp("cut") / "x.age"
+def test_it_does_not_matter_how_the_plaintext_is_cut(pieces: list[int]) -> None:
     plain = pattern(3 * CHUNK_BYTES)
-    writer = seal(path, plain, *pieces)
-    assert writer.position == len(plain)
-    done = writer.close()
-    on_disk = path.read_bytes()
+    with folder_in_memory() as folder:
+        writer = seal(folder / "x.age", plain, *pieces)
+        assert writer.position == len(plain)
+        done = writer.close()
+        on_disk = (folder / "x.age").read_bytes()
     assert done.bytes == len(on_disk)
     assert done.sha256 == hashlib.sha256(on_disk).hexdigest()
     assert pyrage.decrypt(on_disk, [OWNER]) == plain
