@@ -112,7 +112,7 @@ class Posting(_Section, frozen=True):
     area: Polygon | None = None
     around: Around | None = None
     kind: Literal["voluntary", "legal-order"] = "voluntary"
-    open_days: Annotated[float, Meta(gt=0)] = 7.0
+    open_days: Annotated[float, Meta(gt=0, le=90)] = 7.0
     order: LegalOrder | None = None
 
     def __post_init__(self) -> None:
