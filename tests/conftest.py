@@ -18,6 +18,8 @@ from tests.peers.tus_server import TusServer
 settings.register_profile("patient", deadline=None)  # no test asserts a timing
 settings.load_profile("patient")
 
+pytest_plugins = ["pytester"]
+
 
 class StartMosquitto(Protocol):
     """Starts a broker with users, an ACL or TLS; it ends with the test."""

@@ -396,6 +396,18 @@ def test_each_refusal_has_plain_words(link_to: Any, code: int, words: str) -> No
         assert words in wait_for(link_to(broker, "camera"), Disconnected).reason
 
 
+def test_a_broker_that_falls_silent_is_given_up(link_to: Any) -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        mute = Mosquitto.__new__(Mosquitto)
+        mute.host, mute.port = HOST, listener.getsockname()[1]
+        link = link_to(mute, "camera", keepalive_seconds=1)
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(CONNACK)  # and never answers a PINGREQ
+            wait_for(link, Connected)
+            assert wait_for(link, Disconnected).reason == "the broker has fallen silent"
+
+
 def test_a_stopped_link_says_nothing_more(mosquitto: Mosquitto, link_to: Any) -> None:
     link = link_to(mosquitto, "camera")
     wait_for(link, Connected)

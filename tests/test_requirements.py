@@ -1,0 +1,40 @@
+"""What a test does when this machine lacks a peer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.peers.requirements import LOUD, missing, need
+
+
+def test_a_missing_peer_skips_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception) as skipped:
+        missing("a peer is not installed", "apt-get install a-peer")
+    assert str(skipped.value) == f"{LOUD}a peer is not installed: apt-get install a-peer"
+
+
+def test_with_ci_a_missing_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install a-peer"):
+        missing("a peer is not installed", "apt-get install a-peer")
+
+
+def test_a_program_that_is_there_is_no_reason_to_skip() -> None:
+    need("tar")
+
+
+def test_the_summary_says_it_once_and_loudly(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("from tests.conftest import pytest_terminal_summary")
+    pytester.makepyfile(
+        """
+        import pytest
+        from tests.peers.requirements import LOUD
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_that_needs_it(number):
+            pytest.skip(f"{LOUD}no peer: install it")
+        """
+    )
+    output = pytester.runpytest_inprocess("-p", "no:cacheprovider").stdout
+    output.fnmatch_lines(["MISSING: no peer: install it (3 tests skipped)"])
