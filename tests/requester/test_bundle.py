@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from agent.consent.signing import SigningKey
 from agent.consent.statements import Cut, Disclosure
 from agent.errors import BundleRefused, StorageFault
+from agent.gateway.bundle import write_bundle
 from agent.keyfile import Keys
 from agent.requester import bag
 from agent.requester.bundle import OpenedBundle, open_bundle
 from tests.peers.requirements import program
 from tests.requester.release import (
     CLIP,
+    NOW,
     VIDEO,
     FakeRelease,
     member,
@@ -52,6 +54,25 @@ def test_a_good_bundle_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -
     assert clip == tmp_path / "out" / "data" / f"{CLIP}.mp4"
     assert clip.read_bytes() == VIDEO
     assert bundle.request.reference == "2024-001234"
+
+
+def test_what_the_gateway_writes_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    files = release.files()
+    payload = [
+        (path, data)
+        for path, data in files.items()
+        if path.startswith("data/") and path != "data/release.jws"
+    ]
+    write_bundle(
+        tmp_path / "bundle.age",
+        name="release-0123456789abcdef",
+        recipient=keys.recipient,
+        files=payload,
+        release=lambda _: files["data/release.jws"],
+        bagged_at=NOW,
+    )
+    bundle = open_bundle(tmp_path / "bundle.age", keys, tmp_path / "out")
+    assert bundle.clips[0].read_bytes() == VIDEO
 
 
 def test_what_we_accept_is_a_bag_for_others_too(
