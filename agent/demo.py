@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -151,6 +152,8 @@ def broker() -> Iterator[int]:
 
 def run(*, video: str | None, yes: bool, keep: str | None) -> int:
     """Play it. ``keep`` names a folder to leave everything in."""
+    for talkative in ("amqtt", "transitions", "agent"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     with ExitStack() as stack:
         if keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clip-agent-")))
@@ -223,7 +226,10 @@ def _write_config(demo: Demo, port: int, video: str | None) -> None:
         "state_dir": "state",
         "camera": {
             "source": source,
-            "recording": {"pre_roll_seconds": 1, "post_roll_seconds": 1, "max_clip_seconds": 30},
+            "recording": {
+                "pre_roll_seconds": 1 if video is None else 3,
+                "post_roll_seconds": 1 if video is None else 5,
+            },
         },
         "storage": {"min_free_bytes": 0},
         "mqtt": {"port": port},
@@ -283,7 +289,9 @@ def _ask(demo: Demo, receiver: Receiver) -> str:
     }
     path = demo.folder / "request.yaml"
     path.write_text(yaml.safe_dump(posting, sort_keys=False))
-    digest = str(json.loads(demo.requester("post", path, "--json"))["digest"])
+    digest = str(
+        json.loads(demo.requester("post", path, "--allow-loopback-http", "--json"))["digest"]
+    )
     demo.say(f"requester: posted {posting['title']!r} in public, {digest[:16]}")
     return digest
 
@@ -293,7 +301,8 @@ def _show(demo: Demo, request: str) -> dict[str, Any]:
     plain = json.loads(demo.owner("inbox", "--json", "--wait", "60"))
     (asked,) = [item for item in plain["requests"] if item["digest"] == request]
     found = len(asked["clips"])
-    demo.say(f"owner: {asked['requester']} asks for {asked['title']!r}; {found} clips match")
+    title = asked["request"]["title"]
+    demo.say(f"owner: {asked['requester']} asks for {title!r}; {found} clips match")
     return dict(asked)
 
 
@@ -305,27 +314,27 @@ def _consents(yes: bool, number: int) -> bool:
 
 def _check(demo: Demo, bundle: Path, approved: str, *, recorded: int, results: Path) -> None:
     """Open the bundle as the requester, and show that it holds what was approved."""
-    opened = json.loads(demo.requester("open", bundle, "--output", results / "bundle", "--json"))
-    videos = [Path(path) for path in opened["videos"]]
+    opened = json.loads(demo.requester("open", bundle, "--output", results / bundle.stem, "--json"))
+    videos = [Path(path) for path in opened["clips"]]
     if [path.stem for path in videos] != [approved]:
         raise ClipAgentError(f"the bundle holds {videos}, approved was {approved}")
-    print("    bundle: ok", flush=True)
+    print(f"    bundle: {opened['bundle']}", flush=True)
     demo.say(f"requester: opened the bundle: 1 of {recorded} clips, the approved one")
     print(f"    {demo.command('ledger', 'verify', '--config', demo.config).strip()}", flush=True)
     video = results / f"{approved}.mp4"
     shutil.copyfile(videos[0], video)
-    picture = video.with_suffix(".jpg")
+    picture = video.with_suffix(".png")
     _take_picture(video, picture)
     demo.say(f"opened clip: {video}\n    a picture from it: {picture}")
 
 
 def _take_picture(video: Path, picture: Path) -> None:
-    """The frame in the middle of ``video`` as a JPEG."""
+    """The frame in the middle of ``video`` as a PNG."""
     with av.open(str(video)) as container:
         frames = list(container.decode(video=0))
     frame = frames[len(frames) // 2]
     with av.open(str(picture), "w", format="image2", options={"update": "1"}) as out:
-        stream = out.add_stream("mjpeg", rate=1)
-        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuvj420p"
-        out.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        stream = out.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "rgb24"
+        out.mux(stream.encode(frame.reformat(format="rgb24")))
         out.mux(stream.encode(None))
