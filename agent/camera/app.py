@@ -26,6 +26,7 @@ from types import FrameType
 import sdnotify
 
 from agent import config as configuration
+from agent.camera.keeper import Keeper
 from agent.camera.motion import MotionDetector
 from agent.camera.reader import End, Item, Reader
 from agent.camera.recorder import Recorder
@@ -37,13 +38,11 @@ from agent.config import Config
 from agent.consent.signing import OwnerCard, parse_card
 from agent.errors import CameraFault, StorageFault
 from agent.vault.clips import ClipStore
-from agent.vault.index import FILE_NAME, Clip, Index
+from agent.vault.index import FILE_NAME, Index
 from agent.vault.retention import Retention, free_bytes_of
 
 _POLL_SECONDS = 0.5  # how long a SIGTERM may wait for silence to end
 _TICK_SECONDS = 1.0  # watchdog and checks
-_RETRY_SECONDS = 10.0  # a full disk is looked at again
-_RETENTION_SECONDS = 600.0  # clips age even when nothing moves
 # The source, which knows better what is wrong, gets a moment to speak first; and opening
 # takes several waits: connecting and probing, for each of two streams.
 _GRACE_SECONDS = 1.0
@@ -58,24 +57,19 @@ class _Health:
 
     state: str
     detail: str = ""
-
-
-_ARMED, _RECORDING, _STOPPED = _Health("armed"), _Health("recording"), _Health("stopped")
+    last_motion_at: float | None = None  # when the last recorded motion began, wall time
 
 
 class CameraApp:
-    """One camera at work. :meth:`run` it, or feed :meth:`step` by hand."""
+    """One camera at work. :meth:`run` it; tests may feed :meth:`step` by hand."""
 
     def __init__(
         self,
         *,
         source: Source,
         detector: MotionDetector,
-        make_recorder: Callable[
-            [VideoFormat, Callable[[], None], Callable[[Clip], None]], Recorder
-        ],
-        store: ClipStore,
-        retention: Retention,
+        make_recorder: Callable[[VideoFormat], Recorder],
+        keeper: Keeper,
         index: Index,
         clock: Clock,
         no_frame_seconds: float,
@@ -84,8 +78,7 @@ class CameraApp:
         self._reader = Reader(source)
         self._detector = detector
         self._make_recorder = make_recorder
-        self._store = store
-        self._retention = retention
+        self._keeper = keeper
         self._index = index
         self._clock = clock
         self._no_frame_seconds = no_frame_seconds
@@ -93,13 +86,10 @@ class CameraApp:
 
         self._stopping = threading.Event()
         self._recorder: Recorder | None = None
-        self._health: tuple[_Health, float | None] | None = None
+        self._health = _Health("")
         self._last_motion_at: float | None = None
-        self._disk_full = False
-        self._times_pending = True
-        self._last_packet = self._last_frame = clock.monotonic()
-        self._next_tick = self._next_retry = clock.monotonic()
-        self._next_retention = clock.monotonic() + _RETENTION_SECONDS
+        self._last_packet = self._last_picture = clock.monotonic()
+        self._next_tick = clock.monotonic()
 
     def run(self) -> int:
         """Record until the source ends or :meth:`stop`; 0 then. Raises :class:`CameraFault`."""
@@ -112,12 +102,13 @@ class CameraApp:
                     _log.info("the source has ended")
                     break
                 self.step(None if isinstance(item, End) else item)
+            self.finish("stopped")
         except CameraFault as fault:
-            self.finish(_Health("no-frames", fault.message))
+            self.finish("no-frames", fault.message)
             raise
         finally:
             self._reader.stop()
-        self.finish(_STOPPED)
+            self._index.close()
         return 0
 
     def stop(self) -> None:
@@ -125,150 +116,94 @@ class CameraApp:
         self._stopping.set()
 
     def start(self) -> None:
-        """Put in order what an earlier run left behind, and make room."""
-        recovery = self._store.recover()
-        _log.info("the vault: %s", recovery)
-        self._correct_times()
-        self._make_room()
+        """Put the vault in order before anything is recorded."""
+        self._keeper.start()
 
     def step(self, item: Item | None) -> None:
         """Take what the source gave next; None when it gave nothing for a while."""
+        now = self._clock.monotonic()
         match item:
             case VideoFormat():
                 self._open(item)
             case Packet():
-                self._last_packet = self._clock.monotonic()
+                self._last_packet = now
                 self._guarded(lambda recorder: recorder.packet(item))
             case Frame():
-                self._last_frame = self._clock.monotonic()
+                self._last_picture = now
                 if self._detector(item.luma):
-                    self._motion(item.seconds)
-        if self._clock.monotonic() >= self._next_tick:
-            self._tick()
+                    self._motion(item)
+        if now >= self._next_tick:
+            self._next_tick = now + _TICK_SECONDS
+            self._tick(now)
+        if self._recorder is not None:
+            self._say(*self._state(self._recorder))
 
-    def finish(self, health: _Health = _STOPPED) -> None:
+    def finish(self, state: str, detail: str = "") -> None:
         """End the clip and say goodbye."""
         self._notify("STOPPING=1")
         self._guarded(Recorder.finish)
-        self._say(health)
+        self._say(state, detail)
 
     def _open(self, video: VideoFormat) -> None:
         _log.info("the camera gives %s, %dx%d", video.codec, video.width, video.height)
-        self._recorder = self._make_recorder(video, self._before_clip, self._after_clip)
-        self._last_packet = self._last_frame = self._clock.monotonic()
-        if not self._disk_full:
-            self._say(_ARMED)
+        self._recorder = self._make_recorder(video)
+        self._last_packet = self._last_picture = self._clock.monotonic()
         self._notify("READY=1")
 
-    def _motion(self, seconds: float) -> None:
+    def _motion(self, frame: Frame) -> None:
         recorder = self._recorder
-        if recorder is None or (self._disk_full and not recorder.recording):
+        if recorder is None or self._keeper.fault is not None:
             return
-        if not recorder.recording:
-            self._last_motion_at = self._clock.now() - (self._clock.monotonic() - seconds)
-        self._guarded(lambda recorder: recorder.motion(seconds))
-        if recorder.recording:
-            self._say(_RECORDING)
+        was_recording = recorder.recording
+        self._guarded(lambda recorder: recorder.motion(frame))
+        if recorder.recording and not was_recording:
+            self._last_motion_at = self._clock.now() - (self._clock.monotonic() - frame.seconds)
 
     def _guarded(self, act: Callable[[Recorder], None]) -> None:
-        """Let the recorder ``act``; a fault of the storage becomes a state, not an end."""
+        """Let the recorder ``act``; what the storage cannot take is the keeper's to bear."""
         if self._recorder is None:
             return
-        was_recording = self._recorder.recording
         try:
             act(self._recorder)
         except StorageFault as fault:
-            self._storage_failed(fault)
-        if was_recording and not self._recorder.recording and not self._disk_full:
-            self._say(_ARMED)
+            self._keeper.failed(fault)
 
-    def _before_clip(self) -> None:
-        """Make room; raises :class:`StorageFault` when there is none."""
-        self._retention.run()
-
-    def _after_clip(self, clip: Clip) -> None:
-        """A clip is safe: make room for the next."""
-        if not clip.clock_synced:
-            self._times_pending = True
-        self._make_room()
-
-    def _make_room(self) -> None:
-        try:
-            self._retention.run()
-        except StorageFault as fault:
-            self._storage_failed(fault)
-
-    def _storage_failed(self, fault: StorageFault) -> None:
-        if not self._disk_full:
-            _log.error("recording is off: %s", fault)
-        self._disk_full = True
-        self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
-        self._say(_Health("disk-full", fault.message))
-
-    def _tick(self) -> None:
+    def _tick(self, now: float) -> None:
         """Once a second: the watchdog, and what is due."""
-        now = self._clock.monotonic()
-        self._next_tick = now + _TICK_SECONDS
         self._notify("WATCHDOG=1")
         self._check_silence(now)
-        if self._recorder is not None and self._recorder.recording:
-            return
-        if self._disk_full and now >= self._next_retry:
-            self._try_again()
-        if now >= self._next_retention:
-            self._next_retention = now + _RETENTION_SECONDS
-            self._make_room()
-        self._correct_times()
+        if self._recorder is None or not self._recorder.recording:
+            self._keeper.tick()
 
     def _check_silence(self, now: float) -> None:
         """A camera without packets, or packets without pictures, is no camera."""
         waits = _OPENING_WAITS if self._recorder is None else 1
         limit = waits * self._no_frame_seconds + _GRACE_SECONDS
-        for what, last in (("packet", self._last_packet), ("picture", self._last_frame)):
+        for what, last in (("packet", self._last_packet), ("picture", self._last_picture)):
             if now - last > limit:
                 raise CameraFault(
                     f"the camera gave no {what} for {now - last:.0f} s",
                     advice="Check its power, cable or network",
                 )
 
-    def _try_again(self) -> None:
-        """See whether there is space again."""
-        self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
-        try:
-            self._retention.run()
-            recovery = self._store.recover()
-        except StorageFault as fault:
-            self._say(_Health("disk-full", fault.message))
-            return
-        _log.info("recording is on again; the vault: %s", recovery)
-        self._disk_full = False
-        if self._recorder is not None:
-            self._say(_ARMED)
+    def _state(self, recorder: Recorder) -> tuple[str, str]:
+        if self._keeper.fault is not None:
+            return "disk-full", self._keeper.fault.message
+        return ("recording" if recorder.recording else "armed"), ""
 
-    def _correct_times(self) -> None:
-        """Once the clock is right, give the clips of this boot their true times."""
-        if not (self._times_pending and self._clock.synced()):
+    def _say(self, state: str, detail: str) -> None:
+        """Note for the owner how things are, if that is news: an idle camera writes nothing."""
+        health = _Health(state, detail, self._last_motion_at)
+        if health == self._health:
             return
-        try:
-            self._store.correct_times()
-        except StorageFault as fault:
-            self._storage_failed(fault)
-            return
-        self._times_pending = False
-
-    def _say(self, health: _Health) -> None:
-        """Note ``health`` for the owner, if that is news."""
-        if self._health == (health, self._last_motion_at):
-            return
-        self._notify(f"STATUS={health.state}{': ' if health.detail else ''}{health.detail}")
+        self._health = health
+        self._notify(f"STATUS={state}{': ' if detail else ''}{detail}")
         try:
             self._index.set_health(
-                "camera", health.state, health.detail, self._clock.now(), self._last_motion_at
+                "camera", state, detail, self._clock.now(), health.last_motion_at
             )
         except StorageFault as fault:  # on a full disk this note is the first to go
-            _log.error("the state %s could not be noted: %s", health.state, fault)
-            return
-        self._health = (health, self._last_motion_at)
+            _log.error("the state %s could not be noted: %s", state, fault)
 
 
 def build(
@@ -298,10 +233,9 @@ def build(
         min_free_bytes=storage.min_free_bytes,
         max_held_share=storage.max_held_share,
     )
+    keeper = Keeper(store=store, retention=retention, clock=clock)
 
-    def make_recorder(
-        video: VideoFormat, before_clip: Callable[[], None], after_clip: Callable[[Clip], None]
-    ) -> Recorder:
+    def make_recorder(video: VideoFormat) -> Recorder:
         return Recorder(
             store=store,
             video=video,
@@ -309,8 +243,8 @@ def build(
             pre_roll_seconds=recording.pre_roll_seconds,
             post_roll_seconds=recording.post_roll_seconds,
             max_clip_seconds=recording.max_clip_seconds,
-            before_clip=before_clip,
-            after_clip=after_clip,
+            before_clip=keeper.before_clip,
+            after_clip=keeper.after_clip,
         )
 
     return CameraApp(
@@ -321,8 +255,7 @@ def build(
             sensitivity=motion.sensitivity,
         ),
         make_recorder=make_recorder,
-        store=store,
-        retention=retention,
+        keeper=keeper,
         index=index,
         clock=clock,
         no_frame_seconds=recording.no_frame_seconds,

@@ -9,10 +9,12 @@ between fragments, and a file that just stops still plays.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from fractions import Fraction
 from typing import Protocol
 
 import av
+import av.error
 
 from agent.camera.source import Packet, VideoFormat
 
@@ -92,7 +94,8 @@ class FragmentedMp4:
     def abandon(self) -> None:
         """Free the muxer; its sink gets nothing more."""
         self._sink.cut_off()
-        self._container.close()
+        with suppress(av.error.FFmpegError):  # it says once more why the file is given up
+            self._container.close()
 
 
 def _matroska_header(video: VideoFormat) -> bytes:

@@ -19,13 +19,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+import cv2
+import numpy as np
+
 from agent.camera.muxer import FragmentedMp4
 from agent.camera.preroll import PreRoll
-from agent.camera.source import Packet, VideoFormat
+from agent.camera.source import Frame, Luma, Packet, VideoFormat
 from agent.clock import Clock
 from agent.errors import StorageFault
 from agent.vault.clips import ClipDraft, ClipStore
 from agent.vault.index import Clip
+
+# So long after its beginning a motion is in the picture rather than at its edge.
+_PICTURE_SECONDS = 1.0
+_JPEG_QUALITY = 75
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +44,20 @@ class _Recording:
         self._draft = draft
         self._mp4 = FragmentedMp4(draft, video)
         self._first = self._last = first
+        self._shown_since: float | None = None
+        self._luma: Luma | None = None
 
     def add(self, packet: Packet) -> None:
         if self._mp4.add(packet):
             self._draft.pad_if_stale()
         self._last = packet
+
+    def show(self, frame: Frame) -> None:
+        """Something moves in ``frame``: it may become the clip's picture."""
+        if self._shown_since is None:
+            self._shown_since = frame.seconds
+        if frame.seconds - self._shown_since <= _PICTURE_SECONDS:
+            self._luma = frame.luma
 
     @property
     def seconds(self) -> float:
@@ -50,7 +66,8 @@ class _Recording:
 
     def finish(self) -> Clip:
         self._mp4.close()
-        return self._draft.finish(duration_seconds=self.seconds)
+        picture = None if self._luma is None else _jpeg(self._luma)
+        return self._draft.finish(duration_seconds=self.seconds, thumbnail=picture)
 
     def abandon(self) -> None:
         self._mp4.abandon()
@@ -109,15 +126,17 @@ class Recorder:
         else:
             self._write([packet])
 
-    def motion(self, seconds: float) -> None:
-        """Something moved at ``seconds``: begin a clip, or keep it going.
+    def motion(self, frame: Frame) -> None:
+        """Something moves in ``frame``: begin a clip, or keep it going.
 
         Raises :class:`StorageFault` when there is no room for a new one.
         """
-        self._last_motion = max(self._last_motion, seconds)
+        self._last_motion = max(self._last_motion, frame.seconds)
         if self._recording is None:
-            start = max(seconds - self._pre_roll_seconds, self._last_end)
+            start = max(frame.seconds - self._pre_roll_seconds, self._last_end)
             self._begin(self._pre_roll.since(start))
+        if self._recording is not None:
+            self._recording.show(frame)
 
     def finish(self) -> None:
         """End the clip that is being written, if there is one."""
@@ -158,3 +177,10 @@ class Recorder:
             self._recording = None
             recording.abandon()
             raise
+
+
+def _jpeg(luma: Luma) -> bytes | None:
+    """A small grey picture of a clip, from video range; None if it cannot be made."""
+    stretched = cv2.convertScaleAbs(np.maximum(luma, 16) - 16, alpha=255 / 219)
+    made, data = cv2.imencode(".jpg", stretched, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return data.tobytes() if made else None

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
+import av
 import av.error
 from av.video.stream import VideoStream
 
@@ -27,6 +28,8 @@ from agent.errors import CameraFault
 
 Pace = Literal["live", "real-time", "import"]
 
+_WAIT_SECONDS = 0.02  # a packet that took longer to come was not there yet
+_MOST_PILED_UP = 300
 _FRAMES_WAITING = 8  # of the small stream; older ones are dropped
 
 
@@ -139,17 +142,64 @@ class Stream:
         """Packets with their clock seconds; waits for each in ``real-time``."""
         live = self._pace == "live"
         timeline = Timeline(follow=live)
-        for packet in track.packets():
-            stamp = packet.pts if packet.dts is None else packet.dts
-            seconds = timeline.place(
-                None if stamp is None else float(stamp * packet.time_base),
-                self._clock.monotonic() if live else self._epoch,
-            )
+        for packet, arrival in self._arrivals(track) if live else self._queued(track):
+            seconds = timeline.place(_stamp(packet), arrival)
             if self._pace == "real-time":
                 ahead = seconds - self._clock.monotonic()
                 if ahead > 0:
                     self._clock.sleep(ahead)
             yield packet, seconds
+
+    def _queued(self, track: Track) -> Iterator[tuple[av.Packet[VideoStream], float]]:
+        """A file's packets, all there from its beginning on."""
+        for packet in track.packets():
+            yield packet, self._epoch
+
+    def _arrivals(self, track: Track) -> Iterator[tuple[av.Packet[VideoStream], float]]:
+        """Packets with the moment at which they came.
+
+        What piled up while the stream was probed comes all at once: it is held until
+        the first packet that had to be waited for, and dated back from that.
+        """
+        piled_up: list[av.Packet[VideoStream]] = []
+        is_flowing = False
+        asked = self._clock.monotonic()
+        for packet in track.packets():
+            came = self._clock.monotonic()
+            if is_flowing:
+                yield packet, came
+                continue
+            piled_up.append(packet)
+            is_flowing = came - asked > _WAIT_SECONDS or len(piled_up) == _MOST_PILED_UP
+            if is_flowing:
+                yield from _dated_back(piled_up, came)
+                piled_up = []
+            asked = self._clock.monotonic()
+        yield from _dated_back(piled_up, asked)
+
+
+def _stamp(packet: av.Packet[VideoStream]) -> float | None:
+    """When ``packet`` is to be decoded, in seconds of the stream's own clock."""
+    ticks = packet.pts if packet.dts is None else packet.dts
+    return None if ticks is None else float(ticks * packet.time_base)
+
+
+def _dated_back(
+    packets: list[av.Packet[VideoStream]], came: float
+) -> Iterator[tuple[av.Packet[VideoStream], float]]:
+    """``packets``, of which the last came at ``came``, with when each must have come.
+
+    One without a stamp (RTSP's first ones may have none) came with the next.
+    """
+    arrivals: list[float] = []
+    later: float | None = None
+    for packet in reversed(packets):
+        stamp = _stamp(packet)
+        if stamp is not None:
+            came -= max(later - stamp, 0.0) if later is not None else 0.0
+            later = stamp
+        arrivals.append(came)
+    yield from zip(packets, reversed(arrivals), strict=True)
 
 
 def _decoded(packet: av.Packet[VideoStream], seconds: float, rate: FrameRate) -> Iterator[Frame]:

@@ -29,17 +29,12 @@ class Timeline:
 
     def place(self, stamp: float | None, arrival: float) -> float:
         """Clock seconds of the packet stamped ``stamp`` that came at ``arrival``."""
-        if stamp is None:
-            seconds = max(arrival, self._last + _SMALLEST_STEP) if self._follow else self._next()
-        else:
+        seconds = arrival  # the best guess for a live packet without a stamp
+        if stamp is not None:
             seconds = stamp + self._adjusted(stamp, arrival)
-            seconds = max(seconds, self._last + _SMALLEST_STEP)
             self._last_stamp = stamp
-        self._last = seconds
-        return seconds
-
-    def _next(self) -> float:
-        return self._last + _SMALLEST_STEP
+        self._last = max(seconds, self._last + _SMALLEST_STEP)
+        return self._last
 
     def _adjusted(self, stamp: float, arrival: float) -> float:
         """What to add to ``stamp``."""

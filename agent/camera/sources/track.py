@@ -122,6 +122,9 @@ class Track:
 
     def _explain(self, error: Exception) -> CameraFault:
         """What ``error`` means to the person who wrote the configuration."""
+        if self.name.startswith("rtsp") and isinstance(error, av.error.InvalidDataError):
+            # What FFmpeg calls silence here, and also the answers of what is no RTSP server.
+            error = TimeoutError()
         for kind, message, advice in _EXPLANATIONS:
             if isinstance(error, kind):
                 seconds = f"{self._timeout_seconds:g}"
@@ -155,13 +158,18 @@ _EXPLANATIONS: tuple[tuple[_Kinds, str, str], ...] = (
         "Look up the stream's path in the camera's manual",
     ),
     (
+        av.error.HTTPClientError,
+        "{name} has no picture to give",
+        "Look up the stream's path in the camera's manual",
+    ),
+    (
         (ConnectionError, av.error.ConnectionRefusedError),
         "{name} refuses the connection",
         "Check host and port, and that the camera is on",
     ),
     (
         (TimeoutError, av.error.ExitError),
-        "{name} gave nothing for {seconds} s",
+        "{name} gave no video within {seconds} s",
         "Check that the camera is on and reachable from here",
     ),
     (

@@ -1,0 +1,92 @@
+"""The vault's side of the camera: order at the start, room for clips, true times.
+
+A :class:`StorageFault` is a state here, not an end: recording stops with its
+sentence, the pre-roll goes on in memory, and every few seconds it is seen whether
+there is space again. What is deleted to make room is for
+:mod:`agent.vault.retention` to say.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from agent.clock import Clock
+from agent.errors import StorageFault
+from agent.vault.clips import ClipStore
+from agent.vault.index import Clip
+from agent.vault.retention import Retention
+
+_RETRY_SECONDS = 10.0  # a full disk is looked at again
+_RETENTION_SECONDS = 600.0  # clips age even when nothing moves
+
+_log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Keeps ``store`` in order. ``fault`` says why nothing can be recorded, while that is so."""
+
+    def __init__(self, *, store: ClipStore, retention: Retention, clock: Clock) -> None:
+        self._store = store
+        self._retention = retention
+        self._clock = clock
+        self._times_pending = True  # an earlier run may have recorded by a wrong clock
+        self._next_retry = 0.0
+        self._next_retention = 0.0
+        self.fault: StorageFault | None = None
+
+    def start(self) -> None:
+        """Put in order what an earlier run left behind, and make room."""
+        try:
+            self._bring_in_order()
+        except StorageFault as fault:
+            self.failed(fault)
+
+    def before_clip(self) -> None:
+        """Make room for a clip; raises :class:`StorageFault` when there is none."""
+        self._retention.run()
+
+    def after_clip(self, clip: Clip) -> None:
+        """A clip is safe: make room for the next."""
+        self._times_pending |= not clip.clock_synced
+        try:
+            self._retention.run()
+        except StorageFault as fault:
+            self.failed(fault)
+
+    def failed(self, fault: StorageFault) -> None:
+        """Recording is off until there is space again."""
+        if self.fault is None:
+            _log.error("recording is off: %s", fault)
+        self.fault = fault
+        self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
+
+    def tick(self) -> None:
+        """Do what is due; to be called now and then while nothing is being recorded."""
+        now = self._clock.monotonic()
+        try:
+            if self.fault is not None and now >= self._next_retry:
+                self._bring_in_order()
+                self.fault = None
+                _log.info("recording is on again")
+            if self.fault is None and now >= self._next_retention:
+                self._next_retention = now + _RETENTION_SECONDS
+                self._retention.run()
+            self._correct_times()
+        except StorageFault as fault:
+            self.failed(fault)
+
+    def _bring_in_order(self) -> None:
+        recovery = self._store.recover()
+        _log.info("the vault: %s", recovery)
+        self._correct_times()
+        self._retention.run()
+        self._next_retention = self._clock.monotonic() + _RETENTION_SECONDS
+
+    def _correct_times(self) -> None:
+        """Once the clock is right, give the clips of this boot their true times."""
+        if not (self._times_pending and self._clock.synced()):
+            return
+        corrected = self._store.correct_times()
+        self._times_pending = False
+        if corrected:
+            _log.info("the clock is right now: corrected the times of %d clips", len(corrected))
