@@ -1,8 +1,8 @@
 """A camera that a test holds in its hand.
 
->>> camera = FakeSource(video, clock)
->>> app = build(house.config, clock=clock, source=camera)
->>> feed(app, camera, seconds=30, motion=[(10, 12)])
+>>> camera = FakeSource(video, clock, seconds=30, motion=[(10, 12)])
+>>> build(house.config, clock=clock, source=camera).run()
+>>> camera.packets        # what the recordings must be made of
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class FakeSource:
         self.video = video
         self.start = clock.monotonic()
         self.packets: list[Packet] = []  # all that were given, in seconds of the clock
-        self.closed = threading.Event()
+        self.silent = threading.Event()
+        self._closed = threading.Event()
         self._clock = clock
         self._seconds = seconds
         self._motion = motion
@@ -72,10 +73,11 @@ class FakeSource:
             raise self._fault
         if self._hang:
             self._clock.advance(60)
-            self.closed.wait(10)
+            self.silent.set()
+            self._closed.wait(10)
 
     def close(self) -> None:
-        self.closed.set()
+        self._closed.set()
 
     def _picture(self, seconds: float) -> Luma:
         scene = self._random.normal(90, 1.5, (LUMA_HEIGHT, LUMA_WIDTH))
