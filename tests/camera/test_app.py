@@ -1,0 +1,266 @@
+"""The whole process that sees, through ``build()``: a real vault, a clock moved by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent import config
+from agent.camera.app import CameraApp, build
+from agent.clock import SimulatedClock
+from agent.errors import CameraFault, ConfigError
+from agent.vault.index import Clip, Health
+from tests.peers.requirements import program
+from tests.support.camera import FakeSource
+from tests.support.house import House
+from tests.support.video import Video, make, play, unseal, write_video
+
+RECORDING = config.Recording(pre_roll_seconds=2, post_roll_seconds=3, max_clip_seconds=20)
+
+
+class Porch:
+    """A house with a camera in the test's hand."""
+
+    def __init__(self, root: Path, video: Video, **source: Any) -> None:
+        self.house = House.build(root / "house", camera=config.Camera(recording=RECORDING))
+        self.clock: SimulatedClock = self.house.clock
+        self.wall = self.clock.now()
+        self.source = FakeSource(video, self.clock, **source)
+        self.free_bytes = 1 << 40
+        self.said: list[str] = []
+
+    def app(self) -> CameraApp:
+        return build(
+            self.house.config,
+            clock=self.clock,
+            source=self.source,
+            notify=self.said.append,
+            free_bytes=lambda: self.free_bytes,
+        )
+
+    def watch(self, app: CameraApp) -> None:
+        """All that the source gives, on this thread."""
+        app.step(self.source.open())
+        for item in self.source.read():
+            app.step(item)
+
+    def clips(self) -> list[Clip]:
+        with self.house.open_index() as index:
+            return index.clips()
+
+    def health(self) -> Health:
+        with self.house.open_index() as index:
+            health = index.health("camera")
+        assert health is not None
+        return health
+
+    def states(self) -> list[str]:
+        return [said.removeprefix("STATUS=") for said in self.said if said.startswith("STATUS=")]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Video:
+    return make(tmp_path, seconds=4)
+
+
+def opened(house: House, clip: Clip) -> bytes:
+    day, clock, rest = clip.id.split("-")
+    folder = house.config.state_dir / "clips" / f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    return unseal(folder / f"{clock}-{rest}.mp4.age", house.owner.identity)
+
+
+def test_the_drawn_street_becomes_sealed_clips_that_age_opens(tmp_path: Path) -> None:
+    scene = config.SceneSource(
+        width=320, height=180, walkers_per_minute=3, duration_seconds=60, seed=3
+    )
+    house = House.build(tmp_path, camera=config.Camera(source=scene, recording=RECORDING))
+    assert build(house.config, clock=house.clock, notify=lambda _: None).run() == 0
+    with house.open_index() as index:
+        clips = index.clips()
+        health = index.health("camera")
+    assert 2 <= len(clips) <= 4
+    assert health is not None
+    assert health.state == "stopped"
+    assert not list(house.config.state_dir.rglob("*.part"))
+    (tmp_path / "owner.txt").write_text(house.owner.identity)
+    for sealed in sorted(house.config.state_dir.rglob("*.mp4.age")):
+        command = [program("age"), "-d", "-i", str(tmp_path / "owner.txt"), str(sealed)]
+        plain = subprocess.run(command, check=True, capture_output=True).stdout
+        played = play(plain)
+        assert played.first_is_keyframe
+        assert played.pictures == len(played.packets) > 45
+
+
+def test_footage_that_is_imported_is_dated_to_end_now(tmp_path: Path) -> None:
+    file = write_video(tmp_path / "walk.mp4", seconds=8, size=(320, 180))
+    source = config.StreamSource(record=str(file), pace="import")
+    house = House.build(tmp_path / "h", camera=config.Camera(source=source, recording=RECORDING))
+    now = house.clock.now()
+    assert build(house.config, clock=house.clock, notify=lambda _: None).run() == 0
+    with house.open_index() as index:
+        clips = index.clips()
+    assert clips
+    assert clips[0].started_at >= now - 8.3
+    assert clips[-1].ended_at == pytest.approx(now, abs=0.3)
+
+
+def test_health_and_systemd_hear_of_each_change_and_of_nothing_else(
+    tmp_path: Path, video: Video
+) -> None:
+    porch = Porch(tmp_path, video, seconds=40, motion=[(10, 12), (25, 26)])
+    assert porch.app().run() == 0
+    assert porch.states() == ["armed", "recording", "armed", "recording", "armed", "stopped"]
+    assert porch.said.index("READY=1") < porch.said.index("STATUS=armed")
+    assert porch.said.count("WATCHDOG=1") > 5
+    assert porch.said[-2] == "STOPPING=1"
+    health = porch.health()
+    assert health.state == "stopped"
+    assert health.last_motion_at == pytest.approx(porch.wall + 25, abs=1)
+    assert len(porch.clips()) == 2
+
+
+def test_being_asked_to_stop_finishes_the_clip(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], hang=True)
+    app = porch.app()
+    app._no_frame_seconds = 1e9  # silence would end the process; here the owner is quicker
+
+    def stop_when_silent() -> None:
+        porch.source.silent.wait(10)
+        app.stop()
+
+    stopper = threading.Thread(target=stop_when_silent)
+    stopper.start()
+    assert app.run() == 0
+    stopper.join()
+    (clip,) = porch.clips()
+    assert not clip.truncated
+    assert play(opened(porch.house, clip)).pictures == round(clip.duration_seconds * 15)
+
+
+def test_a_camera_that_hangs_ends_the_process_after_its_clip(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], hang=True)
+    with pytest.raises(CameraFault, match=r"gave no (packet|picture) for"):
+        porch.app().run()
+    assert porch.health().state == "no-frames"
+    assert "gave no" in porch.health().detail
+    assert [clip.truncated for clip in porch.clips()] == [False]
+
+
+def test_what_the_camera_says_of_its_end_is_what_the_owner_reads(
+    tmp_path: Path, video: Video
+) -> None:
+    fault = CameraFault("cam ended the stream", advice="Look")
+    porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], fault=fault)
+    with pytest.raises(CameraFault, match="cam ended the stream"):
+        porch.app().run()
+    assert (porch.health().state, porch.health().detail) == ("no-frames", "cam ended the stream")
+    assert len(porch.clips()) == 1
+
+
+def test_packets_without_pictures_are_no_camera(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=30)
+    app = porch.app()
+    app.step(porch.source.open())
+    with pytest.raises(CameraFault, match="no picture"):
+        for item in porch.source.read():
+            if item in porch.source.packets[-1:]:
+                app.step(item)
+
+
+def test_a_full_disk_stops_the_recording_and_space_starts_it_again(
+    tmp_path: Path, video: Video
+) -> None:
+    porch = Porch(tmp_path, video, seconds=60, motion=[(5, 7), (20, 40)])
+    app = porch.app()
+    porch.free_bytes = 0
+    app.start()
+    app.step(porch.source.open())
+    for item in porch.source.read():
+        app.step(item)
+        if porch.clock.now() > porch.wall + 25:
+            porch.free_bytes = 1 << 40
+    app.finish("stopped")
+    assert porch.states() == ["disk-full: " + porch.states()[0][11:], *porch.states()[1:]]
+    assert [state.partition(":")[0] for state in porch.states()] == [
+        "disk-full",
+        "armed",
+        "recording",
+        "armed",
+        "stopped",
+    ]
+    (clip,) = porch.clips()
+    began = clip.started_at - porch.wall
+    assert 25 - 3 <= began <= 40  # with the pre-roll from before there was space
+    assert clip.ended_at - porch.wall == pytest.approx(43, abs=1)
+
+
+def test_a_clip_recorded_by_a_wrong_clock_gets_its_true_time(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 7)])
+    porch.clock.is_synced = False
+    app = porch.app()
+    app.start()
+    app.step(porch.source.open())
+    for item in porch.source.read():
+        app.step(item)
+        if not porch.clock.is_synced and porch.clock.now() > porch.wall + 30:
+            porch.clock.step_wall(86_400.0)
+            porch.clock.is_synced = True
+    app.finish("stopped")
+    (clip,) = porch.clips()
+    assert clip.clock_synced
+    assert clip.started_at == pytest.approx(porch.wall + 86_400 + 3, abs=0.5)
+
+
+def test_the_clock_may_be_set_while_a_clip_is_recorded(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15)])
+    porch.clock.is_synced = False
+    app = porch.app()
+    app.start()
+    app.step(porch.source.open())
+    for item in porch.source.read():
+        app.step(item)
+        if not porch.clock.is_synced and porch.clock.now() > porch.wall + 10:
+            porch.clock.step_wall(86_400.0)
+            porch.clock.is_synced = True
+    app.finish("stopped")
+    (clip,) = porch.clips()
+    assert clip.clock_synced
+    assert clip.started_at == pytest.approx(porch.wall + 86_400 + 3, abs=0.5)
+
+
+def test_old_clips_go_even_when_nothing_moves(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=1300)
+    porch.house.record(seconds_ago=30 * 86_400 - 300)
+    app = porch.app()
+    app.start()
+    assert len(porch.clips()) == 1
+    for _ in range(1300):
+        porch.clock.advance(1)
+        app._last_packet = app._last_picture = porch.clock.monotonic()
+        app.step(None)
+    assert porch.clips() == []
+
+
+def test_what_an_earlier_run_left_is_recovered_first(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=20, motion=[(5, 20)])
+    app = porch.app()
+    porch.watch(app)  # and then the power goes: the clip is never finished
+    assert porch.clips() == []
+    recorder = app._recorder
+    assert recorder is not None
+    assert recorder._recording is not None
+    recorder._recording._draft.abandon()
+    porch.app().start()
+    assert [clip.truncated for clip in porch.clips()] == [True]
+
+
+def test_a_wrong_card_is_a_config_error_that_names_it(tmp_path: Path, video: Video) -> None:
+    porch = Porch(tmp_path, video, seconds=1)
+    missing = msgspec.structs.replace(porch.house.config, owners=(tmp_path / "nobody.yaml",))
+    with pytest.raises(ConfigError, match=r"nobody\.yaml"):
+        build(missing, clock=porch.clock)

@@ -1,0 +1,193 @@
+"""Where clips begin, end and go on, on real packets, a real vault and a simulated clock."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pyrage
+import pytest
+
+from agent.camera.recorder import Recorder
+from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Packet
+from agent.clock import SimulatedClock
+from agent.errors import StorageFault
+from agent.vault.clips import ClipStore
+from agent.vault.index import Clip
+from tests.support.house import House
+from tests.support.video import Video, make, play, repeat, unseal
+
+STEP = 1 / 15  # seconds between packets; a keyframe each second
+
+
+class Desk:
+    """A recorder between a camera's packets and a vault."""
+
+    def __init__(self, folder: Path, video: Video, *, max_clip_seconds: float = 60) -> None:
+        self.house = House.build(folder / "house")
+        self.index = self.house.open_index()
+        self.clock: SimulatedClock = self.house.clock
+        self.start = self.clock.monotonic()
+        self.wall = self.clock.now()
+        self.full = False
+        self.finished: list[Clip] = []
+        self._packets = repeat(video, 1e6)
+        self.store = ClipStore(
+            self.house.config.state_dir,
+            self.index,
+            recipients=self.house.recipients,
+            clock=self.clock,
+        )
+        self.recorder = Recorder(
+            store=self.store,
+            video=video.format,
+            clock=self.clock,
+            pre_roll_seconds=3,
+            post_roll_seconds=4,
+            max_clip_seconds=max_clip_seconds,
+            before_clip=self._before_clip,
+            after_clip=self.finished.append,
+        )
+
+    def _before_clip(self) -> None:
+        if self.full:
+            raise StorageFault("no room")
+
+    def run(self, until: float, *, motion: tuple[float, float] = (0, 0)) -> None:
+        """Packets until second ``until``, with motion from and to the seconds given."""
+        for packet in self._packets:
+            at = self.start + packet.seconds
+            self.clock.advance(at - self.clock.monotonic())
+            self.recorder.packet(Packet(packet.data, packet.keyframe, at, packet.duration_seconds))
+            if motion[0] <= packet.seconds < motion[1]:
+                self.recorder.motion(frame(at))
+            if packet.seconds >= until - STEP * 1.5:
+                break
+
+    def spans(self) -> list[tuple[float, float]]:
+        """Begin and end of each clip in seconds since the start, by the wall clock."""
+        return [
+            (round(clip.started_at - self.wall, 2), round(clip.ended_at - self.wall, 2))
+            for clip in self.finished
+        ]
+
+    def opened(self, clip: Clip) -> bytes:
+        return unseal(self.store.path(clip.id), self.house.owner.identity)
+
+
+def frame(seconds: float) -> Frame:
+    return Frame(np.full((LUMA_HEIGHT, LUMA_WIDTH), 80, np.uint8), seconds)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Video:
+    return make(tmp_path, seconds=4)
+
+
+def test_a_clip_has_its_pre_roll_from_a_keyframe_and_its_post_roll(
+    tmp_path: Path, video: Video
+) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=30, motion=(10.5, 12))
+    ((begin, end),) = desk.spans()
+    assert begin == 7.0
+    assert end == pytest.approx(12 + 4, abs=0.1)
+    played = play(desk.opened(desk.finished[0]))
+    assert played.first_is_keyframe
+    assert played.pictures == len(played.packets) == round(desk.finished[0].duration_seconds * 15)
+    assert played.streams == ("video",)
+
+
+def test_motion_that_comes_back_within_the_post_roll_is_one_clip(
+    tmp_path: Path, video: Video
+) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=13, motion=(10, 11))
+    desk.run(until=30, motion=(14, 15))
+    assert [begin for begin, _ in desk.spans()] == [7.0]
+    assert desk.spans()[0][1] == pytest.approx(19, abs=0.1)
+
+
+def test_a_long_clip_goes_on_in_the_next_without_gap_or_overlap(
+    tmp_path: Path, video: Video
+) -> None:
+    desk = Desk(tmp_path, video, max_clip_seconds=10)
+    desk.run(until=60, motion=(5, 40))
+    spans = desk.spans()
+    assert len(spans) == 5
+    assert all(
+        earlier[1] == pytest.approx(later[0], abs=0.011)
+        for earlier, later in itertools.pairwise(spans)
+    )
+    packets: list[bytes] = []
+    for clip in desk.finished:
+        played = play(desk.opened(clip))
+        assert played.first_is_keyframe
+        assert played.pictures == len(played.packets)
+        packets += played.packets
+    expected = [packet.data for packet in repeat(video, 60)]
+    first = round(spans[0][0] / STEP)
+    assert packets == expected[first : first + len(packets)]
+    assert len(packets) == round((spans[-1][1] - spans[0][0]) / STEP)
+
+
+def test_the_next_clip_does_not_repeat_the_one_before_it(tmp_path: Path, video: Video) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=15.5, motion=(10, 11))
+    desk.run(until=30, motion=(15.5, 16))
+    first, second = desk.spans()
+    assert first[1] - 1 < second[0] <= first[1]
+
+
+def test_motion_before_the_first_keyframe_waits_for_one(tmp_path: Path, video: Video) -> None:
+    desk = Desk(tmp_path, video)
+    desk.recorder.motion(frame(desk.start))
+    assert not desk.recorder.recording
+    desk.run(until=8, motion=(0, 2))
+    assert [begin for begin, _ in desk.spans()] == [0.0]
+
+
+def test_a_full_disk_costs_the_clip_and_not_the_pre_roll(tmp_path: Path, video: Video) -> None:
+    desk = Desk(tmp_path, video)
+    desk.full = True
+    with pytest.raises(StorageFault):
+        desk.run(until=30, motion=(10, 11))
+    assert not desk.recorder.recording
+    desk.run(until=12)
+    desk.full = False
+    desk.run(until=30, motion=(12, 13))
+    assert [begin for begin, _ in desk.spans()] == [9.0]
+
+
+def test_a_disk_that_fills_up_while_recording_leaves_the_clip_to_the_recovery(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=12, motion=(5, 12))
+    assert desk.recorder.recording
+    recording = desk.recorder._recording
+    assert recording is not None
+
+    def full(data: bytes) -> int:
+        raise StorageFault("no space left")
+
+    monkeypatch.setattr(recording._draft, "write", full)
+    with pytest.raises(StorageFault, match="no space left"):
+        desk.run(until=30, motion=(12, 30))
+    assert not desk.recorder.recording
+    assert desk.finished == []
+    desk.run(until=40, motion=(32, 33))
+    desk.run(until=42)
+    assert len(desk.finished) == 1
+    assert len(desk.store.recover().closed) == 1
+
+
+def test_the_picture_of_a_clip_is_sealed_to_its_owner(tmp_path: Path, video: Video) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=30, motion=(10, 12))
+    sealed = desk.store.read_sidecar(desk.finished[0].id).sealed_thumbnail
+    assert sealed is not None
+    identity = pyrage.x25519.Identity.from_str(desk.house.owner.identity)
+    assert pyrage.decrypt(base64.b64decode(sealed), [identity])[:3] == b"\xff\xd8\xff"
