@@ -36,6 +36,11 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%a %d %b %Y, %H:%M %Z")
 
 
+def brief(seconds: float) -> str:
+    """A time near now in this computer's zone, for tables: ``24 Jan, 18:30 CET``."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
+
+
 def exact(seconds: float) -> str:
     """A time in this computer's zone, to the second."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%a %d %b, %H:%M:%S %Z")
@@ -82,9 +87,11 @@ def inbox(requests: Sequence[OpenRequest], releases: Sequence[ReleaseWord], now:
 
 def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
     table = Table(title="Open requests", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("Request", "Camera", "Who asks", "For what", "Why", "Until"):
+    for heading, least in (("Request", 8), ("Camera", 6), ("Who asks", 11), ("For what", 8)):
+        table.add_column(heading, overflow="fold", min_width=least)
+    for heading in ("Why", "Until"):
         table.add_column(heading, overflow="fold")
-    table.add_column("Clips", justify="right")
+    table.add_column("Clips", justify="right", min_width=5)
     for item in requests:
         request = item.request
         why = Text(request.incident)
@@ -98,7 +105,7 @@ def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
             Text(item.report.record.name),
             Text(request.title),
             why,
-            Text(f"{moment(request.exp)}\n{remaining(request.exp - now)}"),
+            Text(f"{brief(request.exp)}\n{remaining(request.exp - now)}"),
             Text(str(len(item.report.clips) + item.report.more_clips)),
         )
     return table
@@ -115,7 +122,7 @@ def _releases_table(releases: Iterable[ReleaseWord]) -> Table:
             Text(word.device),
             Text((outcome.request or "")[:8]),
             Text(outcome.event, style="bold"),
-            Text(moment(outcome.iat)),
+            Text(brief(outcome.iat)),
             Text(outcome.detail),
         )
     return table
@@ -189,10 +196,11 @@ def _area(polygon: Polygon) -> str:
 def clips(offers: Sequence[ClipOffer]) -> Table:
     """Clips, numbered as an approval may name them."""
     table = Table(title="Matching clips", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading, justify in (("No.", "right"), ("Clip", "left"), ("Starts", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # rich's Literal
-    table.add_column("Length", justify="right")
-    table.add_column("Size", justify="right")
+    table.add_column("No.", justify="right")
+    table.add_column("Clip", no_wrap=True, min_width=22)  # ids are typed again
+    table.add_column("Starts")
+    table.add_column("Length", justify="right", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Note")
     for number, offer in enumerate(offers, 1):
         notes = [

@@ -25,10 +25,10 @@ def _zone(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-def shown(what: RenderableType) -> str:
+def shown(what: RenderableType, width: int = 120) -> str:
     out = io.StringIO()
     console = Console(
-        file=out, width=120, markup=False, emoji=False, highlight=False, force_terminal=False
+        file=out, width=width, markup=False, emoji=False, highlight=False, force_terminal=False
     )
     console.print(what)
     return out.getvalue()
@@ -177,3 +177,15 @@ def test_json_is_plain_and_keeps_keys_out(
 
 def test_an_empty_inbox_says_so() -> None:
     assert "No open requests" in shown(view.inbox([], [], NOW))
+
+
+def test_a_narrow_terminal_loses_no_column_and_no_clip_id(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(inbox, camera, keys, requester)
+    table, full = shown(view.inbox([item], [], NOW), 80), shown(view.request(item, NOW), 80)
+    heading, row = table.splitlines()[2], table.splitlines()[4]
+    assert heading.rstrip().endswith("Clips")
+    assert row.rstrip().endswith("2")
+    for offer in item.report.clips:
+        assert offer.id in full
