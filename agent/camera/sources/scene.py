@@ -119,8 +119,10 @@ class _Grain:
 
     def __init__(self, width: int, height: int, seed: int) -> None:
         random = np.random.default_rng([seed, 3])
-        noise = random.normal(0, _NOISE_LEVELS, (_NOISE_FIELDS, height, 2 * width))
-        self._fields = np.round(noise).astype(np.int16)
+        self._fields = [
+            np.round(random.normal(0, _NOISE_LEVELS, (height, 2 * width))).astype(np.int16)
+            for _ in range(_NOISE_FIELDS)
+        ]
         self._shifts = random.integers(0, width, 997)
         self._width = width
 

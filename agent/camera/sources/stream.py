@@ -211,7 +211,7 @@ def _decoded(packet: av.Packet[VideoStream], seconds: float, rate: FrameRate) ->
     """
     try:
         pictures = packet.decode()
-    except av.error.InvalidDataError:
+    except av.error.FFmpegError:
         return
     for picture in pictures:
         if rate.due(seconds):
