@@ -81,11 +81,11 @@ class Outbox:
         if sent is None:
             return
         topic, revision = sent
+        news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
+        if not self._index.connection.execute(news, sent).fetchone():
+            return  # it was said again at a new connection: nothing to write down
         with self._index.transaction() as db:
-            db.execute(
-                "UPDATE letter SET acked = ? WHERE topic = ? AND acked < ?",
-                (revision, topic, revision),
-            )
+            db.execute("UPDATE letter SET acked = ? WHERE topic = ?", (revision, topic))
             db.execute(
                 "DELETE FROM letter WHERE topic = ? AND length(payload) = 0 AND revision = ?",
                 (topic, revision),
