@@ -82,7 +82,7 @@ class Outbox:
             return
         topic, revision = sent
         news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
-        if not self._index.connection.execute(news, sent).fetchone():
+        if not self._index.rows(news, sent):
             return  # it was said again at a new connection: nothing to write down
         with self._index.transaction() as db:
             db.execute("UPDATE letter SET acked = ? WHERE topic = ?", (revision, topic))
@@ -95,11 +95,11 @@ class Outbox:
     def waiting(self) -> int:
         """How many messages the broker has not confirmed."""
         query = "SELECT count(*) FROM letter WHERE revision > acked"
-        return int(self._index.connection.execute(query).fetchone()[0])
+        return int(self._index.rows(query)[0][0])
 
     def _send(self, query: str) -> None:
         on_the_way = set(self._in_flight.values())
-        for topic, payload, revision in self._index.connection.execute(query).fetchall():
+        for topic, payload, revision in self._index.rows(query):
             if (topic, revision) in on_the_way:
                 continue
             if not topic.startswith(self._prefixes):

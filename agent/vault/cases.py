@@ -118,7 +118,7 @@ class Cases:
 
     def _requests(self, clause: str, values: tuple[object, ...] = ()) -> list[RequestCase]:
         query = f"SELECT {_REQUEST_COLUMNS} FROM request {clause}"  # noqa: S608 - our own text
-        return [RequestCase(*row) for row in self._db.execute(query, values)]
+        return [RequestCase(*row) for row in self._index.rows(query, values)]
 
     def advance_request(self, digest: str, event: str) -> None:
         """Move a request along the REQUEST table; InternalFault if it cannot."""
@@ -130,25 +130,25 @@ class Cases:
 
     def history(self, requester: str, reference: str, jti: str, *, now: float) -> History:
         """What the quotas of the policy count; refused requests count as posted."""
-        row = self._db.execute(
+        (row,) = self._index.rows(
             "SELECT count(*) FILTER (WHERE state = 'OPEN'),"
             " count(*) FILTER (WHERE received_at > ?),"
             " count(*) FILTER (WHERE reference = ?),"
             " count(*) FILTER (WHERE jti = ?)"
             " FROM request WHERE requester = ?",
             (now - _DAY_SECONDS, reference, jti, requester),
-        ).fetchone()
+        )
         return History(open=row[0], last_day=row[1], same_reference=row[2], jti_used=bool(row[3]))
 
     def record(self, requester: str, *, now: float) -> PublicRecord:
         """What this requester has posted so far; ``first_seen`` is ``now`` if nothing."""
-        row = self._db.execute(
+        (row,) = self._index.rows(
             "SELECT coalesce(min(received_at), ?), count(*),"
             " count(*) FILTER (WHERE state = 'REFUSED'),"
             " count(*) FILTER (WHERE state = 'WITHDRAWN')"
             " FROM request WHERE requester = ?",
             (now, requester),
-        ).fetchone()
+        )
         return PublicRecord(*row)
 
     def mute(self, requester: str, *, at: float) -> None:
@@ -157,7 +157,7 @@ class Cases:
 
     def muted(self) -> tuple[str, ...]:
         """Key ids of the requesters that owners muted."""
-        return tuple(row[0] for row in self._db.execute("SELECT requester FROM muted"))
+        return tuple(row[0] for row in self._index.rows("SELECT requester FROM muted"))
 
     # Match sets
 
@@ -174,15 +174,13 @@ class Cases:
 
     def matches(self, digest: str) -> Mapping[str, str]:
         """The match set: clip id to the sealed file's digest when it matched."""
-        rows = self._db.execute("SELECT clip, sha256 FROM match WHERE request = ?", (digest,))
-        return dict(rows.fetchall())
+        return dict(self._index.rows("SELECT clip, sha256 FROM match WHERE request = ?", (digest,)))
 
     # Owners' statements
 
     def seen(self, jti: str) -> bool:
         """Whether a statement with this id was acted on."""
-        found = self._db.execute("SELECT 1 FROM seen WHERE jti = ?", (jti,)).fetchone()
-        return found is not None
+        return bool(self._index.rows("SELECT 1 FROM seen WHERE jti = ?", (jti,)))
 
     def mark_seen(self, jti: str, digest: str, *, at: float) -> None:
         """Remember a statement that is acted on in this transaction."""
@@ -214,7 +212,7 @@ class Cases:
 
     def _releases(self, clause: str, values: tuple[object, ...] = ()) -> list[ReleaseCase]:
         query = f"SELECT {_RELEASE_COLUMNS} FROM release {clause}"  # noqa: S608 - our own text
-        return [ReleaseCase(*row) for row in self._db.execute(query, values)]
+        return [ReleaseCase(*row) for row in self._index.rows(query, values)]
 
     def advance_release(self, release_id: str, event: str, *, detail: str = "") -> str:
         """Move a release along the RELEASE table; returns its new state."""

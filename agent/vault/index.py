@@ -143,9 +143,13 @@ class Index:
         return self._data_version != before
 
     def _read_data_version(self) -> int:
-        return int(self._rows("PRAGMA data_version")[0][0])
+        return int(self.rows("PRAGMA data_version")[0][0])
 
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """What ``query`` finds, inside a transaction or outside; writes belong into one.
+
+        Raises :class:`StorageFault` for a file that cannot be read.
+        """
         with _faults(self._path):
             return self.connection.execute(query, values).fetchall()
 
@@ -173,12 +177,12 @@ class Index:
 
     def _clips(self, clause: str, *values: object) -> list[Clip]:
         query = f"SELECT {_CLIP_COLUMNS} FROM clip WHERE deleting = 0 {clause}"  # noqa: S608
-        return [_clip(row) for row in self._rows(query, values)]
+        return [_clip(row) for row in self.rows(query, values)]
 
     def totals(self) -> Totals:
         """Count, bytes and oldest start of all clips."""
         query = "SELECT count(*), total(bytes), min(started_at) FROM clip WHERE deleting = 0"
-        count, size, oldest = self._rows(query)[0]
+        count, size, oldest = self.rows(query)[0]
         return Totals(count, int(size), oldest)
 
     def held_clips(self) -> list[str]:
@@ -189,7 +193,7 @@ class Index:
                OR EXISTS (SELECT 1 FROM release
                           WHERE request = match.request AND state = 'APPROVED')
             ORDER BY clip"""
-        return [row[0] for row in self._rows(query)]
+        return [row[0] for row in self.rows(query)]
 
     def put_clip(self, clip: Clip) -> None:
         """Insert ``clip``, or replace what is known of it. Inside a transaction."""
@@ -213,7 +217,7 @@ class Index:
 
     def deleting_clips(self) -> list[str]:
         """Clips that are marked, whose files may still be there."""
-        return [row[0] for row in self._rows("SELECT id FROM clip WHERE deleting = 1 ORDER BY id")]
+        return [row[0] for row in self.rows("SELECT id FROM clip WHERE deleting = 1 ORDER BY id")]
 
     def drop_clip(self, clip_id: str) -> None:
         """Forget a clip whose files are gone. Inside a transaction."""
@@ -243,7 +247,7 @@ class Index:
     def health(self, part: str) -> Health | None:
         """What ``part`` last said of itself."""
         query = "SELECT part, at, state, detail, last_motion_at FROM health WHERE part = ?"
-        row = next(iter(self._rows(query, (part,))), None)
+        row = next(iter(self.rows(query, (part,))), None)
         return None if row is None else Health(*row)
 
 

@@ -32,6 +32,7 @@ Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 BEFORE_THE_FIRST = "0" * 64
 _COLUMNS = "seq, at, event, subject, detail, prev, sha256"
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
+_PAGE_LINES = 500
 _PLAIN_NUMBERS = (1e-6, 1e16)  # between these, Python and ECMAScript write floats alike
 _ADVICE = "Somebody may have changed the record: compare it with an earlier export"
 
@@ -115,29 +116,27 @@ class Ledger:
 
     def head(self) -> LedgerHead:
         """The last line's number and digest; line 0 and zeros while there is none."""
-        last = self._index.connection.execute(
-            "SELECT seq, sha256 FROM ledger ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        return (
-            LedgerHead(seq=0, sha256=BEFORE_THE_FIRST)
-            if last is None
-            else LedgerHead(seq=last[0], sha256=last[1])
-        )
+        last = self._index.rows("SELECT seq, sha256 FROM ledger ORDER BY seq DESC LIMIT 1")
+        if not last:
+            return LedgerHead(seq=0, sha256=BEFORE_THE_FIRST)
+        return LedgerHead(seq=last[0][0], sha256=last[0][1])
 
     def mentions(self, subject: str) -> bool:
         """Whether any line is about ``subject``."""
         query = "SELECT 1 FROM ledger WHERE subject = ? LIMIT 1"
-        return self._index.connection.execute(query, (subject,)).fetchone() is not None
+        return bool(self._index.rows(query, (subject,)))
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        """The lines behind number ``after``, in order; StorageFault at one without JSON."""
-        rows = self._index.connection.execute(
-            f"SELECT {_COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq",  # noqa: S608
-            (after,),
-        )
-        for seq, at, event, subject, detail, prev, sha256 in rows:
-            known = _read_detail(seq, detail)
-            yield Entry(seq, at, event, subject, known, prev, sha256)
+        """The lines behind number ``after``, in order; StorageFault at one without JSON.
+
+        Read a page at a time: the record of years is long, and nobody waits for its reader.
+        """
+        page = f"SELECT {_COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+        while rows := self._index.rows(page, (after, _PAGE_LINES)):
+            for seq, at, event, subject, detail, prev, sha256 in rows:
+                known = _read_detail(seq, detail)
+                yield Entry(seq, at, event, subject, known, prev, sha256)
+            after = rows[-1][0]
 
     def verify(self, expected: LedgerHead | None = None) -> int:
         """Check every line and return how many there are.
