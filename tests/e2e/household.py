@@ -131,7 +131,7 @@ class Household:
 
     # Steps of the way
 
-    def wait(self, what: str, ready: Callable[[], T]) -> T:
+    def wait(self, what: str, ready: Callable[[], T | None]) -> T:
         """What ``ready`` gives as soon as it is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := ready()):
