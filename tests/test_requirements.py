@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.peers.requirements import LOUD, missing, need
@@ -22,6 +24,29 @@ def test_with_ci_a_missing_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_program_that_is_there_is_no_reason_to_skip() -> None:
     need("tar")
+
+
+@pytest.mark.parametrize("says", ["v16.20.2", "v8", "", "no version at all"])
+def test_a_node_that_is_too_old_skips_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\necho '{says}'\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(pytest.skip.Exception, match=r"install Node\.js 18 or newer"):
+        need("node")
+
+
+def test_the_node_of_debian_12_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho v18.20.4\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    need("node")
 
 
 def test_the_summary_says_it_once_and_loudly(pytester: pytest.Pytester) -> None:

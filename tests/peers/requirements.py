@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -24,18 +26,22 @@ _CURES: Final = {
     "ffprobe": "apt-get install ffmpeg",
     "mosquitto": "apt-get install mosquitto",
     "mosquitto_passwd": "apt-get install mosquitto",
-    "node": "install Node.js 20.19 or newer",
-    "npm": "install Node.js 20.19 or newer",
+    "node": "apt-get install nodejs",
+    "npm": "apt-get install npm",
     "systemd-analyze": "apt-get install systemd",
     "tar": "apt-get install tar",
 }
+OLDEST_NODE: Final = 18  # as in Debian 12; npm itself only warns of an older one
 
 
 def need(*programs: str) -> None:
     """Skip the calling test (fail with CI=true) unless all ``programs`` are installed."""
     for program in programs:
-        if shutil.which(program, path=_search_path()) is None:
+        found = shutil.which(program, path=_search_path())
+        if found is None:
             missing(f"{program} is not installed", _CURES[program])
+        if program == "node" and (version := _node_version(found)) < OLDEST_NODE:
+            missing(f"{found} is version {version}", f"install Node.js {OLDEST_NODE} or newer")
 
 
 def program(name: str) -> str:
@@ -60,6 +66,14 @@ def missing(what: str, cure: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)
+
+
+@cache
+def _node_version(node: str) -> int:
+    """The major version; 0 if it does not say one."""
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = said.strip().removeprefix("v").partition(".")[0]
+    return int(major) if major.isdecimal() else 0
 
 
 def _search_path() -> str:
