@@ -21,6 +21,7 @@ from agent.consent import signing
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.gateway.app import load_owners
 from agent.link import Session, connect_broker
+from agent.vault import files
 from agent.vault.index import FILE_NAME, Index
 
 _BROKER_SECONDS = 10.0
@@ -75,16 +76,20 @@ def _requesters(config: Config) -> str:
 
 def _keys(config: Config) -> str:
     folder = config.state_dir / "keys"
-    if not folder.exists():
+    with files.faults(folder):
+        mode = folder.stat().st_mode if folder.exists() else None
+    if mode is None:
         return "none yet: the gateway makes them at its first start"
-    if folder.stat().st_mode & 0o077:
+    if mode & 0o077:
         raise KeyFileError(f"{folder}: others can enter it", advice=f"chmod 700 {folder}")
     return f"in {folder}, for the gateway alone"
 
 
 def _vault(config: Config) -> str:
     path = config.state_dir / FILE_NAME
-    if not path.exists():
+    with files.faults(path):
+        is_there = path.exists()
+    if not is_there:
         return "empty: the camera makes the index at its first start"
     with Index.open(path, create=False) as index:
         totals = index.totals()
@@ -92,7 +97,12 @@ def _vault(config: Config) -> str:
 
 
 def _disk(config: Config) -> str:
-    folder = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
+    above = (config.state_dir, *config.state_dir.parents)
+    with files.faults(config.state_dir):
+        folder = next(path for path in above if path.exists())
+        is_folder = folder.is_dir()
+    if not is_folder:
+        raise StorageFault(f"{folder}: is not a folder", advice="Check state_dir")
     if not os.access(folder, os.W_OK):
         raise StorageFault(
             f"{folder}: not writable for you", advice="Run this as the user of the daemons, or root"
@@ -117,8 +127,14 @@ def _clock(config: Config) -> str:
 
 
 def _camera(config: Config) -> str:
-    from agent.camera.app import open_source  # needs the extra that only a camera has
-    from agent.camera.source import Frame
+    try:  # needs the extra that only a camera has
+        from agent.camera.app import open_source
+        from agent.camera.source import Frame
+    except ModuleNotFoundError as error:
+        raise CameraFault(
+            f"the Python package {error.name!r} is not installed",
+            advice="Run pip install 'clip-agent[camera]'",
+        ) from error
 
     source = open_source(config.camera, clock=SystemClock(config.time.synced_marker))
     try:

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent import __version__, config, config_example
 from agent.errors import ClipAgentError, ConfigError
@@ -23,6 +24,15 @@ from agent.vault import commands as vault
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 78
+
+_EXTRAS = {  # which extra brings a package that the base does not
+    "amqtt": "demo",
+    "cv2": "camera",
+    "numpy": "camera",
+    "rich": "owner",
+    "starlette": "requester",
+    "uvicorn": "requester",
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -107,7 +117,22 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    arguments = build_parser().parse_args(argv)
+    try:
+        try:
+            return _run(build_parser().parse_args(argv))
+        finally:
+            sys.stdout.flush()  # here, where it can still be told what went wrong
+    except BrokenPipeError:
+        _drop_output()  # its reader went away (`| head`): nothing more can be said to it
+        return EXIT_FAILED
+    except OSError as error:
+        _drop_output()
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"clip-agent: {what}{error.strerror or error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _run(arguments: argparse.Namespace) -> int:
     _start_logging(verbose=arguments.verbose)
     try:
         code: int = arguments.run(arguments)
@@ -120,21 +145,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"clip-agent: {_missing(error)}", file=sys.stderr)
         return EXIT_FAILED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):  # EOFError: the end of input instead of an answer
         print("clip-agent: stopped", file=sys.stderr)
         return 128 + 2
     return code
 
 
 def _missing(error: ModuleNotFoundError) -> str:
-    return (
-        f"the Python package {error.name!r} is not installed. "
-        "Install the extra that brings it, such as pip install 'clip-agent[owner]'"
-    )
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    cure = f"clip-agent[{extra}]" if extra else "clip-agent"
+    return f"the Python package {package!r} is not installed. Run pip install '{cure}'"
+
+
+def _drop_output() -> None:
+    """What is still to be printed goes nowhere, so that Python can end without a word."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _start_logging(*, verbose: bool) -> None:

@@ -152,6 +152,8 @@ def broker() -> Iterator[int]:
 
 def run(*, video: str | None, yes: bool, keep: str | None) -> int:
     """Play it. ``keep`` names a folder to leave everything in."""
+    if video is not None and not Path(video).is_file():
+        raise EnvironmentFault(f"{video}: there is no such file")
     for talkative in ("amqtt", "transitions", "agent"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     with ExitStack() as stack:
@@ -160,8 +162,8 @@ def run(*, video: str | None, yes: bool, keep: str | None) -> int:
             results = RESULT_FOLDER
         else:
             folder = results = Path(keep).resolve()
-            if folder.exists() and any(folder.iterdir()):
-                raise EnvironmentFault(f"{folder} is not empty", advice="Name a new folder")
+            if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+                raise EnvironmentFault(f"{folder} is not an empty folder", advice="Name a new folder")
         folder.mkdir(parents=True, exist_ok=True)
         results.mkdir(parents=True, exist_ok=True)
         _play(Demo(folder), stack, video=video, yes=yes, results=results)

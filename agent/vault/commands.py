@@ -148,7 +148,7 @@ def _list(rows: Sequence[Mapping[str, object]], arguments: argparse.Namespace, n
         print(nothing)
         return 0
     names = list(rows[0])
-    cells = [names, *([str(row[name]) for name in names] for row in rows)]
+    cells = [names, *([_shown(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -160,9 +160,10 @@ def _ledger_show(arguments: argparse.Namespace) -> int:
     from agent.vault.ledger import Ledger
 
     for entry in Ledger(_open(arguments)).entries():
-        print(f"{entry.seq:6d}  {_local(entry.at)}  {entry.event:20s}  {entry.subject[:16]}")
+        event, subject = _shown(entry.event), _shown(entry.subject[:16])
+        print(f"{entry.seq:6d}  {_local(entry.at)}  {event:20s}  {subject}")
         for name, value in entry.detail.items():
-            print(f"{'':36s}{name}: {value}")
+            print(f"{'':36s}{_shown(name)}: {_shown(value)}")
     return 0
 
 
@@ -190,6 +191,18 @@ def _reindex(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _shown(value: object) -> str:
+    """``value`` on one line, with nothing in it that acts on a terminal."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def _local(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone()
+    try:
+        moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone()
+    except (OverflowError, ValueError):  # nobody's clock said so: somebody changed the file
+        return f"{seconds} (no time)"
     return moment.strftime("%Y-%m-%d %H:%M:%S %Z")

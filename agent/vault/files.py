@@ -127,8 +127,9 @@ def faults(path: Path) -> Iterator[None]:
 
 def make_directory(path: Path) -> None:
     """Create ``path`` and what is missing above it, group-writable, surviving a power cut."""
-    if path.is_dir():
-        return
+    with faults(path):
+        if path.is_dir():
+            return
     make_directory(path.parent)
     with faults(path), suppress(FileExistsError):
         path.mkdir()

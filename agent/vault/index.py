@@ -94,10 +94,8 @@ class Index:
         if create:
             files.make_directory(path.parent)
             _make_file(path)
-        elif not path.is_file():
-            raise StorageFault(
-                f"{path}: there is no index here", advice="Has the camera run yet? See state_dir"
-            )
+        else:
+            _require_file(path)
         with _faults(path):
             connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -256,6 +254,15 @@ def _clip(row: Sequence[Any]) -> Clip:
     known["clock_synced"] = bool(known["clock_synced"])
     known["truncated"] = bool(known["truncated"])
     return Clip(**known)
+
+
+def _require_file(path: Path) -> None:
+    with files.faults(path):
+        is_there = path.is_file()
+    if not is_there:
+        raise StorageFault(
+            f"{path}: there is no index here", advice="Has the camera run yet? See state_dir"
+        )
 
 
 def _make_file(path: Path) -> None:
