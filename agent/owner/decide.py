@@ -189,8 +189,11 @@ def ask_preview(
 
 
 def _open_keys(item: OpenRequest, clips: Sequence[ApprovedClip], keys: Keys) -> dict[str, str]:
-    """The identity of each approved clip: what consent carries."""
-    return {clip.id: seal.open_key(item.clip(clip.id).sealed_key, keys.identity) for clip in clips}
+    """The identity of each approved clip, and of no other: what consent carries."""
+    return {
+        clip.id: seal.open_key(item.clip(clip.id).sealed_key, keys.identity, clip_id=clip.id)
+        for clip in clips
+    }
 
 
 def _seal(

@@ -160,7 +160,7 @@ class ClipStore:
             monotonic_seconds=monotonic_seconds,
             boot_id=self._clock.boot_id(),
             clock_synced=self._clock.synced(),
-            sealed_key=seal.seal_key(identity.text, self._recipients),
+            sealed_key=seal.seal_key(identity.text, self._recipients, clip_id=clip.id),
             codec=codec,
             width=width,
             height=height,

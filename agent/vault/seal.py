@@ -4,7 +4,8 @@ Each clip has an age identity of its own, made when its recording begins. The cl
 is sealed to the owners, to their recovery identities and to its own identity; that
 identity is then sealed to the owners alone (:func:`seal_key`) and forgotten. So an
 owner opens every clip with stock ``age``, and can hand out the key of one clip
-without that of another.
+without that of another. The clip's id is sealed in with its key: who passes off the
+sealed key of one clip as that of another is found out before it is handed out.
 
 An age file (age-encryption.org/v1) is a header, a nonce of 16 bytes and chunks of
 64 KiB of plaintext, each sealed with a tag of 16 bytes. A chunk leaves the writer
@@ -22,6 +23,7 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
+import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -52,6 +54,9 @@ __all__ = [
     "seal_key",
 ]
 
+_KEY = re.compile(
+    rb"# clip (?P<clip>[0-9a-f-]{22})\n(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
+)
 _PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
 # The next chance to push a chunk out comes with the muxer's next fragment: a second, and a bit.
 _NEXT_CHANCE_SECONDS = 1.25
@@ -70,9 +75,12 @@ class ClipIdentity:
         return cls(pyrage.x25519.Identity.generate())
 
 
-def seal_key(identity_text: str, recipients: Sequence[str]) -> str:
-    """A clip's identity, sealed to ``recipients`` (``age1…``), in base64."""
-    return seal_bytes(identity_text.encode("ascii"), recipients)
+def seal_key(identity_text: str, recipients: Sequence[str], *, clip_id: str) -> str:
+    """The identity of ``clip_id``, sealed to ``recipients`` (``age1…``), in base64.
+
+    What is sealed is an age identity file: a comment with the clip's id, and the key.
+    """
+    return seal_bytes(f"# clip {clip_id}\n{identity_text}\n".encode("ascii"), recipients)
 
 
 def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
@@ -81,11 +89,11 @@ def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
     return base64.b64encode(sealed).decode("ascii")
 
 
-def open_key(sealed_key: str, identity_text: str) -> str:
-    """What :func:`seal_key` sealed, opened with an owner's identity.
+def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
+    """What :func:`seal_key` sealed for ``clip_id``, opened with an owner's identity.
 
-    Raises :class:`UnreadableLetter`: ``not-sealed-to-us`` (also when damaged) or
-    ``not-a-clip-key``.
+    Raises :class:`UnreadableLetter`: ``not-sealed-to-us`` (also when damaged),
+    ``not-a-clip-key``, or ``key-of-another-clip``.
     """
     reader = parse_identity(identity_text)
     try:
@@ -94,11 +102,12 @@ def open_key(sealed_key: str, identity_text: str) -> str:
         raise UnreadableLetter(
             "not-sealed-to-us", "the clip's key is not sealed to this reader, or is damaged"
         ) from error
-    try:
-        pyrage.x25519.Identity.from_str(plain.decode("ascii"))
-    except (pyrage.IdentityError, ValueError) as error:
-        raise UnreadableLetter("not-a-clip-key", "what was sealed is not an identity") from error
-    return plain.decode("ascii")
+    known = _KEY.fullmatch(plain)
+    if known is None:
+        raise UnreadableLetter("not-a-clip-key", "what was sealed is not the key of a clip")
+    if known["clip"].decode("ascii") != clip_id:
+        raise UnreadableLetter("key-of-another-clip", f"it is not the key of the clip {clip_id}")
+    return known["identity"].decode("ascii")
 
 
 def _readers(recipients: Sequence[str]) -> list[pyrage.x25519.Recipient]:

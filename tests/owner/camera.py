@@ -110,7 +110,9 @@ class FakeCamera:
             bytes=len(sealed),
             truncated=False,
             clock_synced=True,
-            sealed_key=seal.seal_key(identity.text, [self.owner.seal, self.owner.recovery]),
+            sealed_key=seal.seal_key(
+                identity.text, [self.owner.seal, self.owner.recovery], clip_id=clip
+            ),
         )
         return msgspec.structs.replace(offer, **changes)
 

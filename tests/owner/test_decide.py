@@ -80,6 +80,23 @@ def test_an_approval_holds_for_a_week_at_most(
         decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW, days=days)
 
 
+def test_the_sealed_key_of_one_clip_does_not_pass_for_that_of_another(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    """A gateway that was taken over asks about a harmless clip to get another one's key."""
+    secret = camera.record(b"never to be seen")
+    bait = camera.record(b"an empty street", sealed_key=secret.sealed_key)
+    request = make_request(requester)
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, [bait]), keys, now=NOW)
+    item = inbox.find(signing.digest(request))
+    chosen = decide.choose(item, ["1"])
+    with pytest.raises(UnreadableLetter) as caught:
+        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    assert caught.value.rule == "key-of-another-clip"
+
+
 def test_a_clip_whose_key_is_not_sealed_to_us(
     inbox: Inbox, item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:

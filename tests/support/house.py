@@ -216,7 +216,10 @@ class House:
 
     def clip_keys(self, clips: list[Clip]) -> dict[str, str]:
         """What the owner opens on their computer, and sends along."""
-        return {clip.id: seal.open_key(clip.sealed_key, self.owner.identity) for clip in clips}
+        return {
+            clip.id: seal.open_key(clip.sealed_key, self.owner.identity, clip_id=clip.id)
+            for clip in clips
+        }
 
     def letter(self, statement: Approval | Decline | Any, keys: dict[str, str]) -> bytes:
         """``statement`` signed by the owner and sealed to the device."""

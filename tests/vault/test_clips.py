@@ -43,7 +43,7 @@ def test_a_clip_is_opened_by_owner_recovery_and_its_own_key(vault: Vault, tmp_pa
     clip = vault.record(plain)
     path = vault.store.path(clip.id)
     assert path == vault.state_dir / "clips" / "2024-01-24" / "183000-000001.mp4.age"
-    for reader in (OWNER, RECOVERY, open_key(clip.sealed_key, str(OWNER))):
+    for reader in (OWNER, RECOVERY, open_key(clip.sealed_key, str(OWNER), clip_id=clip.id)):
         assert stock_age(path, reader, tmp_path) == (plain, 0)
 
 
@@ -66,7 +66,7 @@ def test_the_row_and_the_sidecar_say_what_was_recorded(vault: Vault) -> None:
 
 def test_each_clip_has_a_key_that_opens_no_other(vault: Vault) -> None:
     clips = [vault.record(b"some video") for _ in range(4)]
-    keys = [open_key(clip.sealed_key, str(OWNER)) for clip in clips]
+    keys = [open_key(clip.sealed_key, str(OWNER), clip_id=clip.id) for clip in clips]
     assert len(set(keys)) == 4
     for clip in clips:
         for key, other in zip(keys, clips, strict=True):
@@ -120,7 +120,7 @@ def test_a_thumbnail_is_sealed_to_the_owners_alone(vault: Vault) -> None:
     for reader in (OWNER, RECOVERY):
         assert _unsealed(sealed, str(reader)) == b"\xff\xd8 picture"
     with pytest.raises(Exception, match="No matching keys"):
-        _unsealed(sealed, open_key(clip.sealed_key, str(OWNER)))
+        _unsealed(sealed, open_key(clip.sealed_key, str(OWNER), clip_id=clip.id))
 
 
 def _unsealed(sealed: str, identity: str) -> bytes:

@@ -351,29 +351,39 @@ def test_a_damaged_identity_is_named_at_once() -> None:
 
 # The key of a clip
 
+CLIP = "20240124-183000-000001"
+
 
 def test_a_clip_key_is_opened_by_each_owner_and_by_nobody_else() -> None:
     identity = ClipIdentity.generate()
-    sealed = seal_key(identity.text, RECIPIENTS)
-    assert open_key(sealed, str(OWNER)) == identity.text
-    assert open_key(sealed, str(RECOVERY)) == identity.text
+    sealed = seal_key(identity.text, RECIPIENTS, clip_id=CLIP)
+    assert open_key(sealed, str(OWNER), clip_id=CLIP) == identity.text
+    assert open_key(sealed, str(RECOVERY), clip_id=CLIP) == identity.text
     with pytest.raises(UnreadableLetter) as caught:
-        open_key(sealed, identity.text)
+        open_key(sealed, identity.text, clip_id=CLIP)
     assert caught.value.rule == "not-sealed-to-us"
 
 
 @pytest.mark.parametrize("sealed", ["", "not base64!", base64.b64encode(b"junk").decode()])
 def test_a_damaged_clip_key_is_refused(sealed: str) -> None:
     with pytest.raises(UnreadableLetter) as caught:
-        open_key(sealed, str(OWNER))
+        open_key(sealed, str(OWNER), clip_id=CLIP)
     assert caught.value.rule == "not-sealed-to-us"
 
 
 @pytest.mark.parametrize("inside", [b"hello", b"\xff\xfe", b""])
 def test_something_else_in_place_of_a_clip_key_is_refused(inside: bytes) -> None:
     with pytest.raises(UnreadableLetter) as caught:
-        open_key(seal_bytes(inside, RECIPIENTS), str(OWNER))
+        open_key(seal_bytes(inside, RECIPIENTS), str(OWNER), clip_id=CLIP)
     assert caught.value.rule == "not-a-clip-key"
+
+
+def test_the_key_of_another_clip_is_found_out() -> None:
+    """Else whoever offers clips could have the owner open the key of one never approved."""
+    sealed = seal_key(ClipIdentity.generate().text, RECIPIENTS, clip_id="20240124-183000-000002")
+    with pytest.raises(UnreadableLetter) as caught:
+        open_key(sealed, str(OWNER), clip_id=CLIP)
+    assert caught.value.rule == "key-of-another-clip"
 
 
 def test_identities_are_fresh() -> None:
