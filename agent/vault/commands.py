@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from agent import config
 
 if TYPE_CHECKING:
     from agent.vault.index import Index
+    from agent.vault.ledger import Entry
 
 DEFAULT_CONFIG = Path("/etc/clip-agent/agent.yaml")
 
@@ -75,10 +76,20 @@ def _open(arguments: argparse.Namespace) -> Index:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    with _open(arguments) as index:
+        status = _read_status(index)
+    if arguments.json:
+        print(json.dumps(status))
+        return 0
+    for name, value in status.items():
+        print(f"{name.replace('_', ' '):20s} {'-' if value is None else _shown(value)}")
+    return 0
+
+
+def _read_status(index: Index) -> dict[str, Any]:
     from agent.vault.cases import Cases
     from agent.vault.ledger import Ledger
 
-    index = _open(arguments)
     cases, totals = Cases(index), index.totals()
     status: dict[str, Any] = {"clips": totals.count, "bytes": totals.bytes}
     status["oldest_clip"] = _local(totals.oldest) if totals.oldest is not None else None
@@ -90,15 +101,12 @@ def _status(arguments: argparse.Namespace) -> int:
     status["open_requests"] = len(cases.open_requests())
     status["releases_under_way"] = len(cases.releases("APPROVED")) + len(cases.releases("SEALED"))
     status["ledger_lines"] = Ledger(index).head().seq
-    if arguments.json:
-        print(json.dumps(status))
-        return 0
-    for name, value in status.items():
-        print(f"{name.replace('_', ' '):20s} {'-' if value is None else value}")
-    return 0
+    return status
 
 
 def _clips(arguments: argparse.Namespace) -> int:
+    with _open(arguments) as index:
+        clips = index.clips()
     rows = [
         {
             "id": clip.id,
@@ -107,7 +115,7 @@ def _clips(arguments: argparse.Namespace) -> int:
             "bytes": clip.bytes,
             "notes": _notes(truncated=clip.truncated, clock_synced=clip.clock_synced),
         }
-        for clip in _open(arguments).clips()
+        for clip in clips
     ]
     return _list(rows, arguments, "no clips yet")
 
@@ -122,19 +130,20 @@ def _notes(*, truncated: bool, clock_synced: bool) -> str:
 def _requests(arguments: argparse.Namespace) -> int:
     from agent.vault.cases import Cases
 
-    cases = Cases(_open(arguments))
-    rows = [
-        {
-            "request": case.digest[:16],
-            "state": case.state,
-            "rule": case.rule,
-            "requester": case.requester[:12],
-            "reference": case.reference,
-            "received": _local(case.received_at),
-            "matching": len(cases.matches(case.digest)),
-        }
-        for case in cases.requests()
-    ]
+    with _open(arguments) as index:
+        cases = Cases(index)
+        rows = [
+            {
+                "request": case.digest[:16],
+                "state": case.state,
+                "rule": case.rule,
+                "requester": case.requester[:12],
+                "reference": case.reference,
+                "received": _local(case.received_at),
+                "matching": len(cases.matches(case.digest)),
+            }
+            for case in cases.requests()
+        ]
     return _list(rows, arguments, "no requests yet")
 
 
@@ -159,27 +168,33 @@ def _list(rows: Sequence[Mapping[str, object]], arguments: argparse.Namespace, n
 def _ledger_show(arguments: argparse.Namespace) -> int:
     from agent.vault.ledger import Ledger
 
-    for entry in Ledger(_open(arguments)).entries():
+    with _open(arguments) as index:
+        _show(Ledger(index).entries())
+    return 0
+
+
+def _show(entries: Iterable[Entry]) -> None:
+    for entry in entries:
         event, subject = _shown(entry.event), _shown(entry.subject[:16])
         print(f"{entry.seq:6d}  {_local(entry.at)}  {event:20s}  {subject}")
         for name, value in entry.detail.items():
             print(f"{'':36s}{_shown(name)}: {_shown(value)}")
-    return 0
 
 
 def _ledger_verify(arguments: argparse.Namespace) -> int:
     from agent.vault.ledger import Ledger
 
-    ledger = Ledger(_open(arguments))
-    lines = ledger.verify()
-    print(f"ledger: ok, {lines} lines, head {ledger.head().sha256}")
+    with _open(arguments) as index:
+        lines, head = Ledger(index).verify(), Ledger(index).head()
+    print(f"ledger: ok, {lines} lines, head {head.sha256}")
     return 0
 
 
 def _ledger_export(arguments: argparse.Namespace) -> int:
     from agent.vault.ledger import Ledger
 
-    Ledger(_open(arguments)).export(sys.stdout)
+    with _open(arguments) as index:
+        Ledger(index).export(sys.stdout)
     return 0
 
 

@@ -1,0 +1,225 @@
+"""``status clips requests ledger reindex``: what the device says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent import cli
+from agent.vault.cases import Cases
+from agent.vault.ledger import Ledger
+from tests.vault.support import Vault
+from tests.vault.test_cases import add, release, request
+
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def config(vault: Vault, tmp_path: Path) -> Path:
+    path = tmp_path / "agent.yaml"
+    path.write_text(
+        "device: {name: porch, place: {latitude: 1, longitude: 2}}\n"
+        f"owners: [owner.card.yaml]\nstate_dir: {vault.state_dir.name}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def say(config: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a command; what it prints, or, with a ``code``, its one line on stderr."""
+
+    def run(*arguments: str, code: int = 0) -> str:
+        assert cli.main([*arguments, "--config", str(config)]) == code
+        said = capsys.readouterr()
+        if code:
+            (line,) = said.err.splitlines()
+            return line
+        assert said.err == ""
+        return said.out
+
+    return run
+
+
+def write_lines(vault: Vault, count: int) -> None:
+    with vault.index.transaction():
+        for number in range(count):
+            detail = {"rule": "area", "why": f"number {number}"}
+            Ledger(vault.index).append("request.refused", "d" * 64, detail, at=1_706_121_000.0)
+
+
+# Nothing yet
+
+
+def test_an_empty_vault_says_so_everywhere(say: Say) -> None:
+    assert "never started" in say("status")
+    assert say("clips") == "no clips yet\n"
+    assert say("requests") == "no requests yet\n"
+    assert say("clips", "--json") == say("requests", "--json") == ""
+    assert say("ledger", "show") == say("ledger", "export") == ""
+    assert say("ledger", "verify") == f"ledger: ok, 0 lines, head {'0' * 64}\n"
+    assert say("reindex").startswith("0 clips indexed")
+
+
+def test_a_device_that_never_ran_is_one_line_with_the_cure(
+    tmp_path: Path, vault: Vault, say: Say
+) -> None:
+    vault.close()
+    for path in vault.state_dir.glob("agent.sqlite*"):
+        path.unlink()
+    line = say("status", code=1)
+    assert line.endswith("there is no index here. Has the camera run yet? See state_dir")
+    assert not (vault.state_dir / "agent.sqlite").exists()
+
+
+# What there is
+
+
+def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
+    clips = [vault.record(b"x" * 1000) for _ in range(3)]
+    vault.index.set_health("camera", "armed", "", vault.clock.now(), 1_706_121_000.0)
+    vault.index.set_health("gateway", "broker away", "nobody listens", vault.clock.now())
+    add(vault, request(), request("e" * 64, state="EXPIRED"))
+    add(
+        vault, release("a" * 16), release("b" * 16, state="SEALED"), release("c" * 16, state="SENT")
+    )
+    write_lines(vault, 2)
+    plain = json.loads(say("status", "--json"))
+    assert plain["clips"] == 3
+    assert plain["bytes"] == sum(clip.bytes for clip in clips)
+    assert plain["camera"] == "armed"
+    assert plain["gateway"] == "broker away nobody listens"
+    assert plain["open_requests"] == 1
+    assert plain["releases_under_way"] == 2
+    assert plain["ledger_lines"] == 2
+    assert plain["oldest_clip"].startswith("2024-01-2")
+    assert plain["last_motion"].startswith("2024-01-2")
+    for line, name in zip(say("status").splitlines(), plain, strict=True):
+        assert line.startswith(name.replace("_", " "))
+
+
+def test_clips_are_listed_oldest_first_with_what_is_odd_about_them(vault: Vault, say: Say) -> None:
+    first = vault.record(seconds=10.04)
+    vault.clock.is_synced = False
+    second = vault.record()
+    rows = [json.loads(line) for line in say("clips", "--json").splitlines()]
+    assert [row["id"] for row in rows] == [first.id, second.id]
+    assert rows[0]["seconds"] == 10.0
+    assert rows[0]["bytes"] == first.bytes
+    assert [row["notes"] for row in rows] == ["", "clock was not set"]
+    header, *lines = say("clips").splitlines()
+    assert header.split() == list(rows[0])
+    assert [line.split()[0] for line in lines] == [first.id, second.id]
+
+
+def test_requests_are_listed_newest_first_with_what_became_of_them(vault: Vault, say: Say) -> None:
+    add(
+        vault,
+        request("1" * 64, received_at=1_706_121_000.0),
+        request("2" * 64, received_at=1_706_121_009.0, state="REFUSED", rule="area"),
+    )
+    rows = [json.loads(line) for line in say("requests", "--json").splitlines()]
+    assert [(row["request"], row["state"], row["rule"]) for row in rows] == [
+        ("2" * 16, "REFUSED", "area"),
+        ("1" * 16, "OPEN", ""),
+    ]
+    assert len(say("requests").splitlines()) == 3
+
+
+def test_nothing_in_a_list_acts_on_the_terminal(vault: Vault, say: Say) -> None:
+    add(vault, request(reference="\x1b]0;pwned\x07\u202e\nREFUSED"))
+    printed = say("requests")
+    assert len(printed.splitlines()) == 2
+    assert "\\x1b]0;pwned\\x07\\u202e\\nREFUSED" in printed
+
+
+# The ledger
+
+
+def test_show_prints_each_line_with_its_detail(vault: Vault, say: Say) -> None:
+    write_lines(vault, 2)
+    first, rule, why, second, *_ = say("ledger", "show").splitlines()
+    assert first.split()[0] == "1"
+    assert first.endswith("request.refused       dddddddddddddddd")
+    assert rule.strip() == "rule: area"
+    assert why.strip() == "why: number 0"
+    assert second.split()[0] == "2"
+
+
+def test_a_text_of_a_requester_cannot_pass_for_a_line_of_the_ledger(vault: Vault, say: Say) -> None:
+    with vault.index.transaction():
+        detail = {"why": "no\n     2  2024-01-24 18:30:00 UTC  release.sent\x1b[2K"}
+        Ledger(vault.index).append("post.refused", "d" * 64, detail, at=1.0)
+    _, why = say("ledger", "show").splitlines()
+    assert why.strip().startswith("why: no\\n     2")
+    assert why.endswith("\\x1b[2K")
+
+
+def test_verify_names_the_head_and_export_is_what_it_verified(vault: Vault, say: Say) -> None:
+    write_lines(vault, 600)  # more than a page of them
+    lines = [json.loads(line) for line in say("ledger", "export").splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, 601))
+    assert say("ledger", "verify") == f"ledger: ok, 600 lines, head {lines[-1]['sha256']}\n"
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("UPDATE ledger SET event = 'nothing' WHERE seq = 3", "ledger line 3: it was changed"),
+        ("UPDATE ledger SET at = 9e999 WHERE seq = 3", "ledger line 3: it was changed"),
+        ("UPDATE ledger SET at = 1e300 WHERE seq = 3", "ledger line 3: it was changed"),
+        ("UPDATE ledger SET detail = '[' WHERE seq = 3", "ledger line 3: its detail is not JSON"),
+        ("DELETE FROM ledger WHERE seq = 3", "ledger line 3: it is missing"),
+        ("UPDATE ledger SET prev = sha256 WHERE seq = 3", "ledger line 3: it does not follow"),
+    ],
+)
+def test_a_tampered_ledger_ends_with_1_and_names_the_line(
+    vault: Vault, say: Say, tampering: str, said: str
+) -> None:
+    write_lines(vault, 5)
+    vault.index.connection.execute(tampering)
+    assert say("ledger", "verify", code=1).startswith(f"clip-agent: {said}")
+
+
+@pytest.mark.parametrize("at", ["9e999", "1e300", "-1e300", "1e15"])
+def test_a_time_that_is_none_can_still_be_shown(vault: Vault, say: Say, at: str) -> None:
+    write_lines(vault, 1)
+    vault.index.connection.execute(f"UPDATE ledger SET at = {at}")
+    assert "(no time)" in say("ledger", "show")
+
+
+def test_text_that_is_not_text_is_one_line(vault: Vault, say: Say) -> None:
+    write_lines(vault, 3)
+    vault.index.connection.execute("UPDATE ledger SET subject = CAST(x'ff' AS TEXT) WHERE seq = 2")
+    for action in ("show", "verify", "export"):
+        assert "agent.sqlite: Could not decode to UTF-8" in say("ledger", action, code=1)
+
+
+# Reindex
+
+
+def test_reindex_brings_lost_rows_back_and_touches_nothing_else(vault: Vault, say: Say) -> None:
+    clips = [vault.record() for _ in range(2)]
+    add(vault, request())
+    with vault.index.transaction() as db:
+        db.execute("DELETE FROM clip")
+    assert say("clips") == "no clips yet\n"
+    assert say("reindex").startswith("2 clips indexed")
+    assert [json.loads(line)["id"] for line in say("clips", "--json").splitlines()] == [
+        clip.id for clip in clips
+    ]
+    assert Cases(vault.index).requests() == [request()]
+
+
+def test_reading_changes_nothing_on_disk(vault: Vault, say: Say) -> None:
+    vault.record()
+    write_lines(vault, 2)
+    vault.close()
+    files = {path: path.read_bytes() for path in vault.state_dir.rglob("*") if path.is_file()}
+    for command in (["status"], ["clips"], ["requests"], ["ledger", "show"], ["ledger", "verify"]):
+        say(*command)
+    assert files == {
+        path: path.read_bytes() for path in vault.state_dir.rglob("*") if path.is_file()
+    }
