@@ -113,18 +113,22 @@ class FakeReceiver:
     uploads: dict[str, Upload] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    _ids: itertools.count[int] = field(default_factory=itertools.count)
 
     def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
         fault = self._fault("create")
-        upload_url = f"{url}{len(self.uploads)}"
+        upload_url = f"{url}{next(self._ids)}"  # never given twice
         self.uploads[upload_url] = Upload(size, dict(metadata))
         self._answer(fault)
         return upload_url
 
-    def offset(self, upload_url: str, *, size: int) -> int | None:
+    def offset(self, upload_url: str, *, size: int, sent: int) -> int | None:
         self._answer(self._fault("offset"))
         upload = self.uploads.get(upload_url)
-        return None if upload is None else len(upload.data)
+        if upload is None:
+            return None
+        assert len(upload.data) <= sent, "an honest receiver was taken for a liar"
+        return len(upload.data)
 
     def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
         fault = self._fault("send")
