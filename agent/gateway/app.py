@@ -105,6 +105,7 @@ def build(
         outbox_dir=outbox_dir,
         chunk_bytes=config.upload.chunk_bytes,
         max_backoff_seconds=config.upload.max_backoff_seconds,
+        allow_loopback_http=loopback,
     )
     inbox = Inbox(
         index=index,

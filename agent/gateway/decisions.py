@@ -156,6 +156,8 @@ class Decisions:
         if case is None or card is None:
             return None
         posted = signing.verify(case.jws, Request, {card.id: card.key})
+        if signing.digest(case.jws) != digest:
+            return None  # somebody exchanged it on the disk: the owner read another text
         return HeldRequest(
             digest=digest,
             is_open=case.is_open,

@@ -8,7 +8,7 @@ index as ``device.card.yaml`` for the owner to enrol.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -32,8 +32,8 @@ class _KeyFile(Part, frozen=True):
 class DeviceKeys:
     """The device's private keys. ``identity`` is an age identity as text."""
 
-    signing: SigningKey
-    identity: str
+    signing: SigningKey = field(repr=False)
+    identity: str = field(repr=False)
 
     @property
     def id(self) -> str:

@@ -11,21 +11,27 @@ the owner's letter together, and a restart goes on from the last commit:
 - SEALED: the bundle lies in ``outbox/``; the upload resumes where the receiver is.
 - SENT, FAILED, REVOKED: over; the bundle is removed.
 
-Nothing is sent after the approval's end, which an unsynced clock never judges.
+Nothing is sent after the approval's end. An unsynced clock does not know it, so
+releases wait for a synced one; a stop is obeyed by any clock.
+
+The camera's process writes to the same index, so a row is not believed: before each
+step the approval in it is verified again, and with it the row's name, request, end
+and upload.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from agent import topics
 from agent.clock import Clock
-from agent.consent import signing
+from agent.consent import signing, upload
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, Request
 from agent.errors import (
@@ -39,6 +45,7 @@ from agent.errors import (
 from agent.gateway.outbox import Letters
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
+from agent.gateway.tus import same_origin
 from agent.vault.cases import Cases, ReleaseCase
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
@@ -46,6 +53,8 @@ from agent.vault.ledger import Ledger
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 2.0
+_MAX_DEATHS = 5  # after so many tries, one that ends the process ends the release
+_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Receiver(Protocol):
@@ -54,8 +63,8 @@ class Receiver(Protocol):
     def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
         """Announce an upload of ``size`` bytes; returns where it is kept."""
 
-    def offset(self, upload_url: str, *, size: int) -> int | None:
-        """How many bytes the receiver has; None if it knows the upload no more."""
+    def offset(self, upload_url: str, *, size: int, sent: int) -> int | None:
+        """How many bytes the receiver has, of the ``sent`` it may have; None if it forgot."""
 
     def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
         """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
@@ -66,7 +75,7 @@ class SealJob:
     """An accepted approval's keys on their way; ``done`` once they are of no more use."""
 
     release_id: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(repr=False)
     done: Callable[[], None]
 
 
@@ -91,6 +100,7 @@ class Releases:
         outbox_dir: Path,
         chunk_bytes: int,
         max_backoff_seconds: float,
+        allow_loopback_http: bool,
     ) -> None:
         self._index = index
         self._cases = cases
@@ -107,6 +117,7 @@ class Releases:
         self._outbox_dir = outbox_dir
         self._chunk_bytes = chunk_bytes
         self._max_backoff_seconds = max_backoff_seconds
+        self._allow_loopback_http = allow_loopback_http
         self._arrived: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
         self._jobs: dict[str, SealJob] = {}
 
@@ -115,37 +126,67 @@ class Releases:
         self._arrived.put(job)
 
     def recover(self) -> None:
-        """At start: remove bundles that no SEALED release waits for."""
+        """At start: remove bundles that no SEALED release waits for.
+
+        A half-written one says that the process was killed while it was sealing, for
+        want of memory perhaps. The letter comes again, so this must not go on for ever.
+        """
         wanted = {f"{case.id}.age" for case in self._cases.releases("SEALED")}
+        sealing = {f"{case.id}.age.part": case for case in self._cases.releases("APPROVED")}
         for path in self._outbox_dir.iterdir():
+            if path.name in sealing:
+                self._note_death(sealing[path.name])
             if path.name not in wanted:
                 log.info("outbox: removing %s, which nothing waits for", path.name)
                 path.unlink()
 
+    def _note_death(self, case: ReleaseCase) -> None:
+        if case.attempts + 1 >= _MAX_DEATHS:
+            self._finish(case, "fail", "the gateway was killed each time it prepared these clips")
+        else:
+            self._retry_later(case, StorageFault("the gateway was killed while it was sealing"))
+
     def step(self) -> bool:
         """Do the next piece of work of every release; whether there was any."""
-        while not self._arrived.empty():
-            job = self._arrived.get()
-            self._jobs[job.release_id] = job
+        self._take_jobs()
         worked = False
         for case in self._cases.releases("APPROVED") + self._cases.releases("SEALED"):
-            if self._stopped(case) or self._expired(case):
+            if not _ID.fullmatch(case.id):
+                log.error("release %r: no approval has such a name", case.id[:40])
+            elif self._stopped(case):
                 worked = True
-            elif case.not_before <= self._clock.now():
-                worked = self._advance(case) or worked
+            elif self._clock.synced():
+                worked = self._expired(case) or (self._due(case) and self._advance(case)) or worked
         return worked
+
+    def _take_jobs(self) -> None:
+        """Take over the keys that arrived, unless they are of no more use."""
+        while not self._arrived.empty():
+            job = self._arrived.get()
+            case = self._cases.release(job.release_id)
+            if case is None or case.state != "APPROVED":
+                job.done()  # the letter came twice, and the first was enough
+                continue
+            self._forget_keys(case)
+            self._jobs[job.release_id] = job
 
     def _stopped(self, case: ReleaseCase) -> bool:
         if not case.stop:
             return False
-        self._finish(case, "revoke", case.stop)
+        self._finish(case, "revoke", case.stop, _so_far(case))
         return True
 
     def _expired(self, case: ReleaseCase) -> bool:
-        if not self._clock.synced() or self._clock.now() < case.expires_at:
+        if self._clock.now() < case.expires_at:
             return False
-        self._finish(case, "fail", f"the approval ended while the release was {case.state}")
+        why = f"the approval ended while the release was {case.state}"
+        self._finish(case, "fail", why, _so_far(case))
         return True
+
+    def _due(self, case: ReleaseCase) -> bool:
+        """Whether its pause is over; one longer than any was noted by a clock far ahead."""
+        pause = case.not_before - self._clock.now()
+        return pause <= 0 or pause > self._max_backoff_seconds
 
     def _advance(self, case: ReleaseCase) -> bool:
         """Seal or send one step; faults that may pass are noted and tried again later."""
@@ -192,17 +233,20 @@ class Releases:
         size = case.bundle_bytes
         if size is None:
             raise InternalFault(f"release {case.id} is SEALED without a bundle")
+        _, request = self._statements(case)
         if case.upload_url is None:
-            _, request = self._statements(case)
             metadata = {"filename": f"{case.id}.age", "release": case.id}
             url = self._receiver.create(request.upload.url, size=size, metadata=metadata)
-            self._note_progress(case, upload_url=url, sent_bytes=0)
+            self._note_upload(case, url)
             return True
-        offset = self._receiver.offset(case.upload_url, size=size)
+        if not same_origin(case.upload_url, request.upload.url):
+            raise Refused("other-origin", "the upload is noted at another place than was asked for")
+        # A chunk may have arrived though its answer, or our note of it, was lost.
+        sent = min(size, case.sent_bytes + self._chunk_bytes)
+        offset = self._receiver.offset(case.upload_url, size=size, sent=sent)
         if offset is None:
-            log.info("release %s: the receiver forgot the upload, starting anew", case.id)
-            self._note_progress(case, upload_url=None, sent_bytes=0)
-            return True
+            self._note_upload(case, None)
+            raise NetworkFault("the receiver forgot the upload, which begins anew")
         while offset < size and not self._must_stop(case):
             chunk = self._read(case, offset)
             offset = self._receiver.send(case.upload_url, offset=offset, chunk=chunk, size=size)
@@ -215,7 +259,7 @@ class Releases:
         now = self._cases.release(case.id)
         if now is None or now.state != "SEALED" or now.stop:
             return True
-        return self._clock.synced() and self._clock.now() >= now.expires_at
+        return not self._clock.synced() or self._clock.now() >= now.expires_at
 
     def _read(self, case: ReleaseCase, offset: int) -> bytes:
         try:
@@ -233,6 +277,12 @@ class Releases:
     def _note_progress(self, case: ReleaseCase, *, upload_url: str | None, sent_bytes: int) -> None:
         with self._index.transaction():
             self._cases.set_progress(case.id, upload_url=upload_url, sent_bytes=sent_bytes)
+
+    def _note_upload(self, case: ReleaseCase, url: str | None) -> None:
+        """An upload begins, or is gone. No byte got further, so earlier failures still count."""
+        with self._index.transaction():
+            self._cases.set_progress(case.id, upload_url=url, sent_bytes=0)
+            self._cases.set_retry(case.id, attempts=case.attempts, not_before=0.0)
 
     # Ends and retries
 
@@ -302,8 +352,26 @@ class Releases:
         return card
 
     def _statements(self, case: ReleaseCase) -> tuple[Approval, Request]:
-        """Approval and request of a release, verified again: the disk is not believed."""
+        """Approval and request of a release, verified again: the disk is not believed.
+
+        Raises :class:`Refused` too when the two do not belong to each other or to the
+        row, and when the requester's card, as it is now, does not allow the upload.
+        """
         jws = self._posted(case)
         card = self._card(signing.signer_id(jws, Request))
         approval = signing.verify(case.approval, Approval, self._owners)
-        return approval, signing.verify(jws, Request, {card.id: card.key})
+        request = signing.verify(jws, Request, {card.id: card.key})
+        if signing.digest(case.approval)[:16] != case.id or case.expires_at > approval.exp:
+            raise Refused("other-approval", "the release is not the one that was approved")
+        if signing.digest(jws) != approval.request:
+            raise Refused("other-request", "the request is not the one that was approved")
+        if problem := upload.problem(request.upload.url, card, self._allow_loopback_http):
+            raise Refused("upload-not-allowed", problem)
+        return approval, request
+
+
+def _so_far(case: ReleaseCase) -> dict[str, str | int]:
+    """How much of a bundle the receiver has confirmed; of the last chunk it may have more."""
+    if case.bundle_bytes is None:
+        return {}
+    return {"confirmed_bytes": case.sent_bytes, "bytes": case.bundle_bytes}

@@ -23,7 +23,7 @@ from agent.consent.statements import (
     ReleasedClip,
     SignerKeys,
 )
-from agent.errors import ClipDamaged
+from agent.errors import ClipDamaged, Refused
 from agent.gateway import media
 from agent.gateway.bundle import SealedBundle, write_bundle
 from agent.gateway.keys import DeviceKeys
@@ -107,7 +107,12 @@ class Sealer:
             self._store.open_sealed(clip.id) as sealed,
             unseal.open_stream(sealed, key, truncated=clip.truncated) as plain,
         ):
-            return media.prepare(plain, cut=approved.cut, blur=approved.blur)
+            try:
+                return media.prepare(plain, cut=approved.cut, blur=approved.blur)
+            except MemoryError as error:
+                raise Refused(
+                    "clip-too-large", f"{clip.id} needs more memory than is free"
+                ) from error
 
     def _clip(self, approved: ApprovedClip) -> Clip:
         clip = self._index.clip(approved.id)

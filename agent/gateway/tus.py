@@ -321,6 +321,14 @@ def _drop_body(answer: urllib3.BaseHTTPResponse) -> None:
         answer.release_conn()
 
 
+def same_origin(first: str, second: str) -> bool:
+    """Whether two URLs name the same scheme, host and port."""
+    try:
+        return _origin(urlsplit(first)) == _origin(urlsplit(second))
+    except ValueError:
+        return False
+
+
 def _is_loopback(host: str | None) -> bool:
     """Whether ``host`` is a loopback address in numbers; a name may point anywhere."""
     try:
