@@ -163,7 +163,7 @@ def run(*, video: str | None, yes: bool, keep: str | None) -> int:
         else:
             folder = results = Path(keep).resolve()
             if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-                raise EnvironmentFault(f"{folder} is not an empty folder", advice="Name a new folder")
+                raise EnvironmentFault(f"{folder} is not empty", advice="Name a new folder")
         folder.mkdir(parents=True, exist_ok=True)
         results.mkdir(parents=True, exist_ok=True)
         _play(Demo(folder), stack, video=video, yes=yes, results=results)

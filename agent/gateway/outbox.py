@@ -58,6 +58,7 @@ class Outbox:
         self._link = link
         self._connected = False
         self._in_flight: dict[int, tuple[str, int]] = {}
+        self._foreign_seen = False
 
     def reconnected(self) -> None:
         """A new connection: send everything again, confirmed or not."""
@@ -81,6 +82,13 @@ class Outbox:
         if sent is None:
             return
         topic, revision = sent
+        # What an older message's confirmation meant may be forgotten with the row: revisions
+        # of a topic that was emptied begin anew, so it must not be taken for one of those.
+        self._in_flight = {
+            other: (its_topic, its_revision)
+            for other, (its_topic, its_revision) in self._in_flight.items()
+            if its_topic != topic or its_revision > revision
+        }
         news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
         if not self._index.rows(news, sent):
             return  # it was said again at a new connection: nothing to write down
@@ -103,7 +111,7 @@ class Outbox:
             if (topic, revision) in on_the_way:
                 continue
             if not topic.startswith(self._prefixes):
-                log.error("a letter for the foreign topic %r is not sent", topic[:100])
+                self._report_foreign(topic)
                 continue
             try:
                 token = self._link.publish(topic, payload, retained=True)
@@ -111,3 +119,9 @@ class Outbox:
                 self.disconnected()  # the link says so too in a moment, and then comes back
                 return
             self._in_flight[token] = (topic, revision)
+
+    def _report_foreign(self, topic: str) -> None:
+        """Once is enough: this is looked at many times a minute, and the log is on the card."""
+        if not self._foreign_seen:
+            self._foreign_seen = True
+            log.error("a letter for the foreign topic %r is not sent", topic[:100])
