@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=Statement)
 
+_WITHDRAWN = "withdrawal.received"
+
 
 class Inbox:
     """Judges public posts and keeps the owner's letters about them up to date."""
@@ -81,19 +83,24 @@ class Inbox:
         if not payload:
             return  # somebody emptied a retained topic; what was posted stays on record
         post = payload.split(b"\n", 1)[0]
-        subject = hashlib.sha256(post).hexdigest()
-        if self._known(subject):
+        digest = hashlib.sha256(post).hexdigest()
+        place = f"{topic.kind}/{topic.ids[0]}"
+        # A refusal is remembered with its place. Otherwise a copy of somebody's request at a
+        # wrong place, which anybody may post, would keep the request itself from being heard.
+        refused = hashlib.sha256(f"{place}\n{digest}".encode()).hexdigest()
+        if self._known(digest) or self._ledger.mentions(refused):
             return
         try:
-            self._judge(topic, post, subject)
+            self._judge(topic, post, digest)
         except Refused as error:
-            detail = {"rule": error.rule, "why": error.message[:200], "topic": topic.kind}
+            why = error.message[:200]
+            detail = {"rule": error.rule, "why": why, "topic": place, "post": digest}
             with self._index.transaction():
-                self._ledger.append("post.refused", subject, detail, at=self._clock.now())
-            log.info("post %s refused: %s (%s)", subject[:16], error.rule, error.message)
+                self._ledger.append("post.refused", refused, detail, at=self._clock.now())
+            log.info("post %s refused: %s (%s)", digest[:16], error.rule, error.message)
 
-    def _known(self, subject: str) -> bool:
-        return self._cases.request(subject) is not None or self._ledger.mentions(subject)
+    def _known(self, digest: str) -> bool:
+        return self._cases.request(digest) is not None or self._ledger.mentions(digest)
 
     def _judge(self, topic: Topic, post: bytes, digest: str) -> None:
         match topic.kind:
@@ -145,7 +152,10 @@ class Inbox:
                 )
                 return
             self._ledger.append("request.opened", digest, about, at=now)
-            self._match(digest, now)
+            if self._ledger.says(_WITHDRAWN, _withdrawal_of(digest, request.iss)):
+                self.close(digest, "withdraw", {}, at=now)
+            else:
+                self._match(digest, now)
         log.info("request %s from %s: %s", digest[:16], about["name"], rule or "open")
 
     def _refusal(self, request: Request, now: float) -> tuple[str, str]:
@@ -223,14 +233,19 @@ class Inbox:
         self._letters.clear(self._topic(digest))
 
     def _withdraw(self, withdrawal: Withdrawal, subject: str) -> None:
+        """Close what it names, or, if that has not arrived yet, see that it never opens.
+
+        Retained posts come in any order.
+        """
         now = self._clock.now()
         case = self._cases.request(withdrawal.request)
-        if case is None or case.requester != withdrawal.iss:
+        if case is not None and case.requester != withdrawal.iss:
             raise MalformedStatement("no-such-request", "withdraws nothing that its signer posted")
         with self._index.transaction():
-            self._ledger.append(
-                "withdrawal.received", subject, {"request": withdrawal.request}, at=now
-            )
+            about = _withdrawal_of(withdrawal.request, withdrawal.iss)
+            self._ledger.append(_WITHDRAWN, subject, about, at=now)
+            if case is None:
+                return
             if case.is_open:
                 self.close(case.digest, "withdraw", {}, at=now)
             self._cases.ask_to_stop("the request was withdrawn", request=case.digest)
@@ -243,3 +258,8 @@ class Inbox:
 
     def _topic(self, digest: str) -> str:
         return topics.inbox(self._device_name, digest[:16])
+
+
+def _withdrawal_of(request: str, requester: str) -> dict[str, str]:
+    """What the ledger says of a withdrawal, and is asked for when its request arrives."""
+    return {"request": request, "requester": requester}

@@ -126,6 +126,11 @@ class Ledger:
         query = "SELECT 1 FROM ledger WHERE subject = ? LIMIT 1"
         return bool(self._index.rows(query, (subject,)))
 
+    def says(self, event: str, detail: Mapping[str, Json]) -> bool:
+        """Whether any line tells of ``event`` with exactly this detail. Reads all lines."""
+        query = "SELECT 1 FROM ledger WHERE event = ? AND detail = ? LIMIT 1"
+        return bool(self._index.rows(query, (event, _canonical(detail))))
+
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """The lines behind number ``after``, in order; StorageFault at one without JSON.
 

@@ -16,10 +16,10 @@ import yaml
 
 from agent import topics
 from agent.consent import signing
-from agent.consent.statements import Command, Revoke, UploadTarget
+from agent.consent.statements import Command, Revoke, UploadTarget, Withdrawal
 from agent.gateway.release import SealJob
 from tests.support.house import Person
-from tests.support.world import World
+from tests.support.world import FEED, World
 
 DEVICE = "front-door"
 
@@ -265,3 +265,60 @@ def release_of(world: World) -> str:
         found = db.execute("SELECT id FROM release").fetchone()
     db.close()
     return str(found[0])
+
+
+# The feed: order and place prove nothing
+
+
+def withdrawal(world: World, author: Person, post: str) -> Withdrawal:
+    return Withdrawal(
+        iss=author.id,
+        jti=signing.new_jti(b"w" * 16),
+        iat=int(world.clock.now()),
+        request=signing.digest(post),
+    )
+
+
+def withdraw(world: World, author: Person, post: str) -> None:
+    said = withdrawal(world, author, post)
+    jws = author.signing.sign(said).encode()
+    world.broker.send(topics.withdrawal(FEED, said.jti), jws, retained=True)
+    world.run()
+
+
+def test_a_request_that_was_withdrawn_before_it_arrived_never_opens(world: World) -> None:
+    """A broker brings retained posts in any order to a camera that was off."""
+    world.house.record()
+    request = world.house.request()
+    withdraw(world, world.house.requester, world.house.post(request))
+    post = world.post(request)
+    assert world.request_state(post) == "WITHDRAWN"
+    assert world.inbox == {}
+
+
+def test_nobody_withdraws_in_advance_what_another_will_post(tmp_path: Path) -> None:
+    rival = Person()
+    world = World(tmp_path)
+    add = {
+        "role": "requester", "name": "Shelbyville", "sign": rival.signing.public.text,
+        "seal": rival.recipient, "upload_hosts": ["shelbyville.example"],
+    }  # fmt: skip
+    change_cards(world, lambda cards: cards.append(add))
+    world.restart()
+    world.house.record()
+    request = world.house.request()
+    withdraw(world, rival, world.house.post(request))
+    assert world.request_state(world.post(request)) == "OPEN"
+    world.kill()
+
+
+@pytest.mark.parametrize("place", ["requests/another-id-000000", "alerts/another-id-000000"])
+def test_a_copy_at_a_wrong_place_does_not_silence_the_request(world: World, place: str) -> None:
+    world.house.record()
+    request = world.house.request()
+    copy = world.house.post(request).encode()
+    for _ in range(3):
+        world.broker.send(f"{FEED}/{place}", copy, retained=True)
+        world.run()
+    assert len(rules(world, "post.refused")) == 1
+    assert world.request_state(world.post(request)) == "OPEN"
