@@ -138,6 +138,7 @@ def build(
         start_release=releases.start,
         start_preview=previews.start,
         allow_loopback_http=loopback,
+        still_alive=lambda: notify("WATCHDOG=1"),
     )
     return Gateway(
         clock=clock,

@@ -7,8 +7,13 @@ release: the keys it carries go to :class:`agent.gateway.release.Releases` in
 memory, and the message is acknowledged to the broker when the bundle is sealed,
 so that a crash in between brings the letter, and with it the keys, once more.
 
-A refused letter changes nothing, is a ledger line, and is told to the owner
-unless it names a release that exists: then its letter stays as it is.
+A refused letter changes nothing and is told to the owner, unless it was acted on
+before: brokers deliver twice, and what was said of it then still holds. It is a
+ledger line, one for each rule it broke, however often it comes.
+
+Whatever a letter or a clip holds, it must not end the process: the letter would come
+again and end the next one. A disk that does not take a commit does end it, and then
+the letter shall come again.
 """
 
 from __future__ import annotations
@@ -27,7 +32,13 @@ from agent.consent.approval import HeldRequest
 from agent.consent.mail import Letter
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, Command, Decline, Preview, Request, Revoke
-from agent.errors import ClipDamaged, MalformedStatement, Refused
+from agent.errors import (
+    ApprovalRefused,
+    ClipDamaged,
+    MalformedStatement,
+    Refused,
+    StorageFault,
+)
 from agent.gateway.inbox import Inbox
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.outbox import Letters
@@ -40,6 +51,10 @@ from agent.vault.index import Index
 from agent.vault.ledger import Ledger
 
 log = logging.getLogger(__name__)
+
+# Rules by which an approval that was accepted can be refused when it comes again after a
+# crash, for good: its request, its clips or its requester's card have gone meanwhile.
+_GONE = (5, 6, 8)
 
 
 class Decisions:
@@ -63,6 +78,7 @@ class Decisions:
         start_release: Callable[[SealJob], None],
         start_preview: Callable[[str], None],
         allow_loopback_http: bool,
+        still_alive: Callable[[], object],
     ) -> None:
         self._index = index
         self._cases = cases
@@ -79,6 +95,7 @@ class Decisions:
         self._start_release = start_release
         self._start_preview = start_preview
         self._allow_loopback_http = allow_loopback_http
+        self._still_alive = still_alive
 
     def receive(self, payload: bytes, *, retained: bool, done: Callable[[], None]) -> None:
         """Act on one letter; ``done`` is called when it need not come again."""
@@ -112,18 +129,23 @@ class Decisions:
         known = self._cases.release(release_id)
         again = known is not None and known.state == "APPROVED" and known.approval == letter.jws
         now = self._clock.now()
-        approval = rules.check_approval(
-            letter,
-            retained=retained,
-            owners=self._owners,
-            device_id=self._keys.id,
-            now=now,
-            seen=_never if again else self._cases.seen,
-            held=self._held_when_approved if again else self._held,
-            digest_on_disk=self._store.sha256_on_disk,
-            key_opens=self._key_opens,
-            allow_loopback_http=self._allow_loopback_http,
-        )
+        try:
+            approval = rules.check_approval(
+                letter,
+                retained=retained,
+                owners=self._owners,
+                device_id=self._keys.id,
+                now=now,
+                seen=_never if again else self._cases.seen,
+                held=self._held_when_approved if again else self._held,
+                digest_on_disk=self._digest_on_disk,
+                key_opens=self._key_opens,
+                allow_loopback_http=self._allow_loopback_http,
+            )
+        except ApprovalRefused as error:
+            if again and error.number in _GONE:
+                self._give_up(release_id, error)
+            raise
         if again:  # after a crash: it was accepted then, and brings the keys that were lost
             self._start_release(job)
             return
@@ -171,6 +193,21 @@ class Decisions:
         """The request of an accepted approval: it was open then, whatever came since."""
         held = self._held(digest)
         return held and replace(held, is_open=True, expires_at=math.inf)
+
+    def _give_up(self, release_id: str, error: ApprovalRefused) -> None:
+        """A release without keys that will get none: it need not wait for its approval's end."""
+        with self._index.transaction():
+            self._cases.ask_to_stop(f"{error.rule}: {error.message}", release=release_id)
+
+    def _digest_on_disk(self, clip_id: str) -> str | None:
+        """The digest of a clip; a long one takes seconds, and an approval may name fifty."""
+        self._still_alive()
+        try:
+            return self._store.sha256_on_disk(clip_id)
+        except StorageFault as error:
+            log.warning("%s", error)
+            why = f"the clip {clip_id} cannot be read"
+            raise ApprovalRefused(6, "clip-unreadable", why) from error
 
     def _key_opens(self, clip_id: str, identity: str) -> bool:
         """Whether ``identity`` opens the clip on disk: its header and first chunk decide."""
@@ -244,11 +281,13 @@ class Decisions:
     def _refuse(self, letter: Letter, error: Refused) -> None:
         subject = signing.digest(letter.jws)
         release_id = subject[:16]
+        if error.rule in self._ledger.refusals(subject):
+            return
         now = self._clock.now()
         detail = {"rule": error.rule, "why": error.message[:200]}
         with self._index.transaction():
             self._ledger.append("decision.refused", subject, detail, at=now)
-            if self._cases.release(release_id) is None:
+            if not self._cases.acted_on(subject):
                 self._tell(release_id, None, "REFUSED", f"{error.rule}: {error.message}", at=now)
         log.warning("decision %s refused: %s (%s)", release_id, error.rule, error.message)
 

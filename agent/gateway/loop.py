@@ -174,6 +174,8 @@ class Gateway:
                 log.info("connected to the feed's broker")
             case Disconnected(reason):
                 log.warning("%s: %s", "owner's broker" if ours else "feed's broker", reason)
+                # What waits was never acknowledged: it comes again over the next connection.
+                self._waiting = deque(item for item in self._waiting if item[0] is not link)
                 if ours:
                     self._outbox.disconnected()
                     self._previews.stop()

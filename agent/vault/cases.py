@@ -182,6 +182,10 @@ class Cases:
         """Whether a statement with this id was acted on."""
         return bool(self._index.rows("SELECT 1 FROM seen WHERE jti = ?", (jti,)))
 
+    def acted_on(self, digest: str) -> bool:
+        """Whether the statement with exactly this text was acted on."""
+        return bool(self._index.rows("SELECT 1 FROM seen WHERE digest = ?", (digest,)))
+
     def mark_seen(self, jti: str, digest: str, *, at: float) -> None:
         """Remember a statement that is acted on in this transaction."""
         self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (jti, digest, at))

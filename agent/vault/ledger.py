@@ -126,6 +126,12 @@ class Ledger:
         query = "SELECT 1 FROM ledger WHERE subject = ? LIMIT 1"
         return bool(self._index.rows(query, (subject,)))
 
+    def refusals(self, subject: str) -> set[str]:
+        """The rules by which ``subject`` was refused so far."""
+        rows = self._index.rows("SELECT seq, detail FROM ledger WHERE subject = ?", (subject,))
+        details = [_read_detail(seq, detail) for seq, detail in rows]
+        return {str(detail["rule"]) for detail in details if "rule" in detail}
+
     def says(self, event: str, detail: Mapping[str, Json]) -> bool:
         """Whether any line tells of ``event`` with exactly this detail. Reads all lines."""
         query = "SELECT 1 FROM ledger WHERE event = ? AND detail = ? LIMIT 1"

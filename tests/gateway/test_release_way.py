@@ -291,7 +291,7 @@ def test_a_replayed_approval_does_not_send_twice(world: World) -> None:
     for _ in range(3):
         world.to_device(letter)
     assert len(world.receiver.uploads) == 1
-    assert rules(world, "decision.refused") == ["replayed", "replayed"]
+    assert rules(world, "decision.refused") == ["replayed"]
     (outcome,) = world.outcomes().values()
     assert outcome.event == "SENT", "the letter about the release itself is not replaced"
 

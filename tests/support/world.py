@@ -47,6 +47,7 @@ class World:
         self.receiver = FakeReceiver()
         self.crash_after: int | None = None
         self.crashes = 0
+        self.notified: list[str] = []  # what systemd was told
         self.gateway: Gateway | None = None
         self.restart()
 
@@ -60,6 +61,7 @@ class World:
             clock=self.clock,
             owner_link=FakeLink(self.broker),
             receiver=self.receiver,
+            notify=self.notified.append,
         )
         if self._guard(self.gateway.start):
             self.run()
