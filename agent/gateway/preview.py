@@ -78,12 +78,7 @@ class Previews:
     def _send_chunk(self) -> None:
         assert self._sealed is not None
         try:
-            try:
             chunk = self._sealed.read(topics.CHUNK_BYTES)
-        except OSError as error:  # a card that fails is no reason to stop everything else
-            log.warning("preview of %s ends: %s", self._clip, error.strerror)
-            self._close()
-            return
         except OSError as error:
             log.warning("preview of %s: cannot be read (%s)", self._clip, error.strerror)
             self._close()  # the owner notices the silence
