@@ -49,6 +49,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from agent import config
 from agent.consent import area, upload
@@ -87,6 +88,11 @@ class Case:
     now: float
     max_clip_age_seconds: float
     allow_loopback_http: bool
+
+    @cached_property
+    def square_miles(self) -> float:
+        """The size of the area, measured once."""
+        return area.square_miles(self.request.area)
 
 
 def judge(
@@ -219,7 +225,7 @@ def _area_valid(case: Case) -> None:
 
 def _area_large_enough(case: Case) -> None:
     """15. The area is not so small that it names a house."""
-    size = area.square_miles(case.request.area)
+    size = case.square_miles
     if size < case.rules.min_area_square_miles:
         raise RequestRefused(
             "area-too-small",
@@ -229,7 +235,7 @@ def _area_large_enough(case: Case) -> None:
 
 def _area_small_enough(case: Case) -> None:
     """16. The area is not too large."""
-    size = area.square_miles(case.request.area)
+    size = case.square_miles
     if size > case.rules.max_area_square_miles:
         raise RequestRefused(
             "area-too-large",

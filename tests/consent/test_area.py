@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
+from geographiclib.geodesic import Geodesic
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -47,23 +48,15 @@ def stars(draw: st.DrawFn, reach: float = 0.4) -> Polygon:
     return polygon(*(corners if draw(st.booleans()) else corners[::-1]))
 
 
-def projected_square_miles(outline: Polygon) -> float:
-    """The size by shoelace in a cylindrical equal-area projection of the WGS 84 ellipsoid."""
-    semi_major, eccentricity = 6_378_137.0, 0.081_819_190_842_622
-
-    def authalic(latitude: float) -> float:
-        e, sine = eccentricity, math.sin(math.radians(latitude))
-        ends = sine / (1 - (e * sine) ** 2) + math.atanh(e * sine) / e
-        return semi_major * (1 - e * e) / 2 * ends
-
-    corners: list[Point] = []
+def geodesic_square_miles(outline: Polygon) -> float:
+    """The size by C. F. F. Karney's geodesics, between points so close that these are straight."""
+    ring = Geodesic.WGS84.Polygon()
     for (west, south), (east, north) in pairwise(outline.coordinates[0]):
-        for step in range(200):  # short edges, for a straight line is curved in the projection
-            share = step / 200
-            x = semi_major * math.radians(west + (east - west) * share)
-            corners.append((x, authalic(south + (north - south) * share)))
-    turns = pairwise([*corners, corners[0]])
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in turns)) / 2 / 2_589_988.110336
+        width, height = east - west, north - south
+        steps = max(8, math.ceil(math.hypot(width, height) / 0.02))
+        for step in range(steps):
+            ring.AddPoint(south + height * step / steps, west + width * step / steps)
+    return float(abs(ring.Compute(False, True)[2])) / 2_589_988.110336
 
 
 def winds_around(outline: Polygon, point: Point) -> bool:
@@ -93,14 +86,14 @@ def distance_to_ring(outline: Polygon, point: Point) -> float:
 
 @settings(max_examples=40)
 @given(stars())
-def test_the_size_agrees_with_an_equal_area_projection(outline: Polygon) -> None:
+def test_the_size_agrees_with_geodesics(outline: Polygon) -> None:
     area.check(outline)
-    assert area.square_miles(outline) == pytest.approx(projected_square_miles(outline), rel=3e-4)
+    assert area.square_miles(outline) == pytest.approx(geodesic_square_miles(outline), rel=1e-5)
 
 
 @given(stars(reach=0.01))
 def test_the_size_of_a_neighbourhood_agrees_too(outline: Polygon) -> None:
-    assert area.square_miles(outline) == pytest.approx(projected_square_miles(outline), rel=3e-4)
+    assert area.square_miles(outline) == pytest.approx(geodesic_square_miles(outline), rel=1e-5)
 
 
 def test_a_square_of_half_a_mile() -> None:
@@ -118,7 +111,7 @@ def test_a_strip_with_one_edge_in_pieces_cannot_claim_another_size() -> None:
     short = [(-73 + 0.98 * step / 95, 45.0) for step in range(96)]
     strip = polygon(*short, (-72.02, 45.0001), (-73.0, 45.0001))
     area.check(strip)
-    assert area.square_miles(strip) == pytest.approx(projected_square_miles(strip), rel=0.01)
+    assert area.square_miles(strip) == pytest.approx(geodesic_square_miles(strip), rel=0.01)
 
 
 # Containment
@@ -277,3 +270,50 @@ def test_a_bow_tie_too_slight_for_floating_point_to_see() -> None:
     good = polygon((0, 0), (0.5, 0.5), (0.25, math.nextafter(0.25, 1)), (0, 0.5))
     area.check(good)
     assert "itself" in refusal(polygon((0, 0), (0.5, 0.5), (0.25, beyond), (0, 0.5)))
+
+
+# Cost
+
+
+def serpentine() -> Polygon:
+    """99 corners and edges of a degree whose boxes all overlap: as costly as it gets."""
+    columns = [(number / 1000, 0.001 * (number % 7)) for number in range(49)]
+    corners = [
+        corner
+        for number, (x, y) in enumerate(columns)
+        for corner in ([(x, y), (x + 0.9, y + 0.95)][:: 1 if number % 2 == 0 else -1])
+    ]
+    return polygon(*corners, (0.96, -0.02))
+
+
+def test_the_most_expensive_polygon_needs_hardly_any_exact_arithmetic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the smallest Pi, exact arithmetic for each pair of edges would take many seconds."""
+    calls: list[tuple[Point, ...]] = []
+    exact = area._exact_turn
+
+    def counted(*points: Point) -> int:
+        calls.append(points)
+        return exact(*points)
+
+    monkeypatch.setattr(area, "_exact_turn", counted)
+    area.check(serpentine())
+    assert len(calls) < 200
+
+
+@given(st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=3, max_size=3))
+def test_which_way_a_ring_turns_is_exact(points: list[Point]) -> None:
+    assert area._turn(*points) == area._exact_turn(*points)
+
+
+@given(st.data())
+def test_which_way_a_ring_turns_is_exact_next_to_a_line(data: st.DataObject) -> None:
+    (ax, ay), (bx, by) = (
+        data.draw(st.tuples(st.floats(-180, 180), st.floats(-85, 85))) for _ in range(2)
+    )
+    share = data.draw(st.floats(0, 1))
+    near = (ax + (bx - ax) * share, ay + (by - ay) * share)
+    for _ in range(data.draw(st.integers(0, 3))):
+        near = (near[0], math.nextafter(near[1], 100))
+    assert area._turn((ax, ay), (bx, by), near) == area._exact_turn((ax, ay), (bx, by), near)
