@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -34,13 +35,13 @@ class Assembly:
         self._offer = offer
         self._file = file
         self._count = offer.bytes // CHUNK_BYTES + 1
-        self._missing = set(range(self._count))
+        self._arrived: set[int] = set()  # not what is missing: a camera may offer any size
         self.received_bytes = 0
 
     @property
     def complete(self) -> bool:
         """Whether all chunks are there; :meth:`check` then says if they are right."""
-        return not self._missing
+        return len(self._arrived) == self._count
 
     def take(self, number: int, chunk: bytes) -> None:
         """Put one chunk in its place; a double is ignored.
@@ -54,8 +55,8 @@ class Assembly:
             raise ClipDamaged(
                 f"clip {self._offer.id}: chunk {number} does not fit the file that was offered"
             )
-        if number in self._missing:
-            self._missing.remove(number)
+        if number not in self._arrived:
+            self._arrived.add(number)
             self._file.seek(start)
             self._file.write(chunk)
             self.received_bytes += len(chunk)
@@ -72,8 +73,9 @@ class Assembly:
 
     def missing(self) -> str:
         """What has not come, for a message."""
-        first = min(self._missing)
-        return f"{len(self._missing)} of {self._count} parts are missing, the first is {first + 1}"
+        first = next(number for number in itertools.count() if number not in self._arrived)
+        missing = self._count - len(self._arrived)
+        return f"{missing} of {self._count} parts are missing, the first is {first + 1}"
 
 
 def assemble(

@@ -165,16 +165,29 @@ class Inbox:
                 "request-exchanged", "the quoted request is not the one its topic names"
             )
         for kept_name, kept in self._home.kept(_LETTERS, device.name):
-            if kept_name == name and read_report(kept.jws, device)[2] != digest:
+            if kept_name == name and self._kept_digest(kept, device) not in (None, digest):
                 raise MalformedStatement("request-exchanged", "another request had this name")
         return report.ledger, report.iat
+
+    def _kept_digest(self, kept: KeptLetter, device: DeviceCard) -> str | None:
+        """The digest of the request in a kept letter; None if that is of an earlier camera."""
+        try:
+            return read_report(kept.jws, device)[2]
+        except UntrustedSignature:
+            return None
 
     def _watch_ledger(
         self, device: DeviceCard, jws: str, head: LedgerHead, iat: int, *, now: float
     ) -> None:
         """Remember the highest line of the device's ledger, and tell when it went back."""
         for _, kept in self._home.kept(_LEDGER, device.name):
-            best, best_iat = _ledger_head(kept.jws, device)
+            try:
+                best, best_iat = _ledger_head(kept.jws, device)
+            except UntrustedSignature:
+                self.warnings.append(
+                    f"{device.name}: has other keys than before; its record begins anew"
+                )
+                continue
             if (head.seq < best.seq and iat > best_iat) or (
                 head.seq == best.seq and head.sha256 != best.sha256
             ):

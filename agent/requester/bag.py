@@ -1,14 +1,15 @@
 """The outside of a bundle: a tar with one folder in it that is a complete BagIt bag.
 
 A bag from a stranger is unpacked by a list of names that may stand in it, never
-by the names it asks for (RFC 8493, section 5.1: paths, links). Only two things
+by the names it asks for (RFC 8493, section 5.1: paths, links), and none of it is
+held in memory, however large it claims to be. Only two things
 decide: the tar's members, and the manifests that must name each of them once. Own
 lines instead of the package ``bagit``: it checks folders after they were unpacked
 and supports far more (fetch.txt, other digests, tag folders) than may come here.
 What the files say is for :mod:`.bundle`.
 
 Rules: ``not-a-tar``, ``not-a-regular-file``, ``unsafe-name``, ``unknown-file``,
-``file-twice``, ``missing-file``, ``bad-declaration``, ``bad-manifest``,
+``file-twice``, ``too-many-files``, ``missing-file``, ``bad-declaration``, ``bad-manifest``,
 ``changed-file``, ``wrong-oxum``.
 """
 
@@ -20,7 +21,7 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Self
 
 from agent.errors import BundleRefused
 
@@ -38,6 +39,8 @@ _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 _OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
 _MAX_TAG_BYTES = 65_536
+_MAX_MEMBERS = 80  # 50 clips, 3 statements, 4 tag files, 2 folders, and room
+_MEMBER_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _COPY_BYTES = 1_048_576
 
 
@@ -69,12 +72,30 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     return files
 
 
+class _Member(tarfile.TarInfo):
+    """A header that is a file or a folder.
+
+    All others are refused as they are read: some, like long names, tarfile would take
+    into memory whole.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """See :class:`tarfile.TarInfo`."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in _MEMBER_TYPES or member.size < 0:
+            raise BundleRefused("not-a-regular-file", f"{member.name[:100]!r} is no regular file")
+        return member
+
+
 def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     (folder / "data").mkdir()
     files: dict[str, BagFile] = {}
-    with tarfile.open(fileobj=tar, mode="r:") as archive:
+    with tarfile.open(fileobj=tar, mode="r:", tarinfo=_Member) as archive:
         base: str | None = None  # the one folder around the bag (RFC 8493, section 4)
-        for member in archive:
+        for count, member in enumerate(archive, start=1):
+            if count > _MAX_MEMBERS:
+                raise BundleRefused("too-many-files", f"more than {_MAX_MEMBERS} files and folders")
             top, *below = _safe_parts(member.name)
             if top != (base or top):
                 raise BundleRefused("unsafe-name", f"{member.name} lies outside the bag")
@@ -91,7 +112,7 @@ def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
+    if not member.isreg() or member.sparse:
         raise BundleRefused("not-a-regular-file", f"{member.name} is not a regular file")
     content = archive.extractfile(member)
     assert content is not None  # it is a regular file
@@ -119,7 +140,8 @@ def _only(files: Mapping[str, BagFile], *, payload: bool) -> dict[str, BagFile]:
 
 
 def _read(folder: Path, name: str) -> str:
-    data = (folder / name).read_bytes()
+    with (folder / name).open("rb") as file:
+        data = file.read(_MAX_TAG_BYTES + 1)
     try:
         if len(data) > _MAX_TAG_BYTES:
             raise BundleRefused("bad-manifest", f"{name} is too large")

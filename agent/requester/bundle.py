@@ -41,6 +41,8 @@ from agent.requester.bag import BagFile
 
 S = TypeVar("S", bound=Statement)
 
+_MAX_JWS_BYTES = 2 * statements.MAX_REPORT_BYTES
+
 
 @dataclass(frozen=True)
 class OpenedBundle:
@@ -127,6 +129,8 @@ def _decrypt(sealed: BinaryIO, keys: Keys, target: BinaryIO) -> None:
     try:
         pyrage.decrypt_io(sealed, target, [mail.parse_identity(keys.identity)])
     except (pyrage.DecryptError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # our own disk: age's errors have no number
         raise BundleRefused(
             "not-sealed-to-us", "the bundle is not sealed to these keys, or is damaged or cut off"
         ) from error
@@ -168,11 +172,14 @@ def _by_id(clip: tuple[object, ...]) -> str:
 
 def _text(folder: Path, name: str) -> _Signed:
     """A compact JWS in a file of its own, perhaps with a line break behind it."""
-    data = (folder / name).read_bytes().removesuffix(b"\n")
+    with (folder / name).open("rb") as file:
+        data = file.read(_MAX_JWS_BYTES + 1).removesuffix(b"\n")
     try:
         jws = data.decode("ascii")
     except UnicodeDecodeError as error:
         raise BundleRefused("not-jws", f"{name} is not a compact JWS") from error
+    if len(jws) > _MAX_JWS_BYTES:
+        raise BundleRefused("not-jws", f"{name} is too large for a JWS")
     return _Signed(jws, signing.digest(jws))
 
 

@@ -6,6 +6,7 @@ import io
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,3 +132,9 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         fetch.new_file(tmp_path / "nowhere" / "clip.mp4"),
     ):
         pass
+
+
+def test_a_clip_said_to_be_endless_needs_no_memory() -> None:
+    endless = msgspec.structs.replace(_offer_of(b""), bytes=2**53)
+    with pytest.raises(NetworkFault, match="the first is 2"):
+        assemble(endless, [(0, bytes(CHUNK_BYTES))])

@@ -257,3 +257,19 @@ def test_a_clip_is_named_by_number_or_id(
             item.clip(nothing)
     with pytest.raises(Refused, match="no open request offers"):
         inbox.find_clip("1", None)
+
+
+def test_a_camera_that_was_set_up_anew_under_its_name_is_heard(
+    home: Home, camera: FakeCamera, keys: Keys, requester: Keys, take: Take
+) -> None:
+    """Its card broke, its keys are new, its owner enrolled it again."""
+    request = make_request(requester)
+    take(camera.report(request, [camera.record(b"clip")]), name_of(request))
+    anew = FakeCamera(camera.name, camera.owner)
+    inbox = Inbox(home, {anew.name: anew.card})
+    topic = topics.parse(topics.inbox(camera.name, name_of(request)), feed="")
+    assert topic is not None
+    inbox.take(topic, anew.report(request, []), keys, now=NOW)
+    assert [warning for warning in inbox.warnings if "other keys" in warning]
+    (item,) = inbox.requests()
+    assert item.report.clips == ()

@@ -350,3 +350,41 @@ def test_no_damage_to_the_tar_does_more_than_refuse(tmp_path: Path, data: st.Dat
     finally:
         shutil.rmtree(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+# Bundles that would fill the memory, and disks that fill
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_that_tarfile_would_take_into_memory(
+    tmp_path: Path, keys: Keys, release: FakeRelease, kind: bytes
+) -> None:
+    odd = member("bag/data/x", bytes(2_000_000), type=kind)
+    sealed = release.seal(tar_of(release.files(), odd))
+    assert refusal(tmp_path, keys, sealed) == "not-a-regular-file"
+
+
+def test_a_tar_of_folders_without_end(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    info = tarfile.TarInfo("bag/data")
+    info.type = tarfile.DIRTYPE
+    assert refusal(tmp_path, keys, release.seal(info.tobuf() * 5_000)) == "too-many-files"
+
+
+@pytest.mark.parametrize("name", ["manifest-sha256.txt", "bagit.txt", "data/request.jws"])
+def test_a_small_file_that_is_huge(
+    tmp_path: Path, keys: Keys, release: FakeRelease, name: str
+) -> None:
+    files = with_manifests({**release.files(), name: b"a" * 1_000_000})
+    assert refusal(tmp_path, keys, release.seal(tar_of(files))) in ("bad-manifest", "not-jws")
+
+
+def test_a_disk_that_is_full_is_not_the_senders_fault(
+    tmp_path: Path, keys: Keys, release: FakeRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    with pytest.raises(StorageFault, match="No space left"):
+        opened(tmp_path, keys, release.bundle())
