@@ -46,6 +46,7 @@ from agent.gateway.outbox import Letters
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
 from agent.gateway.tus import same_origin
+from agent.vault import files
 from agent.vault.cases import Cases, ReleaseCase
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
@@ -138,7 +139,7 @@ class Releases:
                 self._note_death(sealing[path.name])
             if path.name not in wanted:
                 log.info("outbox: removing %s, which nothing waits for", path.name)
-                path.unlink()
+                files.remove(path)
 
     def _note_death(self, case: ReleaseCase) -> None:
         if case.attempts + 1 >= _MAX_DEATHS:
@@ -247,6 +248,8 @@ class Releases:
         if offset is None:
             self._note_upload(case, None)
             raise NetworkFault("the receiver forgot the upload, which begins anew")
+        if offset != case.sent_bytes:  # before more is sent: it may have one chunk beyond our note
+            self._note_progress(case, upload_url=case.upload_url, sent_bytes=offset)
         while offset < size and not self._must_stop(case):
             chunk = self._read(case, offset)
             offset = self._receiver.send(case.upload_url, offset=offset, chunk=chunk, size=size)
@@ -308,7 +311,7 @@ class Releases:
         line: dict[str, str | int] = {"why": detail} if detail else {}
         with self._index.transaction():
             self._advance_to(case, event, {**line, **(more or {})}, detail=detail)
-        self._path(case).unlink(missing_ok=True)
+        files.remove(self._path(case))
         self._forget_keys(case)
 
     def _advance_to(

@@ -28,7 +28,7 @@ from tests.peers.tus_server import TusServer
 T = TypeVar("T")
 
 PLACE = {"latitude": 42.1015, "longitude": -72.5898}
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 150.0
 
 
 class Household:
@@ -67,7 +67,7 @@ class Household:
             "storage": {"min_free_bytes": 0},
             "upload": {
                 "allow_loopback_http": True,
-                "chunk_bytes": 65_536,
+                "chunk_bytes": 131_072,
                 "max_backoff_seconds": 1,
             },
             "time": {"synced_marker": None},
@@ -174,6 +174,11 @@ class Household:
         path.write_text(yaml.safe_dump(posting))
         posted = self.requester("post", path, "--allow-loopback-http", "--json")
         return str(json.loads(posted)["digest"])
+
+    def ledger(self) -> list[str]:
+        """The events on the owner's record, oldest first."""
+        lines = self.device("ledger", "export").splitlines()
+        return [str(json.loads(line)["event"]) for line in lines]
 
     def offered(self, digest: str) -> dict[str, Any]:
         """The request as it stands in the owner's inbox."""

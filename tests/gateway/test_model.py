@@ -244,7 +244,11 @@ class GatewayModel(RuleBasedStateMachine):
     def process_will_die(self, commits: int) -> None:
         self.world.crash_after = commits
 
-    @rule(faults=st.lists(st.sampled_from(["", "request-lost", "answer-lost"]), max_size=4))
+    @rule(
+        faults=st.lists(
+            st.sampled_from(["", "request-lost", "answer-lost", "sender-dies"]), max_size=4
+        )
+    )
     @precondition(lambda self: not self.world.receiver.faults)
     def network_will_fail(self, faults: list[str]) -> None:
         self.world.receiver.faults = faults

@@ -26,7 +26,7 @@ from agent.consent.statements import (
 )
 from agent.vault.cases import Cases
 from agent.vault.ledger import Ledger
-from tests.support.house import Person
+from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import open_bundle
 from tests.support.world import FEED, World
 
@@ -407,6 +407,23 @@ def test_a_crash_after_any_commit_ends_in_exactly_one_bundle(tmp_path: Path, com
     index = world.house.open_index()
     Ledger(index).verify()
     index.close()
+    world.kill()
+
+
+def test_a_gateway_killed_after_each_chunk_still_believes_an_honest_receiver(
+    tmp_path: Path,
+) -> None:
+    changes = config.Upload(allow_loopback_http=True, chunk_bytes=65_536)
+    world = World(tmp_path, upload=changes)
+    clip = world.house.record(video=fragmented_mp4(size=128, noisy=True))
+    post = world.post()
+    world.receiver.faults = ["sender-dies"] * 20
+    world.to_device(world.house.approve(post, [clip]))
+    (upload,) = world.receiver.finished
+    assert upload.size > 3 * 65_536
+    assert world.crashes > 6
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "SENT"
     world.kill()
 
 

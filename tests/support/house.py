@@ -13,6 +13,7 @@ import functools
 import io
 import itertools
 import os
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,9 @@ def square_around(latitude: float, longitude: float, *, half: float = 0.004) -> 
 
 
 @functools.cache
-def fragmented_mp4(seconds: int = 2, size: int = 64) -> bytes:
+def fragmented_mp4(seconds: int = 2, size: int = 64, *, noisy: bool = False) -> bytes:
     """A small recording as a camera would write it: H.264, fragments of a second."""
+    noise = random.Random(1)
     out = io.BytesIO()
     options = {"movflags": "empty_moov+default_base_moof+frag_keyframe+skip_trailer"}
     with av.open(out, "w", format="mp4", options=options) as container:
@@ -82,7 +84,8 @@ def fragmented_mp4(seconds: int = 2, size: int = 64) -> bytes:
         for number in range(seconds * 10):
             frame = av.VideoFrame(size, size, "yuv420p")
             for plane in frame.planes:
-                plane.update(bytes([(number * 7 + plane.line_size) % 256]) * plane.buffer_size)
+                flat = bytes([(number * 7 + plane.line_size) % 256]) * plane.buffer_size
+                plane.update(noise.randbytes(plane.buffer_size) if noisy else flat)
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -26,6 +26,10 @@ from agent.errors import NetworkFault
 from agent.link import Connected, Disconnected, Event, Published, Received
 
 
+class Crash(BaseException):
+    """The gateway's process is gone; no handler of the product may catch it."""
+
+
 @dataclass
 class FakeBroker:
     """What a broker keeps for one client."""
@@ -108,7 +112,11 @@ class Upload:
 
 @dataclass
 class FakeReceiver:
-    """A tus receiver. ``faults`` are taken one a call: lose the request, or its answer."""
+    """A tus receiver. ``faults`` are taken one a call.
+
+    ``request-lost`` and ``answer-lost`` are the network's; at ``sender-dies`` the
+    gateway is killed when the receiver has taken what was sent.
+    """
 
     uploads: dict[str, Upload] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -153,6 +161,8 @@ class FakeReceiver:
     def _answer(fault: str) -> None:
         if fault == "answer-lost":
             raise NetworkFault("the answer was lost")
+        if fault == "sender-dies":
+            raise Crash
 
 
 def open_bundle(data: bytes, identity: str) -> dict[str, bytes]:

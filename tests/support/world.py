@@ -28,13 +28,9 @@ from agent.vault.cases import Cases
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
 from tests.support.house import House
-from tests.support.peers import FakeBroker, FakeLink, FakeReceiver
+from tests.support.peers import Crash, FakeBroker, FakeLink, FakeReceiver
 
 FEED = "clip-feed"
-
-
-class Crash(BaseException):
-    """The process is gone; no handler of the product may catch it."""
 
 
 class World:

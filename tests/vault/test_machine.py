@@ -129,7 +129,7 @@ class VaultMachine(RuleBasedStateMachine):
             min_free_bytes=0,
             max_held_share=0.5,
         ).run()
-        assert decided.delete == [clip.id for clip in held[: len(held) - keep]]
+        assert decided.delete == [clip.id for clip in held[: max(0, len(held) - keep)]]
         for clip_id in decided.delete:
             self.clips.pop(clip_id, None)
             self.unsure.pop(clip_id, None)
