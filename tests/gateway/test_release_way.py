@@ -417,11 +417,11 @@ def test_a_gateway_killed_after_each_chunk_still_believes_an_honest_receiver(
     world = World(tmp_path, upload=changes)
     clip = world.house.record(video=fragmented_mp4(size=128, noisy=True))
     post = world.post()
-    world.receiver.faults = ["sender-dies"] * 20
+    world.receiver.faults = ["", *["", "sender-dies"] * 10]  # create, then offset and send
     world.to_device(world.house.approve(post, [clip]))
     (upload,) = world.receiver.finished
     assert upload.size > 3 * 65_536
-    assert world.crashes > 6
+    assert world.crashes >= 4
     (outcome,) = world.outcomes().values()
     assert outcome.event == "SENT"
     world.kill()
