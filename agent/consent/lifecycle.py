@@ -31,7 +31,8 @@ REQUEST: Table = MappingProxyType(
 )
 
 # A release, one for each approval. It outlives its request: what an owner approved in time
-# is sent even if the request closes meanwhile, unless the owner revokes it.
+# is sent even if the request is declined or expires meanwhile, unless the owner revokes it or
+# the requester, by withdrawing the request, asks for it no more.
 RELEASE: Table = MappingProxyType(
     {
         ("APPROVED", "seal"): "SEALED",  # the bundle lies in the outbox, sealed to the requester

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.5
 _STOP_SECONDS = 10.0
+_EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
 _FEED_KINDS = ("requests", "alerts", "withdrawals")
 Notify = Callable[[str], object]
 
@@ -138,7 +139,7 @@ class Gateway:
         self._tick()
 
     def _drain(self, link: Link, wait_seconds: float) -> None:
-        while True:
+        for _ in range(_EVENTS_A_STEP):
             try:
                 event = link.events.get(block=wait_seconds > 0, timeout=wait_seconds)
             except queue.Empty:

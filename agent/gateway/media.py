@@ -88,6 +88,8 @@ class _Reader:
         self.failure: Exception | None = None
 
     def read(self, size: int) -> bytes:
+        if self.failure is not None:
+            return b""  # FFmpeg may ask again; the first failure is the one that counts
         try:
             return self._plain.read(size)
         except Exception as error:

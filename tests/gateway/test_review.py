@@ -19,7 +19,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent import topics
+from agent import config, topics
 from agent.consent import mail, signing
 from agent.consent.signing import OwnerCard
 from agent.consent.statements import Command, Preview, Revoke, UploadTarget, Withdrawal
@@ -28,7 +28,7 @@ from agent.gateway import app
 from agent.gateway.release import SealJob
 from agent.vault import files
 from agent.vault.index import Index
-from tests.support.house import Person
+from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import FakeBroker, FakeLink, FakeReceiver
 from tests.support.world import FEED, World
 
@@ -278,6 +278,47 @@ def release_of(world: World) -> str:
     return str(found[0])
 
 
+def test_a_clip_exchanged_between_approval_and_sealing_does_not_leave(world: World) -> None:
+    """Even one that the same key opens, as the camera's process could make it."""
+    clip = world.house.record()
+    (key,) = world.house.clip_keys([clip]).values()
+    letter = world.house.approve(world.post(), [clip])
+    world.broker.send(topics.owner(DEVICE), letter)
+    assert world.gateway is not None
+    world.gateway.step()
+    (path,) = world.house.config.state_dir.rglob("*.mp4.age")
+    path.write_bytes(pyrage.encrypt(fragmented_mp4(3), [mail.parse_identity(key).to_public()]))
+    world.run()
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "FAILED"
+    assert "not the one that was approved" in outcome.detail
+    assert world.receiver.calls == []
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_no_further_chunk_is_sent_once_a_release_must_stop(tmp_path: Path, end: str) -> None:
+    upload = config.Upload(allow_loopback_http=True, chunk_bytes=1_000)
+    world = World(tmp_path, upload=upload)
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    send = world.receiver.send
+
+    def ends_meanwhile(upload_url: str, **more: Any) -> int:
+        if end == "expired":
+            world.clock.advance(2 * 86_400)
+        else:
+            write(world, "UPDATE release SET stop = 'revoked by the owner'")
+        return send(upload_url, **more)
+
+    world.receiver.send = ends_meanwhile  # type: ignore[method-assign]
+    world.to_device(letter)
+    (started,) = world.receiver.uploads.values()
+    assert len(started.data) == 1_000
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == ("FAILED" if end == "expired" else "REVOKED")
+    world.kill()
+
+
 # The feed: order and place prove nothing
 
 
@@ -502,6 +543,18 @@ def test_messages_of_a_connection_that_ended_do_not_pile_up_while_the_clock_is_w
         link.start()
         world.run()
     assert len(world.gateway._waiting) == 1
+
+
+def test_a_flood_on_the_feed_does_not_starve_the_watchdog_and_the_owner(world: World) -> None:
+    for number in range(300):
+        world.broker.send(topics.request(FEED, f"flood-{number:012d}"), b"%d" % number)
+    assert world.gateway is not None
+    world.gateway.step()
+    handled = 300 - len(world.broker.unacknowledged)
+    assert 0 < handled < 100, "the step comes back while there is more"
+    for _ in range(10):
+        world.gateway.step()
+    assert world.broker.unacknowledged == {}
 
 
 # Anything at all
