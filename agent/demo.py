@@ -31,7 +31,7 @@ from typing import Any
 import av
 import yaml
 
-from agent.errors import ClipAgentError, EnvironmentFault
+from agent.errors import ClipAgentError, EnvironmentFault, Refused
 from agent.keyfile import PASSPHRASE_VARIABLE
 from agent.requester.receive import Receiver
 
@@ -154,6 +154,10 @@ def run(*, video: str | None, yes: bool, keep: str | None) -> int:
     """Play it. ``keep`` names a folder to leave everything in."""
     if video is not None and not Path(video).is_file():
         raise EnvironmentFault(f"{video}: there is no such file")
+    if not yes and not sys.stdin.isatty():
+        raise Refused(
+            "not-confirmed", "there is no terminal to ask the demo's owner", advice="Give --yes"
+        )
     for talkative in ("amqtt", "transitions", "agent"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     with ExitStack() as stack:
@@ -309,7 +313,7 @@ def _show(demo: Demo, request: str) -> dict[str, Any]:
 
 
 def _consents(yes: bool, number: int) -> bool:
-    if yes or not sys.stdin.isatty():
+    if yes:
         return True
     return input(f"    You are the owner. Let clip {number} go? [y/N] ").lower() in ("y", "yes")
 

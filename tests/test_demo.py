@@ -129,3 +129,15 @@ def test_a_film_in_which_nothing_moves_ends_with_the_reason(tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("clip-agent: nothing moved, so no clip was recorded")
+
+
+def test_without_a_terminal_nobody_consents_by_silence(film: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agent", "demo", "--video", str(film)]
+    done = subprocess.run(
+        [*command, "--keep", str(tmp_path / "kept")],
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--yes" in done.stderr
+    assert not (tmp_path / "kept").exists()
