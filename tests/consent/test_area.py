@@ -88,7 +88,7 @@ def distance_to_ring(outline: Polygon, point: Point) -> float:
 @given(stars())
 def test_the_size_agrees_with_geodesics(outline: Polygon) -> None:
     area.check(outline)
-    assert area.square_miles(outline) == pytest.approx(geodesic_square_miles(outline), rel=1e-5)
+    assert area.square_miles(outline) == pytest.approx(geodesic_square_miles(outline), rel=1e-4)
 
 
 @given(stars(reach=0.01))

@@ -348,7 +348,8 @@ def test_a_request_that_was_withdrawn_before_it_arrived_never_opens(world: World
     assert world.inbox == {}
 
 
-def test_nobody_withdraws_in_advance_what_another_will_post(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [True, False])
+def test_nobody_withdraws_what_another_posts(tmp_path: Path, before: bool) -> None:
     rival = Person()
     world = World(tmp_path)
     add = {
@@ -359,8 +360,13 @@ def test_nobody_withdraws_in_advance_what_another_will_post(tmp_path: Path) -> N
     world.restart()
     world.house.record()
     request = world.house.request()
-    withdraw(world, rival, world.house.post(request))
-    assert world.request_state(world.post(request)) == "OPEN"
+    if before:
+        withdraw(world, rival, world.house.post(request))
+    post = world.post(request)
+    if not before:
+        withdraw(world, rival, post)
+        assert rules(world, "post.refused") == ["no-such-request"]
+    assert world.request_state(post) == "OPEN"
     world.kill()
 
 
