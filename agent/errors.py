@@ -61,7 +61,7 @@ class Refused(ClipAgentError):
 
 
 class MalformedStatement(Refused):
-    """Does not decode under the strict rules of :mod:`agent.consent.statements`."""
+    """Does not decode under the strict rules of :mod:`agent.consent.decoding`."""
 
 
 class UntrustedSignature(Refused):

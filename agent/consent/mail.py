@@ -18,7 +18,7 @@ from typing import Annotated
 import pyrage
 from msgspec import Meta
 
-from agent.consent import statements
+from agent.consent import decoding
 from agent.consent.statements import ClipId, Part
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 
@@ -49,7 +49,7 @@ def seal(letter: Letter, recipients: Sequence[str]) -> bytes:
         readers = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
     except pyrage.RecipientError as error:
         raise KeyFileError("a letter's reader is not an age recipient") from error
-    plain = statements.encode(letter)
+    plain = decoding.encode(letter)
     if len(plain) > MAX_LETTER_BYTES - _SEALING_BYTES:
         raise MalformedStatement("too-large", f"a letter of {len(plain)} bytes")
     sealed: bytes = pyrage.encrypt(plain, readers)
@@ -72,7 +72,7 @@ def open_letter(sealed: bytes, identity: str) -> Letter:
             "not-sealed-to-us", "the letter is not sealed to this reader, or is damaged"
         ) from error
     try:
-        return statements.decode(plain, Letter, MAX_LETTER_BYTES)
+        return decoding.decode(plain, Letter, MAX_LETTER_BYTES)
     except MalformedStatement as error:
         # The decoder's message may quote the letter, and the letter holds keys: only the rule.
         raise UnreadableLetter(error.rule, "the opened letter does not decode") from None

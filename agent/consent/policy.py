@@ -35,7 +35,7 @@ no  rule                   source
 23  jti-reused             RFC 7519, section 4.1.7: one id, one statement
 ==  =====================  ============================================================
 
-Left to others: form and signature (:mod:`.statements`, :mod:`.signing`); whether
+Left to others: form and signature (:mod:`.decoding`, :mod:`.signing`); whether
 the requester is known; which clips match; counting the :class:`History`; that
 the clock is synced. Left to the owner, who reads the request in full: what 2021
 prohibited in the text (profiling, threats, pressure, names of victims), and an

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Meta
 
 from agent import config
-from agent.consent import statements
+from agent.consent import decoding, statements
 from agent.consent.statements import Line, Name, Part, PublicKeyText, Statement
 from agent.errors import (
     ConfigError,
@@ -140,8 +140,8 @@ class SigningKey:
         """
         if statement.iss != self.public.id:
             raise InternalFault("a statement must name its signer in `iss`")
-        payload = statements.encode(statement)
-        statements.decode(payload, type(statement), statement.MAX_BYTES)
+        payload = decoding.encode(statement)
+        decoding.decode(payload, type(statement), statement.MAX_BYTES)
         header = {"typ": statement.TYP, "kid": self.public.id}
         return jwt.PyJWS().encode(payload, self._key, algorithm=_ALGORITHM, headers=header)
 
@@ -154,7 +154,7 @@ def digest(compact: str) -> str:
 def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -> S:
     """The statement in ``compact``, signed by one of ``keys`` (by key id).
 
-    Raises :class:`MalformedStatement` with a rule of :mod:`.statements` or
+    Raises :class:`MalformedStatement` with a rule of :mod:`.decoding` or
     ``not-jws``, ``wrong-header``, ``wrong-typ``, ``wrong-alg``, ``wrong-issuer``;
     :class:`UntrustedSignature` with ``unknown-signer`` or ``bad-signature``.
     """
@@ -163,7 +163,7 @@ def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -
     if key is None:
         raise UntrustedSignature("unknown-signer", f"no card for the key {header['kid'][:64]!r}")
     key.verify(text)
-    statement = statements.decode(payload, kind, kind.MAX_BYTES)
+    statement = decoding.decode(payload, kind, kind.MAX_BYTES)
     if statement.iss != key.id:
         raise MalformedStatement("wrong-issuer", "`iss` is not the key that signed")
     return statement
@@ -200,7 +200,7 @@ def _split(compact: str | bytes, max_bytes: int) -> tuple[str, dict[str, Any], b
         header_bytes, payload, _ = map(decode_base64url, text.split("."))
     except ValueError as error:
         raise MalformedStatement("not-jws", f"a part of the JWS {error}") from error
-    header = statements.strict_json(header_bytes, _MAX_HEADER_BYTES)
+    header = decoding.strict_json(header_bytes, _MAX_HEADER_BYTES)
     if not isinstance(header, dict) or set(header) != _HEADER_FIELDS:
         raise MalformedStatement("wrong-header", "the header must hold alg, kid and typ alone")
     if header["alg"] != _ALGORITHM:
@@ -293,7 +293,7 @@ def format_card(card: Card) -> str:
 def _check_card(card: Card, name: str) -> None:
     """What the types cannot say: keys that are keys, and texts that only stand there."""
     for field in ("name", "contact"):
-        if found := statements.acting_character(getattr(card, field, "")):
+        if found := decoding.acting_character(getattr(card, field, "")):
             raise ConfigError(f"{name}: {field}: {found} may not stand in a text")
     try:
         PublicKey.from_text(card.sign)

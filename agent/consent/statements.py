@@ -1,35 +1,21 @@
-"""The signed documents as types, and their strict decoding.
+"""The signed documents as types.
 
 A statement is the payload of a JWS (RFC 7515) whose ``typ`` header names its
-type (RFC 8725, section 3.11). Decoding refuses as a whole, by the name of the
-rule broken:
+type (RFC 8725, section 3.11). The types say what each field may hold; a line break
+may stand nowhere but in a ``text``. Times are NumericDates (RFC 7519, section 2):
+whole seconds since 1970, UTC.
 
-- ``too-large``            more bytes than the type allows
-- ``not-utf-8``            bytes that are not UTF-8
-- ``not-json``             not one JSON value (RFC 8259), or nested too deeply
-- ``duplicate-key``        an object that names a key twice
-- ``not-finite``           NaN or an infinity, which JSON does not have
-- ``control-character``    a control, surrogate, line-separator or text-direction character
-- ``wrong-shape``          an unknown, missing or ill-typed field, or one out of range; a line
-                           break anywhere but in a ``text``
-
-Times are NumericDates (RFC 7519, section 2): whole seconds since 1970, UTC. What
-a statement *means*, whether its signer is known and its times acceptable is for
+How bytes become a statement, or are refused, is in :mod:`agent.consent.decoding`.
+What a statement *means*, whether its signer is known and its times acceptable is for
 :mod:`agent.consent.signing`, :mod:`agent.consent.policy` and
 :mod:`agent.consent.approval` to say.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
+from typing import Annotated, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta, Struct
-
-from agent.errors import MalformedStatement
 
 MAX_STATEMENT_BYTES = 16_384  # what is posted in public, and what an owner decides
 MAX_REPORT_BYTES = 262_144  # a device's reports quote a whole request and list clips
@@ -386,89 +372,3 @@ STATEMENTS: dict[str, type[Statement]] = {
         Outcome,
     )
 }
-
-S = TypeVar("S", bound=Part)
-
-# Characters that act on whoever reads a text instead of standing in it: controls but the
-# line feed (category Cc), surrogates (Cs), line separators (Zl, Zp), and the direction
-# controls of UAX #9, which make a line read as something it is not.
-_ACTING = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
-_MAX_REASON = 200  # characters of a decoder's message that are kept: it may quote the sender
-
-
-def encode(statement: Part) -> bytes:
-    """``statement`` as JSON, fields in the order of their declaration."""
-    try:
-        return msgspec.json.encode(statement)
-    except UnicodeEncodeError as error:  # a lone surrogate, as undecodable arguments leave them
-        raise MalformedStatement("not-utf-8", "a text is not valid Unicode") from error
-
-
-def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
-    """``payload`` as a ``kind``, or :class:`MalformedStatement` naming the rule it broke."""
-    plain = strict_json(payload, max_bytes)
-    try:
-        return msgspec.convert(plain, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise MalformedStatement("wrong-shape", str(error)[:_MAX_REASON]) from error
-
-
-def strict_json(payload: bytes, max_bytes: int) -> Any:
-    """The JSON value in ``payload``, under every rule that needs no type."""
-    if len(payload) > max_bytes:
-        raise MalformedStatement("too-large", f"{len(payload)} bytes, at most {max_bytes}")
-    try:
-        text = payload.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MalformedStatement("not-utf-8", f"byte {error.start} is not UTF-8") from error
-    try:
-        plain = json.loads(
-            text,
-            object_pairs_hook=_object_without_duplicates,
-            parse_constant=_not_finite,
-            parse_float=_finite_float,
-        )
-    except (ValueError, RecursionError) as error:
-        raise MalformedStatement("not-json", str(error)) from error
-    _check_strings(plain)
-    return plain
-
-
-def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    plain = dict(pairs)
-    if len(plain) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedStatement("duplicate-key", f"the key {twice[:64]!r} stands twice")
-    return plain
-
-
-def _finite_float(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _not_finite(digits[:32])
-
-
-def _not_finite(constant: str) -> NoReturn:
-    raise MalformedStatement("not-finite", f"{constant} is not a finite number")
-
-
-def _check_strings(plain: Any) -> None:
-    """Refuse characters that would let a text act on a terminal or read backwards."""
-    pending = [plain]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            pending += [*value.keys(), *value.values()]
-        elif isinstance(value, list):
-            pending += value
-        elif isinstance(value, str) and (found := acting_character(value)):
-            raise MalformedStatement("control-character", f"{found} may not stand in a text")
-
-
-def acting_character(text: str) -> str | None:
-    """The first character of ``text`` that may not stand in it, as ``U+XXXX``."""
-    match = _ACTING.search(text)
-    return f"U+{ord(match[0]):04X}" if match else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import sdnotify
@@ -18,18 +18,21 @@ from agent import topics
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent import signing
-from agent.consent.signing import OwnerCard
+from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
 from agent.errors import StorageFault
 from agent.gateway import keys as device_keys
 from agent.gateway.decisions import Decisions
 from agent.gateway.inbox import Inbox
+from agent.gateway.keys import DeviceKeys
 from agent.gateway.loop import Gateway, Notify
 from agent.gateway.outbox import Letters, Outbox
+from agent.gateway.papers import PaperTrail
 from agent.gateway.preview import Previews
-from agent.gateway.release import Receiver, Releases
+from agent.gateway.release import Releases
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
 from agent.gateway.tus import TusClient
+from agent.gateway.upload import Receiver, Uploader
 from agent.link import Link, Received, connect_broker
 from agent.vault.cases import Cases
 from agent.vault.clips import ClipStore
@@ -68,7 +71,6 @@ def build(
         configuration.read_text(config.requesters), str(config.requesters)
     )
     keys = device_keys.load_or_create(config.state_dir, name=name)
-    outbox_dir = _make(config.state_dir / "outbox")
     recipients = [card for owner in owners for card in (owner.seal, owner.recovery)]
     reports = Reports(device_name=name, keys=keys, owners=owners, random=random)
     acknowledged: queue.SimpleQueue[Received] = queue.SimpleQueue()
@@ -81,31 +83,16 @@ def build(
     elif feed_link is None:
         feed_link = owner_link
 
-    # The thread of releases has a connection to the index of its own.
-    their_index = Index.open(config.state_dir / "agent.sqlite")
-    their_store = ClipStore(config.state_dir, their_index, recipients=recipients, clock=clock)
-    releases = Releases(
-        index=their_index,
-        cases=Cases(their_index),
-        ledger=Ledger(their_index),
-        letters=Letters(their_index),
-        reports=reports,
-        sealer=Sealer(index=their_index, store=their_store, keys=keys, random=random),
-        receiver=receiver
-        or TusClient(
-            timeout_seconds=config.upload.timeout_seconds,
-            ca_file=config.upload.ca_file,
-            allow_loopback_http=loopback,
-        ),
+    releases = _releases(
+        config,
         clock=clock,
-        random=random,
-        device_name=name,
+        keys=keys,
         owners=owner_keys,
         requesters=requesters,
-        outbox_dir=outbox_dir,
-        chunk_bytes=config.upload.chunk_bytes,
-        max_backoff_seconds=config.upload.max_backoff_seconds,
-        allow_loopback_http=loopback,
+        recipients=recipients,
+        reports=reports,
+        receiver=receiver,
+        random=random,
     )
     inbox = Inbox(
         index=index,
@@ -155,6 +142,56 @@ def build(
         feed_topic=config.feed.topic,
         acknowledged=acknowledged,
         notify=notify,
+    )
+
+
+def _releases(
+    config: Config,
+    *,
+    clock: Clock,
+    keys: DeviceKeys,
+    owners: Mapping[str, PublicKey],
+    requesters: Mapping[str, RequesterCard],
+    recipients: Sequence[str],
+    reports: Reports,
+    receiver: Receiver | None,
+    random: Callable[[int], bytes],
+) -> Releases:
+    """What runs on the thread of releases: with a connection to the index of its own."""
+    upload = config.upload
+    index = Index.open(config.state_dir / "agent.sqlite")
+    cases = Cases(index)
+    store = ClipStore(config.state_dir, index, recipients=recipients, clock=clock)
+    client = receiver or TusClient(
+        timeout_seconds=upload.timeout_seconds,
+        ca_file=upload.ca_file,
+        allow_loopback_http=upload.allow_loopback_http,
+    )
+    return Releases(
+        index=index,
+        cases=cases,
+        ledger=Ledger(index),
+        letters=Letters(index),
+        reports=reports,
+        sealer=Sealer(index=index, store=store, keys=keys, random=random),
+        papers=PaperTrail(
+            cases=cases,
+            owners=owners,
+            requesters=requesters,
+            allow_loopback_http=upload.allow_loopback_http,
+        ),
+        uploader=Uploader(
+            index=index,
+            cases=cases,
+            receiver=client,
+            clock=clock,
+            chunk_bytes=upload.chunk_bytes,
+        ),
+        clock=clock,
+        random=random,
+        device_name=config.device.name,
+        outbox_dir=_make(config.state_dir / "outbox"),
+        max_backoff_seconds=upload.max_backoff_seconds,
     )
 
 

@@ -15,8 +15,8 @@ Nothing is sent after the approval's end. An unsynced clock does not know it, so
 releases wait for a synced one; a stop is obeyed by any clock.
 
 The camera's process writes to the same index, so a row is not believed: before each
-step the approval in it is verified again, and with it the row's name, request, end
-and upload.
+step it is held against the papers of its release (:mod:`.papers`). How bytes get to
+the receiver is in :mod:`.upload`, what is in a bundle in :mod:`.sealing`.
 """
 
 from __future__ import annotations
@@ -27,25 +27,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from agent import topics
 from agent.clock import Clock
-from agent.consent import signing, upload
-from agent.consent.signing import PublicKey, RequesterCard
-from agent.consent.statements import Approval, Request
 from agent.errors import (
     ClipDamaged,
     EnvironmentFault,
-    InternalFault,
     NetworkFault,
     Refused,
     StorageFault,
 )
 from agent.gateway.outbox import Letters
+from agent.gateway.papers import PaperTrail
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
-from agent.gateway.tus import same_origin
+from agent.gateway.upload import Uploader
 from agent.vault import files
 from agent.vault.cases import Cases, ReleaseCase
 from agent.vault.index import Index
@@ -56,19 +52,6 @@ log = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS = 2.0
 _MAX_DEATHS = 5  # after so many tries, one that ends the process ends the release
 _ID = re.compile(r"[0-9a-f]{16}")
-
-
-class Receiver(Protocol):
-    """A client of an upload receiver; :class:`agent.gateway.tus.TusClient` is the real one."""
-
-    def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
-        """Announce an upload of ``size`` bytes; returns where it is kept."""
-
-    def offset(self, upload_url: str, *, size: int, sent: int) -> int | None:
-        """How many bytes the receiver has, of the ``sent`` it may have; None if it forgot."""
-
-    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
-        """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +75,13 @@ class Releases:
         letters: Letters,
         reports: Reports,
         sealer: Sealer,
-        receiver: Receiver,
+        papers: PaperTrail,
+        uploader: Uploader,
         clock: Clock,
         random: Callable[[int], bytes],
         device_name: str,
-        owners: Mapping[str, PublicKey],
-        requesters: Mapping[str, RequesterCard],
         outbox_dir: Path,
-        chunk_bytes: int,
         max_backoff_seconds: float,
-        allow_loopback_http: bool,
     ) -> None:
         self._index = index
         self._cases = cases
@@ -109,16 +89,13 @@ class Releases:
         self._letters = letters
         self._reports = reports
         self._sealer = sealer
-        self._receiver = receiver
+        self._papers = papers
+        self._uploader = uploader
         self._clock = clock
         self._random = random
         self._device_name = device_name
-        self._owners = owners
-        self._requesters = requesters
         self._outbox_dir = outbox_dir
-        self._chunk_bytes = chunk_bytes
         self._max_backoff_seconds = max_backoff_seconds
-        self._allow_loopback_http = allow_loopback_http
         self._arrived: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
         self._jobs: dict[str, SealJob] = {}
 
@@ -209,14 +186,14 @@ class Releases:
         job = self._jobs.get(case.id)
         if job is None:
             return False  # the broker brings the approval, and with it the keys, again
-        approval, request = self._statements(case)
+        papers = self._papers.of(case)
         bundle = self._sealer.seal(
             self._path(case),
-            approval=approval,
+            approval=papers.approval,
             approval_jws=case.approval,
-            request_jws=self._posted(case),
-            requester=self._card(request.iss),
-            owner=self._owners[approval.iss],
+            request_jws=papers.request_jws,
+            requester=papers.requester,
+            owner=papers.owner,
             keys=job.keys,
             at=self._clock.now(),
         )
@@ -230,62 +207,11 @@ class Releases:
     # SEALED -> SENT
 
     def _send(self, case: ReleaseCase) -> bool:
-        """Ask where the receiver is, then send one chunk from there."""
-        size = case.bundle_bytes
-        if size is None:
-            raise InternalFault(f"release {case.id} is SEALED without a bundle")
-        _, request = self._statements(case)
-        if case.upload_url is None:
-            metadata = {"filename": f"{case.id}.age", "release": case.id}
-            url = self._receiver.create(request.upload.url, size=size, metadata=metadata)
-            self._note_upload(case, url)
-            return True
-        if not same_origin(case.upload_url, request.upload.url):
-            raise Refused("other-origin", "the upload is noted at another place than was asked for")
-        # A chunk may have arrived though its answer, or our note of it, was lost.
-        sent = min(size, case.sent_bytes + self._chunk_bytes)
-        offset = self._receiver.offset(case.upload_url, size=size, sent=sent)
-        if offset is None:
-            self._note_upload(case, None)
-            raise NetworkFault("the receiver forgot the upload, which begins anew")
-        if offset != case.sent_bytes:  # before more is sent: it may have one chunk beyond our note
-            self._note_progress(case, upload_url=case.upload_url, sent_bytes=offset)
-        while offset < size and not self._must_stop(case):
-            chunk = self._read(case, offset)
-            offset = self._receiver.send(case.upload_url, offset=offset, chunk=chunk, size=size)
-            self._note_progress(case, upload_url=case.upload_url, sent_bytes=offset)
-        if offset == size:
-            self._finish(case, "deliver", "", {"bytes": size, "url": case.upload_url})
+        request = self._papers.of(case).request
+        if self._uploader.send(case, self._path(case), to=request.upload.url):
+            where: dict[str, str | int] = {"bytes": case.bundle_bytes or 0, "url": case.upload_url or ""}
+            self._finish(case, "deliver", "", where)
         return True
-
-    def _must_stop(self, case: ReleaseCase) -> bool:
-        now = self._cases.release(case.id)
-        if now is None or now.state != "SEALED" or now.stop:
-            return True
-        return not self._clock.synced() or self._clock.now() >= now.expires_at
-
-    def _read(self, case: ReleaseCase, offset: int) -> bytes:
-        try:
-            with self._path(case).open("rb") as bundle:
-                bundle.seek(offset)
-                chunk = bundle.read(self._chunk_bytes)
-        except FileNotFoundError as error:
-            raise ClipDamaged("the sealed bundle is gone from the outbox") from error
-        except OSError as error:
-            raise StorageFault(f"the outbox cannot be read ({error.strerror})") from error
-        if not chunk:
-            raise ClipDamaged("the sealed bundle in the outbox is too short")
-        return chunk
-
-    def _note_progress(self, case: ReleaseCase, *, upload_url: str | None, sent_bytes: int) -> None:
-        with self._index.transaction():
-            self._cases.set_progress(case.id, upload_url=upload_url, sent_bytes=sent_bytes)
-
-    def _note_upload(self, case: ReleaseCase, url: str | None) -> None:
-        """An upload begins, or is gone. No byte got further, so earlier failures still count."""
-        with self._index.transaction():
-            self._cases.set_progress(case.id, upload_url=url, sent_bytes=0)
-            self._cases.set_retry(case.id, attempts=case.attempts, not_before=0.0)
 
     # Ends and retries
 
@@ -337,40 +263,8 @@ class Releases:
         if job is not None:
             job.done()
 
-    # What a release is made of
-
     def _path(self, case: ReleaseCase) -> Path:
         return self._outbox_dir / f"{case.id}.age"
-
-    def _posted(self, case: ReleaseCase) -> str:
-        request = self._cases.request(case.request)
-        if request is None:
-            raise InternalFault(f"release {case.id} has no request")
-        return request.jws
-
-    def _card(self, requester: str) -> RequesterCard:
-        card = self._requesters.get(requester)
-        if card is None:
-            raise Refused("unknown-requester", "the requester's card was taken away since")
-        return card
-
-    def _statements(self, case: ReleaseCase) -> tuple[Approval, Request]:
-        """Approval and request of a release, verified again: the disk is not believed.
-
-        Raises :class:`Refused` too when the two do not belong to each other or to the
-        row, and when the requester's card, as it is now, does not allow the upload.
-        """
-        jws = self._posted(case)
-        card = self._card(signing.signer_id(jws, Request))
-        approval = signing.verify(case.approval, Approval, self._owners)
-        request = signing.verify(jws, Request, {card.id: card.key})
-        if signing.digest(case.approval)[:16] != case.id or case.expires_at > approval.exp:
-            raise Refused("other-approval", "the release is not the one that was approved")
-        if signing.digest(jws) != approval.request:
-            raise Refused("other-request", "the request is not the one that was approved")
-        if problem := upload.problem(request.upload.url, card, self._allow_loopback_http):
-            raise Refused("upload-not-allowed", problem)
-        return approval, request
 
 
 def _so_far(case: ReleaseCase) -> dict[str, str | int]:

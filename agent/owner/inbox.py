@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from agent.consent import mail, signing, statements
+from agent.consent import decoding, mail, signing
 from agent.consent.signing import DeviceCard
 from agent.consent.statements import ClipOffer, InboxReport, LedgerHead, Outcome, Request
 from agent.errors import ConfigError, MalformedStatement, Refused, UntrustedSignature
@@ -211,7 +211,7 @@ def read_request(jws: str) -> Request:
     """A quoted request, strictly decoded; whoever quotes it answers for its signature."""
     author = signing.signer_id(jws, Request)
     payload = signing.decode_base64url(jws.split(".")[1])
-    request = statements.decode(payload, Request, Request.MAX_BYTES)
+    request = decoding.decode(payload, Request, Request.MAX_BYTES)
     if request.iss != author:
         raise MalformedStatement("wrong-issuer", "`iss` is not the key that signed")
     return request

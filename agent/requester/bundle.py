@@ -31,7 +31,7 @@ from typing import BinaryIO, TypeVar
 
 import pyrage
 
-from agent.consent import mail, signing, statements
+from agent.consent import decoding, mail, signing, statements
 from agent.consent.signing import PublicKey
 from agent.consent.statements import Approval, Release, Request, Statement
 from agent.errors import BundleRefused, MalformedStatement, Refused, StorageFault
@@ -99,7 +99,7 @@ def check(
     with _naming(bag.REQUEST):
         request = signing.verify(request_text.jws, Request, {keys.id: keys.signing.public})
     with _naming(bag.RELEASE):
-        claimed = statements.decode(_payload(release_text.jws), Release, Release.MAX_BYTES)
+        claimed = decoding.decode(_payload(release_text.jws), Release, Release.MAX_BYTES)
         device, owner = _key(claimed.keys.device), _key(claimed.keys.owner)
         release = signing.verify(release_text.jws, Release, {device.id: device})
     if release.aud != keys.id:

@@ -35,7 +35,7 @@ from msgspec import Meta, Struct
 
 from agent import config
 from agent.config import SQUARE_METRES_PER_SQUARE_MILE, Place
-from agent.consent import policy, signing, statements
+from agent.consent import decoding, policy, signing
 from agent.consent.policy import History
 from agent.consent.signing import RequesterCard
 from agent.consent.statements import (
@@ -176,7 +176,7 @@ def sign(
 def id_of(jws: str) -> str:
     """The id (``jti``) of a request that :func:`sign` gave."""
     payload = signing.decode_base64url(jws.split(".")[1])
-    return statements.decode(payload, Request, Request.MAX_BYTES).jti
+    return decoding.decode(payload, Request, Request.MAX_BYTES).jti
 
 
 def _request(

@@ -3,7 +3,7 @@
 The **opening** sidecar is written before the first byte of a clip, so that a
 recording which is cut off still has its key and its time. The **sidecar** takes its
 place when the clip is finished. Both are JSON, decoded as strictly as a statement
-(:mod:`agent.consent.statements`): the disk may have been in other hands.
+(:mod:`agent.consent.decoding`): the disk may have been in other hands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from agent.consent import statements
+from agent.consent import decoding
 from agent.consent.statements import Base64, ClipId, Count, Digest, Name, Part
 from agent.errors import ClipDamaged, MalformedStatement
 from agent.vault import files
@@ -85,7 +85,7 @@ def read(path: Path, kind: type[P], clip_id: str) -> P:
     """The sidecar of ``clip_id`` at ``path``; :class:`ClipDamaged` names what is wrong."""
     try:
         with path.open("rb") as file:
-            known = statements.decode(file.read(MAX_BYTES + 1), kind, MAX_BYTES)
+            known = decoding.decode(file.read(MAX_BYTES + 1), kind, MAX_BYTES)
     except OSError as error:
         raise ClipDamaged(f"{path}: {error.strerror or error}") from error
     except MalformedStatement as error:
@@ -106,4 +106,4 @@ def replace(clip: ClipFiles, sidecar: Sidecar) -> None:
 
 def encode(sidecar: Opening) -> bytes:
     """``sidecar`` as JSON with a line a field: owners read these files too."""
-    return msgspec.json.format(statements.encode(sidecar), indent=2) + b"\n"
+    return msgspec.json.format(decoding.encode(sidecar), indent=2) + b"\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.consent import signing, statements
+from agent.consent import decoding, signing
 from agent.consent.signing import (
     DeviceCard,
     OwnerCard,
@@ -56,7 +56,7 @@ def crafted(
     if not isinstance(header, bytes):
         fields = header or {"alg": "EdDSA", "kid": key.public.id, "typ": Request.TYP} | changes
         header = json.dumps({k: v for k, v in fields.items() if v is not ...}).encode()
-    text = statements.encode(world.request()) if payload is None else payload
+    text = decoding.encode(world.request()) if payload is None else payload
     return world.sign_raw(header, text, key)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.consent import statements
+from agent.consent import decoding, statements
 from agent.consent.mail import Letter
 from agent.consent.statements import (
     MAX_STATEMENT_BYTES,
@@ -32,14 +32,14 @@ KINDS = [*STATEMENTS.values(), Letter]
 
 
 def plain(statement: statements.Part) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(statements.encode(statement))
+    fields: dict[str, Any] = json.loads(decoding.encode(statement))
     return fields
 
 
 def refusal(payload: bytes, kind: type[Any] = Request, max_bytes: int = MAX_STATEMENT_BYTES) -> str:
     """The rule that ``payload`` breaks."""
     with pytest.raises(MalformedStatement) as caught:
-        statements.decode(payload, kind, max_bytes)
+        decoding.decode(payload, kind, max_bytes)
     assert len(caught.value.message) < 300, "a message quotes its sender at length"
     return caught.value.rule
 
@@ -55,13 +55,13 @@ def changed(statement: statements.Part = REQUEST, /, **changes: Any) -> bytes:
 @given(data=st.data())
 def test_every_statement_survives_a_round_trip(kind: type[Any], data: st.DataObject) -> None:
     statement = data.draw(instances(kind))
-    assert statements.decode(statements.encode(statement), kind, 10_000_000) == statement
+    assert decoding.decode(decoding.encode(statement), kind, 10_000_000) == statement
 
 
 def test_a_statement_at_its_largest_decodes_and_one_byte_more_is_too_large() -> None:
-    payload = statements.encode(world.request())
+    payload = decoding.encode(world.request())
     padded = payload + b" " * (MAX_STATEMENT_BYTES - len(payload))
-    assert statements.decode(padded, Request, MAX_STATEMENT_BYTES) == world.request()
+    assert decoding.decode(padded, Request, MAX_STATEMENT_BYTES) == world.request()
     assert refusal(padded + b" ") == "too-large"
 
 
@@ -136,7 +136,7 @@ def test_a_character_that_acts_on_its_reader(character: str) -> None:
 
 @given(st.text(ALPHABET, max_size=50))
 def test_every_other_text_is_let_through(text: str) -> None:
-    assert statements.decode(changed(text=text), Request, MAX_STATEMENT_BYTES).text == text
+    assert decoding.decode(changed(text=text), Request, MAX_STATEMENT_BYTES).text == text
 
 
 @pytest.mark.parametrize("field", ["title", "reference", "incident", "contact"])
@@ -185,7 +185,7 @@ def test_a_field_that_is_not_as_declared(changes: dict[str, Any]) -> None:
 
 def test_a_legal_order_brings_its_order() -> None:
     request = world.request(kind="legal-order", order=world.ORDER)
-    assert statements.decode(statements.encode(request), Request, MAX_STATEMENT_BYTES) == request
+    assert decoding.decode(decoding.encode(request), Request, MAX_STATEMENT_BYTES) == request
 
 
 @pytest.mark.parametrize("payload", [b"null", b"[]", b"0", b'"text"'])
@@ -238,7 +238,7 @@ def test_a_window_has_the_names_of_the_wire() -> None:
 
 def test_a_text_that_is_not_unicode_is_not_encoded() -> None:
     with pytest.raises(MalformedStatement) as caught:
-        statements.encode(world.request(title="\udcff"))
+        decoding.encode(world.request(title="\udcff"))
     assert caught.value.rule == "not-utf-8"
 
 
@@ -259,7 +259,7 @@ def test_any_bytes_decode_or_are_malformed_and_nothing_else(
     kind: type[Any], payload: bytes
 ) -> None:
     with pytest.raises(MalformedStatement):
-        statements.decode(payload, kind, 1_000_000)
+        decoding.decode(payload, kind, 1_000_000)
 
 
 @given(data=st.data())
@@ -268,6 +268,6 @@ def test_a_good_statement_with_one_field_replaced_by_anything(data: st.DataObjec
     name = data.draw(st.sampled_from(sorted(fields)))
     payload = json.dumps(fields | {name: data.draw(JSON)}).encode()
     try:
-        statements.decode(payload, Request, MAX_STATEMENT_BYTES)
+        decoding.decode(payload, Request, MAX_STATEMENT_BYTES)
     except MalformedStatement as error:
         assert error.rule in {"wrong-shape", "not-finite", "control-character"}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pyrage
 
-from agent.consent import mail, statements
+from agent.consent import decoding, mail
 from agent.consent.mail import Letter
 from agent.consent.signing import decode_base64url, digest, encode_base64url
 from agent.consent.statements import Approval, Request, Window
@@ -28,7 +28,7 @@ def _header(**changes: Any) -> bytes:
 
 def headers() -> Iterator[Named]:
     """Attacks on header, signature and form."""
-    payload = statements.encode(world.request())
+    payload = decoding.encode(world.request())
     header, body, signature = world.REQUEST_JWS.split(".")
 
     def signed(name: str, about: str, rule: str, **changes: Any) -> Named:
@@ -81,7 +81,7 @@ def headers() -> Iterator[Named]:
 
 def payloads() -> Iterator[Named]:
     """Attacks inside a payload that its author has signed."""
-    good = statements.encode(world.request())
+    good = decoding.encode(world.request())
 
     def swap(name: str, about: str, rule: str, old: bytes, new: bytes) -> Named:
         assert good.count(old) == 1, old
@@ -190,7 +190,7 @@ def approvals() -> Iterator[Named]:
     stranger = world.approval(iss=world.STRANGER.public.id)
     by_stranger = world.letter(stranger, signer=world.STRANGER)
     yield refused("by-a-stranger", 1, "unknown-signer", by_stranger)
-    payload = statements.encode(world.approval())
+    payload = decoding.encode(world.approval())
     header = _header(kid=world.OWNER.public.id, typ=Approval.TYP)
     forged = Letter(jws=world.sign_raw(header, payload, world.STRANGER), keys=good.keys)
     yield refused("re-signed-under-the-owners-kid", 1, "bad-signature", forged)

@@ -1,0 +1,111 @@
+"""From bytes to a statement: strict, whole, or refused by the name of the rule broken.
+
+- ``too-large``            more bytes than the type allows
+- ``not-utf-8``            bytes that are not UTF-8
+- ``not-json``             not one JSON value (RFC 8259), or nested too deeply
+- ``duplicate-key``        an object that names a key twice
+- ``not-finite``           NaN or an infinity, which JSON does not have
+- ``control-character``    a control, surrogate, line-separator or text-direction character
+- ``wrong-shape``          an unknown, missing or ill-typed field, or one out of range
+
+What the fields are is in :mod:`agent.consent.statements`; signatures are for
+:mod:`agent.consent.signing`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from agent.consent.statements import Part
+from agent.errors import MalformedStatement
+
+S = TypeVar("S", bound=Part)
+
+# Characters that act on whoever reads a text instead of standing in it: controls but the
+# line feed (category Cc), surrogates (Cs), line separators (Zl, Zp), and the direction
+# controls of UAX #9, which make a line read as something it is not.
+_ACTING = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_MAX_REASON = 200  # characters of a decoder's message that are kept: it may quote the sender
+
+
+def encode(statement: Part) -> bytes:
+    """``statement`` as JSON, fields in the order of their declaration."""
+    try:
+        return msgspec.json.encode(statement)
+    except UnicodeEncodeError as error:  # a lone surrogate, as undecodable arguments leave them
+        raise MalformedStatement("not-utf-8", "a text is not valid Unicode") from error
+
+
+def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
+    """``payload`` as a ``kind``, or :class:`MalformedStatement` naming the rule it broke."""
+    plain = strict_json(payload, max_bytes)
+    try:
+        return msgspec.convert(plain, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise MalformedStatement("wrong-shape", str(error)[:_MAX_REASON]) from error
+
+
+def strict_json(payload: bytes, max_bytes: int) -> Any:
+    """The JSON value in ``payload``, under every rule that needs no type."""
+    if len(payload) > max_bytes:
+        raise MalformedStatement("too-large", f"{len(payload)} bytes, at most {max_bytes}")
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedStatement("not-utf-8", f"byte {error.start} is not UTF-8") from error
+    try:
+        plain = json.loads(
+            text,
+            object_pairs_hook=_object_without_duplicates,
+            parse_constant=_not_finite,
+            parse_float=_finite_float,
+        )
+    except (ValueError, RecursionError) as error:
+        raise MalformedStatement("not-json", str(error)) from error
+    _check_strings(plain)
+    return plain
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise MalformedStatement("duplicate-key", f"the key {twice[:64]!r} stands twice")
+    return plain
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _not_finite(digits[:32])
+
+
+def _not_finite(constant: str) -> NoReturn:
+    raise MalformedStatement("not-finite", f"{constant} is not a finite number")
+
+
+def _check_strings(plain: Any) -> None:
+    """Refuse characters that would let a text act on a terminal or read backwards."""
+    pending = [plain]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, str) and (found := acting_character(value)):
+            raise MalformedStatement("control-character", f"{found} may not stand in a text")
+
+
+def acting_character(text: str) -> str | None:
+    """The first character of ``text`` that may not stand in it, as ``U+XXXX``."""
+    match = _ACTING.search(text)
+    return f"U+{ord(match[0]):04X}" if match else None

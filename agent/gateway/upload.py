@@ -1,0 +1,114 @@
+"""From the outbox to the receiver: chunk by chunk, from wherever the receiver is.
+
+Progress is written down before more is sent, so that after any end a receiver can
+have one chunk beyond our note, not more. ``stop``, the approval's end and the
+clock are asked before each chunk. How the receiver is spoken to is for :mod:`.tus`,
+when to try again and what an end means for :mod:`.release`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from agent.clock import Clock
+from agent.errors import ClipDamaged, InternalFault, NetworkFault, Refused, StorageFault
+from agent.gateway.tus import same_origin
+from agent.vault.cases import Cases, ReleaseCase
+from agent.vault.index import Index
+
+
+class Receiver(Protocol):
+    """A client of an upload receiver; :class:`agent.gateway.tus.TusClient` is the real one."""
+
+    def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
+        """Announce an upload of ``size`` bytes; returns where it is kept."""
+
+    def offset(self, upload_url: str, *, size: int, sent: int) -> int | None:
+        """How many bytes the receiver has, of the ``sent`` it may have; None if it forgot."""
+
+    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
+
+
+class Uploader:
+    """Sends sealed bundles. Use from the thread of releases, with its index."""
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        cases: Cases,
+        receiver: Receiver,
+        clock: Clock,
+        chunk_bytes: int,
+    ) -> None:
+        self._index = index
+        self._cases = cases
+        self._receiver = receiver
+        self._clock = clock
+        self._chunk_bytes = chunk_bytes
+
+    def send(self, case: ReleaseCase, bundle: Path, *, to: str) -> bool:
+        """Announce the bundle at ``to``, or send what the receiver lacks of it.
+
+        True once the receiver has all of it. Raises :class:`NetworkFault` and
+        :class:`StorageFault` for what may pass, :class:`ClipDamaged` for a bundle that
+        is gone, and :class:`Refused` for a receiver that breaks the rules.
+        """
+        size = case.bundle_bytes
+        if size is None:
+            raise InternalFault(f"release {case.id} is SEALED without a bundle")
+        if case.upload_url is None:
+            metadata = {"filename": bundle.name, "release": case.id}
+            url = self._receiver.create(to, size=size, metadata=metadata)
+            self._note_upload(case, url)
+            return False
+        if not same_origin(case.upload_url, to):
+            raise Refused("other-origin", "the upload is noted at another place than was asked for")
+        return self._send_rest(case, bundle, case.upload_url, size)
+
+    def _send_rest(self, case: ReleaseCase, bundle: Path, url: str, size: int) -> bool:
+        # A chunk may have arrived though its answer, or our note of it, was lost.
+        sent = min(size, case.sent_bytes + self._chunk_bytes)
+        offset = self._receiver.offset(url, size=size, sent=sent)
+        if offset is None:
+            self._note_upload(case, None)
+            raise NetworkFault("the receiver forgot the upload, which begins anew")
+        if offset != case.sent_bytes:
+            self._note_progress(case, url, offset)
+        while offset < size and not self._must_stop(case):
+            chunk = self._read(bundle, offset)
+            offset = self._receiver.send(url, offset=offset, chunk=chunk, size=size)
+            self._note_progress(case, url, offset)
+        return offset == size
+
+    def _must_stop(self, case: ReleaseCase) -> bool:
+        now = self._cases.release(case.id)
+        if now is None or now.state != "SEALED" or now.stop:
+            return True
+        return not self._clock.synced() or self._clock.now() >= now.expires_at
+
+    def _read(self, bundle: Path, offset: int) -> bytes:
+        try:
+            with bundle.open("rb") as file:
+                file.seek(offset)
+                chunk = file.read(self._chunk_bytes)
+        except FileNotFoundError as error:
+            raise ClipDamaged("the sealed bundle is gone from the outbox") from error
+        except OSError as error:
+            raise StorageFault(f"the outbox cannot be read ({error.strerror})") from error
+        if not chunk:
+            raise ClipDamaged("the sealed bundle in the outbox is too short")
+        return chunk
+
+    def _note_progress(self, case: ReleaseCase, url: str, sent_bytes: int) -> None:
+        with self._index.transaction():
+            self._cases.set_progress(case.id, upload_url=url, sent_bytes=sent_bytes)
+
+    def _note_upload(self, case: ReleaseCase, url: str | None) -> None:
+        """An upload begins, or is gone. No byte got further, so earlier failures still count."""
+        with self._index.transaction():
+            self._cases.set_progress(case.id, upload_url=url, sent_bytes=0)
+            self._cases.set_retry(case.id, attempts=case.attempts, not_before=0.0)
