@@ -209,7 +209,10 @@ class Releases:
     def _send(self, case: ReleaseCase) -> bool:
         request = self._papers.of(case).request
         if self._uploader.send(case, self._path(case), to=request.upload.url):
-            where: dict[str, str | int] = {"bytes": case.bundle_bytes or 0, "url": case.upload_url or ""}
+            where: dict[str, str | int] = {
+                "bytes": case.bundle_bytes or 0,
+                "url": case.upload_url or "",
+            }
             self._finish(case, "deliver", "", where)
         return True
 
