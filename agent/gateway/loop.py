@@ -117,6 +117,7 @@ class Gateway:
         """Pick up what an earlier run left, and connect."""
         self.releases.recover()
         self._inbox.clips_changed()
+        self._note("connecting")
         for link in self._links:
             link.start()
 
@@ -130,6 +131,7 @@ class Gateway:
             log.info("not connected: the broker says our last will")
         for link in self._links:
             link.stop()
+        self._note("stopped")
 
     def step(self, *, wait_seconds: float = 0.0) -> None:
         """Handle what arrived, then whatever time or the camera brought."""
@@ -170,6 +172,7 @@ class Gateway:
                     self._dispatch(*self._waiting.popleft())
             case Connected() if ours:
                 log.info("connected to the owner's broker")
+                self._note("connected")
                 self._greet()
             case Connected():
                 log.info("connected to the feed's broker")
@@ -178,6 +181,7 @@ class Gateway:
                 # What waits was never acknowledged: it comes again over the next connection.
                 self._waiting = deque(item for item in self._waiting if item[0] is not link)
                 if ours:
+                    self._note("broker-away", reason)
                     self._outbox.disconnected()
                     self._previews.stop()
             case Published(token) if ours:
@@ -208,6 +212,10 @@ class Gateway:
             link.acknowledge(received)
 
     # State
+
+    def _note(self, state: str, detail: str = "") -> None:
+        """For `clip-agent status`; written when it changes."""
+        self._index.set_health("gateway", state, detail, self._clock.now())
 
     def _publish_state(self) -> None:
         """Counts and health, when they changed: nothing about what was seen or asked."""

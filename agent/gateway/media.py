@@ -67,7 +67,7 @@ def prepare(plain: Readable, *, cut: Cut | None, blur: Sequence[Box]) -> bytes:
     """
     reader = _Reader(plain)
     try:
-        with av.open(reader, mode="r", format="mp4", metadata_errors="replace") as source:
+        with av.open(reader, mode="r", format="mp4") as source:
             stream = _video(source)
             span = _Span(stream, cut)
             running, inside = span.pick(_packets(source, stream))
@@ -78,6 +78,8 @@ def prepare(plain: Readable, *, cut: Cut | None, blur: Sequence[Box]) -> bytes:
             return _encoded(stream, span, chain(leading, inside), blur)
     except av.error.FFmpegError as error:
         raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
+    except UnicodeDecodeError as error:  # metadata, which PyAV 18 reads strictly
+        raise ClipDamaged("the clip does not play (its metadata is not text)") from error
 
 
 class _Reader:

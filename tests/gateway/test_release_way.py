@@ -525,3 +525,23 @@ def test_a_request_for_the_past_only_matches_nothing_later(world: World) -> None
     world.house.record(seconds_ago=5)
     world.run()
     assert world.inbox == {}
+
+
+def test_the_gateway_notes_how_it_is_connected_and_only_when_that_changes(world: World) -> None:
+    def health() -> tuple[str, str, float]:
+        with world.house.open_index() as index:
+            found = index.health("gateway")
+        assert found is not None
+        return found.state, found.detail, found.at
+
+    assert health()[0] == "connected"
+    noted_at = health()[2]
+    world.clock.advance(60)
+    world.run()
+    assert health() == ("connected", "", noted_at)
+    assert world.gateway is not None
+    world.gateway._owner_link.drop("the broker closed the connection")  # type: ignore[attr-defined]
+    world.gateway.step()
+    assert health()[:2] == ("broker-away", "the broker closed the connection")
+    world.gateway.stop()
+    assert health()[0] == "stopped"
