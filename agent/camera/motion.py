@@ -218,7 +218,7 @@ class MotionDetector:
         count, _, statistics, _ = cv2.connectedComponentsWithStats(steady, connectivity=8)
         if count < 2:
             return False, False
-        largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
+        largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
         left, top, width, height, size = (int(value) for value in statistics[largest])
         if size < self._min_size:
             return False, False

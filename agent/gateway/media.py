@@ -253,7 +253,7 @@ def _x264_stream(container: OutputContainer, source: VideoStream, first: VideoFr
     context, recorded = target.codec_context, source.codec_context
     assert source.time_base is not None
     context.time_base = source.time_base
-    context.gop_size = max(1, round(rate * _KEYFRAME_SECONDS))
+    context.gop_size = max(1, round(float(rate) * _KEYFRAME_SECONDS))
     context.color_range = ColorRange.MPEG
     context.colorspace = recorded.colorspace
     context.color_primaries = recorded.color_primaries
