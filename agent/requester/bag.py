@@ -18,10 +18,10 @@ from __future__ import annotations
 import hashlib
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Self
+from typing import BinaryIO
 
 from agent.errors import BundleRefused
 
@@ -40,7 +40,7 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 _OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
 _MAX_TAG_BYTES = 65_536
 _MAX_MEMBERS = 80  # 50 clips, 3 statements, 4 tag files, 2 folders, and room
-_MEMBER_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _COPY_BYTES = 1_048_576
 
 
@@ -72,51 +72,50 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     return files
 
 
-class _Member(tarfile.TarInfo):
-    """A header that is a file or a folder.
-
-    All others are refused as they are read: some, like long names, tarfile would take
-    into memory whole.
-    """
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """See :class:`tarfile.TarInfo`."""
-        member = super().frombuf(buf, encoding, errors)
-        if member.type not in _MEMBER_TYPES or member.size < 0:
-            raise BundleRefused("not-a-regular-file", f"{member.name[:100]!r} is no regular file")
-        return member
-
-
 def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     (folder / "data").mkdir()
     files: dict[str, BagFile] = {}
-    with tarfile.open(fileobj=tar, mode="r:", tarinfo=_Member) as archive:
-        base: str | None = None  # the one folder around the bag (RFC 8493, section 4)
-        for count, member in enumerate(archive, start=1):
-            if count > _MAX_MEMBERS:
-                raise BundleRefused("too-many-files", f"more than {_MAX_MEMBERS} files and folders")
-            top, *below = _safe_parts(member.name)
-            if top != (base or top):
-                raise BundleRefused("unsafe-name", f"{member.name} lies outside the bag")
-            base, path = top, "/".join(below)
-            if member.type == tarfile.DIRTYPE and path in ("", "data"):
-                continue
-            content = _content(archive, member)
-            if path not in _NEEDED and not _CLIP.fullmatch(path):
-                raise BundleRefused("unknown-file", f"{path!r} does not belong into a bundle")
-            if path in files:
-                raise BundleRefused("file-twice", f"{path} is there twice")
-            files[path] = _write(content, folder / path)
+    base: str | None = None  # the one folder around the bag (RFC 8493, section 4)
+    for count, member in enumerate(_headers(tar), start=1):
+        if count > _MAX_MEMBERS:
+            raise BundleRefused("too-many-files", f"more than {_MAX_MEMBERS} files and folders")
+        top, *below = _safe_parts(member.name)
+        if top != (base or top):
+            raise BundleRefused("unsafe-name", f"{member.name} lies outside the bag")
+        base, path = top, "/".join(below)
+        if member.type == tarfile.DIRTYPE and path in ("", "data") and member.size == 0:
+            continue
+        if member.type not in _FILE_TYPES:
+            raise BundleRefused("not-a-regular-file", f"{member.name} is not a regular file")
+        if path not in _NEEDED and not _CLIP.fullmatch(path):
+            raise BundleRefused("unknown-file", f"{path!r} does not belong into a bundle")
+        if path in files:
+            raise BundleRefused("file-twice", f"{path} is there twice")
+        files[path] = _write(tar, member.size, folder / path)
     return files
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    if not member.isreg() or member.sparse:
-        raise BundleRefused("not-a-regular-file", f"{member.name} is not a regular file")
-    content = archive.extractfile(member)
-    assert content is not None  # it is a regular file
-    return content
+def _headers(tar: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """The header of each file or folder, up to the end mark; whoever takes it reads the file.
+
+    Not by TarFile, which takes what some other kinds of member bring (long names, pax
+    records) into memory whole, before anybody can refuse it.
+    """
+    while any(block := _read_exactly(tar, tarfile.BLOCKSIZE)):
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+        if member.type not in (*_FILE_TYPES, tarfile.DIRTYPE) or member.size < 0:
+            raise BundleRefused("not-a-regular-file", f"{member.name[:100]!r} is no regular file")
+        yield member
+
+
+def _read_exactly(tar: BinaryIO, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = tar.read(size - len(data))
+        if not more:
+            raise BundleRefused("not-a-tar", "the bundle holds no whole tar (it ends too early)")
+        data += more
+    return data
 
 
 def _safe_parts(name: str) -> list[str]:
@@ -126,13 +125,16 @@ def _safe_parts(name: str) -> list[str]:
     return parts
 
 
-def _write(content: IO[bytes], target: Path) -> BagFile:
-    digest, count = hashlib.sha256(), 0
+def _write(tar: BinaryIO, size: int, target: Path) -> BagFile:
+    digest, left = hashlib.sha256(), size
     with target.open("xb") as file:
-        while block := content.read(_COPY_BYTES):
+        while left:
+            block = _read_exactly(tar, min(left, _COPY_BYTES))
             digest.update(block)
-            count += file.write(block)
-    return BagFile(digest.hexdigest(), count)
+            file.write(block)
+            left -= len(block)
+    _read_exactly(tar, -size % tarfile.BLOCKSIZE)
+    return BagFile(digest.hexdigest(), size)
 
 
 def _only(files: Mapping[str, BagFile], *, payload: bool) -> dict[str, BagFile]:

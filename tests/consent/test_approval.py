@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -305,8 +306,8 @@ def test_a_signed_approval_with_an_unknown_field_is_malformed(device: FakeDevice
 
 
 def test_the_docstring_numbers_all_nine_rules() -> None:
-    text = rules.check_approval.__doc__ or ""
-    assert [number for number in range(1, 12) if f"\n    {number}. " in text] == list(range(1, 10))
+    text = inspect.cleandoc(rules.check_approval.__doc__ or "")
+    assert [number for number in range(1, 12) if f"\n{number}. " in text] == list(range(1, 10))
 
 
 # Declines and commands: rules 1 to 4 and 9
