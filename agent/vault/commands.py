@@ -61,6 +61,8 @@ def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         action = actions.add_parser(name, help=text, description=text)
         add_config_option(action)
         action.set_defaults(run=function)
+        if name == "show":
+            _add_json_option(action)
 
     text = "rebuild the index of clips from their sidecars"
     command = groups.add_parser("reindex", help=text, description=text)
@@ -169,7 +171,11 @@ def _ledger_show(arguments: argparse.Namespace) -> int:
     from agent.vault.ledger import Ledger
 
     with _open(arguments) as index:
-        _show(Ledger(index).entries())
+        ledger = Ledger(index)
+        if arguments.json:
+            ledger.export(sys.stdout)
+        else:
+            _show(ledger.entries())
     return 0
 
 

@@ -6,7 +6,6 @@ happen is in ``test_model.py``; here each rule is shown once, by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -28,18 +27,7 @@ from agent.vault.cases import Cases
 from agent.vault.ledger import Ledger
 from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import open_bundle
-from tests.support.world import FEED, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.kill()
-
-
-def rules(world: World, prefix: str) -> list[str]:
-    return [detail["rule"] for _, detail in world.events(prefix) if "rule" in detail]
+from tests.support.world import FEED, World, rules
 
 
 def read_letter(world: World, payload: bytes) -> InboxReport:

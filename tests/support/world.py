@@ -19,6 +19,8 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+import yaml
+
 from agent import topics
 from agent.consent import mail, signing
 from agent.consent.statements import Outcome, Request
@@ -31,6 +33,7 @@ from tests.support.house import House
 from tests.support.peers import Crash, FakeBroker, FakeLink, FakeReceiver
 
 FEED = "clip-feed"
+DEVICE = "front-door"
 
 
 class World:
@@ -175,3 +178,21 @@ class World:
         finally:
             index.close()
         return "" if case is None else case.state
+
+
+def rules(world: World, prefix: str) -> list[str]:
+    """The rules that the ledger names in lines whose event begins so."""
+    return [detail["rule"] for _, detail in world.events(prefix) if "rule" in detail]
+
+
+def state_of(world: World, release_id: str) -> str:
+    """What the owner was last told of a release."""
+    return world.outcomes()[release_id].event
+
+
+def change_cards(world: World, change: Any) -> None:
+    """Edit ``requesters.yaml``, which is read at the next start."""
+    path = world.house.config.requesters
+    book = yaml.safe_load(path.read_text())
+    change(book["requesters"])
+    path.write_text(yaml.safe_dump(book))

@@ -160,6 +160,7 @@ def test_a_text_of_a_requester_cannot_pass_for_a_line_of_the_ledger(vault: Vault
 def test_verify_names_the_head_and_export_is_what_it_verified(vault: Vault, say: Say) -> None:
     write_lines(vault, 600)  # more than a page of them
     lines = [json.loads(line) for line in say("ledger", "export").splitlines()]
+    assert say("ledger", "show", "--json") == say("ledger", "export")
     assert [line["seq"] for line in lines] == list(range(1, 601))
     assert say("ledger", "verify") == f"ledger: ok, 600 lines, head {lines[-1]['sha256']}\n"
 

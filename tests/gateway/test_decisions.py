@@ -1,0 +1,147 @@
+"""Owners' letters that come twice, come retained, or cannot be acted on.
+
+The straight way is in ``test_release_way.py``, what must never happen, whatever the order
+of events, in ``test_model.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import topics
+from agent.consent import signing
+from agent.consent.statements import Command, Preview
+from agent.errors import StorageFault
+from agent.vault import files
+from tests.support.world import DEVICE, World, rules
+
+# Letters that come twice, or cannot be acted on
+
+
+def test_a_replayed_letter_leaves_one_line_however_often_it_comes(world: World) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    for _ in range(6):
+        world.to_device(letter)
+    assert rules(world, "decision.refused") == ["replayed"]
+
+
+def test_a_retained_letter_leaves_one_line_however_often_the_gateway_connects(
+    world: World,
+) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    for _ in range(4):
+        world.to_device(letter, retained=True)
+        world.restart()
+    assert rules(world, "decision.refused") == ["retained"]
+
+
+def test_one_letter_refused_for_two_reasons_leaves_a_line_for_each(world: World) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    world.to_device(letter, retained=True)
+    world.clock.advance(2 * 86_400)
+    world.to_device(letter)
+    world.to_device(letter)
+    assert rules(world, "decision.refused") == ["retained", "expired"]
+
+
+def test_a_decline_that_comes_twice_is_not_reported_as_refused(world: World) -> None:
+    """The process died between its commit and the acknowledgement, say."""
+    world.house.record()
+    letter = world.house.decline(world.post())
+    for _ in range(2):
+        world.to_device(letter)
+    assert world.outcomes() == {}
+
+
+def test_a_clip_on_a_bad_sector_does_not_end_the_gateway_at_each_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+
+    def unreadable(path: Path) -> str:
+        raise StorageFault(f"{path}: Input/output error")
+
+    monkeypatch.setattr(files, "sha256", unreadable)
+    world.to_device(letter)
+    assert rules(world, "decision.refused") == ["clip-unreadable"]
+    assert world.broker.unacknowledged == {}
+
+
+def test_the_watchdog_hears_of_each_clip_that_is_checked(world: World) -> None:
+    """Fifty long clips take minutes to hash on a Pi; killed for it, it would begin anew."""
+    clips = [world.house.record(seconds_ago=600 - 10 * n) for n in range(5)]
+    letter = world.house.approve(world.post(), clips)
+    world.notified.clear()
+    world.broker.send(topics.owner(DEVICE), letter)
+    assert world.gateway is not None
+    world.gateway.step()
+    assert world.notified.count("WATCHDOG=1") >= 5
+
+
+def test_a_release_that_can_no_longer_be_sealed_ends_at_once(world: World) -> None:
+    """Killed after accepting; the clip is gone when the letter comes again."""
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    world.crash_after = 0
+    world.broker.send(topics.owner(DEVICE), letter)
+    assert not world._guard(world.gateway.step)  # type: ignore[union-attr]
+    (path,) = world.house.config.state_dir.rglob("*.mp4.age")
+    path.unlink()
+    world.restart()
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "REVOKED"
+    assert "clip-gone" in outcome.detail
+
+
+def test_a_retained_copy_does_not_stop_a_release_that_waits_for_its_keys(world: World) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    world.crash_after = 0
+    world.broker.send(topics.owner(DEVICE), letter)
+    assert not world._guard(world.gateway.step)  # type: ignore[union-attr]
+    world.broker.unacknowledged.clear()
+    world.restart()
+    world.to_device(letter, retained=True)
+    world.to_device(letter)
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "SENT"
+
+
+@pytest.mark.parametrize("retained", [True, False])
+@pytest.mark.parametrize("payload", [b"", b"x", b"age-encryption.org/v1\n", b"\0" * 600_000])
+def test_what_is_no_letter_is_a_line_at_most(world: World, payload: bytes, retained: bool) -> None:
+    for _ in range(2):
+        world.to_device(payload, retained=retained)
+    assert len(world.events("letter.refused")) == 1
+    assert world.broker.unacknowledged == {}
+
+
+def test_a_preview_of_a_clip_that_cannot_be_read_ends_and_nothing_else_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def read(self, _size: int) -> bytes:
+            raise OSError(5, "Input/output error")
+
+        def __enter__(self) -> Broken:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    clip = world.house.record()
+    monkeypatch.setattr("agent.vault.clips.ClipStore.open_sealed", lambda *_: Broken())
+    now = int(world.clock.now())
+    ask = Command(
+        iss=world.house.owner.id, jti=signing.new_jti(b"p" * 16), iat=now, exp=now + 600,
+        aud=world.house.device_card().id, command=Preview(clip=clip.id),
+    )  # fmt: skip
+    world.to_device(world.house.letter(ask, {}))
+    assert [event for event, _ in world.events("clip.")] == ["clip.previewed"]
+    assert world.broker.unacknowledged == {}

@@ -1,0 +1,282 @@
+"""Releases in bad company: forged rows, wrong clocks, lying receivers, too little memory.
+
+The straight way is in ``test_release_way.py``, what must never happen, whatever the order
+of events, in ``test_model.py``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from agent import config, topics
+from agent.consent import mail, signing
+from agent.consent.statements import Command, Revoke, UploadTarget
+from agent.gateway.release import SealJob
+from tests.support.house import Person, fragmented_mp4
+from tests.support.world import DEVICE, World, change_cards, rules, state_of
+
+
+def write(world: World, query: str, *values: object) -> None:
+    """Change the index as the camera's process could if it were taken over."""
+    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+        db.execute(query, values)
+    db.close()
+
+
+def sealed_and_waiting(world: World) -> str:
+    """A release whose bundle waits for a receiver that was heard of once; its id."""
+    clip = world.house.record()
+    post = world.post()
+    world.receiver.faults = ["", "request-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    (release_id,) = world.outcomes()
+    assert state_of(world, release_id) == "SEALED"
+    return release_id
+
+
+# Releases: what is on the disk is not believed
+
+
+def test_a_bundle_does_not_go_to_a_host_that_was_struck_from_the_card(world: World) -> None:
+    release_id = sealed_and_waiting(world)
+    change_cards(world, lambda cards: cards[0].update(upload_hosts=["elsewhere.example"]))
+    world.restart()
+    world.clock.advance(60)
+    world.run()
+    assert state_of(world, release_id) == "FAILED"
+    assert "upload-not-allowed" in world.outcomes()[release_id].detail
+    assert world.receiver.finished == []
+
+
+def test_a_bundle_does_not_go_to_a_requester_that_was_taken_off_the_list(world: World) -> None:
+    release_id = sealed_and_waiting(world)
+    change_cards(world, lambda cards: cards.clear())
+    world.restart()
+    world.clock.advance(60)
+    world.run()
+    assert state_of(world, release_id) == "FAILED"
+    assert world.receiver.finished == []
+
+
+def test_a_request_exchanged_in_the_index_after_its_approval_gets_nothing(world: World) -> None:
+    """Else a camera taken over could send an approved clip to another request's address."""
+    release_id = sealed_and_waiting(world)
+    target = UploadTarget(protocol="tus", url="http://127.0.0.1:1/elsewhere/")
+    other = world.house.post(world.house.request(upload=target))
+    write(world, "UPDATE request SET jws = ?", other)
+    world.clock.advance(60)
+    world.run()
+    assert state_of(world, release_id) == "FAILED"
+    assert world.receiver.finished == []
+
+
+def test_a_request_exchanged_in_the_index_cannot_be_approved(world: World) -> None:
+    clip = world.house.record()
+    post = world.post()
+    write(world, "UPDATE request SET jws = ?", world.house.post(world.house.request()))
+    world.to_device(world.house.approve(post, [clip]))
+    assert world.receiver.calls == []
+    assert rules(world, "decision.refused") == ["unknown-request"]
+
+
+def test_an_upload_does_not_go_on_at_another_origin(world: World) -> None:
+    release_id = sealed_and_waiting(world)
+    write(world, "UPDATE release SET upload_url = 'http://127.0.0.1:2/files/0'")
+    world.clock.advance(60)
+    world.run()
+    assert state_of(world, release_id) == "FAILED"
+
+
+def test_an_approval_cannot_be_made_to_last_longer(world: World) -> None:
+    release_id = sealed_and_waiting(world)
+    write(world, "UPDATE release SET expires_at = expires_at + 1e6")
+    world.clock.advance(60)
+    world.run()
+    assert state_of(world, release_id) == "FAILED"
+    assert world.receiver.finished == []
+
+
+def test_a_release_forged_for_another_file_sends_nothing(world: World) -> None:
+    """A row named ``../clips/...`` would upload that file in the name of an old approval."""
+    release_id = sealed_and_waiting(world)
+    write(world, "UPDATE release SET id = '../clips/some'")
+    world.clock.advance(60)
+    world.run()
+    assert set(world.outcomes()) == {release_id}, "and nobody hears of it"
+    assert world.receiver.finished == []
+
+
+# Releases: clocks
+
+
+def test_nothing_is_sent_while_nobody_knows_whether_the_approval_has_ended(world: World) -> None:
+    """Switched off for a week, a Pi starts with the time at which it stopped."""
+    release_id = sealed_and_waiting(world)
+    world.clock.advance(60)
+    world.clock.is_synced = False
+    calls = list(world.receiver.calls)
+    world.restart()
+    assert world.receiver.calls == calls
+    world.clock.step_wall(7 * 86_400)
+    world.clock.is_synced = True
+    world.run()
+    assert state_of(world, release_id) == "FAILED"
+    assert world.receiver.finished == []
+
+
+def test_a_clock_that_was_far_ahead_does_not_stop_a_release_for_good(world: World) -> None:
+    release_id = sealed_and_waiting(world)
+    world.clock.step_wall(-5 * 3600)
+    world.run()
+    assert state_of(world, release_id) == "SENT"
+
+
+# Releases: keys, repeats, receivers
+
+
+def test_keys_are_in_no_repr() -> None:
+    key = Person().identity
+    job = SealJob(release_id="0" * 16, keys={"clip": key}, done=lambda: None)
+    assert key not in repr(job)
+
+
+def test_keys_that_come_again_after_the_sealing_are_dropped(world: World) -> None:
+    """The letter came twice, and the other thread was faster."""
+    clip = world.house.record()
+    world.to_device(world.house.approve(world.post(), [clip]))
+    (release_id,) = world.outcomes()
+    assert world.gateway is not None
+    done: list[bool] = []
+    job = SealJob(release_id=release_id, keys={clip.id: "key"}, done=lambda: done.append(True))
+    world.gateway.releases.start(job)
+    world.run()
+    assert done == [True], "the broker would keep the letter for ever"
+    assert world.gateway.releases._jobs == {}
+
+
+def test_of_a_letter_that_comes_twice_before_the_sealing_both_are_acknowledged(
+    world: World,
+) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    for _ in range(2):
+        world.broker.send(topics.owner(DEVICE), letter)
+    world.run()
+    assert world.broker.unacknowledged == {}
+    assert len(world.receiver.finished) == 1
+
+
+def test_a_receiver_that_forgets_each_upload_is_asked_ever_more_rarely(world: World) -> None:
+    clip = world.house.record()
+    post = world.post()
+    world.receiver.offset = lambda *_, **__: None  # type: ignore[method-assign]
+    world.to_device(world.house.approve(post, [clip]))
+    for _ in range(600):
+        world.clock.advance(1)
+        world.run()
+    assert 3 <= world.receiver.calls.count("create") <= 15
+
+
+def test_the_record_of_a_stopped_upload_says_how_much_had_arrived(world: World) -> None:
+    """The answer to the last chunk was lost: the requester may have everything."""
+    clip = world.house.record()
+    post = world.post()
+    world.receiver.faults = ["", "", "answer-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    (release_id,) = world.outcomes()
+    now = int(world.clock.now())
+    revoke = Command(
+        iss=world.house.owner.id, jti=signing.new_jti(b"r" * 16), iat=now, exp=now + 600,
+        aud=world.house.device_card().id, command=Revoke(release=release_id),
+    )  # fmt: skip
+    world.to_device(world.house.letter(revoke, {}))
+    (line,) = [detail for event, detail in world.events("release.revoked")]
+    assert (line["confirmed_bytes"], line["bytes"]) == (0, len(world.receiver.finished[0].data))
+
+
+def test_a_clip_that_does_not_fit_into_memory_fails_its_release(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr("agent.gateway.media.prepare", prepare)
+    clip = world.house.record()
+    world.to_device(world.house.approve(world.post(), [clip]))
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "FAILED"
+    assert "memory" in outcome.detail
+
+
+def test_a_release_that_kills_the_gateway_again_and_again_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed for want of memory, or by a decoder: the letter comes again at each start."""
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    world.crash_after = 0
+    world.broker.send(topics.owner(DEVICE), letter)
+    assert not world._guard(world.gateway.step)  # type: ignore[union-attr]
+    outbox = world.house.config.state_dir / "outbox"
+    monkeypatch.setattr("agent.gateway.release.Releases._seal", lambda *_: False)
+    deaths = 0
+    while not world.outcomes() or next(iter(world.outcomes().values())).event == "APPROVED":
+        (outbox / f"{release_of(world)}.age.part").write_bytes(b"half")
+        world.restart()
+        deaths += 1
+        assert deaths < 20
+    assert next(iter(world.outcomes().values())).event == "FAILED"
+    assert not list(outbox.iterdir())
+
+
+def release_of(world: World) -> str:
+    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+        found = db.execute("SELECT id FROM release").fetchone()
+    db.close()
+    return str(found[0])
+
+
+def test_a_clip_exchanged_between_approval_and_sealing_does_not_leave(world: World) -> None:
+    """Even one that the same key opens, as the camera's process could make it."""
+    clip = world.house.record()
+    (key,) = world.house.clip_keys([clip]).values()
+    letter = world.house.approve(world.post(), [clip])
+    world.broker.send(topics.owner(DEVICE), letter)
+    assert world.gateway is not None
+    world.gateway.step()
+    (path,) = world.house.config.state_dir.rglob("*.mp4.age")
+    path.write_bytes(pyrage.encrypt(fragmented_mp4(3), [mail.parse_identity(key).to_public()]))
+    world.run()
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "FAILED"
+    assert "not the one that was approved" in outcome.detail
+    assert world.receiver.calls == []
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_no_further_chunk_is_sent_once_a_release_must_stop(tmp_path: Path, end: str) -> None:
+    upload = config.Upload(allow_loopback_http=True, chunk_bytes=1_000)
+    world = World(tmp_path, upload=upload)
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    send = world.receiver.send
+
+    def ends_meanwhile(upload_url: str, **more: Any) -> int:
+        if end == "expired":
+            world.clock.advance(2 * 86_400)
+        else:
+            write(world, "UPDATE release SET stop = 'revoked by the owner'")
+        return send(upload_url, **more)
+
+    world.receiver.send = ends_meanwhile  # type: ignore[method-assign]
+    world.to_device(letter)
+    (started,) = world.receiver.uploads.values()
+    assert len(started.data) == 1_000
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == ("FAILED" if end == "expired" else "REVOKED")
+    world.kill()
