@@ -40,6 +40,10 @@ class Journal:
     def steps(self) -> list[str]:
         return self._path.read_text().splitlines() if self._path.exists() else []
 
+    def reached(self, step: str) -> bool:
+        """Whether the gateway was killed at a step that begins so."""
+        return any(line.startswith(step) for line in self.steps())
+
     def reach(self, step: str) -> None:
         """Die here, unless it was done before."""
         if step in self.steps():
