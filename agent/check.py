@@ -128,15 +128,17 @@ def _clock(config: Config) -> str:
 
 def _camera(config: Config) -> str:
     try:  # needs the extra that only a camera has
-        from agent.camera.app import open_source
         from agent.camera.source import Frame
+        from agent.camera.sources.choice import choose_source
+
+        clock = SystemClock(config.time.synced_marker)
+        source = choose_source(config.camera, clock=clock)
     except ModuleNotFoundError as error:
         raise CameraFault(
             f"the Python package {error.name!r} is not installed",
             advice="Run pip install 'clip-agent[camera]'",
         ) from error
 
-    source = open_source(config.camera, clock=SystemClock(config.time.synced_marker))
     try:
         video = source.open()
         seen = any(isinstance(item, Frame) for item in islice(source.read(), _MOST_ITEMS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config, config_example
-from agent.config import EXAMPLE, Config, StreamSource
+from agent.config import EXAMPLE, Config
 from agent.consent.signing import parse_requesters
 from agent.errors import ConfigError
 from tests.peers.requirements import ROOT
@@ -69,12 +69,45 @@ class TestShipped:
             for name in struct.__struct_fields__:
                 assert re.search(rf"^ *{name}:", text, re.M), f"{struct.__name__}.{name}"
 
-    def test_what_is_commented_out_can_be_put_in_force(self, tmp_path: Path) -> None:
-        kept = re.sub(r"^ +source:\n(?: {4}.*\n)+", "", SHIPPED.read_text(), flags=re.M)
-        text = uncomment(kept.replace("  tls: null\n", ""))
+    @pytest.mark.parametrize("kind", get_args(config.Source))
+    def test_what_is_commented_out_can_be_put_in_force(
+        self, tmp_path: Path, kind: type[msgspec.Struct]
+    ) -> None:
+        text = uncomment(SHIPPED.read_text().replace("  tls: null\n", ""))
+        tag = kind.__struct_config__.tag
+        sources = re.findall(r"^ +source:\n(?: {4}.*\n)+", text, flags=re.M)
+        for source in sources:
+            if f"type: {tag}\n" not in source:
+                text = text.replace(source, "")
         loaded = read(tmp_path, text)
-        assert isinstance(loaded.camera.source, StreamSource)
+        assert type(loaded.camera.source) is kind
         assert loaded.mqtt.tls == config.Tls()
+
+    @pytest.mark.parametrize(
+        ("zones", "said"),
+        [
+            ("{include: [[[0, 0], [1, 0]]]}", "zones.include[0]: Expected `array` of length >= 3"),
+            ("{exclude: [[[0, 0], [1.2, 0], [1, 1]]]}", "zones.exclude[0][1][0]: Expected `float`"),
+            ("{privacy: [[[0, 0], [.5, -.1], [1, 1]]]}", "zones.privacy[0][1][1]: Expected"),
+            ("{include: [[[0, 0], [.5, .5], [1, 1]]]}", "zones.include[0]: its corners lie on one"),
+            ("{exclude: [[[0, 0], [.5], [1, 1]]]}", "zones.exclude[0][1]: Expected `array`"),
+            ("{privacy: [[[0, 0], [.nan, 0], [1, 1]]]}", "zones.privacy[0][1][0]: Expected"),
+        ],
+    )
+    def test_a_polygon_out_of_range_is_told_with_its_place(
+        self, tmp_path: Path, zones: str, said: str
+    ) -> None:
+        message = refusal(tmp_path, MINIMAL + f"camera: {{zones: {zones}}}")
+        assert message.startswith(f"agent.yaml: camera.{said}")
+
+    def test_a_privacy_zone_on_a_copied_stream_is_refused_with_what_to_do(
+        self, tmp_path: Path
+    ) -> None:
+        source = "source: {type: stream, record: 'rtsp://192.0.2.10/'}"
+        zones = "zones: {privacy: [[[0, 0], [1, 0], [1, 1]]]}"
+        message = refusal(tmp_path, MINIMAL + f"camera: {{{source}, {zones}}}")
+        assert message.startswith("agent.yaml: camera.zones.privacy: a stream is recorded as")
+        assert "Set a privacy mask in the camera itself" in message
 
     def test_no_line_is_too_long_to_read(self) -> None:
         assert max(map(len, SHIPPED.read_text().splitlines())) <= 100

@@ -8,7 +8,8 @@ promises:
 - a full disk stops the recording with a clear state, never the pre-roll, and
   recording goes on once there is space;
 - a camera that falls silent ends the process with a :class:`CameraFault`, after
-  the clip was finished: systemd starts it again;
+  the clip was finished: systemd starts it again; a network camera is tried again
+  by its source, and the process stays;
 - SIGTERM finishes the clip and ends the process with 0;
 - on a still scene nothing at all is written: health is noted when it changes.
 """
@@ -28,11 +29,10 @@ import sdnotify
 from agent import config as configuration
 from agent.camera.keeper import Keeper
 from agent.camera.motion import MotionDetector
-from agent.camera.reader import End, Item, Reader
+from agent.camera.reader import End, Reader
 from agent.camera.recorder import Recorder
-from agent.camera.source import Frame, Packet, Source, VideoFormat
-from agent.camera.sources.scene import Scene
-from agent.camera.sources.stream import Stream
+from agent.camera.source import Frame, Interruption, Item, Packet, Source, VideoFormat
+from agent.camera.sources.choice import choose_source
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent.signing import OwnerCard, parse_card
@@ -86,6 +86,7 @@ class CameraApp:
 
         self._stopping = threading.Event()
         self._recorder: Recorder | None = None
+        self._interruption: Interruption | None = None
         self._health = _Health("")
         self._last_motion_at: float | None = None
         self._last_packet = self._last_picture = clock.monotonic()
@@ -125,6 +126,8 @@ class CameraApp:
         match item:
             case VideoFormat():
                 self._open(item)
+            case Interruption():
+                self._interrupt(item)
             case Packet():
                 self._last_packet = now
                 self._guarded(lambda recorder: recorder.packet(item))
@@ -135,8 +138,7 @@ class CameraApp:
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
-        if self._recorder is not None:
-            self._say(*self._state(self._recorder))
+        self._say_how_it_is()
 
     def finish(self, state: str, detail: str = "") -> None:
         """End the clip and say goodbye."""
@@ -145,10 +147,21 @@ class CameraApp:
         self._say(state, detail)
 
     def _open(self, video: VideoFormat) -> None:
+        """The camera is there, or there again, perhaps with another picture."""
         _log.info("the camera gives %s, %dx%d", video.codec, video.width, video.height)
+        self._guarded(Recorder.finish)
         self._recorder = self._make_recorder(video)
+        self._interruption = None
         self._last_packet = self._last_picture = self._clock.monotonic()
         self._notify("READY=1")
+
+    def _interrupt(self, interruption: Interruption) -> None:
+        """The camera is lost: end the clip, and wait for the source to find it again."""
+        _log.warning("%s; next try in %g s", interruption.fault, interruption.retry_seconds)
+        self._guarded(Recorder.finish)
+        self._recorder = None
+        self._interruption = interruption
+        self._last_packet = self._last_picture = self._clock.monotonic()
 
     def _motion(self, frame: Frame) -> None:
         recorder = self._recorder
@@ -179,6 +192,8 @@ class CameraApp:
         """A camera without packets, or packets without pictures, is no camera."""
         waits = _OPENING_WAITS if self._recorder is None else 1
         limit = waits * self._no_frame_seconds + _GRACE_SECONDS
+        if self._interruption is not None:
+            limit += self._interruption.retry_seconds
         for what, last in (("packet", self._last_packet), ("picture", self._last_picture)):
             if now - last > limit:
                 raise CameraFault(
@@ -186,12 +201,15 @@ class CameraApp:
                     advice="Check its power, cable or network",
                 )
 
-    def _state(self, recorder: Recorder) -> tuple[str, str]:
-        if self._keeper.fault is not None:
-            return "disk-full", self._keeper.fault.message
-        return ("recording" if recorder.recording else "armed"), ""
+    def _say_how_it_is(self) -> None:
+        if self._interruption is not None:
+            self._say("no-frames", self._interruption.fault.message)
+        elif self._recorder is not None and self._keeper.fault is not None:
+            self._say("disk-full", self._keeper.fault.message)
+        elif self._recorder is not None:
+            self._say("recording" if self._recorder.recording else "armed")
 
-    def _say(self, state: str, detail: str) -> None:
+    def _say(self, state: str, detail: str = "") -> None:
         """Note for the owner how things are, if that is news: an idle camera writes nothing."""
         health = _Health(state, detail, self._last_motion_at)
         if health == self._health:
@@ -248,7 +266,7 @@ def build(
         )
 
     return CameraApp(
-        source=source or open_source(config.camera, clock=clock),
+        source=source or choose_source(config.camera, clock=clock),
         detector=MotionDetector(
             frames_per_second=motion.frames_per_second,
             min_size=motion.min_size,
@@ -261,32 +279,6 @@ def build(
         no_frame_seconds=recording.no_frame_seconds,
         notify=notify or sdnotify.SystemdNotifier().notify,
     )
-
-
-def open_source(camera: configuration.Camera, *, clock: Clock) -> Source:
-    """The source that the configuration names; nothing is opened yet."""
-    match camera.source:
-        case configuration.StreamSource() as stream:
-            return Stream(
-                record=stream.record,
-                detect=stream.detect,
-                transport=stream.transport,
-                pace=stream.pace,
-                frames_per_second=camera.motion.frames_per_second,
-                timeout_seconds=camera.recording.no_frame_seconds,
-                clock=clock,
-            )
-        case configuration.SceneSource() as scene:
-            return Scene(
-                width=scene.width,
-                height=scene.height,
-                frames_per_second=scene.frames_per_second,
-                seed=scene.seed,
-                walkers_per_minute=scene.walkers_per_minute,
-                duration_seconds=scene.duration_seconds,
-                motion_frames_per_second=camera.motion.frames_per_second,
-                clock=clock,
-            )
 
 
 def run(config: Config) -> int:

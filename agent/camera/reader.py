@@ -12,9 +12,7 @@ import queue
 import threading
 from enum import Enum, auto
 
-from agent.camera.source import Frame, Packet, Source, VideoFormat
-
-Item = VideoFormat | Packet | Frame
+from agent.camera.source import Item, Source
 
 _QUEUE_ITEMS = 64  # a few seconds: as long as the disk may take for a breath
 _POLL_SECONDS = 0.5

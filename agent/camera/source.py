@@ -6,6 +6,10 @@ small. Times are monotonic seconds of the :class:`agent.clock.Clock` that the
 source was given, so that wall time can be told from them later, however long a
 packet waited. They never step back.
 
+A source may lose its camera for a while and find it again: it says so with an
+:class:`Interruption`, and begins anew with a :class:`VideoFormat`. Nothing from
+before connects to what comes after.
+
 Sources live in ``sources/``, one module each. None of them ever opens audio.
 Which source is used is decided in :mod:`agent.camera.app`.
 """
@@ -19,15 +23,18 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.errors import CameraFault
+
 LUMA_WIDTH, LUMA_HEIGHT = 320, 180
 
 Luma = NDArray[np.uint8]  # [LUMA_HEIGHT, LUMA_WIDTH], as decoded (not stretched to 0..255)
+Chroma = NDArray[np.uint8]  # [2, LUMA_HEIGHT / 2, LUMA_WIDTH / 2]: Cb, Cr
 Codec = Literal["h264", "hevc"]
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """How the packets of a source are encoded, the same until it is closed.
+    """How the packets that follow are encoded.
 
     ``extradata`` is what a decoder must know first, in the form that goes with
     the packets: an ``avcC``/``hvcC`` record or parameter sets with start codes.
@@ -56,10 +63,25 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A small picture for the motion detector, its own copy."""
+    """A small picture, its own copy: luma for the motion detector, and its colours if known."""
 
     luma: Luma
     seconds: float
+    chroma: Chroma | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """The camera is lost, and is tried again in ``retry_seconds``.
+
+    ``fault`` says what happened, and what the owner may do about it.
+    """
+
+    fault: CameraFault
+    retry_seconds: float
+
+
+Item = VideoFormat | Packet | Frame | Interruption
 
 
 class Source(Protocol):
@@ -68,11 +90,12 @@ class Source(Protocol):
     def open(self) -> VideoFormat:
         """Connect; :class:`agent.errors.CameraFault` says what to do when that fails."""
 
-    def read(self) -> Iterator[Packet | Frame]:
+    def read(self) -> Iterator[Item]:
         """Packets and frames until the source ends.
 
         A file may end, quietly. A camera that ends or falls silent is a
-        :class:`agent.errors.CameraFault`.
+        :class:`agent.errors.CameraFault`, or an :class:`Interruption` where it can be
+        found again; then a :class:`VideoFormat` follows once it is back.
         """
 
     def close(self) -> None:

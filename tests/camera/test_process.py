@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from agent import config
-from agent.errors import ClipDamaged, ConfigError
+from agent.errors import ClipDamaged
 from agent.vault.clips import Clip, ClipStore
 from agent.vault.seal import open_stream
 from tests.camera.test_app import opened
@@ -196,13 +195,3 @@ def test_on_a_still_scene_nothing_at_all_is_written_for_a_minute(tmp_path: Path)
     assert len(before["tree"]) >= 1
     assert after["tree"] == before["tree"]
     assert after["written"] == before["written"]
-
-
-@pytest.mark.parametrize("kind", ["pi", "webcam"])
-def test_a_camera_of_a_kind_that_is_not_there_is_refused_by_the_configuration(
-    tmp_path: Path, kind: str
-) -> None:
-    _, path = household(tmp_path, config.Camera())
-    path.write_text(path.read_text().replace("type: scene", f"type: {kind}"))
-    with pytest.raises(ConfigError, match=kind):
-        config.load(path)

@@ -1,0 +1,44 @@
+"""Which source a configuration means.
+
+Each is imported only when it is wanted: a camera on the network does not carry the
+Pi's libraries, and those probe for devices as they are imported.
+"""
+
+from __future__ import annotations
+
+from agent import config
+from agent.camera.source import Source
+from agent.clock import Clock
+from agent.errors import CameraFault
+
+
+def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
+    """The source that ``camera`` names; nothing is opened yet."""
+    match camera.source:
+        case config.StreamSource() as stream:
+            from agent.camera.sources.stream import Stream
+
+            return Stream(
+                record=stream.record,
+                detect=stream.detect,
+                transport=stream.transport,
+                pace=stream.pace,
+                frames_per_second=camera.motion.frames_per_second,
+                timeout_seconds=camera.recording.no_frame_seconds,
+                clock=clock,
+            )
+        case config.SceneSource() as scene:
+            from agent.camera.sources.scene import Scene
+
+            return Scene(
+                width=scene.width,
+                height=scene.height,
+                frames_per_second=scene.frames_per_second,
+                seed=scene.seed,
+                walkers_per_minute=scene.walkers_per_minute,
+                duration_seconds=scene.duration_seconds,
+                motion_frames_per_second=camera.motion.frames_per_second,
+                clock=clock,
+            )
+        case other:
+            raise CameraFault(f"no camera of type {type(other).__name__} here yet")

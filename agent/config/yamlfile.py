@@ -1,0 +1,87 @@
+"""A YAML file as a typed struct, strictly: unknown and repeated keys are refused.
+
+For ``agent.yaml`` and for cards. Every error names the file and the dotted path, or
+the line, of the mistake. What the keys are is for the structs to say.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from agent.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice instead of keeping the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(self.construct_object(key_node, deep=True))
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
+    """``text`` as ``kind``; ``name`` is what an error calls it (a file's path).
+
+    Relative paths inside are taken from ``base``. Raises :class:`ConfigError`
+    with the line or the dotted path of the mistake.
+    """
+
+    def decode_path(type_: type[Any], value: Any) -> Any:
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError("Expected a path")
+        try:
+            return base / type_(value).expanduser()
+        except RuntimeError as error:  # ~nobody
+            raise ValueError(str(error)) from error
+
+    try:
+        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}, line {mark.line + 1}" if mark else name
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{where}: {problem}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: nested too deeply") from error
+    except (ValueError, LookupError) as error:  # PyYAML lets a tagged or dated value's own pass
+        raise ConfigError(f"{name}: a value is not what its form says ({error})") from error
+    try:
+        plain = {} if raw is None else raw
+        return msgspec.convert(plain, kind, strict=True, dec_hook=decode_path)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {_plain(str(error))}") from error
+
+
+def _plain(message: str) -> str:
+    """msgspec's message with the path first and in dots: ``mqtt.port: Expected `int```."""
+    problem, _, path = message.partition(" - at ")
+    path = path.strip("`").removeprefix("$").lstrip(".")
+    if match := re.fullmatch(r"Object contains unknown field `(.*)`", problem):
+        return f"{path + '.' if path else ''}{match[1]}: unknown key"
+    if match := re.fullmatch(r"Object missing required field `(.*)`", problem):
+        return f"{path + '.' if path else ''}{match[1]}: missing key"
+    return f"{path or 'top level'}: {problem}"
+
+
+def read_text(path: Path) -> str:
+    """The text of a configuration or card file, or a :class:`ConfigError` that names it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
