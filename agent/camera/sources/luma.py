@@ -1,31 +1,93 @@
-"""Pictures of any size as the small luma plane that the motion detector looks at."""
+"""Pictures of any size as the small ones that the motion detector looks at.
+
+Small pictures are YUV in video range (luma 16..235, chroma 16..240) whatever the
+camera sends, so that the detector's thresholds mean the same for each, and a
+thumbnail needs one way back to colours only. What a camera sends in full range is
+compressed to that; video range is taken as it is, not stretched.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Luma
+from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Chroma, Luma
 
-# Formats whose first plane is luma of 8 bits; others are converted first. (A conversion to
-# gray would not do: it stretches video range to 0..255.)
-_LUMA_FIRST = frozenset(
+Plane = NDArray[np.uint8]  # [height, width]; any size
+
+NO_COLOUR = 128  # chroma of grey
+
+# Formats whose planes are taken as they are, 8 bits each; others are converted first.
+# (A conversion to gray would not do: it stretches video range to 0..255.)
+_PLANAR = frozenset(
     f"yuv{full_range}{layout}p" for full_range in ("", "j") for layout in ("420", "422", "444")
-) | {"nv12", "nv21", "gray"}
+)
+_INTERLEAVED = frozenset({"nv12"})  # Cb and Cr by turns in the second plane
+
+_LEVELS = np.arange(256)
+_LUMA_TO_VIDEO_RANGE = np.round(16 + _LEVELS * (219 / 255)).astype(np.uint8)
+_CHROMA_TO_VIDEO_RANGE = np.round(128 + (_LEVELS - 128) * (224 / 255)).astype(np.uint8)
 
 
-def shrink(plane: NDArray[np.uint8]) -> Luma:
-    """``plane``, uint8 [height, width], at the detector's size; always a copy."""
-    size = LUMA_WIDTH, LUMA_HEIGHT
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+class Small(NamedTuple):
+    """A small picture; both arrays are its own copies."""
+
+    luma: Luma
+    chroma: Chroma
+
+
+def shrink(plane: Plane) -> Luma:
+    """``plane`` at the detector's size; always a copy."""
+    return _resized(plane, LUMA_WIDTH, LUMA_HEIGHT)
+
+
+def small_of_planes(luma: Plane, cb: Plane, cr: Plane, *, full_range: bool = False) -> Small:
+    """The three planes of a YUV picture, of any size and subsampling, made small.
+
+    ``full_range``: its levels are 0..255 and are to be brought to video range.
+    """
+    small, chroma = shrink(luma), np.empty((2, LUMA_HEIGHT // 2, LUMA_WIDTH // 2), np.uint8)
+    for number, plane in enumerate((cb, cr)):
+        chroma[number] = _resized(plane, LUMA_WIDTH // 2, LUMA_HEIGHT // 2)
+    if full_range:
+        small, chroma = _LUMA_TO_VIDEO_RANGE[small], _CHROMA_TO_VIDEO_RANGE[chroma]
+    return Small(small, chroma)
+
+
+def small_of(frame: VideoFrame) -> Small:
+    """A decoded picture of any format made small."""
+    name = frame.format.name
+    if name not in _PLANAR | _INTERLEAVED:
+        frame = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
+    full_range = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+    luma = rows_of(frame.planes[0])
+    if name in _INTERLEAVED:
+        both = rows_of(frame.planes[1], samples=2)
+        return small_of_planes(luma, both[..., 0], both[..., 1], full_range=full_range)
+    cb, cr = rows_of(frame.planes[1]), rows_of(frame.planes[2])
+    return small_of_planes(luma, cb, cr, full_range=full_range)
 
 
 def luma_of(frame: VideoFrame) -> Luma:
-    """The luma plane of a decoded picture at the detector's size."""
-    if frame.format.name not in _LUMA_FIRST:
-        frame = frame.reformat(format="yuv420p")
-    plane = frame.planes[0]
+    """The luma of :func:`small_of` alone."""
+    return small_of(frame).luma
+
+
+def rows_of(plane: VideoPlane, *, samples: int = 1) -> NDArray[np.uint8]:
+    """A view of ``plane`` without its padding, [height, width]; writable, and only
+    valid while its frame lives. With ``samples`` by turns: [height, width, samples].
+    """
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return shrink(rows[: frame.height, : frame.width])
+    rows = rows[: plane.height, : plane.width * samples]
+    return rows if samples == 1 else rows.reshape(plane.height, plane.width, samples)
+
+
+def _resized(plane: Plane, width: int, height: int) -> NDArray[np.uint8]:
+    small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
