@@ -35,7 +35,7 @@ from agent.camera.source import Frame, Interruption, Item, Packet, Source, Video
 from agent.camera.sources.choice import choose_source
 from agent.clock import Clock, SystemClock
 from agent.config import Config
-from agent.consent.signing import OwnerCard, parse_card
+from agent.consent.cards import OwnerCard, parse_card
 from agent.errors import CameraFault, StorageFault
 from agent.vault.clips import ClipStore
 from agent.vault.index import FILE_NAME, Index

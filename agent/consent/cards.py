@@ -1,0 +1,172 @@
+"""Public keys, and the cards that carry them.
+
+A **card** is the public half of somebody's keys as a small YAML file, safe to
+hand out. A key's id is its JWK thumbprint (RFC 7638), so nobody can claim the id
+of another key.
+
+Which cards are trusted is the configuration's business. What a key signed is for
+:mod:`agent.consent.signing`, which needs a signature library; whoever only seals to
+a card, as the camera does, is spared its memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Annotated, Literal, Self, TypeVar
+
+import msgspec
+import pyrage
+import yaml
+from msgspec import Meta
+
+from agent import config
+from agent.consent import decoding
+from agent.consent.statements import Line, Name, Part, PublicKeyText
+from agent.errors import ConfigError
+
+C = TypeVar("C", bound="Card")
+
+_KEY_BYTES = 32
+# Points of small order make some signatures verify for any text. The encodings, without
+# their sign bit, are those of Cremers and Jackson, "Prime, Order Please!" (2019), table 2.
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    )
+)
+
+
+def encode_base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515, appendix C)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: str) -> bytes:
+    """The bytes of canonical, unpadded base64url; ValueError for any other text."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise ValueError("is not base64url") from error
+    if encode_base64url(data) != text:
+        raise ValueError("is not canonical base64url")
+    return data
+
+
+class PublicKey:
+    """An Ed25519 public key, 32 bytes, and its id."""
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != _KEY_BYTES:
+            raise ValueError("is not 32 bytes long")
+        if raw[:-1] + bytes([raw[-1] & 0x7F]) in _SMALL_ORDER:
+            raise ValueError("is a key of small order, which signs nothing")
+        self.raw = raw
+        self.text = encode_base64url(raw)
+        # RFC 7638: the required members in lexicographic order, no white space.
+        jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{self.text}"}}'
+        self.id = encode_base64url(hashlib.sha256(jwk.encode("ascii")).digest())
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """From base64url (a JWK's ``x``); ValueError says what is wrong."""
+        return cls(decode_base64url(text))
+
+
+AgeRecipient = Annotated[str, Meta(pattern=r"\Aage1[02-9ac-hj-np-z]{58}\Z")]
+Host = Annotated[str, Meta(pattern=r"\A[a-z0-9.\[\]:-]{1,255}\Z")]
+
+
+class Card(Part, frozen=True):
+    """Public keys and a name. ``sign`` verifies, ``seal`` is an age recipient."""
+
+    name: Annotated[Name, Meta(min_length=1)]
+    sign: PublicKeyText
+    seal: AgeRecipient
+
+    @property
+    def key(self) -> PublicKey:
+        """The key that verifies this card's holder."""
+        return PublicKey.from_text(self.sign)
+
+    @property
+    def id(self) -> str:
+        """The holder's key id."""
+        return self.key.id
+
+
+class OwnerCard(Card, frozen=True):
+    """An owner: what clips are sealed to, and whose decisions count."""
+
+    role: Literal["owner"]
+    recovery: AgeRecipient
+
+
+class DeviceCard(Card, frozen=True):
+    """A camera: whom an owner writes letters to, and by which name in MQTT topics."""
+
+    role: Literal["device"]
+
+
+class RequesterCard(Card, frozen=True):
+    """A requester: who may ask, and which hosts (host or host:port) a bundle may go to."""
+
+    role: Literal["requester"]
+    upload_hosts: Annotated[tuple[Host, ...], Meta(min_length=1, max_length=16)]
+    contact: Line = ""
+
+
+class RequesterBook(Part, frozen=True):
+    """``requesters.yaml``: the requesters that an owner lets ask."""
+
+    requesters: tuple[RequesterCard, ...]
+
+
+def parse_card(text: str, kind: type[C], name: str) -> C:
+    """A card from its YAML text; :class:`ConfigError` names the file ``name`` and the key."""
+    card = config.parse_yaml(text, kind, name)
+    _check_card(card, name)
+    return card
+
+
+def parse_requesters(text: str, name: str) -> dict[str, RequesterCard]:
+    """The cards of ``requesters.yaml`` by key id; :class:`ConfigError` names the mistake."""
+    cards: dict[str, RequesterCard] = {}
+    for index, card in enumerate(config.parse_yaml(text, RequesterBook, name).requesters):
+        where = f"{name}: requesters[{index}]"
+        _check_card(card, where)
+        if card.id in cards:
+            raise ConfigError(f"{where}: the key of {card.name!r} is already in the list")
+        cards[card.id] = card
+    return cards
+
+
+def format_card(card: Card) -> str:
+    """``card`` as the YAML text that :func:`parse_card` reads."""
+    return yaml.safe_dump(msgspec.to_builtins(card), sort_keys=False, allow_unicode=True)
+
+
+def _check_card(card: Card, name: str) -> None:
+    """What the types cannot say: keys that are keys, and texts that only stand there."""
+    for field in ("name", "contact"):
+        if found := decoding.acting_character(getattr(card, field, "")):
+            raise ConfigError(f"{name}: {field}: {found} may not stand in a text")
+    try:
+        PublicKey.from_text(card.sign)
+    except ValueError as error:
+        raise ConfigError(f"{name}: sign: {error}") from error
+    for field in ("seal", "recovery"):
+        recipient = getattr(card, field, None)
+        if recipient is None:
+            continue
+        try:
+            pyrage.x25519.Recipient.from_str(recipient)
+        except pyrage.RecipientError as error:
+            raise ConfigError(f"{name}: {field}: is not an age recipient") from error
