@@ -1,0 +1,167 @@
+"""The signed documents as types.
+
+A statement is the payload of a JWS (RFC 7515) whose ``typ`` header names its
+type (RFC 8725, section 3.11). The types say what each field may hold; a line break
+may stand nowhere but in a ``text``. Times are NumericDates (RFC 7519, section 2):
+whole seconds since 1970, UTC.
+
+How bytes become a statement, or are refused, is in :mod:`agent.consent.decoding`.
+What a statement *means*, whether its signer is known and its times acceptable is for
+:mod:`agent.consent.signing`, :mod:`agent.consent.policy` and
+:mod:`agent.consent.approval` to say.
+"""
+
+from __future__ import annotations
+
+from agent.consent.statements.base import (
+    MAX_REPORT_BYTES,
+    MAX_STATEMENT_BYTES,
+    Base64,
+    ClipId,
+    Count,
+    Digest,
+    Fraction,
+    Jti,
+    KeyId,
+    Latitude,
+    Line,
+    Longitude,
+    Moment,
+    Name,
+    Part,
+    Position,
+    PublicKeyText,
+    ReleaseId,
+    Ring,
+    Seconds,
+    Statement,
+    Text,
+    Url,
+)
+from agent.consent.statements.device import (
+    BundledFile,
+    ClipOffer,
+    InboxReport,
+    LedgerHead,
+    Listing,
+    LogPlace,
+    Notice,
+    Notices,
+    Outcome,
+    Proposal,
+    Release,
+    ReleasedClip,
+    Repost,
+    RequesterRecord,
+    SignerKeys,
+    Tally,
+)
+from agent.consent.statements.owner import (
+    Approval,
+    ApprovedClip,
+    Box,
+    Command,
+    Cut,
+    Decline,
+    Disclosure,
+    ListClips,
+    Mute,
+    Pause,
+    Preview,
+    Recipient,
+    Resume,
+    Revoke,
+    Share,
+)
+from agent.consent.statements.public import (
+    Alert,
+    LegalOrder,
+    Polygon,
+    Request,
+    UploadTarget,
+    Window,
+    Withdrawal,
+)
+
+__all__ = [
+    "Alert",
+    "Approval",
+    "ApprovedClip",
+    "Base64",
+    "Box",
+    "BundledFile",
+    "ClipId",
+    "ClipOffer",
+    "Command",
+    "Count",
+    "Cut",
+    "Decline",
+    "Digest",
+    "Disclosure",
+    "Fraction",
+    "InboxReport",
+    "Jti",
+    "KeyId",
+    "Latitude",
+    "LedgerHead",
+    "LegalOrder",
+    "Line",
+    "ListClips",
+    "Listing",
+    "LogPlace",
+    "Longitude",
+    "MAX_REPORT_BYTES",
+    "MAX_STATEMENT_BYTES",
+    "Moment",
+    "Mute",
+    "Name",
+    "Notice",
+    "Notices",
+    "Outcome",
+    "Part",
+    "Pause",
+    "Polygon",
+    "Position",
+    "Preview",
+    "Proposal",
+    "PublicKeyText",
+    "Recipient",
+    "Release",
+    "ReleaseId",
+    "ReleasedClip",
+    "Repost",
+    "Request",
+    "RequesterRecord",
+    "Resume",
+    "Revoke",
+    "Ring",
+    "STATEMENTS",
+    "Seconds",
+    "Share",
+    "SignerKeys",
+    "Statement",
+    "Tally",
+    "Text",
+    "UploadTarget",
+    "Url",
+    "Window",
+    "Withdrawal",
+]
+
+STATEMENTS: dict[str, type[Statement]] = {
+    kind.TYP: kind
+    for kind in (
+        Request,
+        Alert,
+        Withdrawal,
+        InboxReport,
+        Listing,
+        Notices,
+        Approval,
+        Decline,
+        Command,
+        Share,
+        Release,
+        Outcome,
+    )
+}
