@@ -1,8 +1,9 @@
 """The index: one SQLite file that both processes open, each with connections of its own.
 
 ``schema.sql`` beside this module is the authority on its tables and columns. A file
-is opened only if it is ours and not newer, and its tables are compared with the
-authority each time: a difference is a :class:`StorageFault` that names it.
+is opened only if it is ours and not newer, an older one is brought up to date, and its
+tables are compared with the authority each time: a difference is a
+:class:`StorageFault` that names it.
 
 Writing goes through :meth:`Index.transaction`, which takes the write lock at once
 (``BEGIN IMMEDIATE``), so two writers wait for each other instead of failing half
@@ -19,7 +20,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,6 +75,10 @@ class Health:
     state: str
     detail: str
     last_motion_at: float | None
+    encoder: str = ""
+
+
+_HEALTH_COLUMNS = ", ".join(Health.__dataclass_fields__)
 
 
 class Index:
@@ -224,27 +229,34 @@ class Index:
     # Health
 
     def set_health(
-        self, part: str, state: str, detail: str, at: float, last_motion_at: float | None = None
+        self,
+        part: str,
+        state: str,
+        detail: str,
+        at: float,
+        last_motion_at: float | None = None,
+        encoder: str = "",
     ) -> None:
         """Note what ``part`` says of itself, if that is news.
 
         Without ``last_motion_at`` the one noted before stays.
         """
         known = self.health(part)
-        if known is not None:
-            last_motion_at = known.last_motion_at if last_motion_at is None else last_motion_at
-            if (known.state, known.detail, known.last_motion_at) == (state, detail, last_motion_at):
-                return
+        if known is not None and last_motion_at is None:
+            last_motion_at = known.last_motion_at
+        said = Health(part, at, state, detail, last_motion_at, encoder)
+        if known is not None and replace(known, at=at) == said:
+            return
         with self.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO health (part, at, state, detail, last_motion_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (part, at, state, detail, last_motion_at),
+                f"INSERT OR REPLACE INTO health ({_HEALTH_COLUMNS})"  # noqa: S608
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                astuple(said),
             )
 
     def health(self, part: str) -> Health | None:
         """What ``part`` last said of itself."""
-        query = "SELECT part, at, state, detail, last_motion_at FROM health WHERE part = ?"
+        query = f"SELECT {_HEALTH_COLUMNS} FROM health WHERE part = ?"  # noqa: S608
         row = next(iter(self.rows(query, (part,))), None)
         return None if row is None else Health(*row)
 
@@ -289,6 +301,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
     connection.execute("PRAGMA foreign_keys = ON")
     if is_new:
         schema.create(connection)
+    schema.upgrade(connection)
     schema.check(connection, path)
 
 

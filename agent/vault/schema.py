@@ -1,7 +1,8 @@
 """Is this file our index, and does it look like ``schema.sql`` says?
 
 The application id tells our files from others', the user version tells how new
-they are. The comparison is of what SQLite itself understood of each file: tables,
+they are; an older one is brought up to date, in one transaction, losing nothing. The
+comparison is of what SQLite itself understood of each file: tables,
 columns with type, default and key, and indexes. Comments and spacing do not count.
 """
 
@@ -18,6 +19,12 @@ from pathlib import Path
 from agent.errors import StorageFault
 
 Shape = dict[str, str]  # what there is, to how it is defined
+
+# What to do to a file of each older version, so that it is one of the next. A process of
+# the old program may still be at work on it, so what is added has a default.
+_UPGRADES = {
+    1: ("ALTER TABLE health ADD COLUMN encoder TEXT NOT NULL DEFAULT ''",),
+}
 
 
 @cache
@@ -83,6 +90,22 @@ def create(connection: sqlite3.Connection) -> None:
         if _pragma(connection, "application_id") == 0:
             for statement in _statements():
                 connection.execute(statement)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the file of an older program up to date; fine if another process just did."""
+    if _pragma(connection, "user_version") not in _UPGRADES:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        while (found := _pragma(connection, "user_version")) in _UPGRADES:
+            for statement in _UPGRADES[found]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {found + 1}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

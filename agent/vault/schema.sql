@@ -6,7 +6,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4950;  -- "CLIP"
-PRAGMA user_version = 1;             -- version of this file
+PRAGMA user_version = 2;             -- version of this file; from older ones: schema.py
 
 -- A sealed recording in clips/. A row exists only for a finished, synced file.
 CREATE TABLE clip (
@@ -30,7 +30,8 @@ CREATE TABLE health (
     at             REAL NOT NULL,          -- when it said so
     state          TEXT NOT NULL,          -- armed, recording, disk-full, stopped, ...
     detail         TEXT NOT NULL,          -- a sentence, or empty
-    last_motion_at REAL                    -- when the last motion began; camera only
+    last_motion_at REAL,                   -- when the last motion began; camera only
+    encoder        TEXT NOT NULL DEFAULT ''  -- what makes the video; camera only
 ) STRICT;
 
 -- A public request as received. Kept for good: the owner's record of who asked for what.

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,58 @@ def test_a_file_unlike_the_schema_is_refused_by_the_difference(
     assert complaint in caught.value.message
 
 
+VERSION_1 = Path(__file__).with_name("schema-1.sql")  # as clip-agent 0.1.0 made it
+
+
+def old_file(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(VERSION_1.read_text())
+        old.execute("INSERT INTO health VALUES ('camera', 1.0, 'armed', '', 0.5)")
+        row = "('d', 'jws', 'j', 'r', 'ref', 'OPEN', '', 1, 2, 3, 4)"
+        old.execute(f"INSERT INTO request VALUES {row}")
+        old.execute("INSERT INTO ledger VALUES (1, 1.0, 'event', 's', '{}', '0', 'h')")
+        old.commit()
+
+
+def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    old_file(path)
+    with Index.open(path, create=False) as index:
+        assert index.rows("PRAGMA user_version") == [(schema.version(),)]
+        assert index.health("camera") == Health("camera", 1.0, "armed", "", 0.5, "")
+        assert index.rows("SELECT digest, state FROM request") == [("d", "OPEN")]
+        assert index.rows("SELECT seq, event FROM ledger") == [(1, "event")]
+
+
+def test_a_process_of_the_old_program_can_still_write_its_health(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    old_file(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as old, Index.open(path) as index:
+        old.execute(
+            "INSERT OR REPLACE INTO health (part, at, state, detail, last_motion_at)"
+            " VALUES ('gateway', 2.0, 'connected', '', NULL)"
+        )
+        assert index.health("gateway") == Health("gateway", 2.0, "connected", "", None, "")
+
+
+def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "agent.sqlite"
+    old_file(path)
+    half = {1: (*schema._UPGRADES[1], "SELECT no_such_function()")}
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "_UPGRADES", half)
+        with pytest.raises(InternalFault, match="no_such_function"):
+            Index.open(path)
+    with Index.open(path) as index:
+        assert index.health("camera") is not None
+
+
+def test_every_older_version_has_its_way_up() -> None:
+    assert sorted(schema._UPGRADES) == list(range(1, schema.version()))
+
+
 def test_every_column_of_the_schema_has_a_comment() -> None:
     inside = False
     for line in schema.text().splitlines():
@@ -219,6 +272,7 @@ def test_a_writer_that_waits_too_long_says_so(index: Index, tmp_path: Path) -> N
 
 _WRITER = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
@@ -380,6 +434,10 @@ def test_health_is_written_when_it_changes_and_only_then(index: Index) -> None:
     assert index.health("camera") == Health("camera", 40.0, "armed", "", 29.0)
     index.set_health("gateway", "armed", "", 50.0)
     assert index.health("camera") == Health("camera", 40.0, "armed", "", 29.0)
+    index.set_health("camera", "armed", "", 60.0, encoder="libx264 (software)")
+    index.set_health("camera", "armed", "", 70.0, encoder="libx264 (software)")
+    known = Health("camera", 60.0, "armed", "", 29.0, "libx264 (software)")
+    assert index.health("camera") == known
 
 
 def test_an_index_may_be_handed_to_another_thread(index: Index) -> None:
