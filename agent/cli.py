@@ -84,6 +84,9 @@ def _register_demo(groups: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _camera(arguments: argparse.Namespace) -> int:
+    # numpy and OpenCV each start a thread with buffers for every core, for matrix products
+    # that nothing here asks for. They read this when they are imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from agent.camera import app
 
     return app.run(config.load(arguments.config))
