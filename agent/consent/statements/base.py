@@ -1,0 +1,47 @@
+"""What fields may hold, and what all statements have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+MAX_STATEMENT_BYTES = 16_384  # what is posted in public, and what an owner decides
+MAX_REPORT_BYTES = 262_144  # a device's reports quote a whole request and list clips
+
+KeyId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # RFC 7638 thumbprint
+Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]  # SHA-256, hexadecimal
+Jti = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{16,64}\Z")]
+ClipId = Annotated[str, Meta(pattern=r"\A[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")]
+ReleaseId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
+Moment = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # to the end of the year 9999
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+_ONE_LINE = r"\A[^\n]*\Z"  # what is shown as one line must not fake the next one
+Name = Annotated[str, Meta(max_length=120, pattern=_ONE_LINE)]
+Line = Annotated[str, Meta(max_length=200, pattern=_ONE_LINE)]
+Text = Annotated[str, Meta(max_length=4_000)]
+Url = Annotated[str, Meta(max_length=500, pattern=_ONE_LINE)]
+Base64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]*={0,2}\Z", max_length=8_192)]
+PublicKeyText = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # 32 bytes, base64url
+
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Position = tuple[Longitude, Latitude]
+Ring = Annotated[tuple[Position, ...], Meta(min_length=4, max_length=100)]
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A piece of a statement: immutable, no unknown fields."""
+
+
+class Statement(Part, frozen=True):
+    """What all statements have: who says it, its own id, and when."""
+
+    TYP: ClassVar[str]
+    MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES
+
+    iss: KeyId
+    jti: Jti
+    iat: Moment

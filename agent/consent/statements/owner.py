@@ -1,0 +1,158 @@
+"""What owners decide, and tell their devices to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from agent.consent.statements.base import (
+    ClipId,
+    Digest,
+    Fraction,
+    KeyId,
+    Line,
+    Moment,
+    Name,
+    Part,
+    PublicKeyText,
+    ReleaseId,
+    Seconds,
+    Statement,
+)
+from agent.consent.statements.public import UploadTarget
+
+
+class Cut(Part, frozen=True):
+    """The part of a clip that may leave, in seconds from its start."""
+
+    from_seconds: Seconds
+    to_seconds: Seconds
+
+    def __post_init__(self) -> None:
+        if self.from_seconds >= self.to_seconds:
+            raise ValueError("a cut must end after it begins")
+
+
+class Box(Part, frozen=True):
+    """A region to make unrecognisable, as shares of the picture's width and height."""
+
+    x: Fraction
+    y: Fraction
+    width: Fraction
+    height: Fraction
+
+    def __post_init__(self) -> None:
+        if not (self.width > 0 and self.height > 0):
+            raise ValueError("a blurred box must have a size")
+        if self.x + self.width > 1.000_001 or self.y + self.height > 1.000_001:
+            raise ValueError("a blurred box must lie inside the picture")
+
+
+class ApprovedClip(Part, frozen=True):
+    """One clip that may leave: exactly these sealed bytes, cut and blurred like this."""
+
+    id: ClipId
+    sha256: Digest
+    cut: Cut | None
+    blur: Annotated[tuple[Box, ...], Meta(max_length=16)]
+
+
+class Disclosure(Part, frozen=True, omit_defaults=True):
+    """What the owner lets the requester know of themselves; nothing by default."""
+
+    name: Name | None = None
+    address: Line | None = None
+    email: Line | None = None
+
+
+class Approval(Statement, frozen=True):
+    """An owner lets these clips go to the author of this request, and to nobody else."""
+
+    TYP: ClassVar[str] = "clip-approval+jwt"
+
+    aud: KeyId
+    exp: Moment
+    request: Digest
+    clips: Annotated[tuple[ApprovedClip, ...], Meta(min_length=1, max_length=50)]
+    disclose: Disclosure
+
+
+class Decline(Statement, frozen=True):
+    """An owner will not answer this request; nobody but the device learns of it."""
+
+    TYP: ClassVar[str] = "clip-decline+jwt"
+
+    aud: KeyId
+    exp: Moment
+    request: Digest
+    mute: bool
+
+
+class Preview(Part, frozen=True, tag_field="do", tag="preview"):
+    """Send the owner a stored clip's ciphertext."""
+
+    clip: ClipId
+
+
+class Revoke(Part, frozen=True, tag_field="do", tag="revoke"):
+    """Stop a release that has not been sent."""
+
+    release: ReleaseId
+
+
+class Pause(Part, frozen=True, tag_field="do", tag="pause"):
+    """Show the owner no requests until further notice."""
+
+
+class Resume(Part, frozen=True, tag_field="do", tag="resume"):
+    """Show the owner requests again."""
+
+
+class Mute(Part, frozen=True, tag_field="do", tag="mute"):
+    """Show the owner nothing more of a requester, or show it again."""
+
+    requester: KeyId
+    muted: bool
+
+
+class ListClips(Part, frozen=True, tag_field="do", tag="list"):
+    """Tell the owner which clips the device holds of this time; both ends included."""
+
+    start: Moment
+    end: Moment
+
+    def __post_init__(self) -> None:
+        if self.start > self.end:
+            raise ValueError("the time asked about must not end before it begins")
+
+
+class Command(Statement, frozen=True):
+    """An owner tells the device to do something."""
+
+    TYP: ClassVar[str] = "clip-command+jwt"
+
+    aud: KeyId
+    exp: Moment
+    command: Preview | Revoke | Pause | Resume | Mute | ListClips
+
+
+class Recipient(Part, frozen=True):
+    """Whom an owner shares with: a name for the ledger, a signing key and an age recipient."""
+
+    name: Name
+    key: PublicKeyText
+    seal: Annotated[str, Meta(pattern=r"\Aage1[02-9ac-hj-np-z]{58}\Z")]
+
+
+class Share(Statement, frozen=True):
+    """An owner gives clips to somebody who has not asked: a release that the owner starts."""
+
+    TYP: ClassVar[str] = "clip-share+jwt"
+
+    aud: KeyId
+    exp: Moment
+    recipient: Recipient
+    upload: UploadTarget
+    clips: Annotated[tuple[ApprovedClip, ...], Meta(min_length=1, max_length=50)]
+    disclose: Disclosure

@@ -1,0 +1,93 @@
+"""What requesters post for everybody to read."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from agent.consent.statements.base import (
+    Digest,
+    Line,
+    Moment,
+    Name,
+    Part,
+    Ring,
+    Statement,
+    Text,
+    Url,
+)
+
+
+class Polygon(Part, frozen=True):
+    """A GeoJSON Polygon (RFC 7946) of one ring; its geometry is judged in ``area.py``."""
+
+    type: Literal["Polygon"]
+    coordinates: Annotated[tuple[Ring, ...], Meta(min_length=1, max_length=1)]
+
+
+class Window(Part, frozen=True, rename={"start": "from", "end": "to"}):
+    """The time asked about, both ends included."""
+
+    start: Moment
+    end: Moment
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError("a window must end after it begins")
+
+
+class UploadTarget(Part, frozen=True):
+    """Where an approved bundle is to go."""
+
+    protocol: Literal["tus"]
+    url: Url
+
+
+class LegalOrder(Part, frozen=True):
+    """A court's order, as the requester describes it."""
+
+    court: Name
+    docket: Name
+    document_sha256: Digest
+
+
+class Request(Statement, frozen=True):
+    """A requester asks the public for clips."""
+
+    TYP: ClassVar[str] = "clip-request+jwt"
+
+    exp: Moment
+    kind: Literal["voluntary", "legal-order"]
+    reference: Name
+    incident: Name
+    title: Name
+    text: Text
+    contact: Line
+    area: Polygon
+    window: Window
+    upload: UploadTarget
+    order: LegalOrder | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "legal-order") != (self.order is not None):
+            raise ValueError("`order` belongs to a legal order, and only there")
+
+
+class Alert(Statement, frozen=True):
+    """A requester informs the public. Nobody can answer it."""
+
+    TYP: ClassVar[str] = "clip-alert+jwt"
+
+    exp: Moment
+    title: Name
+    text: Text
+    area: Polygon
+
+
+class Withdrawal(Statement, frozen=True):
+    """A requester no longer asks: the request with this digest is closed."""
+
+    TYP: ClassVar[str] = "clip-withdrawal+jwt"
+
+    request: Digest
