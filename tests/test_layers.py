@@ -44,8 +44,8 @@ ROOMS = {
 KEEPERS = {
     "paho": ("agent.mqtt",),
     "cv2": ("agent.camera",),
-    "picamera2": ("agent.camera.sources.pi",),
-    "libcamera": ("agent.camera.sources.pi",),
+    "picamera2": ("agent.camera.sources.pi_camera",),
+    "libcamera": ("agent.camera.sources.pi_camera", "agent.camera.sources.pi_controls"),
     "amqtt": ("agent.demo",),
     "urllib3": ("agent.gateway",),
     "rich": ("agent.owner", "agent.requester"),
@@ -131,7 +131,10 @@ print("imported", len({modules!r}))
 @pytest.mark.parametrize(
     ("blocked", "without"),
     [
-        ({"picamera2", "libcamera"}, ("agent.camera.sources.pi",)),
+        (
+            {"picamera2", "libcamera"},
+            ("agent.camera.sources.pi_camera", "agent.camera.sources.pi_controls"),
+        ),
         ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.demo")),
         ({"amqtt"}, ("agent.demo",)),
         ({"rich", "starlette", "uvicorn"}, ("agent.owner", "agent.requester", "agent.demo")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from agent import config
 from agent.camera.source import Source
+from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
 from agent.errors import CameraFault
 
@@ -15,6 +16,16 @@ from agent.errors import CameraFault
 def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
     """The source that ``camera`` names; nothing is opened yet."""
     match camera.source:
+        case config.PiSource() as pi:
+            from agent.camera.sources.pi import Pi
+
+            return Pi(
+                pi,
+                privacy=PrivacyMask(camera.zones.privacy),
+                motion_frames_per_second=camera.motion.frames_per_second,
+                timeout_seconds=camera.recording.no_frame_seconds,
+                clock=clock,
+            )
         case config.StreamSource() as stream:
             from agent.camera.sources.stream import Stream
 

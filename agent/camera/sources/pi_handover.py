@@ -1,0 +1,179 @@
+"""What picamera2's threads give, and the one thread that reads takes.
+
+Three rules, since those threads would swallow a mistake and a recording must not:
+
+1. The first fault counts. What came before it is still taken, nothing after it is.
+2. A packet is never lost in silence: more than fit are a fault. Small pictures may be
+   dropped, the oldest first.
+3. A packet is believed only if its picture was announced before it was encoded. So one
+   that passed by the privacy zones cannot come through, whatever the encoder does.
+
+Times: the sensor stamps each picture, and the encoder's packets carry the stamp of
+theirs. Each stamp is placed on our clock once, when its picture is announced.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from agent.camera.source import Frame, Packet
+from agent.camera.sources.annexb import parameter_sets
+from agent.camera.sources.timeline import Timeline
+from agent.clock import Clock
+from agent.errors import CameraFault
+
+# The stamps of a Pi's sensor are of the same clock as ours (CLOCK_MONOTONIC, since a Pi
+# never sleeps), so they are taken as they are, unless they and the arrival disagree.
+_SAME_CLOCK_SECONDS = 1.0
+_FRAMES_WAITING = 8
+_PICTURES_REMEMBERED = 64  # more than any encoder holds back
+_SAME_STAMP_MICROSECONDS = 1000  # encoders round
+
+
+@dataclass(frozen=True, slots=True)
+class _Announced:
+    seconds: float
+    duration_seconds: float
+
+
+class Handover:
+    """Between picamera2 and the reader; see the module's text.
+
+    ``frame_seconds`` is how long a picture usually lasts, ``most_packets`` how many may
+    wait for the reader.
+    """
+
+    def __init__(self, *, clock: Clock, frame_seconds: float, most_packets: int) -> None:
+        self._clock = clock
+        self._frame_seconds = frame_seconds
+        self._most_packets = most_packets
+        self._timeline = Timeline(follow=True)
+        self._announced: OrderedDict[int, _Announced] = OrderedDict()
+        self._packets: deque[Packet] = deque()
+        self._frames: deque[Frame] = deque(maxlen=_FRAMES_WAITING)
+        self._parameter_sets = b""
+        self._fault: CameraFault | None = None
+        self._over = False
+        self._change = threading.Condition()
+        self._last_picture: float | None = None  # when one was announced
+
+    # Called by picamera2's threads
+
+    def picture(self, stamp_nanoseconds: int, duration_seconds: float | None) -> float:
+        """Announce a picture that is fit to be encoded; gives its clock seconds."""
+        with self._change:
+            stamp = stamp_nanoseconds / 1e9
+            arrival = self._clock.monotonic()
+            if abs(arrival - stamp) < _SAME_CLOCK_SECONDS:
+                arrival = stamp
+            seconds = self._timeline.place(stamp, arrival)
+            # As picamera2's encoders divide.
+            self._announced[int(stamp_nanoseconds / 1000)] = _Announced(
+                seconds, duration_seconds or self._frame_seconds
+            )
+            while len(self._announced) > _PICTURES_REMEMBERED:
+                self._announced.popitem(last=False)
+            self._last_picture = self._clock.monotonic()
+            return seconds
+
+    def frame(self, frame: Frame) -> None:
+        """A small picture for the detector."""
+        with self._change:
+            if not self._closed:
+                self._frames.append(frame)
+                self._change.notify_all()
+
+    def packet(self, data: bytes, *, keyframe: bool, stamp_microseconds: int) -> None:
+        """What the encoder made of the picture that the sensor stamped so."""
+        with self._change:
+            if self._closed:
+                return
+            if not self._parameter_sets:
+                self._parameter_sets = parameter_sets(data) if keyframe else b""
+                if not self._parameter_sets:
+                    return  # nothing can be decoded before them
+            picture = self._announcement(stamp_microseconds)
+            if picture is None:
+                self._fail(
+                    CameraFault(
+                        "the encoder sent a picture that did not pass by the privacy zones",
+                        advice="Restart the camera's service; if it happens again, report it",
+                    )
+                )
+            elif len(self._packets) == self._most_packets:
+                self._fail(
+                    CameraFault(
+                        f"{self._most_packets} pictures wait to be recorded, and no more fit",
+                        advice="The storage is too slow: check the SD card, or lower"
+                        " camera.source.bits_per_second",
+                    )
+                )
+            else:
+                self._packets.append(
+                    Packet(data, keyframe, picture.seconds, picture.duration_seconds)
+                )
+                self._change.notify_all()
+
+    def fail(self, fault: CameraFault) -> None:
+        """Something broke on picamera2's side."""
+        with self._change:
+            self._fail(fault)
+
+    # Called by the reader
+
+    def wait_for_parameter_sets(self, seconds: float) -> bytes:
+        """What a decoder must know first; empty if it did not come in ``seconds``.
+
+        Raises the fault that came first.
+        """
+        with self._change:
+            self._change.wait_for(lambda: self._parameter_sets or self._fault, seconds)
+            if self._fault is not None and not self._parameter_sets:
+                raise self._fault
+            return self._parameter_sets
+
+    def take(self, seconds: float) -> list[Packet | Frame]:
+        """All that came, in the order of time; waits for ``seconds`` at most.
+
+        Raises the fault once everything from before it was taken.
+        """
+        with self._change:
+            self._change.wait_for(lambda: self._packets or self._frames or self._fault, seconds)
+            items: list[Packet | Frame] = [*self._packets, *self._frames]
+            self._packets.clear()
+            self._frames.clear()
+            if not items and self._fault is not None:
+                raise self._fault
+        return sorted(items, key=lambda item: item.seconds)
+
+    def end(self) -> None:
+        """Nothing is wanted any more."""
+        with self._change:
+            self._over = True
+            self._packets.clear()
+            self._frames.clear()
+
+    def picture_is_recent(self, seconds: float) -> bool:
+        """Whether a picture was announced in the last so many ``seconds``."""
+        last = self._last_picture
+        return last is not None and self._clock.monotonic() - last < seconds
+
+    @property
+    def _closed(self) -> bool:
+        return self._over or self._fault is not None
+
+    def _fail(self, fault: CameraFault) -> None:
+        if not self._closed:
+            self._fault = fault
+            self._change.notify_all()
+
+    def _announcement(self, stamp_microseconds: int) -> _Announced | None:
+        exact = self._announced.get(stamp_microseconds)
+        if exact is not None or not self._announced:
+            return exact
+        nearest = min(self._announced, key=lambda stamp: abs(stamp - stamp_microseconds))
+        if abs(nearest - stamp_microseconds) > _SAME_STAMP_MICROSECONDS:
+            return None
+        return self._announced[nearest]
