@@ -20,7 +20,10 @@ from agent.consent.statements.base import (
     Seconds,
     Statement,
 )
-from agent.consent.statements.public import UploadTarget
+from agent.consent.statements.public import UploadTarget, Window
+
+
+_SMALLEST_SIDE = 0.001  # of a blurred box: a pixel or two of a large picture
 
 
 class Cut(Part, frozen=True):
@@ -43,8 +46,8 @@ class Box(Part, frozen=True):
     height: Fraction
 
     def __post_init__(self) -> None:
-        if not (self.width > 0 and self.height > 0):
-            raise ValueError("a blurred box must have a size")
+        if min(self.width, self.height) < _SMALLEST_SIDE:
+            raise ValueError(f"a blurred box must be at least {_SMALLEST_SIDE:g} wide and high")
         if self.x + self.width > 1.000_001 or self.y + self.height > 1.000_001:
             raise ValueError("a blurred box must lie inside the picture")
 
@@ -117,14 +120,9 @@ class Mute(Part, frozen=True, tag_field="do", tag="mute"):
 
 
 class ListClips(Part, frozen=True, tag_field="do", tag="list"):
-    """Tell the owner which clips the device holds of this time; both ends included."""
+    """Tell the owner which clips the device holds of this time."""
 
-    start: Moment
-    end: Moment
-
-    def __post_init__(self) -> None:
-        if self.start > self.end:
-            raise ValueError("the time asked about must not end before it begins")
+    window: Window
 
 
 class Command(Statement, frozen=True):
