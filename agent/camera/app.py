@@ -7,11 +7,16 @@ promises:
 - what an earlier run left behind is recovered before anything is recorded;
 - a full disk stops the recording with a clear state, never the pre-roll, and
   recording goes on once there is space;
-- a camera that falls silent ends the process with a :class:`CameraFault`, after
-  the clip was finished: systemd starts it again; a network camera is tried again
-  by its source, and the process stays;
+- a camera that falls silent, or whose source ends for any reason, ends the process
+  with an error, after the clip was finished: systemd starts it again; a network
+  camera is tried again by its source, and the process stays; only a file or a drawn
+  scene may end quietly;
 - SIGTERM finishes the clip and ends the process with 0;
 - on a still scene nothing at all is written: health is noted when it changes.
+
+The states that :mod:`agent.camera.health` passes on: ``armed``, ``recording``,
+``disk-full``, ``no-frames`` (the camera is lost, or the process ended for it),
+``stopped``, ``failed`` (anything else ended it).
 """
 
 from __future__ import annotations
@@ -20,44 +25,35 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import sdnotify
 
 from agent import config as configuration
+from agent.camera.health import HealthReport
 from agent.camera.keeper import Keeper
 from agent.camera.motion import MotionDetector
 from agent.camera.reader import End, Reader
 from agent.camera.recorder import Recorder
+from agent.camera.silence import Silence
 from agent.camera.source import Frame, Interruption, Item, Packet, Source, VideoFormat
 from agent.camera.sources.choice import choose_source
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent.cards import OwnerCard, parse_card
-from agent.errors import CameraFault, StorageFault
+from agent.errors import CameraFault, ClipAgentError, StorageFault
+from agent.machine import Machine, Steady
 from agent.vault.clips import ClipStore
 from agent.vault.index import FILE_NAME, Index
 from agent.vault.retention import Retention, free_bytes_of
 
-_POLL_SECONDS = 0.5  # how long a SIGTERM may wait for silence to end
-_TICK_SECONDS = 1.0  # watchdog and checks
-# The source, which knows better what is wrong, gets a moment to speak first; and opening
-# takes several waits: connecting and probing, for each of two streams.
-_GRACE_SECONDS = 1.0
-_OPENING_WAITS = 4
+_POLL_SECONDS = 0.25  # how long a SIGTERM, or the end of a silence, may go unnoticed
+_TICK_SECONDS = 1.0  # watchdog and what is due
+_CLOSE_SECONDS = 2.0  # for the source to let go of its camera
+_LEAVE_SECONDS = 0.5  # for one that failed, and may hang
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Health:
-    """What the owner gets to see of this process."""
-
-    state: str
-    detail: str = ""
-    last_motion_at: float | None = None  # when the last recorded motion began, wall time
 
 
 class CameraApp:
@@ -70,47 +66,63 @@ class CameraApp:
         detector: MotionDetector,
         make_recorder: Callable[[VideoFormat], Recorder],
         keeper: Keeper,
+        health: HealthReport,
+        silence: Silence,
         index: Index,
         clock: Clock,
-        no_frame_seconds: float,
-        notify: Callable[[str], None],
+        may_end: bool,
     ) -> None:
         self._reader = Reader(source)
         self._detector = detector
         self._make_recorder = make_recorder
         self._keeper = keeper
+        self._health = health
+        self._silence = silence
         self._index = index
         self._clock = clock
-        self._no_frame_seconds = no_frame_seconds
-        self._notify = notify
+        self._may_end = may_end
 
         self._stopping = threading.Event()
         self._recorder: Recorder | None = None
         self._interruption: Interruption | None = None
-        self._health = _Health("")
-        self._last_motion_at: float | None = None
-        self._last_packet = self._last_picture = clock.monotonic()
         self._next_tick = clock.monotonic()
 
     def run(self) -> int:
-        """Record until the source ends or :meth:`stop`; 0 then. Raises :class:`CameraFault`."""
-        self.start()
-        self._reader.start()
+        """Record until :meth:`stop`, or until a file ends; 0 then.
+
+        Raises :class:`CameraFault` for a camera that is lost, and whatever else ended
+        the source.
+        """
+        patience = _LEAVE_SECONDS
         try:
-            while not self._stopping.is_set():
-                item = self._reader.next(_POLL_SECONDS)
-                if item is End.OVER:
-                    _log.info("the source has ended")
-                    break
-                self.step(None if isinstance(item, End) else item)
+            self.start()
+            self._reader.start()
+            while not self._stopping.is_set() and self._take():
+                pass
             self.finish("stopped")
-        except CameraFault as fault:
-            self.finish("no-frames", fault.message)
+            patience = _CLOSE_SECONDS
+        except ClipAgentError as fault:
+            self.finish("no-frames" if isinstance(fault, CameraFault) else "failed", fault.message)
+            raise
+        except Exception:  # the clip is left to the next start, the traceback to the journal
+            self._health.stopping()
+            self._health.say("failed", "a mistake in clip-agent; the journal says more")
             raise
         finally:
-            self._reader.stop()
+            self._reader.stop(patience)
             self._index.close()
         return 0
+
+    def _take(self) -> bool:
+        """One thing from the source; False when it has rightly ended."""
+        item = self._reader.next(_POLL_SECONDS)
+        if item is End.OVER:
+            if not self._may_end:
+                raise CameraFault("the camera ended by itself", advice="Check its connection")
+            _log.info("the source has ended")
+            return False
+        self.step(None if isinstance(item, End) else item)
+        return True
 
     def stop(self) -> None:
         """Ask :meth:`run` to finish the clip and return; may be called from anywhere."""
@@ -129,22 +141,23 @@ class CameraApp:
             case Interruption():
                 self._interrupt(item)
             case Packet():
-                self._last_packet = now
+                self._silence.packet()
                 self._guarded(lambda recorder: recorder.packet(item))
             case Frame():
-                self._last_picture = now
-                if self._detector(item.luma):
+                self._silence.picture()
+                if self._detector(item.luma, item.seconds):
                     self._motion(item)
+        self._silence.check()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
-            self._tick(now)
+            self._tick()
         self._say_how_it_is()
 
     def finish(self, state: str, detail: str = "") -> None:
         """End the clip and say goodbye."""
-        self._notify("STOPPING=1")
+        self._health.stopping()
         self._guarded(Recorder.finish)
-        self._say(state, detail)
+        self._health.say(state, detail)
 
     def _open(self, video: VideoFormat) -> None:
         """The camera is there, or there again, perhaps with another picture."""
@@ -152,8 +165,8 @@ class CameraApp:
         self._guarded(Recorder.finish)
         self._recorder = self._make_recorder(video)
         self._interruption = None
-        self._last_packet = self._last_picture = self._clock.monotonic()
-        self._notify("READY=1")
+        self._silence.opened()
+        self._health.ready()
 
     def _interrupt(self, interruption: Interruption) -> None:
         """The camera is lost: end the clip, and wait for the source to find it again."""
@@ -161,7 +174,7 @@ class CameraApp:
         self._guarded(Recorder.finish)
         self._recorder = None
         self._interruption = interruption
-        self._last_packet = self._last_picture = self._clock.monotonic()
+        self._silence.opening(interruption.retry_seconds)
 
     def _motion(self, frame: Frame) -> None:
         recorder = self._recorder
@@ -170,7 +183,7 @@ class CameraApp:
         was_recording = recorder.recording
         self._guarded(lambda recorder: recorder.motion(frame))
         if recorder.recording and not was_recording:
-            self._last_motion_at = self._clock.now() - (self._clock.monotonic() - frame.seconds)
+            self._health.motion(frame.seconds)
 
     def _guarded(self, act: Callable[[Recorder], None]) -> None:
         """Let the recorder ``act``; what the storage cannot take is the keeper's to bear."""
@@ -181,47 +194,22 @@ class CameraApp:
         except StorageFault as fault:
             self._keeper.failed(fault)
 
-    def _tick(self, now: float) -> None:
-        """Once a second: the watchdog, and what is due."""
-        self._notify("WATCHDOG=1")
-        self._check_silence(now)
+    def _tick(self) -> None:
+        """Once a second: the watchdog, and what is due.
+
+        Only the loop feeds the watchdog, so a disk or a recorder that hangs starves it.
+        """
+        self._health.alive()
         if self._recorder is None or not self._recorder.recording:
             self._keeper.tick()
 
-    def _check_silence(self, now: float) -> None:
-        """A camera without packets, or packets without pictures, is no camera."""
-        waits = _OPENING_WAITS if self._recorder is None else 1
-        limit = waits * self._no_frame_seconds + _GRACE_SECONDS
-        if self._interruption is not None:
-            limit += self._interruption.retry_seconds
-        for what, last in (("packet", self._last_packet), ("picture", self._last_picture)):
-            if now - last > limit:
-                raise CameraFault(
-                    f"the camera gave no {what} for {now - last:.0f} s",
-                    advice="Check its power, cable or network",
-                )
-
     def _say_how_it_is(self) -> None:
         if self._interruption is not None:
-            self._say("no-frames", self._interruption.fault.message)
+            self._health.say("no-frames", self._interruption.fault.message)
         elif self._recorder is not None and self._keeper.fault is not None:
-            self._say("disk-full", self._keeper.fault.message)
+            self._health.say("disk-full", self._keeper.fault.message)
         elif self._recorder is not None:
-            self._say("recording" if self._recorder.recording else "armed")
-
-    def _say(self, state: str, detail: str = "") -> None:
-        """Note for the owner how things are, if that is news: an idle camera writes nothing."""
-        health = _Health(state, detail, self._last_motion_at)
-        if health == self._health:
-            return
-        self._health = health
-        self._notify(f"STATUS={state}{': ' if detail else ''}{detail}")
-        try:
-            self._index.set_health(
-                "camera", state, detail, self._clock.now(), health.last_motion_at
-            )
-        except StorageFault as fault:  # on a full disk this note is the first to go
-            _log.error("the state %s could not be noted: %s", state, fault)
+            self._health.say("recording" if self._recorder.recording else "armed")
 
 
 def build(
@@ -231,11 +219,12 @@ def build(
     source: Source | None = None,
     notify: Callable[[str], None] | None = None,
     free_bytes: Callable[[], int] | None = None,
+    machine: Machine | None = None,
 ) -> CameraApp:
     """Everything that ``clip-agent camera`` is made of.
 
-    ``source`` replaces the configured one, ``notify`` systemd's socket and
-    ``free_bytes`` the disk, for tests. Raises :class:`ConfigError` for an owner's
+    ``source`` replaces the configured one, ``notify`` systemd's socket, ``free_bytes``
+    the disk and ``machine`` the board, for tests. Raises :class:`ConfigError` for an owner's
     card that does not do, :class:`StorageFault` for a vault that cannot be used.
     """
     index = Index.open(config.state_dir / FILE_NAME)
@@ -265,8 +254,16 @@ def build(
             after_clip=keeper.after_clip,
         )
 
+    camera = source or choose_source(config.camera, clock=clock)
+    health = HealthReport(
+        index=index,
+        clock=clock,
+        board=Steady(machine or Machine(), clock=clock),
+        encoder=lambda: str(getattr(camera, "encoder", "")),
+        notify=notify or sdnotify.SystemdNotifier().notify,
+    )
     return CameraApp(
-        source=source or choose_source(config.camera, clock=clock),
+        source=camera,
         detector=MotionDetector(
             frames_per_second=motion.frames_per_second,
             min_size=motion.min_size,
@@ -274,10 +271,11 @@ def build(
         ),
         make_recorder=make_recorder,
         keeper=keeper,
+        health=health,
+        silence=Silence(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         index=index,
         clock=clock,
-        no_frame_seconds=recording.no_frame_seconds,
-        notify=notify or sdnotify.SystemdNotifier().notify,
+        may_end=_may_end(config.camera.source),
     )
 
 
@@ -291,6 +289,15 @@ def run(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     return app.run()
+
+
+def _may_end(source: configuration.Source) -> bool:
+    """Whether the end of ``source`` is no fault: a file's, or a drawn scene's."""
+    match source:
+        case configuration.StreamSource(pace=pace):
+            return pace != "live"
+        case other:
+            return isinstance(other, configuration.SceneSource)
 
 
 def _recipients(cards: tuple[Path, ...]) -> list[str]:

@@ -18,6 +18,10 @@ from agent.vault.retention import Retention
 
 _RETRY_SECONDS = 10.0  # a full disk is looked at again
 _RETENTION_SECONDS = 600.0  # clips age even when nothing moves
+# Each costs several syncs of an SD card, and meanwhile nobody listens to the camera or feeds
+# the watchdog. A clock that is set after days, or a new limit, may concern thousands.
+_DELETIONS_A_TURN = 10
+_CORRECTIONS_A_TURN = 5
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +47,13 @@ class Keeper:
 
     def before_clip(self) -> None:
         """Make room for a clip; raises :class:`StorageFault` when there is none."""
-        self._retention.run()
+        self._make_room()
 
     def after_clip(self, clip: Clip) -> None:
         """A clip is safe: make room for the next."""
         self._times_pending |= not clip.clock_synced
         try:
-            self._retention.run()
+            self._make_room()
         except StorageFault as fault:
             self.failed(fault)
 
@@ -69,8 +73,7 @@ class Keeper:
                 self.fault = None
                 _log.info("recording is on again")
             if self.fault is None and now >= self._next_retention:
-                self._next_retention = now + _RETENTION_SECONDS
-                self._retention.run()
+                self._make_room()
             self._correct_times()
         except StorageFault as fault:
             self.failed(fault)
@@ -78,15 +81,23 @@ class Keeper:
     def _bring_in_order(self) -> None:
         recovery = self._store.recover()
         _log.info("the vault: %s", recovery)
+        self._times_pending = True  # of what was recovered just now too
         self._correct_times()
-        self._retention.run()
-        self._next_retention = self._clock.monotonic() + _RETENTION_SECONDS
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Delete a few of the clips that must go; the others have their turns soon."""
+        now = self._clock.monotonic()
+        self._next_retention = now + _RETENTION_SECONDS
+        decided = self._retention.run(at_most=_DELETIONS_A_TURN)
+        if len(decided.delete) > _DELETIONS_A_TURN:
+            self._next_retention = now
 
     def _correct_times(self) -> None:
-        """Once the clock is right, give the clips of this boot their true times."""
+        """Once the clock is right, give the clips of this boot their true times, a few a turn."""
         if not (self._times_pending and self._clock.synced()):
             return
-        corrected = self._store.correct_times()
-        self._times_pending = False
+        corrected = self._store.correct_times(at_most=_CORRECTIONS_A_TURN)
+        self._times_pending = len(corrected) == _CORRECTIONS_A_TURN
         if corrected:
             _log.info("the clock is right now: corrected the times of %d clips", len(corrected))

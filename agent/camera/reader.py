@@ -3,19 +3,24 @@
 The thread opens, reads and closes the source and does nothing else; what it read
 waits in a short queue for the one thread that owns the vault. When the source
 blocks for ever, the process can still end its clip and exit: the thread is a
-daemon.
+daemon. However the source ends, :meth:`Reader.next` says so.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
+import traceback
 from enum import Enum, auto
 
 from agent.camera.source import Item, Source
+from agent.errors import ClipAgentError, InternalFault
 
 _QUEUE_ITEMS = 64  # a few seconds: as long as the disk may take for a breath
 _POLL_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 class End(Enum):
@@ -30,7 +35,7 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._items: queue.Queue[Item | End | BaseException] = queue.Queue(_QUEUE_ITEMS)
+        self._items: queue.Queue[Item | End | ClipAgentError] = queue.Queue(_QUEUE_ITEMS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="source", daemon=True)
 
@@ -39,12 +44,14 @@ class Reader:
         self._thread.start()
 
     def next(self, timeout_seconds: float) -> Item | End:
-        """The next item; what the source raised is raised here."""
+        """The next item. What the source raised is raised here, as an
+        :class:`InternalFault` if it is none of the errors that a source may raise.
+        """
         try:
             item = self._items.get(timeout=timeout_seconds)
         except queue.Empty:
             return End.SILENCE
-        if isinstance(item, BaseException):
+        if isinstance(item, ClipAgentError):
             raise item
         return item
 
@@ -62,12 +69,20 @@ class Reader:
                     break
             else:
                 self._put(End.OVER)
-        except BaseException as error:  # noqa: BLE001 - raised again by next()
-            self._put(error)
+        except ClipAgentError as fault:
+            self._put(fault)
+        except BaseException as error:  # noqa: BLE001 - also a SystemExit must not pass for an end
+            self._put(_unexpected(error, "broke off"))
         finally:
-            self._source.close()
+            self._close()
 
-    def _put(self, item: Item | End | BaseException) -> bool:
+    def _close(self) -> None:
+        try:
+            self._source.close()
+        except BaseException as error:  # noqa: BLE001 - the thread ends here anyway
+            _unexpected(error, "did not close")
+
+    def _put(self, item: Item | End | ClipAgentError) -> bool:
         """Queue ``item`` once there is room; False when the reader was stopped."""
         while not self._stop.is_set():
             try:
@@ -76,3 +91,13 @@ class Reader:
                 continue
             return True
         return False
+
+
+def _unexpected(error: BaseException, what: str) -> InternalFault:
+    """Log where ``error`` comes from, but not its words: a library's may quote a password."""
+    name, frames = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+    _log.error("the source of pictures %s with %s:\n%s", what, name, frames)
+    return InternalFault(
+        f"the source of pictures {what} with {name}",
+        advice="This is a mistake in clip-agent: please report it with its journal",
+    )

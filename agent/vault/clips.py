@@ -218,16 +218,18 @@ class ClipStore:
         """What stands beside the clip; :class:`ClipDamaged` if that cannot be read."""
         return sidecar.read(ClipFiles.of(self._state_dir, clip_id).sidecar, Sidecar, clip_id)
 
-    def correct_times(self) -> list[str]:
+    def correct_times(self, *, at_most: int | None = None) -> list[str]:
         """Give this boot's clips, recorded before the clock was set, their wall time.
 
-        Returns their ids; none while the clock is not synced. Ids and names stay.
+        Returns their ids, ``at_most`` so many; none while the clock is not synced. Ids
+        and names stay.
         """
         if not self._clock.synced():
             return []
         boot_id = self._clock.boot_id()
         booted_at = self._clock.now() - self._clock.monotonic()
         clips = [clip for clip in self._index.unsynced_clips() if clip.boot_id == boot_id]
+        clips = clips[:at_most]
         for clip in clips:
             self._correct(clip, started_at=booted_at + clip.monotonic_seconds)
         return [clip.id for clip in clips]

@@ -6,8 +6,10 @@ The rules, in this order, each taking the clip recorded first:
 1. A clip that an open request asks for is **held**: no rule takes it. Held clips may
    fill ``max_held_share`` of ``max_bytes``; those recorded first are held first, and
    what exceeds the share is like any other clip.
-2. Clips that ended more than ``max_age_seconds`` ago go. While the clock is not
-   synced nothing is too old, and a clip whose own time is uncertain never is.
+2. Clips that ended more than ``max_age_seconds`` ago go. Those of this boot age by the
+   monotonic clock, which nobody can set. Those of earlier boots age by the wall clock:
+   while it is not synced none of them is too old, and one whose own time is uncertain
+   never is.
 3. While all clips together exceed ``max_bytes``, clips go.
 4. While less than ``min_free_bytes`` is free, clips go, if that can help at all. If
    even all of them would not make enough room, none goes for this rule: then
@@ -34,6 +36,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, by all that is known of it."""
+
+    wall: float | None  # None while the clock is not synced
+    monotonic: float
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Ids of the clips to delete, in that order, and whether the disk stays full."""
 
@@ -45,17 +56,14 @@ def plan(
     clips: Sequence[Clip],
     *,
     held: Collection[str],
-    now: float | None,
+    now: Moment,
     free_bytes: int,
     max_bytes: int,
     max_age_seconds: float,
     min_free_bytes: int,
     max_held_share: float,
 ) -> Plan:
-    """What the rules say of ``clips``, given in the order of their recording.
-
-    ``now`` is None while the clock is not synced.
-    """
+    """What the rules say of ``clips``, given in the order of their recording."""
     protected = _protected(clips, held, max_held_share * max_bytes)
     gone: list[Clip] = []
     left: list[Clip] = []
@@ -88,8 +96,13 @@ def _protected(clips: Sequence[Clip], held: Collection[str], share_bytes: float)
     return protected
 
 
-def _is_too_old(clip: Clip, now: float | None, max_age_seconds: float) -> bool:
-    return now is not None and clip.clock_synced and clip.ended_at < now - max_age_seconds
+def _is_too_old(clip: Clip, now: Moment, max_age_seconds: float) -> bool:
+    if clip.boot_id == now.boot_id:
+        ended = clip.monotonic_seconds + clip.duration_seconds
+        return now.monotonic - ended > max_age_seconds
+    if now.wall is None or not clip.clock_synced:
+        return False
+    return now.wall - clip.ended_at > max_age_seconds
 
 
 def _sum(clips: Sequence[Clip]) -> int:
@@ -130,19 +143,27 @@ class Retention:
         self._min_free_bytes = min_free_bytes
         self._max_held_share = max_held_share
 
-    def run(self) -> Plan:
-        """Delete what must go; :class:`StorageFault` if the disk is still too full then."""
+    def run(self, *, at_most: int | None = None) -> Plan:
+        """Delete what must go; :class:`StorageFault` if the disk is still too full then.
+
+        Of a longer plan only the first ``at_most`` clips are deleted; the next run goes on.
+        """
+        clock = self._clock
         decided = plan(
             self._index.clips_as_recorded(),
             held=self._index.held_clips(),
-            now=self._clock.now() if self._clock.synced() else None,
+            now=Moment(
+                wall=clock.now() if clock.synced() else None,
+                monotonic=clock.monotonic(),
+                boot_id=clock.boot_id(),
+            ),
             free_bytes=self._free_bytes(),
             max_bytes=self._max_bytes,
             max_age_seconds=self._max_age_seconds,
             min_free_bytes=self._min_free_bytes,
             max_held_share=self._max_held_share,
         )
-        for clip_id in decided.delete:
+        for clip_id in decided.delete[:at_most]:
             self._store.delete(clip_id)
             log.info("clip %s deleted to make room", clip_id)
         if decided.disk_full:

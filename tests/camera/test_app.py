@@ -14,8 +14,10 @@ from agent import config
 from agent.camera.app import CameraApp, build
 from agent.clock import SimulatedClock
 from agent.errors import CameraFault, ConfigError
+from agent.machine import Machine
 from agent.vault.index import Clip, Health
 from tests.peers.requirements import program
+from tests.support.board import Board
 from tests.support.camera import FakeSource
 from tests.support.house import House
 from tests.support.video import Video, make, play, unseal, write_video
@@ -26,12 +28,21 @@ RECORDING = config.Recording(pre_roll_seconds=2, post_roll_seconds=3, max_clip_s
 class Porch:
     """A house with a camera in the test's hand."""
 
-    def __init__(self, root: Path, video: Video, **source: Any) -> None:
-        self.house = House.build(root / "house", camera=config.Camera(recording=RECORDING))
+    def __init__(
+        self,
+        root: Path,
+        video: Video,
+        *,
+        camera: config.Camera = config.Camera(recording=RECORDING),  # noqa: B008 - frozen
+        **source: Any,
+    ) -> None:
+        self.house = House.build(root / "house", camera=camera)
+        self.board = Board(root / "board")
         self.clock: SimulatedClock = self.house.clock
         self.wall = self.clock.now()
         self.source = FakeSource(video, self.clock, **source)
         self.free_bytes = 1 << 40
+        self.machine = Machine(root / "no sysfs")
         self.said: list[str] = []
 
     def app(self) -> CameraApp:
@@ -41,6 +52,7 @@ class Porch:
             source=self.source,
             notify=self.said.append,
             free_bytes=lambda: self.free_bytes,
+            machine=self.machine,
         )
 
     def watch(self, app: CameraApp) -> None:
@@ -125,9 +137,10 @@ def test_health_and_systemd_hear_of_each_change_and_of_nothing_else(
 
 
 def test_being_asked_to_stop_finishes_the_clip(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], hang=True)
+    patient = msgspec.structs.replace(RECORDING, no_frame_seconds=120)  # the owner is quicker
+    camera = config.Camera(recording=patient)
+    porch = Porch(tmp_path, video, camera=camera, seconds=15, motion=[(5, 15)], hang=True)
     app = porch.app()
-    app._no_frame_seconds = 1e9  # silence would end the process; here the owner is quicker
 
     def stop_when_silent() -> None:
         porch.source.silent.wait(10)
@@ -241,7 +254,7 @@ def test_old_clips_go_even_when_nothing_moves(tmp_path: Path, video: Video) -> N
     assert len(porch.clips()) == 1
     for _ in range(1300):
         porch.clock.advance(1)
-        app._last_packet = app._last_picture = porch.clock.monotonic()
+        app._silence.opened()
         app.step(None)
     assert porch.clips() == []
 

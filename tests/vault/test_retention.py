@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from agent.clock import SimulatedClock
 from agent.errors import StorageFault
 from agent.vault.index import Clip
-from agent.vault.retention import Plan, Retention, free_bytes_of, plan
+from agent.vault.retention import Moment, Plan, Retention, free_bytes_of, plan
 from tests.vault.support import Vault, clip_files
 
 NOW = 1_000_000.0
+SINCE_BOOT = 50_000.0
+SYNCED = Moment(NOW, SINCE_BOOT, "this boot")
+UNSYNCED = Moment(None, SINCE_BOOT, "this boot")
 ROOMY: dict[str, Any] = {
     "held": (),
-    "now": NOW,
+    "now": SYNCED,
     "free_bytes": 10**12,
     "max_bytes": 10**12,
     "max_age_seconds": 1e9,
@@ -27,7 +30,13 @@ ROOMY: dict[str, Any] = {
 
 
 def clip(name: str, *, size: int = 100, ended: float = NOW, synced: bool = True) -> Clip:
-    return Clip(name, ended - 10, 10.0, 0.0, "boot", synced, size, "", "", False)
+    return Clip(name, ended - 10, 10.0, 0.0, "an earlier boot", synced, size, "", "", False)
+
+
+def of_this_boot(name: str, *, ago: float, dated: float, synced: bool = True) -> Clip:
+    """A clip that ended so many seconds ago, and what the wall clock made of it."""
+    began = SINCE_BOOT - ago - 10
+    return Clip(name, dated - 10, 10.0, began, "this boot", synced, 100, "", "", False)
 
 
 def planned(clips: list[Clip], **limits: Any) -> tuple[str, bool]:
@@ -56,9 +65,23 @@ def test_old_clips_go() -> None:
     assert planned(clips, max_age_seconds=100) == ("a", False)
 
 
-def test_an_unset_clock_never_judges_age() -> None:
+def test_an_unset_clock_never_judges_the_age_of_earlier_boots() -> None:
     clips = [clip("a", ended=20), clip("b", ended=NOW - 500)]
-    assert planned(clips, max_age_seconds=100, now=None) == ("", False)
+    assert planned(clips, max_age_seconds=100, now=UNSYNCED) == ("", False)
+
+
+@pytest.mark.parametrize("now", [SYNCED, UNSYNCED])
+@pytest.mark.parametrize("dated", [20.0, NOW - 3_600, NOW, NOW + 1e9])
+def test_what_the_clock_was_set_to_does_not_age_the_clips_of_this_boot(
+    now: Moment, dated: float
+) -> None:
+    clips = [of_this_boot("a", ago=101, dated=dated), of_this_boot("b", ago=99, dated=dated)]
+    assert planned(clips, max_age_seconds=100, now=now) == ("a", False)
+
+
+def test_a_clip_recorded_before_the_clock_was_set_ages_too() -> None:
+    clips = [of_this_boot("a", ago=101, dated=20, synced=False)]
+    assert planned(clips, max_age_seconds=100, now=UNSYNCED) == ("a", False)
 
 
 def test_a_clip_of_uncertain_time_is_never_too_old() -> None:
@@ -135,7 +158,7 @@ def test_the_rules_hold_for_any_clips(
     decided = plan(
         clips,
         held=held,
-        now=NOW if synced else None,
+        now=SYNCED if synced else UNSYNCED,
         free_bytes=free,
         max_bytes=max_bytes,
         max_age_seconds=max_age,
@@ -159,7 +182,7 @@ def test_the_rules_hold_for_any_clips(
     again = plan(
         kept,
         held=held,
-        now=NOW if synced else None,
+        now=SYNCED if synced else UNSYNCED,
         free_bytes=free + freed,
         max_bytes=max_bytes,
         max_age_seconds=max_age,
@@ -199,10 +222,20 @@ def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
     assert retention(vault, max_age_seconds=50.0).run().delete == [first.id]
 
 
-def test_a_run_with_an_unset_clock_deletes_nothing_for_its_age(vault: Vault) -> None:
+def test_a_long_plan_is_carried_out_in_turns(vault: Vault) -> None:
+    clips = [vault.record() for _ in range(5)]
+    limits = retention(vault, max_bytes=clips[0].bytes)
+    assert [len(limits.run(at_most=3).delete) for _ in range(3)] == [4, 1, 0]
+    assert vault.index.clips() == clips[4:]
+
+
+def test_a_run_with_an_unset_clock_deletes_nothing_of_an_earlier_boot_for_its_age(
+    vault: Vault,
+) -> None:
     clock = vault.clock
     vault.record()
     clock.advance(1_000)
+    clock.boot = "00000000-0000-0000-0000-000000000002"
     clock.is_synced = False
     limits = retention(vault, max_age_seconds=50.0)
     assert limits.run().delete == []

@@ -7,6 +7,7 @@ Pi's libraries, and those probe for devices as they are imported.
 from __future__ import annotations
 
 from agent import config
+from agent.camera.silence import source_patience
 from agent.camera.source import Source
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
@@ -15,6 +16,7 @@ from agent.errors import CameraFault
 
 def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
     """The source that ``camera`` names; nothing is opened yet."""
+    patience = source_patience(camera.recording.no_frame_seconds)
     match camera.source:
         case config.PiSource() as pi:
             from agent.camera.sources.pi import Pi
@@ -23,7 +25,7 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 pi,
                 privacy=PrivacyMask(camera.zones.privacy),
                 motion_frames_per_second=camera.motion.frames_per_second,
-                timeout_seconds=camera.recording.no_frame_seconds,
+                timeout_seconds=patience,
                 clock=clock,
             )
         case config.StreamSource() as stream:
@@ -35,7 +37,7 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 transport=stream.transport,
                 pace=stream.pace,
                 frames_per_second=camera.motion.frames_per_second,
-                timeout_seconds=camera.recording.no_frame_seconds,
+                timeout_seconds=patience,
                 clock=clock,
             )
         case config.SceneSource() as scene:
