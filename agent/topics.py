@@ -5,12 +5,14 @@
     <feed>/requests/<jti>                     retained   public posts of requesters
     <feed>/alerts/<jti>                       retained
     <feed>/withdrawals/<jti>                  retained
+    <feed>/log/<size>                         retained   from this size of the log to the next
     clip-agent/<device>/availability          retained   `online` / `offline`, last will
     clip-agent/<device>/state                 retained   counts and health
     clip-agent/<device>/inbox/<digest16>      retained   letter to the owner, emptied when closed
     clip-agent/<device>/owner                 never      letter to the device
     clip-agent/<device>/preview/<clip>/<n>    no         ciphertext of a clip, asked for
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
+    clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
 
 Topics are addresses and prove nothing: who wrote a message is in its signature.
 :func:`parse` therefore only sorts. It answers ``None`` for a topic of any other
@@ -32,7 +34,7 @@ CHUNK_BYTES: Final = 131_072  # of a clip's ciphertext in one preview message; t
 
 Kind = Literal[
     "requests", "alerts", "withdrawals", "availability", "state", "inbox", "owner", "preview",
-    "release",
+    "release", "notices", "log",
 ]  # fmt: skip
 
 _LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -43,6 +45,7 @@ _DEVICE_LEVELS: Final = {  # levels that follow clip-agent/<device>/<kind>
     "owner": 0,
     "preview": 2,
     "release": 1,
+    "notices": 0,
 }
 
 
@@ -68,6 +71,16 @@ def alerts_filter(feed: str) -> str:
 def withdrawals_filter(feed: str) -> str:
     """Subscribes to all withdrawals of a feed."""
     return f"{feed}/withdrawals/+"
+
+
+def log_filter(feed: str) -> str:
+    """Subscribes to the links from one state of the feed's public log to the next."""
+    return f"{feed}/log/+"
+
+
+def log_link(feed: str, size: int) -> str:
+    """Where the log of a feed shows how it grew from ``size`` entries."""
+    return f"{feed}/log/{size}"
 
 
 def request(feed: str, jti: str) -> str:
@@ -125,6 +138,11 @@ def release(device: str, release_id: str) -> str:
     return f"{ROOT}/{device}/release/{release_id}"
 
 
+def notices(device: str) -> str:
+    """A letter with everything the owner should know and cannot answer."""
+    return f"{ROOT}/{device}/notices"
+
+
 def release_filter(device: str) -> str:
     """Subscribes to the letters about all releases."""
     return f"{ROOT}/{device}/release/+"
@@ -145,6 +163,8 @@ def parse(topic: str, *, feed: str) -> Topic | None:
 
 def _parse_feed(levels: list[str]) -> Topic | None:
     match levels:
-        case [("requests" | "alerts" | "withdrawals") as kind, jti] if _LEVEL.fullmatch(jti):
+        case [("requests" | "alerts" | "withdrawals" | "log") as kind, jti] if _LEVEL.fullmatch(
+            jti
+        ):
             return Topic(kind, "", (jti,))
     return None

@@ -174,6 +174,13 @@ class TestLoad:
             (MINIMAL + "camera: {source: {type: webcan}}", "agent.yaml: camera.source.type: "),
             (MINIMAL.replace("porch", "Front Door"), "agent.yaml: device.name: Expected `str`"),
             (MINIMAL.replace("[owner.card.yaml]", "[]"), "agent.yaml: owners: Expected `array`"),
+            (
+                MINIMAL + "approvals_needed: 2",
+                "agent.yaml: approvals_needed: 2 owners must agree, and `owners` names 1",
+            ),
+            (MINIMAL + "feed: {log: required}", "agent.yaml: feed.log_key: missing, since"),
+            (MINIMAL + "feed: {witnesses_needed: 1}", "agent.yaml: feed.witnesses_needed: 1, and"),
+            (MINIMAL + "upload: {allow_loopback_http: on}", "agent.yaml: upload.allow_loopback"),
             (MINIMAL + "requesters: null", "agent.yaml: requesters: Expected a path"),
             (MINIMAL + "requesters: ~nobody-here/r.yaml", "agent.yaml: requesters: Could not"),
             (MINIMAL + 'requesters: "a\\0b"', "agent.yaml: requesters: Expected a path"),
@@ -184,6 +191,9 @@ class TestLoad:
         message = refusal(tmp_path, text)
         assert message.startswith(said)
         assert "\n" not in message
+
+    def test_off_is_a_word_and_not_a_boolean(self, tmp_path: Path) -> None:
+        assert read(tmp_path, MINIMAL + "feed: {log: off}").feed.log == "off"
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read \(No such file"):

@@ -123,6 +123,23 @@ class Feed(Section, frozen=True):
     broker: Annotated[
         Broker | None, doc("The feed's own broker. null: it comes over the broker above.")
     ] = None
+    log: Annotated[
+        Literal["required", "optional", "off"] | None,
+        doc(
+            "Must a post stand in the public log? optional: it is checked where it says so. "
+            "null: required once log_key is set, else off."
+        ),
+    ] = None
+    log_key: Annotated[
+        str | None,
+        doc("The public log's key: a verifier key of a signed note (C2SP), name+hash+key."),
+    ] = None
+    witness_keys: Annotated[
+        tuple[str, ...], doc("Keys of witnesses that watch the log, in the same form.")
+    ] = ()
+    witnesses_needed: Annotated[
+        int, doc("How many of them must have seen the log as we see it.", ge=0)
+    ] = 0
 
 
 class Storage(Section, frozen=True):
@@ -218,6 +235,10 @@ class Config(Section, frozen=True):
         tuple[Path, ...],
         doc("Cards of the owners: every clip is sealed to all of them.", min_length=1),
     ]
+    approvals_needed: Annotated[
+        Literal[1, 2],
+        doc("How many owners must approve the same before a clip leaves. Any one may decline."),
+    ] = 1
     requesters: Annotated[Path, doc("Cards of the requesters that may ask.")] = Path(
         "/etc/clip-agent/requesters.yaml"
     )
@@ -245,6 +266,12 @@ def load(path: Path) -> Config:
     config = parse_yaml(read_text(path), Config, str(path), base=path.resolve().parent)
     _check_limits(config.requests, str(path))
     _check_zones(config.camera, str(path))
+    _check_log(config.feed, str(path))
+    if config.approvals_needed > len(config.owners):
+        raise ConfigError(
+            f"{path}: approvals_needed: {config.approvals_needed} owners must agree, and"
+            f" `owners` names {len(config.owners)}"
+        )
     return config
 
 
@@ -254,6 +281,17 @@ def _check_limits(requests: Requests, name: str) -> None:
         raise ConfigError(f"{name}: requests.min_window_seconds: above max_window_seconds")
     if requests.min_area_square_miles > requests.max_area_square_miles:
         raise ConfigError(f"{name}: requests.min_area_square_miles: above max_area_square_miles")
+
+
+def _check_log(feed: Feed, name: str) -> None:
+    """A log can only be asked for with its key, and witnesses only with theirs."""
+    if feed.log in ("required", "optional") and feed.log_key is None:
+        raise ConfigError(f"{name}: feed.log_key: missing, since feed.log is {feed.log}")
+    if feed.witnesses_needed > len(feed.witness_keys):
+        raise ConfigError(
+            f"{name}: feed.witnesses_needed: {feed.witnesses_needed}, and witness_keys holds"
+            f" {len(feed.witness_keys)}"
+        )
 
 
 def _check_zones(camera: Camera, name: str) -> None:

@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice instead of keeping the last one."""
+    """Safe YAML that refuses a key given twice instead of keeping the last one.
+
+    Only ``true`` and ``false`` are booleans, as in YAML 1.2: ``off`` and ``no`` are words.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -31,6 +34,16 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_StrictLoader.add_implicit_resolver(
+    _BOOLEAN, re.compile(r"\A(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
+)
 
 
 def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
