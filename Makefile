@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test lint bench dev clean
+.PHONY: menu demo test test-pi lint bench dev clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,11 +18,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm \
 	systemd=systemd-analyze python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+PI_PACKAGES := debootstrap=debootstrap debian-archive-keyring age=age mosquitto=mosquitto
+PI_ROOT := .cache/pi-root
 
 menu:
 	@echo "clip-agent: a camera that records for its owner, and for nobody else"
 	echo
-	sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 14
+	sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
 
 demo: .venv/demo  ## See it work: camera, owner and requester on this machine (ARGS="--video FILE")
 	@$(BIN)/clip-agent demo --yes $(ARGS)
@@ -30,6 +32,20 @@ demo: .venv/demo  ## See it work: camera, owner and requester on this machine (A
 test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval")
 	@.ci/packages $(TEST_PACKAGES)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
+	@if ! why=$$(tests/pi/build --possible); then
+		printf '\n!!! SKIPPED: %s\n\n' "$$why" >&2
+		[ "$${CI:-}" != true ]
+		exit
+	fi
+	.ci/packages $(PI_PACKAGES)
+	command -v debootstrap >/dev/null || exit 0 # said already, loudly
+	mkdir -p .cache
+	exec {lock}>$(PI_ROOT).lock
+	flock --nonblock $$lock || { echo "Waiting for another make test-pi"; flock $$lock; }
+	tests/pi/build $(PI_ROOT)
+	$(BIN)/python -m pytest -n 2 tests/pi $(ARGS)
 
 lint: .venv/dev  ## Style, formatting and types alone
 	@$(BIN)/ruff check --quiet .
