@@ -142,11 +142,12 @@ def _camera(config: Config) -> str:
     try:
         video = source.open()
         seen = any(isinstance(item, Frame) for item in islice(source.read(), _MOST_ITEMS))
+        name = getattr(source, "description", "")  # of a source that knows its camera by name
     finally:
         source.close()
     if not seen:
         raise CameraFault("the camera gives no picture", advice="Check camera.source")
-    return f"{video.codec}, {video.width}x{video.height}"
+    return f"{name}{': ' if name else ''}{video.codec}, {video.width}x{video.height}"
 
 
 def _broker(broker: Broker) -> str:
