@@ -156,8 +156,11 @@ class Recorder:
             return  # no keyframe came yet
         self._before_clip()
         first = packets[0]
+        clock_synced = self._clock.synced()  # asked before the time: set in between, it is wrong
+        started_at = self._clock.now() - (self._clock.monotonic() - first.seconds)
         draft = self._store.create(
-            started_at=self._clock.now() - (self._clock.monotonic() - first.seconds),
+            started_at=max(started_at, 0.0),  # a clock that counts from its own start at 1970
+            clock_synced=clock_synced,
             monotonic_seconds=first.seconds,
             codec=self._video.codec,
             width=self._video.width,

@@ -150,8 +150,13 @@ class ClipStore:
         codec: Codec,
         width: int,
         height: int,
+        clock_synced: bool | None = None,
     ) -> ClipDraft:
-        """Steps 1 and 2 of create. Both times are those of the first frame."""
+        """Steps 1 and 2 of create. Both times are those of the first frame.
+
+        ``clock_synced`` says whether ``started_at`` comes from a synced clock; without it
+        the clock is asked now, which is too late if it may have been set in between.
+        """
         identity = ClipIdentity.generate()
         clip = self._unused(started_at)
         opening = Opening(
@@ -159,7 +164,7 @@ class ClipStore:
             started_at=started_at,
             monotonic_seconds=monotonic_seconds,
             boot_id=self._clock.boot_id(),
-            clock_synced=self._clock.synced(),
+            clock_synced=self._clock.synced() if clock_synced is None else clock_synced,
             sealed_key=seal.seal_key(identity.text, self._recipients, clip_id=clip.id),
             codec=codec,
             width=width,

@@ -5,74 +5,18 @@ from __future__ import annotations
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from agent import config
-from agent.camera.app import CameraApp, build
-from agent.clock import SimulatedClock
+from agent.camera.app import build
 from agent.errors import CameraFault, ConfigError
-from agent.machine import Machine
-from agent.vault.index import Clip, Health
+from agent.vault.index import Clip
 from tests.peers.requirements import program
-from tests.support.board import Board
-from tests.support.camera import FakeSource
 from tests.support.house import House
+from tests.support.porch import RECORDING, Porch
 from tests.support.video import Video, make, play, unseal, write_video
-
-RECORDING = config.Recording(pre_roll_seconds=2, post_roll_seconds=3, max_clip_seconds=20)
-
-
-class Porch:
-    """A house with a camera in the test's hand."""
-
-    def __init__(
-        self,
-        root: Path,
-        video: Video,
-        *,
-        camera: config.Camera = config.Camera(recording=RECORDING),  # noqa: B008 - frozen
-        **source: Any,
-    ) -> None:
-        self.house = House.build(root / "house", camera=camera)
-        self.board = Board(root / "board")
-        self.clock: SimulatedClock = self.house.clock
-        self.wall = self.clock.now()
-        self.source = FakeSource(video, self.clock, **source)
-        self.free_bytes = 1 << 40
-        self.machine = Machine(root / "no sysfs")
-        self.said: list[str] = []
-
-    def app(self) -> CameraApp:
-        return build(
-            self.house.config,
-            clock=self.clock,
-            source=self.source,
-            notify=self.said.append,
-            free_bytes=lambda: self.free_bytes,
-            machine=self.machine,
-        )
-
-    def watch(self, app: CameraApp) -> None:
-        """All that the source gives, on this thread."""
-        app.step(self.source.open())
-        for item in self.source.read():
-            app.step(item)
-
-    def clips(self) -> list[Clip]:
-        with self.house.open_index() as index:
-            return index.clips()
-
-    def health(self) -> Health:
-        with self.house.open_index() as index:
-            health = index.health("camera")
-        assert health is not None
-        return health
-
-    def states(self) -> list[str]:
-        return [said.removeprefix("STATUS=") for said in self.said if said.startswith("STATUS=")]
 
 
 @pytest.fixture
