@@ -84,6 +84,7 @@ class HealthReport:
     def _tell(self, state: str, detail: str, encoder: str) -> None:
         said = f"{state}: {detail}" if detail else state
         status = "; ".join(filter(None, (said, encoder, self._around)))
+        status = " ".join(status.split())  # one line: the next would be another message
         if status != self._status:
             self._status = status
             self._notify(f"STATUS={status}")

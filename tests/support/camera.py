@@ -14,7 +14,6 @@ import numpy as np
 
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Luma, Packet, VideoFormat
 from agent.clock import SimulatedClock
-from agent.errors import CameraFault
 from tests.support.video import Video, repeat
 
 FRAMES_EVERY = 2  # packets
@@ -34,10 +33,11 @@ class FakeSource:
         *,
         seconds: float,
         motion: Sequence[tuple[float, float]] = (),
-        fault: CameraFault | None = None,
+        fault: BaseException | None = None,
         hang: bool = False,
     ) -> None:
         self.video = video
+        self.encoder = ""
         self.start = clock.monotonic()
         self.packets: list[Packet] = []  # all that were given, in seconds of the clock
         self.silent = threading.Event()
