@@ -26,7 +26,7 @@ def pi_root() -> Path:
     """The root that ``tests/pi/build`` made."""
     if not (_PI_ROOT / "packages.stamp").exists():
         missing("the root for tests/pi is not built", "run make test-pi as root")
-    return _PI_ROOT
+    return _PI_ROOT.resolve()
 
 
 @pytest.fixture(scope="session")

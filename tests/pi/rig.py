@@ -23,7 +23,7 @@ import numpy as np
 
 from agent import config
 from agent.vault.files import ClipFiles
-from agent.vault.index import Clip, Health
+from agent.vault.index import Clip
 from tests.peers.requirements import ROOT, program
 from tests.pi import scene
 from tests.support.house import House
@@ -173,9 +173,11 @@ class Rig:
         with self.house.open_index() as index:
             return sorted(index.clips(), key=lambda clip: clip.started_at)
 
-    def health(self) -> Health | None:
+    def state(self) -> str:
+        """What the camera last noted of itself; empty before it did."""
         with self.house.open_index() as index:
-            return index.health("camera")
+            health = index.health("camera")
+        return "" if health is None else health.state
 
     def recording(self) -> bool:
         """Whether a clip is being written, and part of it has reached the disk."""
