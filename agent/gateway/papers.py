@@ -52,7 +52,7 @@ class PaperTrail:
         ``unknown-requester``, ``other-approval``, ``other-request`` or
         ``upload-not-allowed``, or what :func:`agent.consent.signing.verify` refuses.
         """
-        row = self._cases.request(case.request)
+        row = self._cases.request(case.request or "")
         if row is None:
             raise InternalFault(f"release {case.id} has no request")
         card = self._requesters.get(signing.signer_id(row.jws, Request))

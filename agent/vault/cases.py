@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from agent.consent import lifecycle
 from agent.consent.policy import History
@@ -20,11 +20,12 @@ from agent.vault.index import Clip, Index
 _DAY_SECONDS = 86_400.0
 _REQUEST_COLUMNS = (
     "digest, jws, jti, requester, reference, state, rule, received_at,"
-    " window_start, window_end, expires_at"
+    " window_start, window_end, expires_at, kind, incident, square_miles, first_post,"
+    " log_origin, log_index, log_size"
 )
 _RELEASE_COLUMNS = (
     "id, request, approval, state, detail, approved_at, expires_at, stop, bundle_bytes,"
-    " bundle_sha256, upload_url, sent_bytes, attempts, not_before"
+    " bundle_sha256, upload_url, sent_bytes, attempts, not_before, second"
 )
 
 
@@ -43,6 +44,13 @@ class RequestCase:
     window_start: float
     window_end: float
     expires_at: float
+    kind: str = ""
+    incident: str = ""
+    square_miles: float | None = None
+    first_post: str = ""
+    log_origin: str = ""
+    log_index: int | None = None
+    log_size: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -55,7 +63,7 @@ class ReleaseCase:
     """A row of ``release``; the columns are explained in ``schema.sql``."""
 
     id: str
-    request: str
+    request: str | None
     approval: str
     state: str
     detail: str
@@ -68,6 +76,7 @@ class ReleaseCase:
     sent_bytes: int = 0
     attempts: int = 0
     not_before: float = 0.0
+    second: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,8 @@ class Cases:
         marks = ", ".join("?" * len(_REQUEST_COLUMNS.split(",")))
         self._db.execute(
             f"INSERT INTO request ({_REQUEST_COLUMNS}) VALUES ({marks})",  # noqa: S608
-            (
-                case.digest, case.jws, case.jti, case.requester, case.reference, case.state,
-                case.rule, case.received_at, case.window_start, case.window_end, case.expires_at,
-            ),
-        )  # fmt: skip
+            astuple(case),
+        )
 
     def request(self, digest: str) -> RequestCase | None:
         """The request with this digest."""
@@ -195,10 +201,11 @@ class Cases:
     def add_release(self, case: ReleaseCase) -> None:
         """Insert a release just approved."""
         self._db.execute(
-            "INSERT INTO release (id, request, approval, state, detail, approved_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO release"
+            " (id, request, approval, second, state, detail, approved_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                case.id, case.request, case.approval, case.state, case.detail,
+                case.id, case.request, case.approval, case.second, case.state, case.detail,
                 case.approved_at, case.expires_at,
             ),
         )  # fmt: skip

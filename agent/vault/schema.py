@@ -1,7 +1,7 @@
 """Is this file our index, and does it look like ``schema.sql`` says?
 
 The application id tells our files from others', the user version tells how new
-they are; an older one is brought up to date, in one transaction, losing nothing. The
+they are; an older one is brought up to date (:mod:`.upgrades`), losing nothing. The
 comparison is of what SQLite itself understood of each file: tables,
 columns with type, default and key, and indexes. Comments and spacing do not count.
 """
@@ -17,14 +17,9 @@ from importlib import resources
 from pathlib import Path
 
 from agent.errors import StorageFault
+from agent.vault.upgrades import UPGRADES
 
 Shape = dict[str, str]  # what there is, to how it is defined
-
-# What to do to a file of each older version, so that it is one of the next. A process of
-# the old program may still be at work on it, so what is added has a default.
-_UPGRADES = {
-    1: ("ALTER TABLE health ADD COLUMN encoder TEXT NOT NULL DEFAULT ''",),
-}
 
 
 @cache
@@ -98,12 +93,12 @@ def create(connection: sqlite3.Connection) -> None:
 
 def upgrade(connection: sqlite3.Connection) -> None:
     """Bring the file of an older program up to date; fine if another process just did."""
-    if _pragma(connection, "user_version") not in _UPGRADES:
+    if _pragma(connection, "user_version") not in UPGRADES:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        while (found := _pragma(connection, "user_version")) in _UPGRADES:
-            for statement in _UPGRADES[found]:
+        while (found := _pragma(connection, "user_version")) in UPGRADES:
+            for statement in UPGRADES[found]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {found + 1}")
         connection.execute("COMMIT")

@@ -46,9 +46,17 @@ CREATE TABLE request (
     received_at  REAL NOT NULL,            -- when this device first saw it
     window_start REAL NOT NULL,            -- asks for clips from here
     window_end   REAL NOT NULL,            -- to here
-    expires_at   REAL NOT NULL             -- open until then at most
+    expires_at   REAL NOT NULL,            -- open until then at most
+    kind         TEXT NOT NULL DEFAULT '',  -- voluntary or legal-order
+    incident     TEXT NOT NULL DEFAULT '',  -- the incident type as the requester gave it
+    square_miles REAL,                     -- size of the area; null if it cannot be measured
+    first_post   TEXT NOT NULL DEFAULT '',  -- digest of the post that had this jti before
+    log_origin   TEXT NOT NULL DEFAULT '',  -- the public log that it was shown to stand in
+    log_index    INTEGER,                  -- its place there
+    log_size     INTEGER                   -- entries of the log when that was shown
 ) STRICT;
 CREATE INDEX request_by_requester ON request (requester, received_at);
+CREATE INDEX request_by_jti ON request (requester, jti);
 CREATE INDEX request_by_state ON request (state, expires_at);
 
 -- The match set of a request: the clips an approval may name, as they were when matched.
@@ -66,6 +74,40 @@ CREATE TABLE muted (
     at        REAL NOT NULL                -- since when
 ) STRICT, WITHOUT ROWID;
 
+-- One row while the owners want to see no requests at all.
+CREATE TABLE pause (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
+    owner    TEXT NOT NULL,                -- key id of the owner who said so
+    at       REAL NOT NULL                 -- since when
+) STRICT;
+
+-- What the owners should know and cannot answer; the oldest rows go.
+CREATE TABLE notice (
+    number   INTEGER PRIMARY KEY,          -- rises
+    kind     TEXT NOT NULL,                -- a kind of the statement Notice
+    at       REAL NOT NULL,                -- when it happened
+    until    REAL,                         -- of no interest after it; null: stays
+    who      TEXT NOT NULL,                -- whose doing, as the owner knows them
+    title    TEXT NOT NULL,                -- one line
+    text     TEXT NOT NULL,                -- all of it, perhaps empty
+    subject  TEXT NOT NULL                 -- digest of the post it is about, else empty
+) STRICT;
+CREATE INDEX notice_by_subject ON notice (subject);
+
+-- Posts that were counted and no longer kept one by one.
+CREATE TABLE flood (
+    day      INTEGER NOT NULL,             -- days since 1970, UTC
+    source   TEXT NOT NULL,                -- key id of a requester, or empty: anybody
+    posts    INTEGER NOT NULL,             -- how many were only counted
+    PRIMARY KEY (day, source)
+) STRICT, WITHOUT ROWID;
+
+-- What is believed of each public log: see consent/transparency.py.
+CREATE TABLE log (
+    origin   TEXT PRIMARY KEY,             -- its name in its checkpoints
+    view     TEXT NOT NULL                 -- the states it was seen in, as text
+) STRICT, WITHOUT ROWID;
+
 -- Ids of owners' statements that were acted on: nothing counts twice.
 CREATE TABLE seen (
     jti    TEXT PRIMARY KEY,               -- the statement's id
@@ -73,11 +115,12 @@ CREATE TABLE seen (
     at     REAL NOT NULL                   -- when it was acted on
 ) STRICT, WITHOUT ROWID;
 
--- A clip's way out after an approval, one row an approval. Clip keys are never here.
+-- A clip's way out, one row for each approval or share. Clip keys are never here.
 CREATE TABLE release (
     id            TEXT PRIMARY KEY,        -- first 16 digits of the approval's digest
-    request       TEXT NOT NULL REFERENCES request (digest),  -- what it answers
-    approval      TEXT NOT NULL,           -- the owner's compact JWS
+    request       TEXT REFERENCES request (digest),  -- what it answers; null: a share
+    approval      TEXT NOT NULL,           -- the owner's compact JWS, an approval or a share
+    second        TEXT NOT NULL DEFAULT '',  -- another owner's approval of the same, if needed
     state         TEXT NOT NULL,           -- a state of consent/lifecycle.py RELEASE
     detail        TEXT NOT NULL,           -- why it failed or was revoked, else empty
     approved_at   REAL NOT NULL,           -- when the approval was accepted

@@ -50,7 +50,10 @@ def put(index: Index, *clips: Clip) -> None:
 def add_request(index: Index, digest: str, state: str, *clips: str) -> None:
     with index.transaction() as db:
         db.execute(
-            "INSERT INTO request VALUES (?, '', '', '', '', ?, '', 0, 0, 0, 0)", (digest, state)
+            "INSERT INTO request (digest, jws, jti, requester, reference, state, rule,"
+            " received_at, window_start, window_end, expires_at)"
+            " VALUES (?, '', '', '', '', ?, '', 0, 0, 0, 0)",
+            (digest, state),
         )
         for each in clips:
             db.execute("INSERT INTO match VALUES (?, ?, '')", (digest, each))
@@ -173,6 +176,9 @@ def old_file(path: Path) -> None:
         old.execute("INSERT INTO health VALUES ('camera', 1.0, 'armed', '', 0.5)")
         row = "('d', 'jws', 'j', 'r', 'ref', 'OPEN', '', 1, 2, 3, 4)"
         old.execute(f"INSERT INTO request VALUES {row}")
+        release = "('0123456789abcdef', 'd', 'approval', 'SENT', '', 5, 6)"
+        columns = "id, request, approval, state, detail, approved_at, expires_at"
+        old.execute(f"INSERT INTO release ({columns}) VALUES {release}")
         old.execute("INSERT INTO ledger VALUES (1, 1.0, 'event', 's', '{}', '0', 'h')")
         old.commit()
 
@@ -184,6 +190,9 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_path: P
         assert index.rows("PRAGMA user_version") == [(schema.version(),)]
         assert index.health("camera") == Health("camera", 1.0, "armed", "", 0.5, "")
         assert index.rows("SELECT digest, state FROM request") == [("d", "OPEN")]
+        assert index.rows("SELECT id, state, second FROM release") == [
+            ("0123456789abcdef", "SENT", "")
+        ]
         assert index.rows("SELECT seq, event FROM ledger") == [(1, "event")]
 
 
@@ -203,9 +212,9 @@ def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
 ) -> None:
     path = tmp_path / "agent.sqlite"
     old_file(path)
-    half = {1: (*schema._UPGRADES[1], "SELECT no_such_function()")}
+    half = {1: (*schema.UPGRADES[1], "SELECT no_such_function()")}
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "_UPGRADES", half)
+        patch.setattr(schema, "UPGRADES", half)
         with pytest.raises(InternalFault, match="no_such_function"):
             Index.open(path)
     with Index.open(path) as index:
@@ -213,7 +222,7 @@ def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
 
 
 def test_every_older_version_has_its_way_up() -> None:
-    assert sorted(schema._UPGRADES) == list(range(1, schema.version()))
+    assert sorted(schema.UPGRADES) == list(range(1, schema.version()))
 
 
 def test_every_column_of_the_schema_has_a_comment() -> None:

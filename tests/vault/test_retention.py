@@ -212,7 +212,11 @@ def test_a_run_deletes_files_and_rows(vault: Vault) -> None:
 def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
     first, second = vault.record(), vault.record()
     with vault.index.transaction() as db:
-        db.execute("INSERT INTO request VALUES ('d', '', '', '', '', 'OPEN', '', 0, 0, 0, 0)")
+        db.execute(
+            "INSERT INTO request (digest, jws, jti, requester, reference, state, rule,"
+            " received_at, window_start, window_end, expires_at)"
+            " VALUES ('d', '', '', '', '', 'OPEN', '', 0, 0, 0, 0)"
+        )
         db.execute("INSERT INTO match VALUES ('d', ?, '')", (first.id,))
     limits = retention(vault, max_bytes=first.bytes * 3 // 2, max_held_share=1.0)
     assert limits.run().delete == [second.id]
