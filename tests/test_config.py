@@ -172,6 +172,10 @@ class TestLoad:
                 "agent.yaml: requests.min_area_square_miles: above max_area_square_miles",
             ),
             (MINIMAL + "camera: {source: {type: webcan}}", "agent.yaml: camera.source.type: "),
+            (
+                MINIMAL + "camera: {source: {type: pi, night_frames_per_second: 20}}",
+                "agent.yaml: camera.source.night_frames_per_second: above frames_per_second",
+            ),
             (MINIMAL.replace("porch", "Front Door"), "agent.yaml: device.name: Expected `str`"),
             (MINIMAL.replace("[owner.card.yaml]", "[]"), "agent.yaml: owners: Expected `array`"),
             (

@@ -314,6 +314,18 @@ def _check_zones(camera: Camera, name: str) -> None:
         )
 
 
+def _check_frame_rates(camera: Camera, name: str) -> None:
+    """A camera may slow down in the dark; it cannot be told to hurry."""
+    source = camera.source
+    if not isinstance(source, PiSource) or source.night_frames_per_second is None:
+        return
+    if source.night_frames_per_second > source.frames_per_second:
+        raise ConfigError(
+            f"{name}: camera.source.night_frames_per_second: above frames_per_second",
+            advice="Lower it, or set it to null",
+        )
+
+
 def effective(config: Config) -> str:
     """``config`` as YAML with all defaults filled in."""
     plain = msgspec.to_builtins(config, enc_hook=str)

@@ -340,6 +340,7 @@ def test_defaults_that_a_camera_does_not_know_are_left_out_and_said_once(
             {"FrameDurationLimits": (33_333, 500_000, 0)},
             "at least 2 frames",
         ),
+        ({"frames_per_second": 5}, {"FrameDurationLimits": (33_333, 10**5, 0)}, "at least 10 "),
     ],
 )
 def test_what_was_asked_for_and_cannot_be_had_names_the_key_to_change(
@@ -447,7 +448,7 @@ def test_a_camera_number_that_is_not_there_names_those_that_are(
 
 def test_a_size_that_was_adjusted_is_a_fault(board: FakeBoard, make: Open) -> None:
     board.adjusts_size_to = (640, 480)
-    with pytest.raises(CameraFault, match="gives 640x480 as YUV420 where 320x180"):
+    with pytest.raises(CameraFault, match="gives pictures of 640x480 where 320x180"):
         make().open()
 
 
@@ -506,6 +507,17 @@ def test_a_sensor_that_falls_silent_is_a_fault_within_its_time(
     with pytest.raises(CameraFault, match="gave no picture for 10 s") as fault:
         list(source.read())
     assert "cable" in fault.value.advice
+
+
+def test_an_encoder_that_falls_silent_is_told_from_a_sensor_that_does(
+    board: FakeBoard, make: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(clock=HastyClock())
+    source.open()
+    monkeypatch.setattr(board.encoder, "encode", lambda request: None)
+    board.shoot()
+    with pytest.raises(CameraFault, match=r"encoder \(libx264 .* gave nothing for 10 s"):
+        list(source.read())
 
 
 def test_a_camera_that_never_gives_a_picture_is_a_fault_at_its_opening(

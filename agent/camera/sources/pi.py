@@ -152,7 +152,7 @@ class Pi:
     def _silence(self) -> CameraFault:
         """Nothing came for too long: from the camera, or only from its encoder?"""
         name = self._camera.model if self._camera is not None else "camera"
-        if self._handover is not None and self._handover.picture_is_recent(self._timeout_seconds):
+        if self._handover is not None and self._handover.encoder_is_behind:
             return CameraFault(
                 f"the encoder ({self.encoder}) gave nothing for {self._timeout_seconds:g} s,"
                 " while the camera gives pictures",

@@ -124,14 +124,18 @@ class PiCamera:
         )
         given = camera.camera_configuration()
         for name, expected in (("main", size), ("lores", (LUMA_WIDTH, LUMA_HEIGHT))):
-            stream = given[name]
-            if tuple(stream["size"]) != expected or stream["format"] not in FORMATS:
-                width, height = stream["size"]
+            width, height = given[name]["size"]
+            if (width, height) != expected:
                 raise CameraFault(
-                    f"the camera {self.model} gives {width}x{height} as {stream['format']} where"
-                    f" {expected[0]}x{expected[1]} as YUV420 is wanted",
-                    advice="Choose another camera.source.width and height; for a USB camera"
-                    " set camera.source.type to webcam",
+                    f"the camera {self.model} gives pictures of {width}x{height} where"
+                    f" {expected[0]}x{expected[1]} are wanted",
+                    advice="Choose another camera.source.width and height",
+                )
+            if given[name]["format"] not in FORMATS:
+                raise CameraFault(
+                    f"the camera {self.model} gives pictures as {given[name]['format']}, and"
+                    " YUV 4:2:0 is wanted",
+                    advice="For a USB camera set camera.source.type to webcam",
                 )
         if (settings.rotation or settings.flip != "none") and given["transform"] != wanted:
             raise CameraFault(

@@ -67,9 +67,10 @@ def _frame_durations(settings: PiSource, offered: Offered) -> dict[str, Any]:
             advice="Lower camera.source.frames_per_second",
         )
     if most and longest > most * (1 + _ROUNDING):
+        is_night = longest > shortest
         raise CameraFault(
             f"the camera gives at least {_MICROSECONDS / most:.4g} frames a second",
-            advice="Raise camera.source.night_frames_per_second",
+            advice=f"Raise camera.source.{'night_' if is_night else ''}frames_per_second",
         )
     shortest = max(shortest, least)
     return {"FrameDurationLimits": (shortest, max(shortest, longest))}

@@ -34,6 +34,7 @@ _SAME_STAMP_MICROSECONDS = 1000  # encoders round
 
 @dataclass(frozen=True, slots=True)
 class _Announced:
+    stamp_microseconds: int
     seconds: float
     duration_seconds: float
 
@@ -57,7 +58,8 @@ class Handover:
         self._fault: CameraFault | None = None
         self._over = False
         self._change = threading.Condition()
-        self._last_picture: float | None = None  # when one was announced
+        self._last_announced: int | None = None  # stamps in microseconds
+        self._last_encoded: int | None = None
 
     # Called by picamera2's threads
 
@@ -69,13 +71,10 @@ class Handover:
             if abs(arrival - stamp) < _SAME_CLOCK_SECONDS:
                 arrival = stamp
             seconds = self._timeline.place(stamp, arrival)
-            # As picamera2's encoders divide.
-            self._announced[int(stamp_nanoseconds / 1000)] = _Announced(
-                seconds, duration_seconds or self._frame_seconds
-            )
+            key = self._last_announced = int(stamp_nanoseconds / 1000)  # as picamera2 divides
+            self._announced[key] = _Announced(key, seconds, duration_seconds or self._frame_seconds)
             while len(self._announced) > _PICTURES_REMEMBERED:
                 self._announced.popitem(last=False)
-            self._last_picture = self._clock.monotonic()
             return seconds
 
     def frame(self, frame: Frame) -> None:
@@ -114,6 +113,7 @@ class Handover:
                 self._packets.append(
                     Packet(data, keyframe, picture.seconds, picture.duration_seconds)
                 )
+                self._last_encoded = picture.stamp_microseconds
                 self._change.notify_all()
 
     def fail(self, fault: CameraFault) -> None:
@@ -155,10 +155,11 @@ class Handover:
             self._packets.clear()
             self._frames.clear()
 
-    def picture_is_recent(self, seconds: float) -> bool:
-        """Whether a picture was announced in the last so many ``seconds``."""
-        last = self._last_picture
-        return last is not None and self._clock.monotonic() - last < seconds
+    @property
+    def encoder_is_behind(self) -> bool:
+        """Whether the encoder made nothing of use of the last picture that came."""
+        with self._change:
+            return self._last_announced != self._last_encoded
 
     @property
     def _closed(self) -> bool:
