@@ -11,10 +11,8 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import sdnotify
-
 from agent import config as configuration
-from agent import topics
+from agent import service, topics
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent import signing
@@ -31,9 +29,11 @@ from agent.gateway.preview import Previews
 from agent.gateway.release import Releases
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
+from agent.gateway.state import State
 from agent.gateway.tus import TusClient
 from agent.gateway.upload import Receiver, Uploader
 from agent.link import Link, Received, connect_broker
+from agent.machine import Machine, Steady
 from agent.vault.cases import Cases
 from agent.vault.clips import ClipStore
 from agent.vault.index import Index
@@ -56,8 +56,9 @@ def build(
     receiver: Receiver | None = None,
     random: Callable[[int], bytes] = os.urandom,
     notify: Notify = lambda _: None,
+    machine: Machine | None = None,
 ) -> Gateway:
-    """Wire a gateway. Links and receiver are given by tests; else they are the real ones.
+    """Wire a gateway. Links, receiver and machine are given by tests; else they are the real ones.
 
     An ``owner_link`` given alone carries the feed too.
 
@@ -127,10 +128,11 @@ def build(
         allow_loopback_http=loopback,
         still_alive=lambda: notify("WATCHDOG=1"),
     )
+    board = Steady(machine or Machine(), clock=clock)
     return Gateway(
         clock=clock,
         index=index,
-        cases=cases,
+        state=State(index=index, cases=cases, clock=clock, board=board),
         owner_link=owner_link,
         feed_link=feed_link,
         inbox=inbox,
@@ -232,6 +234,5 @@ def _make(folder: Path) -> Path:
 def run(config: Config) -> int:
     """What ``clip-agent gateway`` does."""
     clock = SystemClock(config.time.synced_marker)
-    notifier = sdnotify.SystemdNotifier()
-    build(config, clock=clock, notify=notifier.notify).run()
+    build(config, clock=clock, notify=service.notifier()).run()
     return 0

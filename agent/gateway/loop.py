@@ -27,8 +27,8 @@ from agent.gateway.inbox import Inbox
 from agent.gateway.outbox import Outbox
 from agent.gateway.preview import Previews
 from agent.gateway.release import Releases
+from agent.gateway.state import State
 from agent.link import Connected, Disconnected, Event, Link, Published, Received
-from agent.vault.cases import Cases
 from agent.vault.index import Index
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,6 @@ class Gateway:
         *,
         clock: Clock,
         index: Index,
-        cases: Cases,
         owner_link: Link,
         feed_link: Link,
         inbox: Inbox,
@@ -56,6 +55,7 @@ class Gateway:
         outbox: Outbox,
         previews: Previews,
         releases: Releases,
+        state: State,
         device_name: str,
         feed_topic: str,
         acknowledged: queue.SimpleQueue[Received],
@@ -63,7 +63,6 @@ class Gateway:
     ) -> None:
         self._clock = clock
         self._index = index
-        self._cases = cases
         self._owner_link = owner_link
         self._feed_link = feed_link
         self._links = list(dict.fromkeys((owner_link, feed_link)))
@@ -72,6 +71,7 @@ class Gateway:
         self._outbox = outbox
         self._previews = previews
         self.releases = releases
+        self._device_state = state
         self._device_name = device_name
         self._feed_topic = feed_topic
         self._acknowledged = acknowledged
@@ -218,17 +218,8 @@ class Gateway:
         self._index.set_health("gateway", state, detail, self._clock.now())
 
     def _publish_state(self) -> None:
-        """Counts and health, when they changed: nothing about what was seen or asked."""
-        totals, camera = self._index.totals(), self._index.health("camera")
-        state = {
-            "camera": camera.state if camera else "never started",
-            "recording": camera is not None and camera.state == "recording",
-            "last_motion": int(camera.last_motion_at) if camera and camera.last_motion_at else None,
-            "clips": totals.count,
-            "bytes": totals.bytes,
-            "pending": len(self._cases.open_requests()),
-            "clock_synced": self._clock.synced(),
-        }
+        """Counts and health, when they changed."""
+        state = self._device_state.now()
         payload = json.dumps(state).encode()
         if payload == self._state:
             return
@@ -237,4 +228,4 @@ class Gateway:
         except NetworkFault:
             return  # said at the next connection
         self._state = payload
-        self._notify(f"STATUS={totals.count} clips, {state['pending']} open requests")
+        self._notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")

@@ -26,6 +26,7 @@ from agent.consent import mail, signing
 from agent.consent.statements import Outcome, Request
 from agent.gateway import app
 from agent.gateway.loop import Gateway
+from agent.machine import Machine
 from agent.vault.cases import Cases
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
@@ -39,7 +40,8 @@ DEVICE = "front-door"
 class World:
     """One house, its gateway, and the peers."""
 
-    def __init__(self, root: Path, **changes: Any) -> None:
+    def __init__(self, root: Path, *, machine: Machine | None = None, **changes: Any) -> None:
+        self._machine = machine or Machine(root / "no sysfs")
         self.house = House.build(root, **changes)
         self.clock = self.house.clock
         self.broker = FakeBroker()
@@ -61,6 +63,7 @@ class World:
             owner_link=FakeLink(self.broker),
             receiver=self.receiver,
             notify=self.notified.append,
+            machine=self._machine,
         )
         if self._guard(self.gateway.start):
             self.run()

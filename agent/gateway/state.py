@@ -1,0 +1,58 @@
+"""The device's state as the broker's readers see it: counts and health, in JSON.
+
+=================  ======================================================================
+``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
+                   ``failed`` or ``never started``
+``recording``      true while a clip is being written
+``encoder``        what makes the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
+``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
+``clips bytes``    how many clips there are, and their size
+``pending``        requests that wait for the owner
+``clock_synced``   false: requests and decisions wait for the time service
+``temperature``    degrees Celsius in steps of 5; null: the board does not say
+``under_voltage``  true: the power supply is too weak, now or a minute ago; null as above
+``throttled``      true: so hot that the board slows down; null as above
+=================  ======================================================================
+
+Nothing about what was seen or asked, and no sentence: a broker may have other readers.
+Values that waver are held still (:class:`agent.machine.Steady`), so that a retained
+topic is not written again and again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.clock import Clock
+from agent.machine import Steady
+from agent.vault.cases import Cases
+from agent.vault.index import Index
+
+
+class State:
+    """Looks at the vault, the clock and the board."""
+
+    def __init__(self, *, index: Index, cases: Cases, clock: Clock, board: Steady) -> None:
+        self._index = index
+        self._cases = cases
+        self._clock = clock
+        self._board = board
+
+    def now(self) -> dict[str, Any]:
+        """The keys above, ready for JSON."""
+        totals, camera = self._index.totals(), self._index.health("camera")
+        vitals = self._board.vitals()
+        last_motion_at = camera.last_motion_at if camera else None
+        return {
+            "camera": camera.state if camera else "never started",
+            "recording": camera is not None and camera.state == "recording",
+            "encoder": (camera.encoder if camera else "") or None,
+            "last_motion": None if last_motion_at is None else int(last_motion_at),
+            "clips": totals.count,
+            "bytes": totals.bytes,
+            "pending": len(self._cases.open_requests()),
+            "clock_synced": self._clock.synced(),
+            "temperature": None if vitals.celsius is None else int(vitals.celsius),
+            "under_voltage": vitals.under_voltage,
+            "throttled": vitals.throttled,
+        }
