@@ -266,6 +266,7 @@ def load(path: Path) -> Config:
     config = parse_yaml(read_text(path), Config, str(path), base=path.resolve().parent)
     _check_limits(config.requests, str(path))
     _check_zones(config.camera, str(path))
+    _check_frame_rates(config.camera, str(path))
     _check_log(config.feed, str(path))
     if config.approvals_needed > len(config.owners):
         raise ConfigError(
