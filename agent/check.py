@@ -1,9 +1,9 @@
 """``clip-agent check``: is everything as it must be? A line each, with the cure.
 
 Looks at what the daemons will need, with the daemons' own code: the configuration
-and its cards, the keys, the camera (one picture), the brokers, the clock, the
-disk. Changes nothing. Exit code 0 if all is well, 1 if not, 78 for a
-configuration that cannot be used at all.
+and its cards, the keys, the disk, the clock, the board, the camera (one picture), the
+brokers. Changes nothing, and waits for nothing without end. Exit code 0 if all is
+well, 1 if not, 78 for a configuration that cannot be used at all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 from agent import config as configuration
@@ -21,11 +20,11 @@ from agent.consent import signing
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.gateway.app import load_owners
 from agent.link import Session, connect_broker
+from agent.machine import Machine
 from agent.vault import files
 from agent.vault.index import FILE_NAME, Index
 
 _BROKER_SECONDS = 10.0
-_MOST_ITEMS = 200  # packets and frames until the first frame must have come
 
 
 def run(path: Path) -> int:
@@ -39,6 +38,7 @@ def run(path: Path) -> int:
         ("vault", _vault),
         ("disk", _disk),
         ("clock", _clock),
+        ("machine", _machine),
         ("camera", _camera),
         ("broker", lambda c: _broker(c.mqtt)),
     ]
@@ -128,7 +128,8 @@ def _clock(config: Config) -> str:
 
 def _camera(config: Config) -> str:
     try:  # needs the extra that only a camera has
-        from agent.camera.source import Frame
+        from agent.camera.probe import look
+        from agent.camera.silence import Silence
         from agent.camera.sources.choice import choose_source
 
         clock = SystemClock(config.time.synced_marker)
@@ -139,15 +140,24 @@ def _camera(config: Config) -> str:
             advice="Run pip install 'clip-agent[camera]'",
         ) from error
 
-    try:
-        video = source.open()
-        seen = any(isinstance(item, Frame) for item in islice(source.read(), _MOST_ITEMS))
-        name = getattr(source, "description", "")  # of a source that knows its camera by name
-    finally:
-        source.close()
-    if not seen:
-        raise CameraFault("the camera gives no picture", advice="Check camera.source")
-    return f"{name}{': ' if name else ''}{video.codec}, {video.width}x{video.height}"
+    silence = Silence(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
+    return str(look(source, silence=silence))
+
+
+def _machine(_: Config) -> str:
+    vitals = Machine().vitals()
+    if vitals.under_voltage:
+        raise ClipAgentError(
+            f"the power supply is too weak just now ({vitals})",
+            advice="Use the official power supply of this board, and a short cable",
+        )
+    if vitals.throttled:
+        raise ClipAgentError(
+            f"the board is so hot that it slows down ({vitals})",
+            advice="Give it air, shade or a heat sink",
+        )
+    power = "" if vitals.under_voltage is None else ", good power"
+    return f"{vitals}{power}" if vitals.celsius is not None else "says nothing of its temperature"
 
 
 def _broker(broker: Broker) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,25 @@ import pytest
 from agent import cli, config
 from agent.gateway import keys
 from agent.gateway.keys import CARD_NAME
+from agent.machine import Machine
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
+from tests.support.board import Board
 from tests.support.house import House
 
 STILL = config.Camera(source=config.SceneSource(width=320, height=180, frames_per_second=10))
-SECTIONS = ("config", "owners", "requesters", "keys", "vault", "disk", "clock", "camera", "broker")
+SECTIONS = (
+    "config",
+    "owners",
+    "requesters",
+    "keys",
+    "vault",
+    "disk",
+    "clock",
+    "machine",
+    "camera",
+    "broker",
+)
 
 
 class Checked:
@@ -28,6 +42,14 @@ class Checked:
         self.texts = {name: text for _, name, text in lines}
         self.failed = [name for verdict, name, _ in lines if verdict == "FAIL"]
         assert {verdict for verdict, *_ in lines} <= {"ok", "FAIL"}
+
+
+@pytest.fixture(autouse=True)
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
+    """The board that is checked."""
+    board = Board(tmp_path)
+    monkeypatch.setattr("agent.check.Machine", lambda: board.machine)
+    return board
 
 
 @pytest.fixture
@@ -82,7 +104,8 @@ def test_a_device_in_order_passes_line_by_line(
     assert checked.texts["vault"] == "1 clips, 0 MB"
     assert checked.texts["disk"].endswith(" GB free")
     assert checked.texts["clock"] == "trusted, as the configuration says"
-    assert checked.texts["camera"] == "h264, 320x180"
+    assert checked.texts["machine"] == "50 °C, good power"
+    assert checked.texts["camera"].startswith("h264, 320x180")
     assert checked.texts["broker"] == f"connected to 127.0.0.1:{mosquitto.port}"
     assert checked.texts["feed"] == checked.texts["broker"]
 
@@ -141,6 +164,48 @@ def test_a_clock_that_nobody_set_is_told(check: Any, tmp_path: Path) -> None:
     marker.touch()
     checked = check(time=config.Time(synced_marker=marker))
     assert checked.texts["clock"] == "synced"
+
+
+def test_a_weak_power_supply_is_told_with_the_cure(check: Any, board: Board) -> None:
+    board.under_voltage(True)
+    checked = check()
+    assert "machine" in checked.failed
+    assert checked.texts["machine"] == (
+        "the power supply is too weak just now (50 °C, under-voltage)."
+        " Use the official power supply of this board, and a short cable"
+    )
+
+
+def test_a_board_that_is_too_hot_is_told_with_the_cure(check: Any, board: Board) -> None:
+    board.celsius(84)
+    checked = check()
+    assert "machine" in checked.failed
+    assert "so hot that it slows down (84 °C" in checked.texts["machine"]
+    assert "heat sink" in checked.texts["machine"]
+
+
+def test_a_board_without_sensors_is_no_fault(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.check.Machine", lambda: Machine(tmp_path / "no sysfs"))
+    checked = check()
+    assert "machine" not in checked.failed
+    assert checked.texts["machine"] == "says nothing of its temperature"
+
+
+def test_a_camera_that_takes_the_connection_and_stays_silent_is_named_in_time(
+    check: Any,
+) -> None:
+    """Half-open: what a camera whose software hangs looks like from here."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"rtsp://viewer:hunter2@127.0.0.1:{server.getsockname()[1]}/stream"
+        camera = config.Camera(
+            source=config.StreamSource(record=url), recording=config.Recording(no_frame_seconds=2)
+        )
+        checked = check(camera=camera)
+    assert "camera" in checked.failed
+    assert "127.0.0.1" in checked.texts["camera"]
+    assert "hunter2" not in checked.texts["camera"]
 
 
 def test_a_disk_below_min_free_is_told(check: Any) -> None:

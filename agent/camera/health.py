@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class HealthReport:
-    """Says each thing once. ``encoder`` is asked when something is said, not before."""
+    """Says each thing once. ``encoder`` is asked each time the camera is there."""
 
     def __init__(
         self,
@@ -40,12 +40,14 @@ class HealthReport:
         self._notify = notify
         self._noted: tuple[str, str, str, float | None] | None = None
         self._status = ""
+        self._encoding = ""
         self._around = ""  # clock and board, as looked at last
         self._motion: float | None = None  # when the last recorded motion began, monotonic
         self._motion_at: float | None = None  # the same by a clock that is set
 
     def ready(self) -> None:
-        """The camera is there; systemd hears it once, whoever starts after it may go on."""
+        """The camera is there, so it is known what encodes; whoever waits for it may go on."""
+        self._encoding = self._encoder()
         self._notify("READY=1")
 
     def stopping(self) -> None:
@@ -68,22 +70,21 @@ class HealthReport:
 
     def say(self, state: str, detail: str = "") -> None:
         """How things are now; whoever heard it already hears nothing."""
-        encoder = self._encoder()
-        self._tell(state, detail, encoder)
-        news = (state, detail, encoder, self._motion_at)
+        self._tell(state, detail)
+        news = (state, detail, self._encoding, self._motion_at)
         if news == self._noted:
             return
         self._noted = news
         try:
             self._index.set_health(
-                "camera", state, detail, self._clock.now(), self._motion_at, encoder
+                "camera", state, detail, self._clock.now(), self._motion_at, self._encoding
             )
         except StorageFault as fault:  # on a full disk this note is the first to go
             _log.error("the state %s could not be noted: %s", state, fault)
 
-    def _tell(self, state: str, detail: str, encoder: str) -> None:
+    def _tell(self, state: str, detail: str) -> None:
         said = f"{state}: {detail}" if detail else state
-        status = "; ".join(filter(None, (said, encoder, self._around)))
+        status = "; ".join(filter(None, (said, self._encoding, self._around)))
         status = " ".join(status.split())  # one line: the next would be another message
         if status != self._status:
             self._status = status

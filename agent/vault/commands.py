@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import config
+from agent.machine import Machine
 
 if TYPE_CHECKING:
     from agent.vault.index import Index
@@ -80,12 +81,36 @@ def _open(arguments: argparse.Namespace) -> Index:
 def _status(arguments: argparse.Namespace) -> int:
     with _open(arguments) as index:
         status = _read_status(index)
+    status |= _read_surroundings(config.load(arguments.config).time.synced_marker)
     if arguments.json:
         print(json.dumps(status))
         return 0
     for name, value in status.items():
-        print(f"{name.replace('_', ' '):20s} {'-' if value is None else _shown(value)}")
+        print(f"{name.replace('_', ' '):20s} {_for_a_person(value)}")
     return 0
+
+
+def _for_a_person(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return _shown(value)
+
+
+def _read_surroundings(synced_marker: Path | None) -> dict[str, Any]:
+    """What no process has to note, because it can be seen just now: clock and board."""
+    from agent.clock import SystemClock
+
+    vitals = Machine().vitals()
+    return {
+        "clock_synced": SystemClock(synced_marker).synced(),
+        "temperature": vitals.celsius,
+        "under_voltage": vitals.under_voltage,
+        "throttled": vitals.throttled,
+    }
 
 
 def _read_status(index: Index) -> dict[str, Any]:
@@ -98,8 +123,10 @@ def _read_status(index: Index) -> dict[str, Any]:
     for part in ("camera", "gateway"):
         health = index.health(part)
         status[part] = f"{health.state} {health.detail}".strip() if health else "never started"
-        if health and health.last_motion_at:
-            status["last_motion"] = _local(health.last_motion_at)
+        if part == "camera":
+            status["encoder"] = (health.encoder if health else "") or None
+            if health and health.last_motion_at:
+                status["last_motion"] = _local(health.last_motion_at)
     status["open_requests"] = len(cases.open_requests())
     status["releases_under_way"] = len(cases.releases("APPROVED")) + len(cases.releases("SEALED"))
     status["ledger_lines"] = Ledger(index).head().seq

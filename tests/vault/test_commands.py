@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent import cli
+from agent.machine import Machine
+from agent.vault import commands
 from agent.vault.cases import Cases
 from agent.vault.ledger import Ledger
+from tests.support.board import Board
 from tests.vault.support import Vault
 from tests.vault.test_cases import add, release, request
 
@@ -79,7 +82,8 @@ def test_a_device_that_never_ran_is_one_line_with_the_cure(
 
 def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     clips = [vault.record(b"x" * 1000) for _ in range(3)]
-    vault.index.set_health("camera", "armed", "", vault.clock.now(), 1_706_121_000.0)
+    encoder = "h264_v4l2m2m (hardware)"
+    vault.index.set_health("camera", "armed", "", vault.clock.now(), 1_706_121_000.0, encoder)
     vault.index.set_health("gateway", "broker away", "nobody listens", vault.clock.now())
     add(vault, request(), request("e" * 64, state="EXPIRED"))
     add(
@@ -90,6 +94,7 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     assert plain["clips"] == 3
     assert plain["bytes"] == sum(clip.bytes for clip in clips)
     assert plain["camera"] == "armed"
+    assert plain["encoder"] == encoder
     assert plain["gateway"] == "broker away nobody listens"
     assert plain["open_requests"] == 1
     assert plain["releases_under_way"] == 2
@@ -98,6 +103,38 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     assert plain["last_motion"].startswith("2024-01-2")
     for line, name in zip(say("status").splitlines(), plain, strict=True):
         assert line.startswith(name.replace("_", " "))
+
+
+def test_status_looks_at_clock_and_board_itself(
+    tmp_path: Path, config: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = tmp_path / "synchronized"
+    config.write_text(f"{config.read_text()}time: {{synced_marker: {marker}}}\n")
+    assert json.loads(say("status", "--json"))["clock_synced"] is False
+    marker.touch()
+    board = Board(tmp_path)
+    monkeypatch.setattr(commands, "Machine", lambda: board.machine)
+    board.celsius(81.4)
+    board.under_voltage(True)
+    plain = json.loads(say("status", "--json"))
+    assert plain["clock_synced"] is True
+    assert plain["temperature"] == 81.4
+    assert plain["under_voltage"] is True
+    assert plain["throttled"] is True
+    board.under_voltage(False)
+    lines = dict(line.rsplit(maxsplit=1) for line in say("status").splitlines())
+    assert lines["temperature"] == "81.4"
+    assert lines["under voltage"] == "no"
+    assert lines["throttled"] == "yes"
+    assert lines["encoder"] == "-"
+
+
+def test_status_on_another_machine_says_that_it_does_not_know(
+    tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "Machine", lambda: Machine(tmp_path / "no sysfs"))
+    plain = json.loads(say("status", "--json"))
+    assert plain["temperature"] is plain["under_voltage"] is plain["throttled"] is None
 
 
 def test_clips_are_listed_oldest_first_with_what_is_odd_about_them(vault: Vault, say: Say) -> None:
