@@ -16,7 +16,7 @@ from typing import Protocol
 import av
 import av.error
 
-from agent.camera.source import Packet, VideoFormat
+from agent.camera.source import Codec, Packet, VideoFormat
 
 TICKS_PER_SECOND = 90_000  # what RTP counts video in
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
@@ -26,6 +26,7 @@ _OPTIONS = {
     "frag_duration": "1000000",  # microseconds
     "flush_packets": "1",  # a fragment must not wait in FFmpeg's buffer
 }
+_TAGS: dict[Codec, str] = {"h264": "avc1", "hevc": "hvc1"}  # ISO/IEC 14496-15
 
 
 class Sink(Protocol):
@@ -64,6 +65,8 @@ class FragmentedMp4:
                 header.streams.video[0], opaque=True
             )
         self._stream.time_base = _TIME_BASE
+        # FFmpeg would say hev1, which Apple's players do not take.
+        self._stream.codec_context.codec_tag = _TAGS[video.codec]
         self._first_seconds: float | None = None
         self._last_ticks = -1
 

@@ -54,6 +54,11 @@ class Peer:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None, "it does not run"
+        self._process.send_signal(number)
+
     def terminate(self) -> None:
         """Let it end in its own way (SIGTERM), and wait for that."""
         if self._process is not None:

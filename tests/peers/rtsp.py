@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,12 @@ class RtspServer:
     """Serves ``files`` by name; see ``rtsp_server.py`` for what names mean."""
 
     def __init__(
-        self, folder: Path, files: Mapping[str, Path | str], *, login: str | None = None
+        self,
+        folder: Path,
+        files: Mapping[str, Path | str],
+        *,
+        login: str | None = None,
+        digest: bool = False,
     ) -> None:
         probe = subprocess.run([_PYTHON, "-c", _PROBE], capture_output=True, check=False)
         if probe.returncode:
@@ -33,9 +39,11 @@ class RtspServer:
                 " gstreamer1.0-plugins-good gstreamer1.0-plugins-bad",
             )
         self._peer = Peer(folder / "rtsp.log")
-        self._arguments = [] if login is None else ["--login", login]
-        self._arguments += [f"{name}={path}" for name, path in files.items()]
-        self.port = 0
+        self._options = [] if login is None else ["--login", login]
+        if digest:
+            self._options.append("--digest")
+        self._files = dict(files)
+        self.port = 0  # any free one, until it is known
 
     def url(self, name: str, *, login: str = "") -> str:
         """Where a client finds ``name``."""
@@ -46,9 +54,25 @@ class RtspServer:
         """The camera loses its power."""
         self._peer.kill()
 
-    def __enter__(self) -> Self:
-        said = self._peer.run([_PYTHON, str(_PROGRAM), *self._arguments], ready="listening on")
+    def start(self, files: Mapping[str, Path | str] | None = None) -> None:
+        """The camera has power (again): on the same port, perhaps with other ``files``."""
+        if files is not None:
+            self._files = dict(files)
+        command = [_PYTHON, str(_PROGRAM), "--port", str(self.port), *self._options]
+        command += [f"{name}={path}" for name, path in self._files.items()]
+        said = self._peer.run(command, ready="listening on")
         self.port = int(said.split("listening on")[1].split()[0])
+
+    def freeze(self) -> None:
+        """The camera hangs; its connections stay open."""
+        self._peer.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """The camera goes on where it hung."""
+        self._peer.signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,8 @@ Pi's libraries, and those probe for devices as they are imported.
 
 from __future__ import annotations
 
+import os
+
 from agent import config
 from agent.camera.silence import source_patience
 from agent.camera.source import Source
@@ -15,7 +17,10 @@ from agent.errors import CameraFault
 
 
 def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
-    """The source that ``camera`` names; nothing is opened yet."""
+    """The source that ``camera`` names; nothing is opened yet.
+
+    Raises :class:`agent.errors.ConfigError` for a login that cannot be used.
+    """
     patience = source_patience(camera.recording.no_frame_seconds)
     match camera.source:
         case config.PiSource() as pi:
@@ -29,11 +34,13 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 clock=clock,
             )
         case config.StreamSource() as stream:
+            from agent.camera.sources.login import read_login
             from agent.camera.sources.stream import Stream
 
             return Stream(
                 record=stream.record,
                 detect=stream.detect,
+                login=read_login(stream.credentials_file, os.environ),
                 transport=stream.transport,
                 pace=stream.pace,
                 frames_per_second=camera.motion.frames_per_second,

@@ -1,17 +1,23 @@
 """A stream's own timestamps as seconds of our monotonic clock.
 
-A camera's clock starts anywhere, drifts against ours, jumps when the camera
-restarts, and its packets arrive late by whatever the network takes. A recording
-wants none of that: its times must be ours and never step back.
+A camera's clock starts anywhere, drifts against ours, jumps when the camera is set
+or restarts, wraps around, stands still, and its packets arrive late by whatever the
+network takes. A recording wants none of that: its times must be ours, near the time
+of arrival, and never step back. So a stamp is believed for the distance to its
+neighbours, as long as that agrees with when the packets came; else it is not.
 """
 
 from __future__ import annotations
 
 _SMALLEST_STEP = 0.001  # seconds between two packets at least
-_JUMP_SECONDS = 5.0  # further off than this is a new beginning
-# Packets can only be late. So an early one shows at once how far off we are, while lateness
-# is believed slowly: by a millisecond a second, which is more than two quartzes drift apart.
-_CATCH_UP, _FALL_BACK = 0.05, 0.001
+# A packet cannot come before it was made. One that seems to, by more than the delay that the
+# first packet may have had, has a clock that jumped; so has one that seems to be this old.
+_MOST_EARLY, _MOST_LATE = 0.5, 10.0
+# Early packets show at once how far off we are. Lateness is believed once no packet was in
+# time for a while. Either is made good little by little: recorded time runs at most so much
+# faster or slower.
+_WINDOW_SECONDS = 5.0
+_CORRECTION = 0.05
 
 
 class Timeline:
@@ -23,28 +29,48 @@ class Timeline:
 
     def __init__(self, *, follow: bool) -> None:
         self._follow = follow
-        self._offset: float | None = None
+        self._offset: float | None = None  # clock seconds at the stream's own 0
         self._last_stamp = 0.0
         self._last = float("-inf")
+        self._window_ends = 0.0
+        self._least_late = float("inf")  # in this window
+        self._behind = 0.0  # what all of the window before was late by, and is to be made good
 
     def place(self, stamp: float | None, arrival: float) -> float:
         """Clock seconds of the packet stamped ``stamp`` that came at ``arrival``."""
         seconds = arrival  # the best guess for a live packet without a stamp
         if stamp is not None:
-            seconds = stamp + self._adjusted(stamp, arrival)
+            if self._offset is None or (self._follow and self._is_broken(stamp, arrival)):
+                self._begin(stamp, arrival)
+            elif self._follow:
+                self._correct(stamp, arrival)
+            seconds = stamp + (self._offset or 0.0)
             self._last_stamp = stamp
         self._last = max(seconds, self._last + _SMALLEST_STEP)
         return self._last
 
-    def _adjusted(self, stamp: float, arrival: float) -> float:
-        """What to add to ``stamp``."""
-        if self._offset is None:
-            self._offset = arrival - stamp
-        elif self._follow:
-            late = arrival - (stamp + self._offset)
-            passed = max(stamp - self._last_stamp, 0.0)
-            if abs(late) > _JUMP_SECONDS:
-                self._offset = arrival - stamp
-            else:
-                self._offset += min(max(late, -_CATCH_UP * passed), _FALL_BACK * passed)
-        return self._offset
+    def _is_broken(self, stamp: float, arrival: float) -> bool:
+        """Whether ``stamp`` does not go on from the one before."""
+        seconds = stamp + (self._offset or 0.0)
+        is_plausible = arrival - _MOST_LATE <= seconds <= arrival + _MOST_EARLY
+        return not is_plausible or stamp <= self._last_stamp or seconds <= self._last
+
+    def _begin(self, stamp: float, arrival: float) -> None:
+        self._offset = arrival - stamp
+        self._window_ends = arrival + _WINDOW_SECONDS
+        self._least_late, self._behind = float("inf"), 0.0
+
+    def _correct(self, stamp: float, arrival: float) -> None:
+        """Bring the offset nearer to where it belongs."""
+        offset = self._offset or 0.0
+        late = arrival - (stamp + offset)
+        self._least_late = min(self._least_late, late)
+        if arrival >= self._window_ends:
+            self._behind = max(self._least_late, 0.0)
+            self._window_ends, self._least_late = arrival + _WINDOW_SECONDS, float("inf")
+        most = _CORRECTION * (stamp - self._last_stamp)
+        if late < self._behind:  # this one came in time, or nearly so
+            self._behind = max(late, 0.0)
+        step = max(late, -most) if late < 0 else min(self._behind, most)
+        self._behind -= max(step, 0.0)
+        self._offset = offset + step

@@ -2,7 +2,8 @@
 
 Here is what can go wrong between us and a camera, each with a sentence that says
 what to do about it. Audio is never asked for where the protocol allows to choose
-(RTSP), and never read anywhere. A name and password in a URL appear in no message.
+(RTSP), and never read anywhere. A name and password in a URL appear in no message;
+FFmpeg's own log, which would show them, is off as PyAV leaves it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import av
 import av.error
 from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
@@ -38,6 +40,10 @@ def redacted(location: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
+class TurnedAway(CameraFault):
+    """The camera answers, and says no; it will say no again."""
+
+
 class Track:
     """The first video track of ``location``, positioned at its first packet.
 
@@ -48,14 +54,13 @@ class Track:
         self, location: str, *, transport: Literal["tcp", "udp"], timeout_seconds: float
     ) -> None:
         self.name = redacted(location)
-        self._timeout_seconds = timeout_seconds
-        options = {}
-        if location.startswith(("rtsp:", "rtsps:")):
-            options = {"rtsp_transport": transport, "allowed_media_types": "video"}
+        self.timeout_seconds = timeout_seconds
         fault = None
         try:
             self._container: InputContainer = av.open(
-                location, options=options, timeout=timeout_seconds
+                location,
+                options=_options(location, transport, timeout_seconds),
+                timeout=timeout_seconds,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             fault = self._explain(error)
@@ -67,7 +72,7 @@ class Track:
         except CameraFault:
             self._container.close()
             raise
-        self._stream.codec_context.thread_count = 1
+        self._prepare_decoder()
         rate = self._stream.average_rate or Fraction(_USUAL_FRAMES_PER_SECOND)
         self.frame_seconds = float(1 / rate)
 
@@ -78,16 +83,40 @@ class Track:
         return None if duration is None else duration / av.time_base
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
-        """The packets of the track, without audio, until it ends."""
-        fault = None
+        """The packets of the track, without audio, until it ends.
+
+        Damaged ones are what the camera sent, and come as they are. What the protocol
+        cannot make sense of is skipped, as long as packets come between.
+        """
+        while True:
+            count = 0
+            try:
+                for packet in self._container.demux(self._stream):
+                    if packet.size:
+                        count += 1
+                        yield packet
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                if count and isinstance(error, av.error.InvalidDataError):
+                    continue
+                fault = self._explain(error)
+            else:
+                return
+            raise fault  # outside: the error's own text may hold the password
+
+    def decode(self, packet: av.Packet[VideoStream], *, wanted: bool) -> list[VideoFrame]:
+        """The pictures that come out when ``packet`` goes in; none if it is damaged.
+
+        A picture that nobody ``wanted`` is left out where no other builds on it.
+        """
+        self._stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
         try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:
-                    yield packet
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            fault = self._explain(error)
-        if fault:
-            raise fault
+            return packet.decode()
+        except av.error.FFmpegError:
+            return []
+
+    def silence(self) -> CameraFault:
+        """What to say of a camera that sends nothing more."""
+        return self._explain(TimeoutError())
 
     def close(self) -> None:
         """Hang up."""
@@ -104,12 +133,19 @@ class Track:
                 other.discard = av.stream.Discard.all
         return streams[0]
 
+    def _prepare_decoder(self) -> None:
+        """One thread, and no picture held back where the camera does not reorder them."""
+        context = self._stream.codec_context
+        context.thread_count = 1
+        if not context.has_b_frames:
+            context.flags |= int(av.codec.context.Flags.low_delay)
+
     def _describe(self) -> VideoFormat:
         context = self._stream.codec_context
         name = context.name if context is not None else "unknown"
         codec = _CODECS.get(name)
         if codec is None:
-            raise CameraFault(
+            raise TurnedAway(
                 f"{self.name} is encoded as {name}, and is only ever copied",
                 advice="Set the camera to H.264 or H.265, or convert the file",
             )
@@ -127,12 +163,30 @@ class Track:
             error = TimeoutError()
         for kind, message, advice in _EXPLANATIONS:
             if isinstance(error, kind):
-                seconds = f"{self._timeout_seconds:g}"
-                return CameraFault(message.format(name=self.name, seconds=seconds), advice=advice)
+                seconds = f"{self.timeout_seconds:g}"
+                says_no = isinstance(error, av.error.HTTPClientError)
+                fault = TurnedAway if says_no else CameraFault
+                return fault(message.format(name=self.name, seconds=seconds), advice=advice)
         reason = getattr(error, "strerror", None) or type(error).__name__
         return CameraFault(
             f"{self.name} cannot be read ({reason})", advice="Check camera.source in agent.yaml"
         )
+
+
+def _options(
+    location: str, transport: Literal["tcp", "udp"], timeout_seconds: float
+) -> dict[str, str]:
+    """FFmpeg's options for ``location``."""
+    if not is_url(location):
+        return {}
+    # Without counting frames to guess at their rate, which takes more than a second.
+    options = {"fpsprobesize": "0"}
+    if location.startswith(("rtsp:", "rtsps:")):
+        # Patience until the first keyframe, should the camera send its parameters only there.
+        patience = f"{timeout_seconds * 1e6:.0f}"
+        options |= {"rtsp_transport": transport, "allowed_media_types": "video"}
+        options |= {"analyzeduration": patience, "probesize": "20000000"}
+    return options
 
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
@@ -150,7 +204,7 @@ _EXPLANATIONS: tuple[tuple[_Kinds, str, str], ...] = (
     (
         (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError),
         "{name} refuses the name or password",
-        "Write them into the URL, rtsp://name:password@host/",
+        "Write name:password into the file that camera.source.credentials_file names",
     ),
     (
         av.error.HTTPNotFoundError,

@@ -1,0 +1,75 @@
+"""The name and password of a network camera: where they are kept, how they reach FFmpeg.
+
+They stand in a file, in the environment, or in the URL itself, looked for in this
+order. From here they go into the URL that FFmpeg opens and nowhere else: no message
+names them, and :func:`agent.camera.sources.track.redacted` keeps that URL out of logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from agent.config.yamlfile import read_text
+from agent.errors import ConfigError
+
+VARIABLE = "CLIP_AGENT_CAMERA_LOGIN"
+
+# RFC 3986 allows these in user information as they are; the fewer escapes the better, since
+# FFmpeg has room for 127 characters and cuts off the rest in silence.
+_PLAIN = "!$&'()*+,;="
+_MOST_CHARACTERS = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are to the camera. Prints without what is secret."""
+
+    name: str = field(repr=False)
+    password: str = field(repr=False)
+
+    def into(self, url: str) -> str:
+        """``url`` with this login in place of any that it carries."""
+        scheme, _, rest = url.partition("://")
+        end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
+        host = rest[:end].rpartition("@")[2]
+        return f"{scheme}://{self._escaped}@{host}{rest[end:]}"
+
+    @property
+    def fits(self) -> bool:
+        """Whether FFmpeg can carry it."""
+        return len(self._escaped) <= _MOST_CHARACTERS
+
+    @property
+    def _escaped(self) -> str:
+        return f"{quote(self.name, safe=_PLAIN)}:{quote(self.password, safe=_PLAIN)}"
+
+
+def read_login(file: Path | None, environment: Mapping[str, str]) -> Login | None:
+    """The login in ``file``, else in the environment; None leaves it to the URL.
+
+    Raises :class:`ConfigError`, which says where, but nothing of what stands there.
+    """
+    if file is not None:
+        lines = read_text(file).splitlines()
+        return _parsed(lines[0] if lines else "", f"{file}: its first line")
+    if VARIABLE in environment:
+        return _parsed(environment[VARIABLE], f"the environment variable {VARIABLE}")
+    return None
+
+
+def _parsed(text: str, where: str) -> Login:
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise ConfigError(
+            f"{where} is no login for a camera", advice="Write name:password, nothing else"
+        )
+    login = Login(name, password)
+    if not login.fits:
+        raise ConfigError(
+            f"{where} is longer than FFmpeg can send to a camera",
+            advice="Give the camera's user a shorter password, of plain letters and digits",
+        )
+    return login

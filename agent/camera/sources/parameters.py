@@ -1,0 +1,87 @@
+"""Parameter sets: what a decoder must know before the first picture.
+
+A camera that is reconfigured sends new ones in mid-stream, before a keyframe, with
+start codes (ITU-T H.264 and H.265, Annex B); MP4 and FLV announce them beside the
+packet. Only keyframes are looked into, and only up to their first slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+import av.error
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from agent.camera.source import Codec, VideoFormat
+
+_START_CODE = b"\0\0\1"
+
+
+def parameter_sets(data: bytes, codec: Codec) -> tuple[bytes, ...]:
+    """The parameter sets at the beginning of ``data``, without their start codes."""
+    return tuple(unit for unit, is_set in _head(data, codec) if is_set)
+
+
+def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, bool]]:
+    """The units before the first slice, and whether each is a parameter set."""
+    at = data.find(_START_CODE)
+    while 0 <= at < len(data) - 3:
+        header = data[at + 3]
+        kind = header & 0x1F if codec == "h264" else header >> 1 & 0x3F
+        if 1 <= kind <= 5 if codec == "h264" else kind < 32:  # a slice
+            return
+        end = data.find(_START_CODE, at + 3)
+        unit = data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\0")
+        yield unit, kind in ((7, 8) if codec == "h264" else (32, 33, 34))
+        at = end
+
+
+class FormatWatch:
+    """Notices that the packets of a stream are no longer of the format it began with."""
+
+    def __init__(self, begun: VideoFormat) -> None:
+        self._codec: Codec = begun.codec
+        self._extradata = begun.extradata
+        self._known = frozenset(parameter_sets(begun.extradata, begun.codec))
+
+    def change(self, packet: Packet[VideoStream], data: bytes) -> VideoFormat | None:
+        """The new format, if ``packet``, which holds ``data``, begins one.
+
+        One that does not decode begins nothing: its parameter sets may be damaged, too.
+        """
+        announced = None
+        if packet.has_sidedata("new_extradata"):
+            announced = bytes(packet.get_sidedata("new_extradata"))
+        elif packet.is_keyframe and data.startswith((b"\0\0\1", b"\0\0\0\1")):
+            announced = self._announced(data)
+        if announced is None or announced == self._extradata:
+            return None
+        size = _decoded_size(self._codec, announced, data)
+        if size is None:
+            return None
+        self._extradata = announced
+        self._known = frozenset(parameter_sets(announced, self._codec))
+        return VideoFormat(self._codec, *size, announced)
+
+    def _announced(self, data: bytes) -> bytes | None:
+        sets = parameter_sets(data, self._codec)
+        if len(sets) < 2 or self._known.issuperset(sets):
+            return None
+        return b"".join(b"\0" + _START_CODE + unit for unit in sets)
+
+
+def _decoded_size(codec: Codec, extradata: bytes, keyframe: bytes) -> tuple[int, int] | None:
+    """Width and height of ``keyframe``; None if it is no picture."""
+    decoder = av.CodecContext.create(codec, "r")
+    if not isinstance(decoder, VideoCodecContext):
+        return None
+    decoder.extradata = extradata
+    decoder.thread_count = 1
+    try:
+        pictures = [*decoder.decode(Packet(keyframe)), *decoder.decode(None)]
+    except av.error.FFmpegError:
+        return None
+    return (pictures[0].width, pictures[0].height) if pictures else None
