@@ -7,11 +7,14 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
+from msgspec import Meta
 
-from agent.config import EXAMPLE
-from agent.vault import files
+from agent.camera.silence import opening_seconds
+from agent.config import EXAMPLE, Recording
+from agent.vault import files, index
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
 
@@ -118,6 +121,36 @@ def test_a_service_says_when_it_is_ready_and_a_wrong_config_ends_it_for_good(ser
     assert unit["Type"] == ["notify"]
     assert float(unit["WatchdogSec"][0]) > 0
     assert (unit["Restart"], unit["RestartPreventExitStatus"]) == (["on-failure"], ["78"])
+
+
+def test_the_camera_has_time_to_start_with_the_most_patient_configuration() -> None:
+    longest = max(
+        each.le
+        for each in get_args(get_type_hints(Recording, include_extras=True)["no_frame_seconds"])
+        if isinstance(each, Meta) and each.le is not None
+    )
+    allowed = read_unit(SERVICES[0])["TimeoutStartSec"]
+    assert allowed == ["10min"]
+    in_order_seconds = 120  # what the vault may take before
+    assert opening_seconds(longest) + in_order_seconds <= 600
+
+
+def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
+    from agent.camera import app
+
+    watchdog = float(read_unit(SERVICES[0])["WatchdogSec"][0])
+    honest = index._BUSY_SECONDS + app._TICK_SECONDS + app._POLL_SECONDS + app._CLOSE_SECONDS
+    assert watchdog >= 2 * honest
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_sandbox_shows_the_boards_sensors_and_its_boot_id(service: str) -> None:
+    unit = read_unit(service)
+    hidden = " ".join(words(unit, "InaccessiblePaths") + words(unit, "TemporaryFileSystem"))
+    assert "/sys" not in hidden
+    assert "/proc" not in hidden
+    assert "ProcSubset" not in unit
+    assert "RootDirectory" not in unit
 
 
 def test_the_camera_has_no_network_and_no_way_to_keys_or_outbox() -> None:
