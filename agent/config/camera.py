@@ -36,10 +36,15 @@ class PiSource(Section, frozen=True, tag_field="type", tag="pi"):
     exposure_compensation: Annotated[
         float, doc("Brighter or darker, in stops (EV).", ge=-4, le=4)
     ] = 0.0
-    hdr: Annotated[bool, doc("High dynamic range, where camera or board can.")] = False
+    hdr: Annotated[
+        bool, doc("High dynamic range; refused where neither camera nor board has it.")
+    ] = False
     focus_dioptres: Annotated[
         Annotated[float, Meta(ge=0, le=32)] | None,
-        doc("Fixed focus at 1/metres, 0 is far away. null: autofocus, where there is one."),
+        doc(
+            "Fixed focus at 1/metres, 0 is far away; refused where the lens does not move."
+            " null: autofocus, where there is one."
+        ),
     ] = None
     night_frames_per_second: Annotated[
         Annotated[float, Meta(ge=1, le=30)] | None,

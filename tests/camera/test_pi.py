@@ -22,7 +22,7 @@ from agent.camera.sources.pi import Pi
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock, SimulatedClock
 from agent.errors import CameraFault
-from tests.support.fake_picamera2 import AUTOFOCUS, FakeBoard
+from tests.support.fake_picamera2 import AUTOFOCUS, OURS, FakeBoard
 from tests.support.video import play
 
 SETTINGS = {"width": 320, "height": 180, "frames_per_second": 15, "bits_per_second": 1_000_000}
@@ -77,6 +77,8 @@ def make(board: FakeBoard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     board.released.set()
     for source in made:
         source.close()
+    for name in OURS:  # made of fakes
+        sys.modules.pop(name, None)
 
 
 def taken(source: Pi, packets: int) -> tuple[list[Packet], list[Frame]]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import atexit
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class PiCamera:
         self._settings = settings
         self._codec_device = codec_device
         info = _find(settings.camera)
-        self.model = str(info["Model"])
+        self.model = _model(info)
         self._sensor_hdr = _set_sensor_hdr(info, wanted=settings.hdr)
         self._camera = Picamera2(settings.camera)
         # At exit it would close the camera without a time limit.
@@ -280,6 +280,10 @@ def _fail(handover: Handover, error: Exception) -> None:
     handover.fail(explain(error))
 
 
+def _model(info: Mapping[str, Any]) -> str:
+    return str(info.get("Model", "without a name"))
+
+
 def _find(number: int) -> dict[str, Any]:
     """What libcamera says of camera ``number``."""
     cameras = Picamera2.global_camera_info()
@@ -290,7 +294,7 @@ def _find(number: int) -> dict[str, Any]:
             " rpicam-hello --list-cameras, and that the user is in the group video",
         )
     if number >= len(cameras):
-        there = ", ".join(f"{n} ({camera['Model']})" for n, camera in enumerate(cameras))
+        there = ", ".join(f"{n} ({_model(camera)})" for n, camera in enumerate(cameras))
         raise CameraFault(
             f"there is no camera number {number}, only {there}",
             advice="Set camera.source.camera to one of these",
@@ -303,7 +307,7 @@ def _set_sensor_hdr(info: dict[str, Any], *, wanted: bool) -> bool:
 
     The sensor stays as it was left, so it is switched off too.
     """
-    if not _HAS_SENSOR_HDR.fullmatch(str(info["Model"])):
+    if not _HAS_SENSOR_HDR.fullmatch(_model(info)):
         return False
     from picamera2.devices.imx708 import IMX708
 

@@ -20,7 +20,7 @@ _EXPLANATIONS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
         (errno.EACCES, errno.EPERM),
         ("permission denied", "not permitted"),
         "this user may not use the camera or the encoder",
-        "Add the user to the group video, and log in anew",
+        "Add the user to the group video, and log in anew; a service also needs DeviceAllow=",
     ),
     (
         (errno.ENOMEM,),
