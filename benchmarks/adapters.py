@@ -15,10 +15,4 @@ from agent.camera.source import Luma
 
 def detector(fps: float) -> Callable[[Luma, float], bool]:
     """A new detector for frames at ``fps``, with the defaults of the configuration."""
-    look = MotionDetector(frames_per_second=fps)
-
-    def moves(luma: Luma, seconds: float) -> bool:
-        del seconds  # the detector counts frames
-        return look(luma)
-
-    return moves
+    return MotionDetector(frames_per_second=fps)

@@ -28,9 +28,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-import sdnotify
-
 from agent import config as configuration
+from agent import service
 from agent.camera.health import HealthReport
 from agent.camera.keeper import Keeper
 from agent.camera.motion import MotionDetector
@@ -39,6 +38,7 @@ from agent.camera.recorder import Recorder
 from agent.camera.silence import Silence
 from agent.camera.source import Frame, Interruption, Item, Packet, Source, VideoFormat
 from agent.camera.sources.choice import choose_source
+from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent.cards import OwnerCard, parse_card
@@ -147,6 +147,8 @@ class CameraApp:
                 self._silence.picture()
                 if self._detector(item.luma, item.seconds):
                     self._motion(item)
+                elif self._recorder is not None:
+                    self._recorder.stillness(item)
         self._silence.check()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
@@ -181,7 +183,7 @@ class CameraApp:
         if recorder is None or self._keeper.fault is not None:
             return
         was_recording = recorder.recording
-        self._guarded(lambda recorder: recorder.motion(frame))
+        self._guarded(lambda recorder: recorder.motion(frame, self._detector.strength))
         if recorder.recording and not was_recording:
             self._health.motion(frame.seconds)
 
@@ -229,7 +231,7 @@ def build(
     """
     index = Index.open(config.state_dir / FILE_NAME)
     store = ClipStore(config.state_dir, index, recipients=_recipients(config.owners), clock=clock)
-    storage, motion, recording = config.storage, config.camera.motion, config.camera.recording
+    storage, recording = config.storage, config.camera.recording
     retention = Retention(
         store,
         index,
@@ -260,15 +262,11 @@ def build(
         clock=clock,
         board=Steady(machine or Machine(), clock=clock),
         encoder=lambda: str(getattr(camera, "encoder", "")),
-        notify=notify or sdnotify.SystemdNotifier().notify,
+        notify=notify or service.notifier(),
     )
     return CameraApp(
         source=camera,
-        detector=MotionDetector(
-            frames_per_second=motion.frames_per_second,
-            min_size=motion.min_size,
-            sensitivity=motion.sensitivity,
-        ),
+        detector=build_detector(config.camera),
         make_recorder=make_recorder,
         keeper=keeper,
         health=health,
@@ -276,6 +274,19 @@ def build(
         index=index,
         clock=clock,
         may_end=_may_end(config.camera.source),
+    )
+
+
+def build_detector(camera: configuration.Camera) -> MotionDetector:
+    """The detector that ``camera`` asks for. Raises :class:`ConfigError` for zones that leave
+    it nothing to look at.
+    """
+    motion, zones = camera.motion, camera.zones
+    return MotionDetector(
+        frames_per_second=motion.frames_per_second,
+        min_size=motion.min_size,
+        sensitivity=motion.sensitivity,
+        zone=motion_mask(zones.include, zones.exclude, zones.privacy),
     )
 
 

@@ -7,6 +7,8 @@
 - Once it is ``max_clip`` long it is cut at the next keyframe and goes on in a new
   clip: the first packet of the one follows the last of the other, without a gap
   and without an overlap.
+- Its picture is of the moment at which most moved. A clip that goes on from another
+  and in which nothing moves any more shows how it began.
 - Each packet is handed on as it comes, each fragment reaches the vault complete.
 
 What counts as motion is the detector's business, sealing and files are the
@@ -19,20 +21,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-import cv2
-import numpy as np
-
 from agent.camera.muxer import FragmentedMp4
 from agent.camera.preroll import PreRoll
-from agent.camera.source import Frame, Luma, Packet, VideoFormat
+from agent.camera.source import Frame, Packet, VideoFormat
+from agent.camera.thumbnail import jpeg
 from agent.clock import Clock
 from agent.errors import StorageFault
 from agent.vault.clips import ClipDraft, ClipStore
 from agent.vault.index import Clip
-
-# So long after its beginning a motion is in the picture rather than at its edge.
-_PICTURE_SECONDS = 1.0
-_JPEG_QUALITY = 75
 
 _log = logging.getLogger(__name__)
 
@@ -44,20 +40,18 @@ class _Recording:
         self._draft = draft
         self._mp4 = FragmentedMp4(draft, video)
         self._first = self._last = first
-        self._shown_since: float | None = None
-        self._luma: Luma | None = None
+        self._picture: Frame | None = None
+        self._strength = 0.0
 
     def add(self, packet: Packet) -> None:
         if self._mp4.add(packet):
             self._draft.pad_if_stale()
         self._last = packet
 
-    def show(self, frame: Frame) -> None:
-        """Something moves in ``frame``: it may become the clip's picture."""
-        if self._shown_since is None:
-            self._shown_since = frame.seconds
-        if frame.seconds - self._shown_since <= _PICTURE_SECONDS:
-            self._luma = frame.luma
+    def show(self, frame: Frame, strength: float) -> None:
+        """``frame`` is the clip's picture if it is the first, or more moves in it than before."""
+        if self._picture is None or strength > self._strength:
+            self._picture, self._strength = frame, strength
 
     @property
     def seconds(self) -> float:
@@ -66,7 +60,7 @@ class _Recording:
 
     def finish(self) -> Clip:
         self._mp4.close()
-        picture = None if self._luma is None else _jpeg(self._luma)
+        picture = None if self._picture is None else jpeg(self._picture)
         return self._draft.finish(duration_seconds=self.seconds, thumbnail=picture)
 
     def abandon(self) -> None:
@@ -126,17 +120,23 @@ class Recorder:
         else:
             self._write([packet])
 
-    def motion(self, frame: Frame) -> None:
-        """Something moves in ``frame``: begin a clip, or keep it going.
+    def motion(self, frame: Frame, strength: float) -> None:
+        """Something moves in ``frame``, this much: begin a clip, or keep it going.
 
-        Raises :class:`StorageFault` when there is no room for a new one.
+        ``strength`` only compares frames of one clip: the strongest becomes its picture.
+        Raises :class:`StorageFault` when there is no room for a new clip.
         """
         self._last_motion = max(self._last_motion, frame.seconds)
         if self._recording is None:
             start = max(frame.seconds - self._pre_roll_seconds, self._last_end)
             self._begin(self._pre_roll.since(start))
         if self._recording is not None:
-            self._recording.show(frame)
+            self._recording.show(frame, strength)
+
+    def stillness(self, frame: Frame) -> None:
+        """Nothing moves in ``frame``; still it may be all that a clip has to show."""
+        if self._recording is not None:
+            self._recording.show(frame, 0.0)
 
     def finish(self) -> None:
         """End the clip that is being written, if there is one."""
@@ -180,10 +180,3 @@ class Recorder:
             self._recording = None
             recording.abandon()
             raise
-
-
-def _jpeg(luma: Luma) -> bytes | None:
-    """A small grey picture of a clip, from video range; None if it cannot be made."""
-    stretched = cv2.convertScaleAbs(np.maximum(luma, 16) - 16, alpha=255 / 219)
-    made, data = cv2.imencode(".jpg", stretched, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return data.tobytes() if made else None

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyrage
 import pytest
 
+from agent import config
+from agent.camera.motion import MotionDetector
 from agent.camera.recorder import Recorder
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Packet
 from agent.clock import SimulatedClock
 from agent.errors import StorageFault
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip
+from tests.camera.test_motion import Lens
 from tests.support.house import House
 from tests.support.video import Video, make, play, repeat, unseal
 
@@ -55,14 +60,24 @@ class Desk:
         if self.full:
             raise StorageFault("no room")
 
-    def run(self, until: float, *, motion: tuple[float, float] = (0, 0)) -> None:
-        """Packets until second ``until``, with motion from and to the seconds given."""
+    def run(
+        self,
+        until: float,
+        *,
+        motion: tuple[float, float] = (0, 0),
+        strength: Callable[[float], float] = lambda seconds: 1.0,
+    ) -> None:
+        """Packets until second ``until``, with motion from and to the seconds given, and of
+        the ``strength`` of that moment.
+        """
         for packet in self._packets:
             at = self.start + packet.seconds
             self.clock.advance(at - self.clock.monotonic())
             self.recorder.packet(Packet(packet.data, packet.keyframe, at, packet.duration_seconds))
             if motion[0] <= packet.seconds < motion[1]:
-                self.recorder.motion(frame(at))
+                self.recorder.motion(self.frame(at), strength(packet.seconds))
+            else:
+                self.recorder.stillness(self.frame(at))
             if packet.seconds >= until - STEP * 1.5:
                 break
 
@@ -73,12 +88,26 @@ class Desk:
             for clip in self.finished
         ]
 
+    def frame(self, at: float) -> Frame:
+        """A picture whose brightness says which second it is of, in a colour of its own."""
+        luma = np.full((LUMA_HEIGHT, LUMA_WIDTH), 40 + 3 * round(at - self.start), np.uint8)
+        chroma = np.full((2, LUMA_HEIGHT // 2, LUMA_WIDTH // 2), 124, np.uint8)
+        return Frame(luma, at, chroma)
+
+    def shown_second(self, clip: Clip) -> int:
+        """Which second the clip's picture is of, once its owner has opened it."""
+        sealed = self.store.read_sidecar(clip.id).sealed_thumbnail
+        assert sealed is not None
+        identity = pyrage.x25519.Identity.from_str(self.house.owner.identity)
+        jpeg = pyrage.decrypt(base64.b64decode(sealed), [identity])
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture.shape == (LUMA_HEIGHT, LUMA_WIDTH, 3)
+        full_range = float(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV)[..., 0].mean())
+        return round((full_range * 219 / 255 + 16 - 40) / 3)
+
     def opened(self, clip: Clip) -> bytes:
         return unseal(self.store.path(clip.id), self.house.owner.identity)
-
-
-def frame(seconds: float) -> Frame:
-    return Frame(np.full((LUMA_HEIGHT, LUMA_WIDTH), 80, np.uint8), seconds)
 
 
 @pytest.fixture
@@ -143,7 +172,7 @@ def test_the_next_clip_does_not_repeat_the_one_before_it(tmp_path: Path, video: 
 
 def test_motion_before_the_first_keyframe_waits_for_one(tmp_path: Path, video: Video) -> None:
     desk = Desk(tmp_path, video)
-    desk.recorder.motion(frame(desk.start))
+    desk.recorder.motion(desk.frame(desk.start), 1.0)
     assert not desk.recorder.recording
     desk.run(until=8, motion=(0, 2))
     assert [begin for begin, _ in desk.spans()] == [0.0]
@@ -184,10 +213,73 @@ def test_a_disk_that_fills_up_while_recording_leaves_the_clip_to_the_recovery(
     assert len(desk.store.recover().closed) == 1
 
 
-def test_the_picture_of_a_clip_is_sealed_to_its_owner(tmp_path: Path, video: Video) -> None:
+def peak_at(peak: float) -> Callable[[float], float]:
+    return lambda seconds: 100 - abs(seconds - peak)
+
+
+def test_the_owner_opens_a_picture_of_the_strongest_moment(tmp_path: Path, video: Video) -> None:
     desk = Desk(tmp_path, video)
-    desk.run(until=30, motion=(10, 12))
-    sealed = desk.store.read_sidecar(desk.finished[0].id).sealed_thumbnail
-    assert sealed is not None
-    identity = pyrage.x25519.Identity.from_str(desk.house.owner.identity)
-    assert pyrage.decrypt(base64.b64decode(sealed), [identity])[:3] == b"\xff\xd8\xff"
+    desk.run(until=30, motion=(10, 20), strength=peak_at(17))
+    assert [desk.shown_second(clip) for clip in desk.finished] == [17]
+
+
+def test_a_stronger_moment_after_a_rest_is_still_the_same_clips_picture(
+    tmp_path: Path, video: Video
+) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=13, motion=(10, 11), strength=lambda _: 1.0)
+    desk.run(until=30, motion=(14, 15.5), strength=lambda _: 2.0)
+    assert [desk.shown_second(clip) for clip in desk.finished] == [14]
+
+
+def test_each_part_of_a_long_clip_shows_its_own_strongest_moment(
+    tmp_path: Path, video: Video
+) -> None:
+    desk = Desk(tmp_path, video, max_clip_seconds=10)
+    desk.run(until=40, motion=(5, 24), strength=peak_at(8))
+    assert [(round(begin), round(end)) for begin, end in desk.spans()] == [
+        (2, 12),
+        (12, 22),
+        (22, 28),
+    ]
+    first, second, third = (desk.shown_second(clip) for clip in desk.finished)
+    assert first == 8
+    assert second == 12
+    assert third == 22
+
+
+def test_a_part_in_which_nothing_moves_any_more_shows_how_it_began(
+    tmp_path: Path, video: Video
+) -> None:
+    desk = Desk(tmp_path, video, max_clip_seconds=10)
+    desk.run(until=40, motion=(5, 11))
+    assert [(round(begin), round(end)) for begin, end in desk.spans()] == [(2, 12), (12, 15)]
+    assert desk.shown_second(desk.finished[1]) == 12
+
+
+def test_somebody_who_comes_stands_still_and_goes_is_in_one_clip(
+    tmp_path: Path, video: Video
+) -> None:
+    """With the real detector, which lets go of who stands: the post-roll must hold on."""
+    desk, lens, detector = Desk(tmp_path, video), Lens(), MotionDetector(frames_per_second=7.5)
+    desk.recorder._post_roll_seconds = config.Recording().post_roll_seconds
+    answers = {}
+    for number, packet in enumerate(repeat(video, 40)):
+        at = desk.start + packet.seconds
+        desk.clock.advance(at - desk.clock.monotonic())
+        desk.recorder.packet(Packet(packet.data, packet.keyframe, at, packet.duration_seconds))
+        if number % 2:
+            continue
+        walked = min(max(packet.seconds - 10, 0), 2) + min(max(packet.seconds - 16, 0), 4)
+        box = (round(walked * 56), 40, 200) if 10 <= packet.seconds < 20 else None
+        picture = Frame(lens.picture(box=box), at)
+        if detector(picture.luma, at):
+            answers[packet.seconds] = True
+            desk.recorder.motion(picture, detector.strength)
+        else:
+            desk.recorder.stillness(picture)
+    assert not any(13 < seconds < 16 for seconds in answers), "who stands is not motion"
+    ((begin, end),) = desk.spans()
+    assert 6 <= begin <= 7.5
+    assert 5 <= end - max(answers) <= 10
+    assert max(answers) > 19

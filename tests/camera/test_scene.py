@@ -74,7 +74,7 @@ def test_the_detector_sees_each_walker_and_only_them(seed: int) -> None:
     begin = clock.monotonic()
     look = MotionDetector(frames_per_second=7.5)
     _, frames = watch(scene(clock, seed=seed, walkers_per_minute=3.0, duration_seconds=100.0))
-    seen = [frame.seconds - begin for frame in frames if look(frame.luma)]
+    seen = [frame.seconds - begin for frame in frames if look(frame.luma, frame.seconds)]
     street = Street(width=320, height=180, seed=seed, walkers_per_minute=3.0)
     walks = [
         (one.starts, one.starts + one.crossing) for t in range(100) for one in street.walkers(t)
@@ -88,5 +88,5 @@ def test_the_detector_sees_each_walker_and_only_them(seed: int) -> None:
 def test_a_still_street_is_still_even_when_the_light_changes() -> None:
     look = MotionDetector(frames_per_second=7.5)
     _, frames = watch(scene(SimulatedClock(), walkers_per_minute=0.0, duration_seconds=120.0))
-    answers = [look(frame.luma) for frame in frames]
+    answers = [look(frame.luma, frame.seconds) for frame in frames]
     assert not any(answers)

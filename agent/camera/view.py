@@ -1,0 +1,47 @@
+"""What the detector thought of a frame, for a person to see; made only when asked for."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.camera.zones import Mask
+
+Box = tuple[int, int, int, int]  # left, top, width, height, in blocks
+
+
+class Verdict(enum.Enum):
+    """Why a frame counts, or why not: the first step of the detector that settled it."""
+
+    SETTLING = "settling: learning what belongs here"
+    NOTHING = "nothing has changed"
+    TOO_SMALL = "too small"
+    BRIEF = "too brief: not there a moment ago"
+    STANDS = "changed, but nothing moves now"
+    LIGHT = "only the light"
+    LIGHT_STEP = "the light has just changed"
+    MOVES = "something moves"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One frame as the detector sees it.
+
+    ``ratio`` [45, 80] is each block's change over its threshold, ``changed`` where
+    that is above 1. Everything else looks only where motion counts: ``contrast`` is
+    the ``min_size``-th largest ratio, above 1 when enough blocks have changed;
+    ``size`` the blocks of the largest region that lasts, ``region`` its box.
+    ``hits`` of the last three frames had something that moves; two make ``moves``.
+    """
+
+    verdict: Verdict
+    moves: bool
+    hits: int
+    ratio: NDArray[np.float32]
+    changed: Mask
+    contrast: float
+    size: int
+    region: Box | None
