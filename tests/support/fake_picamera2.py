@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from agent.clock import SimulatedClock
 
-OURS = ("agent.camera.sources.pi_camera", "agent.camera.sources.pi_controls")
+OURS = tuple(f"agent.camera.sources.pi_{part}" for part in ("camera", "controls", "threads"))
 OFFERED: dict[str, tuple[Any, Any, Any]] = {
     "FrameDurationLimits": (16_666, 120_000_000, 33_333),
     "AeExposureMode": (0, 3, 0),

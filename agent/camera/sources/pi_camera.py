@@ -5,10 +5,8 @@ the large picture before the encoder has it and in the small one before anybody 
 then it is announced to the :class:`Handover`, and only then encoded. If any of this
 raises, picamera2 does not get to the encoder, and the fault ends the source.
 
-picamera2's own threads lose what is raised on them, so each is entered through code of
-ours that does not. Sensor modes are never listed and nothing is configured twice: both
-cost memory that small boards do not have. This is the one module that drives picamera2;
-:mod:`agent.camera.sources.pi` puts time limits around it.
+Sensor modes are never listed and nothing is configured twice: both cost memory that small
+boards do not have. :mod:`agent.camera.sources.pi` puts time limits around all of this.
 """
 
 from __future__ import annotations
@@ -25,15 +23,13 @@ from libcamera import ColorSpace
 from picamera2 import MappedArray, Picamera2
 from picamera2.encoders import Encoder, H264Encoder, LibavH264Encoder
 from picamera2.encoders.v4l2_encoder import V4L2Encoder
-from picamera2.outputs import Output
-from picamera2.previews import NullPreview
 
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, FrameRate
 from agent.camera.sources.luma import NO_COLOUR, small_of_planes
 from agent.camera.sources.pi_controls import controls_for, transform
-from agent.camera.sources.pi_faults import explain
 from agent.camera.sources.pi_handover import Handover
 from agent.camera.sources.pi_planes import FORMATS, Planes, planes_of
+from agent.camera.sources.pi_threads import EventLoop, Packets, watched
 from agent.camera.zones import PrivacyMask
 from agent.config import PiSource
 from agent.errors import CameraFault
@@ -63,7 +59,7 @@ class PiCamera:
         # At exit it would close the camera without a time limit.
         atexit.unregister(self._camera.close)
         self.encoder = ""
-        self._loop: _EventLoop | None = None
+        self._loop: EventLoop | None = None
 
     @property
     def library(self) -> str:
@@ -90,8 +86,8 @@ class PiCamera:
         )
         camera.pre_callback = painter.prepare
         encoder = self._choose_encoder(handover)
-        camera.start_encoder(encoder, _Packets(encoder, handover), name="main")
-        self._loop = _EventLoop(handover)
+        camera.start_encoder(encoder, Packets(encoder, handover), name="main")
+        self._loop = EventLoop(handover)
         camera.start_preview(self._loop)
         camera.start()
 
@@ -159,7 +155,7 @@ class PiCamera:
             self.encoder = "v4l2 h264 (hardware)"
             encoder = H264Encoder(**options)
             # Its thread would end without a word.
-            encoder.thread_poll = partial(_watched, encoder.thread_poll, handover)
+            encoder.thread_poll = partial(watched, encoder.thread_poll, handover)
         else:
             self.encoder = "libx264 (software)"
             encoder = LibavH264Encoder(**options)
@@ -217,67 +213,6 @@ class _Painter:
         """Let ``act`` have the planes of a stream, while its buffer is mapped."""
         with MappedArray(request, name, reshape=False) as mapped:
             act(planes_of(mapped.array, request.config[name]))
-
-
-class _Packets(Output):  # type: ignore[misc]  # picamera2 has no types
-    """Where the encoder's packets go."""
-
-    def __init__(self, encoder: Encoder, handover: Handover) -> None:
-        super().__init__()
-        self._encoder = encoder
-        self._handover = handover
-
-    def outputframe(
-        self,
-        frame: Any,
-        keyframe: bool = True,
-        timestamp: int | None = None,
-        packet: Any = None,  # noqa: ARG002 - picamera2's signature
-        audio: bool = False,
-    ) -> None:
-        """Called by picamera2, on the encoder's thread.
-
-        ``timestamp`` counts microseconds from the first picture that was encoded.
-        """
-        first = self._encoder.firsttimestamp
-        if audio or timestamp is None or first is None:
-            raise CameraFault("the encoder sent what is no picture", advice="Report it")
-        self._handover.packet(
-            bytes(frame), keyframe=bool(keyframe), stamp_microseconds=first + timestamp
-        )
-
-
-class _EventLoop(NullPreview):  # type: ignore[misc]  # picamera2 has no types
-    """picamera2's event loop without a preview, whose mistakes are heard."""
-
-    def __init__(self, handover: Handover) -> None:
-        super().__init__()
-        self._handover = handover
-        self._is_broken = False
-
-    def handle_request(self, picam2: Picamera2) -> None:
-        """Called by picamera2 for the pictures that have come."""
-        if self._is_broken:
-            return
-        try:
-            picam2.process_requests(self)
-        except Exception as error:  # noqa: BLE001 - raised by the reader
-            self._is_broken = True
-            _fail(self._handover, error)
-
-
-def _watched(poll: Callable[..., None], handover: Handover, *arguments: Any) -> None:
-    """``poll``, the hardware encoder's thread; what it raises is the source's fault."""
-    try:
-        poll(*arguments)
-    except Exception as error:  # noqa: BLE001 - raised by the reader
-        _fail(handover, error)
-
-
-def _fail(handover: Handover, error: Exception) -> None:
-    """Let the reader raise ``error``; the log keeps where it came from."""
-    _log.error("in a thread of picamera2: %s", error, exc_info=error)
-    handover.fail(explain(error))
 
 
 def _model(info: Mapping[str, Any]) -> str:
