@@ -25,6 +25,8 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -44,6 +46,7 @@ from agent.config import Config
 from agent.consent.cards import OwnerCard, parse_card
 from agent.errors import CameraFault, ClipAgentError, StorageFault
 from agent.machine import Machine, Steady
+from agent.vault.atwork import at_work
 from agent.vault.clips import ClipStore
 from agent.vault.index import FILE_NAME, Index
 from agent.vault.retention import Retention, free_bytes_of
@@ -70,6 +73,7 @@ class CameraApp:
         silence: Silence,
         index: Index,
         clock: Clock,
+        at_work: Callable[[], AbstractContextManager[None]],
         may_end: bool,
     ) -> None:
         self._reader = Reader(source)
@@ -80,6 +84,7 @@ class CameraApp:
         self._silence = silence
         self._index = index
         self._clock = clock
+        self._at_work = at_work
         self._may_end = may_end
 
         self._stopping = threading.Event()
@@ -90,9 +95,13 @@ class CameraApp:
     def run(self) -> int:
         """Record until :meth:`stop`, or until a file ends; 0 then.
 
-        Raises :class:`CameraFault` for a camera that is lost, and whatever else ended
-        the source.
+        Raises :class:`CameraFault` for a camera that is lost, :class:`StorageFault` if
+        another camera records into this vault, and whatever else ended the source.
         """
+        with self._at_work():
+            return self._run()
+
+    def _run(self) -> int:
         patience = _LEAVE_SECONDS
         try:
             self.start()
@@ -273,6 +282,7 @@ def build(
         silence=Silence(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         index=index,
         clock=clock,
+        at_work=partial(at_work, config.state_dir, clock=clock),
         may_end=_may_end(config.camera.source),
     )
 

@@ -132,7 +132,7 @@ def build(
     return Gateway(
         clock=clock,
         index=index,
-        state=State(index=index, cases=cases, clock=clock, board=board),
+        state=State(state_dir=config.state_dir, index=index, cases=cases, clock=clock, board=board),
         owner_link=owner_link,
         feed_link=feed_link,
         inbox=inbox,

@@ -2,7 +2,7 @@
 
 =================  ======================================================================
 ``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
-                   ``failed`` or ``never started``
+                   ``failed``; ``not-running`` if it died without a word; ``never started``
 ``recording``      true while a clip is being written
 ``encoder``        what makes the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
 ``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
@@ -21,10 +21,12 @@ topic is not written again and again.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
 from agent.machine import Steady
+from agent.vault.atwork import camera_state, is_at_work
 from agent.vault.cases import Cases
 from agent.vault.index import Index
 
@@ -32,7 +34,10 @@ from agent.vault.index import Index
 class State:
     """Looks at the vault, the clock and the board."""
 
-    def __init__(self, *, index: Index, cases: Cases, clock: Clock, board: Steady) -> None:
+    def __init__(
+        self, *, state_dir: Path, index: Index, cases: Cases, clock: Clock, board: Steady
+    ) -> None:
+        self._state_dir = state_dir
         self._index = index
         self._cases = cases
         self._clock = clock
@@ -41,11 +46,12 @@ class State:
     def now(self) -> dict[str, Any]:
         """The keys above, ready for JSON."""
         totals, camera = self._index.totals(), self._index.health("camera")
+        state = camera_state(camera, running=is_at_work(self._state_dir))
         vitals = self._board.vitals()
         last_motion_at = camera.last_motion_at if camera else None
         return {
-            "camera": camera.state if camera else "never started",
-            "recording": camera is not None and camera.state == "recording",
+            "camera": state,
+            "recording": state == "recording",
             "encoder": (camera.encoder if camera else "") or None,
             "last_motion": None if last_motion_at is None else int(last_motion_at),
             "clips": totals.count,

@@ -79,9 +79,10 @@ def _open(arguments: argparse.Namespace) -> Index:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
     with _open(arguments) as index:
-        status = _read_status(index)
-    status |= _read_surroundings(config.load(arguments.config).time.synced_marker)
+        status = _read_status(index, settings.state_dir)
+    status |= _read_surroundings(settings.time.synced_marker)
     if arguments.json:
         print(json.dumps(status))
         return 0
@@ -113,7 +114,8 @@ def _read_surroundings(synced_marker: Path | None) -> dict[str, Any]:
     }
 
 
-def _read_status(index: Index) -> dict[str, Any]:
+def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
+    from agent.vault.atwork import camera_state, is_at_work
     from agent.vault.cases import Cases
     from agent.vault.ledger import Ledger
 
@@ -124,6 +126,8 @@ def _read_status(index: Index) -> dict[str, Any]:
         health = index.health(part)
         status[part] = f"{health.state} {health.detail}".strip() if health else "never started"
         if part == "camera":
+            state = camera_state(health, running=is_at_work(state_dir))
+            status[part] = f"{state} {health.detail if health else ''}".strip()
             status["encoder"] = (health.encoder if health else "") or None
             if health and health.last_motion_at:
                 status["last_motion"] = _local(health.last_motion_at)

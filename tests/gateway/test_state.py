@@ -10,6 +10,7 @@ import pytest
 
 from agent import topics
 from agent.gateway import state
+from agent.vault.atwork import at_work
 from tests.support.board import Board
 from tests.support.world import DEVICE, World
 
@@ -60,11 +61,16 @@ def test_every_key_is_in_the_documentation(world: World) -> None:
 
 
 def test_what_the_camera_notes_is_told(world: World) -> None:
-    note(world, "recording", "", 5.0, last_motion_at=1_706_121_000.7, encoder="libx264 (software)")
+    encoder = "libx264 (software)"
+    with at_work(world.house.config.state_dir, clock=world.clock):
+        note(world, "recording", "", 5.0, last_motion_at=1_706_121_000.7, encoder=encoder)
     now = told(world)[-1]
     assert (now["camera"], now["recording"]) == ("recording", True)
     assert now["last_motion"] == 1_706_121_000
-    assert now["encoder"] == "libx264 (software)"
+    assert now["encoder"] == encoder
+    world.run()
+    now = told(world)[-1]
+    assert (now["camera"], now["recording"]) == ("not-running", False), "it died without a word"
     note(world, "no-frames", "rtsp://10.0.0.7/main does not answer", 6.0)
     assert told(world)[-1]["camera"] == "no-frames"
     assert "10.0.0.7" not in json.dumps(told(world)), "a broker may have other readers"

@@ -11,6 +11,7 @@ import pytest
 from agent import cli
 from agent.machine import Machine
 from agent.vault import commands
+from agent.vault.atwork import at_work
 from agent.vault.cases import Cases
 from agent.vault.ledger import Ledger
 from tests.support.board import Board
@@ -90,7 +91,8 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
         vault, release("a" * 16), release("b" * 16, state="SEALED"), release("c" * 16, state="SENT")
     )
     write_lines(vault, 2)
-    plain = json.loads(say("status", "--json"))
+    with at_work(vault.state_dir, clock=vault.clock):
+        plain = json.loads(say("status", "--json"))
     assert plain["clips"] == 3
     assert plain["bytes"] == sum(clip.bytes for clip in clips)
     assert plain["camera"] == "armed"
@@ -103,6 +105,13 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     assert plain["last_motion"].startswith("2024-01-2")
     for line, name in zip(say("status").splitlines(), plain, strict=True):
         assert line.startswith(name.replace("_", " "))
+
+
+def test_a_camera_that_was_killed_is_not_said_to_record(vault: Vault, say: Say) -> None:
+    vault.index.set_health("camera", "recording", "", vault.clock.now())
+    assert json.loads(say("status", "--json"))["camera"] == "not-running"
+    vault.index.set_health("camera", "no-frames", "cam is gone", vault.clock.now())
+    assert json.loads(say("status", "--json"))["camera"] == "no-frames cam is gone"
 
 
 def test_status_looks_at_clock_and_board_itself(
