@@ -10,6 +10,7 @@
     │   ├── UntrustedSignature      it is not signed by whom it must be
     │   ├── UnreadableLetter        it is not sealed to us, or is damaged
     │   ├── RequestRefused          the policy says no
+    │   ├── NotPublic               not provably in the public log
     │   ├── ApprovalRefused         one of the nine rules of an approval says no
     │   ├── ReceiverRefused         an upload receiver lies or says no for good
     │   └── BundleRefused           a bundle does not hold together
@@ -74,6 +75,17 @@ class UnreadableLetter(Refused):
 
 class RequestRefused(Refused):
     """A request that the owner's policy does not admit."""
+
+
+class NotPublic(Refused):
+    """A post that is not provably in the public log, or a log that does not only grow.
+
+    ``notes`` are the log's own signed notes that contradict each other, if any.
+    """
+
+    def __init__(self, rule: str, message: str, *, notes: tuple[str, ...] = ()) -> None:
+        super().__init__(rule, message)
+        self.notes = notes
 
 
 class ApprovalRefused(Refused):
