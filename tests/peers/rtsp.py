@@ -30,6 +30,7 @@ class RtspServer:
         *,
         login: str | None = None,
         digest: bool = False,
+        port: int = 0,
     ) -> None:
         probe = subprocess.run([_PYTHON, "-c", _PROBE], capture_output=True, check=False)
         if probe.returncode:
@@ -43,7 +44,7 @@ class RtspServer:
         if digest:
             self._options.append("--digest")
         self._files = dict(files)
-        self.port = 0  # any free one, until it is known
+        self.port = port  # 0: any free one, until it is known
 
     def url(self, name: str, *, login: str = "") -> str:
         """Where a client finds ``name``."""
