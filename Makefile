@@ -40,12 +40,12 @@ test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; 
 		exit
 	fi
 	.ci/packages $(PI_PACKAGES)
-	command -v debootstrap >/dev/null || exit 0 # said already, loudly
+	[ -x /usr/sbin/debootstrap ] || exit 0 # said already, loudly
 	mkdir -p .cache
 	exec {lock}>$(PI_ROOT).lock
 	flock --nonblock $$lock || { echo "Waiting for another make test-pi"; flock $$lock; }
 	tests/pi/build $(PI_ROOT)
-	$(BIN)/python -m pytest -n 2 tests/pi $(ARGS)
+	$(BIN)/python -m pytest -n 4 tests/pi $(ARGS)
 
 lint: .venv/dev  ## Style, formatting and types alone
 	@$(BIN)/ruff check --quiet .

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 WIDTH, HEIGHT = 1280, 720
 FRAMES_PER_SECOND = 15
 SHOWN = 4  # frames a picture; decided by libcamera
-STILL, WALK = 30, 15  # pictures: 8 seconds, 4 seconds
+STILL, WALK = 24, 15  # pictures: about 6 seconds and 4
 PICTURES = STILL + WALK
 
 PLATE = (800, 320, 960, 440)  # left, top, right, bottom
