@@ -19,7 +19,8 @@ a :class:`LogView` is what a device knows of that list.
    go along, but prove nothing: its hashes are not signed, so anyone who may write to the
    feed could have made it up.
 7. What is kept is bounded: the newest :data:`MAX_HEADS` known checkpoints, the latest
-   :data:`MAX_LINKS` links that lead nowhere yet.
+   :data:`MAX_LINKS` links that lead nowhere yet. A post under an older checkpoint, or one
+   whose link was crowded out, waits; that the owner hears nothing of it errs on their side.
 
 Not found out here: a log that showed this device another list from the first day, and
 never to anybody whom it talks to. Against that, an owner asks for witnesses, who compare.
@@ -32,6 +33,7 @@ retains them. Keeping either, and telling the owner, is the gateway's. Reading i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -151,34 +153,36 @@ class LogView:
 
     def _settled(self, new: Link) -> LogView:
         """The view after following all links that ``new`` has made worth following."""
-        known = dict(self.heads)
-        continued = any(one.old_size == new.head.size for one in self.links if one is not new)
-        if not continued and not _sizes(new) & known.keys():
+        if not _sizes(new) & self.heads.keys() and all(
+            link.old_size != new.head.size for link in self.links if link is not new
+        ):
             return self
+        known, troubles = dict(self.heads), []
         claimed = {link.head.size: link.head for link in self.links}
-        links = sorted(self.links, key=lambda link: link.old_size)
-        troubles = []
-        grew = True
-        while grew:
-            grew, rest = False, []
-            for link in links:
-                old = known.get(link.old_size) or claimed.get(link.old_size)
-                if _sizes(link) <= known.keys():
-                    continue
-                if old is None or not _sizes(link) & known.keys():
-                    rest.append(link)
-                elif link.holds(old):
-                    known |= {old.size: old, link.head.size: link.head}
-                    grew = True
-                else:
+        ending: dict[int, list[Link]] = {}
+        for link in self.links:
+            for size in _sizes(link):
+                ending.setdefault(size, []).append(link)
+        left = {id(link): link for link in self.links}
+        due = deque(ending[new.head.size])
+        while due:
+            link = due.popleft()
+            old = known.get(link.old_size) or claimed.get(link.old_size)
+            if id(link) not in left:
+                continue
+            if _sizes(link) <= known.keys():
+                del left[id(link)]
+            elif old is not None and _sizes(link) & known.keys():
+                del left[id(link)]
+                if not link.holds(old):
                     troubles.append(_inconsistent(old, link.head))
-            links = rest[::-1]  # a chain into the past is followed as fast as one forward
-        left = set(map(id, links))
+                    continue
+                for head in (old, link.head):
+                    if head.size not in known:
+                        known[head.size] = head
+                        due += ending[head.size]
         return replace(
-            self,
-            heads=_newest(known),
-            links=tuple(link for link in self.links if id(link) in left),
-            troubles=tuple(troubles),
+            self, heads=_newest(known), links=tuple(left.values()), troubles=tuple(troubles)
         )
 
     def text(self) -> str:
