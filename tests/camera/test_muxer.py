@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
+import av
 import pytest
 
 from agent.camera.muxer import FragmentedMp4
@@ -58,6 +60,13 @@ def test_packets_are_copied_to_the_bit_and_all_pictures_play(
     assert played.packets == tuple(packet.data for packet in video.packets)
     assert played.pictures == len(video.packets)
     assert played.first_is_keyframe
+
+
+@pytest.mark.parametrize(("codec", "tag"), [("libx264", "avc1"), ("libx265", "hvc1")])
+def test_players_are_told_the_codec_as_apples_want_it(tmp_path: Path, codec: str, tag: str) -> None:
+    recording = record(make(tmp_path, seconds=1, codec=codec))
+    with av.open(io.BytesIO(recording), "r") as container:
+        assert container.streams.video[0].codec_context.codec_tag == tag
 
 
 def test_a_fragment_is_a_second_whatever_the_keyframes(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from agent.errors import CameraFault
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
 _USUAL_FRAMES_PER_SECOND = 15
+_MOST_STRANGE = 50  # packets of a stream that appeared later, with none of ours between
 
 
 def is_url(location: str) -> bool:
@@ -88,6 +89,7 @@ class Track:
         Damaged ones are what the camera sent, and come as they are. What the protocol
         cannot make sense of is skipped, as long as packets come between.
         """
+        strange = 0
         while True:
             count = 0
             try:
@@ -95,6 +97,13 @@ class Track:
                     if packet.size:
                         count += 1
                         yield packet
+            except IndexError:  # how PyAV meets a stream that was not there at first
+                strange = 0 if count else strange + 1
+                if strange < _MOST_STRANGE:
+                    continue
+                fault = CameraFault(
+                    f"{self.name} changed what it sends", advice="Check the camera's settings"
+                )
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 if count and isinstance(error, av.error.InvalidDataError):
                     continue
