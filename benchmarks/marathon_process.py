@@ -1,0 +1,122 @@
+"""The process of a :mod:`benchmarks.marathon`.
+
+    python -m benchmarks.marathon_process SETTINGS.json > RESULT.json
+
+Memory and bytes written are read each time the camera is armed again after a clip.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from agent import config
+from agent.camera import app
+from agent.clock import SimulatedClock
+from agent.vault.index import FILE_NAME, Index
+from benchmarks import procfs
+from benchmarks.player import Interval, Player
+from tests.support.video import Video, load
+
+_SETTLED_SECONDS = 5.0  # its own state is noted by then
+_EPSILON = 1e-3  # less than a frame: times went through floating point
+
+
+class Settings(msgspec.Struct):
+    """One run: configuration and video by path, the script in seconds."""
+
+    agent_yaml: str
+    video: str
+    seconds: float
+    motions: list[Interval]
+
+
+class Sample(msgspec.Struct):
+    """How things were at one moment: memory in 10^6 bytes, bytes written so far."""
+
+    seconds: float
+    rss: float
+    pss: float
+    handed: int
+    stored: int
+
+
+class Recorded(msgspec.Struct):
+    """A clip that is still there at the end; ``video_bytes`` are its packets alone."""
+
+    seconds: float
+    file_bytes: int
+    video_bytes: int
+
+
+class Result(msgspec.Struct):
+    """What came of a run: once the camera had settled, each time it was armed, at the end."""
+
+    settled: Sample
+    samples: list[Sample]
+    clips: list[Recorded]
+
+
+def bytes_between(video: Video, begin: float, end: float) -> int:
+    """Bytes of the packets of ``video``, played over and over, from ``begin`` to ``end``."""
+    whole = sum(len(packet.data) for packet in video.packets)
+
+    def until(seconds: float) -> int:
+        turns, rest = divmod(seconds - _EPSILON, video.seconds)
+        part = sum(len(packet.data) for packet in video.packets if packet.seconds < rest)
+        return int(turns) * whole + part
+
+    return until(end) - until(begin)
+
+
+def _sample(seconds: float) -> Sample:
+    memory, written = procfs.memory("self"), procfs.written("self")
+    return Sample(seconds, memory.rss, memory.pss, written.handed, written.stored)
+
+
+def _run(settings: Settings) -> Result:
+    house = config.load(Path(settings.agent_yaml))
+    video = load(Path(settings.video))
+    clock = SimulatedClock()
+    begin = clock.monotonic()
+    player = Player(video, clock, seconds=settings.seconds, motions=settings.motions)
+    samples: list[Sample] = []
+
+    settled: list[Sample] = []
+
+    def notify(said: str) -> None:
+        at = clock.monotonic() - begin
+        if said in ("STATUS=armed", "STATUS=stopped"):
+            samples.append(_sample(at))
+        elif said == "WATCHDOG=1" and at >= _SETTLED_SECONDS and not settled:
+            settled.append(_sample(at))
+
+    app.build(house, clock=clock, source=player, notify=notify).run()
+    index = Index.open(house.state_dir / FILE_NAME)
+    spans = [(clip.monotonic_seconds - begin, clip) for clip in index.clips()]
+    index.close()
+    return Result(
+        settled[0],
+        samples,
+        [
+            Recorded(
+                clip.duration_seconds,
+                clip.bytes,
+                bytes_between(video, start, start + clip.duration_seconds),
+            )
+            for start, clip in spans
+        ],
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """What the process does."""
+    settings = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Settings)
+    sys.stdout.buffer.write(msgspec.json.encode(_run(settings)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
