@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from agent.camera.motion import MotionDetector
 from agent.camera.muxer import FragmentedMp4
 from agent.camera.source import Frame, Packet
+from agent.camera.sources.luma import rows_of
 from agent.camera.sources.scene import Scene
 from agent.camera.sources.street import Street
+from agent.camera.zones import PrivacyMask
 from agent.clock import SimulatedClock
 from tests.camera.test_muxer import Paper
 from tests.support.video import play
@@ -23,6 +27,7 @@ def scene(clock: SimulatedClock, **changes: Any) -> Scene:
         "seed": 1,
         "walkers_per_minute": 6.0,
         "duration_seconds": 20.0,
+        "privacy": PrivacyMask(()),
         "motion_frames_per_second": 7.5,
         **changes,
     }
@@ -90,3 +95,39 @@ def test_a_still_street_is_still_even_when_the_light_changes() -> None:
     _, frames = watch(scene(SimulatedClock(), walkers_per_minute=0.0, duration_seconds=120.0))
     answers = [look(frame.luma, frame.seconds) for frame in frames]
     assert not any(answers)
+
+
+def test_a_privacy_zone_hides_what_it_covers_in_recording_and_small_picture() -> None:
+    right_half = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
+    source = scene(SimulatedClock(), privacy=PrivacyMask([right_half]), duration_seconds=6.0)
+    paper = Paper()
+    mp4 = FragmentedMp4(paper, source.open())
+    for item in source.read():
+        if isinstance(item, Packet):
+            mp4.add(item)
+            continue
+        assert item.chroma is not None
+        assert np.unique(item.luma[:, 160:]).tolist() == [16]
+        assert np.unique(item.chroma[:, :, 80:]).tolist() == [128]
+        assert item.luma[:, :158].min() > 16
+    mp4.close()
+    with av.open(io.BytesIO(bytes(paper.data)), "r") as container:
+        for picture in container.decode(video=0):
+            luma, *chroma = (rows_of(plane).astype(int) for plane in picture.planes)
+            assert np.abs(luma[:, 168:] - 16).max() <= 3
+            assert np.abs(np.stack(chroma)[:, :, 84:] - 128).max() <= 3
+
+
+def test_frames_have_the_colours_of_the_street_and_the_encoder_is_named() -> None:
+    source = scene(SimulatedClock(), duration_seconds=1.0)
+    source.open()
+    assert source.encoder == "libx264 (software)"
+    frames = [item for item in source.read() if isinstance(item, Frame)]
+    source.close()
+    street = Street(width=320, height=180, seed=1, walkers_per_minute=6.0).picture(0)
+    blue, green, red = street.reshape(-1, 3).mean(axis=0)
+    for frame in frames[:1]:
+        assert frame.chroma is not None
+        cb, cr = frame.chroma.reshape(2, -1).mean(axis=1)
+        assert cb == pytest.approx(128 - 0.148 * red - 0.291 * green + 0.439 * blue, abs=1)
+        assert cr == pytest.approx(128 + 0.439 * red - 0.368 * green - 0.071 * blue, abs=1)

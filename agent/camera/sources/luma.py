@@ -21,7 +21,7 @@ from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Chroma, Luma
 
 Plane = NDArray[np.uint8]  # [height, width]; any size
 
-NO_COLOUR = 128  # chroma of grey
+BLACK, NO_COLOUR = 16, 128  # luma and chroma in video range
 
 # Formats whose planes are taken as they are, 8 bits each; others are converted first.
 # (A conversion to gray would not do: it stretches video range to 0..255.)
@@ -56,7 +56,8 @@ def small_of_planes(luma: Plane, cb: Plane, cr: Plane, *, full_range: bool = Fal
     for number, plane in enumerate((cb, cr)):
         chroma[number] = _resized(plane, LUMA_WIDTH // 2, LUMA_HEIGHT // 2)
     if full_range:
-        small, chroma = _LUMA_TO_VIDEO_RANGE[small], _CHROMA_TO_VIDEO_RANGE[chroma]
+        cv2.LUT(small, _LUMA_TO_VIDEO_RANGE, small)
+        cv2.LUT(chroma, _CHROMA_TO_VIDEO_RANGE, chroma)
     return Small(small, chroma)
 
 

@@ -1,31 +1,30 @@
 """The drawn street as a camera: for demonstrations and tests, without any device.
 
-Draws, adds the grain of a sensor, encodes to H.264 with a keyframe each second, and
-waits on the clock it was given so that a second takes a second of that clock.
+Draws, adds the grain of a sensor, paints over what is private, encodes, and waits on
+the clock it was given so that a second takes a second of that clock. The encoder is
+always software: the same seed is the same recording on every machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
-from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
-from agent.camera.sources.luma import shrink
+from agent.camera.sources.encoder import Encoder, Settings, open_encoder
+from agent.camera.sources.luma import BLACK, NO_COLOUR, small_of_planes
 from agent.camera.sources.street import Street
+from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
-from agent.errors import CameraFault
 
 _NOISE_LEVELS = 1.8  # standard deviation of the grain
 _NOISE_FIELDS = 8  # drawn once; each frame takes one of them, shifted
 
-# Every frame leaves the encoder at once, none is reordered, and quality is fixed.
-_ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "27", "bf": "0"}
+_CRF, _PRESET = 27, "veryfast"
 
 
 class Scene:
@@ -40,36 +39,36 @@ class Scene:
         seed: int,
         walkers_per_minute: float,
         duration_seconds: float | None,
+        privacy: PrivacyMask,
         motion_frames_per_second: float,
         clock: Clock,
     ) -> None:
         self._size = width, height
         self._frames_per_second = frames_per_second
         self._duration_seconds = duration_seconds
+        self._privacy = privacy
         self._motion_frames_per_second = motion_frames_per_second
         self._clock = clock
         self._street = Street(
             width=width, height=height, seed=seed, walkers_per_minute=walkers_per_minute
         )
         self._grain = _Grain(width, height, seed)
-        self._encoder: VideoCodecContext | None = None
+        self._encoder: Encoder | None = None
+        self.encoder = ""  # its name, once opened
 
     def open(self) -> VideoFormat:
         """See :class:`agent.camera.source.Source`."""
         width, height = self._size
-        encoder = av.CodecContext.create("libx264", "w")
-        if not isinstance(encoder, VideoCodecContext):
-            raise CameraFault("this PyAV has no H.264 encoder", advice="Install PyAV's own wheel")
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-        encoder.time_base = Fraction(1, self._frames_per_second)
-        encoder.framerate = Fraction(self._frames_per_second)
-        encoder.gop_size = self._frames_per_second
-        encoder.thread_count = 1
-        encoder.flags |= int(av.codec.context.Flags.global_header)
-        encoder.options = _ENCODER
-        encoder.open()
-        self._encoder = encoder
-        return VideoFormat("h264", width, height, bytes(encoder.extradata or b""))
+        settings = Settings(
+            width=width,
+            height=height,
+            frames_per_second=self._frames_per_second,
+            crf=_CRF,
+            preset=_PRESET,
+        )
+        self._encoder = open_encoder(settings)
+        self.encoder = self._encoder.description
+        return self._encoder.format
 
     def read(self) -> Iterator[Packet | Frame]:
         """See :class:`agent.camera.source.Source`."""
@@ -85,16 +84,10 @@ class Scene:
                 self._clock.sleep(ahead)
             planes = self._planes(number, at)
             picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-            picture.pts = number
-            for packet in encoder.encode(picture):
-                yield Packet(
-                    data=bytes(packet),
-                    keyframe=packet.is_keyframe,
-                    seconds=start + at,
-                    duration_seconds=1 / self._frames_per_second,
-                )
+            yield from encoder.encode(picture, start + at)
             if rate.due(at):
-                yield Frame(shrink(planes[: self._size[1]]), start + at)
+                small = small_of_planes(*self._split(planes))
+                yield Frame(small.luma, start + at, small.chroma)
             number += 1
 
     def close(self) -> None:
@@ -106,12 +99,20 @@ class Scene:
         return round((self._duration_seconds or 0) * self._frames_per_second)
 
     def _planes(self, number: int, at: float) -> NDArray[np.uint8]:
-        """Frame ``number`` as planar YUV 4:2:0 with its grain."""
+        """Frame ``number`` as planar YUV 4:2:0 with its grain, without what is private."""
         street = self._street.picture(at)
         planes = np.asarray(cv2.cvtColor(street, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        luma = planes[: self._size[1]]
+        luma, cb, cr = self._split(planes)
         cv2.add(luma, self._grain.field(number), luma, None, cv2.CV_8U)
+        for plane, level in ((luma, BLACK), (cb, NO_COLOUR), (cr, NO_COLOUR)):
+            self._privacy.paint(plane, level)
         return planes
+
+    def _split(self, planes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+        """Luma, Cb and Cr as views of ``planes``, [height * 3 / 2, width]."""
+        width, height = self._size
+        cb, cr = planes[height:].reshape(2, height // 2, width // 2)
+        return planes[:height], cb, cr
 
 
 class _Grain:
