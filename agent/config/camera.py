@@ -61,7 +61,10 @@ class WebcamSource(Section, frozen=True, tag_field="type", tag="webcam"):
     width: _Width = 1280
     height: _Height = 720
     frames_per_second: _Rate = 15
-    bits_per_second: _BitRate = 2_500_000
+    bits_per_second: Annotated[
+        int,
+        doc("Bits a second at most; a still picture takes fewer.", ge=100_000, le=25_000_000),
+    ] = 2_500_000
     pixel_format: Annotated[
         Literal["mjpeg", "yuyv"],
         doc("How the camera sends pictures. mjpeg carries large ones over USB 2."),

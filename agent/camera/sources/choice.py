@@ -13,7 +13,6 @@ from agent.camera.silence import source_patience
 from agent.camera.source import Source
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
-from agent.errors import CameraFault
 
 
 def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
@@ -47,6 +46,21 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 timeout_seconds=patience,
                 clock=clock,
             )
+        case config.WebcamSource() as webcam:
+            from agent.camera.sources.webcam import Webcam
+
+            return Webcam(
+                device=webcam.device,
+                width=webcam.width,
+                height=webcam.height,
+                frames_per_second=webcam.frames_per_second,
+                bits_per_second=webcam.bits_per_second,
+                pixel_format=webcam.pixel_format,
+                privacy=PrivacyMask(camera.zones.privacy),
+                motion_frames_per_second=camera.motion.frames_per_second,
+                timeout_seconds=patience,
+                clock=clock,
+            )
         case config.SceneSource() as scene:
             from agent.camera.sources.scene import Scene
 
@@ -57,8 +71,7 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 seed=scene.seed,
                 walkers_per_minute=scene.walkers_per_minute,
                 duration_seconds=scene.duration_seconds,
+                privacy=PrivacyMask(camera.zones.privacy),
                 motion_frames_per_second=camera.motion.frames_per_second,
                 clock=clock,
             )
-        case other:
-            raise CameraFault(f"no camera of type {type(other).__name__} here yet")
