@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
@@ -451,3 +451,13 @@ def test_a_log_is_not_its_own_witness() -> None:
     assert own.raw == LOG.key.raw
     with pytest.raises(ConfigError, match="two names"):
         LogPolicy.pin(KEY, [own.text], 1)
+
+
+def test_a_view_is_a_value_and_what_only_waits_is_not_part_of_it() -> None:
+    view = check(FRESH, 3, 7)
+    waiting = advance(view, (20, 30))
+    assert waiting.links and waiting == view and waiting.text() == view.text()
+    with pytest.raises(FrozenInstanceError):
+        view.heads = {}  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        view.heads[9] = view.heads[7]  # type: ignore[index]
