@@ -29,7 +29,7 @@ from agent.clock import SimulatedClock
 from agent.errors import CameraFault
 from tests.camera.test_muxer import Paper
 from tests.support.video import play
-from tests.support.webcam import FakeCapture, grey, jpeg
+from tests.support.webcam import FakeCapture, grey, greys, jpeg
 
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 
@@ -103,21 +103,23 @@ def test_what_the_camera_saw_is_recorded_picture_for_picture(
 
 
 @pytest.mark.parametrize(("fourcc", "pixel_format"), FORMATS)
-def test_a_grey_of_128_is_a_grey_of_128_in_the_recording_and_for_the_detector(
+def test_a_grey_is_the_same_grey_in_the_recording_and_for_the_detector(
     clock: SimulatedClock, fourcc: str, pixel_format: str
 ) -> None:
     desk = Desk(
         clock,
-        FakeCapture(clock, pixel_format=fourcc, picture=grey, pictures=8),
+        FakeCapture(clock, pixel_format=fourcc, picture=greys, pictures=8),
         pixel_format=pixel_format,
     )
     desk.watch()
-    shown = desk.pictures()[-1].to_ndarray(format="rgb24")
-    assert np.abs(shown.astype(int) - 128).max() <= 2
+    shown = desk.pictures()[-1].to_ndarray(format="rgb24").astype(int)
     small = desk.frames[-1]
     assert small.chroma is not None
-    assert np.abs(small.luma.astype(int) - 126).max() <= 1  # 16 + 128 * 219 / 255
     assert np.abs(small.chroma.astype(int) - 128).max() <= 1
+    for grey_level, row, small_row in ((10, 60, 30), (128, 180, 90), (245, 300, 150)):
+        assert np.abs(shown[row] - grey_level).max() <= 2
+        in_video_range = 16 + grey_level * 219 / 255
+        assert np.abs(small.luma[small_row] - in_video_range).max() <= 1
 
 
 @pytest.mark.parametrize("layout", ["420", "422", "444"])
@@ -248,6 +250,16 @@ def test_damaged_pictures_are_skipped(clock: SimulatedClock, what: str) -> None:
     desk.watch()
     assert len(desk.packets) == 57
     assert play(desk.recording()).pictures == 57
+
+
+def test_damaged_pictures_with_good_ones_between_are_no_reason_to_give_up(
+    clock: SimulatedClock,
+) -> None:
+    damaged = {number: "cut" for number in range(200) if number % 10}
+    desk = Desk(clock, FakeCapture(clock, grabs=damaged, pictures=200))
+    desk.watch()
+    assert len(desk.packets) == 20
+    assert "unplugged" in desk.fault.message
 
 
 def test_nothing_but_damaged_pictures_is_a_fault(clock: SimulatedClock) -> None:

@@ -23,6 +23,13 @@ def grey(number: int, width: int, height: int) -> NDArray[np.uint8]:
     return np.full((height, width, 3), 128, np.uint8)
 
 
+def greys(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Three stripes: nearly black, the middle, nearly white."""
+    picture = grey(number, width, height)
+    picture[: height // 3], picture[-(height // 3) :] = 10, 245
+    return picture
+
+
 def walker(number: int, width: int, height: int) -> NDArray[np.uint8]:
     """A bright figure that walks through a grey room."""
     picture = grey(number, width, height)

@@ -112,7 +112,6 @@ class Encoder:
         self._last_ticks = -1
         self._last_seconds: float | None = None  # of the last packet
         self._keyframe_at = float("-inf")
-        self._head = b""  # units that came without a picture
 
     def encode(self, picture: VideoFrame, seconds: float) -> list[Packet]:
         """What is ready once ``picture``, yuv420p in video range, went in.
@@ -141,11 +140,9 @@ class Encoder:
 
     def _packet(self, data: bytes, ticks: int | None) -> Packet | None:
         """``data`` as a packet with its own picture's time; None if no picture is in it."""
-        data, self._head = self._head + data, b""
         kinds = {unit[0] & 0x1F for unit in data.split(_START_CODE)[1:] if unit}
         if not kinds & _SLICES:
-            self._head = data  # some boards send parameter sets in a buffer of their own
-            return None
+            return None  # parameter sets in a packet of their own: the format has them
         seconds = self._time_of(ticks)
         duration = self._frame_seconds
         if self._last_seconds is not None:  # the best guess at how long the next will take
