@@ -13,7 +13,9 @@
 
 What counts as motion is the detector's business, sealing and files are the
 vault's. When the vault fails, the clip is left to its recovery, the fault goes to
-the caller, and the pre-roll stays: the next motion may try again.
+the caller, and the pre-roll stays: the next motion may try again. When the muxer
+refuses a packet, the clip ends there, marked as truncated, and the recording goes on in
+a new one from the keyframe before that packet: nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+import av.error
+
 from agent.camera.muxer import FragmentedMp4
 from agent.camera.preroll import PreRoll
 from agent.camera.source import Frame, Packet, VideoFormat
 from agent.camera.thumbnail import jpeg
 from agent.clock import Clock
-from agent.errors import StorageFault
+from agent.errors import CameraFault, StorageFault
 from agent.vault.clips import ClipDraft, ClipStore
 from agent.vault.index import Clip
 
@@ -58,10 +62,18 @@ class _Recording:
         """From the beginning of the first picture to the end of the last."""
         return self._last.seconds + self._last.duration_seconds - self._first.seconds
 
-    def finish(self) -> Clip:
-        self._mp4.close()
+    def finish(self, broken: av.error.FFmpegError | None = None) -> Clip:
+        """``broken`` says why this is not the end it should have had."""
+        try:
+            self._mp4.close()
+        except av.error.FFmpegError as error:
+            broken = broken or error
+        if broken is not None:
+            _log.error("clip %s is truncated, the muxer failed: %s", self._draft.id, broken)
         picture = None if self._picture is None else jpeg(self._picture)
-        return self._draft.finish(duration_seconds=self.seconds, thumbnail=picture)
+        return self._draft.finish(
+            duration_seconds=self.seconds, thumbnail=picture, truncated=broken is not None
+        )
 
     def abandon(self) -> None:
         self._mp4.abandon()
@@ -118,7 +130,11 @@ class Recorder:
             self.finish()
             self._begin([packet])
         else:
-            self._write([packet])
+            try:
+                self._write([packet])
+            except av.error.FFmpegError as error:
+                self._finish(error)
+                self._begin(self._pre_roll.since(packet.seconds))
 
     def motion(self, frame: Frame, strength: float) -> None:
         """Something moves in ``frame``, this much: begin a clip, or keep it going.
@@ -140,11 +156,14 @@ class Recorder:
 
     def finish(self) -> None:
         """End the clip that is being written, if there is one."""
+        self._finish()
+
+    def _finish(self, broken: av.error.FFmpegError | None = None) -> None:
         recording, self._recording = self._recording, None
         if recording is None:
             return
         try:
-            clip = recording.finish()
+            clip = recording.finish(broken)
         except StorageFault:
             recording.abandon()
             raise
@@ -167,7 +186,14 @@ class Recorder:
             height=self._video.height,
         )
         self._recording = _Recording(draft, self._video, first)
-        self._write(packets)
+        try:
+            self._write(packets)
+        except av.error.FFmpegError as error:
+            self._finish(error)
+            raise CameraFault(
+                f"what the camera sends cannot be written to a clip ({error})",
+                advice="Restart the camera; if it happens again, report it",
+            ) from error
 
     def _write(self, packets: Sequence[Packet]) -> None:
         recording = self._recording

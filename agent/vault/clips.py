@@ -91,8 +91,12 @@ class ClipDraft:
         if self._writer.overdue:
             self._writer.fill(_free_box(self._writer.missing))
 
-    def finish(self, *, duration_seconds: float, thumbnail: bytes | None = None) -> Clip:
+    def finish(
+        self, *, duration_seconds: float, thumbnail: bytes | None = None, truncated: bool = False
+    ) -> Clip:
         """Steps 4 to 7 of create. ``thumbnail`` is a small JPEG, sealed to the owners alone.
+
+        ``truncated``: something went wrong, and the end is missing.
 
         After a :class:`StorageFault` the recording waits for a recovery.
         """
@@ -102,7 +106,7 @@ class ClipDraft:
             duration_seconds=duration_seconds,
             size=sealed.bytes,
             sha256=sealed.sha256,
-            truncated=False,
+            truncated=truncated,
             sealed_thumbnail=self._sealed_thumbnail(thumbnail),
         )
         sidecar.replace(self._files, known)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
 import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import av.error
 import cv2
 import numpy as np
 import pyrage
@@ -14,10 +16,11 @@ import pytest
 
 from agent import config
 from agent.camera.motion import MotionDetector
+from agent.camera.muxer import FragmentedMp4
 from agent.camera.recorder import Recorder
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Packet
 from agent.clock import SimulatedClock
-from agent.errors import StorageFault
+from agent.errors import CameraFault, StorageFault
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip
 from tests.camera.test_motion import Lens
@@ -283,3 +286,45 @@ def test_somebody_who_comes_stands_still_and_goes_is_in_one_clip(
     assert 6 <= begin <= 7.5
     assert 5 <= end - max(answers) <= 10
     assert max(answers) > 19
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let FFmpeg refuse the next packet, as it does one that comes too early."""
+    add = FragmentedMp4.add
+
+    def refuse(mp4: FragmentedMp4, packet: Packet) -> bool:
+        monkeypatch.setattr(FragmentedMp4, "add", add)
+        raise av.error.ArgumentError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(FragmentedMp4, "add", refuse)
+
+
+def test_a_packet_that_the_muxer_refuses_ends_the_clip_as_truncated_and_is_in_the_next(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=12.4, motion=(10, 14))
+    fail_once(monkeypatch)
+    desk.run(until=30, motion=(10, 14))
+    cut_short, goes_on = desk.finished
+    assert [cut_short.truncated, goes_on.truncated] == [True, False]
+    (_, end), (begin, _) = desk.spans()
+    assert end - 1 <= begin <= end
+    played = play(desk.opened(cut_short))
+    assert played.pictures == round(cut_short.duration_seconds * 15)
+    assert play(desk.opened(goes_on)).first_is_keyframe
+
+
+def test_a_muxer_that_takes_nothing_is_the_end_of_the_process(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, video)
+    desk.run(until=9)
+
+    def refuse(mp4: FragmentedMp4, packet: Packet) -> bool:
+        raise av.error.ArgumentError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(FragmentedMp4, "add", refuse)
+    with pytest.raises(CameraFault, match="cannot be written"):
+        desk.run(until=30, motion=(10, 14))
+    assert not desk.recorder.recording
