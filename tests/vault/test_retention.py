@@ -228,7 +228,7 @@ def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
 
 def test_a_long_plan_is_carried_out_in_turns(vault: Vault) -> None:
     clips = [vault.record() for _ in range(5)]
-    limits = retention(vault, max_bytes=clips[0].bytes)
+    limits = retention(vault, max_bytes=clips[4].bytes * 3 // 2)  # their headers vary a little
     assert [len(limits.run(at_most=3).delete) for _ in range(3)] == [4, 1, 0]
     assert vault.index.clips() == clips[4:]
 
