@@ -189,8 +189,8 @@ def test_an_rtsp_camera_is_copied_to_the_bit_and_its_end_is_a_fault(
 
 
 def test_an_rtsp_camera_in_h265_with_a_small_stream(tmp_path: Path) -> None:
-    hevc = write_video(tmp_path / "hevc.mp4", seconds=6, codec="libx265")
-    small = write_video(tmp_path / "small.mp4", seconds=6)
+    hevc = write_video(tmp_path / "hevc.mp4", seconds=3, codec="libx265")
+    small = write_video(tmp_path / "small.mp4", seconds=3)
     files = {"hevc": hevc, "small": small}
     with RtspServer(tmp_path, files) as server:
         source = stream(server.url("hevc"), detect=server.url("small"))

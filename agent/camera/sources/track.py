@@ -137,9 +137,10 @@ class Track:
             raise CameraFault(
                 f"{self.name} carries no video", advice="Choose a stream or file with a picture"
             )
+        discard = getattr(av.stream, "Discard", None)  # since PyAV 17; saves some work, no more
         for other in self._container.streams:
-            if other.index != streams[0].index:
-                other.discard = av.stream.Discard.all
+            if discard is not None and other.index != streams[0].index:
+                other.discard = discard.all
         return streams[0]
 
     def _prepare_decoder(self) -> None:
