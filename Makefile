@@ -11,7 +11,6 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 BIN := .venv/bin
-SHARED := ../shared
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # PACKAGE=COMMAND: the package is there when the command is (see .ci/packages).
@@ -20,6 +19,9 @@ TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 PI_PACKAGES := debootstrap=debootstrap debian-archive-keyring age=age mosquitto=mosquitto
 PI_ROOT := .cache/pi-root
+
+BENCH_PACKAGES := motion=motion python3-gi gir1.2-gst-rtsp-server-1.0 \
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
 menu:
 	@echo "clip-agent: a camera that records for its owner, and for nobody else"
@@ -52,12 +54,9 @@ lint: .venv/dev  ## Style, formatting and types alone
 	$(BIN)/ruff format --quiet --check . || { echo "Run: $(BIN)/ruff format" >&2; exit 1; }
 	$(BIN)/mypy --no-error-summary
 
-bench: .venv/dev  ## Score the motion detector beside its peers
-	@if [ ! -e $(SHARED)/motion/score.py ]; then
-		echo "!!! SKIPPED: $(SHARED)/motion is not there, so there is no footage to score on" >&2
-		exit 0
-	fi
-	PYTHONPATH=. $(BIN)/python $(SHARED)/motion/score.py benchmarks.adapters:detector --peers $(ARGS)
+bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")
+	@.ci/packages $(BENCH_PACKAGES)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 dev: .venv/dev  ## Make .venv with everything to work on the code
 	@echo "Ready: $(BIN)/clip-agent, $(BIN)/pytest, $(BIN)/mypy, $(BIN)/ruff"
