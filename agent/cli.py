@@ -28,6 +28,7 @@ EXIT_CONFIG = 78
 _EXTRAS = {  # which extra brings a package that the base does not
     "amqtt": "demo",
     "cv2": "camera",
+    "matplotlib": "tune",
     "numpy": "camera",
     "rich": "owner",
     "starlette": "requester",
@@ -53,11 +54,46 @@ def build_parser() -> argparse.ArgumentParser:
         vault.add_config_option(command)
         command.set_defaults(run=function)
     vault.register(groups)
+    _register_tune(groups)
     _register_config(groups)
     owner.register(groups)
     requester.register(groups)
     _register_demo(groups)
     return parser
+
+
+def _register_tune(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "what the motion detector sees: an annotated video and a plot to look at"
+    command = groups.add_parser("tune", help=text, description=text)
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"the device's configuration (default {vault.DEFAULT_CONFIG}; none is needed "
+        "with --video)",
+    )
+    command.add_argument("--video", metavar="FILE", help="a video instead of the camera")
+    command.add_argument(
+        "--seconds",
+        type=_positive,
+        metavar="N",
+        help="how long to look (default: 60 at the camera, all of a video)",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where tune.mp4 and tune.png go (default: here)",
+    )
+    command.set_defaults(run=_tune)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
 
 
 def _register_config(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,6 +138,18 @@ def _check(arguments: argparse.Namespace) -> int:
     from agent import check
 
     return check.run(arguments.config)
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from agent.camera import tune
+
+    return tune.run(
+        config_file=arguments.config,
+        default=vault.DEFAULT_CONFIG,
+        video=arguments.video,
+        seconds=arguments.seconds,
+        output=arguments.output,
+    )
 
 
 def _config(arguments: argparse.Namespace) -> int:

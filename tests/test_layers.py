@@ -47,6 +47,7 @@ BOARD = tuple(f"agent.camera.sources.pi_{part}" for part in ("camera", "controls
 KEEPERS = {
     "paho": ("agent.mqtt",),
     "cv2": ("agent.camera",),
+    "matplotlib": ("agent.camera.tune_plot",),
     "picamera2": BOARD,
     "libcamera": BOARD,
     "amqtt": ("agent.demo",),
@@ -137,6 +138,7 @@ print("imported", len({modules!r}))
         ({"picamera2", "libcamera"}, ()),
         ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.demo")),
         ({"amqtt"}, ("agent.demo",)),
+        ({"matplotlib"}, ("agent.camera.tune", "agent.camera.tune_plot")),
         ({"rich", "starlette", "uvicorn"}, ("agent.owner", "agent.requester", "agent.demo")),
     ],
 )
