@@ -50,23 +50,24 @@ def measure(workshop: Workshop) -> list[Figure]:
         figure
         for size in _SIZES
         for kind in ("still", "busy")
-        for figure in _figures(size, kind, _measure(workshop, size, kind))
+        for figure in figures(size, kind, _measure(workshop, size, kind))
     ]
 
 
-def _figures(size: str, kind: str, costs: Costs) -> list[Figure]:
+def figures(size: str, kind: str, costs: Costs) -> list[Figure]:
+    """One case: ``size`` of :data:`_SIZES`, ``kind`` still or busy."""
     case = f"{size} {_DOING[kind]}"
     ratio = None if costs.motion is None else costs.ours / costs.motion
     note = "apt-get install motion" if ratio is None else ""
-    figures = [
+    lines = [
         Figure(f"{case}: ours, 360p substream", costs.ours, "s"),
         Figure(f"{case}: ours, decoding the main stream", costs.ours_decoding, "s"),
         Figure(f"{case}: motion", costs.motion, "s", note=note),
     ]
     if costs.motion_copying is not None:
-        figures.append(Figure(f"{case}: motion, copying packets", costs.motion_copying, "s"))
+        lines.append(Figure(f"{case}: motion, copying packets", costs.motion_copying, "s"))
     target = _TARGETS.get((size, kind))
-    return [*figures, Figure(f"{case}: ours to motion's", ratio, "ratio", target, note)]
+    return [*lines, Figure(f"{case}: ours to motion's", ratio, "ratio", target, note)]
 
 
 def _measure(workshop: Workshop, size: str, kind: footage.Kind) -> Costs:

@@ -1,0 +1,166 @@
+"""From what was measured to figures: the arithmetic of each part, without measuring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.camera.source import Packet, VideoFormat
+from benchmarks.figures import Figure
+from benchmarks.marathon_process import Recorded, Result, Sample, bytes_between
+from benchmarks.parts import continuity, detector, disk, latency, memory, peer
+from benchmarks.parts.continuity import Opened, compare
+from benchmarks.player import rhythm
+from tests.support.video import Video
+
+SCORE = {
+    "events": 27,
+    "found": 27,
+    "found_within_1s": 26,
+    "false_events": 0,
+    "negatives_false_events": 0,
+    "empty_flagged_share": 0.0066,
+    "microseconds_per_frame": 210.0,
+}
+
+
+def verdicts(figures: list[Figure]) -> list[str]:
+    return [figure.verdict for figure in figures if figure.target is not None]
+
+
+def sample(seconds: float, rss: float = 80, stored: int = 0) -> Sample:
+    return Sample(seconds, rss, rss - 10, 0, stored)
+
+
+def packets(count: int) -> list[Packet]:
+    return [Packet(bytes([n]), n % 5 == 0, 100 + n / 10, 0.1) for n in range(count)]
+
+
+def clip(sent: list[Packet], first: int, end: int) -> Opened:
+    began = sent[first].seconds
+    return Opened(began, tuple((p.seconds - began, p.data) for p in sent[first:end]))
+
+
+# Detector
+
+
+def test_a_good_detector_meets_all_six() -> None:
+    scores = {"candidate": SCORE, "MOG2": SCORE | {"microseconds_per_frame": 1260.0}}
+    figures = detector.figures(scores)
+    assert verdicts(figures) == ["met"] * 6
+    assert figures[1].value == pytest.approx(1 / 6)
+    assert figures[-1].what == "peer: MOG2"
+
+
+def test_a_missed_and_two_late_events() -> None:
+    figures = detector.figures({"candidate": SCORE | {"found": 26, "found_within_1s": 24}})
+    assert verdicts(figures) == ["met", "not measured", "MISSED", "MISSED", "met", "met"]
+
+
+def test_without_footage_nothing_is_met() -> None:
+    assert verdicts(detector.figures({}, "no footage")) == ["not measured"] * 6
+
+
+# Beside motion
+
+
+def test_a_ratio_of_cpu_time_meets_its_target_or_not() -> None:
+    good = peer.Costs(ours=1.0, ours_decoding=5.0, motion=16.0, motion_copying=8.0)
+    assert verdicts(peer.figures("1080p", "busy", good)) == ["met"]
+    assert verdicts(peer.figures("1080p", "busy", replace(good, ours=1.2))) == ["MISSED"]
+    assert verdicts(peer.figures("1080p", "still", replace(good, ours=1.2))) == ["met"]
+    assert verdicts(peer.figures("1080p", "still", replace(good, motion=None))) == ["not measured"]
+    assert peer.per_minute(0.5, 30) == 1
+
+
+# Memory
+
+
+def test_memory_that_wavers_does_not_grow() -> None:
+    samples = [sample(20 * n, 80 + n % 2) for n in range(502)]
+    first_hour, growth, peak = memory.growth(samples)
+    assert (first_hour.verdict, growth.verdict) == ("met", "met")
+    assert peak.value == 81
+
+
+def test_memory_that_leaks_a_kilobyte_a_clip_grows() -> None:
+    samples = [sample(20 * n, 80 + n * 0.001) for n in range(502)]
+    growth = memory.growth(samples)[1]
+    assert growth.value == pytest.approx(0.5)
+    assert growth.verdict == "MISSED"
+
+
+# Disk
+
+
+def test_bytes_count_from_when_the_camera_had_settled() -> None:
+    idle = Result(sample(5, stored=900), [sample(1), sample(3610, stored=900)], [])
+    clips = [Recorded(10.0, 1010, 1000)] * 2
+    short = Result(sample(5, stored=900), [sample(1), sample(90, stored=2940)], clips)
+    hour, recording = disk.simulated(idle, short)
+    assert (hour.value, hour.verdict) == (0, "met")
+    assert recording.value == pytest.approx(1.02)
+
+
+def test_a_byte_in_an_idle_hour_is_one_too_many() -> None:
+    idle = Result(sample(5), [sample(1), sample(3610, stored=4096)], [])
+    assert disk.simulated(idle, idle)[0].verdict == "MISSED"
+
+
+def test_bytes_of_a_film_that_is_played_over_and_over() -> None:
+    film = Video(
+        VideoFormat("h264", 2, 2, b""),
+        tuple(replace(p, seconds=p.seconds - 100, data=bytes(3)) for p in packets(10)),
+    )
+    assert bytes_between(film, 0.0, 1.0) == 30
+    assert bytes_between(film, 0.5, 2.5) == 60
+    assert bytes_between(film, 0.3, 0.5) == 6
+
+
+# Latency
+
+
+def test_old_pictures_are_found_and_the_first_seconds_left_out() -> None:
+    ages = [(0.5, 900.0), *((3.0 + n, 60.0) for n in range(99)), (200.0, 151.0)]
+    median, usual, oldest = latency.figures(ages)
+    assert (median.value, usual.verdict) == (60, "met")
+    assert (oldest.value, oldest.verdict) == (151, "MISSED")
+
+
+def test_no_picture_at_all_is_no_latency() -> None:
+    with pytest.raises(RuntimeError, match="no picture"):
+        latency.figures([])
+
+
+# Continuity
+
+
+def test_clips_that_hold_all_that_was_wanted() -> None:
+    sent = packets(40)
+    found = compare(sent, [(100.6, 102.0)], [clip(sent, 5, 15), clip(sent, 15, 20)])
+    assert found == continuity.Findings(missed=0, altered=0, joined=1)
+
+
+def test_a_packet_between_two_clips_is_missed() -> None:
+    sent = packets(40)
+    found = compare(sent, [(100.6, 102.0)], [clip(sent, 5, 14), clip(sent, 15, 20)])
+    assert (found.missed, found.joined) == (1, 0)
+
+
+def test_a_changed_bit_and_a_shifted_time_are_found() -> None:
+    sent = packets(40)
+    whole = clip(sent, 5, 20)
+    changed = Opened(whole.began, (*whole.packets[:-1], (whole.packets[-1][0], b"\xff")))
+    assert compare(sent, [(100.6, 102.0)], [changed]) == continuity.Findings(1, 1, 0)
+    late = Opened(whole.began, (*whole.packets[:-1], (9.9, whole.packets[-1][1])))
+    assert compare(sent, [(100.6, 102.0)], [late]).altered == 1
+
+
+def test_what_came_before_the_first_keyframe_cannot_be_kept() -> None:
+    sent = packets(40)[3:]
+    assert compare(sent, [(90.0, 102.0)], [clip(sent, 2, 17)]).missed == 0
+
+
+def test_a_rhythm_takes_its_pauses_in_turn() -> None:
+    assert rhythm(10, 2, (5, 8), 3) == [(10, 12), (17, 19), (27, 29)]
