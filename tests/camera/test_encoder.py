@@ -72,7 +72,7 @@ class FakeBoard:
 
     def open(self) -> None:
         if self._refuses == "open":
-            raise av.error.ArgumentError(22, "Could not find a valid device")
+            raise av.error.FFmpegError(22, "Could not find a valid device")
         self._codec = real(SOFTWARE)
         for name in ("width", "height", "pix_fmt", "time_base", "framerate", "bit_rate"):
             setattr(self._codec, name, getattr(self, name))
@@ -83,7 +83,7 @@ class FakeBoard:
     def encode(self, picture: av.VideoFrame) -> list[av.Packet[Any]]:
         self._number += 1
         if self._refuses == "encode" or self._number == self._fails_after:
-            raise av.error.ExternalError(5, "Input/output error")
+            raise av.error.FFmpegError(5, "Input/output error")
         if self._refuses == "silence":
             return []
         if picture.pict_type == av.video.frame.PictureType.I:

@@ -14,7 +14,9 @@ FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"]
 FORMATS += ["nv12", "yuv420p10le", "rgb24"]
 
 
-def painted(name: str, luma: int, cb: int, cr: int, size: tuple[int, int] = (642, 362)) -> object:
+def painted(
+    name: str, luma: int, cb: int, cr: int, size: tuple[int, int] = (642, 362)
+) -> av.VideoFrame:
     """One colour, given in video range, as a picture of format ``name``."""
     frame = av.VideoFrame(*size, "yuv420p")
     for plane, value in zip(frame.planes, (luma, cb, cr), strict=True):
@@ -34,7 +36,6 @@ def test_a_colour_is_the_same_whatever_the_camera_sends(
     name: str, colour: tuple[int, int, int]
 ) -> None:
     frame = painted(name, *colour)
-    assert isinstance(frame, av.VideoFrame)
     assert frame.format.name == name
     small = small_of(frame)
     assert small.luma.shape == (LUMA_HEIGHT, LUMA_WIDTH)
@@ -64,6 +65,14 @@ def test_full_range_is_known_by_the_name_of_the_format_or_by_its_mark() -> None:
         small = small_of(frame)
         assert np.unique(small.luma).tolist() == [235]
         assert [np.unique(plane).tolist() for plane in small.chroma] == [[16], [128]]
+
+
+def test_full_range_that_must_be_converted_first_is_compressed_once() -> None:
+    frame = painted("yuvj420p", 200, 128, 128).reformat(format="yuv420p10le")
+    frame.color_range = ColorRange.JPEG
+    ten_bits = np.frombuffer(memoryview(frame.planes[0]), np.uint16)[0] / 4
+    small = small_of(frame)
+    assert np.abs(small.luma.astype(int) - (16 + ten_bits * 219 / 255)).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(320, 180), (640, 480), (1920, 1080), (192, 108), (323, 181)])

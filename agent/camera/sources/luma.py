@@ -65,14 +65,25 @@ def small_of(frame: VideoFrame) -> Small:
     """A decoded picture of any format made small."""
     name = frame.format.name
     if name not in _PLANAR | _INTERLEAVED:
-        frame = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
-    full_range = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+        frame = to_video_range(frame)
+    full_range = _is_full_range(frame)
     luma = rows_of(frame.planes[0])
     if name in _INTERLEAVED:
         both = rows_of(frame.planes[1], samples=2)
         return small_of_planes(luma, both[..., 0], both[..., 1], full_range=full_range)
     cb, cr = rows_of(frame.planes[1]), rows_of(frame.planes[2])
     return small_of_planes(luma, cb, cr, full_range=full_range)
+
+
+def to_video_range(frame: VideoFrame) -> VideoFrame:
+    """``frame`` as yuv420p in video range, and marked so."""
+    # PyAV 16 neither looks at the mark of what it converts nor changes it.
+    given = ColorRange.JPEG if _is_full_range(frame) else ColorRange.UNSPECIFIED
+    converted = frame.reformat(
+        format="yuv420p", src_color_range=given, dst_color_range=ColorRange.MPEG
+    )
+    converted.color_range = ColorRange.MPEG
+    return converted
 
 
 def luma_of(frame: VideoFrame) -> Luma:
@@ -87,6 +98,10 @@ def rows_of(plane: VideoPlane, *, samples: int = 1) -> NDArray[np.uint8]:
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     rows = rows[: plane.height, : plane.width * samples]
     return rows if samples == 1 else rows.reshape(plane.height, plane.width, samples)
+
+
+def _is_full_range(frame: VideoFrame) -> bool:
+    return frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
 
 
 def _resized(plane: Plane, width: int, height: int) -> NDArray[np.uint8]:

@@ -21,13 +21,12 @@ import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
 from agent.camera.sources import v4l2
 from agent.camera.sources.encoder import Encoder, Settings, open_encoder
-from agent.camera.sources.luma import BLACK, NO_COLOUR, rows_of, small_of
+from agent.camera.sources.luma import BLACK, NO_COLOUR, rows_of, small_of, to_video_range
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
 from agent.errors import CameraFault
@@ -259,7 +258,7 @@ def _jpeg_decoder() -> Callable[[NDArray[np.uint8]], VideoFrame | None]:
         if not pictures:
             return None
         # A JPEG's levels are 0..255; players assume video range of what does not say so.
-        return pictures[0].reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
+        return to_video_range(pictures[0])
 
     return decode
 
