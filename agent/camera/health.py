@@ -5,7 +5,7 @@
 - systemd gets READY, the watchdog's sign of life, and in STATUS also what is never
   written to the disk: whether the clock is set, how warm and how well fed the board is.
 
-What the states mean is for :mod:`agent.camera.app`.
+What the states mean is for :mod:`agent.camera.loop`.
 """
 
 from __future__ import annotations

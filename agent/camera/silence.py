@@ -14,6 +14,7 @@ from agent.errors import CameraFault
 
 _SOURCE_SHARE = 0.75
 _SHARE = 0.85  # the rest is for finishing the clip and for leaving a source that hangs
+_LEAST_LEAD_SECONDS = 0.5  # that the source has over the loop, however short the limit
 # Opening takes several waits: connecting and probing, for each of two streams.
 OPENING_WAITS = 4
 
@@ -43,7 +44,8 @@ class Silence:
 
     def opened(self) -> None:
         """The camera is there: from now on it must give packets and pictures."""
-        self._start(_SHARE * self._no_frame_seconds)
+        patience = source_patience(self._no_frame_seconds)
+        self._start(max(_SHARE * self._no_frame_seconds, patience + _LEAST_LEAD_SECONDS))
 
     def packet(self) -> None:
         """A packet came."""

@@ -172,7 +172,12 @@ class Recording(Section, frozen=True):
         float, doc("A longer clip is cut here and goes on in the next.", ge=10, le=600)
     ] = 120.0
     no_frame_seconds: Annotated[
-        float, doc("A camera silent for this long ends the process.", ge=2, le=120)
+        float,
+        doc(
+            "A camera silent for this long is lost; if it is no stream, the process ends.",
+            ge=2,
+            le=120,
+        ),
     ] = 10.0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.camera import app, silence
+from agent.camera import loop, silence
 from agent.camera.silence import Silence, source_patience
 from agent.clock import SimulatedClock
 from agent.config import Recording
@@ -30,7 +30,7 @@ def seconds_until_fault(
             silent.check()
         except CameraFault:
             return clock.monotonic() - began
-        clock.advance(app._POLL_SECONDS)
+        clock.advance(loop._POLL_SECONDS)
         for each in meanwhile:
             each()
     return float("inf")
@@ -42,7 +42,7 @@ def test_the_process_has_left_a_camera_that_stalls_within_the_limit(clock: Simul
     silent.opened()
     seen = seconds_until_fault(clock, silent)
     syncs = 0.5
-    assert seen + syncs + app._LEAVE_SECONDS <= LIMIT == 10
+    assert seen + syncs + loop._LEAVE_SECONDS <= LIMIT == 10
 
 
 def test_the_source_which_knows_better_is_the_first_to_speak(clock: SimulatedClock) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
-from agent.camera.app import CameraApp, build
+from agent.camera.app import build
+from agent.camera.loop import CameraApp
 from agent.clock import SimulatedClock
 from agent.machine import Machine
 from agent.vault.clips import ClipStore, Sidecar
