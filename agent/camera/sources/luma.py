@@ -63,12 +63,15 @@ def small_of_planes(luma: Plane, cb: Plane, cr: Plane, *, full_range: bool = Fal
 
 def small_of(frame: VideoFrame) -> Small:
     """A decoded picture of any format made small."""
-    name = frame.format.name
-    if name not in _PLANAR | _INTERLEAVED:
-        frame = to_video_range(frame)
     full_range = _is_full_range(frame)
+    if frame.format.name not in _PLANAR | _INTERLEAVED:
+        if frame.format.is_rgb or frame.format.name.startswith("yuvj"):
+            frame, full_range = to_video_range(frame), False
+        else:  # ten bits, say: PyAV 16 could not change their range on the way
+            kept = ColorRange.JPEG if full_range else ColorRange.MPEG
+            frame = frame.reformat(format="yuv420p", src_color_range=kept, dst_color_range=kept)
     luma = rows_of(frame.planes[0])
-    if name in _INTERLEAVED:
+    if frame.format.name in _INTERLEAVED:
         both = rows_of(frame.planes[1], samples=2)
         return small_of_planes(luma, both[..., 0], both[..., 1], full_range=full_range)
     cb, cr = rows_of(frame.planes[1]), rows_of(frame.planes[2])
@@ -76,13 +79,9 @@ def small_of(frame: VideoFrame) -> Small:
 
 
 def to_video_range(frame: VideoFrame) -> VideoFrame:
-    """``frame`` as yuv420p in video range, and marked so."""
-    # PyAV 16 neither looks at the mark of what it converts nor changes it.
-    given = ColorRange.JPEG if _is_full_range(frame) else ColorRange.UNSPECIFIED
-    converted = frame.reformat(
-        format="yuv420p", src_color_range=given, dst_color_range=ColorRange.MPEG
-    )
-    converted.color_range = ColorRange.MPEG
+    """``frame``, whose format is RGB or one of full range, as yuv420p in video range."""
+    converted = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
+    converted.color_range = ColorRange.MPEG  # PyAV 16 leaves the old mark on it
     return converted
 
 
