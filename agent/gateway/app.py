@@ -25,6 +25,7 @@ from agent.gateway.keys import DeviceKeys
 from agent.gateway.loop import Gateway, Notify
 from agent.gateway.outbox import Letters, Outbox
 from agent.gateway.papers import PaperTrail
+from agent.gateway.posts import Posts
 from agent.gateway.preview import Previews
 from agent.gateway.release import Releases
 from agent.gateway.reports import Reports
@@ -103,6 +104,16 @@ def build(
         reports=reports,
         clock=clock,
         device_name=name,
+        owners=owner_keys,
+        approvals_needed=config.approvals_needed,
+        requesters=requesters,
+    )
+    posts = Posts(
+        index=index,
+        cases=cases,
+        ledger=ledger,
+        inbox=inbox,
+        clock=clock,
         place=config.device.place,
         rules=config.requests,
         requesters=requesters,
@@ -135,6 +146,7 @@ def build(
         state=State(state_dir=config.state_dir, index=index, cases=cases, clock=clock, board=board),
         owner_link=owner_link,
         feed_link=feed_link,
+        posts=posts,
         inbox=inbox,
         decisions=decisions,
         outbox=Outbox(index, owner_link, device_name=name),

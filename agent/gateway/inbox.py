@@ -1,52 +1,43 @@
-"""From a post on the public feed to a letter for the owner.
+"""The owner's inbox: open requests, the clips that match them, and the letters about them.
 
-The way of a request (DESIGN, section 8), each step refusing by name:
+A request comes in here once :mod:`.posts` has admitted it. From then on
 
-1. strict decoding and the signature of a known requester;
-2. the policy, which includes that the area holds this place;
-3. matching by window against the clips on disk;
-4. one ledger line for whatever came of it;
-5. if anything matches, a retained letter to the owner.
+- every clip inside its window joins its match set, also one that is recorded later;
+- with the first match the owner gets a letter, retained until the request is closed, and
+  renewed whenever what stands in it changes: clips, an edited text, a proposal;
+- it is closed by a decline, a withdrawal, or its end, and its letter emptied.
 
-Nothing here ever speaks to the feed or the requester: a request that is refused,
-unmatched or ignored causes no traffic towards either. A post is judged once; the
-same bytes again (a retained topic, a reconnect) change nothing and leave no line.
-Callers wait with posts while the clock is not synced, since expiry is judged here.
-What an owner decides is for :mod:`.decisions`.
+While the owners have paused requests, all this goes on but for the letters: none lies at
+the broker. What an owner decides is for :mod:`.decisions`; the methods that it calls run
+inside its transaction, so that letter, ledger line and change are one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
-from typing import TypeVar
-
-import msgspec
 
 from agent import topics
 from agent.clock import Clock
-from agent.config import Place, Requests
-from agent.consent import lifecycle, policy, signing
+from agent.consent import lifecycle, signing
 from agent.consent.signing import PublicKey, RequesterCard
-from agent.consent.statements import Alert, Request, RequesterRecord, Statement, Withdrawal
-from agent.errors import InternalFault, MalformedStatement, Refused, RequestRefused
+from agent.consent.statements import Approval, LogPlace, Proposal, Repost
+from agent.errors import InternalFault, Refused
 from agent.gateway.outbox import Letters
-from agent.gateway.reports import Reports
-from agent.topics import Topic
+from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked, Reports
 from agent.vault.cases import Cases, RequestCase
-from agent.vault.index import Index
-from agent.vault.ledger import Ledger
+from agent.vault.index import Clip, Index
+from agent.vault.ledger import Json, Ledger
+from agent.vault.record import requester_record
 
 log = logging.getLogger(__name__)
 
-S = TypeVar("S", bound=Statement)
-
-_WITHDRAWN = "withdrawal.received"
+_MAX_REPOSTS, _MAX_PROPOSALS = 3, 8  # of one letter, as the statement has room for
+_MAX_NAMED_CLIPS = 100  # by one ledger line
 
 
 class Inbox:
-    """Judges public posts and keeps the owner's letters about them up to date."""
+    """Keeps match sets and the owner's letters up to date."""
 
     def __init__(
         self,
@@ -58,11 +49,9 @@ class Inbox:
         reports: Reports,
         clock: Clock,
         device_name: str,
-        place: Place,
-        rules: Requests,
+        owners: Mapping[str, PublicKey],
+        approvals_needed: int,
         requesters: Mapping[str, RequesterCard],
-        max_clip_age_seconds: float,
-        allow_loopback_http: bool,
     ) -> None:
         self._index = index
         self._cases = cases
@@ -71,151 +60,20 @@ class Inbox:
         self._reports = reports
         self._clock = clock
         self._device_name = device_name
-        self._place = place
-        self._rules = rules
+        self._owners = owners
+        self._approvals_needed = approvals_needed
         self._requesters = requesters
-        self._keys: dict[str, PublicKey] = {id_: card.key for id_, card in requesters.items()}
-        self._max_clip_age_seconds = max_clip_age_seconds
-        self._allow_loopback_http = allow_loopback_http
 
-    def receive(self, topic: Topic, payload: bytes) -> None:
-        """Judge one post of the feed. Lines after the first are its log proof, not read here."""
-        if not payload:
-            return  # somebody emptied a retained topic; what was posted stays on record
-        post = payload.split(b"\n", 1)[0]
-        digest = hashlib.sha256(post).hexdigest()
-        place = f"{topic.kind}/{topic.ids[0]}"
-        # A refusal is remembered with its place. Otherwise a copy of somebody's request at a
-        # wrong place, which anybody may post, would keep the request itself from being heard.
-        refused = hashlib.sha256(f"{place}\n{digest}".encode()).hexdigest()
-        if self._known(digest) or self._ledger.mentions(refused):
-            return
-        try:
-            self._judge(topic, post, digest)
-        except Refused as error:
-            why = error.message[:200]
-            detail = {"rule": error.rule, "why": why, "topic": place, "post": digest}
-            with self._index.transaction():
-                self._ledger.append("post.refused", refused, detail, at=self._clock.now())
-            log.info("post %s refused: %s (%s)", digest[:16], error.rule, error.message)
-
-    def _known(self, digest: str) -> bool:
-        return self._cases.request(digest) is not None or self._ledger.mentions(digest)
-
-    def _judge(self, topic: Topic, post: bytes, digest: str) -> None:
-        match topic.kind:
-            case "requests":
-                request = self._verify(post, Request, topic)
-                self._judge_request(request, post.decode("ascii"), digest)
-            case "withdrawals":
-                self._withdraw(self._verify(post, Withdrawal, topic), digest)
-            case "alerts":
-                self._note_alert(self._verify(post, Alert, topic), digest)
-            case other:
-                raise InternalFault(f"the feed has no topic {other}")
-
-    def _verify(self, post: bytes, kind: type[S], topic: Topic) -> S:
-        statement = signing.verify(post, kind, self._keys)
-        if topic.ids != (statement.jti,):
-            raise MalformedStatement("wrong-topic", "posted under another id than its own")
-        return statement
-
-    def _judge_request(self, request: Request, jws: str, digest: str) -> None:
-        now = self._clock.now()
-        with self._index.transaction():
-            rule, why = self._refusal(request, now)
-            event = "refuse" if rule else "admit"
-            self._cases.add_request(
-                RequestCase(
-                    digest=digest,
-                    jws=jws,
-                    jti=request.jti,
-                    requester=request.iss,
-                    reference=request.reference,
-                    state=lifecycle.advance(lifecycle.REQUEST, "RECEIVED", event),
-                    rule=rule,
-                    received_at=now,
-                    window_start=request.window.start,
-                    window_end=request.window.end,
-                    expires_at=request.exp,
-                )
-            )
-            about = {
-                "requester": request.iss,
-                "name": self._requesters[request.iss].name,
-                "kind": request.kind,
-                "reference": request.reference,
-            }
-            if rule:
-                self._ledger.append(
-                    "request.refused", digest, {**about, "rule": rule, "why": why}, at=now
-                )
-                return
-            self._ledger.append("request.opened", digest, about, at=now)
-            if self._ledger.says(_WITHDRAWN, _withdrawal_of(digest, request.iss)):
-                self.close(digest, "withdraw", {}, at=now)
-            else:
-                self._match(digest, now)
-        log.info("request %s from %s: %s", digest[:16], about["name"], rule or "open")
-
-    def _refusal(self, request: Request, now: float) -> tuple[str, str]:
-        """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
-        rules = msgspec.structs.replace(
-            self._rules, muted=(*self._rules.muted, *self._cases.muted())
-        )
-        history = self._cases.history(request.iss, request.reference, request.jti, now=now)
-        try:
-            policy.judge(
-                request,
-                rules=rules,
-                place=self._place,
-                requester=self._requesters[request.iss],
-                history=history,
-                now=now,
-                max_clip_age_seconds=self._max_clip_age_seconds,
-                allow_loopback_http=self._allow_loopback_http,
-            )
-        except RequestRefused as error:
-            return error.rule, error.message[:200]
-        return "", ""
+    # What the camera and time bring
 
     def clips_changed(self) -> None:
         """Let new clips join the match sets of open requests, and tell the owner."""
         for case in self._cases.open_requests():
             if case.requester not in self._requesters:
                 continue  # its card was taken away since; nothing can be approved for it
-            held = self._cases.matches(case.digest)
-            clips = self._index.clips(start=case.window_start, end=case.window_end)
-            if any(clip.id not in held for clip in clips):
+            if self._new_clips(case):
                 with self._index.transaction():
-                    self._match(case.digest, self._clock.now())
-
-    def _match(self, digest: str, now: float) -> None:
-        """Inside a transaction: extend the match set and renew the owner's letter."""
-        case = self._cases.request(digest)
-        if case is None:
-            raise InternalFault(f"no request {digest[:16]} to match")
-        clips = self._index.clips(start=case.window_start, end=case.window_end)
-        fresh = self._cases.add_matches(digest, clips)
-        if not fresh:
-            return
-        ids = [clip.id for clip in fresh]
-        self._ledger.append("request.matched", digest, {"clips": ids}, at=now)
-        record = self._cases.record(case.requester, now=now)
-        letter = self._reports.request_matches(
-            request=case.jws,
-            record=RequesterRecord(
-                name=self._requesters[case.requester].name,
-                first_seen=max(0, int(record.first_seen)),
-                requests=record.requests,
-                refused=record.refused,
-                withdrawn=record.withdrawn,
-            ),
-            clips=clips,
-            head=self._ledger.head(),
-            at=now,
-        )
-        self._letters.put(self._topic(digest), letter)
+                    self.match(case.digest)
 
     def expire(self) -> None:
         """Close the requests whose time is over; the clock must be synced."""
@@ -225,41 +83,142 @@ class Inbox:
                 with self._index.transaction():
                     self.close(case.digest, "expire", {}, at=now)
 
+    # Inside a transaction of the caller
+
+    def match(self, digest: str) -> None:
+        """Let new clips join the match set of an open request; if any do, renew its letter."""
+        case = self._require(digest)
+        fresh = self._new_clips(case)
+        if not fresh:
+            return
+        self._cases.add_matches(digest, fresh)
+        ids = [clip.id for clip in fresh]
+        named = ids[-_MAX_NAMED_CLIPS:]
+        detail: dict[str, Json] = {"clips": named, "more": len(ids) - len(named)}
+        self._ledger.append("request.matched", digest, detail, at=self._clock.now())
+        self.renew(digest)
+
+    def renew(self, digest: str) -> None:
+        """Say anew what there is to say of a request; nothing if it does not concern the owner.
+
+        For whatever changed beside the clips: a proposal, another text under its id.
+        """
+        case = self._require(digest)
+        paused = self._cases.paused_at() is not None
+        if paused or not case.is_open or not self._cases.is_matched(digest):
+            return
+        if case.requester not in self._requesters:
+            return
+        now = self._clock.now()
+        proposals = self._proposals(digest)
+        clips, more = self._offered(case, proposals)
+        letter = self._reports.request_matches(
+            asked=Asked(
+                request=case.jws,
+                record=requester_record(
+                    self._index,
+                    case.requester,
+                    name=self._requesters[case.requester].name,
+                    now=now,
+                ),
+                reposts=tuple(
+                    Repost(received_at=max(0, int(repost.received_at)), request=repost.jws)
+                    for repost in self._cases.reposts(case, at_most=_MAX_REPOSTS)
+                ),
+                proposals=proposals,
+                approvals_needed=self._approvals_needed,
+                log=_place(case),
+            ),
+            clips=clips,
+            more_clips=more,
+            head=self._ledger.head(),
+            at=now,
+        )
+        self._letters.put(self._topic(digest), letter)
+
     def close(self, digest: str, event: str, detail: Mapping[str, str], *, at: float) -> None:
-        """Inside a transaction: end an open request by ``event`` and empty its letter."""
+        """End an open request by ``event`` and empty its letter."""
         self._cases.advance_request(digest, event)
         state = lifecycle.advance(lifecycle.REQUEST, "OPEN", event)
         self._ledger.append(f"request.{state.lower()}", digest, detail, at=at)
         self._letters.clear(self._topic(digest))
 
-    def _withdraw(self, withdrawal: Withdrawal, subject: str) -> None:
-        """Close what it names, or, if that has not arrived yet, see that it never opens.
+    def pause(self, owner: str, *, at: float) -> None:
+        """``owner`` (a key id) wants to see no requests: no letter lies there any more."""
+        self._cases.pause(owner, at=at)
+        self._ledger.append("requests.paused", "", {"owner": owner}, at=at)
+        for case in self._cases.open_requests():
+            self._letters.clear(self._topic(case.digest))
 
-        Retained posts come in any order.
+    def resume(self, owner: str, *, at: float) -> None:
+        """``owner`` wants to see requests again: those that are open, first."""
+        self._cases.resume()
+        self._ledger.append("requests.resumed", "", {"owner": owner}, at=at)
+        for case in self._cases.open_requests():
+            self.renew(case.digest)
+
+    def told(self, case: RequestCase) -> bool:
+        """Whether the owner has had a letter about this request, or had one but for a pause
+        that began after it came."""
+        paused_at = self._cases.paused_at()
+        unheard = paused_at is not None and case.received_at >= paused_at
+        return not unheard and self._cases.is_matched(case.digest)
+
+    # What stands in a letter
+
+    def _new_clips(self, case: RequestCase) -> list[Clip]:
+        return self._index.unmatched_clips(
+            case.digest, start=case.window_start, end=case.window_end
+        )
+
+    def _offered(
+        self, case: RequestCase, proposals: tuple[Proposal, ...]
+    ) -> tuple[list[Clip], int]:
+        """The clips to offer, the most wanted last, and how many more there are.
+
+        What another owner has approved stands there whatever is newer: who is to agree
+        needs its key.
         """
-        now = self._clock.now()
-        case = self._cases.request(withdrawal.request)
-        if case is not None and case.requester != withdrawal.iss:
-            raise MalformedStatement("no-such-request", "withdraws nothing that its signer posted")
-        with self._index.transaction():
-            about = _withdrawal_of(withdrawal.request, withdrawal.iss)
-            self._ledger.append(_WITHDRAWN, subject, about, at=now)
-            if case is None:
-                return
-            if case.is_open:
-                self.close(case.digest, "withdraw", {}, at=now)
-            self._cases.ask_to_stop("the request was withdrawn", request=case.digest)
+        newest, more = self._index.newest_clips(
+            start=case.window_start, end=case.window_end, at_most=MAX_OFFERED_CLIPS
+        )
+        proposed = {clip.id for proposal in proposals for clip in proposal.clips}
+        older = proposed - {clip.id for clip in newest}
+        found = [clip for clip in map(self._index.clip, sorted(older)) if clip is not None]
+        first = sorted([*found, *newest], key=lambda clip: (clip.id in proposed, clip.started_at))
+        return first, more - len(found)
 
-    def _note_alert(self, alert: Alert, subject: str) -> None:
-        """Information only: it stands on the owner's record, and nothing answers it."""
-        detail = {"requester": alert.iss, "title": alert.title}
-        with self._index.transaction():
-            self._ledger.append("alert.received", subject, detail, at=self._clock.now())
+    def _proposals(self, digest: str) -> tuple[Proposal, ...]:
+        """What owners have approved of a request so far; a second one is wanted for each."""
+        proposals = []
+        for case in self._cases.proposals(digest)[-_MAX_PROPOSALS:]:
+            try:
+                approval = signing.verify(case.approval, Approval, self._owners)
+            except Refused as error:  # its owner's card was taken away since
+                log.warning("proposal %s is not shown: %s", case.id, error)
+                continue
+            proposals.append(
+                Proposal(
+                    release=case.id,
+                    owner=approval.iss,
+                    clips=approval.clips,
+                    disclose=approval.disclose,
+                )
+            )
+        return tuple(proposals)
+
+    def _require(self, digest: str) -> RequestCase:
+        case = self._cases.request(digest)
+        if case is None:
+            raise InternalFault(f"no request {digest[:16]} in the inbox")
+        return case
 
     def _topic(self, digest: str) -> str:
         return topics.inbox(self._device_name, digest[:16])
 
 
-def _withdrawal_of(request: str, requester: str) -> dict[str, str]:
-    """What the ledger says of a withdrawal, and is asked for when its request arrives."""
-    return {"request": request, "requester": requester}
+def _place(case: RequestCase) -> LogPlace | None:
+    """Where the request was shown to stand in the public log, if it was."""
+    if case.log_index is None or case.log_size is None:
+        return None
+    return LogPlace(origin=case.log_origin, index=case.log_index, size=case.log_size)

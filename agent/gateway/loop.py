@@ -25,6 +25,7 @@ from agent.errors import InternalFault, NetworkFault
 from agent.gateway.decisions import Decisions
 from agent.gateway.inbox import Inbox
 from agent.gateway.outbox import Outbox
+from agent.gateway.posts import Posts
 from agent.gateway.preview import Previews
 from agent.gateway.release import Releases
 from agent.gateway.state import State
@@ -50,6 +51,7 @@ class Gateway:
         index: Index,
         owner_link: Link,
         feed_link: Link,
+        posts: Posts,
         inbox: Inbox,
         decisions: Decisions,
         outbox: Outbox,
@@ -66,6 +68,7 @@ class Gateway:
         self._owner_link = owner_link
         self._feed_link = feed_link
         self._links = list(dict.fromkeys((owner_link, feed_link)))
+        self._posts = posts
         self._inbox = inbox
         self._decisions = decisions
         self._outbox = outbox
@@ -202,7 +205,7 @@ class Gateway:
     def _dispatch(self, link: Link, received: Received) -> None:
         topic = topics.parse(received.topic, feed=self._feed_topic)
         if topic is not None and topic.kind in _FEED_KINDS and link is self._feed_link:
-            self._inbox.receive(topic, received.payload)
+            self._posts.receive(topic, received.payload)
             link.acknowledge(received)
         elif received.topic == topics.owner(self._device_name) and link is self._owner_link:
             done = partial(self._acknowledged.put, received)  # when its effect is on disk

@@ -1,33 +1,57 @@
 """What the device writes to its owners: signed reports in sealed letters.
 
-Two kinds: a request that matches (:class:`~agent.consent.statements.InboxReport`)
-and what became of a decision (:class:`~agent.consent.statements.Outcome`). Both
-carry the ledger's head, so that a device rolled back to an older state shows.
-Nothing here decides or sends: :mod:`.inbox` and :mod:`.release` call it inside
-their transactions and give the result to :mod:`.outbox`.
+A request that matches (:class:`~agent.consent.statements.InboxReport`), what became of
+a decision (:class:`~agent.consent.statements.Outcome`) and what needs no answer
+(:class:`~agent.consent.statements.Notices`). All carry the ledger's head, so that a
+device rolled back to an older state shows. Nothing here decides or sends: :mod:`.inbox`,
+:mod:`.notices` and :mod:`.release` call it inside their transactions and give the result
+to :mod:`.outbox`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from agent.consent import mail, signing
+import msgspec
+
+from agent.consent import decoding, mail, signing
 from agent.consent.mail import Letter
 from agent.consent.signing import OwnerCard
 from agent.consent.statements import (
     ClipOffer,
     InboxReport,
     LedgerHead,
+    LogPlace,
+    Notice,
+    Notices,
     Outcome,
+    Part,
+    Proposal,
+    Repost,
     RequesterRecord,
     Statement,
 )
 from agent.gateway.keys import DeviceKeys
 from agent.vault.index import Clip
 
+P = TypeVar("P", bound=Part)
+
 MAX_OFFERED_CLIPS = 200
-_MAX_OFFER_BYTES = 160_000  # leaves room for the request inside the 256 KiB of a report
-_OFFER_OVERHEAD_BYTES = 250
+_SPARE_BYTES = 256  # commas, and a count that grows
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that a letter says of a request beside the clips: see :class:`InboxReport`."""
+
+    request: str
+    record: RequesterRecord
+    reposts: tuple[Repost, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    approvals_needed: int = 1
+    log: LogPlace | None = None
 
 
 class Reports:
@@ -49,27 +73,56 @@ class Reports:
     def request_matches(
         self,
         *,
-        request: str,
-        record: RequesterRecord,
+        asked: Asked,
         clips: Sequence[Clip],
+        more_clips: int = 0,
         head: LedgerHead,
         at: float,
     ) -> bytes:
-        """A letter that offers ``clips`` (newest kept if too many) for the posted ``request``."""
-        offers = _fitting([_offer(clip) for clip in clips])
-        return self._seal(
-            InboxReport(
-                iss=self._keys.id,
-                jti=self._new_jti(),
-                iat=int(at),
-                device=self._device_name,
-                request=request,
-                record=record,
-                clips=tuple(offers),
-                more_clips=len(clips) - len(offers),
-                ledger=head,
-            )
+        """A letter that offers ``clips`` (the last ones if they do not all fit) for a request.
+
+        ``more_clips`` match too and are not among them.
+        """
+        report = InboxReport(
+            iss=self._keys.id,
+            jti=self._new_jti(),
+            iat=int(at),
+            device=self._device_name,
+            request=asked.request,
+            record=asked.record,
+            clips=(),
+            more_clips=more_clips,
+            ledger=head,
+            reposts=asked.reposts,
+            proposals=asked.proposals,
+            approvals_needed=asked.approvals_needed,
+            log=asked.log,
         )
+        room = InboxReport.MAX_BYTES - len(decoding.encode(report)) - _SPARE_BYTES
+        offers = _fitting([_offer(clip) for clip in clips], room)
+        more_clips += len(clips) - len(offers)
+        offers.sort(key=lambda offer: (offer.started_at, offer.id))
+        return self._seal(
+            msgspec.structs.replace(report, clips=tuple(offers), more_clips=more_clips)
+        )
+
+    def notices(
+        self, notices: Sequence[Notice], *, more: int, head: LedgerHead, at: float
+    ) -> bytes:
+        """A letter with ``notices``, the newest first; the last are left out if they do not fit."""
+        letter = Notices(
+            iss=self._keys.id,
+            jti=self._new_jti(),
+            iat=int(at),
+            device=self._device_name,
+            notices=(),
+            more=more,
+            ledger=head,
+        )
+        room = Notices.MAX_BYTES - len(decoding.encode(letter)) - _SPARE_BYTES
+        fitting = _fitting(list(notices)[::-1], room)[::-1]
+        more += len(notices) - len(fitting)
+        return self._seal(msgspec.structs.replace(letter, notices=tuple(fitting), more=more))
 
     def outcome(
         self,
@@ -117,13 +170,12 @@ def _offer(clip: Clip) -> ClipOffer:
     )
 
 
-def _fitting(offers: list[ClipOffer]) -> list[ClipOffer]:
-    """The newest offers that fit into one report, oldest first."""
-    kept: list[ClipOffer] = []
-    room = _MAX_OFFER_BYTES
-    for offer in reversed(offers[-MAX_OFFERED_CLIPS:]):
-        room -= len(offer.sealed_key) + _OFFER_OVERHEAD_BYTES
+def _fitting(parts: list[P], room: int) -> list[P]:
+    """The last of ``parts`` that fit into ``room`` bytes and a statement, in their order."""
+    kept: list[P] = []
+    for part in reversed(parts[-MAX_OFFERED_CLIPS:]):
+        room -= len(decoding.encode(part)) + 1
         if room < 0:
             break
-        kept.append(offer)
+        kept.append(part)
     return kept[::-1]

@@ -79,16 +79,6 @@ class ReleaseCase:
     second: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicRecord:
-    """What this device has seen of a requester: counts, and when it first asked."""
-
-    first_seen: float
-    requests: int
-    refused: int
-    withdrawn: int
-
-
 class Cases:
     """The rows that follow a request from its arrival to the last byte sent."""
 
@@ -126,6 +116,24 @@ class Cases:
         query = f"SELECT {_REQUEST_COLUMNS} FROM request {clause}"  # noqa: S608 - our own text
         return [RequestCase(*row) for row in self._index.rows(query, values)]
 
+    def first_post(self, requester: str, jti: str) -> str:
+        """Digest of the first post under this id of its author; empty if there was none."""
+        rows = self._index.rows(
+            "SELECT digest FROM request WHERE requester = ? AND jti = ? AND first_post = ''"
+            " ORDER BY received_at, rowid LIMIT 1",
+            (requester, jti),
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def reposts(self, first: RequestCase, *, at_most: int) -> list[RequestCase]:
+        """The newest texts posted under the id of ``first`` after it, oldest first."""
+        newest = self._requests(
+            "WHERE requester = ? AND jti = ? AND first_post = ?"
+            " ORDER BY received_at DESC, rowid DESC LIMIT ?",
+            (first.requester, first.jti, first.digest, at_most),
+        )
+        return newest[::-1]
+
     def advance_request(self, digest: str, event: str) -> None:
         """Move a request along the REQUEST table; InternalFault if it cannot."""
         case = self.request(digest)
@@ -137,25 +145,14 @@ class Cases:
     def history(self, requester: str, reference: str, jti: str, *, now: float) -> History:
         """What the quotas of the policy count; refused requests count as posted."""
         (row,) = self._index.rows(
-            "SELECT count(*) FILTER (WHERE state = 'OPEN'),"
-            " count(*) FILTER (WHERE received_at > ?),"
-            " count(*) FILTER (WHERE reference = ?),"
-            " count(*) FILTER (WHERE jti = ?)"
-            " FROM request WHERE requester = ?",
-            (now - _DAY_SECONDS, reference, jti, requester),
+            "SELECT"
+            " (SELECT count(*) FROM request WHERE state = 'OPEN' AND requester = ?1),"
+            " (SELECT count(*) FROM request WHERE requester = ?1 AND received_at > ?2),"
+            " (SELECT count(*) FROM request WHERE requester = ?1 AND reference = ?3),"
+            " EXISTS (SELECT 1 FROM request WHERE requester = ?1 AND jti = ?4)",
+            (requester, now - _DAY_SECONDS, reference, jti),
         )
         return History(open=row[0], last_day=row[1], same_reference=row[2], jti_used=bool(row[3]))
-
-    def record(self, requester: str, *, now: float) -> PublicRecord:
-        """What this requester has posted so far; ``first_seen`` is ``now`` if nothing."""
-        (row,) = self._index.rows(
-            "SELECT coalesce(min(received_at), ?), count(*),"
-            " count(*) FILTER (WHERE state = 'REFUSED'),"
-            " count(*) FILTER (WHERE state = 'WITHDRAWN')"
-            " FROM request WHERE requester = ?",
-            (now, requester),
-        )
-        return PublicRecord(*row)
 
     def mute(self, requester: str, *, at: float) -> None:
         """Show the owner nothing more of this requester."""
@@ -181,6 +178,25 @@ class Cases:
     def matches(self, digest: str) -> Mapping[str, str]:
         """The match set: clip id to the sealed file's digest when it matched."""
         return dict(self._index.rows("SELECT clip, sha256 FROM match WHERE request = ?", (digest,)))
+
+    def is_matched(self, digest: str) -> bool:
+        """Whether any clip ever joined the match set."""
+        return bool(self._index.rows("SELECT 1 FROM match WHERE request = ? LIMIT 1", (digest,)))
+
+    # Pause
+
+    def pause(self, owner: str, *, at: float) -> None:
+        """Note that ``owner`` wants to see no requests; a pause that lasts goes on."""
+        self._db.execute("INSERT OR IGNORE INTO pause VALUES (1, ?, ?)", (owner, at))
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._db.execute("DELETE FROM pause")
+
+    def paused_at(self) -> float | None:
+        """Since when no requests are shown; None while they are."""
+        rows = self._index.rows("SELECT at FROM pause")
+        return float(rows[0][0]) if rows else None
 
     # Owners' statements
 
@@ -220,6 +236,12 @@ class Cases:
         if state is None:
             return self._releases("ORDER BY approved_at, id")
         return self._releases("WHERE state = ? ORDER BY approved_at, id", (state,))
+
+    def proposals(self, request: str) -> list[ReleaseCase]:
+        """Approvals of this request that wait for another owner, the oldest first."""
+        return self._releases(
+            "WHERE request = ? AND state = 'PROPOSED' ORDER BY approved_at, id", (request,)
+        )
 
     def _releases(self, clause: str, values: tuple[object, ...] = ()) -> list[ReleaseCase]:
         query = f"SELECT {_RELEASE_COLUMNS} FROM release {clause}"  # noqa: S608 - our own text

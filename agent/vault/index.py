@@ -28,6 +28,7 @@ from agent.errors import InternalFault, StorageFault
 from agent.vault import files, schema
 
 FILE_NAME = "agent.sqlite"
+LONGEST_CLIP_SECONDS = 3_600.0  # generously: a camera cuts after ten minutes at most
 _FILE_MODE = 0o660  # camera and gateway are two users of one group; -wal and -shm follow it
 _BUSY_SECONDS = 10.0
 
@@ -160,11 +161,21 @@ class Index:
 
     def clips(self, *, start: float | None = None, end: float | None = None) -> list[Clip]:
         """Clips that overlap ``[start, end]``, the oldest first."""
-        return self._clips(
-            "AND started_at <= ? AND started_at + duration_seconds >= ? ORDER BY started_at, id",
-            float("inf") if end is None else end,
-            float("-inf") if start is None else start,
-        )
+        return self._clips(f"{_OVERLAPS} ORDER BY started_at, id", *_span(start, end))
+
+    def unmatched_clips(self, request: str, *, start: float, end: float) -> list[Clip]:
+        """Clips that overlap ``[start, end]`` and are not in the match set of ``request``."""
+        unmatched = "NOT EXISTS (SELECT 1 FROM match WHERE request = ? AND clip = clip.id)"
+        clause = f"{_OVERLAPS} AND {unmatched} ORDER BY started_at, id"
+        return self._clips(clause, *_span(start, end), request)
+
+    def newest_clips(self, *, start: float, end: float, at_most: int) -> tuple[list[Clip], int]:
+        """The newest clips that overlap ``[start, end]``, oldest first, and how many are left."""
+        query = f"SELECT count(*) FROM clip WHERE deleting = 0 {_OVERLAPS}"  # noqa: S608
+        total = int(self.rows(query, _span(start, end))[0][0])
+        clause = f"{_OVERLAPS} ORDER BY started_at DESC, id DESC LIMIT ?"
+        newest = self._clips(clause, *_span(start, end), at_most)
+        return newest[::-1], total - len(newest)
 
     def clips_as_recorded(self) -> list[Clip]:
         """All clips in the order of their recording, whatever the clock said then."""
@@ -259,6 +270,17 @@ class Index:
         query = f"SELECT {_HEALTH_COLUMNS} FROM health WHERE part = ?"  # noqa: S608
         row = next(iter(self.rows(query, (part,))), None)
         return None if row is None else Health(*row)
+
+
+# The second bound says nothing that the first and third do not: it lets the index by time
+# find a window without reading all that was recorded before it.
+_OVERLAPS = "AND started_at <= ? AND started_at >= ? AND started_at + duration_seconds >= ?"
+
+
+def _span(start: float | None, end: float | None) -> tuple[float, float, float]:
+    """The values that ``_OVERLAPS`` asks for."""
+    first = float("-inf") if start is None else start
+    return (float("inf") if end is None else end, first - LONGEST_CLIP_SECONDS, first)
 
 
 def _clip(row: Sequence[Any]) -> Clip:

@@ -55,7 +55,11 @@ CREATE TABLE request (
     log_index    INTEGER,                  -- its place there
     log_size     INTEGER                   -- entries of the log when that was shown
 ) STRICT;
-CREATE INDEX request_by_requester ON request (requester, received_at);
+-- Holds all that the record of a requester is counted from: the texts are long, and far away.
+CREATE INDEX request_by_requester ON request
+    (requester, received_at, state, rule, kind, incident, square_miles, first_post,
+     window_start, window_end);
+CREATE INDEX request_by_reference ON request (requester, reference);
 CREATE INDEX request_by_jti ON request (requester, jti);
 CREATE INDEX request_by_state ON request (state, expires_at);
 

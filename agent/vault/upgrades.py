@@ -17,6 +17,12 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE request ADD COLUMN log_index INTEGER",
         "ALTER TABLE request ADD COLUMN log_size INTEGER",
         "CREATE INDEX request_by_jti ON request (requester, jti)",
+        "CREATE INDEX request_by_reference ON request (requester, reference)",
+        "DROP INDEX request_by_requester",
+        (
+            "CREATE INDEX request_by_requester ON request (requester, received_at, state, rule, "
+            "kind, incident, square_miles, first_post, window_start, window_end)"
+        ),
         (
             "CREATE TABLE pause ( only_row INTEGER PRIMARY KEY CHECK (only_row = 1), owner TEXT "
             "NOT NULL, at REAL NOT NULL ) STRICT"

@@ -23,8 +23,8 @@ from agent.consent.statements import (
     Window,
     Withdrawal,
 )
-from agent.vault.cases import Cases
 from agent.vault.ledger import Ledger
+from agent.vault.record import requester_record
 from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import open_bundle
 from tests.support.world import FEED, World, rules
@@ -501,7 +501,9 @@ def test_the_public_record_counts_what_a_requester_posted(world: World) -> None:
     world.post()
     world.post(world.house.request(incident="protest"))
     index = world.house.open_index()
-    record = Cases(index).record(world.house.requester.id, now=world.clock.now())
+    record = requester_record(
+        index, world.house.requester.id, name="Springfield", now=world.clock.now()
+    )
     index.close()
     assert (record.requests, record.refused) == (2, 1)
 

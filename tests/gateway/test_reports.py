@@ -12,7 +12,7 @@ from agent.consent.signing import OwnerCard
 from agent.consent.statements import InboxReport, LedgerHead, Outcome, RequesterRecord
 from agent.errors import Refused
 from agent.gateway import keys
-from agent.gateway.reports import MAX_OFFERED_CLIPS, Reports
+from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked, Reports
 from agent.vault import seal
 from agent.vault.index import Clip
 from tests.support.house import House, Person
@@ -73,7 +73,7 @@ class Family:
             withdrawn=0,
         )
         return self.reports.request_matches(
-            request=request, record=record, clips=clips, head=HEAD, at=NOW + 0.9
+            asked=Asked(request=request, record=record), clips=clips, head=HEAD, at=NOW + 0.9
         )
 
     def read(self, letter: bytes, owner: Person) -> InboxReport:

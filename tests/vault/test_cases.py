@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent.consent import lifecycle
 from agent.consent.policy import History
 from agent.errors import InternalFault, StorageFault
-from agent.vault.cases import Cases, PublicRecord, ReleaseCase, RequestCase
+from agent.vault.cases import Cases, ReleaseCase, RequestCase
 from tests.vault.support import Vault, folder_in_memory
 
 NOW = 1_706_121_000.0
@@ -141,7 +141,6 @@ def test_the_history_counts_one_requesters_posts_whatever_became_of_them(
         vault = Vault(folder / "state")
         add(vault, *rows)
         counted = Cases(vault.index).history("police", "2024-1", "a", now=NOW)
-        record = Cases(vault.index).record("police", now=NOW)
         vault.close()
     ours = [row for row in rows if row.requester == "police"]
     assert counted == History(
@@ -149,12 +148,6 @@ def test_the_history_counts_one_requesters_posts_whatever_became_of_them(
         last_day=sum(row.received_at > NOW - DAY for row in ours),
         same_reference=sum(row.reference == "2024-1" for row in ours),
         jti_used=any(row.jti == "a" for row in ours),
-    )
-    assert record == PublicRecord(
-        first_seen=min((row.received_at for row in ours), default=NOW),
-        requests=len(ours),
-        refused=sum(row.state == "REFUSED" for row in ours),
-        withdrawn=sum(row.state == "WITHDRAWN" for row in ours),
     )
 
 
@@ -306,7 +299,8 @@ def test_a_file_that_cannot_be_read_is_a_storage_fault_wherever_one_asks(
         asked.requests, asked.open_requests, asked.releases, asked.muted,
         lambda: asked.request(DIGEST), lambda: asked.matches(DIGEST),
         lambda: asked.history("police", "2024-1", "a", now=NOW),
-        lambda: asked.record("police", now=NOW),
+        lambda: asked.first_post("police", "a"), lambda: asked.reposts(request(), at_most=3),
+        lambda: asked.proposals(DIGEST), asked.paused_at,
         lambda: asked.seen("jti"),
     ):  # fmt: skip
         with pytest.raises(StorageFault, match=r"agent\.sqlite: database disk image is malformed"):
