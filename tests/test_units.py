@@ -136,10 +136,10 @@ def test_the_camera_has_time_to_start_with_the_most_patient_configuration() -> N
 
 
 def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
-    from agent.camera import app
+    from agent.camera import loop
 
     watchdog = float(read_unit(SERVICES[0])["WatchdogSec"][0])
-    honest = index._BUSY_SECONDS + app._TICK_SECONDS + app._POLL_SECONDS + app._CLOSE_SECONDS
+    honest = index._BUSY_SECONDS + loop._TICK_SECONDS + loop._POLL_SECONDS + loop._CLOSE_SECONDS
     assert watchdog >= 2 * honest
 
 
