@@ -1,11 +1,12 @@
-"""Whether an owner's decision may be acted on: the nine rules of an approval.
+"""Whether a clip may leave: the nine rules of an approval, and those of a share.
 
 This is the gate in front of every byte that leaves. :func:`check_approval`
-answers for an approval, :func:`check_decision` for declines and commands, which
-bring no keys and name no upload, by the rules that concern them. Each rule is a
+answers for an approval, :func:`check_share` for what an owner sends unasked, and
+:func:`disagreement` for two owners who have to say the same. Each rule is a
 small function that raises :class:`ApprovalRefused` with the rule's number and
 the name of what is wrong; what does not even decode raises
-:class:`MalformedStatement`.
+:class:`MalformedStatement`. The rules that all decisions share are in
+:mod:`agent.consent.decision`.
 
 The letter has been opened already (:mod:`agent.consent.mail`), so it was sealed
 to this device. What the device holds is asked through the functions passed in:
@@ -18,20 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
-from agent.consent import signing, upload
+import msgspec
+import pyrage
+
+from agent.consent import upload
+from agent.consent.decision import check_decision
 from agent.consent.mail import Letter
 from agent.consent.signing import PublicKey, RequesterCard
-from agent.consent.statements import Approval, ApprovedClip, Command, Decline
-from agent.errors import ApprovalRefused, MalformedStatement, UntrustedSignature
+from agent.consent.statements import Approval, ApprovedClip, Share
+from agent.errors import ApprovalRefused
 
-MAX_SKEW_SECONDS = 300  # by which an owner's clock may be ahead of the device's
-# A decision waits for a camera that is off or offline, yet not for ever: a week, as long as
-# a request may be open by default.
-MAX_LIFE_SECONDS = 7 * 86_400
-
-D = TypeVar("D", Approval, Decline, Command)
+Consent = Approval | Share  # what lets clips leave
 
 
 @dataclass(frozen=True)
@@ -97,66 +96,69 @@ def check_approval(
     )
     request = _held_open(held(approval.request), now)
     _upload_allowed(request, allow_loopback_http)
+    _clips_once(approval.clips)
     _clips_matched(approval.clips, request.matches)
     _clips_unchanged(approval.clips, digest_on_disk)
     _keys_open(approval.clips, letter.keys, key_opens)
     return approval
 
 
-def check_decision(
-    jws: str,
-    kind: type[D],
+def check_share(
+    letter: Letter,
     *,
     retained: bool,
     owners: Mapping[str, PublicKey],
     device_id: str,
     now: float,
     seen: Callable[[str], bool],
-) -> D:
-    """The owner's decision in ``jws``, if rules 1 to 4 and 9 of :func:`check_approval` hold.
+    digest_on_disk: Callable[[str], str | None],
+    key_opens: Callable[[str, str], bool],
+    allow_loopback_http: bool = False,
+) -> Share:
+    """The share in ``letter``, if the rules of an approval hold as far as they concern it.
+
+    It answers no request, so rule 5 asks nothing; rule 6 asks of every clip that it is
+    held, and named once with the digest it has; and rule 8 that the recipient's keys are
+    keys and the upload goes to a plain https URL, on the host that the owner signed.
 
     Arguments and errors are those of :func:`check_approval`.
     """
-    _not_retained(retained)
-    decision = _signed_by_owner(jws, kind, owners)
-    _for_this_device(decision, device_id)
-    _never_seen(decision, seen)
-    _in_time(decision, now)
-    return decision
+    share = check_decision(
+        letter.jws,
+        Share,
+        retained=retained,
+        owners=owners,
+        device_id=device_id,
+        now=now,
+        seen=seen,
+    )
+    _recipient_usable(share, allow_loopback_http)
+    _clips_once(share.clips)
+    _clips_unchanged(share.clips, digest_on_disk)
+    _keys_open(share.clips, letter.keys, key_opens)
+    return share
 
 
-def _signed_by_owner(jws: str, kind: type[D], owners: Mapping[str, PublicKey]) -> D:
-    """Rule 1, and of rule 2 the ``typ``: decoding needs to know it first."""
-    try:
-        return signing.verify(jws, kind, owners)
-    except UntrustedSignature as error:
-        raise ApprovalRefused(1, error.rule, error.message) from error
-    except MalformedStatement as error:
-        if error.rule != "wrong-typ":
-            raise
-        raise ApprovalRefused(2, error.rule, error.message) from error
+def same_content(first: Consent, second: Consent) -> bool:
+    """Whether both let exactly the same leave: who signed when is all that may differ.
+
+    The order in which clips are named says nothing.
+    """
+    return type(first) is type(second) and _content(first) == _content(second)
 
 
-def _for_this_device(decision: Approval | Decline | Command, device_id: str) -> None:
-    """Rule 2: it is addressed to this device."""
-    if decision.aud != device_id:
-        raise ApprovalRefused(2, "wrong-device", "it is addressed to another device")
+def disagreement(first: Consent, second: Consent) -> str:
+    """Why these are not two owners who approve the same, or an empty string if they are."""
+    if first.iss == second.iss:
+        return "both are by the same owner"
+    if not same_content(first, second):
+        return "the two owners approved different things"
+    return ""
 
 
-def _never_seen(decision: Approval | Decline | Command, seen: Callable[[str], bool]) -> None:
-    """Rule 3: it was not acted on before."""
-    if seen(decision.jti):
-        raise ApprovalRefused(3, "replayed", "it was acted on already")
-
-
-def _in_time(decision: Approval | Decline | Command, now: float) -> None:
-    """Rule 4: it holds now, and does not hold for long."""
-    if decision.iat > now + MAX_SKEW_SECONDS:
-        raise ApprovalRefused(4, "issued-in-future", "it was issued in the future")
-    if decision.exp <= max(now, decision.iat):
-        raise ApprovalRefused(4, "expired", "it has expired")
-    if decision.exp - decision.iat > MAX_LIFE_SECONDS:
-        raise ApprovalRefused(4, "lives-too-long", "it is to hold for more than 7 days")
+def _content(consent: Consent) -> Consent:
+    clips = tuple(sorted(consent.clips, key=lambda clip: clip.id))
+    return msgspec.structs.replace(consent, iss="", jti="", iat=0, exp=0, clips=clips)
 
 
 def _held_open(request: HeldRequest | None, now: float) -> HeldRequest:
@@ -170,12 +172,17 @@ def _held_open(request: HeldRequest | None, now: float) -> HeldRequest:
     return request
 
 
-def _clips_matched(clips: tuple[ApprovedClip, ...], matches: Mapping[str, str]) -> None:
-    """Rule 6, by what is known: each clip was matched, once, with this digest."""
+def _clips_once(clips: tuple[ApprovedClip, ...]) -> None:
+    """Rule 6: no clip is named twice, once blurred and once not."""
     ids = [clip.id for clip in clips]
+    for clip in ids:
+        if ids.count(clip) > 1:
+            raise ApprovalRefused(6, "clip-twice", f"it names the clip {clip} twice")
+
+
+def _clips_matched(clips: tuple[ApprovedClip, ...], matches: Mapping[str, str]) -> None:
+    """Rule 6, by what is known: each clip was matched, with this digest."""
     for clip in clips:
-        if ids.count(clip.id) > 1:
-            raise ApprovalRefused(6, "clip-twice", f"it names the clip {clip.id} twice")
         if clip.id not in matches:
             raise ApprovalRefused(
                 6, "clip-not-matched", f"the clip {clip.id} does not belong to the request"
@@ -225,7 +232,12 @@ def _upload_allowed(request: HeldRequest, allow_loopback_http: bool) -> None:
         raise ApprovalRefused(8, "upload-not-allowed", problem)
 
 
-def _not_retained(retained: bool) -> None:
-    """Rule 9: a broker that keeps a decision could bring it back at any time."""
-    if retained:
-        raise ApprovalRefused(9, "retained", "it arrived as a retained message")
+def _recipient_usable(share: Share, allow_loopback_http: bool) -> None:
+    """Rule 8 of a share: whom it goes to is somebody, and where it goes is a place."""
+    try:
+        PublicKey.from_text(share.recipient.key)
+        pyrage.x25519.Recipient.from_str(share.recipient.seal)
+    except (ValueError, pyrage.RecipientError) as error:
+        raise ApprovalRefused(8, "bad-recipient", "the recipient's keys are no keys") from error
+    if problem := upload.form_problem(share.upload.url, allow_loopback_http):
+        raise ApprovalRefused(8, "upload-not-allowed", problem)

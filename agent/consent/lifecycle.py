@@ -30,11 +30,15 @@ REQUEST: Table = MappingProxyType(
     }
 )
 
-# A release, one for each approval. It outlives its request: what an owner approved in time
-# is sent even if the request is declined or expires meanwhile, unless the owner revokes it or
-# the requester, by withdrawing the request, asks for it no more.
+# A release, one for each approval or share. What waits for another owner ends with its request.
+# Once approved it outlives it: what the owners approved in time is sent even if the request is
+# declined or expires meanwhile, unless an owner revokes it or the requester, by withdrawing the
+# request, asks for it no more.
 RELEASE: Table = MappingProxyType(
     {
+        ("PROPOSED", "agree"): "APPROVED",  # as many owners as are needed have said the same
+        ("PROPOSED", "revoke"): "REVOKED",  # an owner said no, or nobody asks any more
+        ("PROPOSED", "fail"): "FAILED",  # its time ran out before another owner agreed
         ("APPROVED", "seal"): "SEALED",  # the bundle lies in the outbox, sealed to the requester
         ("APPROVED", "revoke"): "REVOKED",  # the owner stopped it before anything was made
         ("APPROVED", "fail"): "FAILED",  # a clip is damaged or gone, or the approval ran out

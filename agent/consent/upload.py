@@ -1,7 +1,8 @@
-"""Where a bundle may be uploaded to: one check for requests (policy) and for approvals.
+"""Where a bundle may be uploaded to: one check for requests (policy), approvals and shares.
 
 The policy asks it when a request arrives, rule 8 of an approval asks again when
-the owner decides, by the requester's card as it is then. Redirects, and where an
+the owner decides, by the requester's card as it is then. The host of a share is the
+owner's own word, and only its form is judged. Redirects, and where an
 upload goes on after its creation, are for the gateway's tus client to watch.
 """
 
@@ -28,13 +29,22 @@ def problem(url: str, card: RequesterCard, allow_loopback_http: bool = False) ->
     included. With ``allow_loopback_http`` it may also be http, on a listed host
     that is the literal address of a loopback interface.
     """
+    if found := form_problem(url, allow_loopback_http):
+        return found
+    match = _URL.fullmatch(url)
+    place = match["place"] if match else ""
+    if place not in card.upload_hosts:
+        return f"the card of {card.name} does not list the host {place}"
+    return ""
+
+
+def form_problem(url: str, allow_loopback_http: bool = False) -> str:
+    """Why nothing may be uploaded to ``url``, whatever its host, or an empty string."""
     match = _URL.fullmatch(url)
     if match is None:
         return "the upload URL is not a plain https URL"
     if match["port"] and int(match["port"]) > 65_535:
         return "the upload URL names no port"
-    if match["place"] not in card.upload_hosts:
-        return f"the card of {card.name} does not list the host {match['place']}"
     if match["scheme"] == "http" and not (allow_loopback_http and _is_loopback(match["host"])):
         return "the upload URL is not https"
     return ""

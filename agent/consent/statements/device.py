@@ -225,8 +225,15 @@ class Release(Statement, frozen=True):
 class Outcome(Statement, frozen=True):
     """A device tells its owners what became of something they decided.
 
-    ``subject`` is a release id; ``event`` a state of the release, or ``REFUSED``
-    with the rule that the decision broke in ``detail``.
+    ``subject`` is a release id, or the first 16 digits of the decision's digest where
+    no release has it. ``event`` is a state of the release, or
+
+    - ``REFUSED``: ``detail`` names the rule that the decision broke;
+    - ``AGREED``: it completed the release that ``detail`` names, whose letters go on;
+    - ``DONE``: the command was obeyed, the decline is in force.
+
+    While a release is ``PROPOSED``, ``decision`` is the JWS that another owner has to agree
+    with, else it is empty.
     """
 
     TYP: ClassVar[str] = "clip-outcome+jwt"
@@ -238,3 +245,4 @@ class Outcome(Statement, frozen=True):
     event: Line
     detail: Line
     ledger: LedgerHead
+    decision: Annotated[str, Meta(max_length=24_000)] = ""
