@@ -122,7 +122,9 @@ class Rig:
         self._faults = self.house.root / "faults"
         self._faults.mkdir()
         settings = config.effective(self.house.config)
-        (self.house.root / "agent.yaml").write_text(settings.replace(str(self.house.root), "/work"))
+        (self.house.root / "agent.yaml").write_text(
+            settings.replace(str(self.house.root), "/rig-state")
+        )
 
     # The camera
 
@@ -149,14 +151,14 @@ class Rig:
             str(ROOT / "agent"): "/clip-agent/agent",
             str(self._pictures): "/pictures",
             str(self._pipeline): "/usr/share/libcamera/pipeline/virtual",
-            str(self.house.root): "/work:rw",
+            str(self.house.root): "/rig-state:rw",
         }
         options = [part for a, b in binds.items() for part in ("--bind", f"{a}:{b}")]
         if network:
             options.append("--network")
         program = ["env", "LD_PRELOAD=/usr/lib/fakedma.so", "LIBCAMERA_LOG_LEVELS=*:WARN"]
         program += ["PYTHONDONTWRITEBYTECODE=1", "python", "/rig/launch.py", command]
-        program += ["--config", "/work/agent.yaml"]
+        program += ["--config", "/rig-state/agent.yaml"]
         process = Process(
             [str(PI / "enter"), *options, str(self._root), *program],
             self.house.root / f"{command}-{self._runs}.log",

@@ -1,9 +1,9 @@
 """``clip-agent`` in the root, on the bent libcamera and with faults that a test can switch on.
 
-    python /rig/launch.py camera --config /work/agent.yaml
+    python /rig/launch.py camera --config /rig-state/agent.yaml
     python /rig/launch.py --versions
 
-Faults are files in ``/work/faults``. ``stall`` stops the sensor (:mod:`vcam`). ``mux-error``
+Faults are files in ``/rig-state/faults``. ``stall`` stops the sensor (:mod:`vcam`). ``mux-error``
 gives the next packet of a recording the time of the first one, once: FFmpeg itself then refuses
 it, as it does in the field (picamera2 issue 902). Nothing of the product is replaced.
 """
@@ -16,7 +16,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-_FAULTS = Path("/work/faults")
+_FAULTS = Path("/rig-state/faults")
 
 
 class _Container:
