@@ -32,6 +32,7 @@ SHARED = ROOT.parent / "shared"
 PATIENCE_SECONDS = 60.0
 _LISTEN_SECONDS = 0.5
 _HANG_UP = "HANG UP"
+_AS_THE_UNIT = {"MALLOC_ARENA_MAX": "2"}  # systemd/clip-agent-camera.service
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that GStreamer's bindings are made for
 _PROBE = "import gi; gi.require_version('GstRtspServer', '1.0')"
 
@@ -98,7 +99,10 @@ class CameraProcess:
         with self.log.open("wb") as log:
             self._started = time.monotonic()
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stderr=log, env={**os.environ, "NOTIFY_SOCKET": str(address)}
+                command,
+                cwd=ROOT,
+                stderr=log,
+                env={**os.environ, "NOTIFY_SOCKET": str(address), **_AS_THE_UNIT},
             )
         self._receiver.start()
 
