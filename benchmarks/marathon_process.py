@@ -89,8 +89,8 @@ class _Notes:
 
     def all(self) -> list[Sample]:
         width = len(Sample.__struct_fields__)
-        rows = [self._values[at : at + width] for at in range(0, self._end, width)]
-        return [Sample(*row[:3], *map(int, row[3:])) for row in rows]
+        rows = (self._values[at : at + width] for at in range(0, self._end, width))
+        return [Sample(a, b, c, int(d), int(e)) for a, b, c, d, e in rows]
 
 
 def _sample(seconds: float) -> Sample:
