@@ -80,7 +80,8 @@ def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
     """``drawn``, changed where two fields of the struct ``name`` must agree."""
     if name == "Window":
         first, last = sorted((drawn["from"], drawn["to"]))
-        return {"from": min(first, 253_402_300_798), "to": max(last, first + 1)}
+        first = min(first, 253_402_300_798)  # the last moment but one: something comes after it
+        return {"from": first, "to": max(last, first + 1)}
     if name == "Cut":
         first, last = sorted((drawn["from_seconds"], drawn["to_seconds"]))
         return {"from_seconds": first / 2, "to_seconds": last + 0.5 if last < 86_000 else last}
