@@ -22,7 +22,6 @@ from agent.consent.statements.base import (
 )
 from agent.consent.statements.public import UploadTarget, Window
 
-
 _SMALLEST_SIDE = 0.001  # of a blurred box: a pixel or two of a large picture
 
 
