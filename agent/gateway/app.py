@@ -19,7 +19,9 @@ from agent.consent import signing
 from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
 from agent.errors import StorageFault
 from agent.gateway import keys as device_keys
+from agent.gateway.commands import Answers, Commands
 from agent.gateway.decisions import Decisions
+from agent.gateway.desk import Desk
 from agent.gateway.inbox import Inbox
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.loop import Gateway, Notify
@@ -27,7 +29,8 @@ from agent.gateway.outbox import Letters, Outbox
 from agent.gateway.papers import PaperTrail
 from agent.gateway.posts import Posts
 from agent.gateway.preview import Previews
-from agent.gateway.release import Releases
+from agent.gateway.proposals import Proposals
+from agent.gateway.release import Releases, SealJob
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
 from agent.gateway.state import State
@@ -121,22 +124,17 @@ def build(
         allow_loopback_http=loopback,
     )
     previews = Previews(store=store, link=owner_link, device_name=name)
-    decisions = Decisions(
-        index=index,
-        cases=cases,
-        ledger=ledger,
-        letters=letters,
-        reports=reports,
+    decisions = _decisions(
+        config,
+        desk=Desk(index, cases, ledger, letters, reports, clock, name),
         inbox=inbox,
         store=store,
-        clock=clock,
-        device_name=name,
         keys=keys,
         owners=owner_keys,
         requesters=requesters,
+        answers=Answers(link=owner_link, device_name=name),
         start_release=releases.start,
         start_preview=previews.start,
-        allow_loopback_http=loopback,
         still_alive=lambda: notify("WATCHDOG=1"),
     )
     board = Steady(machine or Machine(), clock=clock)
@@ -181,19 +179,11 @@ def _releases(
         ca_file=upload.ca_file,
         allow_loopback_http=upload.allow_loopback_http,
     )
+    letters, name = Letters(index), config.device.name
     return Releases(
-        index=index,
-        cases=cases,
-        ledger=Ledger(index),
-        letters=Letters(index),
-        reports=reports,
+        desk=Desk(index, cases, Ledger(index), letters, reports, clock, name),
         sealer=Sealer(index=index, store=store, keys=keys, random=random),
-        papers=PaperTrail(
-            cases=cases,
-            owners=owners,
-            requesters=requesters,
-            allow_loopback_http=upload.allow_loopback_http,
-        ),
+        papers=_papers(config, cases, keys, owners, requesters),
         uploader=Uploader(
             index=index,
             cases=cases,
@@ -201,11 +191,67 @@ def _releases(
             clock=clock,
             chunk_bytes=upload.chunk_bytes,
         ),
-        clock=clock,
         random=random,
-        device_name=config.device.name,
         outbox_dir=_make(config.state_dir / "outbox"),
         max_backoff_seconds=upload.max_backoff_seconds,
+    )
+
+
+def _decisions(
+    config: Config,
+    *,
+    desk: Desk,
+    inbox: Inbox,
+    store: ClipStore,
+    keys: DeviceKeys,
+    owners: Mapping[str, PublicKey],
+    requesters: Mapping[str, RequesterCard],
+    answers: Answers,
+    start_release: Callable[[SealJob], None],
+    start_preview: Callable[[str], None],
+    still_alive: Callable[[], object],
+) -> Decisions:
+    """What acts on the owners' letters."""
+    proposals = Proposals(
+        desk=desk,
+        inbox=inbox,
+        papers=_papers(config, desk.cases, keys, owners, requesters),
+        store=store,
+        device_id=keys.id,
+        owners=owners,
+        approvals_needed=config.approvals_needed,
+        requesters=requesters,
+        start_release=start_release,
+        allow_loopback_http=config.upload.allow_loopback_http,
+        still_alive=still_alive,
+    )
+    commands = Commands(
+        desk=desk,
+        inbox=inbox,
+        answers=answers,
+        requesters=requesters,
+        muted_for_good=config.requests.muted,
+        start_preview=start_preview,
+    )
+    return Decisions(
+        desk=desk, inbox=inbox, proposals=proposals, commands=commands, keys=keys, owners=owners
+    )
+
+
+def _papers(
+    config: Config,
+    cases: Cases,
+    keys: DeviceKeys,
+    owners: Mapping[str, PublicKey],
+    requesters: Mapping[str, RequesterCard],
+) -> PaperTrail:
+    return PaperTrail(
+        cases=cases,
+        owners=owners,
+        approvals_needed=config.approvals_needed,
+        device_id=keys.id,
+        requesters=requesters,
+        allow_loopback_http=config.upload.allow_loopback_http,
     )
 
 

@@ -159,6 +159,7 @@ class Gateway:
             self._inbox.expire()
         if self._index.changed():
             self._inbox.clips_changed()
+        self._decisions.settle()
         self._outbox.flush()
         self._publish_state()
         while not self._acknowledged.empty():

@@ -6,6 +6,7 @@ only :class:`Releases` moves a release along the table of
 row, which is obeyed before each chunk. Every step commits state, ledger line and
 the owner's letter together, and a restart goes on from the last commit:
 
+- PROPOSED: no concern of this thread; see :mod:`.proposals`.
 - APPROVED: needs the clip keys, which live in memory only. After a restart the
   broker brings the approval again (it was not acknowledged) or it expires.
 - SEALED: the bundle lies in ``outbox/``; the upload resumes where the receiver is.
@@ -23,13 +24,10 @@ from __future__ import annotations
 
 import logging
 import queue
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import topics
-from agent.clock import Clock
 from agent.errors import (
     ClipDamaged,
     EnvironmentFault,
@@ -37,21 +35,17 @@ from agent.errors import (
     Refused,
     StorageFault,
 )
-from agent.gateway.outbox import Letters
+from agent.gateway.desk import Desk, is_release_id
 from agent.gateway.papers import PaperTrail
-from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
 from agent.gateway.upload import Uploader
 from agent.vault import files
-from agent.vault.cases import Cases, ReleaseCase
-from agent.vault.index import Index
-from agent.vault.ledger import Ledger
+from agent.vault.cases import ReleaseCase
 
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 2.0
 _MAX_DEATHS = 5  # after so many tries, one that ends the process ends the release
-_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -69,31 +63,22 @@ class Releases:
     def __init__(
         self,
         *,
-        index: Index,
-        cases: Cases,
-        ledger: Ledger,
-        letters: Letters,
-        reports: Reports,
+        desk: Desk,
         sealer: Sealer,
         papers: PaperTrail,
         uploader: Uploader,
-        clock: Clock,
         random: Callable[[int], bytes],
-        device_name: str,
         outbox_dir: Path,
         max_backoff_seconds: float,
     ) -> None:
-        self._index = index
-        self._cases = cases
-        self._ledger = ledger
-        self._letters = letters
-        self._reports = reports
+        self._desk = desk
+        self._index = desk.index
+        self._cases = desk.cases
+        self._clock = desk.clock
         self._sealer = sealer
         self._papers = papers
         self._uploader = uploader
-        self._clock = clock
         self._random = random
-        self._device_name = device_name
         self._outbox_dir = outbox_dir
         self._max_backoff_seconds = max_backoff_seconds
         self._arrived: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
@@ -129,7 +114,7 @@ class Releases:
         self._take_jobs()
         worked = False
         for case in self._cases.releases("APPROVED") + self._cases.releases("SEALED"):
-            if not _ID.fullmatch(case.id):
+            if not is_release_id(case.id):
                 continue  # no approval has such a name: a row that the camera's side wrote
             if self._stopped(case):
                 worked = True
@@ -188,27 +173,21 @@ class Releases:
             return False  # the broker brings the approval, and with it the keys, again
         papers = self._papers.of(case)
         bundle = self._sealer.seal(
-            self._path(case),
-            approval=papers.approval,
-            approval_jws=case.approval,
-            request_jws=papers.request_jws,
-            requester=papers.requester,
-            owner=papers.owner,
-            keys=job.keys,
-            at=self._clock.now(),
+            self._path(case), papers=papers, keys=job.keys, at=self._clock.now()
         )
         with self._index.transaction():
             self._cases.set_bundle(case.id, size=bundle.bytes, sha256=bundle.sha256)
             self._cases.set_progress(case.id, upload_url=None, sent_bytes=0)
-            self._advance_to(case, "seal", {"bytes": bundle.bytes, "sha256": bundle.sha256})
+            line: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
+            self._desk.advance(case, "seal", line)
         self._forget_keys(case)
         return True
 
     # SEALED -> SENT
 
     def _send(self, case: ReleaseCase) -> bool:
-        request = self._papers.of(case).request
-        if self._uploader.send(case, self._path(case), to=request.upload.url):
+        papers = self._papers.of(case)
+        if self._uploader.send(case, self._path(case), to=papers.upload_url):
             where: dict[str, str | int] = {
                 "bytes": case.bundle_bytes or 0,
                 "url": case.upload_url or "",
@@ -239,27 +218,9 @@ class Releases:
         """End a release: the row, the ledger line and the letter, then the bundle's file."""
         line: dict[str, str | int] = {"why": detail} if detail else {}
         with self._index.transaction():
-            self._advance_to(case, event, {**line, **(more or {})}, detail=detail)
+            self._desk.advance(case, event, {**line, **(more or {})}, detail=detail)
         files.remove(self._path(case))
         self._forget_keys(case)
-
-    def _advance_to(
-        self, case: ReleaseCase, event: str, line: Mapping[str, str | int], *, detail: str = ""
-    ) -> None:
-        """Inside a transaction: one transition with everything that belongs to it."""
-        now = self._clock.now()
-        state = self._cases.advance_release(case.id, event, detail=detail)
-        self._ledger.append(f"release.{state.lower()}", case.id, dict(line), at=now)
-        letter = self._reports.outcome(
-            subject=case.id,
-            request=case.request,
-            event=state,
-            detail=detail,
-            head=self._ledger.head(),
-            at=now,
-        )
-        self._letters.put(topics.release(self._device_name, case.id), letter)
-        log.info("release %s: %s %s", case.id, state, detail)
 
     def _forget_keys(self, case: ReleaseCase) -> None:
         job = self._jobs.pop(case.id, None)

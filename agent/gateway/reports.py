@@ -1,8 +1,9 @@
 """What the device writes to its owners: signed reports in sealed letters.
 
 A request that matches (:class:`~agent.consent.statements.InboxReport`), what became of
-a decision (:class:`~agent.consent.statements.Outcome`) and what needs no answer
-(:class:`~agent.consent.statements.Notices`). All carry the ledger's head, so that a
+a decision (:class:`~agent.consent.statements.Outcome`), what needs no answer
+(:class:`~agent.consent.statements.Notices`) and the clips that an owner asked for
+(:class:`~agent.consent.statements.Listing`). All carry the ledger's head, so that a
 device rolled back to an older state shows. Nothing here decides or sends: :mod:`.inbox`,
 :mod:`.notices` and :mod:`.release` call it inside their transactions and give the result
 to :mod:`.outbox`.
@@ -23,6 +24,7 @@ from agent.consent.statements import (
     ClipOffer,
     InboxReport,
     LedgerHead,
+    Listing,
     LogPlace,
     Notice,
     Notices,
@@ -133,8 +135,9 @@ class Reports:
         detail: str,
         head: LedgerHead,
         at: float,
+        decision: str = "",
     ) -> bytes:
-        """A letter that says what became of ``subject``, a release id."""
+        """A letter that says what became of ``subject``: see :class:`Outcome`."""
         return self._seal(
             Outcome(
                 iss=self._keys.id,
@@ -146,7 +149,28 @@ class Reports:
                 event=event,
                 detail=detail[:200],
                 ledger=head,
+                decision=decision,
             )
+        )
+
+    def listing(
+        self, *, clips: Sequence[Clip], more_clips: int, head: LedgerHead, at: float
+    ) -> bytes:
+        """A letter that names ``clips``, oldest first; the oldest are left out if need be."""
+        letter = Listing(
+            iss=self._keys.id,
+            jti=self._new_jti(),
+            iat=int(at),
+            device=self._device_name,
+            clips=(),
+            more_clips=more_clips,
+            ledger=head,
+        )
+        room = Listing.MAX_BYTES - len(decoding.encode(letter)) - _SPARE_BYTES
+        offers = _fitting([_offer(clip) for clip in clips], room)
+        more_clips += len(clips) - len(offers)
+        return self._seal(
+            msgspec.structs.replace(letter, clips=tuple(offers), more_clips=more_clips)
         )
 
     def _seal(self, statement: Statement) -> bytes:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agent.consent import signing
-from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
@@ -27,6 +26,7 @@ from agent.errors import ClipDamaged, Refused
 from agent.gateway import media
 from agent.gateway.bundle import SealedBundle, write_bundle
 from agent.gateway.keys import DeviceKeys
+from agent.gateway.papers import Papers
 from agent.vault import unseal
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip, Index
@@ -52,51 +52,56 @@ class Sealer:
         self,
         path: Path,
         *,
-        approval: Approval,
-        approval_jws: str,
-        request_jws: str,
-        requester: RequesterCard,
-        owner: PublicKey,
+        papers: Papers,
         keys: Mapping[str, str],
         at: float,
     ) -> SealedBundle:
-        """Write the bundle of ``approval`` to ``path``, or leave nothing there.
+        """Write the bundle that ``papers`` allow to ``path``, or leave nothing there.
 
-        ``keys`` are the clips' identities as the approval's letter brought them.
+        ``keys`` are the clips' identities as the owner's letter brought them.
         Raises :class:`ClipDamaged` when a clip is gone or is not what was approved,
         :class:`Refused` when it cannot be cut or blurred as approved, and
         :class:`StorageFault` when the disk does not take the bundle.
         """
-
-        def release(files: Sequence[BundledFile]) -> bytes:
-            statement = Release(
-                iss=self._keys.id,
-                jti=signing.new_jti(self._random(16)),
-                iat=int(at),
-                aud=requester.id,
-                request=approval.request,
-                approval=signing.digest(approval_jws),
-                keys=SignerKeys(device=self._keys.signing.public.text, owner=owner.text),
-                clips=tuple(self._released(clip) for clip in approval.clips),
-                files=tuple(files),
-                disclosed=approval.disclose,
-            )
-            return self._keys.signing.sign(statement).encode("ascii")
+        clips = papers.first.consent.clips
 
         def files() -> Iterator[tuple[str, bytes]]:
-            for clip in approval.clips:
+            for clip in clips:
                 yield _file_of(clip), self._prepare(clip, keys[clip.id])
-            yield "data/request.jws", request_jws.encode("ascii")
-            yield "data/approval.jws", approval_jws.encode("ascii")
+            for path, jws in _statements(papers).items():
+                yield path, jws.encode("ascii")
 
         return write_bundle(
             path,
             name=f"release-{path.stem}",
-            recipient=requester.seal,
+            recipient=papers.seal,
             files=files(),
-            release=release,
+            release=lambda files: self._release(papers, files, at),
             bagged_at=at,
         )
+
+    def _release(self, papers: Papers, files: Sequence[BundledFile], at: float) -> bytes:
+        """What the device says it sends, signed; ``files`` is all else in the bundle."""
+        first, second = papers.first, papers.second
+        consent = first.consent
+        statement = Release(
+            iss=self._keys.id,
+            jti=signing.new_jti(self._random(16)),
+            iat=int(at),
+            aud=papers.reader,
+            request=consent.request if isinstance(consent, Approval) else None,
+            approval=signing.digest(first.jws),
+            second_approval=signing.digest(second.jws) if second else None,
+            keys=SignerKeys(
+                device=self._keys.signing.public.text,
+                owner=first.owner.text,
+                second_owner=second.owner.text if second else None,
+            ),
+            clips=tuple(self._released(clip) for clip in consent.clips),
+            files=tuple(files),
+            disclosed=consent.disclose,
+        )
+        return self._keys.signing.sign(statement).encode("ascii")
 
     def _prepare(self, approved: ApprovedClip, key: str) -> bytes:
         """An approved clip as it will leave. The digest is checked again: disks change."""
@@ -137,3 +142,12 @@ class Sealer:
 
 def _file_of(clip: ApprovedClip) -> str:
     return f"data/{clip.id}.mp4"
+
+
+def _statements(papers: Papers) -> dict[str, str]:
+    """What was asked and what the owners signed, by the path it has in the bundle."""
+    kind = "approval" if papers.request_jws is not None else "share"
+    statements = {"data/request.jws": papers.request_jws, f"data/{kind}.jws": papers.first.jws}
+    if papers.second is not None:
+        statements[f"data/{kind}-2.jws"] = papers.second.jws
+    return {path: jws for path, jws in statements.items() if jws is not None}

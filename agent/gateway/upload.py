@@ -2,8 +2,10 @@
 
 Progress is written down before more is sent, so that after any end a receiver can
 have one chunk beyond our note, not more. ``stop``, the approval's end and the
-clock are asked before each chunk. How the receiver is spoken to is for :mod:`.tus`,
-when to try again and what an end means for :mod:`.release`.
+clock are asked before each chunk. Before the first one that a process sends, the
+bundle is held against the digest it was sealed with: disks change. How the receiver
+is spoken to is for :mod:`.tus`, when to try again and what an end means for
+:mod:`.release`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Protocol
 from agent.clock import Clock
 from agent.errors import ClipDamaged, InternalFault, NetworkFault, Refused, StorageFault
 from agent.gateway.tus import same_origin
+from agent.vault import files
 from agent.vault.cases import Cases, ReleaseCase
 from agent.vault.index import Index
 
@@ -49,17 +52,19 @@ class Uploader:
         self._receiver = receiver
         self._clock = clock
         self._chunk_bytes = chunk_bytes
+        self._intact: set[str] = set()  # bundles that this process found to be what was sealed
 
     def send(self, case: ReleaseCase, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send what the receiver lacks of it.
 
         True once the receiver has all of it. Raises :class:`NetworkFault` and
         :class:`StorageFault` for what may pass, :class:`ClipDamaged` for a bundle that
-        is gone, and :class:`Refused` for a receiver that breaks the rules.
+        is gone or was changed, and :class:`Refused` for a receiver that breaks the rules.
         """
         size = case.bundle_bytes
         if size is None:
             raise InternalFault(f"release {case.id} is SEALED without a bundle")
+        self._check(case, bundle)
         if case.upload_url is None:
             metadata = {"filename": bundle.name, "release": case.id}
             url = self._receiver.create(to, size=size, metadata=metadata)
@@ -68,6 +73,15 @@ class Uploader:
         if not same_origin(case.upload_url, to):
             raise Refused("other-origin", "the upload is noted at another place than was asked for")
         return self._send_rest(case, bundle, case.upload_url, size)
+
+    def _check(self, case: ReleaseCase, bundle: Path) -> None:
+        if case.id in self._intact:
+            return
+        if not bundle.exists():
+            raise ClipDamaged("the sealed bundle is gone from the outbox")
+        if files.sha256(bundle) != case.bundle_sha256:
+            raise ClipDamaged("the sealed bundle in the outbox was changed")
+        self._intact.add(case.id)
 
     def _send_rest(self, case: ReleaseCase, bundle: Path, url: str, size: int) -> bool:
         # A chunk may have arrived though its answer, or our note of it, was lost.

@@ -158,6 +158,11 @@ class Cases:
         """Show the owner nothing more of this requester."""
         self._db.execute("INSERT OR IGNORE INTO muted VALUES (?, ?)", (requester, at))
 
+    def unmute(self, requester: str) -> bool:
+        """Show the owner this requester again; whether it was muted."""
+        removed = self._db.execute("DELETE FROM muted WHERE requester = ?", (requester,))
+        return removed.rowcount > 0
+
     def muted(self) -> tuple[str, ...]:
         """Key ids of the requesters that owners muted."""
         return tuple(row[0] for row in self._index.rows("SELECT requester FROM muted"))
@@ -215,7 +220,7 @@ class Cases:
     # Releases
 
     def add_release(self, case: ReleaseCase) -> None:
-        """Insert a release just approved."""
+        """Insert a release just proposed."""
         self._db.execute(
             "INSERT INTO release"
             " (id, request, approval, second, state, detail, approved_at, expires_at)"
@@ -237,10 +242,33 @@ class Cases:
             return self._releases("ORDER BY approved_at, id")
         return self._releases("WHERE state = ? ORDER BY approved_at, id", (state,))
 
-    def proposals(self, request: str) -> list[ReleaseCase]:
-        """Approvals of this request that wait for another owner, the oldest first."""
+    def proposals(self, request: str | None) -> list[ReleaseCase]:
+        """What waits for another owner and is not to stop, of this request or (None) of none.
+
+        The oldest first.
+        """
         return self._releases(
-            "WHERE request = ? AND state = 'PROPOSED' ORDER BY approved_at, id", (request,)
+            "WHERE request IS ? AND state = 'PROPOSED' AND stop = '' ORDER BY approved_at, id",
+            (request,),
+        )
+
+    def waiting_for_keys(self, jws: str) -> ReleaseCase | None:
+        """The APPROVED release whose keys came, and come again, with the letter of ``jws``.
+
+        That is the letter which completed it: the second where two owners agreed.
+        """
+        found = self._releases(
+            "WHERE state = 'APPROVED' AND (second = ?1 OR (second = '' AND approval = ?1))"
+            " ORDER BY approved_at, id LIMIT 1",
+            (jws,),
+        )
+        return found[0] if found else None
+
+    def set_second(self, release_id: str, jws: str, *, expires_at: float) -> None:
+        """Note another owner's approval of the same, and the end of the earlier of the two."""
+        self._db.execute(
+            "UPDATE release SET second = ?, expires_at = ? WHERE id = ?",
+            (jws, expires_at, release_id),
         )
 
     def _releases(self, clause: str, values: tuple[object, ...] = ()) -> list[ReleaseCase]:
@@ -262,7 +290,7 @@ class Cases:
         """Ask the unsent release ``release``, or all of ``request``, to stop; their ids."""
         rows = self._db.execute(
             "UPDATE release SET stop = ? WHERE (id = ? OR request = ?) AND stop = ''"
-            " AND state IN ('APPROVED', 'SEALED') RETURNING id",
+            " AND state IN ('PROPOSED', 'APPROVED', 'SEALED') RETURNING id",
             (reason, release, request),
         )
         return [row[0] for row in rows.fetchall()]

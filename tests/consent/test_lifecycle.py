@@ -70,14 +70,17 @@ def test_a_closed_request_never_opens_again() -> None:
 
 
 def test_a_release_is_sent_only_after_it_was_approved_and_sealed() -> None:
-    assert lifecycle.initial(RELEASE) == "APPROVED"
+    assert lifecycle.initial(RELEASE) == "PROPOSED"
     assert lifecycle.finals(RELEASE) == {"SENT", "REVOKED", "FAILED"}
     assert [step for step, after in RELEASE.items() if after == "SENT"] == [("SEALED", "deliver")]
     assert [step for step, after in RELEASE.items() if after == "SEALED"] == [("APPROVED", "seal")]
+    assert [step for step, after in RELEASE.items() if after == "APPROVED"] == [
+        ("PROPOSED", "agree")
+    ]
 
 
 def test_until_it_is_sent_a_release_can_be_revoked() -> None:
-    for state in ("APPROVED", "SEALED"):
+    for state in ("PROPOSED", "APPROVED", "SEALED"):
         assert lifecycle.advance(RELEASE, state, "revoke") == "REVOKED"
 
 

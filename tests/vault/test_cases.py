@@ -247,7 +247,7 @@ def test_only_a_release_under_way_can_be_asked_to_stop(
     vault: Vault, cases: Cases, state: str
 ) -> None:
     add(vault, request(), release(state=state))
-    under_way = state in ("APPROVED", "SEALED")
+    under_way = state in ("PROPOSED", "APPROVED", "SEALED")
     with vault.index.transaction():
         asked = cases.ask_to_stop("revoked by the owner", release="r" * 16)
     assert asked == (["r" * 16] if under_way else [])
