@@ -4,7 +4,8 @@
 
     <name>/data/<clip id>.mp4         each approved clip, cut and blurred as approved
     <name>/data/request.jws           what was asked
-    <name>/data/approval.jws          what the owner signed
+    <name>/data/approval.jws          what the owner signed; approval-2.jws: another owner
+    <name>/data/share.jws             instead of both, if nobody asked; share-2.jws likewise
     <name>/data/release.jws           what the device says it sends: digests of the others
     <name>/bagit.txt, bag-info.txt, manifest-sha256.txt, tagmanifest-sha256.txt
 

@@ -28,18 +28,22 @@ from agent.errors import BundleRefused
 RELEASE = "data/release.jws"
 REQUEST = "data/request.jws"
 APPROVAL = "data/approval.jws"
+SHARE = "data/share.jws"
+SECOND = {APPROVAL: "data/approval-2.jws", SHARE: "data/share-2.jws"}  # another owner's
 
 _DECLARATION = "bagit.txt"
 _INFO = "bag-info.txt"
 _MANIFEST = "manifest-sha256.txt"
 _TAG_MANIFEST = "tagmanifest-sha256.txt"
-_NEEDED = frozenset({_DECLARATION, _INFO, _MANIFEST, _TAG_MANIFEST, RELEASE, REQUEST, APPROVAL})
+_NEEDED = frozenset({_DECLARATION, _INFO, _MANIFEST, _TAG_MANIFEST, RELEASE})
+_ANSWER = frozenset({REQUEST, APPROVAL})  # a bundle that answers a request has these
+_ALLOWED = _NEEDED | _ANSWER | {SHARE} | set(SECOND.values())
 _CLIP = re.compile(r"data/[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")  # a ClipId of consent/statements.py
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 _OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
 _MAX_TAG_BYTES = 65_536
-_MAX_MEMBERS = 80  # 50 clips, 3 statements, 4 tag files, 2 folders, and room
+_MAX_MEMBERS = 80  # 50 clips, 4 statements, 4 tag files, 2 folders, and room
 _FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _COPY_BYTES = 1_048_576
 
@@ -61,8 +65,7 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
         files = _unpack(tar, folder)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise BundleRefused("not-a-tar", f"the bundle holds no whole tar ({error})") from error
-    if missing := sorted(_NEEDED - set(files)):
-        raise BundleRefused("missing-file", f"{missing[0]} is missing")
+    _check_names(set(files))
     payload, tags = _only(files, payload=True), _only(files, payload=False)
     del tags[_TAG_MANIFEST]
     _check_declaration(folder)
@@ -70,6 +73,16 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     _check_manifest(folder, _TAG_MANIFEST, tags)
     _check_oxum(folder, payload)
     return files
+
+
+def _check_names(names: set[str]) -> None:
+    """All that is needed is there, and of an answer and a share one alone."""
+    needed = _NEEDED | ({SHARE} if SHARE in names else _ANSWER)
+    if missing := sorted(needed - names):
+        raise BundleRefused("missing-file", f"{missing[0]} is missing")
+    second = SECOND[SHARE if SHARE in names else APPROVAL]
+    for odd in sorted(names & (_ALLOWED - needed - {second})):
+        raise BundleRefused("unknown-file", f"{odd!r} does not belong into this bundle")
 
 
 def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
@@ -87,7 +100,7 @@ def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
             continue
         if member.type not in _FILE_TYPES:
             raise BundleRefused("not-a-regular-file", f"{member.name} is not a regular file")
-        if path not in _NEEDED and not _CLIP.fullmatch(path):
+        if path not in _ALLOWED and not _CLIP.fullmatch(path):
             raise BundleRefused("unknown-file", f"{path!r} does not belong into a bundle")
         if path in files:
             raise BundleRefused("file-twice", f"{path} is there twice")

@@ -188,9 +188,14 @@ def _open(arguments: argparse.Namespace) -> int:
         print(json.dumps(_plain(opened), indent=2))
         return 0
     print("bundle: ok")
-    print(f"request {opened.request_digest[:16]}, {opened.request.reference}")
+    if opened.request is None:
+        print("shared by its owner, without a request")
+    else:
+        print(f"request {(opened.request_digest or '')[:16]}, {opened.request.reference}")
     print(f"released by the device {opened.release.iss}")
     print(f"approved by the owner  {opened.approval.iss}")
+    if opened.second is not None:
+        print(f"and by the owner       {opened.second.iss}")
     for clip in opened.clips:
         print(clip)
     return 0
@@ -204,9 +209,10 @@ def _plain(opened: OpenedBundle) -> dict[str, object]:
         "folder": str(opened.folder),
         "clips": [str(clip) for clip in opened.clips],
         "request": opened.request_digest,
-        "reference": opened.request.reference,
+        "reference": opened.request.reference if opened.request else None,
         "device": opened.release.iss,
         "owner": opened.approval.iss,
+        "second_owner": opened.second.iss if opened.second else None,
         "release": msgspec.to_builtins(opened.release),
     }
 
