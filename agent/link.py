@@ -86,6 +86,8 @@ class MqttLink:
 
     ``clean_session`` False asks the broker to keep subscriptions and messages while
     we are away. ``will`` is what it says, retained, when we vanish without a word.
+    ``acknowledge_at_once``: a message is acknowledged as it comes, whatever becomes of it,
+    so that the broker cannot tell from the time that took what it was worth to us.
     Raises :class:`ConfigError` for a CA file that cannot be used.
     """
 
@@ -103,6 +105,7 @@ class MqttLink:
         subscriptions: Sequence[str] = (),
         will: tuple[str, bytes] | None = None,
         clean_session: bool = True,
+        acknowledge_at_once: bool = False,
         min_retry_seconds: float = 1.0,
         max_retry_seconds: float = 60.0,
         random_share: Callable[[], float] = _RANDOM.random,
@@ -119,6 +122,7 @@ class MqttLink:
             subscriptions=tuple(subscriptions),
             will=will,
             clean_session=clean_session,
+            acknowledge_at_once=acknowledge_at_once,
         )
         self._where = f"{host}:{port}"
         self._min_retry_seconds = min_retry_seconds
@@ -204,6 +208,7 @@ def connect_broker(
     subscriptions: Sequence[str],
     will: tuple[str, bytes] | None = None,
     clean_session: bool,
+    acknowledge_at_once: bool = False,
 ) -> MqttLink:
     """A link, not yet started, to the broker of a configuration.
 
@@ -221,6 +226,7 @@ def connect_broker(
         subscriptions=subscriptions,
         will=will,
         clean_session=clean_session,
+        acknowledge_at_once=acknowledge_at_once,
     )
 
 

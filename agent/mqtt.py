@@ -32,6 +32,8 @@ _QOS: Final = 1  # at least once, everywhere
 _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 3.0  # for saying goodbye to a broker that may be gone
 _TICK_SECONDS: Final = 1.0
+_MAX_EVENTS: Final = 100  # that nobody has taken yet
+_FULL_SECONDS: Final = 0.02  # until it is looked again whether somebody has
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Settings:
     subscriptions: tuple[str, ...]
     will: tuple[str, bytes] | None
     clean_session: bool
+    acknowledge_at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +162,15 @@ class Connection:
         connected = client.socket()
         if connected is None:
             return False
-        undelivered = isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
+        # Who reads the events is behind: let the broker wait, so that memory is bounded.
+        is_full = self._events.qsize() >= _MAX_EVENTS
+        pending = isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
+        undelivered = pending and not is_full
         readable, writable, _ = select.select(
-            [connected, self._asleep],
+            [self._asleep] if is_full else [connected, self._asleep],
             [connected] if client.want_write() else [],
             [],
-            0 if undelivered else _TICK_SECONDS,
+            0 if undelivered else _FULL_SECONDS if is_full else _TICK_SECONDS,
         )
         if self._asleep in readable:
             self._asleep.recv(4096)
@@ -193,7 +199,7 @@ class Connection:
             clean_session=settings.clean_session,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
-            manual_ack=True,
+            manual_ack=not settings.acknowledge_at_once,
         )
         client.connect_timeout = _CONNECT_SECONDS
         if settings.username is not None:
@@ -255,7 +261,8 @@ class Connection:
             self.refusal = "the broker has fallen silent"
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        receipt = Receipt(self, message.mid) if message.qos == _QOS else None
+        is_ours = message.qos == _QOS and not self._settings.acknowledge_at_once
+        receipt = Receipt(self, message.mid) if is_ours else None
         payload = bytes(message.payload)
         received = Received(message.topic, payload, message.retain, message.dup, receipt)
         self._events.put(received)

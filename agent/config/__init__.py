@@ -186,6 +186,15 @@ class Requests(Section, frozen=True):
     max_per_reference: Annotated[
         int, doc("Requests of one requester under one reference number.", ge=1)
     ] = 2
+    max_kept_daily_per_requester: Annotated[
+        int,
+        doc(
+            "Posts of one requester that are recorded one by one in a day (UTC). Above it they "
+            "are only counted. What nobody can be held to has one such measure in all.",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 50
     muted: Annotated[
         tuple[str, ...], doc("Key ids of requesters that are never shown to the owner.")
     ] = ()

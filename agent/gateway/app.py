@@ -16,20 +16,24 @@ from agent import service, topics
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent import signing
+from agent.consent.logproof import LogPolicy
 from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
 from agent.errors import StorageFault
 from agent.gateway import keys as device_keys
 from agent.gateway.commands import Answers, Commands
 from agent.gateway.decisions import Decisions
 from agent.gateway.desk import Desk
+from agent.gateway.flood import Floods
 from agent.gateway.inbox import Inbox
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.loop import Gateway, Notify
+from agent.gateway.notices import NoticeBoard
 from agent.gateway.outbox import Letters, Outbox
 from agent.gateway.papers import PaperTrail
 from agent.gateway.posts import Posts
 from agent.gateway.preview import Previews
 from agent.gateway.proposals import Proposals
+from agent.gateway.publiclog import NoLog, PinnedLog, Publicness
 from agent.gateway.release import Releases, SealJob
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
@@ -40,6 +44,7 @@ from agent.link import Link, Received, connect_broker
 from agent.machine import Machine, Steady
 from agent.vault.cases import Cases
 from agent.vault.clips import ClipStore
+from agent.vault.feed import Feed
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
 
@@ -99,12 +104,35 @@ def build(
         receiver=receiver,
         random=random,
     )
+    feed = Feed(index)
+    notices = NoticeBoard(
+        index=index,
+        cases=cases,
+        feed=feed,
+        ledger=ledger,
+        letters=letters,
+        reports=reports,
+        clock=clock,
+        device_name=name,
+        closed=not config.requests.accept,
+    )
+    floods = Floods(
+        index=index,
+        feed=feed,
+        ledger=ledger,
+        notices=notices,
+        clock=clock,
+        names={card.id: card.name for card in requesters.values()},
+        muted=lambda id_: id_ in (*config.requests.muted, *cases.muted()),
+        kept_a_day=config.requests.max_kept_daily_per_requester,
+    )
     inbox = Inbox(
         index=index,
         cases=cases,
         ledger=ledger,
         letters=letters,
         reports=reports,
+        notices=notices,
         clock=clock,
         device_name=name,
         owners=owner_keys,
@@ -116,6 +144,17 @@ def build(
         cases=cases,
         ledger=ledger,
         inbox=inbox,
+        notices=notices,
+        floods=floods,
+        public_log=_public_log(
+            config.feed,
+            index=index,
+            feed=feed,
+            ledger=ledger,
+            notices=notices,
+            floods=floods,
+            clock=clock,
+        ),
         clock=clock,
         place=config.device.place,
         rules=config.requests,
@@ -154,6 +193,31 @@ def build(
         feed_topic=config.feed.topic,
         acknowledged=acknowledged,
         notify=notify,
+    )
+
+
+def _public_log(
+    config: configuration.Feed,
+    *,
+    index: Index,
+    feed: Feed,
+    ledger: Ledger,
+    notices: NoticeBoard,
+    floods: Floods,
+    clock: Clock,
+) -> Publicness:
+    """The public log that posts must stand in; ConfigError for keys that cannot be used."""
+    if config.log_key is None or config.log == "off":
+        return NoLog()
+    return PinnedLog(
+        index=index,
+        feed=feed,
+        ledger=ledger,
+        notices=notices,
+        floods=floods,
+        clock=clock,
+        policy=LogPolicy.pin(config.log_key, config.witness_keys, config.witnesses_needed),
+        required=config.log != "optional",
     )
 
 
@@ -263,6 +327,8 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
         topics.alerts_filter(feed.topic),
         topics.withdrawals_filter(feed.topic),
     ]
+    if feed.log_key is not None and feed.log != "off":
+        of_feed.append(topics.log_filter(feed.topic))
     of_owner = [topics.owner(name)]
     owner_link = connect_broker(
         config.mqtt,
@@ -273,10 +339,15 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     )
     if feed.broker is None:
         return owner_link, owner_link
-    # The feed's broker learns nothing of us: no will, no lasting session, a random id.
+    # The feed's broker learns nothing of us: no will, no lasting session, a random id, and
+    # from when a post is confirmed to it not how long it was looked at.
     anonymous = f"clip-feed-{os.urandom(8).hex()}"
     feed_link = connect_broker(
-        feed.broker, client_id=anonymous, subscriptions=of_feed, clean_session=True
+        feed.broker,
+        client_id=anonymous,
+        subscriptions=of_feed,
+        clean_session=True,
+        acknowledge_at_once=True,
     )
     return owner_link, feed_link
 

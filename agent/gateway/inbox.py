@@ -23,6 +23,7 @@ from agent.consent import lifecycle, signing
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, LogPlace, Proposal, Repost
 from agent.errors import InternalFault, Refused
+from agent.gateway.notices import NoticeBoard
 from agent.gateway.outbox import Letters
 from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked, Reports
 from agent.vault.cases import Cases, RequestCase
@@ -47,6 +48,7 @@ class Inbox:
         ledger: Ledger,
         letters: Letters,
         reports: Reports,
+        notices: NoticeBoard,
         clock: Clock,
         device_name: str,
         owners: Mapping[str, PublicKey],
@@ -58,6 +60,7 @@ class Inbox:
         self._ledger = ledger
         self._letters = letters
         self._reports = reports
+        self._notices = notices
         self._clock = clock
         self._device_name = device_name
         self._owners = owners
@@ -156,6 +159,7 @@ class Inbox:
         self._ledger.append("requests.resumed", "", {"owner": owner}, at=at)
         for case in self._cases.open_requests():
             self.renew(case.digest)
+        self._notices.renew()  # with what came in between
 
     def told(self, case: RequestCase) -> bool:
         """Whether the owner has had a letter about this request, or had one but for a pause

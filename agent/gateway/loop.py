@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.5
 _STOP_SECONDS = 10.0
 _EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
-_FEED_KINDS = ("requests", "alerts", "withdrawals")
+_MAX_WAITING_BYTES = 8_000_000  # of messages, while the clock is not synced
+_FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
 Notify = Callable[[str], object]
 
 
@@ -80,6 +81,7 @@ class Gateway:
         self._acknowledged = acknowledged
         self._notify = notify
         self._waiting: deque[tuple[Link, Received]] = deque()
+        self._waiting_bytes = 0
         self._state = b""
         self._stop = threading.Event()
         self._worker_ended = threading.Event()
@@ -119,6 +121,7 @@ class Gateway:
     def start(self) -> None:
         """Pick up what an earlier run left, and connect."""
         self.releases.recover()
+        self._posts.start()
         self._inbox.clips_changed()
         self._note("connecting")
         for link in self._links:
@@ -134,6 +137,7 @@ class Gateway:
             log.info("not connected: the broker says our last will")
         for link in self._links:
             link.stop()
+        self._posts.stop()
         self._note("stopped")
 
     def step(self, *, wait_seconds: float = 0.0) -> None:
@@ -145,6 +149,9 @@ class Gateway:
 
     def _drain(self, link: Link, wait_seconds: float) -> None:
         for _ in range(_EVENTS_A_STEP):
+            if self._waiting_bytes > _MAX_WAITING_BYTES:
+                self._stop.wait(wait_seconds)
+                return  # the link stops reading in its turn, so that memory is bounded
             try:
                 event = link.events.get(block=wait_seconds > 0, timeout=wait_seconds)
             except queue.Empty:
@@ -154,9 +161,10 @@ class Gateway:
 
     def _tick(self) -> None:
         if self._clock.synced():
-            while self._waiting:
-                self._dispatch(*self._waiting.popleft())
+            for _ in range(min(len(self._waiting), _EVENTS_A_STEP)):
+                self._dispatch_next()
             self._inbox.expire()
+            self._posts.tick()
         if self._index.changed():
             self._inbox.clips_changed()
         self._decisions.settle()
@@ -172,8 +180,9 @@ class Gateway:
         match event:
             case Received():
                 self._waiting.append((link, event))
+                self._waiting_bytes += _weight(event)
                 if self._clock.synced():
-                    self._dispatch(*self._waiting.popleft())
+                    self._dispatch_next()
             case Connected() if ours:
                 log.info("connected to the owner's broker")
                 self._note("connected")
@@ -184,6 +193,7 @@ class Gateway:
                 log.warning("%s: %s", "owner's broker" if ours else "feed's broker", reason)
                 # What waits was never acknowledged: it comes again over the next connection.
                 self._waiting = deque(item for item in self._waiting if item[0] is not link)
+                self._waiting_bytes = sum(_weight(received) for _, received in self._waiting)
                 if ours:
                     self._note("broker-away", reason)
                     self._outbox.disconnected()
@@ -202,6 +212,11 @@ class Gateway:
             return  # gone again already; the next connection comes back here
         self._outbox.reconnected()
         self._state = b""
+
+    def _dispatch_next(self) -> None:
+        link, received = self._waiting.popleft()
+        self._waiting_bytes -= _weight(received)
+        self._dispatch(link, received)
 
     def _dispatch(self, link: Link, received: Received) -> None:
         topic = topics.parse(received.topic, feed=self._feed_topic)
@@ -233,3 +248,8 @@ class Gateway:
             return  # said at the next connection
         self._state = payload
         self._notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")
+
+
+def _weight(received: Received) -> int:
+    """About how many bytes of memory a message takes."""
+    return len(received.payload) + 500

@@ -55,6 +55,7 @@ class Outbox:
     def __init__(self, index: Index, link: Link, *, device_name: str) -> None:
         self._index = index
         self._prefixes = (topics.inbox(device_name, ""), topics.release(device_name, ""))
+        self._notices = topics.notices(device_name)
         self._link = link
         self._connected = False
         self._in_flight: dict[int, tuple[str, int]] = {}
@@ -110,7 +111,7 @@ class Outbox:
         for topic, payload, revision in self._index.rows(query):
             if (topic, revision) in on_the_way:
                 continue
-            if not topic.startswith(self._prefixes):
+            if topic != self._notices and not topic.startswith(self._prefixes):
                 self._report_foreign(topic)
                 continue
             try:

@@ -295,6 +295,14 @@ class Cases:
         )
         return [row[0] for row in rows.fetchall()]
 
+    def has_unsent(self, request: str) -> bool:
+        """Whether a release of this request can still be stopped, and is not to stop yet."""
+        query = (
+            "SELECT 1 FROM release WHERE request = ? AND stop = ''"
+            " AND state NOT IN ('SENT', 'FAILED', 'REVOKED') LIMIT 1"
+        )
+        return bool(self._index.rows(query, (request,)))
+
     def set_bundle(self, release_id: str, *, size: int, sha256: str) -> None:
         """Note the sealed bundle that waits in the outbox."""
         self._db.execute(

@@ -1,0 +1,315 @@
+"""Whether a post is public, as far as this device has seen: the log's view, kept and used.
+
+What to believe of a log is decided in :mod:`agent.consent.transparency`. Here
+
+- the view is read at the start, and written down with each post that counts on it, else
+  once a minute and at the end: links come again from the broker, which retains them;
+- posts whose checkpoint no link has led to yet wait, :data:`MAX_WAITING` at most. If there
+  are more, the oldest of the author that has most of them goes. They come again too;
+- what the log did wrong becomes a ledger line, and what the owner must know, a notice.
+
+A log that has forked is not believed any more: what needs it is refused as ``log-forked``
+until the owner, who has both notes as evidence on the ledger, pins another key.
+
+An alert needs the log as much as a request: what one household alone gets to see is not
+public. A withdrawal does not: it can only stop, and stopping must not depend on a log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from agent.clock import Clock
+from agent.consent.logproof import LogPolicy
+from agent.consent.statements import LogPlace, Notice
+from agent.consent.transparency import Included, LogView, Waiting
+from agent.errors import InternalFault, NotPublic
+from agent.gateway.flood import ANYBODY, Floods
+from agent.gateway.notices import NoticeBoard
+from agent.topics import Topic
+from agent.vault.feed import Feed
+from agent.vault.index import Index
+from agent.vault.ledger import Json, Ledger
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 200
+_WRITE_SECONDS = 60.0
+_NEEDS_LOG = frozenset({"requests", "alerts"})
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message of the feed: the JWS, and what stands in the lines after it."""
+
+    topic: Topic
+    jws: bytes
+    proof: bytes
+
+    @classmethod
+    def read(cls, topic: Topic, payload: bytes) -> Post:
+        """``payload`` parted at its first line feed."""
+        jws, _, proof = payload.partition(b"\n")
+        return cls(topic, jws, proof)
+
+    @property
+    def place(self) -> str:
+        """Where it was posted, below the feed's topic."""
+        return f"{self.topic.kind}/{self.topic.ids[0]}"
+
+    @property
+    def digest(self) -> str:
+        """What names the statement: see :func:`agent.consent.signing.digest`."""
+        return hashlib.sha256(self.jws).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """What names this very message, with its place and its proof."""
+        text = self.place.encode() + b"\n" + self.jws + b"\n" + self.proof
+        return hashlib.sha256(text).hexdigest()
+
+
+class Publicness(Protocol):
+    """Says of a verified post whether it is public."""
+
+    def start(self) -> None:
+        """Pick up what an earlier run left."""
+
+    def check(self, post: Post, source: str) -> LogPlace | None:
+        """Where the post stands; None if it need not stand anywhere.
+
+        Raises :class:`NotPublic`, or :class:`Unsettled` when it will be asked about again.
+        """
+
+    def witness(self, post: Post) -> None:
+        """Look at the proof of a post that was judged before: it might convict the log."""
+
+    def link(self, payload: bytes) -> None:
+        """Take in a link."""
+
+    def settled(self) -> list[Post]:
+        """The posts that were waiting, and need wait no longer."""
+
+    def write(self) -> None:
+        """Inside a transaction: write down what is believed, if that is news."""
+
+    def tick(self) -> None:
+        """Write it down when it is time."""
+
+    def stop(self) -> None:
+        """Write it down."""
+
+
+class Unsettled(Exception):
+    """Nothing is known yet of a post that waits for a link of its log."""
+
+
+class NoLog:
+    """Publicness is not asked about: ``feed.log: off``."""
+
+    def start(self) -> None:
+        """See :class:`Publicness`."""
+
+    def check(self, post: Post, source: str) -> LogPlace | None:  # noqa: ARG002
+        """Nothing need stand anywhere."""
+        return None
+
+    def witness(self, post: Post) -> None:
+        """See :class:`Publicness`."""
+
+    def link(self, payload: bytes) -> None:
+        """See :class:`Publicness`."""
+
+    def settled(self) -> list[Post]:
+        """Nothing waits."""
+        return []
+
+    def write(self) -> None:
+        """See :class:`Publicness`."""
+
+    def tick(self) -> None:
+        """See :class:`Publicness`."""
+
+    def stop(self) -> None:
+        """See :class:`Publicness`."""
+
+
+class PinnedLog:
+    """The one log whose key the owner has pinned.
+
+    Unless it is ``required``, a post without a proof counts too, but a false one does not.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        feed: Feed,
+        ledger: Ledger,
+        notices: NoticeBoard,
+        floods: Floods,
+        clock: Clock,
+        policy: LogPolicy,
+        required: bool,
+    ) -> None:
+        self._index = index
+        self._feed = feed
+        self._ledger = ledger
+        self._notices = notices
+        self._floods = floods
+        self._clock = clock
+        self._policy = policy
+        self._required = required
+        self._view = LogView(policy)
+        self._written: LogView | None = None
+        self._written_at = 0.0  # monotonic
+        self._is_news = False
+        self._waiting: dict[str, tuple[Post, str, int]] = {}  # by key: whose, and for what size
+
+    def start(self) -> None:
+        """See :class:`Publicness`; StorageFault if what was kept is damaged."""
+        origin = self._policy.origin
+        text = self._feed.log_view(origin)
+        if text is not None:
+            self._view = LogView.from_text(text, self._policy)
+        if text is not None and self._view.text() == text:
+            self._written = self._view
+            return
+        if text is None or LogView(self._policy).text() == self._view.text():
+            detail: dict[str, Json] = {"origin": origin, "key": self._policy.key.text}
+            with self._index.transaction():
+                self._ledger.append("log.pinned", "", detail, at=self._clock.now())
+                self.write()
+
+    def check(self, post: Post, source: str) -> LogPlace | None:
+        """See :class:`Publicness`."""
+        if post.topic.kind not in _NEEDS_LOG or not (self._required or post.proof):
+            return None
+        view, answer = self._view.check(post.jws, post.proof)
+        self._adopt(view)
+        match answer:
+            case Included(index=index, size=size):
+                self._waiting.pop(post.key, None)
+                return LogPlace(origin=self._policy.origin, index=index, size=size)
+            case Waiting(size=size):
+                self._wait(post, source, size)
+                raise Unsettled
+            case NotPublic(rule="checkpoint-forked"):
+                why = "the public log has signed two different pasts"
+                raise NotPublic("log-forked", why) from answer
+            case NotPublic():
+                raise answer
+        raise InternalFault(f"a log view answered {answer!r}")
+
+    def witness(self, post: Post) -> None:
+        """See :class:`Publicness`."""
+        if post.topic.kind in _NEEDS_LOG and post.proof:
+            view, _ = self._view.check(post.jws, post.proof)
+            self._adopt(view)
+
+    def link(self, payload: bytes) -> None:
+        """See :class:`Publicness`."""
+        view = self._view.advance(payload)
+        refused = [trouble for trouble in view.troubles if trouble.rule != "checkpoint-forked"]
+        self._adopt(view)
+        subject = hashlib.sha256(payload).hexdigest()
+        if refused and not self._ledger.mentions(subject):
+            self._refuse_link(refused[0], subject)
+
+    def settled(self) -> list[Post]:
+        """See :class:`Publicness`."""
+        if not self._is_news:
+            return []
+        self._is_news = False
+        ready = [key for key, (_, _, size) in self._waiting.items() if self._view.knows(size)]
+        return [self._waiting.pop(key)[0] for key in ready]
+
+    def write(self) -> None:
+        """See :class:`Publicness`."""
+        if self._view != self._written:
+            self._feed.put_log_view(self._policy.origin, self._view.text())
+            self._written, self._written_at = self._view, self._clock.monotonic()
+
+    def tick(self) -> None:
+        """See :class:`Publicness`."""
+        if self._clock.monotonic() - self._written_at >= _WRITE_SECONDS:
+            self.stop()
+
+    def stop(self) -> None:
+        """See :class:`Publicness`."""
+        if self._view != self._written:
+            with self._index.transaction():
+                self.write()
+
+    def _adopt(self, view: LogView) -> None:
+        """Believe ``view`` from now on; a fork is written down at once, with its evidence."""
+        before, self._view = self._view, view
+        self._is_news |= view.heads is not before.heads or view.fork is not before.fork
+        if view.fork is None or before.fork is not None:
+            return
+        digests = [hashlib.sha256(note.encode()).hexdigest() for note in view.fork]
+        origin = self._policy.origin
+        detail: dict[str, Json] = {
+            "origin": origin,
+            "digests": digests,
+            "notes": list(view.fork),
+        }
+        with self._index.transaction():
+            self._ledger.append("log.forked", digests[0], detail, at=self._clock.now())
+            self.write()
+            self._notices.add(_fork_notice(origin, at=self._clock.now()))
+        log.error("the public log %s has signed two different pasts", origin)
+
+    def _wait(self, post: Post, source: str, size: int) -> None:
+        """Keep a post for later, and if there are too many now, let one go."""
+        self._waiting.pop(post.key, None)
+        self._waiting[post.key] = (post, source, size)
+        if len(self._waiting) <= MAX_WAITING:
+            return
+        counts = Counter(whose for _, whose, _ in self._waiting.values())
+        busiest = counts.most_common(1)[0][0]
+        key, dropped = next(
+            (key, other) for key, (other, whose, _) in self._waiting.items() if whose == busiest
+        )
+        del self._waiting[key]
+        if self._floods.take(busiest, bytes.fromhex(key)):
+            detail: dict[str, Json] = {
+                "rule": "log-link-missing",
+                "why": "too many posts wait for links of the log",
+                "topic": dropped.place,
+                "post": dropped.digest,
+                "requester": busiest,
+            }
+            # Its subject is not the post's: it may come again, and then be judged.
+            with self._index.transaction():
+                self._ledger.append("post.dropped", "", detail, at=self._clock.now())
+
+    def _refuse_link(self, trouble: NotPublic, subject: str) -> None:
+        """Anybody who may write to the feed can have made it up: a line, and no more."""
+        if not self._floods.take(ANYBODY, bytes.fromhex(subject)):
+            return
+        detail: dict[str, Json] = {"rule": trouble.rule, "why": trouble.message[:200]}
+        with self._index.transaction():
+            self._ledger.append("link.refused", subject, detail, at=self._clock.now())
+
+
+def _fork_notice(origin: str, *, at: float) -> Notice:
+    return Notice(
+        kind="log",
+        at=int(at),
+        until=None,
+        who=origin[:120],
+        title="The public log of requests has signed two different pasts",
+        text=(
+            f"The log {origin[:200]} shows different people different lists of requests, so it"
+            " proves nothing any more. From now on no request and no alert that needs this log"
+            " reaches you. Both signed notes stand on the ledger as evidence: anybody with the"
+            " log's key can check them. To hear requests again, pin the key of another log"
+            " (feed.log_key), or do without one (feed.log: off)."
+        ),
+        subject="",
+    )

@@ -1,0 +1,146 @@
+"""What the gateway keeps of the public feed beside requests: notices, floods, logs.
+
+Rows only, and few of them whatever is posted: :data:`KEPT_NOTICES` notices, one flood for
+each source and day that is not over, one view for each log. Every writing method expects to
+run inside :meth:`agent.vault.index.Index.transaction`. What is worth a row is for the
+gateway to say.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.consent.statements import Notice
+from agent.errors import StorageFault
+from agent.vault.index import Index
+
+KEPT_NOTICES = 200
+_SHOWN_OF_ONE = 12  # notices about one author, so that no author crowds out the rest
+_KEPT_TROUBLES = 5  # about the log: these stay whatever else there is
+_COLUMNS = "kind, at, until, who, title, text, subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """A row of ``flood``; the columns are explained in ``schema.sql``."""
+
+    day: int
+    source: str
+    posts: int
+
+
+class Feed:
+    """The tables ``notice``, ``flood`` and ``log``."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._index.connection
+
+    # Notices
+
+    def put_notice(self, notice: Notice, *, since: int = 0) -> None:
+        """Add a notice; it replaces one of the same kind, author and subject from ``since`` on."""
+        self._db.execute(
+            "DELETE FROM notice WHERE kind = ? AND who = ? AND subject = ? AND at >= ?",
+            (notice.kind, notice.who, notice.subject, since),
+        )
+        self._db.execute(
+            f"INSERT INTO notice ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (
+                notice.kind, notice.at, notice.until, notice.who, notice.title, notice.text,
+                notice.subject,
+            ),
+        )  # fmt: skip
+        self._db.execute(
+            "DELETE FROM notice WHERE number NOT IN"
+            " (SELECT number FROM notice ORDER BY number DESC LIMIT ?)"
+            " AND number NOT IN"
+            " (SELECT number FROM notice WHERE kind = 'log' ORDER BY number DESC LIMIT ?)",
+            (KEPT_NOTICES - _KEPT_TROUBLES, _KEPT_TROUBLES),
+        )
+
+    def notices(
+        self, *, at_most: int, now: float, paused_at: float | None = None
+    ) -> tuple[list[Notice], int]:
+        """The notices to show, the newest first, and how many more there are.
+
+        Not those that time has overtaken, nor, in a pause, what came since, unless it is
+        about the log. About one author only some are shown.
+        """
+        current = "(until IS NULL OR until > ?) AND (kind = 'log' OR at < ?)"
+        bounds = (now, float("inf") if paused_at is None else int(paused_at))
+        query = f"SELECT count(*) FROM notice WHERE {current}"  # noqa: S608
+        (total,) = self._index.rows(query, bounds)[0]
+        rows = self._index.rows(
+            f"SELECT {_COLUMNS} FROM (SELECT number, {_COLUMNS},"  # noqa: S608
+            "  row_number() OVER (PARTITION BY who, kind = 'log' ORDER BY number DESC) AS nth"
+            f" FROM notice WHERE {current})"
+            " WHERE nth <= ? ORDER BY kind = 'log' AND nth <= ? DESC, number DESC LIMIT ?",
+            (*bounds, _SHOWN_OF_ONE, _KEPT_TROUBLES, at_most),
+        )
+        shown = [_notice(*row) for row in rows]
+        shown.sort(key=lambda notice: notice.at, reverse=True)
+        return shown, int(total) - len(shown)
+
+    def drop_overtaken(self, *, now: float) -> None:
+        """Forget the notices that time has overtaken."""
+        self._db.execute("DELETE FROM notice WHERE until <= ?", (now,))
+
+    def next_overtaken(self) -> float | None:
+        """When the next notice will be overtaken by time; None if none will."""
+        (until,) = self._index.rows("SELECT min(until) FROM notice")[0]
+        return None if until is None else float(until)
+
+    # Floods
+
+    def floods(self) -> list[Flood]:
+        """All floods whose day has not been closed."""
+        return [Flood(*row) for row in self._index.rows("SELECT * FROM flood ORDER BY day, source")]
+
+    def put_flood(self, flood: Flood) -> None:
+        """Note how many posts were only counted."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO flood VALUES (?, ?, ?)", (flood.day, flood.source, flood.posts)
+        )
+
+    def drop_flood(self, flood: Flood) -> None:
+        """Its day is over, and its total on the ledger."""
+        self._db.execute(
+            "DELETE FROM flood WHERE day = ? AND source = ?", (flood.day, flood.source)
+        )
+
+    # Logs
+
+    def log_view(self, origin: str) -> str | None:
+        """What was believed of a log; None if nothing was ever seen of it."""
+        rows = self._index.rows("SELECT view FROM log WHERE origin = ?", (origin,))
+        return str(rows[0][0]) if rows else None
+
+    def put_log_view(self, origin: str, view: str) -> None:
+        """Note what is believed of a log."""
+        self._db.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (origin, view))
+
+
+def _notice(
+    kind: str, at: float, until: float | None, who: str, title: str, text: str, subject: str
+) -> Notice:
+    """A row of ``notice``, checked: what stands on the disk goes into a letter that we sign."""
+    row = {
+        "kind": kind,
+        "at": int(at),
+        "until": None if until is None else int(until),
+        "who": who,
+        "title": title,
+        "text": text,
+        "subject": subject,
+    }
+    try:
+        return msgspec.convert(row, Notice)
+    except msgspec.ValidationError as error:
+        raise StorageFault(f"a notice in the index is damaged: {error}") from error
