@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.camera.source import Packet, VideoFormat
-from agent.camera.sources.parameters import FormatWatch, parameter_sets
+from agent.camera.sources.annexb import parameter_sets
+from agent.camera.sources.parameters import FormatWatch
 from agent.camera.sources.stream import Stream
 from tests.camera.test_stream import stream, web_server
 from tests.support.video import write_video

@@ -1,19 +1,45 @@
-"""H.264 as encoders of a board send it: units behind start codes (ITU-T H.264, Annex B)."""
+"""H.264 and H.265 as units behind start codes (ITU-T H.264 and H.265, Annex B).
+
+All that is wanted of it: parameter sets, which a decoder must know before the first
+picture. They stand before the first slice, and only that far is looked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from agent.camera.source import Codec
+
 _START_CODE = b"\0\0\1"
-_SEQUENCE, _PICTURE = 7, 8  # nal_unit_type of the two parameter sets
+_SEQUENCE, _PICTURE = 7, 8  # nal_unit_type of the two parameter sets of H.264
+_SETS = {"h264": (_SEQUENCE, _PICTURE), "hevc": (32, 33, 34)}
 
 
-def parameter_sets(data: bytes) -> bytes:
-    """What a decoder must know first, taken out of the packet ``data``.
+def parameter_sets(data: bytes, codec: Codec) -> tuple[bytes, ...]:
+    """The parameter sets at the beginning of ``data``, without their start codes."""
+    return tuple(unit for unit, kind in _head(data, codec) if kind in _SETS[codec])
 
-    The sequence and picture parameter sets in their order, each behind a start code;
-    empty unless both kinds are there.
-    """
-    units = [unit.rstrip(b"\0") for unit in data.split(_START_CODE)[1:]]
-    sets = [unit for unit in units if unit and unit[0] & 0x1F in (_SEQUENCE, _PICTURE)]
-    if {unit[0] & 0x1F for unit in sets} != {_SEQUENCE, _PICTURE}:
-        return b""
+
+def joined(sets: Iterable[bytes]) -> bytes:
+    """``sets``, each behind a start code."""
     return b"".join(b"\0" + _START_CODE + unit for unit in sets)
+
+
+def h264_extradata(data: bytes) -> bytes:
+    """What a decoder must know first of the packet ``data``; empty unless it is all there."""
+    sets = parameter_sets(data, "h264")
+    kinds = {unit[0] & 0x1F for unit in sets}
+    return joined(sets) if kinds == {_SEQUENCE, _PICTURE} else b""
+
+
+def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, int]]:
+    """The units before the first slice, and the kind of each."""
+    at = data.find(_START_CODE)
+    while 0 <= at < len(data) - 3:
+        header = data[at + 3]
+        kind = header & 0x1F if codec == "h264" else header >> 1 & 0x3F
+        if 1 <= kind <= 5 if codec == "h264" else kind < 32:  # a slice
+            return
+        end = data.find(_START_CODE, at + 3)
+        yield data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\0"), kind
+        at = end

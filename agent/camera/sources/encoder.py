@@ -22,7 +22,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from agent.camera.source import Packet, VideoFormat
-from agent.camera.sources.annexb import parameter_sets
+from agent.camera.sources.annexb import h264_extradata
 from agent.camera.sources.luma import NO_COLOUR, rows_of
 from agent.errors import CameraFault
 
@@ -170,7 +170,7 @@ def _by_trial(create: Create, settings: Settings) -> VideoFormat:
     for number in range(_TRIAL_PICTURES):
         grey.pts = round(number * _TICKS_PER_SECOND / settings.frames_per_second)
         data += b"".join(bytes(packet) for packet in trial.encode(grey))
-        if sets := parameter_sets(data):
+        if sets := h264_extradata(data):
             return _format(settings, sets)
     raise ValueError("it gave nothing that can be played")
 

@@ -1,13 +1,11 @@
-"""Parameter sets: what a decoder must know before the first picture.
+"""Does a stream still have the format it began with?
 
-A camera that is reconfigured sends new ones in mid-stream, before a keyframe, with
-start codes (ITU-T H.264 and H.265, Annex B); MP4 and FLV announce them beside the
-packet. Only keyframes are looked into, and only up to their first slice.
+A camera that is reconfigured sends new parameter sets in mid-stream, before a keyframe
+(:mod:`.annexb`); MP4 and FLV announce them beside the packet. Only keyframes are looked
+into.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import av
 import av.error
@@ -16,27 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
-
-_START_CODE = b"\0\0\1"
-
-
-def parameter_sets(data: bytes, codec: Codec) -> tuple[bytes, ...]:
-    """The parameter sets at the beginning of ``data``, without their start codes."""
-    return tuple(unit for unit, is_set in _head(data, codec) if is_set)
-
-
-def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, bool]]:
-    """The units before the first slice, and whether each is a parameter set."""
-    at = data.find(_START_CODE)
-    while 0 <= at < len(data) - 3:
-        header = data[at + 3]
-        kind = header & 0x1F if codec == "h264" else header >> 1 & 0x3F
-        if 1 <= kind <= 5 if codec == "h264" else kind < 32:  # a slice
-            return
-        end = data.find(_START_CODE, at + 3)
-        unit = data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\0")
-        yield unit, kind in ((7, 8) if codec == "h264" else (32, 33, 34))
-        at = end
+from agent.camera.sources.annexb import joined, parameter_sets
 
 
 class FormatWatch:
@@ -70,7 +48,7 @@ class FormatWatch:
         sets = parameter_sets(data, self._codec)
         if len(sets) < 2 or self._known.issuperset(sets):
             return None
-        return b"".join(b"\0" + _START_CODE + unit for unit in sets)
+        return joined(sets)
 
 
 def _decoded_size(codec: Codec, extradata: bytes, keyframe: bytes) -> tuple[int, int] | None:

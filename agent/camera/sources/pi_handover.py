@@ -19,7 +19,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from agent.camera.source import Frame, Packet
-from agent.camera.sources.annexb import parameter_sets
+from agent.camera.sources.annexb import h264_extradata
 from agent.camera.sources.timeline import Timeline
 from agent.clock import Clock
 from agent.errors import CameraFault
@@ -90,7 +90,7 @@ class Handover:
             if self._closed:
                 return
             if not self._parameter_sets:
-                self._parameter_sets = parameter_sets(data) if keyframe else b""
+                self._parameter_sets = h264_extradata(data) if keyframe else b""
                 if not self._parameter_sets:
                     return  # nothing can be decoded before them
             picture = self._announcement(stamp_microseconds)
