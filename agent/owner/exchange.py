@@ -15,18 +15,22 @@ from agent.clock import Clock
 from agent.config import Broker
 from agent.consent import mail
 from agent.consent.signing import DeviceCard
-from agent.consent.statements import Outcome
+from agent.consent.statements import Listing, Outcome
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.link import Received, Session
+from agent.owner import letters
 from agent.owner.decide import Decision
-from agent.owner.inbox import Inbox, read_outcome
+from agent.owner.inbox import Inbox
 
 QUIET_SECONDS = 0.7  # silence after which the retained letters are taken for complete
 _COLLECT_SECONDS = 20.0
 _CHUNK_SECONDS = 30.0  # longest silence of a camera that is asked for a clip
+_LISTING_SECONDS = 20.0  # the same of one that is asked which clips it has
 
-FINAL_EVENTS = frozenset({"SENT", "FAILED", "REFUSED", "REVOKED"})
+PROPOSED = "PROPOSED"  # another owner must agree: it may be the last word for days
+AGREED = "AGREED"  # the decision completed another owner's release
+_LAST_EVENTS = frozenset({"SENT", "FAILED", "REFUSED", "REVOKED", "DONE", PROPOSED, AGREED})
 
 
 def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:
@@ -44,7 +48,11 @@ def letter_filters(devices: Iterable[str]) -> list[str]:
     return [
         pattern
         for device in devices
-        for pattern in (topics.inbox_filter(device), topics.release_filter(device))
+        for pattern in (
+            topics.inbox_filter(device),
+            topics.release_filter(device),
+            topics.notices(device),
+        )
     ]
 
 
@@ -78,6 +86,12 @@ def send(session: Session, decision: Decision) -> None:
     session.publish(topics.owner(decision.device.name), decision.letter, retained=False)
 
 
+def answer_topics(decision: Decision, joins: str | None = None) -> list[str]:
+    """Where the camera says what became of ``decision``, and of a release that it joins."""
+    subjects = [decision.subject, *([] if joins is None else [joins])]
+    return [topics.release(decision.device.name, subject) for subject in subjects]
+
+
 def follow(
     session: Session,
     decision: Decision,
@@ -85,19 +99,53 @@ def follow(
     *,
     wait_seconds: float,
     tell: Callable[[Outcome], None],
+    joins: str | None = None,
 ) -> Outcome | None:
-    """Tell each word of the camera on ``decision`` until the last, or None when time is up."""
-    topic = topics.release(decision.device.name, decision.subject)
+    """Tell each word of the camera on ``decision`` until the last, or None when time is up.
+
+    PROPOSED is a last word too: what follows is up to another owner. ``joins`` is another
+    owner's release; once ``decision`` has completed it, the words go on to be about that.
+    """
+    named = dict(zip(answer_topics(decision, joins), (decision.subject, joins), strict=False))
     deadline = time.monotonic() + wait_seconds
+    while (left := deadline - time.monotonic()) > 0:
+        message = session.receive(left)
+        if message is None or not message.payload:
+            continue
+        subject = named.get(message.topic)
+        if subject is None:
+            continue
+        outcome = _outcome(message, decision.device, subject, keys)
+        if subject == joins and outcome.event == PROPOSED:
+            continue  # what it was before this decision
+        tell(outcome)
+        goes_on = joins is not None and outcome.event == AGREED
+        if outcome.event in _LAST_EVENTS and not goes_on:
+            return outcome
+    return None
+
+
+def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, now: float) -> bool:
+    """Take the camera's answer to ``command``, a question for its clips, into ``inbox``.
+
+    False when it does not answer. Raises :class:`Refused` when it refuses.
+    """
+    topic = topics.release(command.device.name, command.subject)
+    deadline = time.monotonic() + _LISTING_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         message = session.receive(left)
         if message is None or message.topic != topic or not message.payload:
             continue
-        outcome = _outcome(message, decision, keys)
-        tell(outcome)
-        if outcome.event in FINAL_EVENTS:
-            return outcome
-    return None
+        jws = mail.open_letter(message.payload, keys.identity).jws
+        word = letters.read_word(jws, command.device)
+        if not isinstance(word, Listing):
+            why = _answer(message, command, keys)
+            raise Refused("camera-refused", f"{command.device.name}: {why}")
+        place = topics.parse(message.topic, feed="")
+        assert place is not None
+        inbox.take(place, message.payload, keys, now=now)
+        return True
+    return False
 
 
 def chunks(
@@ -119,15 +167,15 @@ def chunks(
 
 
 def _answer(message: Received, decision: Decision, keys: Keys) -> str:
-    outcome = _outcome(message, decision, keys)
+    outcome = _outcome(message, decision.device, decision.subject, keys)
     return f"{outcome.event} {outcome.detail}".rstrip()
 
 
-def _outcome(message: Received, decision: Decision, keys: Keys) -> Outcome:
-    """The camera's word on ``decision``; raises Refused if it is another's or about another."""
+def _outcome(message: Received, device: DeviceCard, subject: str, keys: Keys) -> Outcome:
+    """What ``device`` says of ``subject``; Refused if it is another's word or about another."""
     jws = mail.open_letter(message.payload, keys.identity).jws
-    outcome = read_outcome(jws, decision.device)
-    if outcome.subject != decision.subject:
+    outcome = letters.read_outcome(jws, device)
+    if outcome.subject != subject:
         raise MalformedStatement("wrong-release", "the letter is about another release")
     return outcome
 

@@ -8,7 +8,12 @@
     recovery.txt           until the owner has printed and deleted it
     devices/<name>.card.yaml
     letters/<device>/<digest16>.json     open requests, as the device signed them
+    closed/<device>/<digest16>.json      requests that are no longer open, likewise
     releases/<device>/<release>.json     the last word on each release
+    notices/<device>/notices.json        what cannot be answered
+    listings/<device>/clips.json         the clips it listed when it was last asked
+    ledger/<device>/head.json            the letter with the highest line of its record
+    decided/<device>/<what>.json         what the owner told it that lasts: :mod:`.standing`
 
 Letters are kept as the signed text of the device, never as our reading of it:
 :mod:`agent.owner.inbox` verifies them again whenever they are read.
@@ -46,7 +51,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class KeptLetter(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A device's signed statement, and when it was first collected (Unix seconds)."""
+    """A signed statement, and when it was collected or sent (Unix seconds)."""
 
     jws: str
     received_at: float
@@ -130,20 +135,29 @@ class Home:
         with _storage(target):
             target.unlink(missing_ok=True)
 
+    def letter(self, folder: str, device: str, name: str) -> KeptLetter | None:
+        """One letter, if there is one."""
+        path = self._letter_path(folder, device, name)
+        return _read(path) if path.exists() else None
+
     def kept(self, folder: str, device: str) -> Iterator[tuple[str, KeptLetter]]:
         """Name and content of the letters of one device, in the order of their names."""
         for path in sorted((self.path / folder / device).glob("*.json")):
-            with _storage(path):
-                data = path.read_bytes()
-            try:
-                yield path.stem, msgspec.json.decode(data, type=KeptLetter)
-            except msgspec.DecodeError as error:
-                raise StorageFault(
-                    f"{path}: is damaged", advice="Delete it and run `clip-agent owner inbox`"
-                ) from error
+            yield path.stem, _read(path)
 
     def _letter_path(self, folder: str, device: str, name: str) -> Path:
         return self.path / folder / device / f"{name}.json"
+
+
+def _read(path: Path) -> KeptLetter:
+    with _storage(path):
+        data = path.read_bytes()
+    try:
+        return msgspec.json.decode(data, type=KeptLetter)
+    except msgspec.DecodeError as error:
+        raise StorageFault(
+            f"{path}: is damaged", advice="Delete it and run `clip-agent owner inbox`"
+        ) from error
 
 
 def _device_card(path: Path) -> DeviceCard:

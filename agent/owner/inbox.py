@@ -1,241 +1,256 @@
-"""Letters from the cameras: opened, verified, kept, and read again.
+"""The letters from the cameras, kept in the owner's folder and read again from there.
 
-A letter counts when all of this holds, else it is refused by name and nothing
-that is kept changes:
+What a letter must be is said in :mod:`.letters`. One is kept when, beyond that, it is
+about what its topic names (``request-exchanged``, ``wrong-release``) and is not older
+than the one that is kept: brokers bring old letters again. A letter that is refused
+changes nothing.
 
-1. it opens with the owner's identity (``not-sealed-to-us``, strict decoding);
-2. the enrolled device signed it (``unknown-signer``, ``bad-signature``), and it
-   came on a topic of that device (``wrong-device``);
-3. it is about what its topic names: the digest of the quoted request, or the
-   release (``request-exchanged``, ``wrong-release``).
+A request may not change unseen: its digest is its name, and a second text under the
+same author and id is marked, be it quoted by the camera or met in another letter. A
+request that was closed stays readable: its last letter is kept aside.
 
-The quoted request's own signature was verified by the device, which knows the
-requesters' cards; here it is decoded strictly and its author's key id compared.
-A request may not change unseen: its digest is its name, and a second text under
-the same author and id is marked. A ledger that stands before where it stood, or
-at the same line with another digest, is told (:attr:`Inbox.warnings`).
+Every letter carries the head of its camera's ledger. One that stands before where it
+stood, or at the same line with another digest, is told (:attr:`Inbox.warnings`).
 
-Whether to believe a clip's bytes is for :mod:`.fetch`, what to answer for
-:mod:`.decide`.
+Which of all this somebody means is for :mod:`.finding`, whether to believe a clip's bytes
+for :mod:`.fetch`, what to answer for :mod:`.decide`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
-from agent.consent import decoding, mail, signing
+from agent.consent import mail
 from agent.consent.signing import DeviceCard
-from agent.consent.statements import ClipOffer, InboxReport, LedgerHead, Outcome, Request
-from agent.errors import ConfigError, MalformedStatement, Refused, UntrustedSignature
+from agent.consent.statements import InboxReport, Listing, Notices, Outcome
+from agent.errors import ConfigError, MalformedStatement, Refused
 from agent.keyfile import Keys
+from agent.owner import letters
+from agent.owner.entries import ListedClips, OpenRequest, ReleaseWord, Told
 from agent.owner.home import Home, KeptLetter
+from agent.owner.letters import Word
 from agent.topics import Topic
 
 _LETTERS = "letters"
+_CLOSED = "closed"  # the last letter of requests that are no longer open
 _RELEASES = "releases"
+_NOTICES = "notices"
+_LISTINGS = "listings"
 _LEDGER = "ledger"  # the signed word with the highest ledger line, one a device
-
-
-@dataclass(frozen=True)
-class OpenRequest:
-    """A request as a camera told of it. ``changed`` says another text had this author and id."""
-
-    device: str
-    digest: str
-    report: InboxReport
-    request: Request
-    received_at: float
-    changed: bool = False
-
-    def clip(self, name: str) -> ClipOffer:
-        """The offered clip with this number (from 1) or id; Refused when there is none."""
-        if name.isascii() and name.isdigit() and 1 <= int(name) <= len(self.report.clips):
-            return self.report.clips[int(name) - 1]
-        for offer in self.report.clips:
-            if offer.id == name:
-                return offer
-        raise Refused(
-            "no-such-clip",
-            f"request {self.digest[:8]} offers no clip {name!r}",
-            advice=f"See `clip-agent owner show {self.digest[:8]}`",
-        )
-
-
-@dataclass(frozen=True)
-class ReleaseWord:
-    """The last that a camera said of a release, or of a decision it refused."""
-
-    device: str
-    outcome: Outcome
-    received_at: float
+_MAX_CLOSED = 200  # of a device, the newest
 
 
 class Inbox:
-    """The owner's open requests and releases, kept in the owner's folder."""
+    """What the cameras told: requests, releases, notices and lists of clips."""
 
     def __init__(self, home: Home, devices: Mapping[str, DeviceCard]) -> None:
         self._home = home
         self._devices = devices
         self.warnings: list[str] = []
 
+    # What comes in
+
     def take(self, topic: Topic, payload: bytes, keys: Keys, *, now: float) -> None:
         """Take in one message; raises :class:`Refused` and keeps nothing if it does not count."""
         device = self._devices.get(topic.device)
-        if device is None or topic.kind not in ("inbox", "release"):
+        if device is None or topic.kind not in ("inbox", "release", "notices"):
             raise Refused("wrong-topic", "the message is on no topic of an enrolled camera")
-        (name,) = topic.ids
-        folder = _LETTERS if topic.kind == "inbox" else _RELEASES
         if not payload:
-            self._home.drop(folder, device.name, name)
+            self._emptied(topic)
             return
         jws = mail.open_letter(payload, keys.identity).jws
-        if topic.kind == "inbox":
-            head, iat = self._check_report(jws, device, name)
-        else:
-            outcome = read_outcome(jws, device)
-            if outcome.subject != name:
-                raise MalformedStatement("wrong-release", "the letter is about another release")
-            head, iat = outcome.ledger, outcome.iat
-        self._watch_ledger(device, jws, head, iat, now=now)
+        word = letters.read_word(jws, device)
+        folder, name = self._place(word, jws, topic, device)
+        self._watch_ledger(device, jws, word, now=now)
+        if isinstance(word, Outcome) and word.event == "DONE":
+            return  # an answer for whoever waits for it, and nothing to keep
+        kept = self._home.letter(folder, device.name, name)
+        if kept is not None and _is_older(word, self._kept_word(kept, device)):
+            return
         self._home.keep(folder, device.name, name, KeptLetter(jws=jws, received_at=now))
+        if folder == _LETTERS:
+            self._home.drop(_CLOSED, device.name, name)
 
     def settle(self, device: str, open_names: set[str]) -> None:
-        """Forget the requests of ``device`` that its broker no longer holds: they were closed."""
+        """Close the requests of ``device`` that its broker no longer holds."""
         for name, _ in list(self._home.kept(_LETTERS, device)):
             if name not in open_names:
-                self._home.drop(_LETTERS, device, name)
+                self._close(device, name)
+
+    # What there is
 
     def requests(self) -> list[OpenRequest]:
         """All open requests, the one that expires first at the head."""
-        found: list[OpenRequest] = []
-        for device in self._devices.values():
-            for name, letter in self._home.kept(_LETTERS, device.name):
-                try:
-                    report, request, digest = read_report(letter.jws, device)
-                except Refused as error:  # a card that was replaced, a file that was changed
-                    self.warnings.append(f"{device.name}: kept letter {name}: {error}")
-                    continue
-                found.append(OpenRequest(device.name, digest, report, request, letter.received_at))
-        return sorted(_mark_changed(found), key=lambda item: (item.request.exp, item.digest))
+        return sorted(
+            _mark_changed(list(self._read_requests(_LETTERS))),
+            key=lambda item: (item.request.exp, item.digest),
+        )
+
+    def closed_requests(self) -> list[OpenRequest]:
+        """Requests that are no longer open, as they were last told of."""
+        return list(self._read_requests(_CLOSED))
 
     def releases(self) -> list[ReleaseWord]:
         """The last word on each release, the newest first."""
-        words: list[ReleaseWord] = []
-        for device in self._devices.values():
-            for name, letter in self._home.kept(_RELEASES, device.name):
-                try:
-                    outcome = read_outcome(letter.jws, device)
-                except Refused as error:
-                    self.warnings.append(f"{device.name}: kept release {name}: {error}")
-                    continue
-                words.append(ReleaseWord(device.name, outcome, letter.received_at))
+        words = [
+            ReleaseWord(device, word, at)
+            for device, word, at in self._read(_RELEASES)
+            if isinstance(word, Outcome)
+        ]
         return sorted(words, key=lambda word: -word.outcome.iat)
 
-    def find(self, prefix: str) -> OpenRequest:
-        """The open request whose digest starts with ``prefix``; Refused if not exactly one."""
-        matching = [item for item in self.requests() if item.digest.startswith(prefix.lower())]
-        advice = "See `clip-agent owner inbox`"
-        if not matching or not prefix:
-            raise Refused("no-such-request", f"no open request {prefix!r}", advice=advice)
-        if len(matching) > 1:
-            names = ", ".join(f"{item.digest[:16]} ({item.device})" for item in matching)
-            raise Refused("ambiguous", f"{prefix!r} could be {names}", advice="Give more digits")
-        return matching[0]
+    def notices(self) -> list[Told]:
+        """What cannot be answered, the newest first."""
+        told = [
+            Told(device, notice)
+            for device, word, _ in self._read(_NOTICES)
+            if isinstance(word, Notices)
+            for notice in word.notices
+        ]
+        return sorted(told, key=lambda one: -one.notice.at)
 
-    def find_clip(self, name: str, request: str | None) -> tuple[OpenRequest, ClipOffer]:
-        """A clip by id, or by its number in ``request``; Refused if not exactly one."""
-        if request is not None:
-            item = self.find(request)
-            return item, item.clip(name)
-        for item in self.requests():
-            for offer in item.report.clips:
-                if offer.id == name:
-                    return item, offer
-        raise Refused(
-            "no-such-clip",
-            f"no open request offers a clip {name!r}",
-            advice="A clip's number needs its request: --request",
-        )
+    def older_notices(self) -> int:
+        """How many more notices the cameras have than fitted into their letters."""
+        words = (word for _, word, _ in self._read(_NOTICES))
+        return sum(word.more for word in words if isinstance(word, Notices))
 
-    def _check_report(self, jws: str, device: DeviceCard, name: str) -> tuple[LedgerHead, int]:
-        report, _, digest = read_report(jws, device)
+    def listings(self) -> list[ListedClips]:
+        """The clips that each camera last listed."""
+        return [
+            ListedClips(device, word)
+            for device, word, _ in self._read(_LISTINGS)
+            if isinstance(word, Listing)
+        ]
+
+    def refused(self, device: str, subject: str) -> bool:
+        """Whether ``device`` refused the decision with this subject."""
+        card, kept = self._devices.get(device), self._home.letter(_RELEASES, device, subject)
+        if card is None or kept is None:
+            return False
+        word = self._kept_word(kept, card)
+        return isinstance(word, Outcome) and word.event == "REFUSED"
+
+    # Inside
+
+    def _place(self, word: Word, jws: str, topic: Topic, device: DeviceCard) -> tuple[str, str]:
+        """Where to keep ``word``; Refused if it did not come where it belongs."""
+        match topic.kind, word:
+            case "inbox", InboxReport():
+                self._check_request(jws, device, topic.ids[0])
+                return _LETTERS, topic.ids[0]
+            case "release", Outcome(subject=subject):
+                if subject != topic.ids[0]:
+                    raise MalformedStatement("wrong-release", "the letter is about another release")
+                return _RELEASES, subject
+            case "release", Listing():
+                return _LISTINGS, "clips"
+            case "notices", Notices():
+                return _NOTICES, "notices"
+        raise MalformedStatement("wrong-typ", f"{word.TYP} does not belong on this topic")
+
+    def _check_request(self, jws: str, device: DeviceCard, name: str) -> None:
+        digest = letters.read_report(jws, device).digest
         if digest[:16] != name:
             raise MalformedStatement(
                 "request-exchanged", "the quoted request is not the one its topic names"
             )
-        for kept_name, kept in self._home.kept(_LETTERS, device.name):
-            if kept_name == name and self._kept_digest(kept, device) not in (None, digest):
-                raise MalformedStatement("request-exchanged", "another request had this name")
-        return report.ledger, report.iat
+        kept = self._home.letter(_LETTERS, device.name, name)
+        if kept is None or self._kept_word(kept, device) is None:
+            return
+        if letters.read_report(kept.jws, device).digest != digest:
+            raise MalformedStatement("request-exchanged", "another request had this name")
 
-    def _kept_digest(self, kept: KeptLetter, device: DeviceCard) -> str | None:
-        """The digest of the request in a kept letter; None if that is of an earlier camera."""
+    def _kept_word(self, kept: KeptLetter, device: DeviceCard) -> Word | None:
+        """What a kept letter says; None if that is of a camera that had other keys."""
         try:
-            return read_report(kept.jws, device)[2]
-        except UntrustedSignature:
+            return letters.read_word(kept.jws, device)
+        except Refused:
             return None
 
-    def _watch_ledger(
-        self, device: DeviceCard, jws: str, head: LedgerHead, iat: int, *, now: float
-    ) -> None:
+    def _emptied(self, topic: Topic) -> None:
+        if topic.kind == "inbox":
+            self._close(topic.device, topic.ids[0])
+        elif topic.kind == "release":
+            self._home.drop(_RELEASES, topic.device, topic.ids[0])
+        else:
+            self._home.drop(_NOTICES, topic.device, "notices")
+
+    def _close(self, device: str, name: str) -> None:
+        """Lay the letter of a request aside, and forget the oldest of too many."""
+        letter = self._home.letter(_LETTERS, device, name)
+        if letter is None:
+            return
+        self._home.keep(_CLOSED, device, name, letter)
+        self._home.drop(_LETTERS, device, name)
+        aside = sorted(self._home.kept(_CLOSED, device), key=lambda one: one[1].received_at)
+        for old, _ in aside[:-_MAX_CLOSED]:
+            self._home.drop(_CLOSED, device, old)
+
+    def _read(self, folder: str) -> Iterator[tuple[str, Word, float]]:
+        """Device, word and time of receipt of all kept letters that still verify."""
+        for device in self._devices.values():
+            for name, letter in self._home.kept(folder, device.name):
+                try:
+                    word = letters.read_word(letter.jws, device)
+                except Refused as error:
+                    self._cannot_read(device, folder, name, error)
+                else:
+                    yield device.name, word, letter.received_at
+
+    def _read_requests(self, folder: str) -> Iterator[OpenRequest]:
+        for device in self._devices.values():
+            for name, letter in self._home.kept(folder, device.name):
+                try:
+                    report = letters.read_report(letter.jws, device)
+                except Refused as error:
+                    self._cannot_read(device, folder, name, error)
+                    continue
+                yield OpenRequest(
+                    device=device.name,
+                    digest=report.digest,
+                    report=report.statement,
+                    request=report.request,
+                    received_at=letter.received_at,
+                    reposts=report.reposts,
+                    changed=bool(report.reposts),
+                    closed=folder == _CLOSED,
+                )
+
+    def _cannot_read(self, device: DeviceCard, folder: str, name: str, error: Refused) -> None:
+        """A card that was replaced, or a file that was changed."""
+        self._warn(f"{device.name}: kept letter {folder}/{name}: {error}")
+
+    def _watch_ledger(self, device: DeviceCard, jws: str, word: Word, *, now: float) -> None:
         """Remember the highest line of the device's ledger, and tell when it went back."""
-        for _, kept in self._home.kept(_LEDGER, device.name):
-            try:
-                best, best_iat = _ledger_head(kept.jws, device)
-            except UntrustedSignature:
-                self.warnings.append(
-                    f"{device.name}: has other keys than before; its record begins anew"
+        head = word.ledger
+        kept = self._home.letter(_LEDGER, device.name, "head")
+        if kept is not None:
+            before = self._kept_word(kept, device)
+            if before is None:
+                self._warn(f"{device.name}: has other keys than before; its record begins anew")
+            elif head.seq == before.ledger.seq and head.sha256 != before.ledger.sha256:
+                self._warn(
+                    f"{device.name}: line {head.seq} of its ledger is not the line that it was "
+                    "before: its record was forked, that is, changed"
                 )
-                continue
-            if (head.seq < best.seq and iat > best_iat) or (
-                head.seq == best.seq and head.sha256 != best.sha256
-            ):
-                self.warnings.append(
-                    f"{device.name}: its ledger stood at line {best.seq} before and now says "
-                    f"{head.seq}: the camera was set back to an older state, or changed"
+            elif head.seq < before.ledger.seq and word.iat > before.iat:
+                self._warn(
+                    f"{device.name}: its ledger stood at line {before.ledger.seq} before and now "
+                    f"says {head.seq}: the camera was set back to an older state, or changed"
                 )
-            if head.seq <= best.seq:
+            if before is not None and head.seq <= before.ledger.seq:
                 return
         self._home.keep(_LEDGER, device.name, "head", KeptLetter(jws=jws, received_at=now))
 
-
-def read_report(jws: str, device: DeviceCard) -> tuple[InboxReport, Request, str]:
-    """The report that ``device`` signed, the request it quotes, and that request's digest."""
-    report = signing.verify(jws, InboxReport, {device.id: device.key})
-    _check_device(report.device, device)
-    return report, read_request(report.request), signing.digest(report.request)
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
 
 
-def read_request(jws: str) -> Request:
-    """A quoted request, strictly decoded; whoever quotes it answers for its signature."""
-    author = signing.signer_id(jws, Request)
-    payload = signing.decode_base64url(jws.split(".")[1])
-    request = decoding.decode(payload, Request, Request.MAX_BYTES)
-    if request.iss != author:
-        raise MalformedStatement("wrong-issuer", "`iss` is not the key that signed")
-    return request
-
-
-def read_outcome(jws: str, device: DeviceCard) -> Outcome:
-    """The outcome that ``device`` signed."""
-    outcome = signing.verify(jws, Outcome, {device.id: device.key})
-    _check_device(outcome.device, device)
-    return outcome
-
-
-def _check_device(name: str, device: DeviceCard) -> None:
-    if name != device.name:
-        raise UntrustedSignature("wrong-device", f"the letter speaks for a camera {name!r}")
-
-
-def _ledger_head(jws: str, device: DeviceCard) -> tuple[LedgerHead, int]:
-    """Where the ledger stood in a kept report or outcome, and when."""
-    try:
-        word: InboxReport | Outcome = read_report(jws, device)[0]
-    except MalformedStatement:
-        word = read_outcome(jws, device)
-    return word.ledger, word.iat
+def _is_older(word: Word, kept: Word | None) -> bool:
+    """Whether ``kept`` was written after ``word``."""
+    return kept is not None and (word.iat, word.ledger.seq) < (kept.iat, kept.ledger.seq)
 
 
 def _mark_changed(items: list[OpenRequest]) -> Iterator[OpenRequest]:
@@ -244,10 +259,8 @@ def _mark_changed(items: list[OpenRequest]) -> Iterator[OpenRequest]:
     for item in items:
         texts.setdefault((item.request.iss, item.request.jti), set()).add(item.digest)
     for item in items:
-        changed = len(texts[item.request.iss, item.request.jti]) > 1
-        yield OpenRequest(
-            item.device, item.digest, item.report, item.request, item.received_at, changed
-        )
+        several = len(texts[item.request.iss, item.request.jti]) > 1
+        yield replace(item, changed=item.changed or several)
 
 
 def devices_or_advice(home: Home) -> dict[str, DeviceCard]:

@@ -1,93 +1,81 @@
-"""What the owner gets to see, as text for people and as plain data for programs.
+"""What the owner gets to see in lists, and before a decision. One request is in :mod:`.page`.
 
 All that a requester wrote is shown as data: as :class:`rich.text.Text`, in which
 square brackets are square brackets. Control and direction characters never got
-through decoding, and only a request's ``text`` may break lines: each of its lines
-stands behind a bar, so that none can pass for a line of ours.
+through decoding, and only a ``text`` may break lines: each of its lines stands behind
+a bar, so that none can pass for a line of ours.
 
-Times are local, with the zone's name. Nothing here reads files or decides.
+Nothing here reads files or decides.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from agent.consent import area
-from agent.consent.statements import ApprovedClip, ClipOffer, Disclosure, Polygon
-from agent.errors import RequestRefused
-from agent.owner.inbox import OpenRequest, ReleaseWord
+from agent.consent.statements import ApprovedClip, ClipOffer, Disclosure, Notice
+from agent.owner import words
+from agent.owner.decide import SharePlan
+from agent.owner.entries import ListedClips, OpenRequest, ReleaseWord, Told
 
-_DAY_SECONDS = 86_400
-
-
-def moment(seconds: float) -> str:
-    """A time in this computer's zone, to the minute: ``Wed 24 Jan 2024, 18:30 CET``."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%a %d %b %Y, %H:%M %Z")
-
-
-def brief(seconds: float) -> str:
-    """A time near now in this computer's zone, for tables: ``24 Jan, 18:30 CET``."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
-
-
-def exact(seconds: float) -> str:
-    """A time in this computer's zone, to the second."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%a %d %b, %H:%M:%S %Z")
-
-
-def size(count: int) -> str:
-    """Bytes for people, in powers of ten."""
-    if count < 1_000_000:
-        return f"{count / 1_000:.0f} kB"
-    return f"{count / 1_000_000:.1f} MB"
-
-
-def remaining(seconds: float) -> str:
-    """How long something is still open."""
-    if seconds <= 0:
-        return "expired"
-    if seconds >= 2 * _DAY_SECONDS:
-        return f"{seconds / _DAY_SECONDS:.0f} days left"
-    if seconds >= 7_200:
-        return f"{seconds / 3_600:.0f} hours left"
-    return f"{seconds / 60:.0f} minutes left"
-
-
-def kind_of(item: OpenRequest) -> str:
-    """What sort of request it is, in plain words."""
-    order = item.request.order
-    if order is None:
-        return "voluntary request: nothing obliges you to answer"
-    return f"LEGAL ORDER, the requester says: {order.court}, docket {order.docket}"
+_RED = "bold red"
+NOTICE_KINDS: dict[str, str] = {
+    "alert": "alert",
+    "withdrawn": "withdrawn",
+    "edited": "edited",
+    "flood": "flood of posts",
+    "log": "public log",
+}
+_SHOWN_NOTICES = 10
 
 
 # The inbox
 
 
-def inbox(requests: Sequence[OpenRequest], releases: Sequence[ReleaseWord], now: float) -> Group:
-    """All open requests and the state of all releases."""
+def inbox(
+    requests: Sequence[OpenRequest],
+    releases: Sequence[ReleaseWord],
+    now: float,
+    *,
+    notices: Sequence[Told] = (),
+    paused: Mapping[str, int] | None = None,
+) -> Group:
+    """All open requests, the state of all releases, and what needs no answer.
+
+    ``paused``: since when the owner wants no requests, by camera.
+    """
     parts: list[RenderableType] = [_requests_table(requests, now)]
     if not requests:
         parts = [Text("No open requests.")]
+    for device, since in (paused or {}).items():
+        parts.append(
+            Text(
+                f"{device}: you paused requests on {words.moment(since)}, so it shows none. "
+                "To see them again: clip-agent owner resume"
+            )
+        )
     if releases:
         parts += [Text(), _releases_table(releases)]
+    current = [one for one in notices if not _is_over(one.notice, now)]
+    if current:
+        parts += [Text(), *_notices_table(current)]
     return Group(*parts)
 
 
+def _is_over(notice: Notice, now: float) -> bool:
+    return notice.until is not None and notice.until <= now
+
+
 def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
-    table = Table(title="Open requests", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading, least in (("Request", 8), ("Camera", 6), ("Who asks", 11), ("For what", 8)):
+    table = _table("Open requests")
+    for heading, least in (("Request", 8), ("Camera", 10), ("Who asks", 11), ("For what", 8)):
         table.add_column(heading, overflow="fold", min_width=least)
     for heading in ("Why", "Until"):
         table.add_column(heading, overflow="fold")
@@ -96,24 +84,27 @@ def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
         request = item.request
         why = Text(request.incident)
         if request.order is not None:
-            why.append("\nlegal order", style="bold red")
+            why.append("\nLEGAL DEMAND", style=_RED)
         if item.changed:
-            why.append("\nsent twice, with different texts", style="bold red")
+            why.append("\nposted twice, with different texts", style=_RED)
+        if item.report.proposals:
+            why.append("\nwaits for a second owner", style="bold")
         table.add_row(
             Text(item.digest[:8], style="bold"),
             Text(item.device),
             Text(item.report.record.name),
             Text(request.title),
             why,
-            Text(f"{brief(request.exp)}\n{remaining(request.exp - now)}"),
+            Text(f"{words.brief(request.exp)}\n{words.remaining(request.exp - now)}"),
             Text(str(len(item.report.clips) + item.report.more_clips)),
         )
     return table
 
 
 def _releases_table(releases: Iterable[ReleaseWord]) -> Table:
-    table = Table(title="Releases", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("Release", "Camera", "Request", "State", "Since", "Detail"):
+    table = _table("Releases")
+    table.add_column("Release", no_wrap=True, min_width=16)  # ids are typed again
+    for heading in ("Camera", "Request", "State", "Since", "Detail"):
         table.add_column(heading, overflow="fold")
     for word in releases:
         outcome = word.outcome
@@ -122,80 +113,52 @@ def _releases_table(releases: Iterable[ReleaseWord]) -> Table:
             Text(word.device),
             Text((outcome.request or "")[:8]),
             Text(outcome.event, style="bold"),
-            Text(brief(outcome.iat)),
+            Text(words.brief(outcome.iat)),
             Text(outcome.detail),
         )
     return table
 
 
-# One request
+def _notices_table(notices: Sequence[Told]) -> list[RenderableType]:
+    table = _table("For your information: nothing here can be answered")
+    table.add_column("Post", no_wrap=True, min_width=8)
+    table.add_column("When", overflow="fold")
+    table.add_column("What", overflow="fold", min_width=9)
+    table.add_column("Who", overflow="fold")
+    table.add_column("Title", overflow="fold")
+    for told in notices[:_SHOWN_NOTICES]:
+        notice = told.notice
+        serious = notice.kind in ("edited", "log")
+        table.add_row(
+            Text(notice.subject[:8]),
+            Text(words.brief(notice.at)),
+            Text(NOTICE_KINDS[notice.kind], style=_RED if serious else ""),
+            Text(notice.who),
+            Text(notice.title),
+        )
+    nameless = [one.notice for one in notices[:_SHOWN_NOTICES] if not one.notice.subject]
+    texts = [Text(f"{notice.text}\n") for notice in nameless if notice.text]
+    left = len(notices) - _SHOWN_NOTICES
+    more = [Text(f"{left} older notices: clip-agent owner inbox --json")] if left > 0 else []
+    return [table, *texts, *more]
 
 
-def request(item: OpenRequest, now: float) -> Group:
-    """A request in full, its clips, and how to answer it."""
-    return Group(
-        Panel(_facts(item, now), title=Text(item.request.title), title_align="left"),
-        Panel(Text(item.request.text), title="What they write", title_align="left"),
-        clips(item.report.clips),
-        *_more_clips(item),
-        Text(),
-        _how_to_answer(item),
-    )
+# Clips
 
 
-def _facts(item: OpenRequest, now: float) -> Table:
-    request, record = item.request, item.report.record
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    facts = [
-        ("Kind", kind_of(item)),
-        ("Who asks", record.name),
-        ("Their key", request.iss),
-        ("Seen before", _record(item)),
-        ("Reference", request.reference),
-        ("Incident", request.incident),
-        ("Contact", request.contact),
-        ("They ask about", f"{moment(request.window.start)}\nto {moment(request.window.end)}"),
-        ("Area", _area(request.area)),
-        ("Goes to", request.upload.url),
-        ("Open until", f"{moment(request.exp)} ({remaining(request.exp - now)})"),
-        ("Your camera", item.device),
-        ("Digest", item.digest),
-    ]
-    if request.order is not None:
-        facts.insert(1, ("Order's digest", request.order.document_sha256))
-    if item.changed:
-        facts.insert(0, ("Careful", "the same requester sent two texts under one id"))
-    for label, value in facts:
-        table.add_row(label, Text(value))
-    return table
+def listing(listed: ListedClips) -> Group:
+    """The clips that a camera has, numbered as other commands may name them."""
+    if not listed.listing.clips:
+        return Group(Text(f"{listed.device}: no clips of that time"))
+    parts: list[RenderableType] = [clips(listed.listing.clips, title=f"Clips of {listed.device}")]
+    if more := listed.listing.more_clips:
+        parts.append(Text(f"{more} older clips did not fit in here: ask for an earlier --to."))
+    return Group(*parts)
 
 
-def _record(item: OpenRequest) -> str:
-    record = item.report.record
-    return (
-        f"{record.requests} requests since {moment(record.first_seen)}; "
-        f"{record.refused} refused by your camera, {record.withdrawn} withdrawn"
-    )
-
-
-def _area(polygon: Polygon) -> str:
-    ring = polygon.coordinates[0]
-    longitudes, latitudes = [p[0] for p in ring], [p[1] for p in ring]
-    latitude = (min(latitudes) + max(latitudes)) / 2
-    longitude = (min(longitudes) + max(longitudes)) / 2
-    try:
-        area.check(polygon)
-        measure = f"{area.square_miles(polygon):.3f} square miles"
-    except RequestRefused as error:
-        measure = f"of no size ({error.message})"
-    return f"{measure} around {latitude:.4f}, {longitude:.4f}"
-
-
-def clips(offers: Sequence[ClipOffer]) -> Table:
+def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
     """Clips, numbered as an approval may name them."""
-    table = Table(title="Matching clips", title_justify="left", box=box.SIMPLE_HEAD)
+    table = _table(title)
     table.add_column("No.", justify="right")
     table.add_column("Clip", no_wrap=True, min_width=22)  # ids are typed again
     table.add_column("Starts")
@@ -210,30 +173,12 @@ def clips(offers: Sequence[ClipOffer]) -> Table:
         table.add_row(
             str(number),
             offer.id,
-            exact(offer.started_at),
+            words.exact(offer.started_at),
             f"{offer.duration_seconds:.0f} s",
-            size(offer.bytes),
+            words.size(offer.bytes),
             ", ".join(notes),
         )
     return table
-
-
-def _more_clips(item: OpenRequest) -> list[Text]:
-    more = item.report.more_clips
-    return [Text(f"{more} older clips match too; the letter had no room for them.")] if more else []
-
-
-def _how_to_answer(item: OpenRequest) -> Text:
-    name = item.digest[:8]
-    return Text(
-        "To see a clip:                  "
-        f"clip-agent owner preview 1 --request {name}\n"
-        "To let clip 1 go, and no other: "
-        f"clip-agent owner approve {name} 1\n"
-        "To decline:                     "
-        f"clip-agent owner decline {name}\n"
-        "Doing nothing is an answer too: nobody learns that you were asked."
-    )
 
 
 # Before a decision
@@ -248,61 +193,62 @@ def approval(
         f"           by upload to {item.request.upload.url}",
         f"Request:   {item.request.title} ({item.digest[:16]})",
         f"Camera:    {item.device}",
+        *_leaving(item.report.clips, chosen, disclose, until),
     ]
-    for clip in chosen:
-        offer = item.clip(clip.id)
-        lines.append(
-            f"Leaves:    {clip.id}, {exact(offer.started_at)}, "
-            f"{offer.duration_seconds:.0f} s, without sound"
-        )
-        if clip.cut is not None:
-            lines.append(
-                f"           only {clip.cut.from_seconds:g} s to {clip.cut.to_seconds:g} s"
-            )
-        lines += [f"           blurred: {_box(b.x, b.y, b.width, b.height)}" for b in clip.blur]
-    told = msgspec.to_builtins(disclose)
-    told_text = ", ".join(f"{key} {value}" for key, value in told.items() if value)
-    lines.append(f"Of you:    {told_text or 'nothing: no name, no address, no e-mail'}")
-    lines.append(f"Until:     {moment(until)}, then the camera stops trying")
+    notes = [Text("What was sent cannot be called back.", style="bold")]
+    if item.report.approvals_needed > 1:
+        notes.insert(0, Text("Nothing is sent before another owner has agreed to exactly this."))
+    return Group(Text("\n".join(lines)), *notes)
+
+
+def share(plan: SharePlan, key_id: str, until: float) -> Group:
+    """The same for a share: nobody has asked."""
+    lines = [
+        f"To:        {plan.to.name}, who has not asked",
+        f"           the key {key_id}",
+        f"           by upload to {plan.target.url}",
+        f"Camera:    {plan.device}",
+        *_leaving(plan.offers, plan.clips, plan.disclose, until),
+    ]
     return Group(Text("\n".join(lines)), Text("What was sent cannot be called back.", style="bold"))
 
 
-def _box(x: float, y: float, width: float, height: float) -> str:
-    return f"{width:.0%} x {height:.0%} of the picture, from {x:.0%}, {y:.0%}"
+def _leaving(
+    offers: Sequence[ClipOffer],
+    chosen: Sequence[ApprovedClip],
+    disclose: Disclosure,
+    until: float,
+) -> Iterator[str]:
+    offered = {offer.id: offer for offer in offers}
+    for clip in chosen:
+        offer = offered[clip.id]
+        yield (
+            f"Leaves:    {clip.id}, {words.exact(offer.started_at)}, "
+            f"{offer.duration_seconds:.0f} s, without sound"
+        )
+        yield from (f"           {change}" for change in changes(clip))
+    yield f"Of you:    {disclosed(disclose) or 'nothing: no name, no address, no e-mail'}"
+    yield f"Until:     {words.moment(until)}, then the camera stops trying"
 
 
-# For programs
+def changes(clip: ApprovedClip) -> Iterator[str]:
+    """What is done to a clip before it leaves, a line each."""
+    if clip.cut is not None:
+        yield f"only {clip.cut.from_seconds:g} s to {clip.cut.to_seconds:g} s"
+    for area in clip.blur:
+        yield (
+            f"blurred: {area.width:.0%} x {area.height:.0%} of the picture, "
+            f"from {area.x:.0%}, {area.y:.0%}"
+        )
 
 
-def request_data(item: OpenRequest) -> dict[str, Any]:
-    """A request as plain data for ``--json``."""
-    report = item.report
-    offers = [msgspec.to_builtins(offer) for offer in report.clips]
-    for offer in offers:
-        del offer["sealed_key"]
-    return {
-        "digest": item.digest,
-        "device": item.device,
-        "requester": report.record.name,
-        "record": msgspec.to_builtins(report.record),
-        "changed": item.changed,
-        "request": msgspec.to_builtins(item.request),
-        "clips": offers,
-        "more_clips": report.more_clips,
-    }
+def disclosed(disclose: Disclosure) -> str:
+    """What the owner tells of themselves; empty if nothing."""
+    told = msgspec.to_builtins(disclose)
+    return ", ".join(f"{key} {value}" for key, value in told.items() if value)
 
 
-def release_data(word: ReleaseWord) -> dict[str, Any]:
-    """The state of a release as plain data for ``--json``."""
-    outcome = word.outcome
-    return {
-        "release": outcome.subject,
-        "device": word.device,
-        "request": outcome.request,
-        "event": outcome.event,
-        "detail": outcome.detail,
-        "at": outcome.iat,
-    }
+# Around it
 
 
 @contextlib.contextmanager
@@ -318,3 +264,7 @@ def progress(what: str, total_bytes: int) -> Iterator[Callable[[int, int], None]
 def console(*, error: bool = False) -> Console:
     """A console that takes texts as they are: no markup, no emoji names, no guessing."""
     return Console(stderr=error, markup=False, emoji=False, highlight=False)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)

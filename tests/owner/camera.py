@@ -27,8 +27,13 @@ from agent.consent.signing import DeviceCard, OwnerCard
 from agent.consent.statements import (
     ClipOffer,
     Command,
+    Decline,
     InboxReport,
     LedgerHead,
+    ListClips,
+    Listing,
+    Notice,
+    Notices,
     Outcome,
     Polygon,
     Preview,
@@ -88,8 +93,11 @@ class FakeCamera:
             role="device", name=name, sign=self.keys.signing.public.text, seal=self.keys.recipient
         )
         self.clips: dict[str, bytes] = {}
+        self.offers: dict[str, ClipOffer] = {}
         self.identities: dict[str, str] = {}
         self.decisions: list[Letter] = []
+        self.listed: list[Window] = []  # for which times clips were asked for
+        self.command_answer = ("DONE", "")
         self.ledger_seq = 1
 
     def record(
@@ -114,7 +122,8 @@ class FakeCamera:
                 identity.text, [self.owner.seal, self.owner.recovery], clip_id=clip
             ),
         )
-        return msgspec.structs.replace(offer, **changes)
+        self.offers[clip] = msgspec.structs.replace(offer, **changes)
+        return self.offers[clip]
 
     def head(self) -> LedgerHead:
         """The next line of the ledger."""
@@ -139,7 +148,33 @@ class FakeCamera:
         )
         return self.seal(self.keys.signing.sign(msgspec.structs.replace(report, **changes)))
 
-    def outcome(self, subject: str, event: str, detail: str = "") -> bytes:
+    def notices(self, *notices: Notice, **changes: object) -> bytes:
+        """The sealed letter with what cannot be answered."""
+        letter = Notices(
+            iss=self.keys.id,
+            jti=signing.new_jti(os.urandom(16)),
+            iat=NOW + self.ledger_seq,
+            device=self.name,
+            notices=notices,
+            more=0,
+            ledger=self.head(),
+        )
+        return self.seal(self.keys.signing.sign(msgspec.structs.replace(letter, **changes)))
+
+    def listing(self, clips: Sequence[ClipOffer], **changes: object) -> bytes:
+        """The sealed letter that answers a question for its clips."""
+        letter = Listing(
+            iss=self.keys.id,
+            jti=signing.new_jti(os.urandom(16)),
+            iat=NOW + self.ledger_seq,
+            device=self.name,
+            clips=tuple(clips),
+            more_clips=0,
+            ledger=self.head(),
+        )
+        return self.seal(self.keys.signing.sign(msgspec.structs.replace(letter, **changes)))
+
+    def outcome(self, subject: str, event: str, detail: str = "", **changes: object) -> bytes:
         """The sealed letter about what became of a decision."""
         outcome = Outcome(
             iss=self.keys.id,
@@ -152,7 +187,7 @@ class FakeCamera:
             detail=detail,
             ledger=self.head(),
         )
-        return self.seal(self.keys.signing.sign(outcome))
+        return self.seal(self.keys.signing.sign(msgspec.structs.replace(outcome, **changes)))
 
     def seal(self, jws: str) -> bytes:
         return mail.seal(Letter(jws=jws, keys={}), [self.owner.seal])
@@ -188,18 +223,32 @@ class FakeCamera:
             letter = mail.open_letter(message.payload, self.keys.identity)
             self.decisions.append(letter)
             subject = signing.digest(letter.jws)[:16]
-            try:
-                owner = self.owner.key
-                command = signing.verify(letter.jws, Command, {owner.id: owner}).command
-            except MalformedStatement:
-                topic = topics.release(self.name, subject)
-                for event, detail in answers:
-                    session.publish(topic, self.outcome(subject, event, detail), retained=True)
-                continue
-            assert isinstance(command, Preview)
-            for number, chunk in chunks_of(self.clips[command.clip]):
-                topic = topics.preview(self.name, command.clip, number)
-                session.publish(topic, chunk, retained=False)
+            topic = topics.release(self.name, subject)
+            match self._command(letter):
+                case Preview(clip=clip):
+                    for number, chunk in chunks_of(self.clips[clip]):
+                        place = topics.preview(self.name, clip, number)
+                        session.publish(place, chunk, retained=False)
+                case ListClips(window=window):
+                    self.listed.append(window)
+                    answer = self.listing(list(self.offers.values()))
+                    session.publish(topic, answer, retained=False)
+                case None:
+                    for event, detail in answers:
+                        session.publish(topic, self.outcome(subject, event, detail), retained=True)
+                case _:
+                    event, detail = self.command_answer
+                    session.publish(topic, self.outcome(subject, event, detail), retained=False)
+
+    def _command(self, letter: Letter) -> object:
+        """What the letter tells the camera to do; None for a decision."""
+        owner = self.owner.key
+        if signing.claimed_typ(letter.jws) == Decline.TYP:
+            return signing.verify(letter.jws, Decline, {owner.id: owner})
+        try:
+            return signing.verify(letter.jws, Command, {owner.id: owner}).command
+        except MalformedStatement:
+            return None
 
 
 def chunks_of(sealed: bytes) -> list[tuple[int, bytes]]:

@@ -194,8 +194,10 @@ def test_a_request_closed_at_the_broker_leaves_the_inbox(
     capsys.readouterr()
     run("inbox", *home)
     assert "No open requests" in capsys.readouterr().out
+    assert run("show", name, *home) == 0  # what it said can still be read
+    assert "can no longer be answered" in capsys.readouterr().out
     with pytest.raises(Refused, match="no open request"):
-        run("show", name, *home)
+        run("approve", name, "1", *home)
 
 
 @pytest.mark.usefixtures("unlocked")

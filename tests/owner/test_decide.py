@@ -11,8 +11,9 @@ from agent.consent import mail, signing
 from agent.consent.statements import Approval, Box, Cut, Decline, Disclosure
 from agent.errors import MalformedStatement, Refused, UnreadableLetter
 from agent.keyfile import Keys
-from agent.owner import decide
-from agent.owner.inbox import Inbox, OpenRequest
+from agent.owner import choosing, decide, finding
+from agent.owner.entries import OpenRequest
+from agent.owner.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 
 NOTHING = Disclosure()
@@ -31,7 +32,7 @@ def item(inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys) -> OpenR
 def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
-    chosen = decide.choose(item, ["2"])
+    chosen = choosing.choose(item.report.clips, ["2"])
     decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
     letter = mail.open_letter(decision.letter, camera.keys.identity)
     approval = signing.verify(letter.jws, Approval, {keys.id: keys.signing.public})
@@ -47,7 +48,7 @@ def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
 def test_only_the_camera_can_read_an_approval(
     item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
-    chosen = decide.choose(item, ["1"])
+    chosen = choosing.choose(item.report.clips, ["1"])
     decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
     for reader in (keys, requester):
         with pytest.raises(UnreadableLetter):
@@ -66,7 +67,7 @@ def test_a_decline_carries_no_key(item: OpenRequest, camera: FakeCamera, keys: K
 def test_an_expired_request_is_not_approved(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
-    chosen = decide.choose(item, ["1"])
+    chosen = choosing.choose(item.report.clips, ["1"])
     with pytest.raises(Refused, match="expired"):
         decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=item.request.exp)
 
@@ -75,7 +76,7 @@ def test_an_expired_request_is_not_approved(
 def test_an_approval_holds_for_a_week_at_most(
     item: OpenRequest, camera: FakeCamera, keys: Keys, days: float
 ) -> None:
-    chosen = decide.choose(item, ["1"])
+    chosen = choosing.choose(item.report.clips, ["1"])
     with pytest.raises(Refused, match="at most 7 days"):
         decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW, days=days)
 
@@ -90,8 +91,8 @@ def test_the_sealed_key_of_one_clip_does_not_pass_for_that_of_another(
     topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
     assert topic is not None
     inbox.take(topic, camera.report(request, [bait]), keys, now=NOW)
-    item = inbox.find(signing.digest(request))
-    chosen = decide.choose(item, ["1"])
+    item = finding.open_request(inbox, signing.digest(request))
+    chosen = choosing.choose(item.report.clips, ["1"])
     with pytest.raises(UnreadableLetter) as caught:
         decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
     assert caught.value.rule == "key-of-another-clip"
@@ -105,11 +106,11 @@ def test_a_clip_whose_key_is_not_sealed_to_us(
     topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
     assert topic is not None
     inbox.take(topic, camera.report(request, [stolen]), keys, now=NOW)
-    other = inbox.find(signing.digest(request))
+    other = finding.open_request(inbox, signing.digest(request))
     with pytest.raises(UnreadableLetter):
         decide.approve(
             other,
-            decide.choose(other, ["1"]),
+            choosing.choose(other.report.clips, ["1"]),
             camera.card,
             keys,
             disclose=NOTHING,
@@ -120,7 +121,7 @@ def test_a_clip_whose_key_is_not_sealed_to_us(
 def test_what_would_act_on_its_reader_is_not_disclosed(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
-    chosen = decide.choose(item, ["1"])
+    chosen = choosing.choose(item.report.clips, ["1"])
     with pytest.raises(MalformedStatement):
         decide.approve(
             item, chosen, camera.card, keys, disclose=Disclosure(name="a\x1b[2J"), now=NOW
@@ -129,29 +130,31 @@ def test_what_would_act_on_its_reader_is_not_disclosed(
 
 def test_cuts_and_blurs_go_to_their_clip(item: OpenRequest) -> None:
     cut, box = Cut(from_seconds=1, to_seconds=5), Box(x=0, y=0, width=0.5, height=1)
-    chosen = decide.choose(item, ["1", "3"], cuts=[("3", cut)], blurs=[("1", box), ("1", box)])
+    chosen = choosing.choose(
+        item.report.clips, ["1", "3"], cuts=[("3", cut)], blurs=[("1", box), ("1", box)]
+    )
     assert [(clip.cut, clip.blur) for clip in chosen] == [(None, (box, box)), (cut, ())]
 
 
 def test_the_same_clip_by_number_and_by_id_is_one(item: OpenRequest) -> None:
-    assert len(decide.choose(item, ["1", item.report.clips[0].id])) == 1
+    assert len(choosing.choose(item.report.clips, ["1", item.report.clips[0].id])) == 1
 
 
 def test_a_cut_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) -> None:
     short, outside = Cut(from_seconds=1, to_seconds=5), Cut(from_seconds=1, to_seconds=50)
-    with pytest.raises(Refused, match="not among those approved"):
-        decide.choose(item, ["1"], cuts=[("2", short)])
+    with pytest.raises(Refused, match="not among those that may leave"):
+        choosing.choose(item.report.clips, ["1"], cuts=[("2", short)])
     with pytest.raises(Refused, match="cut twice"):
-        decide.choose(item, ["1"], cuts=[("1", short), ("1", short)])
+        choosing.choose(item.report.clips, ["1"], cuts=[("1", short), ("1", short)])
     with pytest.raises(Refused, match=r"only 12\.5 seconds"):
-        decide.choose(item, ["1"], cuts=[("1", outside)])
+        choosing.choose(item.report.clips, ["1"], cuts=[("1", outside)])
     with pytest.raises(Refused, match="no clip"):
-        decide.choose(item, ["1", "9"])
+        choosing.choose(item.report.clips, ["1", "9"])
 
 
 def test_cuts_and_blurs_as_they_are_typed() -> None:
-    assert decide.parse_cut("1=2.5-10") == ("1", Cut(from_seconds=2.5, to_seconds=10))
-    assert decide.parse_blur("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
+    assert choosing.parse_cut("1=2.5-10") == ("1", Cut(from_seconds=2.5, to_seconds=10))
+    assert choosing.parse_blur("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
         "20240124-183015-3f9a2c",
         Box(x=0, y=0.25, width=0.5, height=0.75),
     )
@@ -162,13 +165,13 @@ def test_cuts_and_blurs_as_they_are_typed() -> None:
 )
 def test_a_cut_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        decide.parse_cut(text)
+        choosing.parse_cut(text)
 
 
 @given(st.text(), st.lists(st.floats(), max_size=5))
 def test_no_typed_text_gives_a_box_outside_the_picture(clip: str, numbers: list[float]) -> None:
     try:
-        _, box = decide.parse_blur(f"{clip}={','.join(map(str, numbers))}")
+        _, box = choosing.parse_blur(f"{clip}={','.join(map(str, numbers))}")
     except ValueError:
         return
     assert 0 <= box.x < box.x + box.width <= 1.000_001

@@ -12,6 +12,7 @@ from agent.consent import mail, signing
 from agent.consent.mail import Letter
 from agent.errors import MalformedStatement, Refused, UnreadableLetter, UntrustedSignature
 from agent.keyfile import Keys
+from agent.owner import finding
 from agent.owner.home import Home
 from agent.owner.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
@@ -107,7 +108,7 @@ def test_a_letter_sealed_to_somebody_else(
 
 
 def test_another_statement_of_the_camera_is_no_report(camera: FakeCamera, take: Take) -> None:
-    with pytest.raises(MalformedStatement, match="typ"):
+    with pytest.raises(MalformedStatement, match="does not belong on this topic"):
         take(camera.outcome("0123456789abcdef", "SENT"), "0123456789abcdef")
 
 
@@ -231,15 +232,15 @@ def test_a_request_is_found_by_the_start_of_its_digest(
     for request in requests:
         take(camera.report(request, []), name_of(request))
     digest = signing.digest(requests[3])
-    assert inbox.find(digest[:12]).digest == digest
-    assert inbox.find(digest[:12].upper()).digest == digest
+    assert finding.open_request(inbox, digest[:12]).digest == digest
+    assert finding.open_request(inbox, digest[:12].upper()).digest == digest
     firsts = [signing.digest(request)[0] for request in requests]
     shared = next(digit for digit in firsts if firsts.count(digit) > 1)
     with pytest.raises(Refused, match="could be"):
-        inbox.find(shared)
+        finding.open_request(inbox, shared)
     for nothing in ("", "xyz", digest + "0"):
         with pytest.raises(Refused, match="no open request"):
-            inbox.find(nothing)
+            finding.open_request(inbox, nothing)
 
 
 def test_a_clip_is_named_by_number_or_id(
@@ -250,13 +251,13 @@ def test_a_clip_is_named_by_number_or_id(
     take(camera.report(request, [first, second]), name_of(request))
     (item,) = inbox.requests()
     assert item.clip("2") == second
-    assert inbox.find_clip(first.id, None) == (item, first)
-    assert inbox.find_clip("1", item.digest[:8]) == (item, first)
+    assert finding.clip(inbox, first.id) == (camera.name, first)
+    assert finding.clip(inbox, "1", request=item.digest[:8]) == (camera.name, first)
     for nothing in ("0", "3", "-1", "²", "x", ""):
         with pytest.raises(Refused, match="no clip"):
             item.clip(nothing)
-    with pytest.raises(Refused, match="no open request offers"):
-        inbox.find_clip("1", None)
+    with pytest.raises(Refused, match="needs --request"):
+        finding.clip(inbox, "1")
 
 
 def test_a_camera_that_was_set_up_anew_under_its_name_is_heard(

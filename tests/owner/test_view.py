@@ -14,8 +14,9 @@ from agent.consent import signing
 from agent.consent.statements import Cut, Disclosure, LegalOrder
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
-from agent.owner import decide, view
-from agent.owner.inbox import Inbox, OpenRequest
+from agent.owner import choosing, finding, page, plain, view
+from agent.owner.entries import OpenRequest
+from agent.owner.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 
 
@@ -42,7 +43,7 @@ def receive(
     topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
     assert topic is not None
     inbox.take(topic, camera.report(request, offers), keys, now=NOW)
-    return inbox.find(signing.digest(request))
+    return finding.open_request(inbox, signing.digest(request))
 
 
 def test_markup_in_a_request_is_text(
@@ -60,7 +61,7 @@ def test_markup_in_a_request_is_text(
         reference=hostile,
         contact=hostile,
     )
-    text = shown(view.request(item, NOW))
+    text = shown(page.request(item, NOW))
     assert text.count(hostile) >= 5
     assert "[bold red]" in shown(view.inbox([item], [], NOW))
     assert "\x1b" not in text
@@ -83,7 +84,7 @@ def test_a_terminal_escape_in_a_letter_is_refused(
     import jwt
     import msgspec
 
-    from agent.owner.inbox import read_request
+    from agent.owner.letters import read_request
 
     payload = msgspec.json.decode(signing.decode_base64url(make_request(requester).split(".")[1]))
     payload["text"] = "\x1b]0;owned\x07"
@@ -101,7 +102,7 @@ def test_each_line_of_a_requests_text_stands_behind_a_bar(
     item = receive(
         inbox, camera, keys, requester, text="Please.\nGoes to    https://harmless\n\nThanks."
     )
-    lines = shown(view.request(item, NOW)).splitlines()
+    lines = shown(page.request(item, NOW)).splitlines()
     (fake,) = [line for line in lines if "harmless" in line]
     assert fake.strip().startswith("│")
 
@@ -110,7 +111,7 @@ def test_a_long_line_is_wrapped_behind_its_bar(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester, text="word " * 200 + "x" * 500)
-    lines = shown(view.request(item, NOW)).splitlines()
+    lines = shown(page.request(item, NOW)).splitlines()
     for line in lines:
         if "word word" in line or "xxxx" in line:
             assert line.strip().startswith("│")
@@ -120,12 +121,12 @@ def test_show_says_all_that_matters(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    text = shown(view.request(item, NOW))
+    text = shown(page.request(item, NOW))
     for expected in (
         "voluntary request",
         "Springfield PD",
         requester.id,
-        "3 requests since",
+        "has asked 3 times since January 2024",
         "2024-001234",
         "Det. A. Example",
         "theft",
@@ -146,17 +147,28 @@ def test_a_legal_order_is_said_plainly(
 ) -> None:
     order = LegalOrder(court="District Court", docket="24-CV-1", document_sha256="a" * 64)
     item = receive(inbox, camera, keys, requester, kind="legal-order", order=order)
-    text = shown(view.request(item, NOW))
-    assert "LEGAL ORDER, the requester says: District Court, docket 24-CV-1" in text
-    assert "a" * 64 in text
-    assert "legal order" in shown(view.inbox([item], [], NOW))
+    text = shown(page.request(item, NOW))
+    for expected in (
+        "THIS IS A LEGAL DEMAND",
+        "District Court",
+        "24-CV-1",
+        "a" * 64,
+        "Nothing was fetched and nothing is sent by itself. You still decide",
+        "by a telephone number that you looked up yourself",
+        "a question for a lawyer",
+    ):
+        assert expected in " ".join(text.replace("│", " ").split())
+    assert "LEGAL DEMAND" in shown(view.inbox([item], [], NOW))
+    assert "an answer too" not in text  # to a court, silence may not be one
 
 
 def test_before_consent_it_says_exactly_what_leaves(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    chosen = decide.choose(item, ["1"], cuts=[("1", Cut(from_seconds=2, to_seconds=6))])
+    chosen = choosing.choose(
+        item.report.clips, ["1"], cuts=[("1", Cut(from_seconds=2, to_seconds=6))]
+    )
     text = shown(view.approval(item, chosen, Disclosure(email="ann@example.org"), NOW + 60))
     assert item.report.clips[0].id in text
     assert item.report.clips[1].id not in text
@@ -170,7 +182,7 @@ def test_json_is_plain_and_keeps_keys_out(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    text = json.dumps(view.request_data(item))
+    text = json.dumps(plain.request(item))
     assert item.report.clips[0].sealed_key not in text
     assert json.loads(text)["request"]["window"] == {"from": NOW - 7_200, "to": NOW - 3_600}
 
@@ -183,7 +195,7 @@ def test_a_narrow_terminal_loses_no_column_and_no_clip_id(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    table, full = shown(view.inbox([item], [], NOW), 80), shown(view.request(item, NOW), 80)
+    table, full = shown(view.inbox([item], [], NOW), 80), shown(page.request(item, NOW), 80)
     heading, row = table.splitlines()[2], table.splitlines()[4]
     assert heading.rstrip().endswith("Clips")
     assert row.rstrip().endswith("2")

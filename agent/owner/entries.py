@@ -1,0 +1,77 @@
+"""What stands in an owner's inbox, as values: read from letters, compared, shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.consent.statements import ClipOffer, InboxReport, Listing, Notice, Outcome, Request
+from agent.errors import Refused
+from agent.owner.letters import Text
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """A request as a camera told of it.
+
+    ``reposts``: other texts that were posted under its id. ``changed``: there is one, or
+    another letter here has one. ``closed``: it is no longer open, and this is the last
+    that was said of it.
+    """
+
+    device: str
+    digest: str
+    report: InboxReport
+    request: Request
+    received_at: float
+    reposts: tuple[Text, ...] = ()
+    changed: bool = False
+    closed: bool = False
+
+    def clip(self, name: str) -> ClipOffer:
+        """The offered clip with this number (from 1) or id; Refused when there is none."""
+        found = pick(self.report.clips, name)
+        if found is None:
+            raise Refused(
+                "no-such-clip",
+                f"request {self.digest[:8]} offers no clip {name!r}",
+                advice=f"See `clip-agent owner show {self.digest[:8]}`",
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class ReleaseWord:
+    """The last that a camera said of a release, or of a decision it refused."""
+
+    device: str
+    outcome: Outcome
+    received_at: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something that a camera told its owner, and that cannot be answered."""
+
+    device: str
+    notice: Notice
+
+
+@dataclass(frozen=True)
+class ListedClips:
+    """The clips that a camera last listed when it was asked."""
+
+    device: str
+    listing: Listing
+
+
+def pick(offers: Sequence[ClipOffer], name: str) -> ClipOffer | None:
+    """The offer with this number (from 1) or id, if there is one."""
+    if is_number(name):
+        return offers[int(name) - 1] if 1 <= int(name) <= len(offers) else None
+    return next((offer for offer in offers if offer.id == name), None)
+
+
+def is_number(name: str) -> bool:
+    """Whether ``name`` is the number of a clip, and not its id."""
+    return name.isascii() and name.isdigit() and len(name) <= 4

@@ -1,0 +1,146 @@
+"""Which request, release or clip somebody means by the first digits, a number or an id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.consent import signing
+from agent.consent.statements import ClipOffer, Share
+from agent.errors import Refused
+from agent.owner import letters
+from agent.owner.entries import OpenRequest, ReleaseWord, Told, is_number, pick
+from agent.owner.inbox import Inbox
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_ADVICE = "See `clip-agent owner inbox`"
+
+
+def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
+    """The open request whose digest starts with ``prefix``; Refused if not exactly one."""
+    found = anything(inbox, prefix)
+    if isinstance(found, Told):
+        why = f"{prefix!r} is a notice: information, which nobody can answer"
+        raise Refused("not-a-request", why, advice=_ADVICE)
+    if found.closed:
+        raise Refused("request-closed", f"no open request {prefix!r}: it is closed", advice=_ADVICE)
+    return found
+
+
+def anything(inbox: Inbox, prefix: str) -> OpenRequest | Told:
+    """The request or notice whose digest starts with ``prefix``; Refused if not exactly one.
+
+    Open requests come before closed ones, and these before notices: whoever names
+    a request that was withdrawn wants to see the request.
+    """
+    wanted = prefix.lower()
+    groups: list[Sequence[OpenRequest | Told]] = [
+        inbox.requests(),
+        inbox.closed_requests(),
+        _newest_of_each(inbox.notices()),
+    ]
+    for group in groups:
+        matching = [one for one in group if wanted and _digest(one).startswith(wanted)]
+        if len(matching) > 1:
+            names = ", ".join(f"{_digest(one)[:16]} ({one.device})" for one in matching)
+            raise Refused("ambiguous", f"{prefix!r} could be {names}", advice="Give more digits")
+        if matching:
+            return matching[0]
+    raise Refused("no-such-request", f"no open request {prefix!r}", advice=_ADVICE)
+
+
+def release(inbox: Inbox, prefix: str) -> ReleaseWord:
+    """The release whose id starts with ``prefix``; Refused if not exactly one."""
+    words = inbox.releases()
+    matching = [word for word in words if word.outcome.subject.startswith(prefix.lower())]
+    if not matching or not prefix:
+        raise Refused("no-such-release", f"no release {prefix!r} is known", advice=_ADVICE)
+    if len(matching) > 1:
+        names = ", ".join(word.outcome.subject for word in matching)
+        raise Refused("ambiguous", f"{prefix!r} could be {names}", advice="Give more digits")
+    return matching[0]
+
+
+def clip(
+    inbox: Inbox, name: str, *, request: str | None = None, camera: str | None = None
+) -> tuple[str, ClipOffer]:
+    """Camera and offer of a clip: by id, or by its number in a request or a camera's list.
+
+    Refused if there is not exactly one.
+    """
+    if request is not None:
+        item = open_request(inbox, request)
+        return item.device, item.clip(name)
+    offered = [(one.device, one.listing.clips) for one in inbox.listings()]
+    if not is_number(name):
+        offered += [(item.device, item.report.clips) for item in inbox.requests()]
+    offered = [(device, clips) for device, clips in offered if camera in (None, device)]
+    if is_number(name) and len(offered) > 1:
+        raise Refused(
+            "ambiguous", f"of which camera is it clip {name}?", advice="Give its id, or --camera"
+        )
+    for device, offers in offered:
+        if (found := pick(offers, name)) is not None:
+            return device, found
+    raise Refused(
+        "no-such-clip",
+        f"no clip {name!r} is known",
+        advice="See `clip-agent owner clips`; the number of a request's clip needs --request",
+    )
+
+
+def listed(
+    inbox: Inbox, names: Sequence[str], *, camera: str | None = None
+) -> tuple[str, tuple[ClipOffer, ...]]:
+    """One camera, and offers of it among which all ``names`` are; Refused if there is none.
+
+    Numbers are those of the camera's list.
+    """
+    found = [clip(inbox, name, camera=camera) for name in names]
+    devices = {device for device, _ in found}
+    if len(devices) != 1:
+        raise Refused(
+            "several-cameras", "name clips of one camera", advice="Share those of each by itself"
+        )
+    (device,) = devices
+    offers = next((one.listing.clips for one in inbox.listings() if one.device == device), ())
+    known = {offer.id for offer in offers}
+    more = {offer.id: offer for _, offer in found if offer.id not in known}
+    return device, (*offers, *more.values())
+
+
+def proposed_share(inbox: Inbox, prefix: str) -> tuple[str, str, Share]:
+    """Camera, release id and content of a share that another owner has to agree to."""
+    word = release(inbox, prefix)
+    decision = word.outcome.decision
+    if word.outcome.event != "PROPOSED" or signing.claimed_typ(decision) != Share.TYP:
+        raise Refused("no-such-release", f"{prefix!r} is no share that waits", advice=_ADVICE)
+    return word.device, word.outcome.subject, letters.read_share(decision)
+
+
+def requester(inbox: Inbox, text: str) -> tuple[str, str]:
+    """Key id and name of a requester, by key id or by the first digits of its request."""
+    if _KEY_ID.fullmatch(text):
+        known = [*inbox.requests(), *inbox.closed_requests()]
+        names = (item.report.record.name for item in known if item.request.iss == text)
+        return text, next(names, "a requester of whom there is no letter here")
+    found = anything(inbox, text)
+    if isinstance(found, Told):
+        raise Refused(
+            "not-a-request",
+            f"{text!r} is a notice, which does not say by which key",
+            advice="Give the requester's key id: it stands in your requesters.yaml",
+        )
+    return found.request.iss, found.report.record.name
+
+
+def _digest(one: OpenRequest | Told) -> str:
+    return one.notice.subject if isinstance(one, Told) else one.digest
+
+
+def _newest_of_each(told: Sequence[Told]) -> list[Told]:
+    """One notice, the newest, of each post on each device."""
+    newest: dict[tuple[str, str], Told] = {}
+    for one in told:
+        newest.setdefault((one.device, one.notice.subject), one)
+    return list(newest.values())

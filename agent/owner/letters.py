@@ -1,0 +1,113 @@
+"""What a camera wrote, opened and verified: the one way from bytes to what is believed.
+
+A letter counts when all of this holds, else it is refused by name:
+
+1. it opens with the owner's identity (``not-sealed-to-us``, strict decoding);
+2. the enrolled device signed it (``unknown-signer``, ``bad-signature``), and it
+   speaks for that device (``wrong-device``);
+3. what it quotes decodes strictly, and is by the author it names; another text under a
+   request's id is by the same author, has that id, and is another (``repost-exchanged``).
+
+A quoted request's own signature was verified by the device, which knows the
+requesters' cards. Keeping letters, and whether one may follow another, is for
+:mod:`.inbox`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from agent.consent import decoding, signing
+from agent.consent.signing import DeviceCard
+from agent.consent.statements import (
+    InboxReport,
+    Listing,
+    Notices,
+    Outcome,
+    Request,
+    Share,
+    Statement,
+)
+from agent.errors import MalformedStatement, UntrustedSignature
+
+Q = TypeVar("Q", bound=Statement)
+
+Word = InboxReport | Outcome | Listing | Notices
+_WORDS: dict[str, type[Word]] = {
+    kind.TYP: kind for kind in (InboxReport, Outcome, Listing, Notices)
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A request's text as it was posted: its digest, what it says, and when it was seen."""
+
+    digest: str
+    request: Request
+    received_at: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report, read: the request it is about, and other texts posted under that id."""
+
+    statement: InboxReport
+    request: Request
+    digest: str
+    reposts: tuple[Text, ...]
+
+
+def read_word(jws: str, device: DeviceCard) -> Word:
+    """Whatever ``device`` signed for its owner; raises Refused."""
+    kind = _WORDS.get(signing.claimed_typ(jws))
+    if kind is None:
+        raise MalformedStatement("wrong-typ", "is not what a camera writes to its owner")
+    word = signing.verify(jws, kind, {device.id: device.key})
+    if word.device != device.name:
+        raise UntrustedSignature("wrong-device", f"the letter speaks for a camera {word.device!r}")
+    return word
+
+
+def read_report(jws: str, device: DeviceCard) -> Report:
+    """The report that ``device`` signed, and all that it quotes; raises Refused."""
+    report = read_word(jws, device)
+    if not isinstance(report, InboxReport):
+        raise MalformedStatement("wrong-typ", f"typ must be {InboxReport.TYP}")
+    request, digest = read_request(report.request), signing.digest(report.request)
+    reposts = tuple(
+        Text(signing.digest(other.request), read_request(other.request), other.received_at)
+        for other in report.reposts
+    )
+    for other in reposts:
+        same = (other.request.iss, other.request.jti) == (request.iss, request.jti)
+        if not same or other.digest == digest:
+            raise MalformedStatement("repost-exchanged", "it quotes a text of another request")
+    return Report(report, request, digest, reposts)
+
+
+def read_request(jws: str) -> Request:
+    """A quoted request, strictly decoded; whoever quotes it answers for its signature."""
+    return _read_quoted(jws, Request)
+
+
+def read_share(jws: str) -> Share:
+    """What another owner wants to share, likewise."""
+    return _read_quoted(jws, Share)
+
+
+def _read_quoted(jws: str, kind: type[Q]) -> Q:
+    author = signing.signer_id(jws, kind)
+    payload = signing.decode_base64url(jws.split(".")[1])
+    quoted = decoding.decode(payload, kind, kind.MAX_BYTES)
+    if quoted.iss != author:
+        raise MalformedStatement("wrong-issuer", "`iss` is not the key that signed")
+    return quoted
+
+
+def read_outcome(jws: str, device: DeviceCard) -> Outcome:
+    """The outcome that ``device`` signed."""
+    outcome = read_word(jws, device)
+    if not isinstance(outcome, Outcome):
+        raise MalformedStatement("wrong-typ", f"typ must be {Outcome.TYP}")
+    return outcome

@@ -1,0 +1,203 @@
+"""What an owner reads: ``inbox show clips preview save``. Nothing here decides.
+
+Every command unlocks the keys at most once, and only if it needs them: ``show`` does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.owner import steps
+
+if TYPE_CHECKING:
+    from agent.consent.statements import ClipOffer
+    from agent.keyfile import Keys
+    from agent.owner.entries import OpenRequest, Told
+    from agent.owner.home import Home
+    from agent.owner.inbox import Inbox
+
+
+def inbox(arguments: argparse.Namespace) -> int:
+    """``owner inbox``"""
+    from agent.owner import exchange, plain, view
+    from agent.owner.inbox import Inbox, devices_or_advice
+    from agent.owner.standing import Decided
+
+    home, clock = steps.home(arguments), steps.clock()
+    devices = devices_or_advice(home)
+    settings, keys = home.settings(), steps.unlock(home, arguments)
+    inbox = Inbox(home, devices)
+    with exchange.connect(settings.mqtt, exchange.letter_filters(devices)) as session:
+        exchange.collect(session, inbox, devices, keys, clock=clock, wait_seconds=arguments.wait)
+    requests, releases, notices = inbox.requests(), inbox.releases(), inbox.notices()
+    decided = Decided(home, inbox)
+    paused = {name: at for name in devices if (at := decided.paused_at(name)) is not None}
+    if arguments.json:
+        data = {
+            "requests": [plain.request(item) for item in requests],
+            "releases": [plain.release(word) for word in releases],
+            "notices": [plain.notice(told) for told in notices],
+            "paused": paused,
+            "warnings": inbox.warnings,
+        }
+        print(json.dumps(data, indent=2))
+        return 0
+    shown = view.inbox(requests, releases, clock.now(), notices=notices, paused=paused)
+    view.console().print(shown)
+    steps.warn(inbox)
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """``owner show``"""
+    from agent.owner import finding, page, plain, view
+    from agent.owner.entries import Told
+    from agent.owner.standing import Decided
+
+    home = steps.home(arguments)
+    inbox = steps.kept_inbox(home)
+    found = finding.anything(inbox, arguments.request)
+    if isinstance(found, Told):
+        if arguments.json:
+            print(json.dumps(plain.notice(found), indent=2))
+        else:
+            view.console().print(page.notice(found))
+        return 0
+    if arguments.json:
+        print(json.dumps(plain.request(found), indent=2))
+        return 0
+    view.console().print(
+        page.request(
+            found,
+            steps.clock().now(),
+            standing=Decided(home, inbox).about(found),
+            withdrawn=_withdrawn(inbox, found),
+            me=home.card().id,
+        )
+    )
+    steps.warn(inbox)
+    return 0
+
+
+def _withdrawn(inbox: Inbox, item: OpenRequest) -> Told | None:
+    """The notice that this request was withdrawn, if there is one."""
+    for told in inbox.notices():
+        notice = told.notice
+        if (notice.kind, notice.subject) == ("withdrawn", item.digest) and item.closed:
+            return told
+    return None
+
+
+def clips(arguments: argparse.Namespace) -> int:
+    """``owner clips``"""
+    from agent.consent.statements import ListClips, Window
+    from agent.errors import NetworkFault
+    from agent.owner import decide, exchange, plain, view
+
+    home, clock = steps.home(arguments), steps.clock()
+    inbox, cards = steps.kept_inbox(home), steps.cameras(home, arguments.camera)
+    now = clock.now()
+    start = arguments.start if arguments.start is not None else now - 86_400
+    window = Window(start=int(start), end=int(arguments.end or now) + 1)
+    keys = steps.unlock(home, arguments)
+    silent = []
+    for card in cards:
+        command = decide.command(ListClips(window=window), card, keys, now=now)
+        topics = exchange.answer_topics(command)
+        with exchange.connect(home.settings().mqtt, topics) as session:
+            exchange.send(session, command)
+            if not exchange.listing(session, command, inbox, keys, now=clock.now()):
+                silent.append(card.name)
+    asked = {card.name for card in cards} - set(silent)
+    listed = [one for one in inbox.listings() if one.device in asked]
+    if arguments.json:
+        print(json.dumps([plain.listing(one) for one in listed], indent=2))
+    else:
+        for one in listed:
+            view.console().print(view.listing(one))
+    steps.warn(inbox)
+    if silent:
+        raise NetworkFault(
+            f"no answer from {', '.join(silent)}", advice="Is the camera online? Then ask again"
+        )
+    return 0
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """``owner preview``"""
+    import subprocess
+    import tempfile
+
+    from agent.owner import fetch
+
+    home = steps.home(arguments)
+    device, offer = _clip(home, arguments)
+    folder = Path(tempfile.mkdtemp(prefix="clip-agent-"))
+    target = folder / f"{offer.id}.mp4"
+    keys = steps.unlock(home, arguments)
+    try:
+        _fetch(home, device, offer, keys, target, sealed=False)
+        player = fetch.player()
+        if player is None or not sys.stdout.isatty():
+            print(f"{target}\nThis is a plain copy: delete it when you have seen it.")
+            return 0
+        subprocess.run([player, str(target)], check=False)  # noqa: S603 - a path of our own
+        input("Press Enter when you have seen it; the plain copy is then deleted. ")
+        target.unlink()
+    finally:
+        if not target.exists():
+            folder.rmdir()
+    return 0
+
+
+def save(arguments: argparse.Namespace) -> int:
+    """``owner save``"""
+    home = steps.home(arguments)
+    device, offer = _clip(home, arguments)
+    suffix = ".mp4.age" if arguments.sealed else ".mp4"
+    target = arguments.output or Path(offer.id + suffix)
+    keys = steps.unlock(home, arguments)
+    _fetch(home, device, offer, keys, target, sealed=arguments.sealed)
+    print(target)
+    return 0
+
+
+def _clip(home: Home, arguments: argparse.Namespace) -> tuple[str, ClipOffer]:
+    from agent.owner import finding
+
+    return finding.clip(
+        steps.kept_inbox(home), arguments.clip, request=arguments.request, camera=arguments.camera
+    )
+
+
+def _fetch(
+    home: Home, device_name: str, offer: ClipOffer, keys: Keys, target: Path, *, sealed: bool
+) -> None:
+    """Ask the camera for a clip and write it to ``target``, with a bar at a terminal."""
+    import tempfile
+
+    from agent import topics
+    from agent.consent.statements import Preview
+    from agent.owner import decide, exchange, fetch, view
+
+    device = exchange.device_of(home.devices(), device_name)
+    command = decide.command(Preview(clip=offer.id), device, keys, now=steps.clock().now())
+    filters = [
+        topics.preview_filter(device.name, offer.id),
+        topics.release(device.name, command.subject),
+    ]
+    with fetch.new_file(target) as out, tempfile.TemporaryFile() as spool:
+        arriving = out if sealed else spool
+        with (
+            exchange.connect(home.settings().mqtt, filters) as session,
+            view.progress(f"clip {offer.id}", offer.bytes) as progress,
+        ):
+            exchange.send(session, command)
+            chunks = exchange.chunks(session, command, offer.id, keys)
+            fetch.assemble(offer, chunks, arriving, progress=progress)
+        if not sealed:
+            fetch.decrypt(spool, keys.identity, out, truncated=offer.truncated)

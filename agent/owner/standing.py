@@ -1,0 +1,98 @@
+"""What the owner told the cameras that lasts: muted requesters, a pause, declined requests.
+
+Cameras do not repeat what they were told: they just send no more. So the owner's tool
+keeps the owner's own signed words, the last one of each sort for each camera, and
+reads them again when it has to explain why nothing comes. A word that its camera
+refused never held.
+
+Only what was said from this folder is known here. Another owner of the household may
+have muted or paused as well, and a camera's own list is on the camera
+(``clip-agent requests``, ``clip-agent ledger show``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.consent import signing
+from agent.consent.statements import Command, Decline, Mute, Pause
+from agent.errors import Refused
+from agent.owner.decide import Decision
+from agent.owner.entries import OpenRequest
+from agent.owner.home import Home, KeptLetter
+from agent.owner.inbox import Inbox
+
+_DECIDED = "decided"
+_PAUSE = "pause"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the owner told a camera that concerns one request, each with its time."""
+
+    muted_at: int | None = None
+    declined_at: int | None = None
+    paused_at: int | None = None
+
+
+class Decided:
+    """The owner's lasting decisions."""
+
+    def __init__(self, home: Home, inbox: Inbox) -> None:
+        self._home = home
+        self._inbox = inbox
+
+    def keep_mute(self, decision: Decision, requester: str, *, now: float) -> None:
+        """Remember a mute, or its end, or a decline with a mute."""
+        self._keep(decision, requester, now)
+
+    def keep_pause(self, decision: Decision, *, now: float) -> None:
+        """Remember a pause, or its end."""
+        self._keep(decision, _PAUSE, now)
+
+    def keep_decline(self, decision: Decision, request: str, *, now: float) -> None:
+        """Remember that a request (by its digest) was declined."""
+        self._keep(decision, request[:16], now)
+
+    def paused_at(self, device: str) -> int | None:
+        """Since when ``device`` shows no requests; None if it does."""
+        said = self._said(device, _PAUSE)
+        if isinstance(said, Command) and isinstance(said.command, Pause):
+            return said.iat
+        return None
+
+    def muted_at(self, device: str, requester: str) -> int | None:
+        """Since when ``device`` hears nothing of ``requester``; None if it does."""
+        match self._said(device, requester):
+            case Command(command=Mute(requester=key, muted=True), iat=at) if key == requester:
+                return at
+            case Decline(mute=True, iat=at):
+                return at
+        return None
+
+    def about(self, item: OpenRequest) -> Standing:
+        """What concerns this request."""
+        declined = self._said(item.device, item.digest[:16])
+        same = isinstance(declined, Decline) and declined.request == item.digest
+        return Standing(
+            muted_at=self.muted_at(item.device, item.request.iss),
+            declined_at=declined.iat if same and declined else None,
+            paused_at=self.paused_at(item.device),
+        )
+
+    def _keep(self, decision: Decision, name: str, now: float) -> None:
+        letter = KeptLetter(jws=decision.jws, received_at=now)
+        self._home.keep(_DECIDED, decision.device.name, name, letter)
+
+    def _said(self, device: str, name: str) -> Decline | Command | None:
+        """The owner's last word under ``name``, unless the camera refused it."""
+        letter = self._home.letter(_DECIDED, device, name)
+        if letter is None or self._inbox.refused(device, signing.digest(letter.jws)[:16]):
+            return None
+        card = self._home.card()
+        kind: type[Decline] | type[Command]
+        kind = Decline if signing.claimed_typ(letter.jws) == Decline.TYP else Command
+        try:
+            return signing.verify(letter.jws, kind, {card.id: card.key})
+        except Refused:
+            return None  # of keys that this owner had before, or changed by somebody
