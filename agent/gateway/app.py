@@ -18,7 +18,7 @@ from agent.config import Config
 from agent.consent import signing
 from agent.consent.logproof import LogPolicy
 from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
-from agent.errors import StorageFault
+from agent.errors import ConfigError, StorageFault
 from agent.gateway import keys as device_keys
 from agent.gateway.commands import Answers, Commands
 from agent.gateway.decisions import Decisions
@@ -50,10 +50,17 @@ from agent.vault.ledger import Ledger
 
 
 def load_owners(paths: tuple[Path, ...]) -> list[OwnerCard]:
-    """The owners' cards; :class:`~agent.errors.ConfigError` names a bad one."""
-    return [
-        signing.parse_card(configuration.read_text(path), OwnerCard, str(path)) for path in paths
-    ]
+    """The owners' cards; :class:`~agent.errors.ConfigError` names a bad one.
+
+    A key stands there once: one person with two cards could agree with themselves.
+    """
+    owners: dict[str, OwnerCard] = {}
+    for path in paths:
+        card = signing.parse_card(configuration.read_text(path), OwnerCard, str(path))
+        if card.id in owners:
+            raise ConfigError(f"{path}: the key of {card.name!r} is on another owner's card too")
+        owners[card.id] = card
+    return list(owners.values())
 
 
 def build(

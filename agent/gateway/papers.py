@@ -112,7 +112,10 @@ class PaperTrail:
     def _of_share(self, first: Signed, share: Share, second: Signed | None) -> Papers:
         if problem := upload.form_problem(share.upload.url, self._allow_loopback_http):
             raise Refused("upload-not-allowed", problem)
-        reader = PublicKey.from_text(share.recipient.key)
+        try:
+            reader = PublicKey.from_text(share.recipient.key)
+        except ValueError as error:
+            raise Refused("bad-recipient", "the recipient's key is no key") from error
         return Papers(first, second, None, reader.id, share.recipient.seal, share.upload.url)
 
     def _of_approval(

@@ -3,6 +3,7 @@
 >>> house = House.build(tmp_path)
 >>> clip = house.record(seconds_ago=600)
 >>> post = house.post(house.request())
+>>> house = House.build(tmp_path, partner=True, approvals_needed=2)   # a second owner
 
 Everything is real (keys, sealing, files, SQLite) but the clock.
 """
@@ -31,10 +32,13 @@ from agent.consent.signing import DeviceCard, OwnerCard, RequesterCard, SigningK
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
+    Command,
     Decline,
     Disclosure,
     Polygon,
+    Recipient,
     Request,
+    Share,
     UploadTarget,
     Window,
 )
@@ -94,7 +98,7 @@ def fragmented_mp4(seconds: int = 2, size: int = 64, *, noisy: bool = False) -> 
 
 @dataclass
 class House:
-    """A device with its owner, and one requester the owner lets ask."""
+    """A device with its owner, perhaps a second, and one requester the owner lets ask."""
 
     root: Path
     clock: SimulatedClock
@@ -102,21 +106,34 @@ class House:
     recovery: Person
     requester: Person
     config: config.Config
+    partner: Person = field(default_factory=Person)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @classmethod
-    def build(cls, root: Path, *, clock: SimulatedClock | None = None, **changes: Any) -> House:
-        """A house in ``root``; ``changes`` replace sections of the configuration."""
-        owner, recovery, requester = Person(), Person(), Person()
+    def build(
+        cls,
+        root: Path,
+        *,
+        clock: SimulatedClock | None = None,
+        partner: bool = False,
+        **changes: Any,
+    ) -> House:
+        """A house in ``root``; ``changes`` replace sections of the configuration.
+
+        With ``partner`` the second owner is enrolled too.
+        """
+        owner, second, recovery, requester = Person(), Person(), Person(), Person()
         root.mkdir(parents=True, exist_ok=True)
-        owner_card = OwnerCard(
-            role="owner",
-            name="Olive",
-            sign=owner.signing.public.text,
-            seal=owner.recipient,
-            recovery=recovery.recipient,
-        )
-        (root / "owner.card.yaml").write_text(signing.format_card(owner_card))
+        enrolled = {"owner": ("Olive", owner)} | ({"partner": ("Otto", second)} if partner else {})
+        for file, (name, person) in enrolled.items():
+            owner_card = OwnerCard(
+                role="owner",
+                name=name,
+                sign=person.signing.public.text,
+                seal=person.recipient,
+                recovery=recovery.recipient,
+            )
+            (root / f"{file}.card.yaml").write_text(signing.format_card(owner_card))
         card = RequesterCard(
             role="requester",
             name="Springfield Police Department",
@@ -129,21 +146,22 @@ class House:
         place = config.Place(latitude=LATITUDE, longitude=LONGITUDE)
         made = config.Config(
             device=config.Device(name="front-door", place=place),
-            owners=(root / "owner.card.yaml",),
+            owners=tuple(root / f"{file}.card.yaml" for file in enrolled),
             requesters=root / "requesters.yaml",
             state_dir=root / "state",
             upload=config.Upload(allow_loopback_http=True),
             time=config.Time(synced_marker=None),
         )
         made = msgspec.structs.replace(made, **changes)
-        return cls(root, clock or SimulatedClock(), owner, recovery, requester, made)
+        return cls(root, clock or SimulatedClock(), owner, recovery, requester, made, second)
 
     # The camera's side
 
     @property
     def recipients(self) -> list[str]:
         """Whom clips are sealed to."""
-        return [self.owner.recipient, self.recovery.recipient]
+        second = [self.partner.recipient] if len(self.config.owners) > 1 else []
+        return [self.owner.recipient, *second, self.recovery.recipient]
 
     def open_index(self) -> Index:
         self.config.state_dir.mkdir(exist_ok=True)
@@ -224,26 +242,57 @@ class House:
             for clip in clips
         }
 
-    def letter(self, statement: Approval | Decline | Any, keys: dict[str, str]) -> bytes:
-        """``statement`` signed by the owner and sealed to the device."""
-        return self.seal_letter(self.owner.signing.sign(statement), keys)
+    def letter(self, statement: Any, keys: dict[str, str], *, by: Person | None = None) -> bytes:
+        """``statement`` signed by the owner, or by somebody else, and sealed to the device."""
+        return self.seal_letter((by or self.owner).signing.sign(statement), keys)
 
     def seal_letter(self, jws: str, keys: dict[str, str]) -> bytes:
         return mail.seal(Letter(jws=jws, keys=keys), [self.device_card().seal])
 
-    def approve(self, post: str, clips: list[Clip], **changes: Any) -> bytes:
+    def approve(
+        self, post: str, clips: list[Clip], *, by: Person | None = None, **changes: Any
+    ) -> bytes:
         """The whole of an approval, as it travels."""
-        return self.letter(self.approval(post, clips, **changes), self.clip_keys(clips))
+        approval = self.approval(post, clips, **{"iss": (by or self.owner).id, **changes})
+        return self.letter(approval, self.clip_keys(clips), by=by)
 
-    def decline(self, post: str, **changes: Any) -> bytes:
+    def decision(self, *, by: Person | None = None) -> dict[str, Any]:
+        """What every decision of an owner says."""
         now = int(self.clock.now())
-        values: dict[str, Any] = {
-            "iss": self.owner.id,
+        return {
+            "iss": (by or self.owner).id,
             "jti": signing.new_jti(os.urandom(16)),
             "iat": now,
             "exp": now + 86_400,
             "aud": self.device_card().id,
-            "request": signing.digest(post),
-            "mute": False,
         }
-        return self.letter(Decline(**{**values, **changes}), {})
+
+    def decline(self, post: str, *, by: Person | None = None, **changes: Any) -> bytes:
+        values = {**self.decision(by=by), "request": signing.digest(post), "mute": False}
+        return self.letter(Decline(**{**values, **changes}), {}, by=by)
+
+    def command(self, what: Any, *, by: Person | None = None, **changes: Any) -> bytes:
+        """A command as it travels: ``what`` is a Pause(), a Mute(...), ..."""
+        values = {**self.decision(by=by), "command": what}
+        return self.letter(Command(**{**values, **changes}), {}, by=by)
+
+    def sharing(self, clips: list[Clip], to: Person, **changes: Any) -> Share:
+        """The owner gives ``clips`` to somebody who has not asked."""
+        key = to.signing.public.text
+        values: dict[str, Any] = {
+            **self.decision(),
+            "recipient": Recipient(name="Neighbour", key=key, seal=to.recipient),
+            "upload": UploadTarget(protocol="tus", url=UPLOAD_URL),
+            "clips": tuple(
+                ApprovedClip(id=clip.id, sha256=clip.sha256, cut=None, blur=()) for clip in clips
+            ),
+            "disclose": Disclosure(),
+        }
+        return Share(**{**values, **changes})
+
+    def share(
+        self, clips: list[Clip], to: Person, *, by: Person | None = None, **changes: Any
+    ) -> bytes:
+        """The whole of a share, as it travels."""
+        sharing = self.sharing(clips, to, **{"iss": (by or self.owner).id, **changes})
+        return self.letter(sharing, self.clip_keys(clips), by=by)
