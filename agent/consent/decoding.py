@@ -75,11 +75,11 @@ def strict_json(payload: bytes, max_bytes: int) -> Any:
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    plain = dict(pairs)
-    if len(plain) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedStatement("duplicate-key", f"the key {twice[:64]!r} stands twice")
+    plain: dict[str, Any] = {}
+    for key, value in pairs:  # once through: a letter has room for tens of thousands of keys
+        if key in plain:
+            raise MalformedStatement("duplicate-key", f"the key {key[:64]!r} stands twice")
+        plain[key] = value
     return plain
 
 

@@ -5,7 +5,7 @@
     python -m tests.vectors.make
 
 What a vector is stands in :mod:`tests.vectors.vector`, the attacks in
-:mod:`tests.vectors.attacks`. Everything is made anew and the same each time, but
+:mod:`tests.vectors.families`. Everything is made anew and the same each time, but
 for what age seals, which never comes out the same twice: a sealed letter that
 exists is kept.
 """
@@ -18,10 +18,14 @@ from pathlib import Path
 
 import msgspec
 
-from agent.consent import mail
-from tests.consent import world
+from agent.consent import mail, signing
+from agent.consent.statements import Alert, Withdrawal
+from tests.consent import logs, world
+from tests.consent.logs import FakeLog
 from tests.consent.world import CLIP, CLIP_2, NOW
-from tests.vectors import attacks, vector
+from tests.vectors import families, vector
+from tests.vectors.attacks import posts, proofs, shares
+from tests.vectors.attacks.proofs import WITNESSES
 from tests.vectors.vector import Named, Vector
 
 FOLDER = Path(__file__).parent
@@ -29,17 +33,13 @@ FOLDER = Path(__file__).parent
 
 def vectors() -> Iterator[Named]:
     """All vectors by file name, without ``.json``."""
-    hostile = (
-        attacks.headers,
-        attacks.payloads,
-        attacks.requests,
-        attacks.approvals,
-        attacks.letters,
-    )
     for name, made in good():
         yield f"good/{name}", made
-    for part in hostile:
-        for name, made in part():
+    names: set[str] = set()
+    for family in families.FAMILIES:
+        for name, made in family():
+            assert name not in names, f"two attacks are called {name}"
+            names.add(name)
             yield f"hostile/{name}", made
 
 
@@ -57,6 +57,8 @@ def shared() -> Vector:
         "place": msgspec.to_builtins(world.PLACE),
         "policy": msgspec.to_builtins(world.RULES),
         "max_clip_age_seconds": world.MAX_CLIP_AGE,
+        "log_key": FakeLog().key.text,
+        "witness_keys": [witness.key.text for witness in WITNESSES],
         "request": {
             "digest": held.digest,
             "is_open": held.is_open,
@@ -80,13 +82,34 @@ def good() -> Iterator[Named]:
         "command",
         vector.statement("a command", world.OWNER.sign(world.command()), "clip-command+jwt"),
     )
+    emoji = world.request(text="A grey van \U0001f690", jti="request-0000-0003")
+    about = "a character that JSON writes as two halves"
+    yield "surrogate-pair", vector.statement(about, world.REQUESTER.sign(emoji))
+    withdrawn = world.REQUESTER.sign(posts.withdrawal())
+    yield "withdrawal", vector.statement("a withdrawal", withdrawn, Withdrawal.TYP)
+    shown = world.REQUESTER.sign(posts.alert())
+    yield (
+        "alert",
+        {"about": "an alert", "check": "alert", "typ": Alert.TYP, "input": shown},
+    )
     yield "request-admitted", vector.policy("a request that the default policy admits")
+    clockwise = world.polygon(*reversed(world.square(0.5).coordinates[0][:-1]))
+    turned = world.request(area=clockwise)
+    yield "area-clockwise", vector.policy("an area whose ring turns the other way", turned)
+    yield "card", vector.written("a requester's card", "card", signing.format_card(world.CARD))
+    yield "log-key", vector.written("a log's key", "log-key", FakeLog().key.text)
+    log = proofs.log()
+    yield "proof", vector.proof("a proof", logs.entry(3), log.proof(3).decode())
+    known = {"entry": logs.entry(1).decode(), "proof": log.proof(1, size=3).decode()}
+    grown = log.link(3, proofs.SIZE).decode()
+    yield "link", vector.link("a link", grown, context={"log": {"seen": [known]}})
     yield "approval", vector.approval("an approval of one clip", world.letter())
     both = world.approval(clips=(world.approved(CLIP), world.approved(CLIP_2)))
     yield "approval-of-two", vector.approval("an approval of two clips", world.letter(both))
     other = world.approval(iss=world.OTHER_OWNER.public.id)
     letter = world.letter(other, signer=world.OTHER_OWNER)
     yield "approval-by-other-owner", vector.approval("another enrolled owner approves", letter)
+    yield "share", vector.approval("a share of one clip", shares.letter(), "share")
     sealed = mail.seal(world.letter(), [world.DEVICE_RECIPIENT])
     yield "letter", vector.letter("an approval's letter", sealed)
 
