@@ -218,7 +218,7 @@ class House:
         path = self.config.state_dir / "device.card.yaml"
         return signing.parse_card(path.read_text(), DeviceCard, path.name)
 
-    def approval(self, post: str, clips: list[Clip], **changes: Any) -> Approval:
+    def approval(self, post: str, clips: list[Clip], /, **changes: Any) -> Approval:
         """The owner's approval of ``clips`` for the request posted as ``post``."""
         now = int(self.clock.now())
         values: dict[str, Any] = {
@@ -250,7 +250,7 @@ class House:
         return mail.seal(Letter(jws=jws, keys=keys), [self.device_card().seal])
 
     def approve(
-        self, post: str, clips: list[Clip], *, by: Person | None = None, **changes: Any
+        self, post: str, clips: list[Clip], /, *, by: Person | None = None, **changes: Any
     ) -> bytes:
         """The whole of an approval, as it travels."""
         approval = self.approval(post, clips, **{"iss": (by or self.owner).id, **changes})
@@ -276,7 +276,7 @@ class House:
         values = {**self.decision(by=by), "command": what}
         return self.letter(Command(**{**values, **changes}), {}, by=by)
 
-    def sharing(self, clips: list[Clip], to: Person, **changes: Any) -> Share:
+    def sharing(self, clips: list[Clip], to: Person, /, **changes: Any) -> Share:
         """The owner gives ``clips`` to somebody who has not asked."""
         key = to.signing.public.text
         values: dict[str, Any] = {
@@ -291,7 +291,7 @@ class House:
         return Share(**{**values, **changes})
 
     def share(
-        self, clips: list[Clip], to: Person, *, by: Person | None = None, **changes: Any
+        self, clips: list[Clip], to: Person, /, *, by: Person | None = None, **changes: Any
     ) -> bytes:
         """The whole of a share, as it travels."""
         sharing = self.sharing(clips, to, **{"iss": (by or self.owner).id, **changes})
