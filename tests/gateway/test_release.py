@@ -17,6 +17,7 @@ from agent import config, topics
 from agent.consent import mail, signing
 from agent.consent.statements import Command, Revoke, UploadTarget
 from agent.gateway.release import SealJob
+from agent.vault import files
 from tests.support.house import Person, fragmented_mp4
 from tests.support.world import DEVICE, World, change_cards, rules, state_of
 
@@ -109,6 +110,74 @@ def test_a_release_forged_for_another_file_sends_nothing(world: World) -> None:
     world.run()
     assert set(world.outcomes()) == {release_id}, "and nobody hears of it"
     assert world.receiver.finished == []
+
+
+# Releases: the bundle on the disk
+
+
+def bundle_of(world: World, release_id: str) -> Path:
+    return world.house.config.state_dir / "outbox" / f"{release_id}.age"
+
+
+@pytest.mark.parametrize("damage", ["a byte", "the end", "all", "another"])
+def test_a_bundle_that_changed_since_it_was_sealed_is_not_sent(world: World, damage: str) -> None:
+    """A failing SD card, or a camera taken over: the requester would get noise, or worse."""
+    release_id = sealed_and_waiting(world)
+    path = bundle_of(world, release_id)
+    whole = path.read_bytes()
+    other = pyrage.encrypt(whole, [mail.parse_identity(Person().identity).to_public()])
+    path.write_bytes(
+        {
+            "a byte": whole[:-1] + bytes([whole[-1] ^ 1]),
+            "the end": whole[:-100],
+            "all": b"",
+            "another": other,
+        }[damage]
+    )
+    sent = len(world.receiver.calls)
+    world.restart()
+    world.clock.advance(60)
+    world.run()
+    outcome = world.outcomes()[release_id]
+    assert outcome.event == "FAILED"
+    assert outcome.detail == "the sealed bundle in the outbox was changed"
+    assert "send" not in world.receiver.calls[sent:]
+    assert not path.exists()
+
+
+def test_a_bundle_that_is_gone_is_not_sent(world: World) -> None:
+    release_id = sealed_and_waiting(world)
+    bundle_of(world, release_id).unlink()
+    world.restart()
+    world.clock.advance(60)
+    world.run()
+    assert world.outcomes()[release_id].event == "FAILED"
+    assert "gone from the outbox" in world.outcomes()[release_id].detail
+
+
+def test_a_bundle_is_read_through_once_a_process_however_often_it_is_tried(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one takes a Pi many seconds, and a receiver may be away for days."""
+    read: list[Path] = []
+    real = files.sha256
+
+    def counted(path: Path) -> str:
+        read.extend([path] if path.suffix == ".age" and path.parent.name == "outbox" else [])
+        return real(path)
+
+    monkeypatch.setattr(files, "sha256", counted)
+    release_id = sealed_and_waiting(world)
+    world.receiver.faults = ["request-lost"] * 5
+    for _ in range(5):
+        world.clock.advance(600)
+        world.run()
+    assert len(read) == 1
+    world.restart()
+    world.clock.advance(600)
+    world.run()
+    assert len(read) == 2
+    assert state_of(world, release_id) == "SENT"
 
 
 # Releases: clocks
