@@ -41,9 +41,10 @@ LETTERS = [
     topics.inbox(DEVICE, "0123456789abcdef"),
     topics.preview(DEVICE, "20240124-183015-3f9a2c", 0),
     topics.release(DEVICE, "0123456789abcdef"),
+    topics.notices(DEVICE),
 ]
 POSTS = [make(FEED, "0123456789abcdef") for make in (topics.request, topics.alert)]
-POSTS.append(topics.withdrawal(FEED, "0123456789abcdef"))
+POSTS += [topics.withdrawal(FEED, "0123456789abcdef"), topics.log_link(FEED, 7)]
 OF_ANOTHER_DEVICE = [topics.state(OTHER), topics.inbox(OTHER, "0123456789abcdef")]
 ELSEWHERE = ["clip-agent", f"{FEED}/elsewhere/x", "homeassistant/device/x/config", "anything"]
 ALL = [

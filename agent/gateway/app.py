@@ -16,24 +16,20 @@ from agent import service, topics
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent import signing
-from agent.consent.logproof import LogPolicy
 from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
 from agent.errors import ConfigError, StorageFault
 from agent.gateway import keys as device_keys
+from agent.gateway import receiving
 from agent.gateway.commands import Answers, Commands
 from agent.gateway.decisions import Decisions
 from agent.gateway.desk import Desk
-from agent.gateway.flood import Floods
-from agent.gateway.inbox import Inbox
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.loop import Gateway, Notify
-from agent.gateway.notices import NoticeBoard
 from agent.gateway.outbox import Letters, Outbox
 from agent.gateway.papers import PaperTrail
-from agent.gateway.posts import Posts
 from agent.gateway.preview import Previews
 from agent.gateway.proposals import Proposals
-from agent.gateway.publiclog import NoLog, PinnedLog, Publicness
+from agent.gateway.receiving import Receiving
 from agent.gateway.release import Releases, SealJob
 from agent.gateway.reports import Reports
 from agent.gateway.sealing import Sealer
@@ -44,7 +40,6 @@ from agent.link import Link, Received, connect_broker
 from agent.machine import Machine, Steady
 from agent.vault.cases import Cases
 from agent.vault.clips import ClipStore
-from agent.vault.feed import Feed
 from agent.vault.index import Index
 from agent.vault.ledger import Ledger
 
@@ -81,7 +76,7 @@ def build(
     Raises :class:`~agent.errors.ConfigError` for cards and passwords that cannot be
     used, :class:`~agent.errors.StorageFault` for a state folder that cannot.
     """
-    name, loopback = config.device.name, config.upload.allow_loopback_http
+    name = config.device.name
     owners = load_owners(config.owners)
     owner_keys = {owner.id: owner.key for owner in owners}
     requesters = signing.parse_requesters(
@@ -111,69 +106,13 @@ def build(
         receiver=receiver,
         random=random,
     )
-    feed = Feed(index)
-    notices = NoticeBoard(
-        index=index,
-        cases=cases,
-        feed=feed,
-        ledger=ledger,
-        letters=letters,
-        reports=reports,
-        clock=clock,
-        device_name=name,
-        closed=not config.requests.accept,
-    )
-    floods = Floods(
-        index=index,
-        feed=feed,
-        ledger=ledger,
-        notices=notices,
-        clock=clock,
-        names={card.id: card.name for card in requesters.values()},
-        muted=lambda id_: id_ in (*config.requests.muted, *cases.muted()),
-        kept_a_day=config.requests.max_kept_daily_per_requester,
-    )
-    inbox = Inbox(
-        index=index,
-        cases=cases,
-        ledger=ledger,
-        letters=letters,
-        reports=reports,
-        notices=notices,
-        clock=clock,
-        device_name=name,
-        owners=owner_keys,
-        approvals_needed=config.approvals_needed,
-        requesters=requesters,
-    )
-    posts = Posts(
-        index=index,
-        cases=cases,
-        ledger=ledger,
-        inbox=inbox,
-        notices=notices,
-        floods=floods,
-        public_log=_public_log(
-            config.feed,
-            index=index,
-            feed=feed,
-            ledger=ledger,
-            notices=notices,
-            floods=floods,
-            clock=clock,
-        ),
-        clock=clock,
-        place=config.device.place,
-        rules=config.requests,
-        requesters=requesters,
-        max_clip_age_seconds=config.storage.max_age_days * 86_400,
-        allow_loopback_http=loopback,
-    )
+    desk = Desk(index, cases, ledger, letters, reports, clock, name)
+    hearing = receiving.build(config, desk=desk, owners=owner_keys, requesters=requesters)
     previews = Previews(store=store, link=owner_link, device_name=name)
     decisions = _decisions(
         config,
-        desk=Desk(index, cases, ledger, letters, reports, clock, name),
-        inbox=inbox,
+        desk=desk,
+        hearing=hearing,
         store=store,
         keys=keys,
         owners=owner_keys,
@@ -190,8 +129,8 @@ def build(
         state=State(state_dir=config.state_dir, index=index, cases=cases, clock=clock, board=board),
         owner_link=owner_link,
         feed_link=feed_link,
-        posts=posts,
-        inbox=inbox,
+        posts=hearing.posts,
+        inbox=hearing.inbox,
         decisions=decisions,
         outbox=Outbox(index, owner_link, device_name=name),
         previews=previews,
@@ -200,31 +139,6 @@ def build(
         feed_topic=config.feed.topic,
         acknowledged=acknowledged,
         notify=notify,
-    )
-
-
-def _public_log(
-    config: configuration.Feed,
-    *,
-    index: Index,
-    feed: Feed,
-    ledger: Ledger,
-    notices: NoticeBoard,
-    floods: Floods,
-    clock: Clock,
-) -> Publicness:
-    """The public log that posts must stand in; ConfigError for keys that cannot be used."""
-    if config.log_key is None or config.log == "off":
-        return NoLog()
-    return PinnedLog(
-        index=index,
-        feed=feed,
-        ledger=ledger,
-        notices=notices,
-        floods=floods,
-        clock=clock,
-        policy=LogPolicy.pin(config.log_key, config.witness_keys, config.witnesses_needed),
-        required=config.log != "optional",
     )
 
 
@@ -272,7 +186,7 @@ def _decisions(
     config: Config,
     *,
     desk: Desk,
-    inbox: Inbox,
+    hearing: Receiving,
     store: ClipStore,
     keys: DeviceKeys,
     owners: Mapping[str, PublicKey],
@@ -285,7 +199,7 @@ def _decisions(
     """What acts on the owners' letters."""
     proposals = Proposals(
         desk=desk,
-        inbox=inbox,
+        inbox=hearing.inbox,
         papers=_papers(config, desk.cases, keys, owners, requesters),
         store=store,
         device_id=keys.id,
@@ -298,14 +212,20 @@ def _decisions(
     )
     commands = Commands(
         desk=desk,
-        inbox=inbox,
+        inbox=hearing.inbox,
         answers=answers,
         requesters=requesters,
         muted_for_good=config.requests.muted,
         start_preview=start_preview,
     )
     return Decisions(
-        desk=desk, inbox=inbox, proposals=proposals, commands=commands, keys=keys, owners=owners
+        desk=desk,
+        inbox=hearing.inbox,
+        floods=hearing.floods,
+        proposals=proposals,
+        commands=commands,
+        keys=keys,
+        owners=owners,
     )
 
 

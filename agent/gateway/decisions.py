@@ -6,7 +6,8 @@ commands by :mod:`.commands`, declines here.
 
 A refused letter changes nothing and is told to the owner, unless it was acted on
 before: brokers deliver twice, and what was said of it then still holds. It is a
-ledger line, one for each rule it broke, however often it comes.
+ledger line, one for each rule it broke, however often it comes; what strangers send has a
+daily measure (:mod:`.flood`).
 
 Whatever a letter or a clip holds, it must not end the process: the letter would come
 again and end the next one. A disk that does not take a commit does end it, and then
@@ -27,6 +28,7 @@ from agent.consent.statements import Approval, Command, Decline, Share
 from agent.errors import MalformedStatement, Refused
 from agent.gateway.commands import Commands
 from agent.gateway.desk import Desk
+from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.inbox import Inbox
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.proposals import Proposals
@@ -42,6 +44,7 @@ class Decisions:
         *,
         desk: Desk,
         inbox: Inbox,
+        floods: Floods,
         proposals: Proposals,
         commands: Commands,
         keys: DeviceKeys,
@@ -49,6 +52,7 @@ class Decisions:
     ) -> None:
         self._desk = desk
         self._inbox = inbox
+        self._floods = floods
         self._proposals = proposals
         self._commands = commands
         self._keys = keys
@@ -115,7 +119,7 @@ class Decisions:
     def _refuse_unread(self, payload: bytes, error: Refused) -> None:
         """A letter that could not even be opened: a line, once, and nobody is told."""
         subject = hashlib.sha256(payload).hexdigest()
-        if not self._desk.ledger.mentions(subject):
+        if not self._desk.ledger.mentions(subject) and self._floods.take(ANYBODY):
             detail = {"rule": error.rule, "why": error.message[:200]}
             with self._desk.index.transaction():
                 self._desk.note("letter.refused", subject, detail)
@@ -125,9 +129,23 @@ class Decisions:
         subject = signing.digest(letter.jws)
         if error.rule in self._desk.ledger.refusals(subject):
             return
+        if not self._is_an_owners(letter.jws) and not self._floods.take(ANYBODY):
+            return
         with self._desk.index.transaction():
             detail = {"rule": error.rule, "why": error.message[:200]}
             self._desk.note("decision.refused", subject, detail)
             if not self._desk.cases.acted_on(subject):
                 self._desk.tell(subject[:16], "REFUSED", f"{error.rule}: {error.message}")
         log.warning("decision %s refused: %s (%s)", subject[:16], error.rule, error.message)
+
+    def _is_an_owners(self, jws: str) -> bool:
+        """Whether an owner signed this, whatever it says: strangers' letters are measured."""
+        return any(_is_signed(jws, key) for key in self._owners.values())
+
+
+def _is_signed(jws: str, key: PublicKey) -> bool:
+    try:
+        signing.verify_signature(jws, key)
+    except Refused:
+        return False
+    return True

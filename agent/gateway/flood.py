@@ -22,13 +22,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from agent.clock import Clock
 from agent.consent.statements import Notice
 from agent.errors import StorageFault
+from agent.gateway.desk import Desk
 from agent.gateway.notices import NoticeBoard
 from agent.vault.feed import Feed, Flood
-from agent.vault.index import Index
-from agent.vault.ledger import Json, Ledger
+from agent.vault.ledger import Json
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,7 @@ _KEPT_EVENTS = frozenset(
     {
         "request.opened", "request.refused", "alert.received", "alert.refused",
         "withdrawal.received", "post.refused", "post.dropped", "link.refused", "letter.refused",
+        "decision.refused",
     }
 )  # fmt: skip
 
@@ -55,20 +55,16 @@ class Floods:
     def __init__(
         self,
         *,
-        index: Index,
+        desk: Desk,
         feed: Feed,
-        ledger: Ledger,
         notices: NoticeBoard,
-        clock: Clock,
         names: Mapping[str, str],
         muted: Callable[[str], bool],
         kept_a_day: int,
     ) -> None:
-        self._index = index
+        self._desk = desk
         self._feed = feed
-        self._ledger = ledger
         self._notices = notices
-        self._clock = clock
         self._names = names
         self._muted = muted
         self._kept_a_day = kept_a_day
@@ -107,7 +103,7 @@ class Floods:
     def tick(self) -> None:
         """Write down what was counted, if it is time; the clock must be synced."""
         self._begin_day()
-        due = self._clock.monotonic() - self._written_at >= _WRITE_SECONDS
+        due = self._desk.clock.monotonic() - self._written_at >= _WRITE_SECONDS
         if due and self._counted != self._written:
             self._write()
 
@@ -117,14 +113,14 @@ class Floods:
             self._write()
 
     def _begin_day(self) -> None:
-        day = int(self._clock.now() // _DAY_SECONDS)
+        day = int(self._desk.clock.now() // _DAY_SECONDS)
         if day == self._day:
             return
         self.stop()
         self._day = day
         floods = self._feed.floods()
         if over := [flood for flood in floods if flood.day != day]:
-            with self._index.transaction():
+            with self._desk.index.transaction():
                 for flood in over:
                     self._close(flood)
         self._counted = Counter({flood.source: flood.posts for flood in floods if flood.day == day})
@@ -136,7 +132,7 @@ class Floods:
         """What the ledger says of today, by source."""
         kept: Counter[str] = Counter()
         try:
-            for line in self._ledger.since(midnight):
+            for line in self._desk.ledger.since(midnight):
                 if line.event in _KEPT_EVENTS:
                     kept[str(line.detail.get("requester", ANYBODY))] += 1
         except StorageFault as error:  # a line was changed: for `ledger verify`, not for us
@@ -144,11 +140,11 @@ class Floods:
         return kept
 
     def _write(self, began: str | None = None) -> None:
-        now = self._clock.now()
+        now = self._desk.clock.now()
         day = self._day or 0
-        with self._index.transaction():
+        with self._desk.index.transaction():
             if began is not None:
-                self._ledger.append("posts.flooded", began, self._about(began), at=now)
+                self._desk.note("posts.flooded", began, self._about(began))
             for source, posts in self._counted.items():
                 if posts != self._written[source]:
                     flood = Flood(day, source, posts)
@@ -156,13 +152,13 @@ class Floods:
                     if not self._muted(source):
                         self._notices.add(self._notice(flood, now), since=day * _DAY_SECONDS)
         self._written = self._counted.copy()
-        self._written_at = self._clock.monotonic()
+        self._written_at = self._desk.clock.monotonic()
 
     def _close(self, flood: Flood) -> None:
         """The last word on a flood whose day is over."""
         detail: dict[str, Json] = {**self._about(flood.source), "counted": flood.posts}
         detail["day"] = _date(flood.day)
-        self._ledger.append("posts.flood-over", flood.source, detail, at=self._clock.now())
+        self._desk.note("posts.flood-over", flood.source, detail)
         self._feed.drop_flood(flood)
 
     def _about(self, source: str) -> dict[str, Json]:

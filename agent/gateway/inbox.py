@@ -18,17 +18,16 @@ import logging
 from collections.abc import Mapping
 
 from agent import topics
-from agent.clock import Clock
 from agent.consent import lifecycle, signing
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, LogPlace, Proposal, Repost
 from agent.errors import InternalFault, Refused
+from agent.gateway.desk import Desk
 from agent.gateway.notices import NoticeBoard
-from agent.gateway.outbox import Letters
-from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked, Reports
-from agent.vault.cases import Cases, RequestCase
-from agent.vault.index import Clip, Index
-from agent.vault.ledger import Json, Ledger
+from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked
+from agent.vault.cases import RequestCase
+from agent.vault.index import Clip
+from agent.vault.ledger import Json
 from agent.vault.record import requester_record
 
 log = logging.getLogger(__name__)
@@ -43,26 +42,14 @@ class Inbox:
     def __init__(
         self,
         *,
-        index: Index,
-        cases: Cases,
-        ledger: Ledger,
-        letters: Letters,
-        reports: Reports,
+        desk: Desk,
         notices: NoticeBoard,
-        clock: Clock,
-        device_name: str,
         owners: Mapping[str, PublicKey],
         approvals_needed: int,
         requesters: Mapping[str, RequesterCard],
     ) -> None:
-        self._index = index
-        self._cases = cases
-        self._ledger = ledger
-        self._letters = letters
-        self._reports = reports
+        self._desk = desk
         self._notices = notices
-        self._clock = clock
-        self._device_name = device_name
         self._owners = owners
         self._approvals_needed = approvals_needed
         self._requesters = requesters
@@ -71,19 +58,19 @@ class Inbox:
 
     def clips_changed(self) -> None:
         """Let new clips join the match sets of open requests, and tell the owner."""
-        for case in self._cases.open_requests():
+        for case in self._desk.cases.open_requests():
             if case.requester not in self._requesters:
                 continue  # its card was taken away since; nothing can be approved for it
             if self._new_clips(case):
-                with self._index.transaction():
+                with self._desk.index.transaction():
                     self.match(case.digest)
 
     def expire(self) -> None:
         """Close the requests whose time is over; the clock must be synced."""
-        now = self._clock.now()
-        for case in self._cases.open_requests():
+        now = self._desk.clock.now()
+        for case in self._desk.cases.open_requests():
             if case.expires_at <= now:
-                with self._index.transaction():
+                with self._desk.index.transaction():
                     self.close(case.digest, "expire", {}, at=now)
 
     # Inside a transaction of the caller
@@ -94,11 +81,11 @@ class Inbox:
         fresh = self._new_clips(case)
         if not fresh:
             return
-        self._cases.add_matches(digest, fresh)
+        self._desk.cases.add_matches(digest, fresh)
         ids = [clip.id for clip in fresh]
         named = ids[-_MAX_NAMED_CLIPS:]
         detail: dict[str, Json] = {"clips": named, "more": len(ids) - len(named)}
-        self._ledger.append("request.matched", digest, detail, at=self._clock.now())
+        self._desk.note("request.matched", digest, detail)
         self.renew(digest)
 
     def renew(self, digest: str) -> None:
@@ -107,26 +94,26 @@ class Inbox:
         For whatever changed beside the clips: a proposal, another text under its id.
         """
         case = self._require(digest)
-        paused = self._cases.paused_at() is not None
-        if paused or not case.is_open or not self._cases.is_matched(digest):
+        paused = self._desk.cases.paused_at() is not None
+        if paused or not case.is_open or not self._desk.cases.is_matched(digest):
             return
         if case.requester not in self._requesters:
             return
-        now = self._clock.now()
+        now = self._desk.clock.now()
         proposals = self._proposals(digest)
         clips, more = self._offered(case, proposals)
-        letter = self._reports.request_matches(
+        letter = self._desk.reports.request_matches(
             asked=Asked(
                 request=case.jws,
                 record=requester_record(
-                    self._index,
+                    self._desk.index,
                     case.requester,
                     name=self._requesters[case.requester].name,
                     now=now,
                 ),
                 reposts=tuple(
                     Repost(received_at=max(0, int(repost.received_at)), request=repost.jws)
-                    for repost in self._cases.reposts(case, at_most=_MAX_REPOSTS)
+                    for repost in self._desk.cases.reposts(case, at_most=_MAX_REPOSTS)
                 ),
                 proposals=proposals,
                 approvals_needed=self._approvals_needed,
@@ -134,44 +121,43 @@ class Inbox:
             ),
             clips=clips,
             more_clips=more,
-            head=self._ledger.head(),
+            head=self._desk.ledger.head(),
             at=now,
         )
-        self._letters.put(self._topic(digest), letter)
+        self._desk.letters.put(self._topic(digest), letter)
 
     def close(self, digest: str, event: str, detail: Mapping[str, str], *, at: float) -> None:
         """End an open request by ``event`` and empty its letter."""
-        self._cases.advance_request(digest, event)
+        self._desk.cases.advance_request(digest, event)
         state = lifecycle.advance(lifecycle.REQUEST, "OPEN", event)
-        self._ledger.append(f"request.{state.lower()}", digest, detail, at=at)
-        self._letters.clear(self._topic(digest))
+        self._desk.ledger.append(f"request.{state.lower()}", digest, detail, at=at)
+        self._desk.letters.clear(self._topic(digest))
 
     def pause(self, owner: str, *, at: float) -> None:
         """``owner`` (a key id) wants to see no requests: no letter lies there any more."""
-        self._cases.pause(owner, at=at)
-        self._ledger.append("requests.paused", "", {"owner": owner}, at=at)
-        for case in self._cases.open_requests():
-            self._letters.clear(self._topic(case.digest))
+        self._desk.cases.pause(owner, at=at)
+        self._desk.ledger.append("requests.paused", "", {"owner": owner}, at=at)
+        for case in self._desk.cases.open_requests():
+            self._desk.letters.clear(self._topic(case.digest))
 
     def resume(self, owner: str, *, at: float) -> None:
         """``owner`` wants to see requests again: those that are open, first."""
-        self._cases.resume()
-        self._ledger.append("requests.resumed", "", {"owner": owner}, at=at)
-        for case in self._cases.open_requests():
+        self._desk.cases.resume()
+        self._desk.ledger.append("requests.resumed", "", {"owner": owner}, at=at)
+        for case in self._desk.cases.open_requests():
             self.renew(case.digest)
         self._notices.renew()  # with what came in between
 
     def told(self, case: RequestCase) -> bool:
-        """Whether the owner has had a letter about this request, or had one but for a pause
-        that began after it came."""
-        paused_at = self._cases.paused_at()
+        """Whether the owner had a letter about this request; in a pause, from before it."""
+        paused_at = self._desk.cases.paused_at()
         unheard = paused_at is not None and case.received_at >= paused_at
-        return not unheard and self._cases.is_matched(case.digest)
+        return not unheard and self._desk.cases.is_matched(case.digest)
 
     # What stands in a letter
 
     def _new_clips(self, case: RequestCase) -> list[Clip]:
-        return self._index.unmatched_clips(
+        return self._desk.index.unmatched_clips(
             case.digest, start=case.window_start, end=case.window_end
         )
 
@@ -183,19 +169,19 @@ class Inbox:
         What another owner has approved stands there whatever is newer: who is to agree
         needs its key.
         """
-        newest, more = self._index.newest_clips(
+        newest, more = self._desk.index.newest_clips(
             start=case.window_start, end=case.window_end, at_most=MAX_OFFERED_CLIPS
         )
         proposed = {clip.id for proposal in proposals for clip in proposal.clips}
         older = proposed - {clip.id for clip in newest}
-        found = [clip for clip in map(self._index.clip, sorted(older)) if clip is not None]
+        found = [clip for clip in map(self._desk.index.clip, sorted(older)) if clip is not None]
         first = sorted([*found, *newest], key=lambda clip: (clip.id in proposed, clip.started_at))
         return first, more - len(found)
 
     def _proposals(self, digest: str) -> tuple[Proposal, ...]:
         """What owners have approved of a request so far; a second one is wanted for each."""
         proposals = []
-        for case in self._cases.proposals(digest)[-_MAX_PROPOSALS:]:
+        for case in self._desk.cases.proposals(digest)[-_MAX_PROPOSALS:]:
             try:
                 approval = signing.verify(case.approval, Approval, self._owners)
             except Refused as error:  # its owner's card was taken away since
@@ -212,13 +198,13 @@ class Inbox:
         return tuple(proposals)
 
     def _require(self, digest: str) -> RequestCase:
-        case = self._cases.request(digest)
+        case = self._desk.cases.request(digest)
         if case is None:
             raise InternalFault(f"no request {digest[:16]} in the inbox")
         return case
 
     def _topic(self, digest: str) -> str:
-        return topics.inbox(self._device_name, digest[:16])
+        return topics.inbox(self._desk.device_name, digest[:16])
 
 
 def _place(case: RequestCase) -> LogPlace | None:

@@ -15,14 +15,9 @@ What stands in a notice is said by whoever adds one, and is a ledger line there.
 from __future__ import annotations
 
 from agent import topics
-from agent.clock import Clock
 from agent.consent.statements import Notice
-from agent.gateway.outbox import Letters
-from agent.gateway.reports import Reports
-from agent.vault.cases import Cases
+from agent.gateway.desk import Desk
 from agent.vault.feed import Feed
-from agent.vault.index import Index
-from agent.vault.ledger import Ledger
 
 SHOWN = 40  # as many as the statement has room for
 
@@ -33,24 +28,13 @@ class NoticeBoard:
     def __init__(
         self,
         *,
-        index: Index,
-        cases: Cases,
+        desk: Desk,
         feed: Feed,
-        ledger: Ledger,
-        letters: Letters,
-        reports: Reports,
-        clock: Clock,
-        device_name: str,
         closed: bool,
     ) -> None:
-        self._index = index
-        self._cases = cases
+        self._desk = desk
         self._feed = feed
-        self._ledger = ledger
-        self._letters = letters
-        self._reports = reports
-        self._clock = clock
-        self._topic = topics.notices(device_name)
+        self._topic = topics.notices(desk.device_name)
         self._closed = closed
         self._renew_at: float | None = None  # wall time
 
@@ -67,17 +51,19 @@ class NoticeBoard:
 
     def renew(self) -> None:
         """Inside a transaction: write the letter anew."""
-        now = self._clock.now()
+        now = self._desk.clock.now()
         notices, more = self._feed.notices(
-            at_most=SHOWN, now=now, paused_at=self._cases.paused_at()
+            at_most=SHOWN, now=now, paused_at=self._desk.cases.paused_at()
         )
-        letter = self._reports.notices(notices, more=more, head=self._ledger.head(), at=now)
-        self._letters.put(self._topic, letter)
+        letter = self._desk.reports.notices(
+            notices, more=more, head=self._desk.ledger.head(), at=now
+        )
+        self._desk.letters.put(self._topic, letter)
         self._feed.drop_overtaken(now=now)
         self._renew_at = self._feed.next_overtaken()
 
     def tick(self) -> None:
         """Take down what time has overtaken; the clock must be synced."""
-        if self._renew_at is not None and self._renew_at <= self._clock.now():
-            with self._index.transaction():
+        if self._renew_at is not None and self._renew_at <= self._desk.clock.now():
+            with self._desk.index.transaction():
                 self.renew()

@@ -27,7 +27,6 @@ from typing import TypeVar
 
 import msgspec
 
-from agent.clock import Clock
 from agent.config import Place, Requests
 from agent.consent import alerts, area, lifecycle, logproof, policy, signing
 from agent.consent.signing import PublicKey, RequesterCard
@@ -41,14 +40,14 @@ from agent.consent.statements import (
     Withdrawal,
 )
 from agent.errors import InternalFault, MalformedStatement, Refused, RequestRefused
+from agent.gateway.desk import Desk
 from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.inbox import Inbox
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.publiclog import Post, Publicness, Unsettled
 from agent.topics import Topic
-from agent.vault.cases import Cases, RequestCase
-from agent.vault.index import Index
-from agent.vault.ledger import Json, Ledger
+from agent.vault.cases import RequestCase
+from agent.vault.ledger import Json
 
 log = logging.getLogger(__name__)
 
@@ -65,28 +64,22 @@ class Posts:
     def __init__(
         self,
         *,
-        index: Index,
-        cases: Cases,
-        ledger: Ledger,
+        desk: Desk,
         inbox: Inbox,
         notices: NoticeBoard,
         floods: Floods,
         public_log: Publicness,
-        clock: Clock,
         place: Place,
         rules: Requests,
         requesters: Mapping[str, RequesterCard],
         max_clip_age_seconds: float,
         allow_loopback_http: bool,
     ) -> None:
-        self._index = index
-        self._cases = cases
-        self._ledger = ledger
+        self._desk = desk
         self._inbox = inbox
         self._notices = notices
         self._floods = floods
         self._log = public_log
-        self._clock = clock
         self._place = place
         self._rules = rules
         self._requesters = requesters
@@ -134,7 +127,7 @@ class Posts:
         # A refusal is remembered with its place and proof. Otherwise a copy of somebody's
         # request at a wrong place, or with a false proof, which anybody may post, would keep
         # the request itself from being heard. It is not held against its author either.
-        if self._ledger.mentions(key):
+        if self._desk.ledger.mentions(key):
             return
         try:
             act = self._read(post, digest)
@@ -147,9 +140,9 @@ class Posts:
 
     def _known(self, digest: str) -> bool:
         """Whether the statement was judged; that it was withdrawn before is no judgement."""
-        if self._cases.request(digest) is not None:
+        if self._desk.cases.request(digest) is not None:
             return True
-        return self._ledger.mentions(digest, besides=_WITHDRAWN_BEFORE)
+        return self._desk.ledger.mentions(digest, besides=_WITHDRAWN_BEFORE)
 
     def _read(self, post: Post, digest: str) -> Callable[[], None]:
         """What to do about a post, which is verified then; raises Refused or Unsettled."""
@@ -196,8 +189,8 @@ class Posts:
         }
         if source:
             detail["requester"] = source
-        with self._index.transaction():
-            self._ledger.append("post.refused", post.key, detail, at=self._clock.now())
+        with self._desk.index.transaction():
+            self._desk.note("post.refused", post.key, detail)
         log.info("post %s refused: %s (%s)", post.digest[:16], error.rule, error.message)
 
     # Requests
@@ -206,15 +199,15 @@ class Posts:
         self, request: Request, jws: str, digest: str, place: LogPlace | None
     ) -> None:
         self._floods.take(request.iss)
-        now = self._clock.now()
+        now = self._desk.clock.now()
         rule, why = self._refusal(request, now)
-        first = self._cases.first_post(request.iss, request.jti)
+        first = self._desk.cases.first_post(request.iss, request.jti)
         about = {**self._about(request, place), "kind": request.kind}
         about["reference"] = request.reference
         if first:
             about["first_post"] = first
-        with self._index.transaction():
-            self._cases.add_request(
+        with self._desk.index.transaction():
+            self._desk.cases.add_request(
                 RequestCase(
                     digest=digest,
                     jws=jws,
@@ -241,11 +234,11 @@ class Posts:
             self._log.write()
             if rule:
                 about |= {"rule": rule, "why": why}
-                self._ledger.append("request.refused", digest, about, at=now)
+                self._desk.note("request.refused", digest, about)
                 if first and rule not in _UNHEARD:
                     self._note_edit(first, request, at=now)
             else:
-                self._ledger.append("request.opened", digest, about, at=now)
+                self._desk.note("request.opened", digest, about)
                 if self._withdrawn_before(digest, request.iss):
                     self._inbox.close(digest, "withdraw", {}, at=now)
                 else:
@@ -262,7 +255,7 @@ class Posts:
 
     def _refusal(self, request: Request, now: float) -> tuple[str, str]:
         """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
-        history = self._cases.history(request.iss, request.reference, request.jti, now=now)
+        history = self._desk.cases.history(request.iss, request.reference, request.jti, now=now)
         try:
             policy.judge(
                 request,
@@ -280,17 +273,17 @@ class Posts:
 
     def _current_rules(self) -> Requests:
         """The rules of the configuration, and whom owners have muted since."""
-        muted = (*self._rules.muted, *self._cases.muted())
+        muted = (*self._rules.muted, *self._desk.cases.muted())
         return msgspec.structs.replace(self._rules, muted=muted)
 
     def _withdrawn_before(self, digest: str, author: str) -> bool:
         """Whether its author withdrew a request before it came."""
-        said = self._ledger.says(_WITHDRAWN_BEFORE, digest)
+        said = self._desk.ledger.says(_WITHDRAWN_BEFORE, digest)
         return any(detail.get("requester") == author for detail in said)
 
     def _note_edit(self, first: str, request: Request, *, at: float) -> None:
         """Another text stands under the id of a request that the owner may have read."""
-        case = self._cases.request(first)
+        case = self._desk.cases.request(first)
         if case is None or not self._inbox.told(case):
             return
         self._inbox.renew(first)
@@ -316,20 +309,20 @@ class Posts:
 
         Retained posts come in any order. What stops something is never too much.
         """
-        author, now = withdrawal.iss, self._clock.now()
-        case = self._cases.request(withdrawal.request)
+        author, now = withdrawal.iss, self._desk.clock.now()
+        case = self._desk.cases.request(withdrawal.request)
         if case is not None and case.requester != author:
             why = "withdraws nothing that its signer posted"
             self._refuse(post, MalformedStatement("no-such-request", why), author)
             return
-        stops = case is not None and (case.is_open or self._cases.has_unsent(case.digest))
+        stops = case is not None and (case.is_open or self._desk.cases.has_unsent(case.digest))
         if not stops and not self._floods.take(author, bytes.fromhex(post.key)):
             return
         about = {**self._about(withdrawal, None), "request": withdrawal.request}
-        with self._index.transaction():
-            self._ledger.append("withdrawal.received", digest, about, at=now)
+        with self._desk.index.transaction():
+            self._desk.note("withdrawal.received", digest, about)
             if case is None:
-                self._ledger.append(
+                self._desk.ledger.append(
                     _WITHDRAWN_BEFORE,
                     withdrawal.request,
                     {"requester": author, "withdrawal": digest},
@@ -339,7 +332,7 @@ class Posts:
             told = self._inbox.told(case)
             if case.is_open:
                 self._inbox.close(case.digest, "withdraw", {}, at=now)
-            stopped = self._cases.ask_to_stop("the request was withdrawn", request=case.digest)
+            stopped = self._desk.cases.ask_to_stop("the request was withdrawn", request=case.digest)
             if stops and told:
                 self._notices.add(self._withdrawal_notice(case, len(stopped), at=now))
 
@@ -367,19 +360,19 @@ class Posts:
     def _judge_alert(self, alert: Alert, digest: str, place: LogPlace | None) -> None:
         """Information only: it stands on the owner's record, and nothing answers it."""
         self._floods.take(alert.iss)
-        now = self._clock.now()
+        now = self._desk.clock.now()
         about = {**self._about(alert, place), "title": alert.title}
         try:
             alerts.judge(alert, rules=self._current_rules(), place=self._place, now=now)
         except RequestRefused as error:
             about |= {"rule": error.rule, "why": error.message[:200]}
-            with self._index.transaction():
+            with self._desk.index.transaction():
                 self._log.write()
-                self._ledger.append("alert.refused", digest, about, at=now)
+                self._desk.note("alert.refused", digest, about)
             return
-        with self._index.transaction():
+        with self._desk.index.transaction():
             self._log.write()
-            self._ledger.append("alert.received", digest, about, at=now)
+            self._desk.note("alert.received", digest, about)
             self._notices.add(
                 Notice(
                     kind="alert",

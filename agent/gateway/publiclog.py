@@ -23,17 +23,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from agent.clock import Clock
 from agent.consent.logproof import LogPolicy
 from agent.consent.statements import LogPlace, Notice
 from agent.consent.transparency import Included, LogView, Waiting
 from agent.errors import InternalFault, NotPublic
+from agent.gateway.desk import Desk
 from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.notices import NoticeBoard
 from agent.topics import Topic
 from agent.vault.feed import Feed
-from agent.vault.index import Index
-from agent.vault.ledger import Json, Ledger
+from agent.vault.ledger import Json
 
 log = logging.getLogger(__name__)
 
@@ -147,21 +146,17 @@ class PinnedLog:
     def __init__(
         self,
         *,
-        index: Index,
+        desk: Desk,
         feed: Feed,
-        ledger: Ledger,
         notices: NoticeBoard,
         floods: Floods,
-        clock: Clock,
         policy: LogPolicy,
         required: bool,
     ) -> None:
-        self._index = index
+        self._desk = desk
         self._feed = feed
-        self._ledger = ledger
         self._notices = notices
         self._floods = floods
-        self._clock = clock
         self._policy = policy
         self._required = required
         self._view = LogView(policy)
@@ -181,8 +176,8 @@ class PinnedLog:
             return
         if text is None or LogView(self._policy).text() == self._view.text():
             detail: dict[str, Json] = {"origin": origin, "key": self._policy.key.text}
-            with self._index.transaction():
-                self._ledger.append("log.pinned", "", detail, at=self._clock.now())
+            with self._desk.index.transaction():
+                self._desk.note("log.pinned", "", detail)
                 self.write()
 
     def check(self, post: Post, source: str) -> LogPlace | None:
@@ -217,7 +212,7 @@ class PinnedLog:
         refused = [trouble for trouble in view.troubles if trouble.rule != "checkpoint-forked"]
         self._adopt(view)
         subject = hashlib.sha256(payload).hexdigest()
-        if refused and not self._ledger.mentions(subject):
+        if refused and not self._desk.ledger.mentions(subject):
             self._refuse_link(refused[0], subject)
 
     def settled(self) -> list[Post]:
@@ -232,17 +227,17 @@ class PinnedLog:
         """See :class:`Publicness`."""
         if self._view != self._written:
             self._feed.put_log_view(self._policy.origin, self._view.text())
-            self._written, self._written_at = self._view, self._clock.monotonic()
+            self._written, self._written_at = self._view, self._desk.clock.monotonic()
 
     def tick(self) -> None:
         """See :class:`Publicness`."""
-        if self._clock.monotonic() - self._written_at >= _WRITE_SECONDS:
+        if self._desk.clock.monotonic() - self._written_at >= _WRITE_SECONDS:
             self.stop()
 
     def stop(self) -> None:
         """See :class:`Publicness`."""
         if self._view != self._written:
-            with self._index.transaction():
+            with self._desk.index.transaction():
                 self.write()
 
     def _adopt(self, view: LogView) -> None:
@@ -258,10 +253,10 @@ class PinnedLog:
             "digests": digests,
             "notes": list(view.fork),
         }
-        with self._index.transaction():
-            self._ledger.append("log.forked", digests[0], detail, at=self._clock.now())
+        with self._desk.index.transaction():
+            self._desk.note("log.forked", digests[0], detail)
             self.write()
-            self._notices.add(_fork_notice(origin, at=self._clock.now()))
+            self._notices.add(_fork_notice(origin, at=self._desk.clock.now()))
         log.error("the public log %s has signed two different pasts", origin)
 
     def _wait(self, post: Post, source: str, size: int) -> None:
@@ -285,16 +280,16 @@ class PinnedLog:
                 "requester": busiest,
             }
             # Its subject is not the post's: it may come again, and then be judged.
-            with self._index.transaction():
-                self._ledger.append("post.dropped", "", detail, at=self._clock.now())
+            with self._desk.index.transaction():
+                self._desk.note("post.dropped", "", detail)
 
     def _refuse_link(self, trouble: NotPublic, subject: str) -> None:
         """Anybody who may write to the feed can have made it up: a line, and no more."""
         if not self._floods.take(ANYBODY, bytes.fromhex(subject)):
             return
         detail: dict[str, Json] = {"rule": trouble.rule, "why": trouble.message[:200]}
-        with self._index.transaction():
-            self._ledger.append("link.refused", subject, detail, at=self._clock.now())
+        with self._desk.index.transaction():
+            self._desk.note("link.refused", subject, detail)
 
 
 def _fork_notice(origin: str, *, at: float) -> Notice:
