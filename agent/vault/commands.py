@@ -10,16 +10,16 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import config
 from agent.machine import Machine
+from agent.vault.words import local, shown
 
 if TYPE_CHECKING:
     from agent.vault.index import Index
-    from agent.vault.ledger import Entry
+    from agent.vault.ledger import Entry, Ledger
 
 DEFAULT_CONFIG = Path("/etc/clip-agent/agent.yaml")
 
@@ -57,13 +57,22 @@ def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     for name, function, text in (
         ("show", _ledger_show, "print its lines"),
         ("verify", _ledger_verify, "check that no line was changed, removed or added"),
-        ("export", _ledger_export, "print it as JSON lines"),
+        ("export", _ledger_export, "print it as JSON lines, or as a page to hand to a lawyer"),
     ):
         action = actions.add_parser(name, help=text, description=text)
         add_config_option(action)
         action.set_defaults(run=function)
         if name == "show":
             _add_json_option(action)
+        if name == "export":
+            action.add_argument(
+                "--html",
+                nargs="?",
+                const="-",
+                metavar="FILE",
+                help="a page that needs nothing else, ready to be printed, into a new FILE "
+                "(default: to the terminal)",
+            )
 
     text = "rebuild the index of clips from their sidecars"
     command = groups.add_parser("reindex", help=text, description=text)
@@ -98,7 +107,7 @@ def _for_a_person(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case _:
-            return _shown(value)
+            return shown(value)
 
 
 def _read_surroundings(synced_marker: Path | None) -> dict[str, Any]:
@@ -121,7 +130,7 @@ def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
 
     cases, totals = Cases(index), index.totals()
     status: dict[str, Any] = {"clips": totals.count, "bytes": totals.bytes}
-    status["oldest_clip"] = _local(totals.oldest) if totals.oldest is not None else None
+    status["oldest_clip"] = local(totals.oldest) if totals.oldest is not None else None
     for part in ("camera", "gateway"):
         health = index.health(part)
         status[part] = f"{health.state} {health.detail}".strip() if health else "never started"
@@ -130,7 +139,7 @@ def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
             status[part] = f"{state} {health.detail if health else ''}".strip()
             status["encoder"] = (health.encoder if health else "") or None
             if health and health.last_motion_at:
-                status["last_motion"] = _local(health.last_motion_at)
+                status["last_motion"] = local(health.last_motion_at)
     status["open_requests"] = len(cases.open_requests())
     status["releases_under_way"] = len(cases.releases("APPROVED")) + len(cases.releases("SEALED"))
     status["ledger_lines"] = Ledger(index).head().seq
@@ -143,7 +152,7 @@ def _clips(arguments: argparse.Namespace) -> int:
     rows = [
         {
             "id": clip.id,
-            "started": _local(clip.started_at),
+            "started": local(clip.started_at),
             "seconds": round(clip.duration_seconds, 1),
             "bytes": clip.bytes,
             "notes": _notes(truncated=clip.truncated, clock_synced=clip.clock_synced),
@@ -172,7 +181,7 @@ def _requests(arguments: argparse.Namespace) -> int:
                 "rule": case.rule,
                 "requester": case.requester[:12],
                 "reference": case.reference,
-                "received": _local(case.received_at),
+                "received": local(case.received_at),
                 "matching": len(cases.matches(case.digest)),
             }
             for case in cases.requests()
@@ -190,7 +199,7 @@ def _list(rows: Sequence[Mapping[str, object]], arguments: argparse.Namespace, n
         print(nothing)
         return 0
     names = list(rows[0])
-    cells = [names, *([_shown(row[name]) for name in names] for row in rows)]
+    cells = [names, *([shown(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -212,10 +221,10 @@ def _ledger_show(arguments: argparse.Namespace) -> int:
 
 def _show(entries: Iterable[Entry]) -> None:
     for entry in entries:
-        event, subject = _shown(entry.event), _shown(entry.subject[:16])
-        print(f"{entry.seq:6d}  {_local(entry.at)}  {event:20s}  {subject}")
+        event, subject = shown(entry.event), shown(entry.subject[:16])
+        print(f"{entry.seq:6d}  {local(entry.at)}  {event:20s}  {subject}")
         for name, value in entry.detail.items():
-            print(f"{'':36s}{_shown(name)}: {_shown(value)}")
+            print(f"{'':36s}{shown(name)}: {shown(value)}")
 
 
 def _ledger_verify(arguments: argparse.Namespace) -> int:
@@ -231,8 +240,32 @@ def _ledger_export(arguments: argparse.Namespace) -> int:
     from agent.vault.ledger import Ledger
 
     with _open(arguments) as index:
-        Ledger(index).export(sys.stdout)
+        if arguments.html is None:
+            Ledger(index).export(sys.stdout)
+        else:
+            _write_page(Ledger(index), arguments)
     return 0
+
+
+def _write_page(ledger: Ledger, arguments: argparse.Namespace) -> None:
+    """The page, to where ``--html`` says. A file that exists is not overwritten."""
+    from agent import __version__
+    from agent.clock import SystemClock
+    from agent.errors import StorageFault
+    from agent.vault.ledger_page import page
+
+    name = config.load(arguments.config).device.name
+    now = SystemClock(synced_marker=None).now()
+    pieces = page(ledger, device=name, now=now, version=__version__)
+    if arguments.html == "-":
+        sys.stdout.writelines(pieces)
+        return
+    try:
+        with Path(arguments.html).open("x", encoding="utf-8") as out:
+            out.writelines(pieces)
+    except OSError as error:
+        raise StorageFault(f"{arguments.html}: cannot be written ({error.strerror})") from error
+    print(f"written to {arguments.html}")
 
 
 def _reindex(arguments: argparse.Namespace) -> int:
@@ -241,20 +274,3 @@ def _reindex(arguments: argparse.Namespace) -> int:
     report = reindex(config.load(arguments.config).state_dir)
     print(report)
     return 0
-
-
-def _shown(value: object) -> str:
-    """``value`` on one line, with nothing in it that acts on a terminal."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
-
-
-def _local(seconds: float) -> str:
-    try:
-        moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone()
-    except (OverflowError, ValueError):  # nobody's clock said so: somebody changed the file
-        return f"{seconds} (no time)"
-    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
