@@ -3,7 +3,9 @@
 >>> release = FakeRelease(requester_keys)
 >>> path.write_bytes(release.bundle())                       # a good one
 >>> release.approved = (other_clip,)                          # what the owner signed instead
->>> release.members["clip/data/extra.sh"] = b"#!/bin/sh"     # what the tar holds besides
+>>> release.extra["data/extra.sh"] = b"#!/bin/sh"             # what the tar holds besides
+>>> release.second = SigningKey.generate()                   # another owner approves it too
+>>> release.shared = True                                    # nobody asked
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from agent.consent.statements import (
     BundledFile,
     Disclosure,
     Polygon,
+    Recipient,
     Release,
     ReleasedClip,
     Request,
+    Share,
     SignerKeys,
     UploadTarget,
     Window,
@@ -64,6 +68,9 @@ class FakeRelease:
         self.approved = ApprovedClip(id=CLIP, sha256="a" * 64, cut=None, blur=())
         self.change_approval: Change = _same
         self.change_release: Change = _same
+        self.second: SigningKey | None = None
+        self.change_second: Change = _same
+        self.shared = False
         self.signs_release = self.device
         self.videos = {f"data/{CLIP}.mp4": VIDEO}
         self.extra: dict[str, bytes] = {}
@@ -86,35 +93,51 @@ class FakeRelease:
         )
         return author.signing.sign(request)
 
-    def approval(self) -> str:
-        approval = Approval(
-            iss=self.owner.public.id,
-            jti=_jti(),
-            iat=NOW,
-            exp=NOW + 86_400,
-            aud=self.device.public.id,
-            request=signing.digest(self.request),
-            clips=(self.approved,),
-            disclose=Disclosure(),
+    def approval(self, owner: SigningKey | None = None, change: Change | None = None) -> str:
+        """What the owner signs, or another one: an approval, or a share."""
+        owner, change = owner or self.owner, change or self.change_approval
+        common: dict[str, Any] = {
+            "iss": owner.public.id,
+            "jti": _jti(),
+            "iat": NOW,
+            "exp": NOW + 86_400,
+            "aud": self.device.public.id,
+            "clips": (self.approved,),
+            "disclose": Disclosure(),
+        }
+        if not self.shared:
+            approval = Approval(request=signing.digest(self.request), **common)
+            return owner.sign(change(approval))
+        recipient = Recipient(
+            name="Us", key=self.requester.signing.public.text, seal=self.requester.recipient
         )
-        return self.owner.sign(self.change_approval(approval))
+        target = UploadTarget(protocol="tus", url="https://evidence.example.org/files/")
+        return owner.sign(change(Share(recipient=recipient, upload=target, **common)))
 
     def files(self) -> dict[str, bytes]:
         """All files of the bag by their path below it, manifests included."""
         approval = self.approval()
-        payload = {
-            **self.videos,
-            "data/request.jws": self.request.encode(),
-            "data/approval.jws": approval.encode(),
-        }
+        second = self.approval(self.second, self.change_second) if self.second else None
+        kind = "share" if self.shared else "approval"
+        payload = {**self.videos}
+        if not self.shared:
+            payload["data/request.jws"] = self.request.encode()
+        payload[f"data/{kind}.jws"] = approval.encode()
+        if second is not None:
+            payload[f"data/{kind}-2.jws"] = second.encode()
         release = Release(
             iss=self.signs_release.public.id,
             jti=_jti(),
             iat=NOW,
             aud=self.requester.id,
-            request=signing.digest(self.request),
+            request=None if self.shared else signing.digest(self.request),
             approval=signing.digest(approval),
-            keys=SignerKeys(device=self.device.public.text, owner=self.owner.public.text),
+            second_approval=signing.digest(second) if second else None,
+            keys=SignerKeys(
+                device=self.device.public.text,
+                owner=self.owner.public.text,
+                second_owner=self.second.public.text if self.second else None,
+            ),
             clips=(
                 ReleasedClip(
                     id=CLIP,

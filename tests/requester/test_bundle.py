@@ -13,8 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.consent import signing
 from agent.consent.signing import SigningKey
-from agent.consent.statements import Cut, Disclosure
+from agent.consent.statements import (
+    ApprovedClip,
+    Cut,
+    Disclosure,
+    Recipient,
+    Share,
+    SignerKeys,
+)
 from agent.errors import BundleRefused, StorageFault
 from agent.gateway.bundle import write_bundle
 from agent.keyfile import Keys
@@ -53,6 +61,7 @@ def test_a_good_bundle_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -
     (clip,) = bundle.clips
     assert clip == tmp_path / "out" / "data" / f"{CLIP}.mp4"
     assert clip.read_bytes() == VIDEO
+    assert bundle.request is not None
     assert bundle.request.reference == "2024-001234"
 
 
@@ -221,7 +230,7 @@ def test_manifests_that_say_something_else(
     assert refusal(tmp_path, keys, release.seal(tar_of(files))) == rule
 
 
-# 3 to 8. Signatures and what they say
+# 3 to 9. Signatures and what they say
 
 
 def resealed(release: FakeRelease, /, **payload: bytes) -> bytes:
@@ -256,8 +265,6 @@ def test_an_approval_signed_by_somebody_else(
     tmp_path: Path, keys: Keys, release: FakeRelease
 ) -> None:
     named, release.owner = release.owner, SigningKey.generate()
-    from agent.consent.statements import SignerKeys
-
     release.change_release = replace(
         keys=SignerKeys(device=release.device.public.text, owner=named.public.text)
     )
@@ -350,6 +357,165 @@ def test_no_damage_to_the_tar_does_more_than_refuse(tmp_path: Path, data: st.Dat
     finally:
         shutil.rmtree(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+# Two owners
+
+
+def test_a_bundle_that_two_owners_approved_opens(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.second = SigningKey.generate()
+    bundle = opened(tmp_path, keys, release.bundle())
+    assert bundle.second is not None
+    assert bundle.second.iss == release.second.public.id
+    assert bundle.release.second_approval is not None
+
+
+def test_a_second_approval_by_the_same_owner(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.second = release.owner
+    assert refusal(tmp_path, keys, release.bundle()) == "no-agreement"
+
+
+def test_a_second_approval_signed_by_somebody_else(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.second = SigningKey.generate()
+    release.change_release = replace(
+        keys=SignerKeys(
+            device=release.device.public.text,
+            owner=release.owner.public.text,
+            second_owner=SigningKey.generate().public.text,
+        )
+    )
+    assert refusal(tmp_path, keys, release.bundle()) == "unknown-signer"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"request": "b" * 64},
+        {"clips": (ApprovedClip(id=CLIP, sha256="b" * 64, cut=None, blur=()),)},
+        {"disclose": Disclosure(name="Ann Example")},
+    ],
+)
+def test_a_second_approval_of_something_else(
+    tmp_path: Path, keys: Keys, release: FakeRelease, change: dict[str, object]
+) -> None:
+    release.second, release.change_second = SigningKey.generate(), replace(**change)
+    assert refusal(tmp_path, keys, release.bundle()) == "no-agreement"
+
+
+def test_a_second_approval_given_to_another_device(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.second = SigningKey.generate()
+    release.change_second = replace(aud=SigningKey.generate().public.id)
+    assert refusal(tmp_path, keys, release.bundle()) == "other-device"
+
+
+@pytest.mark.parametrize("without", ["second_approval", "keys", "file"])
+def test_a_second_owner_who_is_named_by_half(
+    tmp_path: Path, keys: Keys, release: FakeRelease, without: str
+) -> None:
+    release.second = SigningKey.generate()
+    one = SignerKeys(device=release.device.public.text, owner=release.owner.public.text)
+    files = {path: data for path, data in release.files().items() if path.startswith("data/")}
+    if without == "file":
+        del files["data/approval-2.jws"]
+    else:
+        release.change_release = replace(**{without: one if without == "keys" else None})
+        files = {path: data for path, data in release.files().items() if path.startswith("data/")}
+    sealed = release.seal(tar_of(with_manifests(files)))
+    assert refusal(tmp_path, keys, sealed) == "no-agreement"
+
+
+def test_a_second_approval_that_the_release_does_not_mean(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.second = SigningKey.generate()
+    other = release.approval(release.second, replace()).encode()
+    sealed = resealed(release, **{"approval-2": other})
+    assert refusal(tmp_path, keys, sealed) == "other-approval"
+
+
+# Shares
+
+
+def test_a_share_opens_without_a_request(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    release.shared = True
+    bundle = opened(tmp_path, keys, release.bundle())
+    assert (bundle.request, bundle.request_digest, bundle.second) == (None, None, None)
+    assert isinstance(bundle.approval, Share)
+    assert bundle.clips[0].read_bytes() == VIDEO
+
+
+def test_a_share_by_two_owners_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+    release.shared, release.second = True, SigningKey.generate()
+    assert isinstance(opened(tmp_path, keys, release.bundle()).second, Share)
+
+
+@pytest.mark.parametrize("field", ["key", "seal"])
+def test_a_share_that_was_meant_for_somebody_else(
+    tmp_path: Path, keys: Keys, release: FakeRelease, field: str
+) -> None:
+    """Whoever received a share must not be able to pass it on as given to another."""
+    other = Keys.generate()
+    values = {"key": keys.signing.public.text, "seal": keys.recipient}
+    values[field] = {"key": other.signing.public.text, "seal": other.recipient}[field]
+    release.shared = True
+    release.change_approval = replace(recipient=Recipient(name="They", **values))
+    assert refusal(tmp_path, keys, release.bundle()) == "other-requester"
+
+
+def test_a_share_and_an_approval_in_one_bundle(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    approval = release.approval().encode()
+    release.shared = True
+    for extra in ("data/approval.jws", "data/request.jws", "data/approval-2.jws"):
+        release.extra = {extra: approval}
+        assert refusal(tmp_path, keys, release.bundle()) == "unknown-file"
+
+
+def test_a_second_share_beside_an_approval(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.extra = {"data/share-2.jws": release.approval().encode()}
+    assert refusal(tmp_path, keys, release.bundle()) == "unknown-file"
+
+
+def test_a_share_that_claims_to_answer_a_request(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.shared = True
+    release.change_release = replace(request=signing.digest(release.request))
+    assert refusal(tmp_path, keys, release.bundle()) == "other-request"
+
+
+def test_an_approval_whose_release_claims_that_nobody_asked(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.change_release = replace(request=None)
+    assert refusal(tmp_path, keys, release.bundle()) == "other-request"
+
+
+def test_an_approval_passed_off_as_a_share(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    approval = release.approval().encode()
+    release.shared = True
+    assert refusal(tmp_path, keys, resealed(release, share=approval)) == "wrong-typ"
+
+
+def test_a_share_of_more_clips_than_are_there(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    more = ApprovedClip(id="20240124-183015-ffffff", sha256="a" * 64, cut=None, blur=())
+    release.shared, release.change_approval = True, replace(clips=(release.approved, more))
+    assert refusal(tmp_path, keys, release.bundle()) == "clips-differ"
 
 
 # Bundles that would fill the memory, and disks that fill
