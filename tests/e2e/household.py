@@ -29,12 +29,25 @@ T = TypeVar("T")
 
 PLACE = {"latitude": 42.1015, "longitude": -72.5898}
 PATIENCE_SECONDS = 150.0
+Window = tuple[timedelta, timedelta]  # from and to, seen from now
+LATELY: Window = (timedelta(minutes=-30), timedelta(minutes=5))
 
 
 class Household:
-    """All roles in ``root``, over a real broker and a real receiver."""
+    """All roles in ``root``, over a real broker and a real receiver.
 
-    def __init__(self, root: Path, broker: Mosquitto, receiver: TusServer) -> None:
+    With a broker of its own for the ``feed``, requesters use that. The gateway comes by a
+    broker's first address, people by its last: so a capture can tell them apart.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        broker: Mosquitto,
+        receiver: TusServer,
+        *,
+        feed: Mosquitto | None = None,
+    ) -> None:
         self.root = root
         self.config = root / "agent.yaml"
         self.state = root / "state"
@@ -46,15 +59,15 @@ class Household:
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "120",
         }
-        address = f"{broker.host}:{broker.port}"
-        self.owner("init", "--name", "Olive", "--broker", address)
-        self.requester("init", "--name", "Springfield Police Department", "--broker", address)
-        card = yaml.safe_load(self.requester("card", "--host", receiver.host))
+        self.owner("init", "--name", "Olive", "--broker", f"{broker.hosts[-1]}:{broker.port}")
+        public = feed or broker
+        self._public_address = f"{public.hosts[-1]}:{public.port}"
+        card = self.new_requester("requester", "Springfield Police Department")
         (root / "requesters.yaml").write_text(yaml.safe_dump({"requesters": [card]}))
-        self._write_config(broker.port)
+        self._write_config(broker, feed)
 
-    def _write_config(self, port: int) -> None:
-        settings = {
+    def _write_config(self, broker: Mosquitto, feed: Mosquitto | None) -> None:
+        settings: dict[str, Any] = {
             "device": {"name": "front-door", "place": PLACE},
             "owners": ["owner/owner.card.yaml"],
             "requesters": "requesters.yaml",
@@ -63,7 +76,8 @@ class Household:
                 "source": {"type": "scene", "walkers_per_minute": 12},
                 "recording": {"pre_roll_seconds": 1, "post_roll_seconds": 1},
             },
-            "mqtt": {"port": port},
+            "mqtt": {"host": broker.host, "port": broker.port},
+            "feed": {"broker": None},
             "storage": {"min_free_bytes": 0},
             "upload": {
                 "allow_loopback_http": True,
@@ -72,6 +86,9 @@ class Household:
             },
             "time": {"synced_marker": None},
         }
+        if feed is not None:  # with no ping in a test's time: each byte has a cause
+            public = {"host": feed.host, "port": feed.port, "keepalive_seconds": 3600}
+            settings["feed"]["broker"] = public
         self.config.write_text(yaml.safe_dump(settings))
 
     # Processes
@@ -96,6 +113,12 @@ class Household:
         daemon = self._daemons[name]
         daemon.kill()
         daemon.wait()
+
+    def stop(self, name: str) -> None:
+        """SIGTERM, as systemd does, and wait until it has ended in order."""
+        daemon = self._daemons[name]
+        daemon.terminate()
+        assert daemon.wait(PATIENCE_SECONDS) == 0, self.log(name)
 
     def kill_all(self) -> None:
         for name in self._daemons:
@@ -125,9 +148,16 @@ class Household:
         home = self.root / "owner"
         return self.run("owner", command, "--home", home, *arguments, expected=expected)
 
-    def requester(self, command: str, *arguments: str | Path, expected: int = 0) -> str:
-        home = self.root / "requester"
-        return self.run("requester", command, "--home", home, *arguments, expected=expected)
+    def requester(
+        self, command: str, *arguments: str | Path, home: str = "requester", expected: int = 0
+    ) -> str:
+        folder = self.root / home
+        return self.run("requester", command, "--home", folder, *arguments, expected=expected)
+
+    def new_requester(self, home: str, name: str) -> Any:
+        """Somebody who may post in public, and is known to houses that have the card returned."""
+        self.requester("init", "--name", name, "--broker", self._public_address, home=home)
+        return yaml.safe_load(self.requester("card", "--host", self._receiver.host, home=home))
 
     # Steps of the way
 
@@ -153,8 +183,8 @@ class Household:
         self.wait("the index", (self.state / "agent.sqlite").exists)
         return self.wait("clips", lambda: found if len(found := self.clips()) >= count else None)
 
-    def post(self) -> str:
-        """The requester asks in public; the request's digest."""
+    def post(self, *, home: str = "requester", window: Window = LATELY, **changes: Any) -> str:
+        """A requester asks in public; the request's digest."""
         now = datetime.now(UTC)
         path = self.root / "request.yaml"
         posting = {
@@ -164,21 +194,24 @@ class Household:
             "reference": "2024-001234",
             "contact": "Det. A. Example, 413 555 0100",
             "window": {
-                "from": (now - timedelta(minutes=30)).isoformat(),
-                "to": (now + timedelta(minutes=5)).isoformat(),
+                "from": (now + window[0]).isoformat(),
+                "to": (now + window[1]).isoformat(),
             },
             "around": {**PLACE, "square_miles": 0.25},
             "upload": self._receiver.url,
             "open_days": 5,
         }
-        path.write_text(yaml.safe_dump(posting))
-        posted = self.requester("post", path, "--allow-loopback-http", "--json")
+        path.write_text(yaml.safe_dump(posting | changes))
+        posted = self.requester("post", path, "--allow-loopback-http", "--json", home=home)
         return str(json.loads(posted)["digest"])
+
+    def record(self) -> list[dict[str, Any]]:
+        """The lines of the owner's record, oldest first."""
+        return [json.loads(line) for line in self.device("ledger", "export").splitlines()]
 
     def ledger(self) -> list[str]:
         """The events on the owner's record, oldest first."""
-        lines = self.device("ledger", "export").splitlines()
-        return [str(json.loads(line)["event"]) for line in lines]
+        return [str(line["event"]) for line in self.record()]
 
     def offered(self, digest: str) -> dict[str, Any]:
         """The request as it stands in the owner's inbox."""

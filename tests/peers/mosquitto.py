@@ -14,7 +14,7 @@ import contextlib
 import os
 import pwd
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -27,7 +27,10 @@ _READY = "running"
 
 
 class Mosquitto:
-    """A broker in ``folder``. Anonymous clients are let in unless ``users`` are given."""
+    """A broker in ``folder``. Anonymous clients are let in unless ``users`` are given.
+
+    It listens at one port of all ``hosts``; ``host`` is the first of them.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Mosquitto:
         users: Mapping[str, str] | None = None,
         acl: str | None = None,
         certificate: ServerCertificate | None = None,
+        hosts: Sequence[str] = (HOST,),
     ) -> None:
         self._folder = folder
         self._users = users
@@ -44,7 +48,7 @@ class Mosquitto:
         self._program = program("mosquitto")
         folder.mkdir(parents=True, exist_ok=True)
         self._peer = Peer(folder / "mosquitto.log")
-        self.host = HOST
+        self.host, self.hosts = hosts[0], hosts
         self.port = 0
         if users is not None:
             self._write_passwords(users)
@@ -58,7 +62,7 @@ class Mosquitto:
 
     def _write_config(self) -> Path:
         lines = [
-            f"listener {self.port} {HOST}",
+            *(f"listener {self.port} {host}" for host in self.hosts),
             f"allow_anonymous {'false' if self._users is not None else 'true'}",
             f"user {pwd.getpwuid(os.geteuid()).pw_name}",
             "persistence true",

@@ -24,12 +24,14 @@ _CURES: Final = {
     "age": "apt-get install age",
     "ffmpeg": "apt-get install ffmpeg",
     "ffprobe": "apt-get install ffmpeg",
+    "ip": "apt-get install iproute2",
     "mosquitto": "apt-get install mosquitto",
     "mosquitto_passwd": "apt-get install mosquitto",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
     "systemd-analyze": "apt-get install systemd",
     "tar": "apt-get install tar",
+    "unshare": "apt-get install util-linux",
 }
 OLDEST_NODE: Final = 18  # as in Debian 12; npm itself only warns of an older one
 
