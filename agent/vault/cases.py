@@ -258,7 +258,7 @@ class Cases:
         That is the letter which completed it: the second where two owners agreed.
         """
         found = self._releases(
-            "WHERE state = 'APPROVED' AND (second = ?1 OR (second = '' AND approval = ?1))"
+            "WHERE state = 'APPROVED' AND iif(second = '', approval, second) = ?"
             " ORDER BY approved_at, id LIMIT 1",
             (jws,),
         )

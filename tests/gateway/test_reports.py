@@ -9,7 +9,7 @@ import pytest
 
 from agent.consent import mail, signing
 from agent.consent.signing import OwnerCard
-from agent.consent.statements import InboxReport, LedgerHead, Outcome, RequesterRecord
+from agent.consent.statements import InboxReport, LedgerHead, Listing, Outcome, RequesterRecord
 from agent.errors import Refused
 from agent.gateway import keys
 from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked, Reports
@@ -151,3 +151,19 @@ def test_an_outcome_tells_what_became_of_a_decision_in_few_words(family: Family)
 def test_no_two_letters_have_the_same_id(family: Family) -> None:
     letters = [family.read(family.letter([]), family.owners[0]) for _ in range(3)]
     assert len({report.jti for report in letters}) == 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_a_list_of_clips_fits_into_a_letter_and_says_what_does_not(
+    family: Family, count: int
+) -> None:
+    clips = family.clips(count)
+    sealed = family.reports.listing(clips=clips, more_clips=1_000, head=HEAD, at=NOW)
+    jws = mail.open_letter(sealed, family.owners[0].identity).jws
+    listing = signing.verify(jws, Listing, {family.keys.id: family.keys.signing.public})
+    assert len(listing.clips) + listing.more_clips == count + 1_000
+    assert len(listing.clips) <= MAX_OFFERED_CLIPS
+    assert [offer.id for offer in listing.clips] == [
+        clip.id for clip in clips[count - len(listing.clips) :]
+    ]
+    assert listing.ledger == HEAD

@@ -19,6 +19,7 @@ import pytest
 from agent import keyfile, topics
 from agent.config import Broker, Feed
 from agent.consent import signing
+from agent.consent.signing import SigningKey
 from agent.consent.statements import Request
 from agent.errors import BundleRefused, ConfigError, KeyFileError, NetworkFault
 from agent.gateway.tus import TusClient
@@ -156,6 +157,28 @@ def test_what_the_gateway_uploads_opens(
     bundle.write_bytes(sealed[:-1])
     with pytest.raises(BundleRefused, match="cut off"):
         run("open", str(bundle), "--output", str(tmp_path / "x"), "--home", str(home.path))
+
+
+def test_a_share_of_two_owners_names_both(
+    home: Home,
+    release: FakeRelease,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    release.second, release.shared = SigningKey.generate(), True
+    bundle = tmp_path / "bundle.age"
+    bundle.write_bytes(release.bundle())
+    assert run("open", str(bundle), "--home", str(home.path)) == 0
+    out = capsys.readouterr().out
+    assert "shared by its owner, without a request" in out
+    assert f"approved by the owner  {release.owner.public.id}" in out
+    assert f"and by the owner       {release.second.public.id}" in out
+
+    folder = str(tmp_path / "again")
+    assert run("open", str(bundle), "--json", "--output", folder, "--home", str(home.path)) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["second_owner"] == release.second.public.id
+    assert (plain["request"], plain["reference"]) == (None, None)
 
 
 def test_the_wrong_passphrase(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

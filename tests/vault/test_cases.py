@@ -306,3 +306,55 @@ def test_a_file_that_cannot_be_read_is_a_storage_fault_wherever_one_asks(
         with pytest.raises(StorageFault, match=r"agent\.sqlite: database disk image is malformed"):
             ask()
     again.close()
+
+
+# Two owners, and shares
+
+
+def test_a_share_is_a_release_without_a_request(vault: Vault, cases: Cases) -> None:
+    add(vault, release(request=None))
+    assert cases.release("r" * 16) == release(request=None)
+
+
+def test_what_waits_for_another_owner_is_found_by_its_request(vault: Vault, cases: Cases) -> None:
+    mine, other = release("a" * 16, state="PROPOSED"), request("e" * 64)
+    shared = release("b" * 16, state="PROPOSED", request=None)
+    add(vault, request(), other, mine, shared)
+    add(vault, release("c" * 16, state="PROPOSED", request=other.digest), release("d" * 16))
+    assert cases.proposals(DIGEST) == [mine]
+    assert cases.proposals(None) == [shared]
+
+
+def test_a_proposal_that_is_to_stop_waits_for_nobody(vault: Vault, cases: Cases) -> None:
+    add(vault, request(), release(state="PROPOSED"))
+    with vault.index.transaction():
+        cases.ask_to_stop("revoked", release="r" * 16)
+    assert cases.proposals(DIGEST) == []
+
+
+def test_the_letter_that_completed_a_release_brings_its_keys_again(
+    vault: Vault, cases: Cases
+) -> None:
+    alone = release("a" * 16, approval="alone")
+    both = release("b" * 16, approval="first", state="PROPOSED")
+    sealed = release("c" * 16, approval="sealed", state="SEALED")
+    add(vault, request(), alone, both, sealed)
+    with vault.index.transaction():
+        cases.set_second("b" * 16, "second", expires_at=NOW + 5)
+        cases.advance_release("b" * 16, "agree")
+    agreed = dataclasses.replace(both, second="second", state="APPROVED", expires_at=NOW + 5)
+    assert cases.waiting_for_keys("alone") == alone
+    assert cases.waiting_for_keys("second") == agreed
+    for other in ("first", "sealed", ""):
+        assert cases.waiting_for_keys(other) is None
+
+
+def test_a_requester_is_muted_until_it_is_not(vault: Vault, cases: Cases) -> None:
+    with vault.index.transaction():
+        cases.mute("requester", at=NOW)
+        cases.mute("requester", at=NOW + 1)
+    assert cases.muted() == ("requester",)
+    with vault.index.transaction():
+        assert cases.unmute("requester")
+        assert not cases.unmute("requester")
+    assert cases.muted() == ()
