@@ -49,6 +49,7 @@ class Demo:
         self.folder = folder
         self.config = folder / "agent.yaml"
         self.state = folder / "state"
+        self.log = folder / "log"
         self._step = 0
         self._environment = {**os.environ, PASSPHRASE_VARIABLE: secrets.token_urlsafe(16)}
 
@@ -181,7 +182,7 @@ def _play(demo: Demo, stack: ExitStack, *, video: str | None, yes: bool, results
     receiver.start()
     stack.callback(receiver.stop)
     _make_people(demo, port, receiver)
-    _write_config(demo, port, video)
+    _write_config(demo, port, video, _make_log(demo))
 
     stack.enter_context(demo.daemon("gateway"))
     card = demo.state / "device.card.yaml"
@@ -219,7 +220,14 @@ def _make_people(demo: Demo, port: int, receiver: Receiver) -> None:
     demo.say(f"requester: {name}, known to the owner, receives at {receiver.url}")
 
 
-def _write_config(demo: Demo, port: int, video: str | None) -> None:
+def _make_log(demo: Demo) -> str:
+    """A small public log; its key, which the owner pins."""
+    told = json.loads(demo.requester("log", demo.log, "--name", "demo.example/requests", "--json"))
+    demo.say("public log: made; the owner believes no request that is not in it")
+    return str(told["key"])
+
+
+def _write_config(demo: Demo, port: int, video: str | None, log_key: str) -> None:
     source: dict[str, Any]
     if video is None:
         source = {"type": "scene", "walkers_per_minute": 8, "seed": secrets.randbelow(1000)}
@@ -239,6 +247,7 @@ def _write_config(demo: Demo, port: int, video: str | None) -> None:
         },
         "storage": {"min_free_bytes": 0},
         "mqtt": {"port": port},
+        "feed": {"log": "required", "log_key": log_key},
         "upload": {"allow_loopback_http": True},
         "time": {"synced_marker": None},
     }
@@ -295,9 +304,8 @@ def _ask(demo: Demo, receiver: Receiver) -> str:
     }
     path = demo.folder / "request.yaml"
     path.write_text(yaml.safe_dump(posting, sort_keys=False))
-    digest = str(
-        json.loads(demo.requester("post", path, "--allow-loopback-http", "--json"))["digest"]
-    )
+    told = demo.requester("post", path, "--allow-loopback-http", "--log", demo.log, "--json")
+    digest = str(json.loads(told)["digest"])
     demo.say(f"requester: posted {posting['title']!r} in public, {digest[:16]}")
     return digest
 
@@ -309,6 +317,11 @@ def _show(demo: Demo, request: str) -> dict[str, Any]:
     found = len(asked["clips"])
     title = asked["request"]["title"]
     demo.say(f"owner: {asked['requester']} asks for {title!r}; {found} clips match")
+    place = asked["log"]
+    print(
+        f"    the request stands in the public log: entry {place['index']} of {place['size']}",
+        flush=True,
+    )
     return dict(asked)
 
 

@@ -79,6 +79,7 @@ def test_one_approved_clip_of_several_arrives_and_nothing_before(
     assert "Traceback" not in done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
 
+    assert "the request stands in the public log: entry 0 of 1" in lines
     assert "received before approval: 0" in lines
     assert "bundle: ok" in lines
     assert any(line.startswith("ledger: ok, ") for line in lines)

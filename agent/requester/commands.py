@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import options
+from agent.requester import public
 
 if TYPE_CHECKING:
     from agent.keyfile import Keys
@@ -40,15 +41,7 @@ def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     card.add_argument("--contact", default="", metavar="TEXT", help="how owners reach you")
     options.add_passphrase(card)
 
-    post = _add(commands, "post", _post, "sign a request and post it in public")
-    post.add_argument("file", type=Path, metavar="FILE.yaml")
-    post.add_argument(
-        "--allow-loopback-http",
-        action="store_true",
-        help="take http://127.0.0.1 for upload: for demonstrations and tests only",
-    )
-    options.add_json(post)
-    options.add_passphrase(post)
+    _register_public(commands)
 
     receive = commands.add_parser("receive", help="receive uploads (tus 1.0)")
     receive.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
@@ -65,6 +58,55 @@ def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     opening.add_argument("--output", type=Path, metavar="DIR", help="default: beside the bundle")
     options.add_json(opening)
     options.add_passphrase(opening)
+
+
+def _register_public(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    post = _add(commands, "post", public.post, "sign a request and post it in public")
+    alert = _add(commands, "alert", public.alert, "inform the public; nobody can answer")
+    post.add_argument(
+        "--allow-loopback-http",
+        action="store_true",
+        help="take http://127.0.0.1 for upload: for demonstrations and tests only",
+    )
+    for command in (post, alert):
+        command.add_argument(
+            "file", type=Path, metavar="FILE", help="YAML; or a .jws that was signed before"
+        )
+        how = command.add_mutually_exclusive_group()
+        how.add_argument(
+            "--sign-only",
+            type=Path,
+            metavar="NEW.jws",
+            help="sign into this file, for a public log, and post nothing yet",
+        )
+        how.add_argument(
+            "--proof", type=Path, metavar="FILE", help="the public log's proof (C2SP tlog-proof)"
+        )
+        how.add_argument(
+            "--log",
+            type=Path,
+            metavar="DIR",
+            help="a small log made by `requester log`: for demonstrations and tests only",
+        )
+        command.add_argument(
+            "--link",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="with --proof: how the log has grown since the feed last used it",
+        )
+    withdraw = _add(commands, "withdraw", public.withdraw, "ask no longer what was asked")
+    withdraw.add_argument("request", help="the first digits of the request's digest")
+    withdraw.add_argument("--yes", action="store_true", help="do not ask again")
+    for command in (post, alert, withdraw):
+        options.add_json(command)
+        options.add_passphrase(command)
+
+    log = _add(commands, "log", public.log, "a small public log, for demonstrations and tests only")
+    log.add_argument("folder", type=Path, metavar="DIR")
+    log.add_argument("--name", metavar="HOST/NAME", help="make a new one, of this name")
+    options.add_json(log)
 
 
 def _add(
@@ -109,45 +151,6 @@ def _card(arguments: argparse.Namespace) -> int:
     else:
         card = home.card()
     print(signing.format_card(card), end="")
-    return 0
-
-
-def _post(arguments: argparse.Namespace) -> int:
-    import secrets
-    import time
-
-    from agent import config, link, topics
-    from agent.consent import signing
-    from agent.requester import posting
-
-    home = _home(arguments)
-    name = str(arguments.file)
-    wanted = posting.parse(config.read_text(arguments.file), name)
-    card, settings = home.card(), home.settings()
-    jws = posting.sign(
-        wanted,
-        _unlock(home, arguments),
-        card,
-        name=name,
-        now=time.time(),
-        allow_loopback_http=arguments.allow_loopback_http,
-    )
-    topic = topics.request(settings.feed.topic, posting.id_of(jws))
-    connection = link.connect_broker(
-        settings.feed.broker or settings.broker,
-        client_id=f"clip-requester-{secrets.token_hex(6)}",
-        subscriptions=[],
-        will=None,
-        clean_session=True,
-    )
-    with link.Session(connection) as session:
-        session.publish(topic, jws.encode("ascii"), retained=True)
-    home.keep_posted(jws)
-    digest = signing.digest(jws)
-    if arguments.json:
-        print(json.dumps({"digest": digest, "topic": topic}))
-    else:
-        print(f"posted {digest}\non {topic}")
     return 0
 
 

@@ -5,7 +5,7 @@
     requester.age          the keys, under a passphrase
     requester.yaml         name, broker, feed (:class:`Settings`)
     requester.card.yaml    the public half, for the owners' requesters.yaml
-    posted/<digest16>.jws  what was posted, as it was posted
+    posted/<digest16>.jws  what was signed to be posted, as it was signed
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     broker: Broker
     feed: config.Feed = config.Feed()
+    log: Path | None = None  # a small public log, for demos and tests: requester/log.py
 
 
 class Home:
@@ -89,7 +90,13 @@ class Home:
         self.card_path.write_text(text, encoding="utf-8")
         return card
 
-    def keep_posted(self, jws: str) -> None:
-        """Keep what was posted."""
+    def keep_posted(self, jws: str) -> Path:
+        """Keep what is about to be posted; where it is kept."""
         path = self.path / "posted" / f"{signing.digest(jws)[:16]}.jws"
-        keyfile.write_new(path, jws.encode("ascii"), mode=0o644)
+        if not path.exists():
+            keyfile.write_new(path, jws.encode("ascii"), mode=0o644)
+        return path
+
+    def posted(self) -> list[str]:
+        """Everything that was kept by :meth:`keep_posted`."""
+        return [config.read_text(path) for path in sorted((self.path / "posted").glob("*.jws"))]

@@ -35,7 +35,7 @@ from msgspec import Meta, Struct
 
 from agent import config
 from agent.config import SQUARE_METRES_PER_SQUARE_MILE, Place
-from agent.consent import decoding, policy, signing
+from agent.consent import policy, signing
 from agent.consent.policy import History
 from agent.consent.signing import RequesterCard
 from agent.consent.statements import (
@@ -80,18 +80,18 @@ _KEY_OF_RULE = {
 }
 
 
-class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Common to all parts of the file: no unknown keys."""
 
 
-class Times(_Section, frozen=True, rename={"start": "from", "end": "to"}):
+class Times(Section, frozen=True, rename={"start": "from", "end": "to"}):
     """The time asked about, RFC 3339 with a zone."""
 
     start: Annotated[datetime, Meta(tz=True)]
     end: Annotated[datetime, Meta(tz=True)]
 
 
-class Around(_Section, frozen=True):
+class Around(Section, frozen=True):
     """An area given by its middle and its size."""
 
     latitude: Latitude
@@ -99,7 +99,7 @@ class Around(_Section, frozen=True):
     square_miles: Annotated[float, Meta(gt=0, le=100)]
 
 
-class Posting(_Section, frozen=True):
+class Posting(Section, frozen=True):
     """The file as it is written."""
 
     title: Name
@@ -165,18 +165,16 @@ def sign(
         )
         return keys.signing.sign(request)
     except RequestRefused as error:
-        key = _KEY_OF_RULE.get(error.rule, "top level")
-        if key == "area" and posting.around is not None:
-            key = "around"
+        key = key_of(error.rule, around=posting.around is not None)
         raise ConfigError(f"{name}: {key}: {error.message} ({error.rule})") from error
     except MalformedStatement as error:
         raise ConfigError(f"{name}: {error.message} ({error.rule})") from error
 
 
-def id_of(jws: str) -> str:
-    """The id (``jti``) of a request that :func:`sign` gave."""
-    payload = signing.decode_base64url(jws.split(".")[1])
-    return decoding.decode(payload, Request, Request.MAX_BYTES).jti
+def key_of(rule: str, *, around: bool) -> str:
+    """Which key of the file to change when ``rule`` refuses what it says."""
+    key = _KEY_OF_RULE.get(rule, "top level")
+    return "around" if key == "area" and around else key
 
 
 def _request(
