@@ -548,6 +548,23 @@ def test_a_proposal_cannot_be_made_to_last_longer(couple: World) -> None:
     assert couple.receiver.calls == []
 
 
+def test_what_two_owners_approved_cannot_be_made_to_last_as_long_as_the_later(
+    couple: World,
+) -> None:
+    post, clip = ask(couple)
+    soon, late = int(couple.clock.now()) + 600, int(couple.clock.now()) + 86_400
+    couple.receiver.faults = ["", "request-lost"]
+    couple.to_device(couple.house.approve(post, [clip], exp=late))
+    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner, exp=soon))
+    write(couple, "UPDATE release SET expires_at = ?", late)
+    couple.clock.advance(60)
+    couple.run()
+    (case,) = cases(couple)
+    assert case.state == "FAILED"
+    assert case.detail.startswith("other-approval")
+    assert couple.receiver.finished == []
+
+
 def test_what_an_owner_approved_who_was_taken_off_the_list_counts_no_more(couple: World) -> None:
     post, clip = ask(couple)
     couple.to_device(couple.house.approve(post, [clip]))
