@@ -151,7 +151,7 @@ class Inbox:
     def told(self, case: RequestCase) -> bool:
         """Whether the owner had a letter about this request; in a pause, from before it."""
         paused_at = self._desk.cases.paused_at()
-        unheard = paused_at is not None and case.received_at >= paused_at
+        unheard = paused_at is not None and case.received_at > paused_at
         return not unheard and self._desk.cases.is_matched(case.digest)
 
     # What stands in a letter

@@ -1,0 +1,296 @@
+"""What counts must stand in the pinned log: attacks on one household, on all, and on the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent import config, topics
+from agent.consent import merkle, signing
+from agent.consent.statements import LogPlace
+from agent.errors import ConfigError, StorageFault
+from agent.gateway import publiclog
+from tests.consent.logs import FakeLog, FakeWitness
+from tests.support.feed import alert, notices, publish, report, send, withdrawal
+from tests.support.world import FEED, World, rules
+
+
+def logged(log: FakeLog, jws: str) -> int:
+    """Enter a post into the log; its index."""
+    log.entries.append(jws.encode())
+    log._tree.append(merkle.leaf_hash(jws.encode()))
+    return len(log.entries) - 1
+
+
+def of_log(pinned: FakeLog, /, **changes: Any) -> config.Feed:
+    return config.Feed(topic=FEED, log_key=pinned.key.text, **changes)
+
+
+class Public:
+    """A world whose owner has pinned a log, and that log."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        self.log = FakeLog(3)
+        self.world = World(root, feed=of_log(self.log, **changes))
+        self.world.house.record()
+
+    def post(self, log: FakeLog | None = None, said: Any = None) -> str:
+        """A request that stands in the log, with its proof."""
+        log, said = log or self.log, said or self.world.house.request()
+        jws = self.world.house.requester.signing.sign(said)
+        send(self.world, said, jws, proof=log.proof(logged(log, jws)))
+        return jws
+
+    def link(self, old: int, new: int, log: FakeLog | None = None) -> None:
+        link = (log or self.log).link(old, new)
+        self.world.broker.send(topics.log_link(FEED, old), link, retained=True)
+        self.world.run()
+
+    def fork(self) -> FakeLog:
+        """The same log, as somebody else is shown it."""
+        other = FakeLog(3)
+        other.grow(len(self.log.entries) - 3, past="other")
+        return other
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Any:
+    made = Public(tmp_path)
+    yield made
+    made.world.kill()
+
+
+def test_a_request_in_the_log_counts_and_its_place_is_on_record(public: Public) -> None:
+    post = public.post()
+    letter = report(public.world, post)
+    assert letter is not None
+    assert letter.log == LogPlace(origin=public.log.key.name, index=3, size=4)
+    ((_, detail),) = public.world.events("request.opened")
+    assert detail["log"] == {"origin": public.log.key.name, "index": 3, "size": 4}
+    ((_, pinned),) = public.world.events("log.pinned")
+    assert pinned["key"] == public.log.key.text
+
+
+def test_a_request_for_one_household_alone_is_refused(public: Public) -> None:
+    world = public.world
+    said = world.house.request()
+    jws = publish(world, said)
+    assert rules(world, "post.refused") == ["proof-missing"]
+    assert world.request_state(jws) == ""
+    send(world, said, jws, proof=public.log.proof(logged(public.log, jws)))
+    assert world.request_state(jws) == "OPEN", "with its proof it is heard after all"
+
+
+def test_a_false_proof_put_to_a_request_does_not_silence_it(public: Public) -> None:
+    world, said = public.world, public.world.house.request()
+    jws = world.house.post(said)
+    proof = public.log.proof(logged(public.log, jws))
+    for false in (b"nonsense", public.log.proof(0), proof[:-4]):
+        send(world, said, jws, proof=false)
+    assert len(rules(world, "post.refused")) == 3
+    send(world, said, jws, proof=proof)
+    assert world.request_state(jws) == "OPEN"
+
+
+def test_an_alert_must_be_public_too_and_a_withdrawal_must_not(public: Public) -> None:
+    world, post = public.world, public.post()
+    publish(world, alert(world))
+    assert rules(world, "post.refused") == ["proof-missing"]
+    assert notices(world) == []
+    public.post(said=alert(world))  # its checkpoint has no link yet
+    assert notices(world) == []
+    public.link(4, 5)
+    assert [notice.kind for notice in notices(world)] == ["alert"]
+    publish(world, withdrawal(world, post))
+    assert world.request_state(post) == "WITHDRAWN"
+
+
+def test_a_post_waits_for_its_link_in_any_order(public: Public) -> None:
+    public.post()
+    second, third = public.post(), public.post()
+    assert {public.world.request_state(post) for post in (second, third)} == {""}
+    public.link(5, 6)
+    assert public.world.request_state(third) == ""
+    public.link(4, 5)
+    assert {public.world.request_state(post) for post in (second, third)} <= {"OPEN", "REFUSED"}
+    assert len(public.world.events("request.")) >= 3
+
+
+def test_links_that_came_first_serve_the_posts_behind_them(public: Public) -> None:
+    public.post()
+    public.log.grow(1)
+    public.link(4, 5)
+    public.link(5, 5)
+    post = public.post()
+    public.link(5, 6)
+    assert public.world.request_state(post) == "OPEN"
+
+
+def test_what_was_seen_of_the_log_outlives_a_restart(public: Public) -> None:
+    public.post()
+    public.world.restart()
+    other = public.fork()
+    post = public.post(other)  # size 5 of another list: no link can lead there
+    public.link(4, 5, other)
+    assert public.world.request_state(post) == ""
+    assert "log-not-consistent" in rules(public.world, "link.refused")
+    assert len(public.world.events("log.pinned")) == 1
+
+
+def test_a_log_that_shows_two_pasts_is_convicted_and_believed_no_more(public: Public) -> None:
+    world = public.world
+    post = public.post()
+    public.post(FakeLog(3))  # size 4, with another entry there
+    ((_, detail),) = world.events("log.forked")
+    assert len(set(detail["notes"])) == len(set(detail["digests"])) == 2
+    assert all(note.startswith(public.log.key.name) for note in detail["notes"])
+    (notice,) = notices(world)
+    assert (notice.kind, notice.who) == ("log", public.log.key.name)
+    later = public.post()
+    assert world.request_state(later) == ""
+    assert set(rules(world, "post.refused")) == {"log-forked"}
+    world.restart()
+    assert world.request_state(public.post()) == ""
+    assert len(world.events("log.forked")) == 1
+    publish(world, withdrawal(world, post))
+    assert world.request_state(post) == "WITHDRAWN", "stopping does not depend on a log"
+
+
+def test_a_copy_of_a_known_post_can_convict_the_log(public: Public) -> None:
+    world, said = public.world, public.world.house.request()
+    jws = public.post(said=said)
+    other = FakeLog(2)
+    other.grow(1, past="other")
+    send(world, said, jws, proof=other.proof(logged(other, jws)))
+    assert len(world.events("log.forked")) == 1
+
+
+def test_after_a_fork_an_owner_goes_on_with_another_log(public: Public) -> None:
+    world = public.world
+    public.post()
+    public.post(FakeLog(3))
+    new = FakeLog(1, name="other.example/log")
+    world.house.config = _with_feed(world, of_log(new))
+    world.restart()
+    said = world.house.request()
+    jws = world.house.post(said)
+    send(world, said, jws, proof=new.proof(logged(new, jws)))
+    assert world.request_state(jws) == "OPEN"
+    assert [detail["origin"] for _, detail in world.events("log.pinned")] == [
+        public.log.key.name,
+        "other.example/log",
+    ]
+
+
+def test_a_request_that_was_refused_in_a_fork_is_heard_with_the_proof_of_a_new_log(
+    public: Public,
+) -> None:
+    world, said = public.world, public.world.house.request()
+    public.post()
+    public.post(FakeLog(3))
+    jws = public.post(said=said)
+    new = FakeLog(1, name="other.example/log")
+    world.house.config = _with_feed(world, of_log(new))
+    world.restart()
+    send(world, said, jws, proof=new.proof(logged(new, jws)))
+    assert world.request_state(jws) == "OPEN"
+
+
+def test_without_enough_witnesses_nothing_counts(tmp_path: Path) -> None:
+    witness = FakeWitness("witness.example/w")
+    watched = FakeLog(3, witnesses=[witness])
+    feed = of_log(watched, witness_keys=(witness.key.text,), witnesses_needed=1)
+    world = World(tmp_path, feed=feed)
+    world.house.record()
+    said = world.house.request()
+    jws = world.house.post(said)
+    alone = FakeLog(3)
+    send(world, said, jws, proof=alone.proof(logged(alone, jws)))
+    assert world.request_state(jws) == ""
+    send(world, said, jws, proof=watched.proof(logged(watched, jws)))
+    assert world.request_state(jws) == "OPEN"
+    world.kill()
+
+
+def test_where_the_log_is_optional_a_false_proof_still_refuses(tmp_path: Path) -> None:
+    public = Public(tmp_path, log="optional")
+    world = public.world
+    bare = world.post()
+    letter = report(world, bare)
+    assert letter is not None
+    assert letter.log is None
+    publish(world, world.house.request(), proof=b"nonsense")
+    assert rules(world, "post.refused") == ["proof-malformed"]
+    proven = report(world, public.post())
+    assert proven is not None
+    assert proven.log is not None
+    world.kill()
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_where_the_log_is_off_proofs_are_not_read(tmp_path: Path, with_key: bool) -> None:
+    key = FakeLog().key.text if with_key else None
+    world = World(tmp_path, feed=config.Feed(topic=FEED, log="off", log_key=key))
+    world.house.record()
+    jws = publish(world, world.house.request(), proof=b"nonsense")
+    world.broker.send(topics.log_link(FEED, 1), b"nonsense")
+    world.run()
+    assert world.request_state(jws) == "OPEN"
+    assert world.events("link") == world.events("log") == []
+    world.kill()
+
+
+def test_what_waits_is_bounded_and_the_busiest_author_pays(
+    public: Public, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publiclog, "MAX_WAITING", 3)
+    public.post()
+    waiting = [public.post() for _ in range(5)]
+    dropped = [detail["post"] for _, detail in public.world.events("post.dropped")]
+    assert dropped == [signing.digest(post) for post in waiting[:2]]
+    assert set(rules(public.world, "post.dropped")) == {"log-link-missing"}
+
+
+def test_false_links_are_a_line_each_and_then_counted(public: Public) -> None:
+    for number in range(70):
+        link = b"old %d\n\nnonsense" % number
+        for _ in range(2):
+            public.world.broker.send(topics.log_link(FEED, number), link, retained=True)
+        public.world.run()
+    assert len(public.world.events("link.refused")) == 50
+    assert [notice.kind for notice in notices(public.world)] == ["flood"]
+
+
+def test_true_links_alone_are_written_down_once_a_minute(public: Public) -> None:
+    public.post()
+    public.log.grow(20)
+    with public.world.house.open_index() as index:
+        public.world.run()
+        before = index.rows("SELECT view FROM log")
+        for size in range(4, 24):
+            public.link(size, size + 1)
+        assert index.rows("SELECT view FROM log") == before
+        public.world.clock.advance(61)
+        public.world.run()
+        assert index.rows("SELECT view FROM log") != before
+
+
+def test_a_damaged_view_is_not_taken_for_a_fresh_start(public: Public) -> None:
+    public.post()
+    public.world.kill()
+    with public.world.house.open_index() as index, index.transaction() as db:
+        db.execute("UPDATE log SET view = 'x'")
+    with pytest.raises(StorageFault, match="public log"):
+        public.world.restart()
+
+
+def test_a_key_that_is_none_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="key"):
+        World(tmp_path, feed=config.Feed(topic=FEED, log_key="nonsense"))
+
+
+def _with_feed(world: World, feed: config.Feed) -> config.Config:
+    return msgspec.structs.replace(world.house.config, feed=feed)
