@@ -60,7 +60,7 @@ def compared(item: OpenRequest) -> list[RenderableType]:
 
 
 def marked(first: str, second: str, *, prose: bool) -> tuple[Text, Text]:
-    """Two texts that differ; in ``prose`` only the words that the other does not have are marked."""
+    """Two texts that differ; in ``prose`` only the words that differ are marked."""
     left, right = _WORDS.findall(first), _WORDS.findall(second)
     if not prose or len(left) * len(right) > _MAX_PAIRS:
         left, right = [first], [second]

@@ -27,7 +27,6 @@ from agent.consent.signing import DeviceCard, OwnerCard
 from agent.consent.statements import (
     ClipOffer,
     Command,
-    Decline,
     InboxReport,
     LedgerHead,
     ListClips,
@@ -243,8 +242,6 @@ class FakeCamera:
     def _command(self, letter: Letter) -> object:
         """What the letter tells the camera to do; None for a decision."""
         owner = self.owner.key
-        if signing.claimed_typ(letter.jws) == Decline.TYP:
-            return signing.verify(letter.jws, Decline, {owner.id: owner})
         try:
             return signing.verify(letter.jws, Command, {owner.id: owner}).command
         except MalformedStatement:

@@ -4,16 +4,17 @@ make (scrypt), so one owner is locked once a run and copied."""
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from agent.config import Broker
-from agent.keyfile import Keys
+from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.owner import keys as owner_keys
 from agent.owner.home import Home, Settings
 from agent.owner.inbox import Inbox
-from tests.owner.camera import NOW, FakeCamera
+from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.peers.mosquitto import Mosquitto
 
 PASSPHRASE = "correct horse battery"
@@ -70,3 +71,25 @@ def online_home(
     )
     shutil.copytree(home.path / "devices", path / "devices")
     return online
+
+
+@pytest.fixture(autouse=True)
+def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+
+
+@pytest.fixture
+def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
+    """Opening the key file takes a second of scrypt; one test does it for all."""
+    monkeypatch.setattr(Home, "unlock", lambda self, passphrase: keys)
+
+
+@pytest.fixture
+def broker(mosquitto: Mosquitto) -> Broker:
+    return Broker(host=mosquitto.host, port=mosquitto.port)
+
+
+@pytest.fixture
+def request_jws(requester: Keys) -> str:
+    now = int(time.time())
+    return make_request(requester, iat=now, exp=now + 86_400)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -16,58 +15,13 @@ from agent.consent import signing
 from agent.consent.statements import Approval, Decline
 from agent.errors import KeyFileError, NetworkFault, Refused
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
-from agent.link import Session, connect_broker
-from agent.owner import commands, exchange
+from agent.owner import exchange
 from agent.owner.home import Home
 from tests.owner.camera import FakeCamera, make_request
-from tests.owner.conftest import PASSPHRASE
+from tests.owner.tool import post, retain, run
 from tests.peers.mosquitto import Mosquitto
 
 Run = Callable[..., int]
-
-
-def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands.register(parser.add_subparsers(required=True))
-    parsed = parser.parse_args(["owner", *arguments])
-    code: int = parsed.run(parsed)
-    return code
-
-
-@pytest.fixture(autouse=True)
-def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
-
-
-@pytest.fixture
-def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
-    """Opening the key file takes a second of scrypt; one test does it for all."""
-    monkeypatch.setattr(Home, "unlock", lambda self, passphrase: keys)
-
-
-@pytest.fixture
-def broker(mosquitto: Mosquitto) -> Broker:
-    return Broker(host=mosquitto.host, port=mosquitto.port)
-
-
-def retain(broker: Broker, messages: list[tuple[str, bytes]]) -> None:
-    link = connect_broker(broker, client_id="camera-once", subscriptions=[], clean_session=True)
-    with Session(link) as session:
-        for topic, payload in messages:
-            session.publish(topic, payload, retained=True)
-
-
-@pytest.fixture
-def request_jws(requester: Keys) -> str:
-    now = int(time.time())
-    return make_request(requester, iat=now, exp=now + 86_400)
-
-
-def post(broker: Broker, camera: FakeCamera, request: str, count: int = 2) -> str:
-    offers = [camera.record(bytes([n]) * 300_000) for n in range(count)]
-    name = signing.digest(request)[:16]
-    retain(broker, [(topics.inbox(camera.name, name), camera.report(request, offers))])
-    return name
 
 
 def test_from_letter_to_last_word(
