@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-pi lint bench dev clean
+.PHONY: menu demo test test-pi lint bench fuzz dev clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,6 +57,13 @@ lint: .venv/dev  ## Style, formatting and types alone
 bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")
 	@.ci/packages $(BENCH_PACKAGES)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS="jws letters")
+	@if ! $(BIN)/python -c 'import atheris' 2>/dev/null; then
+		$(BIN)/python -m pip install --quiet --only-binary atheris --editable '.[fuzz]' ||
+			echo "atheris could not be installed" >&2
+	fi
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 dev: .venv/dev  ## Make .venv with everything to work on the code
 	@echo "Ready: $(BIN)/clip-agent, $(BIN)/pytest, $(BIN)/mypy, $(BIN)/ruff"

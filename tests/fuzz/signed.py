@@ -1,0 +1,236 @@
+"""Targets: what is signed or sealed, and comes from strangers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyrage
+
+from agent import topics
+from agent.consent import alerts, area, decoding, mail, policy, signing
+from agent.consent.mail import Letter
+from agent.consent.statements import STATEMENTS, Alert, Request, Statement
+from agent.errors import (
+    InternalFault,
+    MalformedStatement,
+    RequestRefused,
+    UnreadableLetter,
+    UntrustedSignature,
+)
+from tests.consent import world
+from tests.fuzz.target import Target
+from tests.vectors import make
+
+FOLDER = Path(make.__file__).parent
+KINDS = tuple(STATEMENTS.values())
+SIGNERS = world.OWNERS | world.REQUESTERS
+_PARTS = 3
+
+
+def vectors(*checks: str) -> list[dict[str, Any]]:
+    """The vectors of these checks."""
+    files = sorted([*FOLDER.glob("good/*.json"), *FOLDER.glob("hostile/*.json")])
+    loaded = [json.loads(path.read_text("utf-8")) for path in files]
+    return [one for one in loaded if one["check"] in checks]
+
+
+def posts() -> list[str]:
+    """The compact JWS of all vectors that have one whole."""
+    whole = [one["input"] for one in vectors("statement", "policy", "alert", "decision")]
+    inside = [one["input"]["jws"] for one in vectors("approval", "share")]
+    return [one for one in (*whole, *inside) if isinstance(one, str)]
+
+
+def run_jws(data: bytes) -> None:
+    """Any bytes as a statement of any type, by the keys of the vectors."""
+    try:
+        typ = signing.claimed_typ(data)
+    except MalformedStatement:
+        typ = ""
+    kinds: set[type[Statement]] = {STATEMENTS.get(typ, Request), Request}
+    for kind in kinds:
+        try:
+            statement = signing.verify(data, kind, SIGNERS)
+        except (MalformedStatement, UntrustedSignature):
+            continue
+        assert isinstance(statement, kind)
+        assert typ == kind.TYP
+        assert data.decode("ascii").count(".") == _PARTS - 1
+        again = ".".join(
+            signing.encode_base64url(signing.decode_base64url(part))
+            for part in data.decode("ascii").split(".")
+        )
+        assert again.encode() == data, "two texts of one statement"
+
+
+def seeds_jws() -> Sequence[bytes]:
+    return [post.encode("utf-8", "surrogatepass") for post in posts()]
+
+
+def run_statement(data: bytes) -> None:
+    """The first byte chooses a type, the rest is a payload that its author has signed."""
+    if not data:
+        return
+    kind = KINDS[data[0] % len(KINDS)]
+    try:
+        statement = decoding.decode(data[1:], kind, kind.MAX_BYTES)
+    except MalformedStatement:
+        return
+    encoded = decoding.encode(statement)
+    assert decoding.decode(encoded, kind, 2 * kind.MAX_BYTES) == statement
+    for signer in (world.REQUESTER, world.OWNER):
+        if statement.iss == signer.public.id:
+            assert signing.verify(signer.sign(statement), kind, SIGNERS) == statement
+            _judge(statement)
+
+
+def _judge(statement: Statement) -> None:
+    """What the gateway asks next of a post; it may refuse, and nothing else."""
+    try:
+        match statement:
+            case Request() if statement.iss == world.CARD.id:
+                policy.judge(
+                    statement,
+                    rules=world.RULES,
+                    place=world.PLACE,
+                    requester=world.CARD,
+                    history=world.NO_HISTORY,
+                    now=float(world.NOW),
+                    max_clip_age_seconds=world.MAX_CLIP_AGE,
+                )
+                check_area(statement.area)
+            case Alert():
+                alerts.judge(statement, rules=world.RULES, place=world.PLACE, now=float(world.NOW))
+    except RequestRefused:
+        return
+
+
+def check_area(polygon: Any) -> None:
+    """What must hold of an area that passes; RequestRefused if it does not."""
+    area.check(polygon)
+    ring = polygon.coordinates[0]
+    size = area.square_miles(polygon)
+    assert 0 <= size < 5_000, size  # a degree by a degree at the equator, and not NaN
+    turned = type(polygon)(type="Polygon", coordinates=(tuple(reversed(ring)),))
+    area.check(turned)
+    assert abs(area.square_miles(turned) - size) <= 1e-6 * max(size, 1)
+    for longitude, latitude in ring:
+        assert area.contains(polygon, latitude, longitude), "a corner lies outside"
+    west, east = min(x for x, _ in ring), max(x for x, _ in ring)
+    south, north = min(y for _, y in ring), max(y for _, y in ring)
+    middle = (south + north) / 2, (west + east) / 2
+    assert area.contains(polygon, *middle) == area.contains(turned, *middle)
+    assert not area.contains(polygon, middle[0], east + 1e-3)
+
+
+def seeds_statement() -> Sequence[bytes]:
+    numbers = {kind.TYP: bytes([number]) for number, kind in enumerate(KINDS)}
+    found = []
+    for post in posts():
+        try:
+            typ = signing.claimed_typ(post)
+            found.append(numbers[typ] + signing.decode_base64url(post.split(".")[1]))
+        except (MalformedStatement, KeyError):
+            continue
+    return found
+
+
+_DEVICE = pyrage.x25519.Recipient.from_str(world.DEVICE_RECIPIENT)
+
+
+def run_letter(data: bytes) -> None:
+    """The inside of a letter, sealed to the device as anybody can."""
+    try:
+        letter = mail.open_letter(pyrage.encrypt(data, [_DEVICE]), world.DEVICE_IDENTITY)
+    except UnreadableLetter as error:
+        assert "AGE-SECRET-KEY" not in str(error)
+        return
+    assert "AGE-SECRET-KEY" not in repr(letter)
+    assert decoding.decode(decoding.encode(letter), Letter, mail.MAX_LETTER_BYTES) == letter
+    run_jws(letter.jws.encode("utf-8", "replace"))
+
+
+def _sealed() -> list[bytes]:
+    return [base64.b64decode(one["input"]) for one in vectors("letter")]
+
+
+def seeds_letter() -> Sequence[bytes]:
+    reader = mail.parse_identity(world.DEVICE_IDENTITY)
+    found = [json.dumps(one["input"]).encode() for one in vectors("approval", "share")]
+    for sealed in _sealed():
+        try:
+            found.append(pyrage.decrypt(sealed, [reader]))
+        except pyrage.DecryptError:
+            continue
+    return found
+
+
+def run_sealed(data: bytes) -> None:
+    """A letter as it comes from the broker."""
+    try:
+        letter = mail.open_letter(data, world.DEVICE_IDENTITY)
+    except UnreadableLetter:
+        return
+    assert letter == world.letter(), "opened what nobody has sealed"
+
+
+_FEED = "clip-feed"
+
+
+def run_topic(data: bytes) -> None:
+    """A topic means what it says, letter for letter, or nothing."""
+    text = data.decode("utf-8", "replace")
+    topic = topics.parse(text, feed=_FEED)
+    if topic is None:
+        return
+    start = [_FEED, topic.kind] if not topic.device else [topics.ROOT, topic.device, topic.kind]
+    assert "/".join([*start, *topic.ids]) == text
+    assert not set("\0+#./ \n") & set("".join((topic.device, *topic.ids)))
+    assert text.isascii()
+
+
+def seeds_topic() -> Sequence[bytes]:
+    sent = [step["topic"] for one in vectors("gateway") for step in one["steps"] if "topic" in step]
+    device, jti = "front-door", "x" * 22
+    ours = [
+        topics.request(_FEED, jti),
+        topics.alert(_FEED, jti),
+        topics.withdrawal(_FEED, jti),
+        topics.log_link(_FEED, 7),
+        topics.availability(device),
+        topics.state(device),
+        topics.inbox(device, "0" * 16),
+        topics.owner(device),
+        topics.preview(device, world.CLIP, 3),
+        topics.release(device, "0" * 16),
+        topics.notices(device),
+    ]
+    return [text.encode() for text in dict.fromkeys([*ours, *sent])]
+
+
+def run_base64url(data: bytes) -> None:
+    """One text for each value of base64url."""
+    text = data.decode("utf-8", "replace")
+    try:
+        decoded = signing.decode_base64url(text)
+    except ValueError:
+        return
+    assert signing.encode_base64url(decoded) == text
+    try:
+        assert len(signing.new_jti(decoded)) >= 22
+    except InternalFault:
+        assert len(decoded) < 16
+
+
+TARGETS = (
+    Target("jws", run_jws, seeds_jws, 24_000),
+    Target("statements", run_statement, seeds_statement),
+    Target("letters", run_letter, seeds_letter),
+    Target("sealed", run_sealed, _sealed, 4_000),
+    Target("topics", run_topic, seeds_topic, 300),
+    Target("base64url", run_base64url, lambda: [b"", b"AAAA", b"-_-_", b"AA==", b"Ab"], 200),
+)

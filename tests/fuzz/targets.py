@@ -1,0 +1,7 @@
+"""All fuzzing targets, by name."""
+
+from __future__ import annotations
+
+from tests.fuzz import binary, files, logs, signed
+
+TARGETS = {target.name: target for room in (signed, logs, files, binary) for target in room.TARGETS}
