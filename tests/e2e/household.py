@@ -185,6 +185,12 @@ class Household:
 
     def post(self, *, home: str = "requester", window: Window = LATELY, **changes: Any) -> str:
         """A requester asks in public; the request's digest."""
+        path = self.write_request(window, **changes)
+        posted = self.requester("post", path, "--allow-loopback-http", "--json", home=home)
+        return str(json.loads(posted)["digest"])
+
+    def write_request(self, window: Window, **changes: Any) -> Path:
+        """The file of a request, with ``changes`` to its keys."""
         now = datetime.now(UTC)
         path = self.root / "request.yaml"
         posting = {
@@ -202,8 +208,12 @@ class Household:
             "open_days": 5,
         }
         path.write_text(yaml.safe_dump(posting | changes))
-        posted = self.requester("post", path, "--allow-loopback-http", "--json", home=home)
-        return str(json.loads(posted)["digest"])
+        return path
+
+    @property
+    def receiver_url(self) -> str:
+        """Where bundles may be uploaded to."""
+        return self._receiver.url
 
     def record(self) -> list[dict[str, Any]]:
         """The lines of the owner's record, oldest first."""
