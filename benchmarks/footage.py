@@ -1,13 +1,14 @@
 """Video as a camera would send it: the drawn street with grain, H.264 at a camera's bit-rate.
 
 Two kinds: *busy*, where somebody always walks by, and *still*, where only the grain
-moves. Each has a main stream and the small stream that belongs to it, both with a
-keyframe a second and no B-frames, as IP cameras have them. Twenty seconds are drawn
+moves. Each has a main stream and the small stream that belongs to it, at half its
+rate, both with a keyframe a second and no B-frames, as IP cameras have them. Twenty seconds are drawn
 once and kept in the cache; longer files repeat their packets.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,12 +24,13 @@ from agent.camera.sources.street import Street
 
 FRAMES_PER_SECOND = 15
 MAIN_BITS_PER_SECOND = 2_500_000
-SMALL_SIZE, SMALL_BITS_PER_SECOND = (640, 360), 400_000
+SMALL_SIZE, SMALL_BITS_PER_SECOND = (640, 360), 300_000
+SMALL_EVERY = 2  # pictures of the main stream: 7.5 a second, as the configuration advises
 _DRAWN_SECONDS = 20
 _BEGIN_SECONDS = 8.0  # by then somebody is in the street
 _WALKERS_PER_MINUTE = 30.0
 _GRAIN_LEVELS, _GRAIN_FIELDS = 2.5, 7
-_VERSION = 1  # of the files in the cache
+_VERSION = 2  # of the files in the cache
 
 Kind = Literal["busy", "still"]
 
@@ -84,19 +86,22 @@ def _draw(files: Streams, size: tuple[int, int], kind: Kind) -> None:
     empty = Street(width=size[0], height=size[1], seed=7, walkers_per_minute=0).picture(0.0)
     grain = _grain(size)
     with av.open(str(files.main), "w") as main, av.open(str(files.small), "w") as small:
-        large_stream = _stream(main, size, MAIN_BITS_PER_SECOND)
-        small_stream = _stream(small, SMALL_SIZE, SMALL_BITS_PER_SECOND)
+        rate = Fraction(FRAMES_PER_SECOND)
+        large_stream = _stream(main, size, MAIN_BITS_PER_SECOND, rate)
+        small_stream = _stream(small, SMALL_SIZE, SMALL_BITS_PER_SECOND, rate / SMALL_EVERY)
         for number in range(_DRAWN_SECONDS * FRAMES_PER_SECOND):
             seconds = _BEGIN_SECONDS + number / FRAMES_PER_SECOND
             scene = empty if kind == "still" else street.picture(seconds)
             picture = cv2.add(scene, grain[number % _GRAIN_FIELDS], dtype=cv2.CV_8U)
             shrunk = cv2.resize(picture, SMALL_SIZE, interpolation=cv2.INTER_AREA)
-            for container, stream, image in (
-                (main, large_stream, picture),
-                (small, small_stream, shrunk),
+            for container, stream, image, every in (
+                (main, large_stream, picture, 1),
+                (small, small_stream, shrunk, SMALL_EVERY),
             ):
+                if number % every:
+                    continue
                 frame = av.VideoFrame.from_ndarray(np.asarray(image, np.uint8), format="bgr24")
-                frame.pts = number
+                frame.pts = number // every
                 container.mux(stream.encode(frame.reformat(format="yuv420p")))
         main.mux(large_stream.encode(None))
         small.mux(small_stream.encode(None))
@@ -113,14 +118,17 @@ def _grain(size: tuple[int, int]) -> list[NDArray[np.int16]]:
 
 
 def _stream(
-    container: av.container.OutputContainer, size: tuple[int, int], bits_per_second: int
+    container: av.container.OutputContainer,
+    size: tuple[int, int],
+    bits_per_second: int,
+    rate: Fraction,
 ) -> VideoStream:
-    stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
+    stream = container.add_stream("libx264", rate=rate)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.bit_rate = bits_per_second
-    stream.codec_context.gop_size = FRAMES_PER_SECOND
+    stream.codec_context.gop_size = math.ceil(rate)
     stream.options = {
         "preset": "veryfast",
         "bf": "0",

@@ -9,12 +9,12 @@ daemon. However the source ends, :meth:`Reader.next` says so.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import traceback
 from enum import Enum, auto
 
-from agent.camera.source import Item, Source
+from agent.camera.mailbox import Mailbox
+from agent.camera.source import Item, Packet, Source
 from agent.errors import ClipAgentError, InternalFault
 
 _QUEUE_ITEMS = 64  # a few seconds: as long as the disk may take for a breath
@@ -35,7 +35,7 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._items: queue.Queue[Item | End | ClipAgentError] = queue.Queue(_QUEUE_ITEMS)
+        self._items: Mailbox[Item | End | ClipAgentError] = Mailbox(_QUEUE_ITEMS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="source", daemon=True)
 
@@ -47,9 +47,8 @@ class Reader:
         """The next item. What the source raised is raised here, as an
         :class:`InternalFault` if it is none of the errors that a source may raise.
         """
-        try:
-            item = self._items.get(timeout=timeout_seconds)
-        except queue.Empty:
+        item = self._items.get(timeout_seconds)
+        if item is None:
             return End.SILENCE
         if isinstance(item, ClipAgentError):
             raise item
@@ -84,12 +83,10 @@ class Reader:
 
     def _put(self, item: Item | End | ClipAgentError) -> bool:
         """Queue ``item`` once there is room; False when the reader was stopped."""
+        quietly = isinstance(item, Packet)
         while not self._stop.is_set():
-            try:
-                self._items.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
+            if self._items.put(item, quietly=quietly, timeout_seconds=_POLL_SECONDS):
+                return True
         return False
 
 

@@ -83,7 +83,10 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
     ]
     detect: Annotated[
         str | None,
-        doc("The camera's small stream, for motion detection. null: decode the main one."),
+        doc(
+            "The camera's small stream, for motion detection: 640x360 at 8 frames a second "
+            "will do. null: decode the main one."
+        ),
     ] = None
     credentials_file: Annotated[
         Path | None,

@@ -10,12 +10,12 @@ hence nothing recorded; and a camera that drops one of them mostly restarts.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from agent.camera.source import Item, VideoFormat
+from agent.camera.mailbox import Mailbox
+from agent.camera.source import Item, Packet, VideoFormat
 from agent.camera.sources.track import Track
 from agent.errors import CameraFault
 
@@ -30,7 +30,7 @@ Read = Callable[[Track], Iterator[Item]]
 class _Feed:
     """A stream on its thread; what it gives goes to ``out``, the reason for its end last."""
 
-    def __init__(self, name: str, connect: Connect, read: Read, out: queue.Queue[Delivery]) -> None:
+    def __init__(self, name: str, connect: Connect, read: Read, out: Mailbox[Delivery]) -> None:
         self._connect = connect
         self._read = read
         self._out = out
@@ -67,12 +67,10 @@ class _Feed:
 
     def _put(self, item: Item | BaseException) -> bool:
         """Deliver ``item`` once there is room; False when nobody wants it any more."""
+        quietly = isinstance(item, Packet)
         while not self._hung_up.is_set():
-            try:
-                self._out.put((self, item), timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
+            if self._out.put((self, item), quietly=quietly, timeout_seconds=_POLL_SECONDS):
+                return True
         return False
 
 
@@ -88,7 +86,7 @@ class Connection:
     """
 
     def __init__(self, main: tuple[Connect, Read], small: tuple[Connect, Read] | None) -> None:
-        self._deliveries: queue.Queue[Delivery] = queue.Queue(_QUEUE_ITEMS)
+        self._deliveries: Mailbox[Delivery] = Mailbox(_QUEUE_ITEMS)
         self._main = _Feed("record", *main, self._deliveries)
         self._feeds = [self._main]
         if small is not None:
@@ -133,10 +131,10 @@ class Connection:
 
     def _delivered(self) -> Iterator[tuple[_Feed, Item]]:
         while not self._closed.is_set():
-            try:
-                feed, item = self._deliveries.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
+            delivery = self._deliveries.get(_POLL_SECONDS)
+            if delivery is None:
                 continue
+            feed, item = delivery
             if isinstance(item, BaseException):
                 raise item
             yield feed, item

@@ -8,7 +8,7 @@ import av
 from av.video.stream import VideoStream
 
 from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
-from agent.camera.sources.arrivals import Placed
+from agent.camera.sources.arrivals import Placed, seconds_of
 from agent.camera.sources.luma import small_of
 from agent.camera.sources.parameters import FormatWatch
 from agent.camera.sources.track import Track
@@ -33,8 +33,7 @@ def recorded(
             data=data,
             keyframe=packet.is_keyframe,
             seconds=seconds,
-            duration_seconds=float((packet.duration or 0) * packet.time_base)
-            or track.frame_seconds,
+            duration_seconds=seconds_of(packet.duration or 0, packet) or track.frame_seconds,
             delay_seconds=_delay_seconds(packet),
         )
         if viewer is not None:
@@ -72,7 +71,7 @@ class _Viewer:
 
 def _delay_seconds(packet: av.Packet[VideoStream]) -> float:
     """How long after its decoding ``packet`` is shown."""
-    if packet.pts is None or packet.dts is None:
+    if packet.pts is None or packet.dts is None or packet.pts == packet.dts:
         return 0.0
-    delay = float((packet.pts - packet.dts) * packet.time_base)
+    delay = seconds_of(packet.pts - packet.dts, packet)
     return delay if 0 <= delay <= _LONGEST_DELAY_SECONDS else 0.0
