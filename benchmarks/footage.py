@@ -2,8 +2,8 @@
 
 Two kinds: *busy*, where somebody always walks by, and *still*, where only the grain
 moves. Each has a main stream and the small stream that belongs to it, at half its
-rate, both with a keyframe a second and no B-frames, as IP cameras have them. Twenty seconds are drawn
-once and kept in the cache; longer files repeat their packets.
+rate, both with a keyframe a second and no B-frames, as IP cameras have them. Twenty
+seconds are drawn once and kept in the cache; longer files repeat their packets.
 """
 
 from __future__ import annotations
