@@ -95,14 +95,17 @@ def _withdrawn(inbox: Inbox, item: OpenRequest) -> Told | None:
 def clips(arguments: argparse.Namespace) -> int:
     """``owner clips``"""
     from agent.consent.statements import ListClips, Window
-    from agent.errors import NetworkFault
+    from agent.errors import NetworkFault, Refused
     from agent.owner import decide, exchange, plain, view
 
     home, clock = steps.home(arguments), steps.clock()
     inbox, cards = steps.kept_inbox(home), steps.cameras(home, arguments.camera)
     now = clock.now()
     start = arguments.start if arguments.start is not None else now - 86_400
-    window = Window(start=int(start), end=int(arguments.end or now) + 1)
+    end = arguments.end if arguments.end is not None else now
+    if start > end:
+        raise Refused("wrong-time", "--from must be before --to, which is now if you leave it out")
+    window = Window(start=int(start), end=int(end) + 1)
     keys = steps.unlock(home, arguments)
     silent = []
     for card in cards:

@@ -145,6 +145,13 @@ def test_a_share_goes_where_the_card_says_or_nowhere(
     assert len(camera.decisions) == 1
 
 
+def test_a_time_that_ends_before_it_begins_is_told(at_home: tuple[str, str]) -> None:
+    with pytest.raises(Refused, match="--from must be before"):
+        run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T16:00Z", *at_home)
+    with pytest.raises(SystemExit):
+        run("clips", "--from", "yesterday", *at_home)
+
+
 def test_a_camera_that_does_not_list_is_told(
     at_home: tuple[str, str], camera: FakeCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
