@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-pi lint bench fuzz dev clean
+.PHONY: menu demo test test-pi lint bench bench-consent fuzz dev clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,6 +57,11 @@ lint: .venv/dev  ## Style, formatting and types alone
 bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")
 	@.ci/packages $(BENCH_PACKAGES)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-consent: .venv/dev  ## What judging a request and a flood of ten thousand cost, a minute
+	@.ci/packages mosquitto=mosquitto
+	$(BIN)/python -m benchmarks.judge $(ARGS)
+	$(BIN)/python -m benchmarks.flood $(ARGS)
 
 fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS="jws letters")
 	@if ! $(BIN)/python -c 'import atheris' 2>/dev/null; then

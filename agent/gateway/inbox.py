@@ -26,7 +26,7 @@ from agent.gateway.desk import Desk
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked
 from agent.vault.cases import RequestCase
-from agent.vault.index import Clip
+from agent.vault.index import Clip, ClipDigest
 from agent.vault.ledger import Json
 from agent.vault.record import requester_record
 
@@ -156,7 +156,7 @@ class Inbox:
 
     # What stands in a letter
 
-    def _new_clips(self, case: RequestCase) -> list[Clip]:
+    def _new_clips(self, case: RequestCase) -> list[ClipDigest]:
         return self._desk.index.unmatched_clips(
             case.digest, start=case.window_start, end=case.window_end
         )

@@ -11,11 +11,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
+from typing import TypeVar
 
 from agent.consent import lifecycle
 from agent.consent.policy import History
 from agent.errors import InternalFault
-from agent.vault.index import Clip, Index
+from agent.vault.index import Clip, ClipDigest, Index
+
+C = TypeVar("C", Clip, ClipDigest)
 
 _DAY_SECONDS = 86_400.0
 _REQUEST_COLUMNS = (
@@ -169,7 +172,7 @@ class Cases:
 
     # Match sets
 
-    def add_matches(self, digest: str, clips: Iterable[Clip]) -> list[Clip]:
+    def add_matches(self, digest: str, clips: Iterable[C]) -> list[C]:
         """Let ``clips`` join the match set; returns those that were not in it."""
         fresh = []
         for clip in clips:

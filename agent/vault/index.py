@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from agent.errors import InternalFault, StorageFault
 from agent.vault import files, schema
@@ -52,6 +52,13 @@ class Clip:
     def ended_at(self) -> float:
         """Wall time of the last frame."""
         return self.started_at + self.duration_seconds
+
+
+class ClipDigest(NamedTuple):
+    """A clip by its name and the digest of its sealed file."""
+
+    id: str
+    sha256: str
 
 
 _CLIP_COLUMNS = ", ".join(Clip.__dataclass_fields__)
@@ -163,11 +170,17 @@ class Index:
         """Clips that overlap ``[start, end]``, the oldest first."""
         return self._clips(f"{_OVERLAPS} ORDER BY started_at, id", *_span(start, end))
 
-    def unmatched_clips(self, request: str, *, start: float, end: float) -> list[Clip]:
-        """Clips that overlap ``[start, end]`` and are not in the match set of ``request``."""
+    def unmatched_clips(self, request: str, *, start: float, end: float) -> list[ClipDigest]:
+        """Clips that overlap ``[start, end]`` and are not in the match set of ``request``.
+
+        The oldest first. Only what a match set holds is read: there may be thousands.
+        """
         unmatched = "NOT EXISTS (SELECT 1 FROM match WHERE request = ? AND clip = clip.id)"
-        clause = f"{_OVERLAPS} AND {unmatched} ORDER BY started_at, id"
-        return self._clips(clause, *_span(start, end), request)
+        query = (
+            f"SELECT id, sha256 FROM clip WHERE deleting = 0 {_OVERLAPS} AND {unmatched}"  # noqa: S608
+            " ORDER BY started_at, id"
+        )
+        return [ClipDigest(*row) for row in self.rows(query, (*_span(start, end), request))]
 
     def newest_clips(self, *, start: float, end: float, at_most: int) -> tuple[list[Clip], int]:
         """The newest clips that overlap ``[start, end]``, oldest first, and how many are left."""

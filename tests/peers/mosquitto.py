@@ -29,7 +29,8 @@ _READY = "running"
 class Mosquitto:
     """A broker in ``folder``. Anonymous clients are let in unless ``users`` are given.
 
-    It listens at one port of all ``hosts``; ``host`` is the first of them.
+    It listens at one port of all ``hosts``; ``host`` is the first of them. ``settings`` are
+    more lines of its configuration.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class Mosquitto:
         acl: str | None = None,
         certificate: ServerCertificate | None = None,
         hosts: Sequence[str] = (HOST,),
+        settings: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self._users = users
         self._acl = acl
         self._certificate = certificate
+        self._settings = settings
         self._program = program("mosquitto")
         folder.mkdir(parents=True, exist_ok=True)
         self._peer = Peer(folder / "mosquitto.log")
@@ -71,6 +74,7 @@ class Mosquitto:
             "autosave_interval 1",
             "log_dest stderr",
             "log_type all",
+            *self._settings,
         ]
         if self._users is not None:
             lines.append(f"password_file {self._folder / 'passwords'}")
