@@ -332,14 +332,28 @@ def _words(text: str) -> str:
     invisible format characters dropped. Look-alike letters of other scripts are
     not: see the module's opening on what is left to the owner.
     """
-    plain = unicodedata.normalize("NFKD", text)
-    seen = "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Mn"))
-    return "-" + "-".join(re.findall(r"[^\W_]+", seen.casefold())) + "-"
+    return "-" + "-".join(re.findall(r"[^\W_]+", _seen(text).casefold())) + "-"
 
 
 def _blank(text: str) -> bool:
-    """Whether ``text`` says nothing: no letter and no digit in it."""
-    return not any(character.isalnum() for character in text)
+    """Whether ``text`` says nothing: no letter and no digit in it that anybody could see."""
+    return not any(character.isalnum() for character in _seen(text))
+
+
+# Letters by their category, and blank to the eye: the fillers of Hangul (U+3164 and U+FFA0
+# are these too, once folded).
+_BLANK_LETTERS = "\u115f\u1160"
+
+
+def _seen(text: str) -> str:
+    """``text`` without what nobody sees, or sees only on another character."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(
+        character
+        for character in plain
+        if unicodedata.category(character) not in ("Cf", "Mn", "Me")
+        and character not in _BLANK_LETTERS
+    )
 
 
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+")
@@ -349,6 +363,7 @@ _MIN_TELEPHONE_DIGITS, _MAX_TELEPHONE_DIGITS = 7, 15  # ITU-T E.164 allows 15
 
 def _reachable(contact: str) -> bool:
     """Whether ``contact`` holds something like an e-mail address or a telephone number."""
+    contact = _seen(contact)
     if _EMAIL.search(contact):
         return True
     counts = (sum(map(str.isdigit, found)) for found in _TELEPHONE.findall(contact))

@@ -152,15 +152,17 @@ def test_a_hostile_vector_is_refused_by_its_rule(name: str) -> None:
 @pytest.mark.parametrize("name", names("hostile", played=True))
 def test_a_gateway_outlives_a_hostile_vector(name: str, tmp_path: Path) -> None:
     vector = FILES[name]
-    player = Player(tmp_path)
+    player = Player(tmp_path, **vector.get("house", {}))
     try:
         player.play(vector["steps"])
-        assert {"rule", "state"} & vector.keys()
+        assert {"rule", "state", "notices"} & vector.keys()
         if "rule" in vector:
             assert player.refusal == vector["rule"]
         if "state" in vector:
             assert player.state == vector["state"]
         assert len(player.world.receiver.finished) == vector.get("uploads", 0)
+        if "notices" in vector:
+            assert player.notices == vector["notices"]
         if "letters" in vector:
             assert len(player.world.inbox) == vector["letters"]
     finally:

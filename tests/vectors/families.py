@@ -43,4 +43,6 @@ FAMILIES = (
     gateway.topics,
     gateway.replays,
     gateway.times,
+    gateway.households,
+    gateway.logs,
 )

@@ -26,9 +26,9 @@
                a file, and ``says`` for a part of its message; ``not-ours`` for a message that
                the gateway lets lie, without a line and without an answer; ``waits`` for one
                that it keeps until it knows the time
-- ``uploads``, ``letters``, ``state``   of a gateway's vector: how many bundles have arrived
-               in the end (none, if not said), how many letters lie in the inbox, and what
-               became of the first request
+- ``uploads``, ``letters``, ``notices``, ``state``   of a gateway's vector: how many bundles
+               have arrived in the end (none, if not said), how many letters lie in the inbox,
+               how many notices there are, and what became of the first request
 """
 
 from __future__ import annotations

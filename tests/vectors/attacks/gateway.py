@@ -294,3 +294,144 @@ def times() -> Iterator[Named]:
             rule="expired",
         ),
     )
+
+
+def _letter(what: str) -> Vector:
+    return _do("send", what=what, topic=_OWNER)
+
+
+def households() -> Iterator[Named]:
+    """Old commands, and one owner who would be two."""
+    asked = (_RECORD, _POST)
+    pause = _do("command", name="pause", what={"do": "pause"})
+    resume = _do("command", name="resume", what={"do": "resume"})
+    paused = (*asked, pause, _letter("pause"), resume, _letter("resume"), _letter("pause"))
+    yield (
+        "replay-pause",
+        played("an old pause comes after the resume", *paused, rule="replayed", letters=1),
+    )
+    muted = {"do": "mute", "requester": "{requester}", "muted": True}
+    mute = _do("command", name="mute", what=muted)
+    unmute = _do("command", name="unmute", what=muted | {"muted": False})
+    steps = (*asked, mute, _letter("mute"), unmute, _letter("unmute"), _letter("unmute"))
+    yield "replay-unmute", played("a requester unmuted twice", *steps, rule="replayed")
+    share = _do("share", name="share")
+    shared = (_RECORD, share, _letter("share"), _do("restart"), _letter("share"))
+    yield (
+        "replay-share",
+        played("a share comes twice", *shared, rule="replayed", uploads=1),
+    )
+    kept = _do("send", what="share", topic=_OWNER, retained=True)
+    yield (
+        "replay-share-retained",
+        played("a share that the broker keeps", _RECORD, share, kept, rule="retained", uploads=0),
+    )
+    two = {"two": True}
+    again = _do("approve", name="again")
+    alone = (*asked, _APPROVE, _TO_DEVICE, again, _letter("again"))
+    yield (
+        "household-one-owner-twice",
+        played("one owner approves twice", *alone, house=two, rule="already-proposed", uploads=0),
+    )
+    twice = (*asked, _APPROVE, _TO_DEVICE, _do("restart"), _TO_DEVICE)
+    yield (
+        "household-one-letter-twice",
+        played("one owner's letter comes twice", *twice, house=two, rule="replayed", uploads=0),
+    )
+    lent = _do("approve", name="lent", by="partner", jti_of="approval")
+    same_id = (*asked, _APPROVE, _TO_DEVICE, lent, _letter("lent"))
+    yield (
+        "household-same-id",
+        played(
+            "the other's approval under the same id",
+            *same_id,
+            house=two,
+            rule="replayed",
+            uploads=0,
+        ),
+    )
+    partner = _do("approve", name="partner", by="partner")
+    agreed = (*asked, _APPROVE, _TO_DEVICE, partner, _letter("partner"))
+    yield (
+        "household-agreed-once",
+        played(
+            "both have agreed, and the second letter comes again",
+            *agreed,
+            _letter("partner"),
+            house=two,
+            rule="replayed",
+            uploads=1,
+        ),
+    )
+    decline = _do("decline", name="decline", by="partner")
+    against = (
+        *asked,
+        _APPROVE,
+        _TO_DEVICE,
+        decline,
+        _letter("decline"),
+        partner,
+        _letter("partner"),
+    )
+    yield (
+        "household-after-decline",
+        played("agreed to after a decline", *against, house=two, rule="request-closed", uploads=0),
+    )
+    expired = (*asked, _APPROVE, partner, _TO_DEVICE, _do("wait", seconds=_DAY), _letter("partner"))
+    yield (
+        "household-too-late",
+        played("agreed to when it has expired", *expired, house=two, rule="expired", uploads=0),
+    )
+    withheld = (_RECORD, share, _letter("share"), _do("restart"), _letter("share"))
+    yield (
+        "household-share-alone",
+        played("one owner shares, twice", *withheld, house=two, rule="replayed", uploads=0),
+    )
+
+
+def logs() -> Iterator[Named]:
+    """What is posted to one household alone."""
+    pinned = {"log": True}
+    asked = (_RECORD, _do("ask", name="request"))
+    topic = f"{_FEED}/requests/{{jti}}"
+
+    def sent(proof: str = "") -> Vector:
+        return _do("send", what="request", topic=topic, **({"proof": proof} if proof else {}))
+
+    yield (
+        "secret-request",
+        played("a request without a proof", *asked, sent(), house=pinned, rule="proof-missing"),
+    )
+    yield (
+        "secret-request-with-anothers-proof",
+        played(
+            "with the proof of another post",
+            *asked,
+            sent("another"),
+            house=pinned,
+            rule="not-included",
+        ),
+    )
+    fork = (*asked, sent("own"), _do("ask", name="second"))
+    convicted = _do("send", what="second", topic=topic, proof="fork")
+    yield (
+        "secret-request-in-a-fork",
+        played(
+            "in a list that nobody else is shown",
+            *fork,
+            convicted,
+            house=pinned,
+            rule="log-forked",
+            state="OPEN",
+        ),
+    )
+    alert = (_do("alert", name="alert"),)
+    again = _do("send", what="alert", topic=f"{_FEED}/alerts/{{jti}}")
+    yield (
+        "replay-alert",
+        played("an alert comes three times", *alert, again, _do("restart"), again, notices=1),
+    )
+    yield (
+        "secret-alert",
+        played("an alert without a proof", *alert, house=pinned, rule="proof-missing", notices=0),
+    )

@@ -37,7 +37,16 @@ def requests() -> Iterator[Named]:
     yield refused("protest-accents", "with accents", "incident-never", incident=accents)
     dashes = "unlawful_PROTEST/assembly"
     yield refused("protest-joined", "among other marks", "incident-never", incident=dashes)
+    filled = "pro\u3164test"
+    yield refused("protest-filled", "a letter that is blank", "incident-never", incident=filled)
+    circled = "p\u20ddro\u20ddtest"
+    yield refused("protest-circled", "letters in circles", "incident-never", incident=circled)
     yield refused("no-reference", "a blank reference", "reference-missing", reference="\u00a0 -")
+    blank = "\u3164\uffa0"
+    yield refused("reference-filled", "blank letters", "reference-missing", reference=blank)
+    yield refused("incident-filled", "blank letters", "incident-missing", incident=blank)
+    nobody = "\u200b@\u200b.\u200b"
+    yield refused("contact-hidden", "an address nobody can see", "contact-missing", contact=nobody)
     yield refused("no-contact", "nobody to reach", "contact-missing", contact="call 911")
     tomorrow: Any = {"iat": NOW + DAY, "exp": NOW + 2 * DAY}
     yield refused("from-tomorrow", "issued tomorrow", "issued-in-future", **tomorrow)
