@@ -6,12 +6,14 @@ daemon. The clips are written as a camera writes them.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agent import cli, config
 from agent.clock import SystemClock
@@ -39,19 +41,45 @@ def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterat
 
 
 @pytest.fixture
+def household(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
+    """Two owners, who must both approve."""
+    household = Household(tmp_path / "house", mosquitto, tus_server)
+    partner = household.root / "partner"
+    broker = f"{mosquitto.host}:{mosquitto.port}"
+    household.run("owner", "init", "--name", "Otto", "--broker", broker, "--home", partner)
+    settings = yaml.safe_load(household.config.read_text())
+    settings["owners"].append("partner/owner.card.yaml")
+    settings["approvals_needed"] = 2
+    household.config.write_text(yaml.safe_dump(settings))
+    household.start("gateway")
+    household.enrol()
+    card = household.state / "device.card.yaml"
+    household.run("owner", "card", "--add", card, "--home", partner)
+    yield household
+    household.kill_all()
+
+
+@pytest.fixture
 def say(
-    house: Household, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Say:
-    """A command of a role, in this process; what it prints."""
+    """A command of a role, or of a role in another folder, in this process; what it prints."""
+    two = "household" in request.fixturenames
+    house: Household = request.getfixturevalue("household" if two else "house")
     monkeypatch.setenv("CLIP_AGENT_PASSPHRASE", PASSPHRASE)
     for kind in (OwnerHome, RequesterHome):
-        role = "owner" if kind is OwnerHome else "requester"
-        keys = kind(house.root / role).unlock(PASSPHRASE)
-        monkeypatch.setattr(kind, "unlock", lambda self, passphrase, keys=keys: keys)
+        unlock = functools.cache(
+            lambda path, real=kind.unlock, kind=kind: real(kind(path), PASSPHRASE)
+        )
+        monkeypatch.setattr(
+            kind, "unlock", lambda self, passphrase, unlock=unlock: unlock(self.path)
+        )
 
     def run(role: str, command: str, *arguments: str | Path, code: int = 0) -> str:
-        home = str(house.root / role)
-        assert cli.main([role, command, "--home", home, *map(str, arguments)]) == code
+        group, home = "owner" if role == "partner" else role, str(house.root / role)
+        assert cli.main([group, command, "--home", home, *map(str, arguments)]) == code
         said = capsys.readouterr()
         return said.err if code else said.out
 
@@ -60,12 +88,12 @@ def say(
 
 def record(house: Household, *, seconds_ago: float) -> str:
     """A clip as the camera writes it; its id."""
-    text = (house.root / "owner" / "owner.card.yaml").read_text()
-    card = parse_card(text, OwnerCard, "the card")
     clock = SystemClock(synced_marker=None)
     settings = config.load(house.config)
+    cards = [parse_card(path.read_text(), OwnerCard, "a card") for path in settings.owners]
+    recipients = [recipient for card in cards for recipient in (card.seal, card.recovery)]
     index = Index.open(settings.state_dir / "agent.sqlite")
-    store = ClipStore(settings.state_dir, index, recipients=[card.seal, card.recovery], clock=clock)
+    store = ClipStore(settings.state_dir, index, recipients=recipients, clock=clock)
     draft = store.create(
         started_at=clock.now() - seconds_ago,
         monotonic_seconds=clock.monotonic() - seconds_ago,
@@ -87,10 +115,12 @@ def ask(house: Household, say: Say, **changes: object) -> str:
     )
 
 
-def inbox(say: Say, ready: Callable[[dict[str, list[dict[str, object]]]], bool]) -> None:
+def inbox(
+    say: Say, ready: Callable[[dict[str, list[dict[str, object]]]], bool], role: str = "owner"
+) -> None:
     """Collect until what is there is as wanted."""
     deadline = time.monotonic() + 30
-    while not ready(plain := json.loads(say("owner", "inbox", "--json"))):
+    while not ready(plain := json.loads(say(role, "inbox", "--json"))):
         assert time.monotonic() < deadline, plain
 
 
@@ -167,3 +197,47 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     ):
         assert sentence in page
     assert "not known to this version" not in page
+
+
+def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
+    record(household, seconds_ago=900)
+    newer = record(household, seconds_ago=300)
+    request = ask(household, say)
+    inbox(say, is_open(request))
+    approve = [
+        "approve",
+        request[:8],
+        newer,
+        "--cut",
+        f"{newer}=0-1",
+        "--tell-email",
+        "o@x.example",
+    ]
+    said = say("owner", *approve, "--yes", "--wait", "30")
+    assert "another owner must now agree to exactly this" in said
+    release = said.split()[said.split().index("approval") + 1]
+
+    inbox(
+        say,
+        lambda plain: bool(plain["requests"] and plain["requests"][0]["proposals"]),
+        role="partner",
+    )
+    page = say("partner", "show", request[:8])
+    assert "Another owner (key " in page and "only 0 s to 1 s" in page
+    assert f"--with {release[:8]}" in page
+    agreed = say("partner", "approve", request[:8], "--with", release, "--yes", "--wait", "30")
+    assert "email o@x.example" in agreed
+    assert agreed.rstrip().endswith("SENT")
+
+    say("partner", "clips")
+    say("owner", "clips")
+    card = household.root / "requester" / "requester.card.yaml"
+    share = ["share", "1", "--to", card, "--url", household.receiver_url, "--allow-loopback-http"]
+    said = say("owner", *share, "--yes", "--wait", "30")
+    release = said.split()[said.split().index("share") + 1]
+    inbox(
+        say, lambda plain: release in [one["release"] for one in plain["releases"]], role="partner"
+    )
+    agreed = say("partner", "share", "--with", release, "--yes", "--wait", "30")
+    assert "Springfield Police Department, who has not asked" in agreed
+    assert agreed.rstrip().endswith("SENT")
