@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -372,6 +372,60 @@ def test_a_broker_that_talks_nonsense_does_not_end_the_link(link_to: Any, nonsen
         wait_for(link, Connected)
         wait_for(link, Disconnected)
         wait_for(link, Connected)
+
+
+@contextmanager
+def speaking_broker(speak: Callable[[socket.socket], None]) -> Iterator[Mosquitto]:
+    """Takes one connection, and then says and hears what ``speak`` does."""
+    with socket.create_server((HOST, 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(CONNACK)
+                speak(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        address = Mosquitto.__new__(Mosquitto)
+        address.host, address.port = HOST, listener.getsockname()[1]
+        yield address
+        thread.join(10)
+
+
+def test_a_link_that_acknowledges_at_once_lets_no_broker_time_its_owner(link_to: Any) -> None:
+    """Whatever becomes of a message, and although nobody has taken it off the queue."""
+    heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(b"\x32\x08\x00\x01t\x00\x07abc")  # PUBLISH, QoS 1, id 7
+        heard.put(connection.recv(4096))
+
+    with speaking_broker(speak) as broker:
+        link = link_to(broker, "anybody", acknowledge_at_once=True)
+        assert heard.get(timeout=10) == b"\x40\x02\x00\x07"  # PUBACK 7
+        link.acknowledge(wait_for(link, Received))  # does nothing any more
+        link.stop()
+
+
+def test_a_flood_waits_at_the_broker_while_nobody_takes_it(link_to: Any) -> None:
+    many, body = 3_000, b"\x00\x01t" + bytes(16_000)
+    packet = b"\x30\x83\x7d" + body  # PUBLISH, QoS 0: no acknowledgement holds it back
+    assert len(body) == 0x7D * 128 + 3
+
+    def speak(connection: socket.socket) -> None:
+        for _ in range(many):
+            connection.sendall(packet)
+
+    with speaking_broker(speak) as broker:
+        link = link_to(broker, "anybody")
+        most = 0
+        for _ in range(many):
+            most = max(most, link.events.qsize())
+            wait_for(link, Received)
+        assert 0 < most <= 110
+        link.stop()
 
 
 def test_an_http_server_is_not_taken_for_a_broker(link_to: Any) -> None:
