@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-pi lint bench bench-consent fuzz dev clean
+.PHONY: menu demo test test-pi lint bench mutate soak bench-consent fuzz dev clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,6 +69,12 @@ fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS=
 			echo "atheris could not be installed" >&2
 	fi
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+soak: .venv/dev  ## A million forged approvals, 50,000 steps of the model (SOAK_STEPS, FLIPS shorten it)
+	@$(BIN)/python -m tests.soak
+
+mutate: .venv/dev  ## Change agent/consent piece by piece: does a test notice? (MODULES="approval mail")
+	@$(BIN)/python -m tests.soak.mutate $(MODULES)
 
 dev: .venv/dev  ## Make .venv with everything to work on the code
 	@echo "Ready: $(BIN)/clip-agent, $(BIN)/pytest, $(BIN)/mypy, $(BIN)/ruff"

@@ -1,0 +1,72 @@
+"""The model of the gateway (:mod:`tests.gateway.model`), played for many thousand steps.
+
+::
+
+    python -m tests.soak.model            SOAK_STEPS=2000 shortens it, SOAK_SEED repeats it
+
+Each step is a whole one: a message through the real gateway to real files and a real
+index, and then everything that must hold is looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from itertools import count
+
+import hypothesis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.gateway.model.machine import GatewayModel
+
+STEPS = 50_000
+_PROCESSES = 2
+_EXAMPLES_A_TURN, _STEPS_AN_EXAMPLE = 20, 50
+
+
+def play(steps: int, seed: str) -> Counter[str]:
+    """At least ``steps`` steps; what happened in them. Raises what the model finds wrong."""
+    logging.disable()  # the gateway says of every refusal why, thousands of times
+    GatewayModel.told.clear()
+    for turn in count():
+        if GatewayModel.told["steps"] >= steps:
+            return GatewayModel.told
+        run_state_machine_as_test(
+            hypothesis.seed(f"{seed}/{turn}")(type("Soak", (GatewayModel,), {})),
+            settings=settings(
+                max_examples=_EXAMPLES_A_TURN,
+                stateful_step_count=_STEPS_AN_EXAMPLE,
+                database=None,
+                deadline=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    raise AssertionError("never ends")
+
+
+def main() -> int:
+    """Play, over all processes, and print what came of it."""
+    steps = int(os.environ.get("SOAK_STEPS", STEPS))
+    seed = os.environ.get("SOAK_SEED") or secrets.token_hex(8)
+    print(f"the model: {steps} steps, SOAK_SEED={seed}", flush=True)
+    began, told = time.monotonic(), Counter[str]()
+    with ProcessPoolExecutor(_PROCESSES) as processes:
+        share = -(-steps // _PROCESSES)
+        seeds = [f"{seed}/{number}" for number in range(_PROCESSES)]
+        for part in processes.map(play, [share] * _PROCESSES, seeds):
+            told += part
+    minutes = (time.monotonic() - began) / 60
+    print(f"the model: {told.pop('steps')} steps in {minutes:.1f} minutes, nothing wrong")
+    print("  " + ", ".join(f"{name} {number}" for name, number in sorted(told.items())))
+    return 0 if told["delivered"] > steps / 100 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
