@@ -22,11 +22,17 @@ class _StrictLoader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice instead of keeping the last one.
 
     Only ``true`` and ``false`` are booleans, as in YAML 1.2: ``off`` and ``no`` are words.
+    A key is a word: one that is a list of aliases of lists of aliases would fill the memory
+    as soon as it was compared, and cards come from strangers.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word", key_node.start_mark
+                )
             key = str(self.construct_object(key_node, deep=True))
             if key in seen:
                 raise yaml.constructor.ConstructorError(

@@ -48,6 +48,16 @@ def cards() -> Iterator[Named]:
     yield card("seal-of-nobody", "sealed to no key", "seal", "seal: age1", "seal: age1q")
     yield card("host-anywhere", "any host", "upload_hosts", "evidence.example.org:8443", "'*'")
     yield card("yaml-object", "YAML that makes objects", "constructor", name, f"name: !!{_CALL}")
+    levels = [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 13)]
+    bomb = "\n".join(["x0: &x0 [ha]", *levels, "? *x12\n: 1"])
+    yield (
+        "card-key-bomb",
+        vector.written(
+            "a key that would be a million million words", "card", bomb, "a key must be a word"
+        ),
+    )
+    merged = good.replace("name:", "<<: {role: owner}\nname:", 1)
+    yield "card-merged", vector.written("keys merged from elsewhere", "card", merged, "merge")
 
     log = FakeLog().key
     weak = VerifierKey(log.name, LOG_KEY, SMALL_ORDER["neutral"]).text
