@@ -75,7 +75,7 @@ def _is_over(notice: Notice, now: float) -> bool:
 
 def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
     table = _table("Open requests")
-    for heading, least in (("Request", 8), ("Camera", 10), ("Who asks", 11), ("For what", 8)):
+    for heading, least in (("Request", 10), ("Who asks", 11), ("For what", 9)):
         table.add_column(heading, overflow="fold", min_width=least)
     for heading in ("Why", "Until"):
         table.add_column(heading, overflow="fold")
@@ -90,8 +90,7 @@ def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
         if item.report.proposals:
             why.append("\nwaits for a second owner", style="bold")
         table.add_row(
-            Text(item.digest[:8], style="bold"),
-            Text(item.device),
+            Text(item.digest[:8], style="bold").append(f"\n{item.device}", style="not bold"),
             Text(item.report.record.name),
             Text(request.title),
             why,

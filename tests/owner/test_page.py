@@ -97,6 +97,17 @@ def test_the_place_in_the_public_log(take: Take) -> None:
     assert "was not set up to check" in shown(page.request(take(), NOW))
 
 
+def test_the_list_of_requests_keeps_its_last_column_on_a_narrow_screen(
+    take: Take, requester: Keys, inbox: Inbox
+) -> None:
+    long = {"title": "An order for all video of the night", "incident": "aggravated burglary"}
+    take(make_request(requester, **long), record=RECORD, approvals_needed=2, more_clips=41)
+    table = shown(view.inbox(inbox.requests(), [], NOW), 80).splitlines()
+    assert table[2].rstrip().endswith("Clips")
+    assert table[4].rstrip().endswith(" 42")
+    assert any("front-door" in line for line in table)
+
+
 # Edited
 
 
