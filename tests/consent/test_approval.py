@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.consent import approval as rules
+from agent.consent.decision import check_decision
 from agent.consent.mail import Letter
 from agent.consent.signing import SigningKey, decode_base64url, digest, encode_base64url
 from agent.consent.statements import Approval, Command, Decline
@@ -329,7 +330,7 @@ def decide(kind: type[Any], jws: str, **changes: Any) -> Decline | Command:
         "now": float(NOW),
         "seen": lambda _: False,
     }
-    found: Decline | Command = rules.check_decision(jws, kind, **(arguments | changes))
+    found: Decline | Command = check_decision(jws, kind, **(arguments | changes))
     return found
 
 

@@ -15,6 +15,7 @@ import pytest
 from agent.errors import InternalFault, StorageFault
 from agent.vault import schema
 from agent.vault.index import Clip, Health, Index, Totals
+from agent.vault.upgrades import UPGRADES
 from tests.vault.support import Vault
 
 
@@ -212,7 +213,7 @@ def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
 ) -> None:
     path = tmp_path / "agent.sqlite"
     old_file(path)
-    half = {1: (*schema.UPGRADES[1], "SELECT no_such_function()")}
+    half = {1: (*UPGRADES[1], "SELECT no_such_function()")}
     with monkeypatch.context() as patch:
         patch.setattr(schema, "UPGRADES", half)
         with pytest.raises(InternalFault, match="no_such_function"):
@@ -222,7 +223,7 @@ def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
 
 
 def test_every_older_version_has_its_way_up() -> None:
-    assert sorted(schema.UPGRADES) == list(range(1, schema.version()))
+    assert sorted(UPGRADES) == list(range(1, schema.version()))
 
 
 def test_every_column_of_the_schema_has_a_comment() -> None:
