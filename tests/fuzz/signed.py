@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyrage
 from agent import topics
 from agent.consent import alerts, area, decoding, mail, policy, signing
 from agent.consent.mail import Letter
-from agent.consent.statements import STATEMENTS, Alert, Request, Statement
+from agent.consent.statements import STATEMENTS, Alert, Approval, Request, Share, Statement
 from agent.errors import (
     InternalFault,
     MalformedStatement,
@@ -38,11 +39,13 @@ def vectors(*checks: str) -> list[dict[str, Any]]:
     return [one for one in loaded if one["check"] in checks]
 
 
-def posts() -> list[str]:
-    """The compact JWS of all vectors that have one whole."""
-    whole = [one["input"] for one in vectors("statement", "policy", "alert", "decision")]
-    inside = [one["input"]["jws"] for one in vectors("approval", "share")]
-    return [one for one in (*whole, *inside) if isinstance(one, str)]
+def posts() -> list[tuple[str, str]]:
+    """Type and compact JWS of all vectors that have one whole."""
+    opened = {"approval": Approval.TYP, "share": Share.TYP}
+    inside = [(opened[one["check"]], one["input"]["jws"]) for one in vectors(*opened)]
+    alone = vectors("statement", "policy", "alert", "decision")
+    whole = [(one["typ"], one["input"]) for one in alone if isinstance(one["input"], str)]
+    return [*whole, *inside]
 
 
 def run_jws(data: bytes) -> None:
@@ -68,7 +71,7 @@ def run_jws(data: bytes) -> None:
 
 
 def seeds_jws() -> Sequence[bytes]:
-    return [post.encode("utf-8", "surrogatepass") for post in posts()]
+    return [post.encode("utf-8", "surrogatepass") for _, post in posts()]
 
 
 def run_statement(data: bytes) -> None:
@@ -130,12 +133,10 @@ def check_area(polygon: Any) -> None:
 def seeds_statement() -> Sequence[bytes]:
     numbers = {kind.TYP: bytes([number]) for number, kind in enumerate(KINDS)}
     found = []
-    for post in posts():
-        try:
-            typ = signing.claimed_typ(post)
-            found.append(numbers[typ] + signing.decode_base64url(post.split(".")[1]))
-        except (MalformedStatement, KeyError):
-            continue
+    for typ, post in posts():
+        parts = post.split(".")
+        with contextlib.suppress(IndexError, ValueError):
+            found.append(numbers[typ] + base64.urlsafe_b64decode(parts[1] + "=="))
     return found
 
 
