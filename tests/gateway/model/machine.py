@@ -103,7 +103,9 @@ class GatewayModel(RuleBasedStateMachine):
             self.clips.append(self.house.record(seconds_ago=seconds_ago))
         post = self.write_post("none", hours_open=24, minutes=30)
         self.deliver_post(post)
-        for owner in self.owners[:needed]:  # their letters are on the way
+        first, second = self.owners
+        # On the way already: one owner's letter, or one's, the same one's again, and the other's.
+        for owner in (first,) if needed == 1 else (first, first, second):
             self.write_approval(post, (self.clips[0],), "none", owner)
         return post
 
@@ -267,11 +269,19 @@ class GatewayModel(RuleBasedStateMachine):
         self.on_the_way.append(letter)
         return letter
 
-    @rule(target=letters, post=posts, owner=st.integers(0, 1), mute=st.booleans())
-    def owner_declines(self, post: Posted, owner: int, mute: bool) -> Mail:
+    @rule(
+        target=letters,
+        post=posts,
+        owner=st.integers(0, 1),
+        late=st.booleans(),
+        mute=st.sampled_from([False, False, True]),
+    )
+    def owner_declines(self, post: Posted, owner: int, late: bool, mute: bool) -> Mail:
         who, until = self.owners[owner], self.world.clock.now() + DAY
         payload = self.house.decline(post.jws, by=who, mute=mute)
-        return Mail(payload, "decline", post, who.id, "none", until, mute=mute)
+        letter = Mail(payload, "decline", post, who.id, "none", until, mute=mute)
+        self.on_the_way.append(letter)
+        return self.sent(letter, late)
 
     @rule(target=letters, letter=letters, owner=st.integers(0, 1), late=st.booleans())
     def owner_revokes(self, letter: Mail, owner: int, late: bool) -> object:
