@@ -7,7 +7,7 @@ side was seen by no other test.
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import msgspec
@@ -174,15 +174,17 @@ def test_a_point_on_the_longer_line_of_an_edge_is_not_on_the_edge() -> None:
 
 
 def test_nearly_straight_corners_turn_as_they_do_in_exact_numbers() -> None:
-    """L. Kettner et al., "Classroom Examples of Robustness Problems" (2008), section 4.
+    """L. Kettner et al., "Classroom Examples of Robustness Problems" (2008), figure 2.
 
-    Floating point gives wrong signs for many of these points.
+    Floating point gives the wrong sign for many of these points.
     """
+    a, b = (17.300000000000001, 17.300000000000001), (24.00000000000005, 24.0000000000000517765)
     for i, j in product(range(24), repeat=2):
-        a, b, c = (0.5 + i * 2.0**-53, 0.5 + j * 2.0**-53), (12.0, 12.0), (24.0, 24.0)
-        (ax, ay), (bx, by), (cx, cy) = (tuple(map(Fraction, point)) for point in (a, b, c))
-        exact = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        assert area._turn(a, b, c) == (exact > 0) - (exact < 0)
+        c = (0.50000000000002531 + i * 2.0**-53, 0.5000000000000171 + j * 2.0**-53)
+        for corners in permutations((a, b, c)):
+            (ax, ay), (bx, by), (cx, cy) = (tuple(map(Fraction, point)) for point in corners)
+            exact = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+            assert area._turn(*corners) == (exact > 0) - (exact < 0)
 
 
 # The public log
