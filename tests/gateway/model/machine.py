@@ -75,6 +75,7 @@ class GatewayModel(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="clip-model-"))
         self.clips: list[Clip] = []
         self.on_the_way: list[Mail] = []
+        self.consents: list[Mail] = []
         self.never: set[str] = set()  # stopped before the last byte: may not be finished
         self.started = False
 
@@ -90,8 +91,8 @@ class GatewayModel(RuleBasedStateMachine):
             self.world.kill()
             shutil.rmtree(self.root)
 
-    @initialize(target=posts, needed=st.sampled_from([1, 2]))
-    def an_evening(self, needed: int) -> Posted:
+    @initialize(target=posts, needed=st.sampled_from([1, 2]), away=st.booleans())
+    def an_evening(self, needed: int, away: bool) -> Posted:
         self.world = World(self.root, partner=True, approvals_needed=needed, requests=RULES)
         self.house = self.world.house
         self.owners = (self.house.owner, self.house.partner)
@@ -107,6 +108,8 @@ class GatewayModel(RuleBasedStateMachine):
         # On the way already: one owner's letter, or one's, the same one's again, and the other's.
         for owner in (first,) if needed == 1 else (first, first, second):
             self.write_approval(post, (self.clips[0],), "none", owner)
+        if away:
+            self.receiver_goes_away()
         return post
 
     # The camera and the feed
@@ -267,6 +270,7 @@ class GatewayModel(RuleBasedStateMachine):
             clips=clips, release=signing.digest(jws)[:16],
         )  # fmt: skip
         self.on_the_way.append(letter)
+        self.consents.append(letter)
         return letter
 
     @rule(
@@ -283,12 +287,12 @@ class GatewayModel(RuleBasedStateMachine):
         self.on_the_way.append(letter)
         return self.sent(letter, late)
 
-    @rule(target=letters, letter=letters, owner=st.integers(0, 1), late=st.booleans())
-    def owner_revokes(self, letter: Mail, owner: int, late: bool) -> object:
-        if not letter.release:
-            return multiple()
-        command = Revoke(release=letter.release)
-        return self.write_command(command, "revoke", letter.release, owner, late)
+    @rule(target=letters, back=st.integers(0, 3), owner=st.integers(0, 1), late=st.booleans())
+    @precondition(lambda self: self.consents)
+    def owner_revokes(self, back: int, owner: int, late: bool) -> Mail:
+        """One of the last consents, whatever became of it."""
+        release = self.consents[-1 - back % len(self.consents)].release
+        return self.write_command(Revoke(release=release), "revoke", release, owner, late)
 
     @rule(target=letters, kind=st.sampled_from(COMMANDS), owner=st.integers(0, 1),
           late=st.booleans())  # fmt: skip
@@ -350,6 +354,12 @@ class GatewayModel(RuleBasedStateMachine):
         self.world.receiver.faults = faults
 
     @rule()
+    @precondition(lambda self: not self.world.receiver.faults)
+    def receiver_goes_away(self) -> None:
+        """For a while: what is approved now waits, and can still be stopped."""
+        self.world.receiver.faults = ["request-lost"] * 8
+
+    @rule()
     def receiver_forgets(self) -> None:
         """An unfinished upload ran out at the receiver."""
         uploads = self.world.receiver.uploads
@@ -406,6 +416,8 @@ class GatewayModel(RuleBasedStateMachine):
         """Late letters arrive, the network heals: each release is over, sent at most once."""
         for letter in list(self.on_the_way):
             self.broker_delivers(letter)
+            self.the_inbox_shows_what_waits_for_an_answer_and_nothing_else()
+            self.what_was_stopped_in_time_never_arrives()
         self.world.crash_after = None
         self.world.receiver.faults = []
         for _ in range(12):
