@@ -9,7 +9,7 @@ import pytest
 from agent.errors import ClipAgentError
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _every_error_says_why() -> Any:
     """A message is a sentence for a person. Which one is not for a test to pin."""
     init = ClipAgentError.__init__
