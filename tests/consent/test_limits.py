@@ -100,6 +100,10 @@ def test_an_owners_recovery_recipient_that_is_none() -> None:
         cards.parse_card(text, OwnerCard, "owner.card.yaml")
 
 
+def test_only_padding_is_left_off_base64url() -> None:
+    assert cards.encode_base64url(b"\x00\x00\x17") == "AAAX"
+
+
 def test_a_card_is_written_for_people_in_the_order_and_letters_of_its_author() -> None:
     text = cards.format_card(world.card(name="Jämtland"))
     assert text.startswith("name: Jämtland\nsign: ")
