@@ -75,7 +75,6 @@ class GatewayModel(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="clip-model-"))
         self.clips: list[Clip] = []
         self.on_the_way: list[Mail] = []
-        self.consents: list[Mail] = []
         self.never: set[str] = set()  # stopped before the last byte: may not be finished
         self.started = False
 
@@ -270,7 +269,6 @@ class GatewayModel(RuleBasedStateMachine):
             clips=clips, release=signing.digest(jws)[:16],
         )  # fmt: skip
         self.on_the_way.append(letter)
-        self.consents.append(letter)
         return letter
 
     @rule(
@@ -288,11 +286,33 @@ class GatewayModel(RuleBasedStateMachine):
         return self.sent(letter, late)
 
     @rule(target=letters, back=st.integers(0, 3), owner=st.integers(0, 1), late=st.booleans())
-    @precondition(lambda self: self.consents)
+    @precondition(lambda self: self.oracle.unsent(self.finished()))
     def owner_revokes(self, back: int, owner: int, late: bool) -> Mail:
-        """One of the last consents, whatever became of it."""
-        release = self.consents[-1 - back % len(self.consents)].release
+        """One of the last releases that can still be stopped, and perhaps no more on arrival."""
+        known = self.oracle.unsent(self.finished())
+        release = known[-1 - back % len(known)]
         return self.write_command(Revoke(release=release), "revoke", release, owner, late)
+
+    @rule(post=posts, owner=st.integers(0, 1), revoke=st.booleans())
+    def somebody_thinks_again_in_time(self, post: Posted, owner: int, revoke: bool) -> None:
+        """A consent whose receiver is away, and the word that stops it."""
+        clips = tuple(clip for clip in self.clips if post.covers(clip))
+        if not clips or self.world.receiver.faults:
+            return
+        self.receiver_goes_away()
+        letter = self.write_approval(post, clips, "none", self.owners[owner])
+        self.broker_delivers(letter)
+        if revoke:
+            self.write_command(
+                Revoke(release=letter.release), "revoke", letter.release, 1 - owner, late=False
+            )
+        else:
+            self.requester_withdraws(post, by_author=True, times=1)
+
+    @rule()
+    def what_was_late_arrives(self) -> None:
+        for letter in list(self.on_the_way):
+            self.broker_delivers(letter)
 
     @rule(target=letters, kind=st.sampled_from(COMMANDS), owner=st.integers(0, 1),
           late=st.booleans())  # fmt: skip
@@ -410,6 +430,7 @@ class GatewayModel(RuleBasedStateMachine):
 
     def note_what_was_stopped(self) -> None:
         stopped = {name for name, one in self.oracle.consented.items() if one.stopped}
+        self.told["stopped in time"] += len(stopped - self.finished() - self.never)
         self.never |= stopped - self.finished()
 
     def settle(self) -> None:

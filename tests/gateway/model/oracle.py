@@ -217,6 +217,11 @@ class Oracle:
         self.record[f"request.{state.lower()}"] += 1
         self.proposed = [one for one in self.proposed if one.about is not post]
 
+    def unsent(self, finished: set[str]) -> list[str]:
+        """The releases that somebody can still stop."""
+        waiting = [one.release for one in self.proposed]
+        return waiting + [name for name in self.consented if name not in finished]
+
     def shown(self, clips: list[Clip]) -> set[str]:
         """The requests whose letters must lie in the owners' inbox, and no others."""
         if self.paused:
