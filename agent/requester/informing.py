@@ -17,43 +17,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Annotated
-
-from msgspec import Meta
 
 from agent import config
 from agent.config import Place
 from agent.consent import alerts, signing
-from agent.consent.statements import Alert, Name, Polygon, Text, Withdrawal
+from agent.consent.statements import Alert, Name, Text, Withdrawal
 from agent.errors import ConfigError, MalformedStatement, RequestRefused
 from agent.keyfile import Keys
-from agent.requester.posting import Around, Section, key_of, ring_around
+from agent.requester.posting import Local, key_of
 
 Random = Callable[[int], bytes]
 
 _DAY_SECONDS = 86_400
 
 
-class Information(Section, frozen=True):
+class Information(Local, frozen=True, kw_only=True):
     """An alert's file as it is written."""
 
     title: Name
     text: Text
-    area: Polygon | None = None
-    around: Around | None = None
-    open_days: Annotated[float, Meta(gt=0, le=90)] = 7.0
-
-    def __post_init__(self) -> None:
-        if (self.area is None) == (self.around is None):
-            raise ValueError("give one of the keys `area` and `around`")
-
-    @property
-    def polygon(self) -> Polygon:
-        """The area as GeoJSON."""
-        if self.area is not None:
-            return self.area
-        assert self.around is not None
-        return ring_around(self.around)
 
 
 def parse(text: str, name: str) -> Information:

@@ -99,7 +99,27 @@ class Around(Section, frozen=True):
     square_miles: Annotated[float, Meta(gt=0, le=100)]
 
 
-class Posting(Section, frozen=True):
+class Local(Section, frozen=True):
+    """What a file for a post about some area has, whatever the post."""
+
+    area: Polygon | None = None
+    around: Around | None = None
+    open_days: Annotated[float, Meta(gt=0, le=90)] = 7.0
+
+    def __post_init__(self) -> None:
+        if (self.area is None) == (self.around is None):
+            raise ValueError("give one of the keys `area` and `around`")
+
+    @property
+    def polygon(self) -> Polygon:
+        """The area as GeoJSON."""
+        if self.area is not None:
+            return self.area
+        assert self.around is not None
+        return ring_around(self.around)
+
+
+class Posting(Local, frozen=True, kw_only=True):
     """The file as it is written."""
 
     title: Name
@@ -109,27 +129,15 @@ class Posting(Section, frozen=True):
     contact: Line
     window: Times
     upload: Url
-    area: Polygon | None = None
-    around: Around | None = None
     kind: Literal["voluntary", "legal-order"] = "voluntary"
-    open_days: Annotated[float, Meta(gt=0, le=90)] = 7.0
     order: LegalOrder | None = None
 
     def __post_init__(self) -> None:
-        if (self.area is None) == (self.around is None):
-            raise ValueError("give one of the keys `area` and `around`")
+        super().__post_init__()
         if (self.kind == "legal-order") != (self.order is not None):
             raise ValueError("the key `order` belongs to `kind: legal-order`, and only there")
         if self.window.start >= self.window.end:
             raise ValueError("the window must end after it begins")
-
-    @property
-    def polygon(self) -> Polygon:
-        """The area as GeoJSON."""
-        if self.area is not None:
-            return self.area
-        assert self.around is not None
-        return ring_around(self.around)
 
 
 def parse(text: str, name: str) -> Posting:
