@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import __version__, config, config_example
+from agent import __version__, config, config_example, options
 from agent.errors import ClipAgentError, ConfigError
 from agent.owner import commands as owner
 from agent.requester import commands as requester
@@ -38,7 +38,7 @@ _EXTRAS = {  # which extra brings a package that the base does not
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = options.Parser(
         prog="clip-agent",
         description="A camera that records for its owner, and for nobody else.",
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent import __version__, cli, config
+from agent.consent import signing
 from agent.gateway.keys import CARD_NAME, load_or_create
 from agent.keyfile import PASSPHRASE_VARIABLE
 from tests.peers.requirements import ROOT
@@ -127,6 +128,24 @@ class TestUsage:
             cli.main(arguments)
         assert ended.value.code == cli.EXIT_USAGE
         assert capsys.readouterr().err.startswith("usage: clip-agent")
+
+    @pytest.mark.parametrize("command", ["mute", "unmute"])
+    def test_a_key_id_that_begins_with_a_hyphen_is_no_option(self, command: str) -> None:
+        thumbprint = "-PcGV_PvlTfNkCol-haTqh8Cg171vy_MnxoKZ7QlOe4"  # one in 64 is like this
+        assert len(thumbprint) == len(signing.SigningKey.generate().public.id)
+        for key_id in (thumbprint, "-" + thumbprint[:-1]):
+            for words in ([key_id, "--wait", "1"], ["--wait", "1", key_id]):
+                arguments = cli.build_parser().parse_args(["owner", command, *words])
+                assert (arguments.requester, arguments.wait) == (key_id, 1)
+
+    @pytest.mark.parametrize("word", ["-PcGV", "--requester", "-" * 42])
+    def test_other_words_with_a_hyphen_are_options_that_there_are_not(
+        self, word: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["owner", "mute", word])
+        assert ended.value.code == cli.EXIT_USAGE
+        assert "are required: requester" in capsys.readouterr().err
 
     def test_the_version_is_that_of_the_package(self) -> None:
         out, _ = run("--version", expected=0)

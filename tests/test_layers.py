@@ -38,7 +38,7 @@ ROOMS = {
     "requester": f"{GROUND} options link consent vault keyfile",
     "check": f"{GROUND} machine link consent vault camera gateway",
     "demo": f"{GROUND} link consent vault keyfile camera gateway owner requester",
-    "cli": f"{GROUND} config_example check vault camera gateway owner requester demo",
+    "cli": f"{GROUND} config_example options check vault camera gateway owner requester demo",
     "__main__": "cli",
 }
 # Modules that import where a camera board's own libraries are, and nowhere else.

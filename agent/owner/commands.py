@@ -139,7 +139,9 @@ def _register_refusing(commands: Commands) -> None:
     unmute = _add(commands, "unmute", deciding.unmute, "hear of a requester again")
     for command in (mute, unmute):
         command.add_argument(
-            "requester", help="their key id, or the first digits of a request of theirs"
+            "requester",
+            type=options.key_or_digits,
+            help="their key id, or the first digits of a request of theirs",
         )
     pause = _add(commands, "pause", deciding.pause, "see no requests until you resume")
     resume = _add(commands, "resume", deciding.resume, "see requests again, and those still open")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agent import topics
+from agent import options, topics
 from agent.config import Broker
 from agent.consent import signing
 from agent.link import Session, connect_broker
@@ -13,7 +13,7 @@ from tests.owner.camera import FakeCamera
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
+    parser: argparse.ArgumentParser = options.Parser()
     commands.register(parser.add_subparsers(required=True))
     parsed = parser.parse_args(["owner", *arguments])
     code: int = parsed.run(parsed)
