@@ -19,11 +19,12 @@ import msgspec
 from agent import config
 from benchmarks.marathon_process import Result, Settings
 from benchmarks.player import Interval
+from benchmarks.rig import AS_THE_UNIT
 from tests.peers.requirements import ROOT
 from tests.support.house import House
 
 _PATIENCE_SECONDS = 900
-_AS_THE_UNIT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # and the command
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", **AS_THE_UNIT}  # the command's, and the unit's
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.marathon_process", str(settings)],
         cwd=ROOT,
-        env={**os.environ, **_AS_THE_UNIT},
+        env={**os.environ, **_ENVIRONMENT},
         capture_output=True,
         timeout=_PATIENCE_SECONDS,
         check=False,

@@ -32,7 +32,8 @@ SHARED = ROOT.parent / "shared"
 PATIENCE_SECONDS = 60.0
 _LISTEN_SECONDS = 0.5
 _HANG_UP = "HANG UP"
-_AS_THE_UNIT = {"MALLOC_ARENA_MAX": "2"}  # systemd/clip-agent-camera.service
+# systemd/clip-agent-camera.service
+AS_THE_UNIT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that GStreamer's bindings are made for
 _PROBE = "import gi; gi.require_version('GstRtspServer', '1.0')"
 
@@ -102,7 +103,7 @@ class CameraProcess:
                 command,
                 cwd=ROOT,
                 stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": str(address), **_AS_THE_UNIT},
+                env={**os.environ, "NOTIFY_SOCKET": str(address), **AS_THE_UNIT},
             )
         self._receiver.start()
 

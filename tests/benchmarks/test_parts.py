@@ -78,16 +78,17 @@ def test_a_ratio_of_cpu_time_meets_its_target_or_not() -> None:
 
 
 def test_memory_that_wavers_does_not_grow() -> None:
-    samples = [sample(20 * n, 80 + n % 2) for n in range(502)]
+    samples = [sample(20 * n, 80 + n % 2) for n in range(1002)]
     first_hour, growth, peak = memory.growth(samples)
     assert (first_hour.verdict, growth.verdict) == ("met", "met")
     assert peak.value == 81
 
 
-def test_memory_that_leaks_a_kilobyte_a_clip_grows() -> None:
-    samples = [sample(20 * n, 80 + n * 0.001) for n in range(502)]
+@pytest.mark.parametrize("leak_bytes", [48, 1000])
+def test_memory_that_leaks_an_object_a_clip_grows(leak_bytes: int) -> None:
+    samples = [sample(20 * n, 80 + n * leak_bytes / 1e6) for n in range(1002)]
     growth = memory.growth(samples)[1]
-    assert growth.value == pytest.approx(0.5)
+    assert growth.value == pytest.approx(leak_bytes * 500 / 1e6)
     assert growth.verdict == "MISSED"
 
 
