@@ -178,7 +178,7 @@ class Proposals:
             approved_at=self._desk.clock.now(),
             expires_at=consent.exp,
         )
-        self._desk.cases.add_release(case)
+        self._desk.cases.add_release(case, [clip.id for clip in consent.clips])
         if self._approvals_needed == 1:
             self._desk.advance(case, "agree", _line(consent))
             return case

@@ -222,8 +222,8 @@ class Cases:
 
     # Releases
 
-    def add_release(self, case: ReleaseCase) -> None:
-        """Insert a release just proposed."""
+    def add_release(self, case: ReleaseCase, clips: Iterable[str]) -> None:
+        """Insert a release just proposed, of the clips with these ids."""
         self._db.execute(
             "INSERT INTO release"
             " (id, request, approval, second, state, detail, approved_at, expires_at)"
@@ -233,6 +233,8 @@ class Cases:
                 case.approved_at, case.expires_at,
             ),
         )  # fmt: skip
+        named = [(case.id, clip) for clip in clips]
+        self._db.executemany("INSERT INTO release_clip VALUES (?, ?)", named)
 
     def release(self, release_id: str) -> ReleaseCase | None:
         """The release with this id."""

@@ -213,12 +213,14 @@ class Index:
         return Totals(count, int(size), oldest)
 
     def held_clips(self) -> list[str]:
-        """Clips that are still wanted: matched by an open request, or approved and unsealed."""
+        """Clips that are still wanted: matched by an open request, or in a release that waits
+        for another owner or to be sealed.
+        """
         query = """
-            SELECT DISTINCT clip FROM match
-            WHERE EXISTS (SELECT 1 FROM request WHERE digest = match.request AND state = 'OPEN')
-               OR EXISTS (SELECT 1 FROM release
-                          WHERE request = match.request AND state = 'APPROVED')
+            SELECT clip FROM match JOIN request ON digest = match.request WHERE state = 'OPEN'
+            UNION
+            SELECT clip FROM release_clip JOIN release ON id = release_clip.release
+            WHERE state IN ('PROPOSED', 'APPROVED')
             ORDER BY clip"""
         return [row[0] for row in self.rows(query)]
 

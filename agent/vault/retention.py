@@ -3,9 +3,9 @@
 :func:`plan` decides and touches nothing; :class:`Retention` asks the disk and deletes.
 The rules, in this order, each taking the clip recorded first:
 
-1. A clip that an open request asks for is **held**: no rule takes it. Held clips may
-   fill ``max_held_share`` of ``max_bytes``; those recorded first are held first, and
-   what exceeds the share is like any other clip.
+1. A clip that an open request asks for, or that an owner wants to let go, is **held**: no
+   rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``; those recorded
+   first are held first, and what exceeds the share is like any other clip.
 2. Clips that ended more than ``max_age_seconds`` ago go. Those of this boot age by the
    monotonic clock, which nobody can set. Those of earlier boots age by the wall clock:
    while it is not synced none of them is too old, and one whose own time is uncertain

@@ -139,6 +139,13 @@ CREATE TABLE release (
 ) STRICT;
 CREATE INDEX release_by_state ON release (state, not_before);
 
+-- The clips that a release is to hold: not deleted to make room before it is sealed.
+CREATE TABLE release_clip (
+    release TEXT NOT NULL REFERENCES release (id),  -- which
+    clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
+    PRIMARY KEY (release, clip)
+) STRICT, WITHOUT ROWID;
+
 -- The last message of each outgoing topic: sent after commit, and again at every connect.
 CREATE TABLE letter (
     topic    TEXT PRIMARY KEY,             -- full MQTT topic, retained

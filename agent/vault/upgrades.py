@@ -56,5 +56,13 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         ),
         "DROP TABLE old_release",
         "CREATE INDEX release_by_state ON release (state, not_before)",
+        (
+            "CREATE TABLE release_clip ( release TEXT NOT NULL REFERENCES release (id), clip TEXT "
+            "NOT NULL, PRIMARY KEY (release, clip) ) STRICT, WITHOUT ROWID"
+        ),
+        (
+            "INSERT INTO release_clip SELECT release.id, match.clip FROM release JOIN match "
+            "USING (request) WHERE release.state = 'APPROVED'"
+        ),
     ),
 }

@@ -310,6 +310,28 @@ def test_an_approval_does_not_agree_with_a_share(couple: World) -> None:
     assert couple.receiver.calls == []
 
 
+def test_the_clips_of_a_share_that_waits_are_not_deleted_to_make_room(
+    couple: World, neighbour: Person
+) -> None:
+    clip, other = couple.house.record(), couple.house.record()
+    couple.to_device(couple.house.share([clip], neighbour))
+    couple.to_device(couple.house.share([other], neighbour))
+    (revoked,) = [case.id for case in cases(couple) if other.id in case_clips(couple, case.id)]
+    couple.to_device(couple.house.command(Revoke(release=revoked)))
+    with couple.house.open_index() as index:
+        assert index.held_clips() == [clip.id]
+    couple.to_device(couple.house.share([clip], neighbour, by=couple.house.partner))
+    assert len(couple.receiver.finished) == 1
+    with couple.house.open_index() as index:
+        assert index.held_clips() == []
+
+
+def case_clips(world: World, release_id: str) -> list[str]:
+    with world.house.open_index() as index:
+        rows = index.rows("SELECT clip FROM release_clip WHERE release = ?", (release_id,))
+    return [row[0] for row in rows]
+
+
 def test_a_proposed_share_ends_with_its_time_and_when_it_is_revoked(
     couple: World, neighbour: Person
 ) -> None:

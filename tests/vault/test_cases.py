@@ -61,7 +61,7 @@ def add(vault: Vault, *rows: RequestCase | ReleaseCase) -> None:
             if isinstance(row, RequestCase):
                 Cases(vault.index).add_request(row)
             else:
-                Cases(vault.index).add_release(row)
+                Cases(vault.index).add_release(row, [])
 
 
 # Requests

@@ -177,9 +177,11 @@ def old_file(path: Path) -> None:
         old.execute("INSERT INTO health VALUES ('camera', 1.0, 'armed', '', 0.5)")
         row = "('d', 'jws', 'j', 'r', 'ref', 'OPEN', '', 1, 2, 3, 4)"
         old.execute(f"INSERT INTO request VALUES {row}")
-        release = "('0123456789abcdef', 'd', 'approval', 'SENT', '', 5, 6)"
+        old.execute("INSERT INTO match VALUES ('d', 'clip', '00')")
         columns = "id, request, approval, state, detail, approved_at, expires_at"
-        old.execute(f"INSERT INTO release ({columns}) VALUES {release}")
+        for release, state in (("0123456789abcdef", "SENT"), ("fedcba9876543210", "APPROVED")):
+            row = f"('{release}', 'd', 'approval', '{state}', '', 5, 6)"
+            old.execute(f"INSERT INTO release ({columns}) VALUES {row}")
         old.execute("INSERT INTO ledger VALUES (1, 1.0, 'event', 's', '{}', '0', 'h')")
         old.commit()
 
@@ -192,8 +194,10 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_path: P
         assert index.health("camera") == Health("camera", 1.0, "armed", "", 0.5, "")
         assert index.rows("SELECT digest, state FROM request") == [("d", "OPEN")]
         assert index.rows("SELECT id, state, second FROM release") == [
-            ("0123456789abcdef", "SENT", "")
+            ("0123456789abcdef", "SENT", ""),
+            ("fedcba9876543210", "APPROVED", ""),
         ]
+        assert index.rows("SELECT * FROM release_clip") == [("fedcba9876543210", "clip")]
         assert index.rows("SELECT seq, event FROM ledger") == [(1, "event")]
 
 
@@ -416,20 +420,25 @@ def test_clips_are_known_in_the_order_of_their_recording(index: Index) -> None:
     assert [each.id[-1] for each in index.clips_as_recorded()] == ["1", "2", "3"]
 
 
-def test_clips_wanted_by_open_requests_or_unsealed_approvals_are_held(index: Index) -> None:
+def test_clips_of_open_requests_and_of_releases_that_wait_are_held(index: Index) -> None:
     add_request(index, "open", "OPEN", "a", "b")
     add_request(index, "open too", "OPEN", "b")
     add_request(index, "declined", "DECLINED", "c")
-    add_request(index, "expired", "EXPIRED", "d")
-    add_request(index, "expired, sent", "EXPIRED", "e")
-    for request, state in (("expired", "APPROVED"), ("expired, sent", "SENT")):
+    add_request(index, "expired", "EXPIRED", "d", "x")
+    for state, request, clip in (
+        ("APPROVED", "expired", "d"),
+        ("PROPOSED", None, "e"),
+        ("SEALED", None, "f"),
+        ("REVOKED", None, "g"),
+    ):
         with index.transaction() as db:
             db.execute(
                 "INSERT INTO release (id, request, approval, state, detail, approved_at,"
                 " expires_at) VALUES (?, ?, '', ?, '', 0, 0)",
-                (request, request, state),
+                (state, request, state),
             )
-    assert index.held_clips() == ["a", "b", "d"]
+            db.execute("INSERT INTO release_clip VALUES (?, ?)", (state, clip))
+    assert index.held_clips() == ["a", "b", "d", "e"]
 
 
 def test_health_is_written_when_it_changes_and_only_then(index: Index) -> None:

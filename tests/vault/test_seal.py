@@ -201,21 +201,32 @@ def test_a_due_chunk_is_synced_and_a_fresh_one_is_not(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", counting_fsync)
-    clock = SimulatedClock()
+    clock = _AskedClock(tmp_path / "x.age")
     writer = SealedWriter(tmp_path / "x.age", RECIPIENTS, clock=clock)
     writer.write(b"a" * CHUNK_BYTES)
     writer.write(b"b")
-    _wait_for_size(tmp_path / "x.age", CHUNK_BYTES)
+    assert clock.asked_with_a_chunk.wait(30), "nobody looked whether the first chunk is due"
     clock.advance(1)
     writer.write(b"c" * CHUNK_BYTES)
     writer.abandon()
     assert syncs == [2]  # the second chunk came when the first had waited for a second
 
 
-def _wait_for_size(path: Path, size: int) -> None:
-    pause = threading.Event()
-    while path.stat().st_size <= size:
-        pause.wait(0.001)
+class _AskedClock(SimulatedClock):
+    """Knows when the sealing thread has asked it with a chunk at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._test = threading.current_thread()
+        self.asked_with_a_chunk = threading.Event()
+
+    def monotonic(self) -> float:
+        now = super().monotonic()
+        asks = threading.current_thread() is not self._test
+        if asks and self._path.stat().st_size > CHUNK_BYTES:
+            self.asked_with_a_chunk.set()
+        return now
 
 
 # Faults
