@@ -16,9 +16,11 @@ from agent.consent.signing import PublicKey, RequesterCard
 from agent.gateway.desk import Desk
 from agent.gateway.flood import Floods
 from agent.gateway.inbox import Inbox
+from agent.gateway.judging import Judge
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.posts import Posts
 from agent.gateway.publiclog import NoLog, PinnedLog, Publicness
+from agent.gateway.withdrawals import Withdrawals
 from agent.vault.feed import Feed
 
 
@@ -56,17 +58,31 @@ def build(
         approvals_needed=config.approvals_needed,
         requesters=requesters,
     )
-    posts = Posts(
+    public_log = _public_log(config.feed, desk, feed, notices, floods)
+    withdrawals = Withdrawals(
+        desk=desk, inbox=inbox, notices=notices, floods=floods, requesters=requesters
+    )
+    judge = Judge(
         desk=desk,
         inbox=inbox,
         notices=notices,
         floods=floods,
-        public_log=_public_log(config.feed, desk, feed, notices, floods),
+        public_log=public_log,
+        withdrawals=withdrawals,
         place=config.device.place,
         rules=config.requests,
         requesters=requesters,
         max_clip_age_seconds=config.storage.max_age_days * 86_400,
         allow_loopback_http=config.upload.allow_loopback_http,
+    )
+    posts = Posts(
+        desk=desk,
+        notices=notices,
+        floods=floods,
+        public_log=public_log,
+        judge=judge,
+        withdrawals=withdrawals,
+        requesters=requesters,
     )
     return Receiving(posts, inbox, floods)
 

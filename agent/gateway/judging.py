@@ -1,0 +1,202 @@
+"""Whether a verified post reaches the owner: requests and alerts, by the policy.
+
+Whatever comes of a post is one ledger line, in one transaction with all else that changes:
+the row of the request, its match set and letter, what is believed of the public log.
+
+A text posted under the id of an earlier one is a request of its own, never open, and
+kept beside the first (``jti-reused``): who was told of the first learns of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from agent.config import Place, Requests
+from agent.consent import alerts, area, lifecycle, policy
+from agent.consent.signing import RequesterCard
+from agent.consent.statements import Alert, LogPlace, Notice, Request, Statement
+from agent.errors import RequestRefused
+from agent.gateway.desk import Desk
+from agent.gateway.flood import Floods
+from agent.gateway.inbox import Inbox
+from agent.gateway.notices import NoticeBoard
+from agent.gateway.publiclog import Publicness
+from agent.gateway.withdrawals import Withdrawals, author_of
+from agent.vault.cases import RequestCase
+from agent.vault.ledger import Json
+
+log = logging.getLogger(__name__)
+
+_UNHEARD = ("requester-muted", "kind-not-accepted")  # the owner wants to know nothing of these
+
+
+class Judge:
+    """Judges posts whose signature, and whose place in the public log, are good."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        inbox: Inbox,
+        notices: NoticeBoard,
+        floods: Floods,
+        public_log: Publicness,
+        withdrawals: Withdrawals,
+        place: Place,
+        rules: Requests,
+        requesters: Mapping[str, RequesterCard],
+        max_clip_age_seconds: float,
+        allow_loopback_http: bool,
+    ) -> None:
+        self._desk = desk
+        self._inbox = inbox
+        self._notices = notices
+        self._floods = floods
+        self._log = public_log
+        self._withdrawals = withdrawals
+        self._place = place
+        self._rules = rules
+        self._requesters = requesters
+        self._max_clip_age_seconds = max_clip_age_seconds
+        self._allow_loopback_http = allow_loopback_http
+
+    def request(self, request: Request, jws: str, digest: str, place: LogPlace | None) -> None:
+        """Admit ``request``, posted as ``jws`` and standing at ``place``, or refuse it."""
+        self._floods.take(request.iss)
+        now = self._desk.clock.now()
+        rule, why = self._refusal(request, now)
+        first = self._desk.cases.first_post(request.iss, request.jti)
+        about = {**self._about(request, place), "kind": request.kind}
+        about["reference"] = request.reference
+        if first:
+            about["first_post"] = first
+        with self._desk.index.transaction():
+            self._desk.cases.add_request(
+                RequestCase(
+                    digest=digest,
+                    jws=jws,
+                    jti=request.jti,
+                    requester=request.iss,
+                    reference=request.reference,
+                    state=lifecycle.advance(
+                        lifecycle.REQUEST, "RECEIVED", "refuse" if rule else "admit"
+                    ),
+                    rule=rule,
+                    received_at=now,
+                    window_start=request.window.start,
+                    window_end=request.window.end,
+                    expires_at=request.exp,
+                    kind=request.kind,
+                    incident=request.incident,
+                    square_miles=_size(request, rule),
+                    first_post=first,
+                    log_origin=place.origin if place else "",
+                    log_index=place.index if place else None,
+                    log_size=place.size if place else None,
+                )
+            )
+            self._log.write()
+            if rule:
+                about |= {"rule": rule, "why": why}
+                self._desk.note("request.refused", digest, about)
+                if first and rule not in _UNHEARD:
+                    self._note_edit(first, request, at=now)
+            else:
+                self._desk.note("request.opened", digest, about)
+                if self._withdrawals.came_before(digest, request.iss):
+                    self._inbox.close(digest, "withdraw", {}, at=now)
+                else:
+                    self._inbox.match(digest)
+        log.info("request %s from %s: %s", digest[:16], about["name"], rule or "open")
+
+    def alert(self, alert: Alert, digest: str, place: LogPlace | None) -> None:
+        """Information only: it stands on the owner's record, and nothing answers it."""
+        self._floods.take(alert.iss)
+        now = self._desk.clock.now()
+        about = {**self._about(alert, place), "title": alert.title}
+        try:
+            alerts.judge(alert, rules=self._current_rules(), place=self._place, now=now)
+        except RequestRefused as error:
+            about |= {"rule": error.rule, "why": error.message[:200]}
+            with self._desk.index.transaction():
+                self._log.write()
+                self._desk.note("alert.refused", digest, about)
+            return
+        with self._desk.index.transaction():
+            self._log.write()
+            self._desk.note("alert.received", digest, about)
+            self._notices.add(
+                Notice(
+                    kind="alert",
+                    at=int(now),
+                    until=alert.exp,
+                    who=self._requesters[alert.iss].name,
+                    title=alert.title,
+                    text=alert.text,
+                    subject=digest,
+                )
+            )
+
+    def _about(self, statement: Statement, place: LogPlace | None) -> dict[str, Json]:
+        """What the ledger says of a post: who wrote it, and where it stands."""
+        about = author_of(statement, self._requesters)
+        if place is not None:
+            about["log"] = {"origin": place.origin, "index": place.index, "size": place.size}
+        return about
+
+    def _refusal(self, request: Request, now: float) -> tuple[str, str]:
+        """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
+        history = self._desk.cases.history(request.iss, request.reference, request.jti, now=now)
+        try:
+            policy.judge(
+                request,
+                rules=self._current_rules(),
+                place=self._place,
+                requester=self._requesters[request.iss],
+                history=history,
+                now=now,
+                max_clip_age_seconds=self._max_clip_age_seconds,
+                allow_loopback_http=self._allow_loopback_http,
+            )
+        except RequestRefused as error:
+            return error.rule, error.message[:200]
+        return "", ""
+
+    def _current_rules(self) -> Requests:
+        """The rules of the configuration, and whom owners have muted since."""
+        muted = (*self._rules.muted, *self._desk.cases.muted())
+        return msgspec.structs.replace(self._rules, muted=muted)
+
+    def _note_edit(self, first: str, request: Request, *, at: float) -> None:
+        """Another text stands under the id of a request that the owner may have read."""
+        case = self._desk.cases.request(first)
+        if case is None or not self._inbox.told(case):
+            return
+        self._inbox.renew(first)
+        notice = Notice(
+            kind="edited",
+            at=int(at),
+            until=None,
+            who=self._requesters[request.iss].name,
+            title=f"Edited after it was posted: {request.title}",
+            text=(
+                f"Another text was posted under the id of the request {request.reference} that"
+                " you were told of. Only the first text can be approved. Both are kept; the"
+                " letter about the request shows them side by side."
+            ),
+            subject=first,
+        )
+        self._notices.add(notice)
+
+
+def _size(request: Request, rule: str) -> float | None:
+    """The size of the area in square miles; None if it cannot be measured."""
+    try:
+        if rule:  # or else it has been checked
+            area.check(request.area)
+    except RequestRefused:
+        return None
+    return area.square_miles(request.area)
