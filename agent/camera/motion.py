@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.camera.pace import PaceFollower
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Luma
 from agent.camera.view import Box, Verdict, View
 from agent.camera.zones import GRID_HEIGHT, GRID_WIDTH, Mask
@@ -42,28 +43,17 @@ Grid = NDArray[np.float32]  # [45, 80], luma levels
 # 2. Global light: gains further from 1 than this are followed, or taken for a step.
 _GAIN_FOLLOWED, _GAIN_STEP = 0.004, 0.07
 _GAIN_MIN, _GAIN_MAX = 1 / 3, 3.0
-_GUARD_SECONDS = 0.5
 # 3. Local light: how many levels of a soft difference are forgiven, and how soft.
 _LOCAL_LEVELS, _LOCAL_BOX = 6.0, (15, 15)
 # 4. Threshold at sensitivity 1: a floor, and so many times the noise around a block.
 _FLOOR_LEVELS, _NOISE_FACTOR = 6.0, 4.0
 _NOISE_AT_FIRST, _NOISE_MAX = 1.0, 25.0
-# 5. and 6. Learning, in seconds, and the share of changed blocks that asks for it.
-_START_SECONDS, _RELEARN_SECONDS = 1.2, 0.7
+# 5. and 6. Learning: the share of changed blocks that asks for it.
 _UNSETTLED_SHARE, _SCENE_SHARE = 0.2, 0.5
 # 7. A region moves if this many blocks in its box changed this much since the last frame.
 _ACTIVE_BLOCKS, _ACTIVE_LEVELS = 2, 8.0
 _LIGHT_TEST_BLOCKS, _TEXTURE, _SAME_THINGS = 16, 1.5, 0.7
-# 9. and 10. How fast (seconds) the background follows: where it is still, under what
-# moves, under what only changed its light, under a ghost; and the noise.
-_STILL, _MOVING, _RELIT, _GHOST = 6.0, 25.0, 0.6, 4.0
-_NOISE_SECONDS = 12.0
-_NOISE_SETTLED_FRAMES = 60
-# What the time from frame to frame is taken to be: a mean that forgets, in which one frame
-# that comes late (it counts at most so many times the mean) is not yet another rate.
-_GAP_WEIGHT, _GAP_MOST = 1 / 10, 2.0
-_SLOWER, _FOLLOWED_CLOSELY = 1.15, 0.03
-_START_FRAMES_LEAST = 6  # to learn takes pictures, however slowly they come
+_NOISE_SETTLED_FRAMES = 60  # 10. by then each block has shown how noisy it is
 
 _SQUARE_3 = np.ones((3, 3), np.uint8)
 _SQUARE_5 = np.ones((5, 5), np.uint8)
@@ -75,21 +65,6 @@ def _grid() -> Grid:
 
 def _mask(value: int = 0) -> Mask:
     return np.full((GRID_HEIGHT, GRID_WIDTH), value, np.uint8)
-
-
-class _Pace:
-    """What the time constants come to at so many frames a second."""
-
-    def __init__(self, frames_per_second: float) -> None:
-        self.frame_seconds = 1 / frames_per_second
-        self.start_frames = max(math.floor(_START_SECONDS * frames_per_second), _START_FRAMES_LEAST)
-        self.relearn_frames = max(3, math.floor(_RELEARN_SECONDS * frames_per_second))
-        self.guard_frames = round(frames_per_second * _GUARD_SECONDS)
-        self.still, self.moving, self.relit, self.ghost, self.noise = (
-            # The share of the way to go each frame to follow a change within ``seconds``.
-            1 - math.exp(-1 / (frames_per_second * seconds))
-            for seconds in (_STILL, _MOVING, _RELIT, _GHOST, _NOISE_SECONDS)
-        )
 
 
 @dataclass
@@ -115,10 +90,10 @@ class _Buffers:
 class MotionDetector:
     """Looks at one camera's frames, in order and at about ``frames_per_second``.
 
-    A camera that is slower (at night, a webcam) is followed by the times of its frames.
-    ``min_size`` is the smallest region that counts, in blocks. ``sensitivity``
-    divides the contrast that is asked for: 2 reacts to half of it. Motion counts
-    in the blocks of ``zone``; None is everywhere.
+    How fast it learns and forgets is for :mod:`agent.camera.pace` to say. ``min_size`` is
+    the smallest region that counts, in blocks. ``sensitivity`` divides the contrast that is
+    asked for: 2 reacts to half of it. Motion counts in the blocks of ``zone``; None is
+    everywhere.
     """
 
     def __init__(
@@ -130,7 +105,8 @@ class MotionDetector:
         zone: Mask | None = None,
     ) -> None:
         cv2.setNumThreads(1)  # the grid is small: threads would cost more than they save
-        self._configured = self._pace = _Pace(frames_per_second)
+        self._follower = PaceFollower(frames_per_second)
+        self._pace = self._follower.pace
         self._min_size = min_size
         self._floor = np.float32(_FLOOR_LEVELS / sensitivity)
         self._factor = np.float32(_NOISE_FACTOR / sensitivity)
@@ -149,15 +125,13 @@ class MotionDetector:
         self._relearn_frames = 0
         self._guard_frames = 0
         self._hits = [False, False, False]
-        self._last_seconds: float | None = None
-        self._frame_seconds = self._pace.frame_seconds  # as it comes to be measured
         self._verdict = Verdict.SETTLING
         self._region: Box | None = None
         self._strength = 0.0
 
     def __call__(self, luma: Luma, seconds: float) -> bool:
         """Whether something moves in ``luma``, uint8 [180, 320] as decoded, of ``seconds``."""
-        self._follow_rate(seconds)
+        self._pace = self._follower.at(seconds)
         self._shrink(luma)
         self._frames += 1
         self._region, self._strength = None, 0.0
@@ -217,18 +191,6 @@ class MotionDetector:
             size=size,
             region=region,
         )
-
-    def _follow_rate(self, seconds: float) -> None:
-        """Let the time constants follow a camera that is slower than was said."""
-        before, self._last_seconds = self._last_seconds, seconds
-        if before is None:
-            return
-        gap = min(max(seconds - before, 0.0), _GAP_MOST * self._frame_seconds)
-        self._frame_seconds += (gap - self._frame_seconds) * _GAP_WEIGHT
-        if self._frame_seconds <= self._configured.frame_seconds * _SLOWER:
-            self._pace = self._configured
-        elif abs(self._frame_seconds / self._pace.frame_seconds - 1) > _FOLLOWED_CLOSELY:
-            self._pace = _Pace(1 / self._frame_seconds)
 
     def _shrink(self, luma: Luma) -> None:
         """1. Area-average to the grid in two halvings (cheaper than one step by four)."""

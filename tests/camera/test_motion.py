@@ -249,28 +249,6 @@ def test_a_slower_camera_is_followed_in_seconds_and_not_in_frames(fps: float) ->
     assert followed == pytest.approx(background_after(FPS, FPS, 4), rel=0.1)
 
 
-def test_a_camera_that_hiccups_or_trembles_keeps_the_rate_it_was_tuned_for() -> None:
-    lens, random = Lens(), np.random.default_rng(7)
-    look = Watch()
-    tuned = look.look._pace
-    for number in range(200):
-        look.step = (3.0 if number % 50 == 49 else random.uniform(0.8, 1.2)) / FPS
-        look(lens.picture())
-        assert look.look._pace is tuned
-
-
-def test_a_camera_that_was_slow_at_night_is_as_quick_as_before_by_day() -> None:
-    lens = Lens()
-    look = Watch()
-    tuned = look.look._pace
-    look.step = 0.5
-    answers(look, [lens.picture() for _ in range(30)])
-    assert look.look._pace.frame_seconds == pytest.approx(0.5, rel=0.2)
-    look.step = 1 / FPS
-    answers(look, [lens.picture() for _ in range(40)])
-    assert look.look._pace is tuned
-
-
 def test_clocks_that_stand_still_or_step_back_are_no_trouble() -> None:
     lens = Lens()
     look = settled(lens)

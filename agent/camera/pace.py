@@ -1,0 +1,62 @@
+"""What the motion detector's time constants come to, frame by frame.
+
+The detector is tuned in seconds and works in frames. A camera that is slower than was
+said (at night, a webcam) is followed by the times of its frames; one that is as fast, or
+hiccups now and then, keeps exactly the pace that was configured.
+"""
+
+from __future__ import annotations
+
+import math
+
+_GUARD_SECONDS = 0.5
+_START_SECONDS, _RELEARN_SECONDS = 1.2, 0.7
+_START_FRAMES_LEAST = 6  # to learn takes pictures, however slowly they come
+# How fast (seconds) the background follows: where it is still, under what moves, under what
+# only changed its light, under a ghost; and the noise.
+_STILL, _MOVING, _RELIT, _GHOST = 6.0, 25.0, 0.6, 4.0
+_NOISE_SECONDS = 12.0
+# What the time from frame to frame is taken to be: a mean that forgets, in which one frame
+# that comes late (it counts at most so many times the mean) is not yet another rate.
+_GAP_WEIGHT, _GAP_MOST = 1 / 10, 2.0
+_SLOWER, _FOLLOWED_CLOSELY = 1.15, 0.03
+
+
+class Pace:
+    """The time constants at so many frames a second.
+
+    ``still``, ``moving``, ``relit``, ``ghost`` and ``noise`` are shares of the way to go in
+    each frame; the others are numbers of frames.
+    """
+
+    def __init__(self, frames_per_second: float) -> None:
+        self.frame_seconds = 1 / frames_per_second
+        self.start_frames = max(math.floor(_START_SECONDS * frames_per_second), _START_FRAMES_LEAST)
+        self.relearn_frames = max(3, math.floor(_RELEARN_SECONDS * frames_per_second))
+        self.guard_frames = round(frames_per_second * _GUARD_SECONDS)
+        self.still, self.moving, self.relit, self.ghost, self.noise = (
+            1 - math.exp(-1 / (frames_per_second * seconds))
+            for seconds in (_STILL, _MOVING, _RELIT, _GHOST, _NOISE_SECONDS)
+        )
+
+
+class PaceFollower:
+    """The pace of a camera that was said to give ``frames_per_second``."""
+
+    def __init__(self, frames_per_second: float) -> None:
+        self.pace = self._configured = Pace(frames_per_second)
+        self._last_seconds: float | None = None
+        self._frame_seconds = self.pace.frame_seconds  # as it comes to be measured
+
+    def at(self, seconds: float) -> Pace:
+        """The pace at the frame of ``seconds``; ask for each frame, in order."""
+        before, self._last_seconds = self._last_seconds, seconds
+        if before is None:
+            return self.pace
+        gap = min(max(seconds - before, 0.0), _GAP_MOST * self._frame_seconds)
+        self._frame_seconds += (gap - self._frame_seconds) * _GAP_WEIGHT
+        if self._frame_seconds <= self._configured.frame_seconds * _SLOWER:
+            self.pace = self._configured
+        elif abs(self._frame_seconds / self.pace.frame_seconds - 1) > _FOLLOWED_CLOSELY:
+            self.pace = Pace(1 / self._frame_seconds)
+        return self.pace
