@@ -88,11 +88,19 @@ class Case:
     now: float
     max_clip_age_seconds: float
     allow_loopback_http: bool
+    surveyed: area.Survey | None
 
     @cached_property
+    def survey(self) -> area.Survey:
+        """What is wrong with the area, or its size: found out once."""
+        return self.surveyed or area.survey(self.request.area)
+
+    @property
     def square_miles(self) -> float:
-        """The size of the area, measured once."""
-        return area.square_miles(self.request.area)
+        """The size of an area that can be judged."""
+        size = self.survey.square_miles
+        assert size is not None
+        return size
 
 
 def judge(
@@ -105,9 +113,11 @@ def judge(
     now: float,
     max_clip_age_seconds: float,
     allow_loopback_http: bool = False,
+    surveyed: area.Survey | None = None,
 ) -> None:
     """Return if every rule admits ``request``, whose signature ``requester`` has made.
 
+    ``surveyed`` is what :func:`area.survey` says of its area, if the caller asked already.
     Raises :class:`RequestRefused` with the name of the first rule that does not.
     """
     if request.iss != requester.id:
@@ -121,6 +131,7 @@ def judge(
         now,
         max_clip_age_seconds,
         allow_loopback_http,
+        surveyed,
     )
     for rule in RULES:
         rule(case)
@@ -220,7 +231,8 @@ def _window_recent(case: Case) -> None:
 
 def _area_valid(case: Case) -> None:
     """14. The area is a polygon that can be judged."""
-    area.check(case.request.area)
+    if case.survey.problem:
+        raise RequestRefused("area-invalid", case.survey.problem)
 
 
 def _area_large_enough(case: Case) -> None:

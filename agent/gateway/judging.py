@@ -67,7 +67,8 @@ class Judge:
         """Admit ``request``, posted as ``jws`` and standing at ``place``, or refuse it."""
         self._floods.take(request.iss)
         now = self._desk.clock.now()
-        rule, why = self._refusal(request, now)
+        surveyed = area.survey(request.area)  # costs the most: once, and outside the transaction
+        rule, why = self._refusal(request, surveyed, now)
         first = self._desk.cases.first_post(request.iss, request.jti)
         about = {**self._about(request, place), "kind": request.kind}
         about["reference"] = request.reference
@@ -91,7 +92,7 @@ class Judge:
                     expires_at=request.exp,
                     kind=request.kind,
                     incident=request.incident,
-                    square_miles=_size(request, rule),
+                    square_miles=surveyed.square_miles,
                     first_post=first,
                     log_origin=place.origin if place else "",
                     log_index=place.index if place else None,
@@ -147,7 +148,7 @@ class Judge:
             about["log"] = {"origin": place.origin, "index": place.index, "size": place.size}
         return about
 
-    def _refusal(self, request: Request, now: float) -> tuple[str, str]:
+    def _refusal(self, request: Request, surveyed: area.Survey, now: float) -> tuple[str, str]:
         """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
         history = self._desk.cases.history(request.iss, request.reference, request.jti, now=now)
         try:
@@ -160,6 +161,7 @@ class Judge:
                 now=now,
                 max_clip_age_seconds=self._max_clip_age_seconds,
                 allow_loopback_http=self._allow_loopback_http,
+                surveyed=surveyed,
             )
         except RequestRefused as error:
             return error.rule, error.message[:200]
@@ -190,13 +192,3 @@ class Judge:
             subject=first,
         )
         self._notices.add(notice)
-
-
-def _size(request: Request, rule: str) -> float | None:
-    """The size of the area in square miles; None if it cannot be measured."""
-    try:
-        if rule:  # or else it has been checked
-            area.check(request.area)
-    except RequestRefused:
-        return None
-    return area.square_miles(request.area)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -16,6 +18,7 @@ from agent.errors import RequestRefused
 from tests.consent.world import PLACE, polygon, square
 
 LATITUDE, LONGITUDE = PLACE.latitude, PLACE.longitude
+STEP = 1e-9  # degrees: what is closer together is one place
 Point = tuple[float, float]
 
 
@@ -125,7 +128,7 @@ def test_containment_agrees_with_the_winding_of_the_ring(
     west, south = min(p[0] for p in ring), min(p[1] for p in ring)
     # With ``corner`` the ray to the east passes exactly through a corner.
     point = (west + 0.4 + x, ring[0][1] if corner else south + 0.4 + y)
-    assume(distance_to_ring(outline, point) > 1e-9)
+    assume(distance_to_ring(outline, point) > 1e-8)  # ten steps of the grid
     assert area.contains(outline, point[1], point[0]) == winds_around(outline, point)
 
 
@@ -139,8 +142,8 @@ def test_a_point_on_an_edge_is_inside() -> None:
     box = polygon((-73.0, 42.0), (-72.5, 42.0), (-72.5, 42.5), (-73.0, 42.5))
     assert area.contains(box, 42.0, -72.75)
     assert area.contains(box, 42.25, -73.0)
-    assert not area.contains(box, math.nextafter(42.0, 0), -72.75)
-    assert not area.contains(box, 42.25, math.nextafter(-73.0, -74))
+    assert not area.contains(box, 42.0 - STEP, -72.75)
+    assert not area.contains(box, 42.25, -73.0 - STEP)
 
 
 def test_a_place_in_the_gap_of_a_horseshoe_is_outside() -> None:
@@ -264,18 +267,50 @@ def test_a_coordinate_that_is_no_number(number: float) -> None:
     assert "finite" in refusal(polygon((0, 0), (0.1, number), (0.1, 0.1)))
 
 
-def test_a_bow_tie_too_slight_for_floating_point_to_see() -> None:
-    """A corner one step of a float beyond the opposite edge."""
-    beyond = math.nextafter(0.25, 0)
-    good = polygon((0, 0), (0.5, 0.5), (0.25, math.nextafter(0.25, 1)), (0, 0.5))
-    area.check(good)
-    assert "itself" in refusal(polygon((0, 0), (0.5, 0.5), (0.25, beyond), (0, 0.5)))
+def test_a_bow_tie_of_a_single_step_is_seen() -> None:
+    """A corner a tenth of a millimetre beyond the opposite edge, or right on it."""
+    area.check(polygon((0, 0), (0.5, 0.5), (0.25, 0.25 + STEP), (0, 0.5)))
+    for height in (0.25, 0.25 - STEP):
+        assert "itself" in refusal(polygon((0, 0), (0.5, 0.5), (0.25, height), (0, 0.5)))
+
+
+# The grid
+
+
+@given(stars(), st.data())
+def test_coordinates_with_more_digits_than_the_grid_has_are_judged_as_on_the_grid(
+    outline: Polygon, data: st.DataObject
+) -> None:
+    """Other people's programs write all seventeen digits of a float."""
+    rounded = polygon(*((round(x, 9), round(y, 9)) for x, y in outline.coordinates[0][:-1]))
+    offset = st.floats(-0.4e-9, 0.4e-9)
+    finer = polygon(
+        *((x + data.draw(offset), y + data.draw(offset)) for x, y in rounded.coordinates[0][:-1])
+    )
+    area.check(finer)
+    assert area.square_miles(finer) == area.square_miles(rounded)
+    for longitude, latitude in rounded.coordinates[0]:
+        assert area.contains(finer, latitude, longitude)
+
+
+def test_neighbours_that_no_surveyor_could_tell_apart_are_one_corner() -> None:
+    """Programs that unite areas leave such corners behind; also where a ring ends."""
+    plain = polygon((0, 0), (0.5, 0), (0.5, 0.5), (0, 0.5))
+    left = polygon((0, 0), (0.5, 0), (0.5, 1e-12), (0.5, 0.5), (0, 0.5), (0, 1e-11), (1e-12, 0))
+    area.check(left)
+    assert area.square_miles(left) == area.square_miles(plain)
+
+
+def test_two_corners_at_one_place_with_others_between_them_are_refused() -> None:
+    outline = around((0, 0), (1, 0), (1, 1), (0, 0), (-1, -1), (-1, 0)).coordinates[0]
+    almost = [*outline[:3], (outline[3][0], outline[3][1] + 1e-12), *outline[4:-1]]
+    assert "twice" in refusal(polygon(*almost))
 
 
 # Cost
 
 
-def serpentine() -> Polygon:
+def serpentine(size: float = 1.0) -> Polygon:
     """99 corners and edges of a degree whose boxes all overlap: as costly as it gets."""
     columns = [(number / 1000, 0.001 * (number % 7)) for number in range(49)]
     corners = [
@@ -283,28 +318,36 @@ def serpentine() -> Polygon:
         for number, (x, y) in enumerate(columns)
         for corner in ([(x, y), (x + 0.9, y + 0.95)][:: 1 if number % 2 == 0 else -1])
     ]
-    return polygon(*corners, (0.96, -0.02))
+    return polygon(*((x * size, y * size) for x, y in (*corners, (0.96, -0.02))))
 
 
-def test_the_most_expensive_polygon_needs_hardly_any_exact_arithmetic(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-9, 1e-100, 1e-300, 5e-324])
+def test_no_polygon_costs_more_than_some_sums_in_small_integers(
+    monkeypatch: pytest.MonkeyPatch, size: float
 ) -> None:
-    """On the smallest Pi, exact arithmetic for each pair of edges would take many seconds."""
-    calls: list[tuple[Point, ...]] = []
-    exact = area._exact_turn
+    """Coordinates around 1e-300 once cost fractions of a thousand bits for each pair of edges.
 
-    def counted(*points: Point) -> int:
-        calls.append(points)
+    On the smallest Pi that would take many seconds for each of fifty posts.
+    """
+    turns: list[tuple[tuple[int, int], ...]] = []
+    exact = area._turn
+
+    def counted(*points: tuple[int, int]) -> int:
+        turns.append(points)
         return exact(*points)
 
-    monkeypatch.setattr(area, "_exact_turn", counted)
-    area.check(serpentine())
-    assert len(calls) < 200
+    monkeypatch.setattr(area, "_turn", counted)
+    outline = serpentine(size)
+    area.survey(outline)
+    area.contains(outline, LATITUDE, LONGITUDE)
+    assert len(turns) < 4 * 100 * 99 / 2 + 100
+    for point in {point for points in turns for point in points}:
+        assert all(type(number) is int and abs(number) <= 180 * 10**9 for number in point)
 
 
 @given(st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=3, max_size=3))
 def test_which_way_a_ring_turns_is_exact(points: list[Point]) -> None:
-    assert area._turn(*points) == area._exact_turn(*points)
+    assert area._turn(*map(area._on_grid, points)) == exact_turn(*points)
 
 
 @given(st.data())
@@ -313,7 +356,26 @@ def test_which_way_a_ring_turns_is_exact_next_to_a_line(data: st.DataObject) -> 
         data.draw(st.tuples(st.floats(-180, 180), st.floats(-85, 85))) for _ in range(2)
     )
     share = data.draw(st.floats(0, 1))
-    near = (ax + (bx - ax) * share, ay + (by - ay) * share)
-    for _ in range(data.draw(st.integers(0, 3))):
-        near = (near[0], math.nextafter(near[1], 100))
-    assert area._turn((ax, ay), (bx, by), near) == area._exact_turn((ax, ay), (bx, by), near)
+    near = (ax + (bx - ax) * share, ay + (by - ay) * share + data.draw(st.integers(0, 3)) * STEP)
+    points = ((ax, ay), (bx, by), near)
+    assert area._turn(*map(area._on_grid, points)) == exact_turn(*points)
+
+
+def exact_turn(*points: Point) -> int:
+    """The same of points rounded by decimal arithmetic, in fractions of a degree."""
+    (ax, ay), (bx, by), (cx, cy) = (
+        [Fraction(Decimal(number).quantize(Decimal("1e-9"))) for number in point]
+        for point in points
+    )
+    product = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    return (product > 0) - (product < 0)
+
+
+# Survey
+
+
+def test_a_survey_says_what_the_single_questions_say() -> None:
+    outline = square(0.5)
+    assert area.survey(outline) == area.Survey(area.square_miles(outline), "")
+    bow_tie = around((0, 0), (2, 2), (2, 0), (0, 2))
+    assert area.survey(bow_tie) == area.Survey(None, refusal(bow_tie))

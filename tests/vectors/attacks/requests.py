@@ -104,6 +104,8 @@ def areas() -> Iterator[Named]:
     yield invalid("line", "a line", (west, south), (east, north), (west, south), (east, north))
     flat = ((west, south), (middle, south), (east, south))
     yield invalid("no-width", "three corners in a line", *flat)
+    atoms = [(1e-300 * x, 1e-300 * y) for n in range(49) for x, y in ((n, 0), (128 + n, 128))]
+    yield invalid("area-of-atoms", "exact fractions of it would take seconds", *atoms)
     almost = (*ring[:4], (west, south + 1e-14))
     area = world.polygon(*ring[:4])
     open_ring = msgspec.structs.replace(area, coordinates=(almost,))
