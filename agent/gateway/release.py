@@ -72,9 +72,6 @@ class Releases:
         max_backoff_seconds: float,
     ) -> None:
         self._desk = desk
-        self._index = desk.index
-        self._cases = desk.cases
-        self._clock = desk.clock
         self._sealer = sealer
         self._papers = papers
         self._uploader = uploader
@@ -94,8 +91,8 @@ class Releases:
         A half-written one says that the process was killed while it was sealing, for
         want of memory perhaps. The letter comes again, so this must not go on for ever.
         """
-        wanted = {f"{case.id}.age" for case in self._cases.releases("SEALED")}
-        sealing = {f"{case.id}.age.part": case for case in self._cases.releases("APPROVED")}
+        wanted = {f"{case.id}.age" for case in self._desk.cases.releases("SEALED")}
+        sealing = {f"{case.id}.age.part": case for case in self._desk.cases.releases("APPROVED")}
         for path in self._outbox_dir.iterdir():
             if path.name in sealing:
                 self._note_death(sealing[path.name])
@@ -113,12 +110,12 @@ class Releases:
         """Do the next piece of work of every release; whether there was any."""
         self._take_jobs()
         worked = False
-        for case in self._cases.releases("APPROVED") + self._cases.releases("SEALED"):
+        for case in self._desk.cases.releases("APPROVED") + self._desk.cases.releases("SEALED"):
             if not is_release_id(case.id):
                 continue  # no approval has such a name: a row that the camera's side wrote
             if self._stopped(case):
                 worked = True
-            elif self._clock.synced():
+            elif self._desk.clock.synced():
                 worked = self._expired(case) or (self._due(case) and self._advance(case)) or worked
         return worked
 
@@ -126,7 +123,7 @@ class Releases:
         """Take over the keys that arrived, unless they are of no more use."""
         while not self._arrived.empty():
             job = self._arrived.get()
-            case = self._cases.release(job.release_id)
+            case = self._desk.cases.release(job.release_id)
             if case is None or case.state != "APPROVED":
                 job.done()  # the letter came twice, and the first was enough
                 continue
@@ -140,7 +137,7 @@ class Releases:
         return True
 
     def _expired(self, case: ReleaseCase) -> bool:
-        if self._clock.now() < case.expires_at:
+        if self._desk.clock.now() < case.expires_at:
             return False
         why = f"the approval ended while the release was {case.state}"
         self._finish(case, "fail", why, _so_far(case))
@@ -148,7 +145,7 @@ class Releases:
 
     def _due(self, case: ReleaseCase) -> bool:
         """Whether its pause is over; one longer than any was noted by a clock far ahead."""
-        pause = case.not_before - self._clock.now()
+        pause = case.not_before - self._desk.clock.now()
         return pause <= 0 or pause > self._max_backoff_seconds
 
     def _advance(self, case: ReleaseCase) -> bool:
@@ -173,11 +170,11 @@ class Releases:
             return False  # the broker brings the approval, and with it the keys, again
         papers = self._papers.of(case)
         bundle = self._sealer.seal(
-            self._path(case), papers=papers, keys=job.keys, at=self._clock.now()
+            self._path(case), papers=papers, keys=job.keys, at=self._desk.clock.now()
         )
-        with self._index.transaction():
-            self._cases.set_bundle(case.id, size=bundle.bytes, sha256=bundle.sha256)
-            self._cases.set_progress(case.id, upload_url=None, sent_bytes=0)
+        with self._desk.index.transaction():
+            self._desk.cases.set_bundle(case.id, size=bundle.bytes, sha256=bundle.sha256)
+            self._desk.cases.set_progress(case.id, upload_url=None, sent_bytes=0)
             line: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
             self._desk.advance(case, "seal", line)
         self._forget_keys(case)
@@ -203,8 +200,8 @@ class Releases:
         ceiling = min(self._max_backoff_seconds, _FIRST_BACKOFF_SECONDS * 2 ** min(attempts, 30))
         share = int.from_bytes(self._random(2)) / 0xFFFF
         pause = ceiling * (0.5 + 0.5 * share)
-        with self._index.transaction():
-            self._cases.set_retry(case.id, attempts=attempts, not_before=self._clock.now() + pause)
+        with self._desk.index.transaction():
+            self._desk.cases.set_retry(case.id, attempts=attempts, not_before=self._desk.clock.now() + pause)
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
         log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
 
@@ -217,7 +214,7 @@ class Releases:
     ) -> None:
         """End a release: the row, the ledger line and the letter, then the bundle's file."""
         line: dict[str, str | int] = {"why": detail} if detail else {}
-        with self._index.transaction():
+        with self._desk.index.transaction():
             self._desk.advance(case, event, {**line, **(more or {})}, detail=detail)
         files.remove(self._path(case))
         self._forget_keys(case)
