@@ -110,10 +110,13 @@ class Releases:
         """Do the next piece of work of every release; whether there was any."""
         self._take_jobs()
         worked = False
-        for case in self._desk.cases.releases("APPROVED") + self._desk.cases.releases("SEALED"):
-            if not is_release_id(case.id):
+        for listed in self._desk.cases.releases("APPROVED") + self._desk.cases.releases("SEALED"):
+            if not is_release_id(listed.id):
                 continue  # no approval has such a name: a row that the camera's side wrote
-            if self._stopped(case):
+            case = self._desk.cases.release(listed.id)
+            if case is None or case.state != listed.state:
+                continue  # the camera's side wrote again
+            if self._stopped(case):  # perhaps since this turn began: the others' pieces take long
                 worked = True
             elif self._desk.clock.synced():
                 worked = self._expired(case) or (self._due(case) and self._advance(case)) or worked
@@ -201,7 +204,9 @@ class Releases:
         share = int.from_bytes(self._random(2)) / 0xFFFF
         pause = ceiling * (0.5 + 0.5 * share)
         with self._desk.index.transaction():
-            self._desk.cases.set_retry(case.id, attempts=attempts, not_before=self._desk.clock.now() + pause)
+            self._desk.cases.set_retry(
+                case.id, attempts=attempts, not_before=self._desk.clock.now() + pause
+            )
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
         log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
 

@@ -65,6 +65,8 @@ class Uploader:
         if size is None:
             raise InternalFault(f"release {case.id} is SEALED without a bundle")
         self._check(case, bundle)
+        if self._must_stop(case):
+            return False
         if case.upload_url is None:
             metadata = {"filename": bundle.name, "release": case.id}
             url = self._receiver.create(to, size=size, metadata=metadata)
