@@ -3,8 +3,10 @@
 One thread owns this way (one worry, one machine): after an approval was accepted
 only :class:`Releases` moves a release along the table of
 :mod:`agent.consent.lifecycle`. Others ask it to stop by writing ``stop`` into its
-row, which is obeyed before each chunk. Every step commits state, ledger line and
-the owner's letter together, and a restart goes on from the last commit:
+row, which is obeyed before each chunk. A turn gives each release one piece of work,
+a chunk of its upload, say, so that none waits for the end of another. Every piece
+commits state, ledger line and the owner's letter together, and a restart goes on
+from the last commit:
 
 - PROPOSED: no concern of this thread; see :mod:`.proposals`.
 - APPROVED: needs the clip keys, which live in memory only. After a restart the
@@ -107,7 +109,7 @@ class Releases:
             self._retry_later(case, StorageFault("the gateway was killed while it was sealing"))
 
     def step(self) -> bool:
-        """Do the next piece of work of every release; whether there was any."""
+        """One turn: the next piece of work of every release; whether there was any."""
         self._take_jobs()
         worked = False
         for listed in self._desk.cases.releases("APPROVED") + self._desk.cases.releases("SEALED"):
@@ -199,14 +201,14 @@ class Releases:
 
     def _retry_later(self, case: ReleaseCase, error: EnvironmentFault) -> None:
         """Exponential back-off with full jitter between half and the whole of the pause."""
-        attempts = case.attempts + 1
+        now = self._desk.cases.release(case.id) or case  # what was tried may have got forward
+        attempts = now.attempts + 1
         ceiling = min(self._max_backoff_seconds, _FIRST_BACKOFF_SECONDS * 2 ** min(attempts, 30))
         share = int.from_bytes(self._random(2)) / 0xFFFF
         pause = ceiling * (0.5 + 0.5 * share)
+        due = self._desk.clock.now() + pause
         with self._desk.index.transaction():
-            self._desk.cases.set_retry(
-                case.id, attempts=attempts, not_before=self._desk.clock.now() + pause
-            )
+            self._desk.cases.set_retry(case.id, attempts=attempts, not_before=due)
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
         log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
 
@@ -221,6 +223,7 @@ class Releases:
         line: dict[str, str | int] = {"why": detail} if detail else {}
         with self._desk.index.transaction():
             self._desk.advance(case, event, {**line, **(more or {})}, detail=detail)
+        self._uploader.forget(case.id)
         files.remove(self._path(case))
         self._forget_keys(case)
 

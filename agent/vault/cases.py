@@ -315,12 +315,14 @@ class Cases:
             (size, sha256, release_id),
         )
 
-    def set_progress(self, release_id: str, *, upload_url: str | None, sent_bytes: int) -> None:
-        """Note how far the upload got; a step forward clears earlier failures."""
+    def set_progress(
+        self, release_id: str, *, upload_url: str | None, sent_bytes: int, forward: bool = True
+    ) -> None:
+        """Note where the upload is; a step ``forward`` clears earlier failures."""
         self._db.execute(
-            "UPDATE release SET upload_url = ?, sent_bytes = ?, attempts = 0, not_before = 0"
-            " WHERE id = ?",
-            (upload_url, sent_bytes, release_id),
+            "UPDATE release SET upload_url = ?, sent_bytes = ?, not_before = 0,"
+            " attempts = iif(?, 0, attempts) WHERE id = ?",
+            (upload_url, sent_bytes, forward, release_id),
         )
 
     def set_retry(self, release_id: str, *, attempts: int, not_before: float) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent import topics
+from agent import config, topics
+from agent.errors import NetworkFault
 from agent.vault import files
+from tests.support.house import fragmented_mp4
 from tests.support.world import DEVICE, World, state_of
+
+CHUNK = 80_000
+VIDEO = fragmented_mp4(size=256, noisy=True)
 
 
 def stop(world: World, release_id: str) -> None:
@@ -86,3 +92,118 @@ def test_a_release_stopped_while_its_bundle_was_read_meets_no_receiver(
     turn(world)
     assert world.receiver.calls == calls
     assert state_of(world, release_id) == "REVOKED"
+
+
+# How much at a time, and whose turn it is
+
+
+@pytest.fixture
+def pieces(tmp_path: Path) -> Iterator[World]:
+    """A world whose bundles take several chunks."""
+    upload = config.Upload(allow_loopback_http=True, chunk_bytes=CHUNK)
+    world = World(tmp_path, upload=upload)
+    yield world
+    world.kill()
+
+
+def test_releases_take_turns_chunk_by_chunk(pieces: World) -> None:
+    """A large bundle on a slow line must not keep the next owner's decision waiting."""
+    first, second = sealed(pieces, 2, video=VIDEO)
+    turn(pieces)  # announced
+    for chunks in (1, 2, 3):
+        turn(pieces)
+        had = {upload.release: len(upload.data) for upload in pieces.receiver.uploads.values()}
+        assert had == {first: chunks * CHUNK, second: chunks * CHUNK}
+    pieces.run()
+    assert {upload.release for upload in pieces.receiver.finished} == {first, second}
+    assert state_of(pieces, first) == state_of(pieces, second) == "SENT"
+
+
+def test_the_offset_is_asked_for_once_while_all_goes_well(pieces: World) -> None:
+    sealed(pieces, 1, video=VIDEO)
+    pieces.run()
+    assert pieces.receiver.calls[:4] == ["create", "offset", "send", "send"]
+    assert pieces.receiver.calls.count("offset") == 1
+
+
+def test_the_offset_is_asked_for_again_after_a_failure(pieces: World) -> None:
+    """The chunk may have arrived though the answer did not."""
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    pieces.receiver.faults = ["", "", "", "answer-lost"]
+    pieces.run()
+    pieces.clock.advance(60)
+    pieces.run()
+    assert pieces.receiver.calls[:6] == ["create", "offset", "send", "send", "offset", "send"]
+    assert state_of(pieces, release_id) == "SENT"
+
+
+def crawl(world: World, taken: int) -> list[int]:
+    """Let the receiver take so many bytes of each chunk; how many it was sent, a call an item."""
+    sent: list[int] = []
+
+    def send(upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        sent.append(len(chunk))
+        world.receiver.uploads[upload_url].data += chunk[:taken]
+        return offset + min(taken, len(chunk))
+
+    world.receiver.send = send  # type: ignore[method-assign]
+    return sent
+
+
+@pytest.mark.parametrize("taken", [1, 65_535])
+def test_a_receiver_that_takes_a_trickle_is_asked_ever_more_rarely(
+    pieces: World, taken: int
+) -> None:
+    """One byte a PATCH would be a megabyte of traffic for each, for days."""
+    sealed(pieces, 1, video=fragmented_mp4(size=512, noisy=True))
+    sent = crawl(pieces, taken)
+    for _ in range(600):
+        pieces.clock.advance(1)
+        pieces.run()
+    assert 3 <= len(sent) <= 12
+    (upload,) = pieces.receiver.uploads.values()
+    assert len(upload.data) == taken * len(sent), "and what it did take counts"
+
+
+def test_a_receiver_that_takes_a_trickle_keeps_nobody_else_from_their_turn(pieces: World) -> None:
+    slow, revoked, other = sealed(pieces, 3, video=VIDEO)
+    send = pieces.receiver.send
+
+    def slow_for_one(upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        upload = pieces.receiver.uploads[upload_url]
+        if upload.release != slow:
+            return send(upload_url, offset=offset, chunk=chunk, size=size)
+        upload.data += chunk[:1]
+        stop(pieces, revoked)
+        return offset + 1
+
+    pieces.receiver.send = slow_for_one  # type: ignore[method-assign]
+    pieces.run()
+    assert state_of(pieces, revoked) == "REVOKED"
+    assert state_of(pieces, other) == "SENT"
+    assert state_of(pieces, slow) == "SEALED"
+
+
+def test_a_receiver_that_takes_its_least_of_each_chunk_is_no_failure(pieces: World) -> None:
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    sent = crawl(pieces, 65_536)
+    pieces.run()
+    assert state_of(pieces, release_id) == "SENT"
+    assert len(sent) > 4
+
+
+def test_what_arrived_without_an_answer_is_progress(pieces: World) -> None:
+    """A proxy that gives up before the receiver does: each answer is lost, and no byte."""
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    turn(pieces)
+    send = pieces.receiver.send
+
+    def lost(upload_url: str, **more: Any) -> int:
+        send(upload_url, **more)
+        raise NetworkFault("the answer was lost")
+
+    pieces.receiver.send = lost  # type: ignore[method-assign]
+    for _ in range(60):
+        pieces.clock.advance(4)  # the first pause is no longer, and none grows
+        pieces.run()
+    assert state_of(pieces, release_id) == "SENT"
