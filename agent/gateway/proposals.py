@@ -230,10 +230,16 @@ class Proposals:
             self._inbox.renew(request)
 
     def _give_up(self, waiting: ReleaseCase | None, error: ApprovalRefused) -> None:
-        """A release without keys that will get none: it need not wait for its approval's end."""
+        """A release without keys that will get none: it need not wait for its approval's end.
+
+        One that was sealed while the repeated letter was looked at has had them.
+        """
         if waiting is None or error.number not in _GONE:
             return
         with self._desk.index.transaction():
+            now = self._desk.cases.release(waiting.id)
+            if now is None or now.state != "APPROVED":
+                return
             self._desk.cases.ask_to_stop(f"{error.rule}: {error.message}", release=waiting.id)
 
     # What the device holds

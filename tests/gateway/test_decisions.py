@@ -15,6 +15,7 @@ from agent.consent import signing
 from agent.consent.statements import Command, Preview
 from agent.errors import StorageFault
 from agent.vault import files
+from agent.vault.clips import ClipStore
 from tests.support.world import DEVICE, World, rules
 
 # Letters that come twice, or cannot be acted on
@@ -97,6 +98,32 @@ def test_a_release_that_can_no_longer_be_sealed_ends_at_once(world: World) -> No
     (outcome,) = world.outcomes().values()
     assert outcome.event == "REVOKED"
     assert "clip-gone" in outcome.detail
+
+
+def test_a_letter_that_comes_twice_does_not_revoke_what_was_sealed_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clips may go once they are in the bundle; to look at them again takes seconds."""
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    gateway = world.gateway
+    assert gateway is not None
+    world.broker.send(topics.owner(DEVICE), letter)
+    gateway.step()
+    digest = ClipStore.sha256_on_disk
+
+    def sealed_meanwhile(store: ClipStore, clip_id: str) -> str:
+        monkeypatch.setattr(ClipStore, "sha256_on_disk", digest)
+        gateway.releases.step()
+        raise StorageFault("the clip was deleted to make room")
+
+    monkeypatch.setattr(ClipStore, "sha256_on_disk", sealed_meanwhile)
+    world.broker.send(topics.owner(DEVICE), letter)
+    world.run()
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "SENT"
+    assert len(world.receiver.finished) == 1
+    assert world.broker.unacknowledged == {}
 
 
 def test_a_retained_copy_does_not_stop_a_release_that_waits_for_its_keys(world: World) -> None:
