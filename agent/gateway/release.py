@@ -47,7 +47,7 @@ from agent.vault.cases import ReleaseCase
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 2.0
-_MAX_DEATHS = 5  # after so many tries, one that ends the process ends the release
+_MAX_DEATHS = 5  # a release that has the process killed so often is given up
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,13 @@ class Releases:
                 files.remove(path)
 
     def _note_death(self, case: ReleaseCase) -> None:
-        if case.attempts + 1 >= _MAX_DEATHS:
+        deaths = case.deaths + 1
+        if deaths >= _MAX_DEATHS:
             self._finish(case, "fail", "the gateway was killed each time it prepared these clips")
-        else:
-            self._retry_later(case, StorageFault("the gateway was killed while it was sealing"))
+            return
+        with self._desk.index.transaction():
+            self._desk.cases.set_deaths(case.id, deaths)
+        self._retry_later(case, StorageFault("the gateway was killed while it was sealing"))
 
     def step(self) -> bool:
         """One turn: the next piece of work of every release; whether there was any."""

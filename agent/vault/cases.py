@@ -28,7 +28,7 @@ _REQUEST_COLUMNS = (
 )
 _RELEASE_COLUMNS = (
     "id, request, approval, state, detail, approved_at, expires_at, stop, bundle_bytes,"
-    " bundle_sha256, upload_url, sent_bytes, attempts, not_before, second"
+    " bundle_sha256, upload_url, sent_bytes, attempts, not_before, second, deaths"
 )
 
 
@@ -80,6 +80,7 @@ class ReleaseCase:
     attempts: int = 0
     not_before: float = 0.0
     second: str = ""
+    deaths: int = 0
 
 
 class Cases:
@@ -331,3 +332,7 @@ class Cases:
             "UPDATE release SET attempts = ?, not_before = ? WHERE id = ?",
             (attempts, not_before, release_id),
         )
+
+    def set_deaths(self, release_id: str, deaths: int) -> None:
+        """Note how often the gateway was killed while it sealed this release."""
+        self._db.execute("UPDATE release SET deaths = ? WHERE id = ?", (deaths, release_id))

@@ -6,7 +6,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4950;  -- "CLIP"
-PRAGMA user_version = 2;             -- version of this file; from older ones: schema.py
+PRAGMA user_version = 3;             -- version of this file; from older ones: schema.py
 
 -- A sealed recording in clips/. A row exists only for a finished, synced file.
 CREATE TABLE clip (
@@ -135,7 +135,8 @@ CREATE TABLE release (
     upload_url    TEXT,                    -- where the receiver keeps it, once created
     sent_bytes    INTEGER NOT NULL DEFAULT 0,  -- offset the receiver last confirmed
     attempts      INTEGER NOT NULL DEFAULT 0,  -- failed tries since the last progress
-    not_before    REAL NOT NULL DEFAULT 0      -- next try, wall time
+    not_before    REAL NOT NULL DEFAULT 0,     -- next try, wall time
+    deaths        INTEGER NOT NULL DEFAULT 0   -- times the gateway was killed while it sealed this
 ) STRICT;
 CREATE INDEX release_by_state ON release (state, not_before);
 

@@ -65,4 +65,5 @@ UPGRADES: dict[int, tuple[str, ...]] = {
             "USING (request) WHERE release.state = 'APPROVED'"
         ),
     ),
+    2: ("ALTER TABLE release ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",),
 }

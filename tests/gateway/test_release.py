@@ -16,6 +16,7 @@ import pytest
 from agent import config, topics
 from agent.consent import mail, signing
 from agent.consent.statements import Command, Revoke, UploadTarget
+from agent.errors import StorageFault
 from agent.gateway.release import SealJob
 from agent.vault import files
 from tests.support.house import Person, fragmented_mp4
@@ -301,6 +302,32 @@ def test_a_release_that_kills_the_gateway_again_and_again_is_given_up(
         assert deaths < 20
     assert next(iter(world.outcomes().values())).event == "FAILED"
     assert not list(outbox.iterdir())
+
+
+def test_a_release_that_waited_for_room_on_the_disk_survives_a_single_death(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tries that failed for another reason do not count as deaths."""
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageFault("the disk is full")
+
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    with monkeypatch.context() as patched:
+        patched.setattr("agent.gateway.sealing.Sealer.seal", full)
+        world.to_device(letter)
+        for _ in range(6):
+            world.clock.advance(1_000)
+            world.run()
+    release_id = release_of(world)
+    part = world.house.config.state_dir / "outbox" / f"{release_id}.age.part"
+    part.write_bytes(b"half")
+    world.restart()
+    assert state_of(world, release_id) == "APPROVED"
+    world.clock.advance(1_000)
+    world.run()
+    assert state_of(world, release_id) == "SENT"
 
 
 def release_of(world: World) -> str:

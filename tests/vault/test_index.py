@@ -201,6 +201,23 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_path: P
         assert index.rows("SELECT seq, event FROM ledger") == [(1, "event")]
 
 
+def test_a_file_of_version_2_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    old_file(path)
+    with closing(sqlite3.connect(path)) as old:
+        for statement in UPGRADES[1]:
+            old.execute(statement)
+        old.execute("UPDATE release SET attempts = 4 WHERE state = 'APPROVED'")
+        old.execute("PRAGMA user_version = 2")
+        old.commit()
+    with Index.open(path, create=False) as index:
+        assert index.rows("PRAGMA user_version") == [(schema.version(),)]
+        assert index.rows("SELECT id, attempts, deaths FROM release") == [
+            ("0123456789abcdef", 0, 0),
+            ("fedcba9876543210", 4, 0),
+        ]
+
+
 def test_a_process_of_the_old_program_can_still_write_its_health(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite"
     old_file(path)
