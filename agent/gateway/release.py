@@ -96,11 +96,11 @@ class Releases:
         wanted = {f"{case.id}.age" for case in self._desk.cases.releases("SEALED")}
         sealing = {f"{case.id}.age.part": case for case in self._desk.cases.releases("APPROVED")}
         for path in self._outbox_dir.iterdir():
-            if path.name in sealing:
+            if path.name in wanted:
+                continue
+            log.info("outbox: removing %s, which nothing waits for", path.name)
+            if _removed(path) and path.name in sealing:  # else it would count at each start
                 self._note_death(sealing[path.name])
-            if path.name not in wanted:
-                log.info("outbox: removing %s, which nothing waits for", path.name)
-                files.remove(path)
 
     def _note_death(self, case: ReleaseCase) -> None:
         deaths = case.deaths + 1
@@ -227,7 +227,7 @@ class Releases:
         with self._desk.index.transaction():
             self._desk.advance(case, event, {**line, **(more or {})}, detail=detail)
         self._uploader.forget(case.id)
-        files.remove(self._path(case))
+        _removed(self._path(case))
         self._forget_keys(case)
 
     def _forget_keys(self, case: ReleaseCase) -> None:
@@ -237,6 +237,16 @@ class Releases:
 
     def _path(self, case: ReleaseCase) -> Path:
         return self._outbox_dir / f"{case.id}.age"
+
+
+def _removed(path: Path) -> bool:
+    """Remove ``path`` from the outbox. One that stays is reported: nothing hangs on it."""
+    try:
+        files.remove(path)
+    except StorageFault as error:
+        log.warning("outbox: a bundle that nothing waits for cannot be removed (%s)", error)
+        return False
+    return True
 
 
 def _so_far(case: ReleaseCase) -> dict[str, str | int]:

@@ -181,6 +181,46 @@ def test_a_bundle_is_read_through_once_a_process_however_often_it_is_tried(
     assert state_of(world, release_id) == "SENT"
 
 
+def test_a_bundle_that_cannot_be_removed_is_reported_and_stops_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else it would end the process at every start, and with it all other releases."""
+    release_id = sealed_and_waiting(world)
+    path = bundle_of(world, release_id)
+
+    def stuck(path: Path) -> None:
+        raise StorageFault(f"{path}: Operation not permitted")
+
+    monkeypatch.setattr(files, "remove", stuck)
+    world.clock.advance(60)
+    world.run()
+    assert state_of(world, release_id) == "SENT"
+    assert path.exists()
+    world.restart()
+    reports = [record for record in caplog.records if "cannot be removed" in record.message]
+    assert len(reports) == 2
+    assert all(path.name in record.message for record in reports)
+
+
+def test_a_half_written_bundle_that_stays_does_not_count_as_ever_more_deaths(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    with monkeypatch.context() as patched:
+        patched.setattr("agent.gateway.release.Releases._seal", lambda *_: False)
+        world.to_device(letter)
+        release_id = release_of(world)
+        part = world.house.config.state_dir / "outbox" / f"{release_id}.age.part"
+        part.mkdir()  # no file, so it cannot be unlinked
+        for _ in range(8):
+            world.restart()
+    part.rmdir()
+    world.clock.advance(1_000)
+    world.run()
+    assert state_of(world, release_id) == "SENT"
+
+
 # Releases: clocks
 
 
