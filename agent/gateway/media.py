@@ -4,7 +4,8 @@ In comes what was recorded, decrypted: fragmented MP4, read from front to back, 
 ending in the middle. Out goes one video stream in an MP4 that plays while it loads
 (``moov`` before ``mdat``), with no sound, no other stream and no metadata of its file.
 
-- Nothing cut or blurred: the camera's packets, byte for byte.
+- Nothing cut or blurred: the camera's pictures, bit for bit, without the notes that its
+  encoder leaves beside them (:mod:`.units`).
 - **Cut**: nothing outside the approved span leaves. Packets are copied from the first
   keyframe inside it to its end; a span without a keyframe is encoded again.
 - **Blur**: the boxes are filled with grey, in every frame, before it is encoded again.
@@ -38,6 +39,7 @@ from av.video.stream import VideoStream
 
 from agent.consent.statements import Box, Cut
 from agent.errors import ClipDamaged, Refused
+from agent.gateway.units import Cleaner, MalformedRecord
 
 _log = logging.getLogger(__name__)
 
@@ -193,20 +195,34 @@ class _Span:
 
 
 def _copied(stream: VideoStream, packets: Iterator[_VideoPacket]) -> bytes:
-    """The packets as they are, in a new file that begins at zero."""
+    """The pictures as they are, and nothing else, in a new file that begins at zero."""
+    try:
+        cleaner = Cleaner.of(stream.codec_context.name, stream.codec_context.extradata or b"")
+    except MalformedRecord as error:
+        raise ClipDamaged("the clip's header does not say how to play it") from error
     with _new_mp4() as new:
         target = new.container.add_stream_from_template(stream)
+        target.codec_context.extradata = cleaner.record
         origin: int | None = None
         for packet in packets:
+            content = cleaner.clean(bytes(packet))
+            if not content:
+                continue
             if origin is None:
                 origin = packet.dts
             assert packet.pts is not None
             assert packet.dts is not None
             assert origin is not None
-            packet.pts -= origin
-            packet.dts -= origin
-            packet.stream = target
-            new.container.mux(packet)
+            copy = Packet(content)
+            copy.pts = packet.pts - origin
+            copy.dts = packet.dts - origin
+            copy.duration = packet.duration
+            copy.time_base = packet.time_base
+            copy.is_keyframe = packet.is_keyframe
+            copy.stream = target
+            new.container.mux(copy)
+    if origin is None:
+        raise ClipDamaged("the clip holds no picture")
     return new.content()
 
 

@@ -27,6 +27,8 @@ from tests.support.footage import (
     picture,
     pictures,
     record,
+    with_units,
+    without_notes,
 )
 
 CLIP = record(4)  # 40 pictures, a keyframe each second
@@ -43,8 +45,8 @@ def prepared(clip: bytes, cut: tuple[float, float] | None = None, *blur: Box) ->
 
 
 @pytest.mark.parametrize("clip", [CLIP, B_FRAMES, ONE_KEYFRAME, record(2, first_pts=5_000)])
-def test_an_uncut_clip_leaves_with_its_packets_byte_for_byte(clip: bytes) -> None:
-    assert packets(prepared(clip)) == packets(clip)
+def test_an_uncut_clip_leaves_with_its_pictures_byte_for_byte(clip: bytes) -> None:
+    assert packets(prepared(clip)) == without_notes(clip)
 
 
 def test_the_index_stands_before_the_pictures_and_nothing_is_fragmented() -> None:
@@ -69,7 +71,7 @@ def test_free_boxes_between_fragments_change_nothing() -> None:
         padded += (free if kind == "moof" else b"") + CLIP[position : position + size]
         position += size
     assert padded.count(free) == 4
-    assert packets(prepared(padded + free)) == packets(CLIP)
+    assert packets(prepared(padded + free)) == without_notes(CLIP)
 
 
 def test_a_clip_is_read_from_front_to_back() -> None:
@@ -80,7 +82,7 @@ def test_a_clip_is_read_from_front_to_back() -> None:
         def read(self, size: int) -> bytes:
             return self._stream.read(min(size, 700))
 
-    assert packets(prepare(OneWay(CLIP), cut=None, blur=())) == packets(CLIP)
+    assert packets(prepare(OneWay(CLIP), cut=None, blur=())) == without_notes(CLIP)
 
 
 # Nothing else leaves
@@ -99,9 +101,59 @@ def test_no_metadata_of_the_file_leaves(blur: Sequence[Box]) -> None:
     assert moov == bytes(8)  # creation and modification time (ISO/IEC 14496-12, 8.2.2)
 
 
-def test_the_encoder_leaves_no_note_in_what_it_encodes() -> None:
+@pytest.mark.parametrize("cut", [None, (1.0, 3.0), (1.2, 1.8)])
+@pytest.mark.parametrize("blur", [(), (Box(x=0, y=0, width=0.1, height=0.1),)])
+def test_no_encoder_leaves_a_note(cut: tuple[float, float] | None, blur: Sequence[Box]) -> None:
     assert b"x264" in CLIP
-    assert b"x264" not in prepared(CLIP, None, Box(x=0, y=0, width=0.1, height=0.1))
+    assert b"x264" not in prepared(CLIP, cut, *blur)
+
+
+# Unregistered user data (ITU-T H.264, D.1.6), as cameras put their ids there.
+SERIAL = b"\6\5\x1e" + bytes(range(1, 17)) + b"SERIAL-1234567" + b"\x80"
+
+
+@pytest.mark.parametrize("cut", [None, (1.0, 3.0), (1.2, 1.8)])
+@pytest.mark.parametrize("note", [SERIAL, b"\x18" + SERIAL, b"\x0c" + SERIAL, b"\x15" + SERIAL])
+def test_what_a_camera_says_beside_its_pictures_does_not_leave(
+    cut: tuple[float, float] | None, note: bytes
+) -> None:
+    """SEI; a unit left to applications; filling; a reserved type."""
+    talking = with_units(CLIP, note)
+    assert talking.count(b"SERIAL") == 40
+    assert b"SERIAL" not in prepared(talking, cut)
+    if cut != (1.2, 1.8):  # which is encoded again
+        assert packets(prepared(talking, cut)) == packets(prepared(CLIP, cut))
+
+
+@pytest.mark.skipif("libx265" not in av.codecs_available, reason="PyAV without libx265")
+@pytest.mark.parametrize("cut", [None, (1.0, 3.0)])
+def test_notes_in_the_header_of_an_h265_clip_do_not_leave(cut: tuple[float, float] | None) -> None:
+    """There its encoder's banner stands in the ``hvcC`` record, and perhaps in packets too."""
+    for repeated in ("", ":repeat-headers=1:hrd=1:vbv-maxrate=2000:vbv-bufsize=2000"):
+        params = "log-level=none:min-keyint=10:scenecut=0" + repeated
+        clip = record(4, codec="libx265", params=params)
+        assert b"x265 (" in clip
+        content = prepared(clip, cut)
+        assert b"x265" not in content
+        shown, expected = pictures(content), pictures(clip)
+        if cut is not None:
+            expected = expected[10:30]
+        assert len(shown) == len(expected)
+        assert all(np.array_equal(*pair) for pair in zip(shown, expected, strict=True))
+
+
+@pytest.mark.parametrize("cut", [None, (1.9, 4.0)])
+@pytest.mark.parametrize("params", ["open-gop=1:b-adapt=0", "intra-refresh=1", "nal-hrd=vbr:aud=1"])
+def test_every_picture_is_the_same_to_the_bit(params: str, cut: tuple[float, float] | None) -> None:
+    """A clip that is entered at a picture which is no IDR shows nothing without its SEI."""
+    rate = ":vbv-maxrate=2000:vbv-bufsize=2000"
+    clip = record(4, b_frames=2, params=params + rate)
+    shown = pictures(prepared(clip, cut))
+    if cut is not None and "intra" in params:
+        return  # no picture of it is whole, so how many are shown is the player's choice
+    expected = pictures(clip)[-len(shown) :]
+    assert len(shown) == 40 if cut is None else 10 <= len(shown) <= 21
+    assert all(np.array_equal(*pair) for pair in zip(shown, expected, strict=True))
 
 
 def test_sound_does_not_leave() -> None:
@@ -145,7 +197,7 @@ def test_a_cut_is_copied_from_the_first_keyframe_inside_it(
 ) -> None:
     content = prepared(CLIP, cut)
     assert numbers(content) == list(range(first, last + 1))
-    assert packets(content) == packets(CLIP)[first : last + 1]
+    assert packets(content) == without_notes(CLIP)[first : last + 1]
 
 
 @pytest.mark.parametrize("clip", [CLIP, ONE_KEYFRAME, B_FRAMES])
@@ -260,7 +312,7 @@ def test_a_clip_that_ends_in_the_middle_leaves_as_far_as_it_is_whole(share: floa
     cut_off = CLIP[: int(len(CLIP) * share)]
     leaving = packets(prepared(cut_off))
     assert 10 <= len(leaving) < 40
-    assert leaving == packets(CLIP)[: len(leaving)]
+    assert leaving == without_notes(CLIP)[: len(leaving)]
 
 
 def test_a_clip_that_ends_in_the_middle_can_still_be_blurred() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import Literal
 
 import av
 import numpy as np
@@ -33,16 +35,23 @@ def record(
     height: int = HEIGHT,
     first_pts: int = 0,
     full_range: bool = False,
+    codec: Literal["libx264", "libx265"] = "libx264",
+    params: str = "",
 ) -> bytes:
-    """A clip as the camera records it: one fragment a keyframe, and tags that must not leave."""
+    """A clip as the camera records it: one fragment a keyframe, and tags that must not leave.
+
+    ``params`` are more of the encoder's own options, ``name=value:name=value``.
+    """
     memory = io.BytesIO()
     options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     with av.open(memory, mode="w", format="mp4", options=options) as container:
         container.metadata["comment"] = "SECRET-COMMENT"
         container.metadata["creation_time"] = "2024-01-24T18:30:00Z"
         settings = {"preset": "ultrafast", "crf": "16", "bf": str(b_frames), "b_strategy": "0"}
-        settings |= {"sc_threshold": "0", "x264-params": f"keyint={keyframe_every}"}
-        stream = container.add_stream("libx264", rate=RATE, options=settings)
+        settings |= {"sc_threshold": "0"}
+        own = ":".join(filter(None, (f"keyint={keyframe_every}", params)))
+        settings |= {f"{codec.removeprefix('lib')}-params": own}
+        stream = container.add_stream(codec, rate=RATE, options=settings)
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuvj420p" if full_range else "yuv420p"
         stream.metadata["handler_name"] = "SECRET-HANDLER"
@@ -62,6 +71,48 @@ def packets(content: bytes) -> list[bytes]:
     """Every packet of an MP4's one video stream."""
     with av.open(io.BytesIO(content), "r") as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def units(packet: bytes) -> list[bytes]:
+    """The units of a packet, each of which comes behind its length in four bytes."""
+    found, position = [], 0
+    while position < len(packet):
+        size = int.from_bytes(packet[position : position + 4], "big")
+        found.append(packet[position + 4 : position + 4 + size])
+        position += 4 + size
+    assert position == len(packet)
+    return found
+
+
+def packet_of(units: Iterable[bytes]) -> bytes:
+    """The other way round."""
+    return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+
+
+def without_notes(content: bytes) -> list[bytes]:
+    """Every packet of an MP4 with H.264, without SEI."""
+    return [
+        packet_of(unit for unit in units(packet) if unit[0] & 0x1F != 6)
+        for packet in packets(content)
+    ]
+
+
+def with_units(content: bytes, *more: bytes) -> bytes:
+    """The MP4 ``content`` with these units before those of every packet."""
+    memory = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with (
+        av.open(io.BytesIO(content), "r") as recorded,
+        av.open(memory, "w", format="mp4", options=options) as container,
+    ):
+        stream = container.add_stream_from_template(recorded.streams.video[0])
+        for packet in recorded.demux(video=0):
+            if packet.size:
+                copy = av.Packet(packet_of(more) + bytes(packet))
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+                container.mux(copy)
+    return memory.getvalue()
 
 
 def pictures(content: bytes) -> list[NDArray[np.uint8]]:
