@@ -119,7 +119,7 @@ def build(
         requesters=requesters,
         answers=Answers(link=owner_link, device_name=name),
         start_release=releases.start,
-        start_preview=previews.start,
+        previews=previews,
         still_alive=lambda: notify("WATCHDOG=1"),
     )
     board = Steady(machine or Machine(), clock=clock)
@@ -193,7 +193,7 @@ def _decisions(
     requesters: Mapping[str, RequesterCard],
     answers: Answers,
     start_release: Callable[[SealJob], None],
-    start_preview: Callable[[str], None],
+    previews: Previews,
     still_alive: Callable[[], object],
 ) -> Decisions:
     """What acts on the owners' letters."""
@@ -216,7 +216,8 @@ def _decisions(
         answers=answers,
         requesters=requesters,
         muted_for_good=config.requests.muted,
-        start_preview=start_preview,
+        check_preview=previews.check,
+        start_preview=previews.start,
     )
     return Decisions(
         desk=desk,

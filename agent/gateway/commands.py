@@ -61,6 +61,7 @@ class Commands:
         answers: Answers,
         requesters: Mapping[str, RequesterCard],
         muted_for_good: Collection[str],
+        check_preview: Callable[[str], None],
         start_preview: Callable[[str], None],
     ) -> None:
         self._desk = desk
@@ -68,6 +69,7 @@ class Commands:
         self._answers = answers
         self._requesters = requesters
         self._muted_for_good = muted_for_good
+        self._check_preview = check_preview
         self._start_preview = start_preview
 
     def obey(self, statement: Command, jws: str) -> None:
@@ -109,6 +111,7 @@ class Commands:
     def _preview(self, statement: Command, jws: str, clip: str) -> None:
         if self._desk.index.clip(clip) is None:
             raise Refused("no-such-clip", "the device holds no such clip")
+        self._check_preview(clip)
         with self._desk.acting_on(statement, jws):
             self._desk.note("clip.previewed", clip, {"owner": statement.iss})
         self._start_preview(clip)

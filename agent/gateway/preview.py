@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from agent import topics
-from agent.errors import ClipDamaged, NetworkFault
+from agent.errors import ClipDamaged, NetworkFault, Refused
 from agent.link import Link
 from agent.vault.clips import ClipStore
 
@@ -39,12 +39,19 @@ class Previews:
         self._sealed: BinaryIO | None = None
         self._open = ExitStack()
 
+    def check(self, clip: str) -> None:
+        """Raise :class:`Refused` ``too-many-previews`` if ``clip`` cannot wait for its turn.
+
+        Asked before anything is written down: the record must not say that it was sent.
+        """
+        if clip not in self._waiting and len(self._waiting) >= _MAX_WAITING:
+            raise Refused("too-many-previews", f"{_MAX_WAITING} wait already: ask again later")
+
     def start(self, clip: str) -> None:
-        """Send ``clip`` as soon as those asked for earlier are through."""
-        if clip in self._waiting or len(self._waiting) >= _MAX_WAITING:
-            log.info("preview of %s not queued: already waiting, or too many are", clip)
-            return
-        self._waiting.append(clip)
+        """Send ``clip``, which :meth:`check` admits, once those asked for earlier are through."""
+        self.check(clip)
+        if clip not in self._waiting:
+            self._waiting.append(clip)
         self.pump()
 
     def pump(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from agent.consent.statements import (
     Mute,
     Outcome,
     Pause,
+    Preview,
     Resume,
     Revoke,
     Statement,
@@ -277,3 +279,27 @@ def test_a_command_that_comes_again_is_obeyed_once(world: World) -> None:
     world.post()
     assert len(world.inbox) == 1
     assert rules(world, "decision.refused") == ["replayed"]
+
+
+# Previews
+
+
+def test_a_preview_that_cannot_wait_is_refused_and_not_on_the_record_as_sent(
+    world: World,
+) -> None:
+    clips = [
+        world.house.record(seconds_ago=60 + n, video=os.urandom(3 * topics.CHUNK_BYTES))
+        for n in range(14)
+    ]
+    for clip in clips:
+        command = world.house.command(Preview(clip=clip.id))
+        world.broker.send(topics.owner(DEVICE), command)
+    world.run()
+    prefix = f"clip-agent/{DEVICE}/preview/"
+    sent = {topic.split("/")[3] for topic, _ in world.broker.published if topic.startswith(prefix)}
+    assert len(world.events("clip.previewed")) == len(sent)
+    refused = rules(world, "decision.refused")
+    assert set(refused) == {"too-many-previews"}
+    assert len(sent) + len(refused) == len(clips)
+    told = [outcome for outcome in world.outcomes().values() if outcome.event == "REFUSED"]
+    assert len(told) == len(refused)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import topics
+from agent.errors import Refused
 from agent.gateway.preview import Previews
 from agent.link import Published
 from agent.topics import CHUNK_BYTES
@@ -127,12 +128,25 @@ def test_a_clip_asked_for_twice_while_it_waits_comes_once(screen: Screen) -> Non
     assert len(screen.received()[second.id]) == 2
 
 
-def test_more_than_a_few_waiting_clips_are_not_taken(screen: Screen) -> None:
-    clips = [screen.record(5.5), *(screen.record(0.1) for _ in range(20))]
+def test_more_than_a_few_waiting_clips_are_refused_by_name(screen: Screen) -> None:
+    under_way, *clips = [screen.record(5.5), *(screen.record(0.1) for _ in range(20))]
+    screen.previews.start(under_way.id)
+    taken = []
     for clip in clips:
+        try:
+            screen.previews.check(clip.id)
+        except Refused as refused:
+            assert refused.rule == "too-many-previews"
+            with pytest.raises(Refused):
+                screen.previews.start(clip.id)
+            continue
         screen.previews.start(clip.id)
+        taken.append(clip.id)
+    assert 5 < len(taken) < 12
+    screen.previews.start(taken[-1])  # it waits already
     screen.confirm()
-    assert 5 < len(screen.received()) < 12
+    assert list(screen.received()) == [under_way.id, *taken]
+    screen.previews.check(clips[-1].id)
 
 
 @pytest.mark.parametrize("gone", ["never there", "deleted while it waited", "unlinked"])
