@@ -12,6 +12,9 @@ loop takes them off and does the thinking. Nothing waits in a callback, or decid
   session that persists. Queued messages may come just before :class:`Connected`.
 - :class:`Published`     the broker has the message of this token.
 
+No connection's end ends that thread. Should it end all the same, however quietly, whoever
+takes the next event gets an :class:`InternalFault`: no role runs on deaf.
+
 **Durability is not here.** Each connection starts with nothing of the one before: a
 message without its :class:`Published` may be lost, and publishing while disconnected
 raises. Whoever needs a message delivered keeps it and publishes it again at
@@ -34,7 +37,7 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from agent import config
-from agent.errors import ConfigError, NetworkFault
+from agent.errors import ConfigError, InternalFault, NetworkFault
 from agent.mqtt import (
     Connected,
     Connection,
@@ -58,6 +61,18 @@ _log = logging.getLogger(__name__)
 _STEADY_SECONDS: Final = 60.0  # a connection that lived shorter does not calm the back-off
 _STOP_SECONDS: Final = 15.0
 _RANDOM: Final = random.SystemRandom()
+
+
+class _Events(queue.SimpleQueue[Event]):
+    """The events of a link. ``ended`` says why no more will come, once that is so."""
+
+    ended = ""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Event:
+        """The next event; raises InternalFault when there is none and never will be."""
+        if self.ended and self.empty():
+            raise InternalFault(self.ended)
+        return super().get(block, timeout)
 
 
 class Link(Protocol):
@@ -110,7 +125,8 @@ class MqttLink:
         max_retry_seconds: float = 60.0,
         random_share: Callable[[], float] = _RANDOM.random,
     ) -> None:
-        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events = _Events()
+        self.events: queue.SimpleQueue[Event] = self._events
         self._settings = Settings(
             client_id=client_id,
             host=host,
@@ -159,10 +175,15 @@ class MqttLink:
 
     def _run(self) -> None:
         short_lived = 0
-        while not self._stopping.is_set():
-            lived_seconds = self._connect_once()
-            short_lived = 0 if lived_seconds >= _STEADY_SECONDS else short_lived + 1
-            self._stopping.wait(self.pause_seconds(short_lived))
+        try:
+            while not self._stopping.is_set():
+                lived_seconds = self._connect_once()
+                short_lived = 0 if lived_seconds >= _STEADY_SECONDS else short_lived + 1
+                self._stopping.wait(self.pause_seconds(short_lived))
+        finally:
+            if not self._stopping.is_set():
+                self._events.ended = f"the thread of the link to {self._where} ended"
+                self.events.put(Disconnected(self._events.ended))  # for whoever waits right now
 
     def pause_seconds(self, short_lived: int) -> float:
         """The wait after so many short-lived attempts: it doubles; half is left to chance."""
@@ -171,9 +192,10 @@ class MqttLink:
 
     def _connect_once(self) -> float:
         """One connection from its beginning to its end; how many seconds it was open."""
-        connection = Connection(self._settings, self.events, number=next(self._numbers))
-        self._connection = connection
+        connection: Connection | None = None
         try:
+            connection = Connection(self._settings, self.events, number=next(self._numbers))
+            self._connection = connection
             connection.run(self._stopping)
             reason = self._why_it_ended(connection)
         except OSError as error:
@@ -196,8 +218,8 @@ class MqttLink:
         return reason
 
 
-def _open_seconds(connection: Connection) -> float:
-    opened_at = connection.opened_at
+def _open_seconds(connection: Connection | None) -> float:
+    opened_at = None if connection is None else connection.opened_at
     return 0.0 if opened_at is None else time.monotonic() - opened_at
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import signal
 import socket
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from agent import config
-from agent.errors import ConfigError, NetworkFault
+from agent.errors import ConfigError, InternalFault, NetworkFault
 from agent.link import (
     Connected,
     Disconnected,
@@ -27,6 +28,7 @@ from agent.link import (
     Session,
     connect_broker,
 )
+from agent.mqtt import Connection
 from tests.conftest import StartMosquitto
 from tests.peers.certificates import Authority
 from tests.peers.mosquitto import HOST, Mosquitto
@@ -460,6 +462,48 @@ def test_a_broker_that_falls_silent_is_given_up(link_to: Any) -> None:
             connection.sendall(CONNACK)  # and never answers a PINGREQ
             wait_for(link, Connected)
             assert wait_for(link, Disconnected).reason == "the broker has fallen silent"
+
+
+def test_a_link_that_finds_no_file_descriptor_free_tries_again(
+    mosquitto: Mosquitto, link_to: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EMFILE as a connection is made ended the thread, and the gateway ran on deaf."""
+    left = [1, 2]
+
+    class Scarce(Connection):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            if left:
+                left.pop()
+                raise OSError(errno.EMFILE, "Too many open files")
+            super().__init__(*given, **more)
+
+    monkeypatch.setattr("agent.link.Connection", Scarce)
+    link = link_to(mosquitto, "scarce")
+    for _ in range(2):
+        assert "Too many open files" in wait_for(link, Disconnected).reason
+    wait_for(link, Connected)
+
+
+@pytest.mark.parametrize("end", [RuntimeError("never expected"), SystemExit()])
+def test_whoever_listens_to_a_link_whose_thread_has_ended_is_told(
+    monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    """However quietly: a SystemExit ends a thread without a word."""
+
+    def ends(*_: object) -> float:
+        raise end
+
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the test's own, pytest's aside
+    monkeypatch.setattr(MqttLink, "pause_seconds", ends)
+    link = MqttLink(client_id="ends", host=HOST, port=free_port())
+    link.start()
+    assert "nobody listens there" in wait_for(link, Disconnected).reason
+    assert "the thread of the link" in wait_for(link, Disconnected).reason
+    for _ in range(2):
+        with pytest.raises(InternalFault, match="the thread of the link"):
+            link.events.get(timeout=5)
+        with pytest.raises(InternalFault, match="the thread of the link"):
+            link.events.get(block=False)
 
 
 def test_a_stopped_link_says_nothing_more(mosquitto: Mosquitto, link_to: Any) -> None:

@@ -24,7 +24,7 @@ from agent.errors import ConfigError, InternalFault, StorageFault
 from agent.gateway import app
 from agent.gateway.keys import CARD_NAME, load_or_create
 from agent.gateway.loop import Gateway
-from agent.link import MqttLink, Session
+from agent.link import Link, MqttLink, Session
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
@@ -180,14 +180,14 @@ def test_a_file_where_the_outbox_should_be_is_told(tmp_path: Path) -> None:
 class Run:
     """A gateway about to run in this process; ``said`` is what systemd hears."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, link: Link | None = None) -> None:
         self.house = House.build(root)
         self.broker = FakeBroker()
         self.said: list[str] = []
         self.gateway: Gateway = app.build(
             self.house.config,
             clock=self.house.clock,
-            owner_link=FakeLink(self.broker),
+            owner_link=link or FakeLink(self.broker),
             receiver=FakeReceiver(),
             notify=self.said.append,
         )
@@ -215,6 +215,25 @@ def test_the_end_of_the_thread_of_releases_is_the_end_of_the_process(
     assert run.said[-1] == "STOPPING=1"
     assert run.availability() == topics.OFFLINE
     assert run.broker.client is None
+
+
+@pytest.mark.parametrize(
+    "end", [RuntimeError("a mistake"), SystemExit()], ids=["loudly", "quietly"]
+)
+def test_the_end_of_the_thread_of_a_link_is_the_end_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: None, end: BaseException
+) -> None:
+    """Deaf, it would still look alive to systemd."""
+
+    def ends(_: MqttLink) -> float:
+        raise end
+
+    monkeypatch.setattr(MqttLink, "_connect_once", ends)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the test's own, pytest's aside
+    run = Run(tmp_path, MqttLink(client_id="front-door", host="127.0.0.1", port=free_port()))
+    with pytest.raises(InternalFault, match="the thread of the link to"):
+        run.gateway.run()
+    assert run.said[-1] == "STOPPING=1"
 
 
 def test_a_fault_of_a_part_is_the_end_of_the_process(
