@@ -52,6 +52,7 @@ V = TypeVar("V")
 
 MAX_BYTES: Final = 8_192  # of a proof or a link
 MAX_WITNESSES: Final = 16
+MAX_ORIGIN: Final = 120  # characters: as many as a statement has for it (LogPlace)
 _A_KEY: Final = {LOG_KEY: "a log", WITNESS_KEY: "a witness"}
 _FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
 
@@ -73,15 +74,20 @@ class LogPolicy:
         cls, key: str, witnesses: Sequence[str] = (), needed: int = 0, *, origin: str | None = None
     ) -> LogPolicy:
         """From the keys as they stand in a config file; ConfigError names the key to change."""
-        log = _key(key, LOG_KEY, "feed.log.key")
-        seen = [_key(text, WITNESS_KEY, "feed.log.witnesses") for text in witnesses]
+        log = _key(key, LOG_KEY, "feed.log_key")
+        seen = [_key(text, WITNESS_KEY, "feed.witness_keys") for text in witnesses]
+        origin = log.name if origin is None else origin
+        if len(origin) > MAX_ORIGIN:
+            raise ConfigError(
+                f"feed.log_key: the log's name has {len(origin)} characters, {MAX_ORIGIN} at most"
+            )
         if len({one.raw for one in (log, *seen)}) <= len(seen):
-            raise ConfigError("feed.log.witnesses: one key stands there under two names")
+            raise ConfigError("feed.witness_keys: one key stands there under two names")
         if len(seen) > MAX_WITNESSES:
-            raise ConfigError(f"feed.log.witnesses: more than {MAX_WITNESSES}")
+            raise ConfigError(f"feed.witness_keys: more than {MAX_WITNESSES}")
         if not 0 <= needed <= len(seen):
-            raise ConfigError(f"feed.log.witnesses_needed: {needed} of {len(seen)} witnesses")
-        return cls(log.name if origin is None else origin, log, tuple(seen), needed)
+            raise ConfigError(f"feed.witnesses_needed: {needed} of {len(seen)} witnesses")
+        return cls(origin, log, tuple(seen), needed)
 
     def verify(self, note: str) -> Checkpoint:
         """The checkpoint in a signed note; raises NotPublic."""

@@ -113,8 +113,8 @@ class Log:
         """Make an empty log ``name`` (``example.com/log``) in ``folder``, with a new key."""
         key = NoteKey(name, private or Ed25519PrivateKey.generate())
         try:
-            VerifierKey.from_text(key.public.text)
-        except ValueError as error:
+            LogPolicy.pin(key.public.text)
+        except ConfigError as error:
             raise ConfigError(f"{name!r} cannot be the name of a log") from error
         files.make_directory(folder / "checkpoints")
         keyfile.write_new(folder / "log.key", key.text().encode(), mode=0o600)
@@ -142,7 +142,7 @@ class Log:
 
     @property
     def key(self) -> str:
-        """The key for owners to pin: ``feed.log.key``."""
+        """The key for owners to pin: ``feed.log_key``."""
         return self._key.public.text
 
     def __len__(self) -> int:

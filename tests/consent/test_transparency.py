@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tlog_scales.signing import PlainEd25519Signer
 from tlog_scales.writer import TilesWriter
 
-from agent.consent import logproof, transparency
+from agent.consent import decoding, logproof, transparency
 from agent.consent.logproof import MAX_BYTES, LogPolicy
+from agent.consent.statements import LogPlace
 from agent.consent.transparency import KEPT_HEADS, Included, LogView, Waiting
 from agent.errors import ConfigError, NotPublic, Refused, StorageFault
 from tests.consent import logs
@@ -430,13 +431,14 @@ KEY, WITNESS = LOG.key.text, WITNESSES[0].key.text
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((WITNESS,), "feed.log.key: .* a witness's"),
-        (("nonsense",), "feed.log.key: the key is not a verifier key"),
-        ((KEY, [KEY]), "feed.log.witnesses: .* a log's"),
-        ((KEY, [WITNESS, WITNESS]), "feed.log.witnesses: one key stands there under two names"),
-        ((KEY, [WITNESS], 2), "feed.log.witnesses_needed: 2 of 1"),
-        ((KEY, [], -1), "feed.log.witnesses_needed"),
+        ((WITNESS,), "feed.log_key: .* a witness's"),
+        (("nonsense",), "feed.log_key: the key is not a verifier key"),
+        ((KEY, [KEY]), "feed.witness_keys: .* a log's"),
+        ((KEY, [WITNESS, WITNESS]), "feed.witness_keys: one key stands there under two names"),
+        ((KEY, [WITNESS], 2), "feed.witnesses_needed: 2 of 1"),
+        ((KEY, [], -1), "feed.witnesses_needed"),
         ((KEY, [FakeWitness(f"w{n}").key.text for n in range(17)]), "more than 16"),
+        ((FakeLog(name="l" * 121).key.text,), "feed.log_key: the log's name has 121 characters"),
     ],
 )
 def test_a_policy_that_cannot_work_is_a_mistake_in_the_config(
@@ -444,6 +446,16 @@ def test_a_policy_that_cannot_work_is_a_mistake_in_the_config(
 ) -> None:
     with pytest.raises(ConfigError, match=says):
         LogPolicy.pin(*arguments)
+
+
+def test_the_longest_name_of_a_log_fits_into_what_a_device_says_of_a_post() -> None:
+    """A longer one ended the gateway at the first request that stood in the log."""
+    name = "l" * 120
+    assert LogPolicy.pin(FakeLog(name=name).key.text).origin == name
+    place = LogPlace(origin=name, index=0, size=1)
+    assert decoding.decode(decoding.encode(place), LogPlace, 1_000) == place
+    with pytest.raises(ConfigError, match="120 at most"):
+        LogPolicy.pin(KEY, origin=name + "l")
 
 
 def test_a_log_is_not_its_own_witness() -> None:

@@ -88,8 +88,8 @@ def test_the_key_is_kept_from_others_and_written_as_other_tools_do(folder: Path)
     assert text.startswith(f"PRIVATE+KEY+{logs.NAME}+") and NoteKey.from_text(text).text() == text
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "turned\u202e"])
-def test_a_name_that_no_key_may_have_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "turned\u202e", "l" * 121])
+def test_a_name_that_no_log_may_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="name of a log"):
         Log.create(tmp_path / "log", name)
     assert not (tmp_path / "log").exists()
