@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NONCE_BYTES = 16
 _MAX_HEADER_BYTES = 65_536
+_CUT_OFF = (OSError, pyrage.DecryptError)  # with which a file that is cut off ends
 _HEADER_START = b"age-encryption.org/v1\n"
 _HEADER_END = re.compile(rb"\n--- [A-Za-z0-9+/]{43}\n")
 
@@ -64,7 +65,7 @@ class _PlainReader(io.RawIOBase):
         self._expected = whole_chunks(sealed) * CHUNK_BYTES if truncated else None
         sealed.seek(0)
         self._delivered = 0
-        self._error: Exception | None = None
+        self._error: BaseException | None = None  # with which the thread ended
         reader = parse_identity(identity_text)
         self._read_end, write_end = os.pipe()
         self._thread = threading.Thread(
@@ -86,11 +87,14 @@ class _PlainReader(io.RawIOBase):
 
     def _check_end(self) -> None:
         self._thread.join()
-        if self._error is None or self._delivered == self._expected:
+        error = self._error
+        is_cut_off = isinstance(error, _CUT_OFF) and self._delivered == self._expected
+        if error is None or is_cut_off:
             return
+        why = str(error) or type(error).__name__
         raise ClipDamaged(
-            f"a sealed clip does not open behind byte {self._delivered} ({self._error})"
-        ) from self._error
+            f"a sealed clip does not open behind byte {self._delivered} ({why})"
+        ) from error
 
     def close(self) -> None:
         if not self.closed:
@@ -102,7 +106,7 @@ class _PlainReader(io.RawIOBase):
         """What the thread does."""
         try:
             pyrage.decrypt_io(sealed, pipe, [reader])
-        except (OSError, pyrage.DecryptError) as error:
+        except BaseException as error:  # noqa: BLE001 - else it would pass for a proper end
             self._error = error
         finally:
             pipe.close()

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyrage
 import pytest
@@ -339,6 +340,36 @@ def test_a_changed_byte_is_found_also_in_a_truncated_clip(
         while piece := opened.read(4_096):
             got.write(piece)
     assert plain.startswith(got.getvalue())
+
+
+class Panic(BaseException):
+    """As what a panic of the age library comes out: no Exception."""
+
+
+@pytest.mark.parametrize("end", [Panic("boom"), MemoryError(), RuntimeError("never expected")])
+@pytest.mark.parametrize("truncated", [False, True])
+def test_whatever_else_ends_the_opening_is_not_taken_for_the_end_of_the_clip(
+    sealed_pattern: tuple[bytes, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    end: BaseException,
+    truncated: bool,
+) -> None:
+    """Half a clip would be released, or kept, as a whole one; even where a chunk ends."""
+    plain, sealed = sealed_pattern
+    cut_off = sealed[: len(sealed) - CHUNK_BYTES]
+    chunks = whole_chunks(io.BytesIO(cut_off))
+    assert chunks == 3
+
+    def opens_in_part(_: BinaryIO, pipe: BinaryIO, __: object) -> None:
+        pipe.write(plain[: chunks * CHUNK_BYTES])
+        raise end
+
+    monkeypatch.setattr("pyrage.decrypt_io", opens_in_part)
+    with (
+        open_stream(io.BytesIO(cut_off), str(OWNER), truncated=truncated) as opened,
+        pytest.raises(ClipDamaged),
+    ):
+        opened.read()
 
 
 def test_a_reader_may_stop_early(sealed_pattern: tuple[bytes, bytes]) -> None:
