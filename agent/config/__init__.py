@@ -198,10 +198,18 @@ class Requests(Section, frozen=True):
     muted: Annotated[
         tuple[str, ...], doc("Key ids of requesters that are never shown to the owner.")
     ] = ()
-    never_incidents: Annotated[tuple[str, ...], doc("Incident types that are never answered.")] = (
+    never_incidents: Annotated[
+        tuple[str, ...],
+        doc(
+            "Incident types that are never answered. Each word stands for all that begin with it, "
+            "if it has four letters or more: protest, protests, protesters."
+        ),
+    ] = (
         "protest",
         "assembly",
+        "assemblies",
         "immigration",
+        "immigrant",
         "reproductive-health",
     )
 

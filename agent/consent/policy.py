@@ -46,13 +46,12 @@ there, not that it is true.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from agent import config
-from agent.consent import area, upload
+from agent.consent import area, spelling, upload
 from agent.consent.signing import RequesterCard
 from agent.consent.statements import Request
 from agent.errors import InternalFault, RequestRefused
@@ -152,10 +151,9 @@ def _requester_heard(case: Case) -> None:
 
 
 def _incident_answered(case: Case) -> None:
-    """3. No word, or run of words, of the incident type is one that is never answered."""
-    incident = _words(case.request.incident)
+    """3. The incident type speaks of nothing that is never answered."""
     for never in case.rules.never_incidents:
-        if _words(never) in incident:
+        if spelling.speaks_of(case.request.incident, never):
             raise RequestRefused(
                 "incident-never", f"incidents of the type {never} are not answered"
             )
@@ -163,13 +161,13 @@ def _incident_answered(case: Case) -> None:
 
 def _reference_present(case: Case) -> None:
     """4. There is a reference number."""
-    if _blank(case.request.reference):
+    if spelling.is_blank(case.request.reference):
         raise RequestRefused("reference-missing", "there is no reference number")
 
 
 def _incident_present(case: Case) -> None:
     """5. There is an incident type."""
-    if _blank(case.request.incident):
+    if spelling.is_blank(case.request.incident):
         raise RequestRefused("incident-missing", "there is no incident type")
 
 
@@ -271,7 +269,7 @@ def _upload_allowed(case: Case) -> None:
 def _order_complete(case: Case) -> None:
     """19. A legal order names its court and docket."""
     order = case.request.order
-    if order is not None and (_blank(order.court) or _blank(order.docket)):
+    if order is not None and (spelling.is_blank(order.court) or spelling.is_blank(order.docket)):
         raise RequestRefused("order-incomplete", "the order names no court or no docket")
 
 
@@ -337,37 +335,6 @@ def _window_seconds(case: Case) -> int:
     return case.request.window.end - case.request.window.start
 
 
-def _words(text: str) -> str:
-    """``text`` as ``-word-word-``: one spelling for case, spaces, marks and accents.
-
-    Compatibility forms such as wide letters are folded (Unicode NFKD), accents and
-    invisible format characters dropped. Look-alike letters of other scripts are
-    not: see the module's opening on what is left to the owner.
-    """
-    return "-" + "-".join(re.findall(r"[^\W_]+", _seen(text).casefold())) + "-"
-
-
-def _blank(text: str) -> bool:
-    """Whether ``text`` says nothing: no letter and no digit in it that anybody could see."""
-    return not any(character.isalnum() for character in _seen(text))
-
-
-# Letters by their category, and blank to the eye: the fillers of Hangul (U+3164 and U+FFA0
-# are these too, once folded).
-_BLANK_LETTERS = "\u115f\u1160"
-
-
-def _seen(text: str) -> str:
-    """``text`` without what nobody sees, or sees only on another character."""
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(
-        character
-        for character in plain
-        if unicodedata.category(character) not in ("Cf", "Mn", "Me")
-        and character not in _BLANK_LETTERS
-    )
-
-
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+")
 _TELEPHONE = re.compile(r"\+?\(?[0-9][0-9 ()./-]{5,24}[0-9]")
 _MIN_TELEPHONE_DIGITS, _MAX_TELEPHONE_DIGITS = 7, 15  # ITU-T E.164 allows 15
@@ -375,7 +342,7 @@ _MIN_TELEPHONE_DIGITS, _MAX_TELEPHONE_DIGITS = 7, 15  # ITU-T E.164 allows 15
 
 def _reachable(contact: str) -> bool:
     """Whether ``contact`` holds something like an e-mail address or a telephone number."""
-    contact = _seen(contact)
+    contact = spelling.seen(contact)
     if _EMAIL.search(contact):
         return True
     counts = (sum(map(str.isdigit, found)) for found in _TELEPHONE.findall(contact))

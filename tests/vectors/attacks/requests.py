@@ -39,6 +39,11 @@ def requests() -> Iterator[Named]:
     yield refused("protest-joined", "among other marks", "incident-never", incident=dashes)
     filled = "pro\u3164test"
     yield refused("protest-filled", "a letter that is blank", "incident-never", incident=filled)
+    unassigned = "pro\u2065test"
+    about = "an invisible character that is not assigned yet"
+    yield refused("protest-unassigned", about, "incident-never", incident=unassigned)
+    yield refused("protesters", "whoever protests", "incident-never", incident="Protesters wanted")
+    yield refused("immigrants", "whoever immigrates", "incident-never", incident="immigrants")
     circled = "p\u20ddro\u20ddtest"
     yield refused("protest-circled", "letters in circles", "incident-never", incident=circled)
     yield refused("no-reference", "a blank reference", "reference-missing", reference="\u00a0 -")
