@@ -267,6 +267,11 @@ def test_a_coordinate_that_is_no_number(number: float) -> None:
     assert "finite" in refusal(polygon((0, 0), (0.1, number), (0.1, 0.1)))
 
 
+def test_an_area_may_reach_the_last_longitude_and_not_beyond() -> None:
+    area.check(polygon((179.5, 1.0), (180.0, 1.0), (180.0, 1.4)))
+    assert "180 at most" in refusal(polygon((179.5, 1.0), (180.1, 1.0), (180.1, 1.4)))
+
+
 def test_a_bow_tie_of_a_single_step_is_seen() -> None:
     """A corner a tenth of a millimetre beyond the opposite edge, or right on it."""
     area.check(polygon((0, 0), (0.5, 0.5), (0.25, 0.25 + STEP), (0, 0.5)))
@@ -321,28 +326,48 @@ def serpentine(size: float = 1.0) -> Polygon:
     return polygon(*((x * size, y * size) for x, y in (*corners, (0.96, -0.02))))
 
 
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int], ...]]:
+    """The points of which it was asked which way they turn, as that goes on."""
+    asked: list[tuple[tuple[int, int], ...]] = []
+    turn = area._turn
+
+    def counted(*points: tuple[int, int]) -> int:
+        asked.append(points)
+        return turn(*points)
+
+    monkeypatch.setattr(area, "_turn", counted)
+    return asked
+
+
 @pytest.mark.parametrize("size", [1.0, 1e-3, 1e-9, 1e-100, 1e-300, 5e-324])
 def test_no_polygon_costs_more_than_some_sums_in_small_integers(
-    monkeypatch: pytest.MonkeyPatch, size: float
+    turns: list[tuple[tuple[int, int], ...]], size: float
 ) -> None:
     """Coordinates around 1e-300 once cost fractions of a thousand bits for each pair of edges.
 
     On the smallest Pi that would take many seconds for each of fifty posts.
     """
-    turns: list[tuple[tuple[int, int], ...]] = []
-    exact = area._turn
-
-    def counted(*points: tuple[int, int]) -> int:
-        turns.append(points)
-        return exact(*points)
-
-    monkeypatch.setattr(area, "_turn", counted)
     outline = serpentine(size)
     area.survey(outline)
     area.contains(outline, LATITUDE, LONGITUDE)
     assert len(turns) < 4 * 100 * 99 / 2 + 100
     for point in {point for points in turns for point in points}:
         assert all(type(number) is int and abs(number) <= 180 * 10**9 for number in point)
+
+
+def test_edges_that_lie_apart_cost_no_more_than_a_look_at_their_boxes(
+    turns: list[tuple[tuple[int, int], ...]],
+) -> None:
+    steps = [number / 99 * math.tau for number in range(99)]
+    area.check(polygon(*((0.4 * math.cos(step), 0.4 * math.sin(step)) for step in steps)))
+    assert len(turns) < 2 * 99
+
+
+def test_the_smallest_triangle_there_is_turns() -> None:
+    assert area._turn((0, 0), (1, 0), (0, 1)) == 1
+    assert area._turn((0, 0), (0, 1), (1, 0)) == -1
+    assert area._turn((0, 0), (1, 1), (2, 2)) == 0
 
 
 @given(st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=3, max_size=3))
