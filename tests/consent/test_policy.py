@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent import config
 from agent.consent import policy, upload
+from agent.consent.area import Survey
 from agent.consent.policy import RULES, History
 from agent.consent.statements import LegalOrder, Polygon, Request, Window
 from agent.errors import InternalFault, RequestRefused
@@ -242,6 +243,13 @@ def test_the_refusal_of_an_area_does_not_tell_where_the_camera_stands() -> None:
     with pytest.raises(RequestRefused) as caught:
         judge(world.request(area=square(0.5, longitude=-72.6)))
     assert "42" not in str(caught.value)
+
+
+def test_an_area_that_was_surveyed_already_is_not_surveyed_again() -> None:
+    """The device surveys once, for its record and for these rules."""
+    judge(surveyed=Survey(0.3, ""))
+    assert refusal(surveyed=Survey(None, "crosses itself")) == "area-invalid"
+    assert refusal(surveyed=Survey(0.6, "")) == "area-too-large"
 
 
 # 18: where the bundle would go
