@@ -254,5 +254,9 @@ class SealedWriter:
         except (OSError, pyrage.EncryptError, _Abandoned):
             self._complete = False  # the writer asks for the reason
         finally:
-            self._result = self._sink.close()
-            self._source.close()
+            try:
+                self._result = self._sink.close()
+            except OSError as error:
+                self._sink.error, self._complete = error, False
+            finally:
+                self._source.close()
