@@ -18,7 +18,7 @@ from typing import Annotated
 import pyrage
 from msgspec import Meta
 
-from agent.consent import decoding
+from agent.consent import agefile, decoding
 from agent.consent.statements import ClipId, Part
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 
@@ -64,6 +64,8 @@ def open_letter(sealed: bytes, identity: str) -> Letter:
     """
     if len(sealed) > MAX_LETTER_BYTES:
         raise UnreadableLetter("too-large", f"{len(sealed)} bytes, at most {MAX_LETTER_BYTES}")
+    if not agefile.has_small_header(sealed):
+        raise UnreadableLetter("not-sealed-to-us", "it does not begin as a letter to us does")
     reader = parse_identity(identity)
     try:
         plain: bytes = pyrage.decrypt(sealed, [reader])
