@@ -119,7 +119,8 @@ class Decisions:
     def _refuse_unread(self, payload: bytes, error: Refused) -> None:
         """A letter that could not even be opened: a line, once, and nobody is told."""
         subject = hashlib.sha256(payload).hexdigest()
-        if not self._desk.ledger.mentions(subject) and self._floods.take(ANYBODY):
+        heard = self._desk.ledger.tells(subject, "letter.refused")
+        if not heard and self._floods.take(ANYBODY):
             detail = {"rule": error.rule, "why": error.message[:200]}
             with self._desk.index.transaction():
                 self._desk.note("letter.refused", subject, detail)
@@ -127,7 +128,8 @@ class Decisions:
 
     def _refuse(self, letter: Letter, error: Refused) -> None:
         subject = signing.digest(letter.jws)
-        if error.rule in self._desk.ledger.refusals(subject):
+        before = self._desk.ledger.says("decision.refused", subject)
+        if any(line.get("rule") == error.rule for line in before):
             return
         if not self._is_an_owners(letter.jws) and not self._floods.take(ANYBODY):
             return

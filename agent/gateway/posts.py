@@ -36,7 +36,7 @@ from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.judging import Judge
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.publiclog import Post, Publicness, Unsettled
-from agent.gateway.withdrawals import EARLY, Withdrawals
+from agent.gateway.withdrawals import Withdrawals
 from agent.topics import Topic
 from agent.vault.ledger import Json
 
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=Statement)
 
+_JUDGED = ("alert.received", "alert.refused", "withdrawal.received")  # requests have rows
 _MAX_BYTES = MAX_STATEMENT_BYTES * 4 // 3 + 1024 + logproof.MAX_BYTES
 
 
@@ -109,7 +110,7 @@ class Posts:
         # A refusal is remembered with its place and proof. Otherwise a copy of somebody's
         # request at a wrong place, or with a false proof, which anybody may post, would keep
         # the request itself from being heard. It is not held against its author either.
-        if self._desk.ledger.mentions(key):
+        if self._desk.ledger.tells(key, "post.refused"):
             return
         try:
             act = self._read(post, digest)
@@ -121,10 +122,10 @@ class Posts:
             act()
 
     def _known(self, digest: str) -> bool:
-        """Whether the statement was judged; that it was withdrawn before is no judgement."""
+        """Whether the statement was judged."""
         if self._desk.cases.request(digest) is not None:
             return True
-        return self._desk.ledger.mentions(digest, besides=EARLY)
+        return self._desk.ledger.tells(digest, *_JUDGED)
 
     def _read(self, post: Post, digest: str) -> Callable[[], None]:
         """What to do about a post, which is verified then; raises Refused or Unsettled."""

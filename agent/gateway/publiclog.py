@@ -212,7 +212,7 @@ class PinnedLog:
         refused = [trouble for trouble in view.troubles if trouble.rule != "checkpoint-forked"]
         self._adopt(view)
         subject = hashlib.sha256(payload).hexdigest()
-        if refused and not self._desk.ledger.mentions(subject):
+        if refused and not self._desk.ledger.tells(subject, "link.refused"):
             self._refuse_link(refused[0], subject)
 
     def settled(self) -> list[Post]:

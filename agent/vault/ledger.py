@@ -121,16 +121,15 @@ class Ledger:
             return LedgerHead(seq=0, sha256=BEFORE_THE_FIRST)
         return LedgerHead(seq=last[0][0], sha256=last[0][1])
 
-    def mentions(self, subject: str, *, besides: str = "") -> bool:
-        """Whether any line is about ``subject`` that does not tell of the event ``besides``."""
-        query = "SELECT 1 FROM ledger WHERE subject = ? AND event != ? LIMIT 1"
-        return bool(self._index.rows(query, (subject, besides)))
+    def tells(self, subject: str, *events: str) -> bool:
+        """Whether a line tells of one of ``events`` about ``subject``.
 
-    def refusals(self, subject: str) -> set[str]:
-        """The rules by which ``subject`` was refused so far."""
-        rows = self._index.rows("SELECT seq, detail FROM ledger WHERE subject = ?", (subject,))
-        details = [_read_detail(seq, detail) for seq, detail in rows]
-        return {str(detail["rule"]) for detail in details if "rule" in detail}
+        A subject alone says little: some are digests of what a stranger has sent, who may
+        send the very bytes that another subject is the digest of.
+        """
+        marks = ", ".join("?" * len(events))
+        query = f"SELECT 1 FROM ledger WHERE subject = ? AND event IN ({marks}) LIMIT 1"  # noqa: S608
+        return bool(self._index.rows(query, (subject, *events)))
 
     def says(self, event: str, subject: str) -> list[Mapping[str, Json]]:
         """The details of the lines that tell of ``event`` about ``subject``, oldest first."""
