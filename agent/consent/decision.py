@@ -12,7 +12,7 @@ number and the name of what is wrong; what does not even decode raises
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from agent.consent import signing
 from agent.consent.signing import PublicKey
@@ -23,6 +23,8 @@ MAX_SKEW_SECONDS = 300  # by which an owner's clock may be ahead of the device's
 # A decision waits for a camera that is off or offline, yet not for ever: a week, as long as
 # a request may be open by default.
 MAX_LIFE_SECONDS = 7 * 86_400
+
+RETAINED: Final = "retained"  # the name of rule 9
 
 D = TypeVar("D", Approval, Share, Decline, Command)
 
@@ -88,4 +90,4 @@ def _in_time(decision: _Decision, now: float) -> None:
 def _not_retained(retained: bool) -> None:
     """Rule 9: a broker that keeps a decision could bring it back at any time."""
     if retained:
-        raise ApprovalRefused(9, "retained", "it arrived as a retained message")
+        raise ApprovalRefused(9, RETAINED, "it arrived as a retained message")

@@ -133,6 +133,11 @@ class Inbox:
         self._desk.ledger.append(f"request.{state.lower()}", digest, detail, at=at)
         self._desk.letters.clear(self._topic(digest))
 
+    def decline(self, digest: str, detail: Mapping[str, str], *, at: float) -> None:
+        """End an open request by an owner's no, and stop what was approved of it before."""
+        self.close(digest, "decline", detail, at=at)
+        self._desk.cases.ask_to_stop("an owner declined the request", request=digest)
+
     def pause(self, owner: str, *, at: float) -> None:
         """``owner`` (a key id) wants to see no requests: no letter lies there any more."""
         self._desk.cases.pause(owner, at=at)

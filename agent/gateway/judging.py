@@ -17,7 +17,14 @@ import msgspec
 from agent.config import Place, Requests
 from agent.consent import alerts, area, lifecycle, policy
 from agent.consent.signing import RequesterCard
-from agent.consent.statements import Alert, LogPlace, Notice, Request, Statement
+from agent.consent.statements import (
+    LEGAL_ORDER,
+    Alert,
+    LogPlace,
+    Notice,
+    Request,
+    Statement,
+)
 from agent.errors import RequestRefused
 from agent.gateway.desk import Desk
 from agent.gateway.flood import Floods
@@ -67,7 +74,12 @@ class Judge:
         """Admit ``request``, posted as ``jws`` and standing at ``place``, or refuse it."""
         self._floods.take(request.iss)
         now = self._desk.clock.now()
-        rule, why = self._refusal(request, now)
+        rule, why = self._refusal(request, now, self._current_rules())
+        is_order_of_muted = (
+            rule == "requester-muted"
+            and request.kind == LEGAL_ORDER
+            and not any(self._refusal(request, now, msgspec.structs.replace(self._rules, muted=())))
+        )
         first = self._desk.cases.first_post(request.iss, request.jti)
         about = {**self._about(request, place), "kind": request.kind}
         about["reference"] = request.reference
@@ -104,6 +116,8 @@ class Judge:
                 self._desk.note("request.refused", digest, about)
                 if first and rule not in _UNHEARD:
                     self._note_edit(first, request, at=now)
+                if is_order_of_muted:
+                    self._notices.add(self._order_of_muted(request, digest, at=now))
             else:
                 self._desk.note("request.opened", digest, about)
                 if self._withdrawals.came_before(digest, request.iss):
@@ -147,13 +161,13 @@ class Judge:
             about["log"] = {"origin": place.origin, "index": place.index, "size": place.size}
         return about
 
-    def _refusal(self, request: Request, now: float) -> tuple[str, str]:
+    def _refusal(self, request: Request, now: float, rules: Requests) -> tuple[str, str]:
         """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
         history = self._desk.cases.history(request.iss, request.reference, request.jti, now=now)
         try:
             policy.judge(
                 request,
-                rules=self._current_rules(),
+                rules=rules,
                 place=self._place,
                 requester=self._requesters[request.iss],
                 history=history,
@@ -169,6 +183,26 @@ class Judge:
         """The rules of the configuration, and whom owners have muted since."""
         muted = (*self._rules.muted, *self._desk.cases.muted())
         return msgspec.structs.replace(self._rules, muted=muted)
+
+    def _order_of_muted(self, request: Request, digest: str, *, at: float) -> Notice:
+        """A legal demand is not kept from the owner, whoever makes it: see DECISIONS 141."""
+        order, name = request.order, self._requesters[request.iss].name
+        claimed = "" if order is None else f" ({order.court}, docket {order.docket})"
+        return Notice(
+            kind="muted-order",
+            at=int(at),
+            until=request.exp,
+            who=name,
+            title=f"A muted requester claims a court's order: {request.title}",
+            text=(
+                f"{name}, whom an owner has muted, posted a request that claims a court's"
+                f" order{claimed}. Your camera refused it, and has checked nothing. Ask the court,"
+                " by a number that you looked up yourself, or a lawyer. To be shown what they ask"
+                " from now on, unmute them; this one they would have to post anew. Clips of the"
+                " time they ask about are not kept for it: save what you may need."
+            ),
+            subject=digest,
+        )
 
     def _note_edit(self, first: str, request: Request, *, at: float) -> None:
         """Another text stands under the id of a request that the owner may have read."""

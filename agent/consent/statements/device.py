@@ -145,13 +145,14 @@ class Notice(Part, frozen=True):
     - ``alert``: a requester informs the public; ``until`` it expires;
     - ``withdrawn``: a request that was open is no longer asked;
     - ``edited``: a request was posted again under its id with another text;
+    - ``muted-order``: somebody whom an owner has muted claims a court's order;
     - ``flood``: posts were counted and no longer kept one by one;
     - ``log``: the public log of the feed does not hold together.
 
     ``subject`` is the digest of the post it is about, or empty.
     """
 
-    kind: Literal["alert", "withdrawn", "edited", "flood", "log"]
+    kind: Literal["alert", "withdrawn", "edited", "muted-order", "flood", "log"]
     at: Moment
     until: Moment | None
     who: Name
