@@ -121,6 +121,29 @@ def test_a_withdrawal_stops_a_request_whatever_else_its_author_posted(world: Wor
     assert world.request_state(post) == "WITHDRAWN"
 
 
+def test_copies_of_a_refused_withdrawal_do_not_use_up_its_authors_measure(world: World) -> None:
+    rival = second_requester(world)
+    world.house.record()
+    theirs = publish(world, world.house.request(iss=rival.id), rival)
+    wrong = withdrawal(world, theirs)  # of what somebody else posted
+    jws = world.house.requester.signing.sign(wrong).encode()
+    topic = topics.withdrawal(FEED, wrong.jti)
+    pour(world, [(topic, jws + b"\n%d" % number) for number in range(KEPT + 20)])
+    assert world.request_state(world.post()) == "OPEN"
+    assert not world.events("posts.flooded")
+
+
+def test_copies_of_what_was_only_counted_are_counted_once(world: World) -> None:
+    posts = valid_posts(world, KEPT + 1)
+    pour(world, posts)
+    topic, payload = posts[-1]
+    pour(world, [(topic, payload + b"\n%d" % number) for number in range(30)])
+    assert world.gateway is not None
+    world.gateway.stop()
+    with world.house.open_index() as index:
+        assert index.rows("SELECT posts FROM flood") == [(1,)]
+
+
 def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
     pour(world, valid_posts(world, KEPT + 1))
     for _ in range(3):
@@ -131,7 +154,18 @@ def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
     assert world.gateway is not None
     world.gateway.stop()
     with world.house.open_index() as index:
-        assert index.rows("SELECT posts FROM flood") == [(16,)]
+        assert index.rows("SELECT posts FROM flood") == [(5,)]  # of the run that saw most
+
+
+def test_what_the_broker_brings_again_after_a_restart_is_not_counted_again(world: World) -> None:
+    posts = valid_posts(world, KEPT + 20)
+    for _ in range(4):
+        pour(world, posts)
+        assert world.gateway is not None
+        world.gateway.stop()
+        world.restart()
+    with world.house.open_index() as index:
+        assert index.rows("SELECT posts FROM flood") == [(20,)]
 
 
 def test_a_new_day_gives_a_new_measure_and_the_old_days_total(world: World) -> None:
