@@ -89,6 +89,12 @@ class Decisions:
             self._refuse(letter, error)
             done()
 
+    def begin(self) -> None:
+        """Note, with a synced clock and before any letter, since when there is a record."""
+        if self._desk.cases.begun_at() is None:
+            with self._desk.index.transaction():
+                self._desk.cases.begin(at=self._desk.clock.now())
+
     def settle(self) -> None:
         """End what waits for another owner in vain: whenever something happened, and at times."""
         self._proposals.settle()
@@ -119,6 +125,7 @@ class Decisions:
             device_id=self._keys.id,
             now=self._desk.clock.now(),
             seen=self._desk.cases.seen,
+            since=self._desk.cases.begun_at() or 0.0,
         )
 
     # Refusals

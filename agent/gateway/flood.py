@@ -136,7 +136,7 @@ class Floods:
         """What the ledger says of today, by source."""
         kept: Counter[str] = Counter()
         try:
-            for line in self._desk.ledger.since(midnight):
+            for line in self._desk.ledger.between(midnight, midnight + _DAY_SECONDS):
                 if line.event in _KEPT_EVENTS:
                     kept[str(line.detail.get("requester", ANYBODY))] += 1
         except StorageFault as error:  # a line was changed: for `ledger verify`, not for us

@@ -126,6 +126,25 @@ class Judge:
                     self._inbox.match(digest)
         log.info("request %s from %s: %s", digest[:16], about["name"], rule or "open")
 
+    def review(self) -> None:
+        """Close the open requests of a kind or an author that the configuration hears no more.
+
+        A legal demand of somebody it mutes stays, as it does when an owner mutes them.
+        """
+        now = self._desk.clock.now()
+        for case in self._desk.cases.open_requests():
+            if case.requester not in self._requesters:
+                why = "the requester's card was taken away"
+            elif case.kind not in self._rules.accept:
+                why = "requests of its kind are not accepted any more"
+            elif case.requester in self._rules.muted and case.kind != LEGAL_ORDER:
+                why = "the configuration mutes the requester"
+            else:
+                continue
+            with self._desk.index.transaction():
+                self._inbox.decline(case.digest, {"why": why}, at=now)
+            log.info("request %s closed: %s", case.digest[:16], why)
+
     def alert(self, alert: Alert, digest: str, place: LogPlace | None) -> None:
         """Information only: it stands on the owner's record, and nothing answers it."""
         self._floods.take(alert.iss)

@@ -77,6 +77,10 @@ class Posts:
         self._log.start()
         self._notices.start()
 
+    def review(self) -> None:
+        """Close what is open and would not be admitted by the configuration of today."""
+        self._judge.review()
+
     def tick(self) -> None:
         """Write down what waits for it, and take down what is over; the clock must be synced."""
         self._floods.tick()

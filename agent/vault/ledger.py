@@ -136,17 +136,14 @@ class Ledger:
         query = "SELECT seq, detail FROM ledger WHERE subject = ? AND event = ? ORDER BY seq"
         return [_read_detail(seq, text) for seq, text in self._index.rows(query, (subject, event))]
 
-    def since(self, at: float) -> Iterator[Entry]:
-        """The lines from the newest back to the first that is older than ``at``."""
-        before = self.head().seq + 1
-        page = f"SELECT {_COLUMNS} FROM ledger WHERE seq < ? ORDER BY seq DESC LIMIT ?"  # noqa: S608
-        while rows := self._index.rows(page, (before, _PAGE_LINES)):
-            for seq, said_at, event, subject, detail, prev, sha256 in rows:
-                if said_at < at:
-                    return
-                known = _read_detail(seq, detail)
-                yield Entry(seq, said_at, event, subject, known, prev, sha256)
-            before = rows[-1][0]
+    def between(self, start: float, end: float) -> Iterator[Entry]:
+        """The lines dated from ``start`` until before ``end``, in order.
+
+        Dates need not rise with the numbers: a line may come from before the clock was set.
+        """
+        query = f"SELECT {_COLUMNS} FROM ledger WHERE at >= ? AND at < ? ORDER BY seq"  # noqa: S608
+        for seq, at, event, subject, detail, prev, sha256 in self._index.rows(query, (start, end)):
+            yield Entry(seq, at, event, subject, _read_detail(seq, detail), prev, sha256)
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """The lines behind number ``after``, in order; StorageFault at one without JSON.

@@ -13,7 +13,7 @@ from agent import config, topics
 from agent.consent.mail import Letter, seal
 from agent.gateway import flood
 from agent.vault.ledger import Ledger
-from tests.support.feed import alert, notices, publish, second_requester, withdrawal
+from tests.support.feed import alert, notices, publish, report, second_requester, withdrawal
 from tests.support.house import Person
 from tests.support.world import FEED, World
 
@@ -268,3 +268,29 @@ def test_a_changed_line_of_today_does_not_end_the_gateway(world: World) -> None:
         db.execute("UPDATE ledger SET detail = '{' WHERE event LIKE 'request%'")
     world.restart()
     assert world.request_state(world.post()) == "OPEN"
+
+
+def test_the_record_of_a_requester_says_what_was_only_counted(world: World) -> None:
+    pour(world, valid_posts(world, KEPT + 30))
+    world.clock.advance(3 * DAY)
+    world.run()
+    world.house.record()
+    letter = report(world, world.post())
+    assert letter is not None
+    assert letter.record.requests == KEPT + 1
+    assert letter.record.counted == 30
+
+
+def test_the_alerts_of_one_do_not_crowd_out_what_is_said_of_another(world: World) -> None:
+    rival = second_requester(world)
+    world.house.record()
+    said = world.house.request()
+    publish(world, said)
+    publish(world, msgspec.structs.replace(said, text="Another text."))
+    for _ in range(5):
+        until = int(world.clock.now()) + 6 * 86_400
+        for _ in range(KEPT):
+            publish(world, alert(world, rival, exp=until), rival)
+        world.clock.advance(86_400)
+        world.run()
+    assert "edited" in {notice.kind for notice in notices(world)}

@@ -59,9 +59,10 @@ class Tally(Part, frozen=True):
 class RequesterRecord(Part, frozen=True):
     """What the device has seen of this requester in public so far.
 
-    ``requests`` counts all that were posted, ``refused`` those that the policy refused,
-    by its rules in ``refusals``; ``edited`` posts under an id that another post had.
-    Kinds and incident types are the most frequent ones, medians those of all requests.
+    ``requests`` counts those that were read, ``refused`` those that the policy refused, by
+    its rules in ``refusals``; ``edited`` posts under an id that another post had; ``counted``
+    posts of any kind, at least, that came beyond a day's measure and were not read. Kinds
+    and incident types are the most frequent ones of the newest 10,000, medians theirs.
     """
 
     name: Name
@@ -70,6 +71,7 @@ class RequesterRecord(Part, frozen=True):
     refused: Count
     withdrawn: Count
     edited: Count = 0
+    counted: Count = 0
     kinds: Annotated[tuple[Tally, ...], Meta(max_length=4)] = ()
     incidents: Annotated[tuple[Tally, ...], Meta(max_length=10)] = ()
     refusals: Annotated[tuple[Tally, ...], Meta(max_length=30)] = ()
