@@ -22,7 +22,7 @@ import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from agent.consent.logproof import LogPolicy
 from agent.consent.statements import LogPlace, Notice
@@ -77,21 +77,25 @@ class Post:
         return hashlib.sha256(text).hexdigest()
 
 
-class Publicness(Protocol):
-    """Says of a verified post whether it is public."""
+class Publicness:
+    """Says of a verified post whether it is public. This one asks for nothing
+    (``feed.log: off``); the methods of :class:`PinnedLog` do.
+    """
 
     @property
     def terms(self) -> str:
         """What it asks for, in words that change when that does."""
+        return ""
 
     def start(self) -> None:
         """Pick up what an earlier run left."""
 
-    def check(self, post: Post, source: str) -> LogPlace | None:
+    def check(self, post: Post, source: str) -> LogPlace | None:  # noqa: ARG002
         """Where the post stands; None if it need not stand anywhere.
 
         Raises :class:`NotPublic`, or :class:`Unsettled` when it will be asked about again.
         """
+        return None
 
     def witness(self, post: Post) -> None:
         """Look at the proof of a post that was judged before: it might convict the log."""
@@ -101,6 +105,7 @@ class Publicness(Protocol):
 
     def settled(self) -> list[Post]:
         """The posts that were waiting, and need wait no longer."""
+        return []
 
     def write(self) -> None:
         """Inside a transaction: write down what is believed, if that is news."""
@@ -114,38 +119,6 @@ class Publicness(Protocol):
 
 class Unsettled(Exception):
     """Nothing is known yet of a post that waits for a link of its log."""
-
-
-class NoLog:
-    """Publicness is not asked about: ``feed.log: off``."""
-
-    terms = ""
-
-    def start(self) -> None:
-        """See :class:`Publicness`."""
-
-    def check(self, post: Post, source: str) -> LogPlace | None:  # noqa: ARG002
-        """Nothing need stand anywhere."""
-        return None
-
-    def witness(self, post: Post) -> None:
-        """See :class:`Publicness`."""
-
-    def link(self, payload: bytes) -> None:
-        """See :class:`Publicness`."""
-
-    def settled(self) -> list[Post]:
-        """Nothing waits."""
-        return []
-
-    def write(self) -> None:
-        """See :class:`Publicness`."""
-
-    def tick(self) -> None:
-        """See :class:`Publicness`."""
-
-    def stop(self) -> None:
-        """See :class:`Publicness`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +137,7 @@ class _Waiting:
         return replace(self, copies=(*self.copies[: _MAX_COPIES - 1], (post, size)))
 
 
-class PinnedLog:
+class PinnedLog(Publicness):
     """The one log whose key the owner has pinned.
 
     Unless it is ``required``, a post without a proof counts too, but a false one does not.
