@@ -2,7 +2,7 @@
 
 Everything the two say to each other travels as ``age(JSON {jws, keys})``: signed
 first, then sealed to the reader (age-encryption.org/v1), so that a broker sees
-sizes and times only. ``keys`` maps a clip id to that clip's age identity and is
+sizes, times and topics only. ``keys`` maps a clip id to that clip's age identity and is
 filled in an approval's letter alone: consent carries the key. Keys are used and
 never stored.
 
