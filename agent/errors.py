@@ -15,7 +15,8 @@
     │   ├── ReceiverRefused         an upload receiver lies or says no for good
     │   └── BundleRefused           a bundle does not hold together
     ├── EnvironmentFault            the world around us, perhaps only for now
-    │   ├── StorageFault            disk full, file unreadable
+    │   ├── StorageFault            a file cannot be read or written
+    │   │   ├── DiskFull            there is no room for it
     │   │   └── ClipDamaged         a clip on disk is not what was recorded
     │   ├── CameraFault             no camera, no frames, no codec
     │   └── NetworkFault            broker or receiver not reachable
@@ -109,7 +110,11 @@ class EnvironmentFault(ClipAgentError):
 
 
 class StorageFault(EnvironmentFault):
-    """The disk is full, or a file of the vault cannot be read or written."""
+    """A file of the vault cannot be read or written."""
+
+
+class DiskFull(StorageFault):
+    """No room is left on the disk, or less than must stay free."""
 
 
 class ClipDamaged(StorageFault):

@@ -18,6 +18,8 @@ from agent.errors import StorageFault
 from agent.machine import Steady
 from agent.vault.index import Index
 
+_AGAIN_SECONDS = 10.0  # until what could not be noted is tried again
+
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +41,7 @@ class HealthReport:
         self._encoder = encoder
         self._notify = notify
         self._noted: tuple[str, str, str, float | None] | None = None
+        self._next_try = 0.0
         self._status = ""
         self._encoding = ""
         self._around = ""  # clock and board, as looked at last
@@ -72,15 +75,17 @@ class HealthReport:
         """How things are now; whoever heard it already hears nothing."""
         self._tell(state, detail)
         news = (state, detail, self._encoding, self._motion_at)
-        if news == self._noted:
+        if news == self._noted or self._clock.monotonic() < self._next_try:
             return
-        self._noted = news
         try:
             self._index.set_health(
                 "camera", state, detail, self._clock.now(), self._motion_at, self._encoding
             )
         except StorageFault as fault:  # on a full disk this note is the first to go
+            self._next_try = self._clock.monotonic() + _AGAIN_SECONDS
             _log.error("the state %s could not be noted: %s", state, fault)
+        else:
+            self._noted, self._next_try = news, 0.0
 
     def _tell(self, state: str, detail: str) -> None:
         said = f"{state}: {detail}" if detail else state

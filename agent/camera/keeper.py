@@ -2,22 +2,24 @@
 
 A :class:`StorageFault` is a state here, not an end: recording stops with its
 sentence, the pre-roll goes on in memory, and every few seconds it is seen whether
-there is space again. What is deleted to make room is for
-:mod:`agent.vault.retention` to say.
+it can be done again. Room comes first in everything, since all else needs some. What is
+deleted to make it is for :mod:`agent.vault.retention` to say.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from agent.clock import Clock
-from agent.errors import StorageFault
+from agent.errors import DiskFull, StorageFault
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip
 from agent.vault.retention import Retention
 
 _RETRY_SECONDS = 10.0  # a full disk is looked at again
 _RETENTION_SECONDS = 600.0  # clips age even when nothing moves
+_LOOK_SECONDS = 30.0  # a long clip may fill what was free when it began
 # Each costs several syncs of an SD card, and meanwhile nobody listens to the camera or feeds
 # the watchdog. A clock that is set after days, or a new limit, may concern thousands.
 _DELETIONS_A_TURN = 10
@@ -36,6 +38,8 @@ class Keeper:
         self._times_pending = True  # an earlier run may have recorded by a wrong clock
         self._next_retry = 0.0
         self._next_retention = 0.0
+        self._next_look = 0.0
+        self._told = ""
         self.fault: StorageFault | None = None
 
     def start(self) -> None:
@@ -47,6 +51,7 @@ class Keeper:
 
     def before_clip(self) -> None:
         """Make room for a clip; raises :class:`StorageFault` when there is none."""
+        self._next_look = self._clock.monotonic() + _LOOK_SECONDS
         self._make_room()
 
     def after_clip(self, clip: Clip) -> None:
@@ -54,6 +59,7 @@ class Keeper:
         self._times_pending |= not clip.clock_synced
         try:
             self._make_room()
+            self._correct_times()
         except StorageFault as fault:
             self.failed(fault)
 
@@ -63,6 +69,17 @@ class Keeper:
             _log.error("recording is off: %s", fault)
         self.fault = fault
         self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
+
+    def tick_while_recording(self) -> None:
+        """See that the clip being recorded does not fill the disk; to be called now and then."""
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        try:
+            self._retention.run(at_most=1)
+        except StorageFault as fault:
+            self.failed(fault)
 
     def tick(self) -> None:
         """Do what is due; to be called now and then while nothing is being recorded."""
@@ -79,8 +96,12 @@ class Keeper:
             self.failed(fault)
 
     def _bring_in_order(self) -> None:
+        with suppress(DiskFull):  # asked again below: a recovery may make some, too
+            self._make_room()
         recovery = self._store.recover()
-        _log.info("the vault: %s", recovery)
+        if recovery.acted or str(recovery) != self._told:
+            self._told = str(recovery)
+            _log.info("the vault: %s", recovery)
         self._times_pending = True  # of what was recovered just now too
         self._correct_times()
         self._make_room()

@@ -4,7 +4,7 @@ It keeps these promises:
 
 - what an earlier run left behind is recovered before anything is recorded;
 - a full disk stops the recording with a clear state, never the pre-roll, and
-  recording goes on once there is space;
+  recording goes on once there is space; so does whatever else the storage refuses;
 - a camera that falls silent, or whose source ends for any reason, ends the process
   with an error, after the clip was finished: systemd starts it again; a network
   camera is tried again by its source, and the process stays; only a file or a drawn
@@ -13,8 +13,8 @@ It keeps these promises:
 - on a still scene nothing at all is written: health is noted when it changes.
 
 The states that :mod:`agent.camera.health` passes on: ``armed``, ``recording``,
-``disk-full``, ``no-frames`` (the camera is lost, or the process ended for it),
-``stopped``, ``failed`` (anything else ended it).
+``disk-full``, ``storage-failed``, ``no-frames`` (the camera is lost, or the process ended
+for it), ``stopped``, ``failed`` (anything else ended it).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from agent.camera.recorder import Recorder
 from agent.camera.silence import Silence
 from agent.camera.source import Frame, Interruption, Item, Packet, Source, VideoFormat
 from agent.clock import Clock
-from agent.errors import CameraFault, ClipAgentError, StorageFault
+from agent.errors import CameraFault, ClipAgentError, DiskFull, StorageFault
 from agent.vault.index import Index
 
 _POLL_SECONDS = 0.25  # how long a SIGTERM, or the end of a silence, may go unnoticed
@@ -124,6 +124,7 @@ class CameraApp:
     def start(self) -> None:
         """Put the vault in order before anything is recorded."""
         self._keeper.start()
+        self._silence.opening()  # that took its time, and the camera had none yet
 
     def step(self, item: Item | None) -> None:
         """Take what the source gave next; None when it gave nothing for a while."""
@@ -142,11 +143,11 @@ class CameraApp:
                     self._motion(item)
                 elif self._recorder is not None:
                     self._recorder.stillness(item)
-        self._silence.check()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick()
         self._say_how_it_is()
+        self._silence.check(deaf_seconds=self._clock.monotonic() - now)
 
     def finish(self, state: str, detail: str = "") -> None:
         """End the clip and say goodbye."""
@@ -197,11 +198,16 @@ class CameraApp:
         self._health.alive()
         if self._recorder is None or not self._recorder.recording:
             self._keeper.tick()
+            return
+        self._keeper.tick_while_recording()
+        if self._keeper.fault is not None:
+            self._guarded(Recorder.finish)
 
     def _say_how_it_is(self) -> None:
         if self._interruption is not None:
             self._health.say("no-frames", self._interruption.fault.message)
-        elif self._recorder is not None and self._keeper.fault is not None:
-            self._health.say("disk-full", self._keeper.fault.message)
+        elif self._recorder is not None and (fault := self._keeper.fault) is not None:
+            state = "disk-full" if isinstance(fault, DiskFull) else "storage-failed"
+            self._health.say(state, fault.message)
         elif self._recorder is not None:
             self._health.say("recording" if self._recorder.recording else "armed")

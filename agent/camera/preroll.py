@@ -1,8 +1,9 @@
 """The seconds before a motion, kept in memory until they are wanted.
 
-A ring of encoded packets that always begins at a keyframe and reaches back at
-least ``seconds``, so that a clip can begin at the keyframe at or before that
-moment. It is bounded in bytes too: a camera with few keyframes or a huge
+A ring of encoded packets that always begins at a keyframe, so that a clip can begin at
+the keyframe at or before the moment that is wanted. It reaches back at least ``seconds``
+from the picture that was looked at last, which may be behind the packets: a small stream
+is another connection. It is bounded in bytes too: a camera with few keyframes or a huge
 bit-rate costs pre-roll, never memory. Nothing here touches the disk.
 """
 
@@ -14,6 +15,7 @@ from collections import deque
 from agent.camera.source import Packet
 
 MAX_BYTES = 32 * 1024 * 1024  # 30 s at 8 Mbit/s
+_MOST_BEHIND_SECONDS = 3.0  # that pictures may be
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ class PreRoll:
         self._max_bytes = max_bytes
         self._groups: deque[list[Packet]] = deque()
         self._warned = False
+        self._looked_at = float("-inf")
         self.bytes = 0
 
     def add(self, packet: Packet) -> None:
@@ -36,11 +39,16 @@ class PreRoll:
             return  # nothing can be decoded before the first keyframe
         self._groups[-1].append(packet)
         self.bytes += len(packet.data)
-        while len(self._groups) > 1 and self._has_expired(packet.seconds):
+        looked_at = max(self._looked_at, packet.seconds - _MOST_BEHIND_SECONDS)
+        while len(self._groups) > 1 and self._has_expired(min(looked_at, packet.seconds)):
             self._drop_oldest()
         while self.bytes > self._max_bytes:
             self._warn()
             self._drop_oldest()
+
+    def look(self, seconds: float) -> None:
+        """The picture of ``seconds`` was looked at: motion is seen there at the earliest."""
+        self._looked_at = max(self._looked_at, seconds)
 
     def since(self, seconds: float) -> list[Packet]:
         """From the keyframe at or before ``seconds``, or else from the oldest, until now."""

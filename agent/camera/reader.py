@@ -17,7 +17,9 @@ from agent.camera.mailbox import Mailbox
 from agent.camera.source import Item, Packet, Source
 from agent.errors import ClipAgentError, InternalFault
 
-_QUEUE_ITEMS = 64  # a few seconds: as long as the disk may take for a breath
+# Ten seconds of a camera with 30 pictures a second: as long as a slow card may take for the
+# end of a clip, what is deleted to make room, and the beginning of the next.
+_QUEUE_ITEMS = 400
 _POLL_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)

@@ -142,6 +142,7 @@ class Recorder:
         ``strength`` only compares frames of one clip: the strongest becomes its picture.
         Raises :class:`StorageFault` when there is no room for a new clip.
         """
+        self._pre_roll.look(frame.seconds)
         self._last_motion = max(self._last_motion, frame.seconds)
         if self._recording is None:
             start = max(frame.seconds - self._pre_roll_seconds, self._last_end)
@@ -151,6 +152,7 @@ class Recorder:
 
     def stillness(self, frame: Frame) -> None:
         """Nothing moves in ``frame``; still it may be all that a clip has to show."""
+        self._pre_roll.look(frame.seconds)
         if self._recording is not None:
             self._recording.show(frame, 0.0)
 

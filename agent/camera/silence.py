@@ -15,6 +15,7 @@ from agent.errors import CameraFault
 _SOURCE_SHARE = 0.75
 _SHARE = 0.85  # the rest is for finishing the clip and for leaving a source that hangs
 _LEAST_LEAD_SECONDS = 0.5  # that the source has over the loop, however short the limit
+_DEAF_SECONDS = 1.0  # what is shorter is a part of the limit
 # Opening takes several waits: connecting and probing, for each of two streams.
 OPENING_WAITS = 4
 
@@ -55,9 +56,16 @@ class Silence:
         """A small picture came."""
         self._last_picture = self._clock.monotonic()
 
-    def check(self) -> None:
-        """Raise :class:`CameraFault` when something has not come for too long."""
+    def check(self, *, deaf_seconds: float = 0.0) -> None:
+        """Raise :class:`CameraFault` when something has not come for too long.
+
+        ``deaf_seconds``: for so long until now nobody has listened. A slow disk must not be
+        taken for a silent camera.
+        """
         now = self._clock.monotonic()
+        if deaf_seconds >= _DEAF_SECONDS:
+            self._last_packet = min(self._last_packet + deaf_seconds, now)
+            self._last_picture = min(self._last_picture + deaf_seconds, now)
         for what, last in (("packet", self._last_packet), ("picture", self._last_picture)):
             if now - last > self._limit:
                 raise CameraFault(

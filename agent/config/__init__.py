@@ -244,13 +244,20 @@ class Time(Section, frozen=True):
     ] = Path("/run/systemd/timesync/synchronized")
 
 
+MAX_OWNERS = 16  # every clip has two readers for each: what opens it allows for no more
+
+
 class Config(Section, frozen=True):
     """The whole of ``agent.yaml``."""
 
     device: Annotated[Device, doc("Which camera this is.")]
     owners: Annotated[
         tuple[Path, ...],
-        doc("Cards of the owners: every clip is sealed to all of them.", min_length=1),
+        doc(
+            "Cards of the owners: every clip is sealed to all of them.",
+            min_length=1,
+            max_length=MAX_OWNERS,
+        ),
     ]
     approvals_needed: Annotated[
         Literal[1, 2],

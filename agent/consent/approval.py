@@ -61,13 +61,15 @@ def check_approval(
     digest_on_disk: Callable[[str], str | None],
     key_opens: Callable[[str, str], bool],
     allow_loopback_http: bool = False,
+    since: float = 0.0,
 ) -> Approval:
     """The approval in ``letter``, if all nine rules of an approval hold:
 
     1. it is signed by the key of an enrolled owner;
     2. its ``typ`` is that of an approval, and its ``aud`` is this device;
     3. its ``jti`` was never seen;
-    4. it was issued and expires in the allowed span of time;
+    4. it was issued and expires in the allowed span of time, and not before what is known
+       of such ids;
     5. it names a request that the device holds, open and unexpired;
     6. every clip is in that request's match set, once, its digest unchanged;
     7. the letter brings the keys of exactly these clips, and each opens its clip;
@@ -80,8 +82,9 @@ def check_approval(
 
     ``owners`` maps key ids to keys; ``device_id`` is this device's key id; ``now``
     comes from a synced clock, in Unix seconds. ``seen`` says whether a ``jti`` was
-    acted on, ``held`` finds a request by digest, ``digest_on_disk`` hashes a
-    clip's sealed file (None: it is gone), ``key_opens`` tries a clip id's key.
+    acted on since the time ``since``; ``held`` finds a request by digest,
+    ``digest_on_disk`` hashes a clip's sealed file (None: it is gone), ``key_opens``
+    tries a clip id's key.
 
     Raises :class:`ApprovalRefused`, or :class:`MalformedStatement`.
     """
@@ -93,6 +96,7 @@ def check_approval(
         device_id=device_id,
         now=now,
         seen=seen,
+        since=since,
     )
     request = _held_open(held(approval.request), now)
     _upload_allowed(request, allow_loopback_http)
@@ -114,6 +118,7 @@ def check_share(
     digest_on_disk: Callable[[str], str | None],
     key_opens: Callable[[str, str], bool],
     allow_loopback_http: bool = False,
+    since: float = 0.0,
 ) -> Share:
     """The share in ``letter``, if the rules of an approval hold as far as they concern it.
 
@@ -131,6 +136,7 @@ def check_share(
         device_id=device_id,
         now=now,
         seen=seen,
+        since=since,
     )
     _recipient_usable(share, allow_loopback_http)
     _clips_once(share.clips)

@@ -12,7 +12,7 @@ number and the name of what is wrong; what does not even decode raises
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from agent.consent import signing
 from agent.consent.signing import PublicKey
@@ -23,6 +23,8 @@ MAX_SKEW_SECONDS = 300  # by which an owner's clock may be ahead of the device's
 # A decision waits for a camera that is off or offline, yet not for ever: a week, as long as
 # a request may be open by default.
 MAX_LIFE_SECONDS = 7 * 86_400
+
+RETAINED: Final = "retained"  # the name of rule 9
 
 D = TypeVar("D", Approval, Share, Decline, Command)
 
@@ -38,6 +40,7 @@ def check_decision(
     device_id: str,
     now: float,
     seen: Callable[[str], bool],
+    since: float = 0.0,
 ) -> D:
     """The owner's decision in ``jws``, if rules 1 to 4 and 9 of an approval hold.
 
@@ -47,7 +50,7 @@ def check_decision(
     decision = _signed_by_owner(jws, kind, owners)
     _for_this_device(decision, device_id)
     _never_seen(decision, seen)
-    _in_time(decision, now)
+    _in_time(decision, now, since)
     return decision
 
 
@@ -75,17 +78,20 @@ def _never_seen(decision: _Decision, seen: Callable[[str], bool]) -> None:
         raise ApprovalRefused(3, "replayed", "it was acted on already")
 
 
-def _in_time(decision: _Decision, now: float) -> None:
-    """Rule 4: it holds now, and does not hold for long."""
+def _in_time(decision: _Decision, now: float, since: float) -> None:
+    """Rule 4: it holds now, does not hold for long, and what was done with it is on record."""
     if decision.iat > now + MAX_SKEW_SECONDS:
         raise ApprovalRefused(4, "issued-in-future", "it was issued in the future")
     if decision.exp <= max(now, decision.iat):
         raise ApprovalRefused(4, "expired", "it has expired")
     if decision.exp - decision.iat > MAX_LIFE_SECONDS:
         raise ApprovalRefused(4, "lives-too-long", "it is to hold for more than 7 days")
+    if decision.iat < int(since):
+        why = "it was issued before this record began, so it may have been acted on or revoked"
+        raise ApprovalRefused(4, "before-the-record", why)
 
 
 def _not_retained(retained: bool) -> None:
     """Rule 9: a broker that keeps a decision could bring it back at any time."""
     if retained:
-        raise ApprovalRefused(9, "retained", "it arrived as a retained message")
+        raise ApprovalRefused(9, RETAINED, "it arrived as a retained message")

@@ -2,7 +2,7 @@
 
 Everything the two say to each other travels as ``age(JSON {jws, keys})``: signed
 first, then sealed to the reader (age-encryption.org/v1), so that a broker sees
-sizes and times only. ``keys`` maps a clip id to that clip's age identity and is
+sizes, times and topics only. ``keys`` maps a clip id to that clip's age identity and is
 filled in an approval's letter alone: consent carries the key. Keys are used and
 never stored.
 
@@ -18,7 +18,7 @@ from typing import Annotated
 import pyrage
 from msgspec import Meta
 
-from agent.consent import decoding
+from agent.consent import agefile, decoding
 from agent.consent.statements import ClipId, Part
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 
@@ -64,6 +64,8 @@ def open_letter(sealed: bytes, identity: str) -> Letter:
     """
     if len(sealed) > MAX_LETTER_BYTES:
         raise UnreadableLetter("too-large", f"{len(sealed)} bytes, at most {MAX_LETTER_BYTES}")
+    if not agefile.has_small_header(sealed):
+        raise UnreadableLetter("not-sealed-to-us", "it does not begin as a letter to us does")
     reader = parse_identity(identity)
     try:
         plain: bytes = pyrage.decrypt(sealed, [reader])

@@ -126,7 +126,9 @@ def build(
     return Gateway(
         clock=clock,
         index=index,
-        state=State(state_dir=config.state_dir, index=index, cases=cases, clock=clock, board=board),
+        state=State(
+            state_dir=config.state_dir, index=index, letters=letters, clock=clock, board=board
+        ),
         owner_link=owner_link,
         feed_link=feed_link,
         posts=hearing.posts,

@@ -16,6 +16,7 @@ from agent import topics
 from agent.consent import lifecycle, signing
 from agent.consent.signing import RequesterCard
 from agent.consent.statements import (
+    LEGAL_ORDER,
     Command,
     ListClips,
     Mute,
@@ -28,6 +29,7 @@ from agent.consent.statements import (
 from agent.errors import NetworkFault, Refused
 from agent.gateway.desk import Desk
 from agent.gateway.inbox import Inbox
+from agent.gateway.proposals import REVOKED_EARLY
 from agent.gateway.reports import MAX_OFFERED_CLIPS
 from agent.link import Link
 
@@ -100,13 +102,16 @@ class Commands:
         self._answers.send(jws, letter)
 
     def silence(self, requester: str, *, owner: str, at: float) -> None:
-        """Inside a transaction: show nothing more of ``requester``, nor what it asks now."""
+        """Inside a transaction: show nothing more of ``requester``, nor what it asks now.
+
+        A legal demand stays: it is not declined unread.
+        """
         self._desk.cases.mute(requester, at=at)
         self._desk.note("requester.muted", requester, {"owner": owner})
         for case in self._desk.cases.open_requests():
-            if case.requester == requester:
+            if case.requester == requester and case.kind != LEGAL_ORDER:
                 why = {"owner": owner, "why": "the requester was muted"}
-                self._inbox.close(case.digest, "decline", why, at=at)
+                self._inbox.decline(case.digest, why, at=at)
 
     def _preview(self, statement: Command, jws: str, clip: str) -> None:
         if self._desk.index.clip(clip) is None:
@@ -132,12 +137,18 @@ class Commands:
     def _revoke(self, statement: Command, jws: str, release: str) -> None:
         case = self._desk.cases.release(release)
         if case is None:
-            raise Refused("no-such-release", "the device knows no such release")
+            self._revoke_early(statement, jws, release)
+            return
         if case.state in lifecycle.finals(lifecycle.RELEASE):
             raise Refused("release-over", f"the release is {case.state} already")
         with self._desk.acting_on(statement, jws):
             self._desk.note("release.revoke-asked", release, {"owner": statement.iss})
             self._desk.cases.ask_to_stop("revoked by the owner", release=release)
+
+    def _revoke_early(self, statement: Command, jws: str, release: str) -> None:
+        """A broker may bring the revocation before the approval, which then must not count."""
+        with self._desk.acting_on(statement, jws):
+            self._desk.note(REVOKED_EARLY, release, {"owner": statement.iss})
 
     def _mute(self, statement: Command, jws: str, requester: str, *, muted: bool) -> None:
         if muted and requester not in self._requesters:

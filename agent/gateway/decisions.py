@@ -5,9 +5,10 @@ A letter is opened with the device's key; the statement inside is checked by
 commands by :mod:`.commands`, declines here.
 
 A refused letter changes nothing and is told to the owner, unless it was acted on
-before: brokers deliver twice, and what was said of it then still holds. It is a
-ledger line, one for each rule it broke, however often it comes; what strangers send has a
-daily measure (:mod:`.flood`).
+before: brokers deliver twice, and what was said of it then still holds. What an owner was
+told is refused stays refused, whoever brings it again, and when. It is a ledger line, one
+for each rule it broke, however often it comes; what strangers send has a daily measure
+(:mod:`.flood`).
 
 Whatever a letter or a clip holds, it must not end the process: the letter would come
 again and end the next one. A disk that does not take a commit does end it, and then
@@ -22,6 +23,7 @@ from collections.abc import Callable, Mapping
 
 from agent.consent import decision as rules
 from agent.consent import mail, signing
+from agent.consent.decision import RETAINED
 from agent.consent.mail import Letter
 from agent.consent.signing import PublicKey
 from agent.consent.statements import Approval, Command, Decline, Share
@@ -34,6 +36,11 @@ from agent.gateway.keys import DeviceKeys
 from agent.gateway.proposals import Proposals
 
 log = logging.getLogger(__name__)
+
+_Decision = Approval | Share | Decline | Command
+_KINDS: Mapping[str, type[_Decision]] = {
+    kind.TYP: kind for kind in (Approval, Share, Decline, Command)
+}
 
 
 class Decisions:
@@ -82,6 +89,12 @@ class Decisions:
             self._refuse(letter, error)
             done()
 
+    def begin(self) -> None:
+        """Note, with a synced clock and before any letter, since when there is a record."""
+        if self._desk.cases.begun_at() is None:
+            with self._desk.index.transaction():
+                self._desk.cases.begin(at=self._desk.clock.now())
+
     def settle(self) -> None:
         """End what waits for another owner in vain: whenever something happened, and at times."""
         self._proposals.settle()
@@ -93,7 +106,7 @@ class Decisions:
         if case is None or not case.is_open:
             raise Refused("request-closed", "no open request has this digest")
         with self._desk.acting_on(decline, letter.jws) as now:
-            self._inbox.close(decline.request, "decline", {"owner": decline.iss}, at=now)
+            self._inbox.decline(decline.request, {"owner": decline.iss}, at=now)
             if decline.mute:
                 self._commands.silence(case.requester, owner=decline.iss, at=now)
         self._commands.answer_done(letter.jws)
@@ -112,6 +125,7 @@ class Decisions:
             device_id=self._keys.id,
             now=self._desk.clock.now(),
             seen=self._desk.cases.seen,
+            since=self._desk.cases.begun_at() or 0.0,
         )
 
     # Refusals
@@ -119,7 +133,8 @@ class Decisions:
     def _refuse_unread(self, payload: bytes, error: Refused) -> None:
         """A letter that could not even be opened: a line, once, and nobody is told."""
         subject = hashlib.sha256(payload).hexdigest()
-        if not self._desk.ledger.mentions(subject) and self._floods.take(ANYBODY):
+        heard = self._desk.ledger.tells(subject, "letter.refused")
+        if not heard and self._floods.take(ANYBODY):
             detail = {"rule": error.rule, "why": error.message[:200]}
             with self._desk.index.transaction():
                 self._desk.note("letter.refused", subject, detail)
@@ -127,7 +142,9 @@ class Decisions:
 
     def _refuse(self, letter: Letter, error: Refused) -> None:
         subject = signing.digest(letter.jws)
-        if error.rule in self._desk.ledger.refusals(subject):
+        before = self._desk.ledger.says("decision.refused", subject)
+        rules_before = {line.get("rule") for line in before}
+        if error.rule in rules_before or rules_before - {RETAINED}:
             return
         if not self._is_an_owners(letter.jws) and not self._floods.take(ANYBODY):
             return
@@ -136,7 +153,26 @@ class Decisions:
             self._desk.note("decision.refused", subject, detail)
             if not self._desk.cases.acted_on(subject):
                 self._desk.tell(subject[:16], "REFUSED", f"{error.rule}: {error.message}")
+                self._burn(letter.jws, error)
         log.warning("decision %s refused: %s (%s)", subject[:16], error.rule, error.message)
+
+    def _burn(self, jws: str, error: Refused) -> None:
+        """Inside a transaction: what was refused now is not accepted later, by a later clock,
+        say. A retained copy burns nothing: anybody may have kept one of a letter yet to come.
+        """
+        decision = self._addressed_to_us(jws)
+        if decision is None or error.rule == RETAINED or self._desk.cases.seen(decision.jti):
+            return
+        self._desk.cases.mark_seen(decision.jti, signing.digest(jws), at=self._desk.clock.now())
+
+    def _addressed_to_us(self, jws: str) -> _Decision | None:
+        """The decision in ``jws``, if an owner signed it for this device."""
+        kind = _KINDS.get(signing.claimed_typ(jws))
+        try:
+            decision = None if kind is None else signing.verify(jws, kind, self._owners)
+        except Refused:
+            return None
+        return decision if decision is not None and decision.aud == self._keys.id else None
 
     def _is_an_owners(self, jws: str) -> bool:
         """Whether an owner signed this, whatever it says: strangers' letters are measured."""

@@ -67,7 +67,7 @@ class Desk:
     ) -> None:
         """A letter to the owners, retained until the next about the same ``subject``."""
         letter = self.report(subject, event, detail, request=request, decision=decision)
-        self.letters.put(topics.release(self.device_name, subject), letter)
+        self.letters.put(topics.release(self.device_name, subject), letter, at=self.clock.now())
 
     def report(
         self,

@@ -10,8 +10,9 @@ be held against a requester. What comes beyond it costs
 - no write of its own: it is counted in memory and written down once a minute at most;
 - the owner one notice, which counts along.
 
-A crash loses the last minute's count. How much of a day's measure was used before a
-restart is read back from the ledger.
+What was counted is a least number: a crash loses the last minute's, and after a restart,
+when what the broker retains comes once more, the larger count of the two runs stands. How
+much of a day's measure was used before is read back from the ledger.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ class Floods:
         self._written_at = 0.0  # monotonic
         self._remembered: set[bytes] = set()
 
-    def counted_before(self, key: bytes) -> bool:
-        """Whether the message with this digest was only counted already today."""
-        return key in self._remembered
+    def counted_before(self, *keys: bytes) -> bool:
+        """Whether what has one of these digests was only counted already today."""
+        return not self._remembered.isdisjoint(keys)
 
     def is_full(self, source: str) -> bool:
         """Whether the measure of ``source`` is used up."""
@@ -87,7 +88,7 @@ class Floods:
     def take(self, source: str, key: bytes = b"") -> bool:
         """Whether a post of ``source`` may be kept. If not, it has been counted.
 
-        Not to be called inside a transaction. ``key`` is a digest of the whole message.
+        Not to be called inside a transaction. ``key`` is the digest by which it is counted once.
         """
         self._begin_day()
         if not self.is_full(source):
@@ -96,7 +97,7 @@ class Floods:
         if key and len(self._remembered) < _MAX_REMEMBERED:
             self._remembered.add(key)
         self._counted[source] += 1
-        if self._counted[source] == 1:
+        if self._counted[source] == 1 and not self._written[source]:
             self._write(began=source)
         return False
 
@@ -104,13 +105,16 @@ class Floods:
         """Write down what was counted, if it is time; the clock must be synced."""
         self._begin_day()
         due = self._desk.clock.monotonic() - self._written_at >= _WRITE_SECONDS
-        if due and self._counted != self._written:
+        if due and self._is_news():
             self._write()
 
     def stop(self) -> None:
         """Write down what was counted."""
-        if self._day is not None and self._counted != self._written:
+        if self._day is not None and self._is_news():
             self._write()
+
+    def _is_news(self) -> bool:
+        return any(posts > self._written[source] for source, posts in self._counted.items())
 
     def _begin_day(self) -> None:
         day = int(self._desk.clock.now() // _DAY_SECONDS)
@@ -123,8 +127,8 @@ class Floods:
             with self._desk.index.transaction():
                 for flood in over:
                     self._close(flood)
-        self._counted = Counter({flood.source: flood.posts for flood in floods if flood.day == day})
-        self._written = self._counted.copy()
+        self._counted.clear()
+        self._written = Counter({flood.source: flood.posts for flood in floods if flood.day == day})
         self._remembered.clear()
         self._kept = self._kept_since(day * _DAY_SECONDS)
 
@@ -132,7 +136,7 @@ class Floods:
         """What the ledger says of today, by source."""
         kept: Counter[str] = Counter()
         try:
-            for line in self._desk.ledger.since(midnight):
+            for line in self._desk.ledger.between(midnight, midnight + _DAY_SECONDS):
                 if line.event in _KEPT_EVENTS:
                     kept[str(line.detail.get("requester", ANYBODY))] += 1
         except StorageFault as error:  # a line was changed: for `ledger verify`, not for us
@@ -146,12 +150,12 @@ class Floods:
             if began is not None:
                 self._desk.note("posts.flooded", began, self._about(began))
             for source, posts in self._counted.items():
-                if posts != self._written[source]:
+                if posts > self._written[source]:
                     flood = Flood(day, source, posts)
                     self._feed.put_flood(flood)
                     if not self._muted(source):
                         self._notices.add(self._notice(flood, now), since=day * _DAY_SECONDS)
-        self._written = self._counted.copy()
+        self._written |= self._counted  # the larger of each
         self._written_at = self._desk.clock.monotonic()
 
     def _close(self, flood: Flood) -> None:
@@ -172,8 +176,8 @@ class Floods:
         kept = self._kept_a_day
         who = self._name(flood.source) if flood.source else "Unknown senders"
         text = (
-            f"On {_date(flood.day)} (UTC) the feed brought {flood.posts:,} posts more than the"
-            f" {kept} a day that are recorded one by one. They were counted and not read, so"
+            f"On {_date(flood.day)} (UTC) the feed brought at least {flood.posts:,} posts more than"
+            f" the {kept} a day that are recorded one by one. They were counted and not read, so"
             " nothing among them reaches you. Posts of others are not affected."
         )
         return Notice(

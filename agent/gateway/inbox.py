@@ -4,7 +4,8 @@ A request comes in here once :mod:`.posts` has admitted it. From then on
 
 - every clip inside its window joins its match set, also one that is recorded later;
 - with the first match the owner gets a letter, retained until the request is closed, and
-  renewed whenever what stands in it changes: clips, an edited text, a proposal;
+  renewed whenever what stands in it changes: clips that come or go, an edited text, a
+  proposal;
 - it is closed by a decline, a withdrawal, or its end, and its letter emptied.
 
 While the owners have paused requests, all this goes on but for the letters: none lies at
@@ -57,7 +58,13 @@ class Inbox:
     # What the camera and time bring
 
     def clips_changed(self) -> None:
-        """Let new clips join the match sets of open requests, and tell the owner."""
+        """Let new clips join the match sets of open requests, and tell the owner; also of those
+        that are gone. The clock must be synced: of two letters, the one written later counts.
+        """
+        if self._desk.cases.any_gone():
+            with self._desk.index.transaction():
+                for digest in self._desk.cases.note_gone():
+                    self.renew(digest)
         for case in self._desk.cases.open_requests():
             if case.requester not in self._requesters:
                 continue  # its card was taken away since; nothing can be approved for it
@@ -124,7 +131,8 @@ class Inbox:
             head=self._desk.ledger.head(),
             at=now,
         )
-        self._desk.letters.put(self._topic(digest), letter)
+        self._desk.letters.put(self._topic(digest), letter, at=now)
+        self._desk.cases.note_told(digest, at=now)
 
     def close(self, digest: str, event: str, detail: Mapping[str, str], *, at: float) -> None:
         """End an open request by ``event`` and empty its letter."""
@@ -132,6 +140,11 @@ class Inbox:
         state = lifecycle.advance(lifecycle.REQUEST, "OPEN", event)
         self._desk.ledger.append(f"request.{state.lower()}", digest, detail, at=at)
         self._desk.letters.clear(self._topic(digest))
+
+    def decline(self, digest: str, detail: Mapping[str, str], *, at: float) -> None:
+        """End an open request by an owner's no, and stop what was approved of it before."""
+        self.close(digest, "decline", detail, at=at)
+        self._desk.cases.ask_to_stop("an owner declined the request", request=digest)
 
     def pause(self, owner: str, *, at: float) -> None:
         """``owner`` (a key id) wants to see no requests: no letter lies there any more."""
@@ -149,10 +162,8 @@ class Inbox:
         self._notices.renew()  # with what came in between
 
     def told(self, case: RequestCase) -> bool:
-        """Whether the owner had a letter about this request; in a pause, from before it."""
-        paused_at = self._desk.cases.paused_at()
-        unheard = paused_at is not None and case.received_at > paused_at
-        return not unheard and self._desk.cases.is_matched(case.digest)
+        """Whether the owner ever had a letter about this request."""
+        return case.told_at is not None
 
     # What stands in a letter
 

@@ -17,7 +17,14 @@ import msgspec
 from agent.config import Place, Requests
 from agent.consent import alerts, area, lifecycle, policy
 from agent.consent.signing import RequesterCard
-from agent.consent.statements import Alert, LogPlace, Notice, Request, Statement
+from agent.consent.statements import (
+    LEGAL_ORDER,
+    Alert,
+    LogPlace,
+    Notice,
+    Request,
+    Statement,
+)
 from agent.errors import RequestRefused
 from agent.gateway.desk import Desk
 from agent.gateway.flood import Floods
@@ -68,7 +75,13 @@ class Judge:
         self._floods.take(request.iss)
         now = self._desk.clock.now()
         surveyed = area.survey(request.area)  # costs the most: once, and outside the transaction
-        rule, why = self._refusal(request, surveyed, now)
+        rule, why = self._refusal(request, surveyed, now, self._current_rules())
+        unmuted = msgspec.structs.replace(self._rules, muted=())
+        is_order_of_muted = (
+            rule == "requester-muted"
+            and request.kind == LEGAL_ORDER
+            and not any(self._refusal(request, surveyed, now, unmuted))
+        )
         first = self._desk.cases.first_post(request.iss, request.jti)
         about = {**self._about(request, place), "kind": request.kind}
         about["reference"] = request.reference
@@ -105,6 +118,8 @@ class Judge:
                 self._desk.note("request.refused", digest, about)
                 if first and rule not in _UNHEARD:
                     self._note_edit(first, request, at=now)
+                if is_order_of_muted:
+                    self._notices.add(self._order_of_muted(request, digest, at=now))
             else:
                 self._desk.note("request.opened", digest, about)
                 if self._withdrawals.came_before(digest, request.iss):
@@ -112,6 +127,25 @@ class Judge:
                 else:
                     self._inbox.match(digest)
         log.info("request %s from %s: %s", digest[:16], about["name"], rule or "open")
+
+    def review(self) -> None:
+        """Close the open requests of a kind or an author that the configuration hears no more.
+
+        A legal demand of somebody it mutes stays, as it does when an owner mutes them.
+        """
+        now = self._desk.clock.now()
+        for case in self._desk.cases.open_requests():
+            if case.requester not in self._requesters:
+                why = "the requester's card was taken away"
+            elif case.kind not in self._rules.accept:
+                why = "requests of its kind are not accepted any more"
+            elif case.requester in self._rules.muted and case.kind != LEGAL_ORDER:
+                why = "the configuration mutes the requester"
+            else:
+                continue
+            with self._desk.index.transaction():
+                self._inbox.decline(case.digest, {"why": why}, at=now)
+            log.info("request %s closed: %s", case.digest[:16], why)
 
     def alert(self, alert: Alert, digest: str, place: LogPlace | None) -> None:
         """Information only: it stands on the owner's record, and nothing answers it."""
@@ -148,13 +182,15 @@ class Judge:
             about["log"] = {"origin": place.origin, "index": place.index, "size": place.size}
         return about
 
-    def _refusal(self, request: Request, surveyed: area.Survey, now: float) -> tuple[str, str]:
+    def _refusal(
+        self, request: Request, surveyed: area.Survey, now: float, rules: Requests
+    ) -> tuple[str, str]:
         """The rule that refuses ``request`` and why; two empty texts when it is admitted."""
         history = self._desk.cases.history(request.iss, request.reference, request.jti, now=now)
         try:
             policy.judge(
                 request,
-                rules=self._current_rules(),
+                rules=rules,
                 place=self._place,
                 requester=self._requesters[request.iss],
                 history=history,
@@ -171,6 +207,26 @@ class Judge:
         """The rules of the configuration, and whom owners have muted since."""
         muted = (*self._rules.muted, *self._desk.cases.muted())
         return msgspec.structs.replace(self._rules, muted=muted)
+
+    def _order_of_muted(self, request: Request, digest: str, *, at: float) -> Notice:
+        """A legal demand is not kept from the owner, whoever makes it: see DECISIONS 141."""
+        order, name = request.order, self._requesters[request.iss].name
+        claimed = "" if order is None else f" ({order.court}, docket {order.docket})"
+        return Notice(
+            kind="muted-order",
+            at=int(at),
+            until=request.exp,
+            who=name,
+            title=f"A muted requester claims a court's order: {request.title}",
+            text=(
+                f"{name}, whom an owner has muted, posted a request that claims a court's"
+                f" order{claimed}. Your camera refused it, and has checked nothing. Ask the court,"
+                " by a number that you looked up yourself, or a lawyer. To be shown what they ask"
+                " from now on, unmute them; this one they would have to post anew. Clips of the"
+                " time they ask about are not kept for it: save what you may need."
+            ),
+            subject=digest,
+        )
 
     def _note_edit(self, first: str, request: Request, *, at: float) -> None:
         """Another text stands under the id of a request that the owner may have read."""

@@ -83,6 +83,8 @@ class Gateway:
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
         self._state = b""
+        self._is_synced = False  # and what waits for it has been done
+        self._clips_changed = True  # since the inbox looked
         self._stop = threading.Event()
         self._worker_ended = threading.Event()
 
@@ -122,7 +124,6 @@ class Gateway:
         """Pick up what an earlier run left, and connect."""
         self.releases.recover()
         self._posts.start()
-        self._inbox.clips_changed()
         self._note("connecting")
         for link in self._links:
             link.start()
@@ -149,7 +150,7 @@ class Gateway:
 
     def _drain(self, link: Link, wait_seconds: float) -> None:
         for _ in range(_EVENTS_A_STEP):
-            if self._waiting_bytes > _MAX_WAITING_BYTES:
+            if self._waiting_bytes > _MAX_WAITING_BYTES and link is self._feed_link:
                 self._stop.wait(wait_seconds)
                 return  # the link stops reading in its turn, so that memory is bounded
             try:
@@ -160,18 +161,31 @@ class Gateway:
             wait_seconds = 0.0
 
     def _tick(self) -> None:
-        if self._clock.synced():
+        self._clips_changed |= self._index.changed()
+        if self._synced():
             for _ in range(min(len(self._waiting), _EVENTS_A_STEP)):
                 self._dispatch_next()
             self._inbox.expire()
             self._posts.tick()
-        if self._index.changed():
-            self._inbox.clips_changed()
+            self._outbox.tidy(self._clock.now())
+            if self._clips_changed:
+                self._clips_changed = False
+                self._inbox.clips_changed()
         self._decisions.settle()
         self._outbox.flush()
         self._publish_state()
         while not self._acknowledged.empty():
             self._owner_link.acknowledge(self._acknowledged.get())
+
+    def _synced(self) -> bool:
+        """Whether times may be judged; when that is first so, what comes before all else."""
+        if not self._clock.synced():
+            return False
+        if not self._is_synced:
+            self._is_synced = True
+            self._decisions.begin()
+            self._posts.review()
+        return True
 
     # Events
 
@@ -181,7 +195,7 @@ class Gateway:
             case Received():
                 self._waiting.append((link, event))
                 self._waiting_bytes += _weight(event)
-                if self._clock.synced():
+                if self._synced():
                     self._dispatch_next()
             case Connected() if ours:
                 log.info("connected to the owner's broker")
@@ -214,6 +228,7 @@ class Gateway:
         self._state = b""
 
     def _dispatch_next(self) -> None:
+        self._notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
         link, received = self._waiting.popleft()
         self._waiting_bytes -= _weight(received)
         self._dispatch(link, received)

@@ -58,7 +58,7 @@ class NoticeBoard:
         letter = self._desk.reports.notices(
             notices, more=more, head=self._desk.ledger.head(), at=now
         )
-        self._desk.letters.put(self._topic, letter)
+        self._desk.letters.put(self._topic, letter, at=now)
         self._feed.drop_overtaken(now=now)
         self._renew_at = self._feed.next_overtaken()
 

@@ -20,6 +20,9 @@ from agent.vault.index import Index
 
 log = logging.getLogger(__name__)
 
+_TOLD_SECONDS = 60 * 86_400.0
+_TIDY_SECONDS = 3_600.0
+
 
 class Letters:
     """The table ``letter``: what each outgoing topic holds. Any thread's own index will do."""
@@ -27,13 +30,13 @@ class Letters:
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def put(self, topic: str, payload: bytes) -> None:
+    def put(self, topic: str, payload: bytes, *, at: float) -> None:
         """Replace what ``topic`` holds; call inside the transaction of its cause."""
         self._index.connection.execute(
-            "INSERT INTO letter (topic, payload, revision) VALUES (?, ?, 1)"
+            "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"
             " ON CONFLICT (topic) DO UPDATE"
-            " SET payload = excluded.payload, revision = revision + 1",
-            (topic, payload),
+            " SET payload = excluded.payload, revision = revision + 1, at = excluded.at",
+            (topic, payload, at),
         )
 
     def clear(self, topic: str) -> None:
@@ -44,17 +47,38 @@ class Letters:
             (topic,),
         )
 
+    def clear_outcomes(self, prefix: str, *, before: float) -> None:
+        """Inside a transaction: empty what below ``prefix`` was confirmed and is so old.
+
+        The release's id follows on ``prefix``; one that is under way keeps its letter.
+        """
+        self._index.connection.execute(
+            "UPDATE letter SET payload = x'', revision = revision + 1"
+            " WHERE topic GLOB ?1 || '*' AND at < ?2 AND revision = acked AND length(payload) > 0"
+            " AND NOT EXISTS (SELECT 1 FROM release WHERE ?1 || id = topic"
+            "  AND state IN ('PROPOSED', 'APPROVED', 'SEALED'))",
+            (prefix, before),
+        )
+
+    def about_requests(self) -> int:
+        """How many letters about open requests there are."""
+        query = "SELECT count(*) FROM letter WHERE topic LIKE '%/inbox/%' AND length(payload) > 0"
+        return int(self._index.rows(query)[0][0])
+
 
 class Outbox:
     """Brings the letters to the broker, over one link.
 
-    Whatever the table says, only the device's own letter topics are written: the
-    camera can write to the same file, and must not speak through the gateway.
+    What became of a decision is told for :data:`_TOLD_SECONDS`. Whatever the table says,
+    only the device's own letter topics are written: the camera can write to the same file,
+    and must not speak through the gateway.
     """
 
     def __init__(self, index: Index, link: Link, *, device_name: str) -> None:
         self._index = index
-        self._prefixes = (topics.inbox(device_name, ""), topics.release(device_name, ""))
+        self._outcomes = topics.release(device_name, "")
+        self._prefixes = (topics.inbox(device_name, ""), self._outcomes)
+        self._next_tidy = 0.0  # wall time
         self._notices = topics.notices(device_name)
         self._link = link
         self._connected = False
@@ -99,6 +123,14 @@ class Outbox:
                 "DELETE FROM letter WHERE topic = ? AND length(payload) = 0 AND revision = ?",
                 (topic, revision),
             )
+
+    def tidy(self, now: float) -> None:
+        """Take down the letters that have been told for long; the clock must be synced."""
+        if now < self._next_tidy:
+            return
+        self._next_tidy = now + _TIDY_SECONDS
+        with self._index.transaction():
+            Letters(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
 
     @property
     def waiting(self) -> int:

@@ -16,6 +16,7 @@ clock is not synced, since expiry is judged here.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -36,7 +37,7 @@ from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.judging import Judge
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.publiclog import Post, Publicness, Unsettled
-from agent.gateway.withdrawals import EARLY, Withdrawals
+from agent.gateway.withdrawals import Withdrawals
 from agent.topics import Topic
 from agent.vault.ledger import Json
 
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=Statement)
 
+_JUDGED = ("alert.received", "alert.refused", "withdrawal.received")  # requests have rows
 _MAX_BYTES = MAX_STATEMENT_BYTES * 4 // 3 + 1024 + logproof.MAX_BYTES
 
 
@@ -68,11 +70,16 @@ class Posts:
         self._judge = judge
         self._withdrawals = withdrawals
         self._keys: dict[str, PublicKey] = {id_: card.key for id_, card in requesters.items()}
+        self._terms = _terms(requesters, public_log)
 
     def start(self) -> None:
         """Pick up what an earlier run left."""
         self._log.start()
         self._notices.start()
+
+    def review(self) -> None:
+        """Close what is open and would not be admitted by the configuration of today."""
+        self._judge.review()
 
     def tick(self) -> None:
         """Write down what waits for it, and take down what is over; the clock must be synced."""
@@ -99,17 +106,17 @@ class Posts:
             self._receive(post)
 
     def _receive(self, post: Post) -> None:
-        key = post.key
-        if self._floods.counted_before(bytes.fromhex(key)):
+        digest, key = post.digest, self._key(post)
+        if self._floods.counted_before(bytes.fromhex(key), bytes.fromhex(digest)):
             return
-        digest = post.digest
         if self._known(digest):
             self._log.witness(post)
             return
         # A refusal is remembered with its place and proof. Otherwise a copy of somebody's
         # request at a wrong place, or with a false proof, which anybody may post, would keep
-        # the request itself from being heard. It is not held against its author either.
-        if self._desk.ledger.mentions(key):
+        # the request itself from being heard. It is not held against its author either. And
+        # it is remembered with what was asked of posts then: who was unknown may be known now.
+        if self._desk.ledger.tells(key, "post.refused"):
             return
         try:
             act = self._read(post, digest)
@@ -121,10 +128,10 @@ class Posts:
             act()
 
     def _known(self, digest: str) -> bool:
-        """Whether the statement was judged; that it was withdrawn before is no judgement."""
+        """Whether the statement was judged."""
         if self._desk.cases.request(digest) is not None:
             return True
-        return self._desk.ledger.mentions(digest, besides=EARLY)
+        return self._desk.ledger.tells(digest, *_JUDGED)
 
     def _read(self, post: Post, digest: str) -> Callable[[], None]:
         """What to do about a post, which is verified then; raises Refused or Unsettled."""
@@ -150,14 +157,15 @@ class Posts:
 
     def _withdraw(self, withdrawal: Withdrawal, post: Post, digest: str) -> None:
         try:
-            self._withdrawals.receive(withdrawal, post, digest)
+            self._withdrawals.receive(withdrawal, digest)
         except MalformedStatement as error:
             self._refuse(post, error, withdrawal.iss)
 
     def _has_room(self, post: Post, source: str) -> bool:
         """Whether one more of its author may be kept today; else it has been counted."""
         return not self._floods.is_full(source) or self._floods.take(
-            source, bytes.fromhex(post.key)
+            source,
+            bytes.fromhex(post.digest),  # of which anybody may bring copies
         )
 
     def _verify(self, post: Post, kind: type[S]) -> S:
@@ -166,8 +174,13 @@ class Posts:
             raise MalformedStatement("wrong-topic", "posted under another id than its own")
         return statement
 
+    def _key(self, post: Post) -> str:
+        """What names a message among those that were refused."""
+        return hashlib.sha256(self._terms + bytes.fromhex(post.key)).hexdigest()
+
     def _refuse(self, post: Post, error: Refused, source: str) -> None:
-        if not self._floods.take(source, bytes.fromhex(post.key)):
+        key = self._key(post)
+        if not self._floods.take(source, bytes.fromhex(key)):
             return
         detail: dict[str, Json] = {
             "rule": error.rule,
@@ -178,8 +191,14 @@ class Posts:
         if source:
             detail["requester"] = source
         with self._desk.index.transaction():
-            self._desk.note("post.refused", post.key, detail)
+            self._desk.note("post.refused", key, detail)
         log.info("post %s refused: %s (%s)", post.digest[:16], error.rule, error.message)
+
+
+def _terms(requesters: Mapping[str, RequesterCard], public_log: Publicness) -> bytes:
+    """A digest of what a post needs to be verified: whose cards, and in which log it stands."""
+    said = "\n".join([public_log.terms, *sorted(requesters)])
+    return hashlib.sha256(said.encode()).digest()
 
 
 def _nothing() -> None:

@@ -13,7 +13,8 @@ with it the keys, once more. What waits is in the index, which the camera's proc
 write to: a proposal counts only with its owner's signature, verified when it is used.
 
 A proposal ends when its approval does, when its request is closed, or when an owner
-revokes it. All of that happens here, on the gateway's own thread.
+revokes it; one whose revocation the broker brought first never begins. All of that
+happens here, on the gateway's own thread.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from agent.consent import approval as rules
 from agent.consent import signing
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 # Rules by which an approval that was accepted can be refused when it comes again after a
 # crash, for good: its request, its clips or its requester's card have gone meanwhile.
 _GONE = (5, 6, 8)
+REVOKED_EARLY: Final = "release.revoked-early"  # the event: revoked before its approval came
 _CLOSED = {
     "DECLINED": "an owner declined the request",
     "EXPIRED": "the request expired",
@@ -93,6 +96,7 @@ class Proposals:
                 device_id=self._device_id,
                 now=self._desk.clock.now(),
                 seen=_never if waiting else self._desk.cases.seen,
+                since=self._desk.cases.begun_at() or 0.0,
                 held=self._held_when_approved if waiting else self._held,
                 digest_on_disk=self._digest_on_disk,
                 key_opens=self._key_opens,
@@ -114,6 +118,7 @@ class Proposals:
                 device_id=self._device_id,
                 now=self._desk.clock.now(),
                 seen=_never if waiting else self._desk.cases.seen,
+                since=self._desk.cases.begun_at() or 0.0,
                 digest_on_disk=self._digest_on_disk,
                 key_opens=self._key_opens,
                 allow_loopback_http=self._allow_loopback_http,
@@ -157,6 +162,8 @@ class Proposals:
         if waiting is not None:  # after a crash: it was accepted then, and brings the lost keys
             self._start_release(SealJob(waiting.id, letter.keys, done))
             return
+        if self._desk.ledger.tells(signing.digest(letter.jws)[:16], REVOKED_EARLY):
+            raise Refused("revoked-before", "an owner revoked it before it came")
         with self._desk.acting_on(consent, letter.jws):
             first = self._to_agree_with(consent)
             if first is not None:

@@ -5,7 +5,8 @@ What to believe of a log is decided in :mod:`agent.consent.transparency`. Here
 - the view is read at the start, and written down with each post that counts on it, else
   once a minute and at the end: links come again from the broker, which retains them;
 - posts whose checkpoint no link has led to yet wait, :data:`MAX_WAITING` at most. If there
-  are more, the oldest of the author that has most of them goes. They come again too;
+  are more, the oldest of the author that has most of them goes. They come again too. Of one
+  post, of which anybody may bring copies with other proofs, the first few and the last wait;
 - what the log did wrong becomes a ledger line, and what the owner must know, a notice.
 
 A log that has forked is not believed any more: what needs it is refused as ``log-forked``
@@ -20,8 +21,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final
 
 from agent.consent.logproof import LogPolicy
 from agent.consent.statements import LogPlace, Notice
@@ -37,6 +38,7 @@ from agent.vault.ledger import Json
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 200
+_MAX_COPIES = 4
 _WRITE_SECONDS = 60.0
 _NEEDS_LOG = frozenset({"requests", "alerts"})
 
@@ -51,9 +53,12 @@ class Post:
 
     @classmethod
     def read(cls, topic: Topic, payload: bytes) -> Post:
-        """``payload`` parted at its first line feed."""
+        """``payload`` parted at its first line feed.
+
+        A withdrawal needs no proof: what stands behind one is nothing of its author's.
+        """
         jws, _, proof = payload.partition(b"\n")
-        return cls(topic, jws, proof)
+        return cls(topic, jws, b"" if topic.kind == "withdrawals" else proof)
 
     @property
     def place(self) -> str:
@@ -72,17 +77,25 @@ class Post:
         return hashlib.sha256(text).hexdigest()
 
 
-class Publicness(Protocol):
-    """Says of a verified post whether it is public."""
+class Publicness:
+    """Says of a verified post whether it is public. This one asks for nothing
+    (``feed.log: off``); the methods of :class:`PinnedLog` do.
+    """
+
+    @property
+    def terms(self) -> str:
+        """What it asks for, in words that change when that does."""
+        return ""
 
     def start(self) -> None:
         """Pick up what an earlier run left."""
 
-    def check(self, post: Post, source: str) -> LogPlace | None:
+    def check(self, post: Post, source: str) -> LogPlace | None:  # noqa: ARG002
         """Where the post stands; None if it need not stand anywhere.
 
         Raises :class:`NotPublic`, or :class:`Unsettled` when it will be asked about again.
         """
+        return None
 
     def witness(self, post: Post) -> None:
         """Look at the proof of a post that was judged before: it might convict the log."""
@@ -92,6 +105,7 @@ class Publicness(Protocol):
 
     def settled(self) -> list[Post]:
         """The posts that were waiting, and need wait no longer."""
+        return []
 
     def write(self) -> None:
         """Inside a transaction: write down what is believed, if that is news."""
@@ -107,37 +121,23 @@ class Unsettled(Exception):
     """Nothing is known yet of a post that waits for a link of its log."""
 
 
-class NoLog:
-    """Publicness is not asked about: ``feed.log: off``."""
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A verified post of ``source`` in a few copies, each for a size of the log."""
 
-    def start(self) -> None:
-        """See :class:`Publicness`."""
+    source: str
+    copies: tuple[tuple[Post, int], ...] = ()
 
-    def check(self, post: Post, source: str) -> LogPlace | None:  # noqa: ARG002
-        """Nothing need stand anywhere."""
-        return None
-
-    def witness(self, post: Post) -> None:
-        """See :class:`Publicness`."""
-
-    def link(self, payload: bytes) -> None:
-        """See :class:`Publicness`."""
-
-    def settled(self) -> list[Post]:
-        """Nothing waits."""
-        return []
-
-    def write(self) -> None:
-        """See :class:`Publicness`."""
-
-    def tick(self) -> None:
-        """See :class:`Publicness`."""
-
-    def stop(self) -> None:
-        """See :class:`Publicness`."""
+    def with_copy(self, post: Post, size: int) -> _Waiting:
+        """``post`` once more; if there are too many then, the one before goes."""
+        if any(copy.key == post.key for copy, _ in self.copies):
+            return self
+        if self.copies:
+            post = replace(post, jws=self.copies[0][0].jws)  # the same text, kept once
+        return replace(self, copies=(*self.copies[: _MAX_COPIES - 1], (post, size)))
 
 
-class PinnedLog:
+class PinnedLog(Publicness):
     """The one log whose key the owner has pinned.
 
     Unless it is ``required``, a post without a proof counts too, but a false one does not.
@@ -163,7 +163,14 @@ class PinnedLog:
         self._written: LogView | None = None
         self._written_at = 0.0  # monotonic
         self._is_news = False
-        self._waiting: dict[str, tuple[Post, str, int]] = {}  # by key: whose, and for what size
+        self._waiting: dict[str, _Waiting] = {}  # by the post's digest
+
+    @property
+    def terms(self) -> str:
+        """See :class:`Publicness`."""
+        policy = self._policy
+        keys = " ".join(key.text for key in (policy.key, *policy.witnesses))
+        return f"{self._required} {policy.witnesses_needed} {keys}"
 
     def start(self) -> None:
         """See :class:`Publicness`; StorageFault if what was kept is damaged."""
@@ -188,7 +195,7 @@ class PinnedLog:
         self._adopt(view)
         match answer:
             case Included(index=index, size=size):
-                self._waiting.pop(post.key, None)
+                self._waiting.pop(post.digest, None)
                 return LogPlace(origin=self._policy.origin, index=index, size=size)
             case Waiting(size=size):
                 self._wait(post, source, size)
@@ -212,7 +219,7 @@ class PinnedLog:
         refused = [trouble for trouble in view.troubles if trouble.rule != "checkpoint-forked"]
         self._adopt(view)
         subject = hashlib.sha256(payload).hexdigest()
-        if refused and not self._desk.ledger.mentions(subject):
+        if refused and not self._desk.ledger.tells(subject, "link.refused"):
             self._refuse_link(refused[0], subject)
 
     def settled(self) -> list[Post]:
@@ -220,8 +227,13 @@ class PinnedLog:
         if not self._is_news:
             return []
         self._is_news = False
-        ready = [key for key, (_, _, size) in self._waiting.items() if self._view.knows(size)]
-        return [self._waiting.pop(key)[0] for key in ready]
+        ready = []
+        for waiting in list(self._waiting.values()):
+            copies = [post for post, size in waiting.copies if self._view.knows(size)]
+            ready += copies
+            if copies:
+                del self._waiting[copies[0].digest]
+        return ready
 
     def write(self) -> None:
         """See :class:`Publicness`."""
@@ -261,17 +273,19 @@ class PinnedLog:
 
     def _wait(self, post: Post, source: str, size: int) -> None:
         """Keep a post for later, and if there are too many now, let one go."""
-        self._waiting.pop(post.key, None)
-        self._waiting[post.key] = (post, source, size)
+        waiting = self._waiting.pop(post.digest, _Waiting(source))
+        self._waiting[post.digest] = waiting.with_copy(post, size)
         if len(self._waiting) <= MAX_WAITING:
             return
-        counts = Counter(whose for _, whose, _ in self._waiting.values())
+        counts = Counter(waiting.source for waiting in self._waiting.values())
         busiest = counts.most_common(1)[0][0]
-        key, dropped = next(
-            (key, other) for key, (other, whose, _) in self._waiting.items() if whose == busiest
+        digest, dropped = next(
+            (digest, waiting.copies[0][0])
+            for digest, waiting in self._waiting.items()
+            if waiting.source == busiest
         )
-        del self._waiting[key]
-        if self._floods.take(busiest, bytes.fromhex(key)):
+        del self._waiting[digest]
+        if self._floods.take(busiest, bytes.fromhex(digest)):
             detail: dict[str, Json] = {
                 "rule": "log-link-missing",
                 "why": "too many posts wait for links of the log",

@@ -19,7 +19,7 @@ from agent.gateway.inbox import Inbox
 from agent.gateway.judging import Judge
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.posts import Posts
-from agent.gateway.publiclog import NoLog, PinnedLog, Publicness
+from agent.gateway.publiclog import PinnedLog, Publicness
 from agent.gateway.withdrawals import Withdrawals
 from agent.vault.feed import Feed
 
@@ -92,7 +92,7 @@ def _public_log(
 ) -> Publicness:
     """The public log that posts must stand in."""
     if config.log_key is None or config.log == "off":
-        return NoLog()
+        return Publicness()
     return PinnedLog(
         desk=desk,
         feed=feed,

@@ -137,7 +137,10 @@ class Reports:
         at: float,
         decision: str = "",
     ) -> bytes:
-        """A letter that says what became of ``subject``: see :class:`Outcome`."""
+        """A letter that says what became of ``subject``: see :class:`Outcome`.
+
+        ``detail`` may quote what a stranger wrote; it is told as one line.
+        """
         return self._seal(
             Outcome(
                 iss=self._keys.id,
@@ -147,7 +150,7 @@ class Reports:
                 subject=subject,
                 request=request,
                 event=event,
-                detail=detail[:200],
+                detail=" ".join(detail.split())[:200],
                 ledger=head,
                 decision=decision,
             )

@@ -7,7 +7,7 @@
 ``encoder``        what makes the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
 ``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
 ``clips bytes``    how many clips there are, and their size
-``pending``        requests that wait for the owner
+``pending``        letters about requests that lie at the broker for the owner
 ``clock_synced``   false: requests and decisions wait for the time service
 ``temperature``    degrees Celsius in steps of 5; null: the board does not say
 ``under_voltage``  true: the power supply is too weak, now or a minute ago; null as above
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
+from agent.gateway.outbox import Letters
 from agent.machine import Steady
 from agent.vault.atwork import camera_state, is_at_work
-from agent.vault.cases import Cases
 from agent.vault.index import Index
 
 
@@ -35,11 +35,17 @@ class State:
     """Looks at the vault, the clock and the board."""
 
     def __init__(
-        self, *, state_dir: Path, index: Index, cases: Cases, clock: Clock, board: Steady
+        self,
+        *,
+        state_dir: Path,
+        index: Index,
+        letters: Letters,
+        clock: Clock,
+        board: Steady,
     ) -> None:
         self._state_dir = state_dir
         self._index = index
-        self._cases = cases
+        self._letters = letters
         self._clock = clock
         self._board = board
 
@@ -56,7 +62,7 @@ class State:
             "last_motion": None if last_motion_at is None else int(last_motion_at),
             "clips": totals.count,
             "bytes": totals.bytes,
-            "pending": len(self._cases.open_requests()),
+            "pending": self._letters.about_requests(),
             "clock_synced": self._clock.synced(),
             "temperature": None if vitals.celsius is None else int(vitals.celsius),
             "under_voltage": vitals.under_voltage,

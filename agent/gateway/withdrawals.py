@@ -18,7 +18,6 @@ from agent.gateway.desk import Desk
 from agent.gateway.flood import Floods
 from agent.gateway.inbox import Inbox
 from agent.gateway.notices import NoticeBoard
-from agent.gateway.publiclog import Post
 from agent.vault.cases import RequestCase
 from agent.vault.ledger import Json
 
@@ -48,7 +47,7 @@ class Withdrawals:
         said = self._desk.ledger.says(EARLY, digest)
         return any(detail.get("requester") == author for detail in said)
 
-    def receive(self, withdrawal: Withdrawal, post: Post, digest: str) -> None:
+    def receive(self, withdrawal: Withdrawal, digest: str) -> None:
         """Close what it names, or, if that has not come yet, see that it never opens.
 
         Raises :class:`MalformedStatement` if it names what somebody else posted.
@@ -58,7 +57,7 @@ class Withdrawals:
         if case is not None and case.requester != author:
             raise MalformedStatement("no-such-request", "withdraws nothing that its signer posted")
         stops = case is not None and (case.is_open or self._desk.cases.has_unsent(case.digest))
-        if not stops and not self._floods.take(author, bytes.fromhex(post.key)):
+        if not stops and not self._floods.take(author, bytes.fromhex(digest)):
             return
         about = {**author_of(withdrawal, self._requesters), "request": withdrawal.request}
         with self._desk.index.transaction():

@@ -34,8 +34,8 @@ from typing import BinaryIO
 
 import pyrage
 
+from agent.consent import agefile, decoding, mail, signing, statements
 from agent.consent import approval as approval_rules
-from agent.consent import decoding, mail, signing, statements
 from agent.consent.approval import Consent
 from agent.consent.signing import PublicKey
 from agent.consent.statements import Approval, Release, Request, Share
@@ -186,6 +186,9 @@ def _check_agreement(release: Release, first: Consent, second: Consent, digest: 
 
 def _decrypt(sealed: BinaryIO, keys: Keys, target: BinaryIO) -> None:
     """1. Sealed to us, and whole: age refuses a file that was cut off or changed."""
+    if not agefile.has_small_header(sealed.read(agefile.MAX_HEADER_BYTES)):
+        raise BundleRefused("not-sealed-to-us", "it does not begin as a bundle for us does")
+    sealed.seek(0)
     try:
         pyrage.decrypt_io(sealed, target, [mail.parse_identity(keys.identity)])
     except (pyrage.DecryptError, OSError) as error:

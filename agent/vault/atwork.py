@@ -21,7 +21,7 @@ from agent.vault.index import Health
 
 _TRIES = 20
 _TRY_SECONDS = 0.1  # whoever looks holds the lock for a moment, too
-_RUNNING = ("armed", "recording", "disk-full")
+_RUNNING = ("armed", "recording", "disk-full", "storage-failed")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _DAY_SECONDS = 86_400.0
 _REQUEST_COLUMNS = (
     "digest, jws, jti, requester, reference, state, rule, received_at,"
     " window_start, window_end, expires_at, kind, incident, square_miles, first_post,"
-    " log_origin, log_index, log_size"
+    " log_origin, log_index, log_size, told_at"
 )
 _RELEASE_COLUMNS = (
     "id, request, approval, state, detail, approved_at, expires_at, stop, bundle_bytes,"
@@ -54,6 +54,7 @@ class RequestCase:
     log_origin: str = ""
     log_index: int | None = None
     log_size: int | None = None
+    told_at: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -178,7 +179,8 @@ class Cases:
         fresh = []
         for clip in clips:
             added = self._db.execute(
-                "INSERT OR IGNORE INTO match VALUES (?, ?, ?)", (digest, clip.id, clip.sha256)
+                "INSERT OR IGNORE INTO match (request, clip, sha256) VALUES (?, ?, ?)",
+                (digest, clip.id, clip.sha256),
             )
             if added.rowcount:
                 fresh.append(clip)
@@ -191,6 +193,32 @@ class Cases:
     def is_matched(self, digest: str) -> bool:
         """Whether any clip ever joined the match set."""
         return bool(self._index.rows("SELECT 1 FROM match WHERE request = ? LIMIT 1", (digest,)))
+
+    def note_told(self, digest: str, *, at: float) -> None:
+        """A letter about the request was written; only the first one counts."""
+        self._db.execute(
+            "UPDATE request SET told_at = ? WHERE digest = ? AND told_at IS NULL", (at, digest)
+        )
+
+    def note_gone(self) -> list[str]:
+        """Mark the matched clips of open requests that have been deleted; of which requests."""
+        rows = self._db.execute(
+            "UPDATE match SET gone = 1 WHERE gone = 0"
+            " AND EXISTS (SELECT 1 FROM request WHERE digest = match.request AND state = 'OPEN')"
+            " AND NOT EXISTS (SELECT 1 FROM clip WHERE id = match.clip AND deleting = 0)"
+            " RETURNING request"
+        )
+        return sorted({row[0] for row in rows.fetchall()})
+
+    def any_gone(self) -> bool:
+        """Whether :meth:`note_gone` would mark any; asked outside a transaction."""
+        return bool(
+            self._index.rows(
+                "SELECT 1 FROM match JOIN request ON digest = match.request"
+                " WHERE state = 'OPEN' AND gone = 0 AND NOT EXISTS"
+                " (SELECT 1 FROM clip WHERE id = match.clip AND deleting = 0) LIMIT 1"
+            )
+        )
 
     # Pause
 
@@ -208,6 +236,15 @@ class Cases:
         return float(rows[0][0]) if rows else None
 
     # Owners' statements
+
+    def begun_at(self) -> float | None:
+        """When this record began; None until :meth:`begin`."""
+        rows = self._index.rows("SELECT at FROM begun")
+        return float(rows[0][0]) if rows else None
+
+    def begin(self, *, at: float) -> None:
+        """Note that this record begins now, if it has not begun before."""
+        self._db.execute("INSERT OR IGNORE INTO begun VALUES (1, ?)", (at,))
 
     def seen(self, jti: str) -> bool:
         """Whether a statement with this id was acted on."""

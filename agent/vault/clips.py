@@ -21,7 +21,8 @@ What always holds, also after a power cut and a restart:
 **Delete**
 
 1. row marked and committed; 2. recording removed; 3. sidecar removed; 4. directory
-synced; 5. row dropped and committed.
+synced, and removed if it is empty; 5. row dropped and committed. On a disk with no room
+for step 1, step 2 makes it.
 
 **Recover**, whatever step was the last: :mod:`agent.vault.recovery`. Which clips go,
 and when, is for :mod:`agent.vault.retention` to say.
@@ -40,7 +41,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from agent.clock import Clock
-from agent.errors import ClipDamaged, InternalFault
+from agent.errors import ClipDamaged, DiskFull, InternalFault
 from agent.vault import files, recovery, seal, sidecar
 from agent.vault.files import ClipFiles
 from agent.vault.index import Clip, Index
@@ -196,11 +197,19 @@ class ClipStore:
 
     def delete(self, clip_id: str) -> bool:
         """Delete a clip for good; False if there is none of this id."""
-        with self._index.transaction():
-            found = self._index.mark_deleting(clip_id)
+        clip = ClipFiles.of(self._state_dir, clip_id)
+        try:
+            found = self._mark_deleting(clip_id)
+        except DiskFull:  # cut off behind this, a recovery drops the row: it has no recording
+            files.remove(clip.media)
+            found = self._mark_deleting(clip_id)
         if found:
-            recovery.finish_delete(ClipFiles.of(self._state_dir, clip_id), self._index)
+            recovery.finish_delete(clip, self._index)
         return found
+
+    def _mark_deleting(self, clip_id: str) -> bool:
+        with self._index.transaction():
+            return self._index.mark_deleting(clip_id)
 
     def recover(self) -> Recovery:
         """Bring files and rows together after any end; what is being recorded is left alone."""

@@ -269,8 +269,18 @@ def _write_page(ledger: Ledger, arguments: argparse.Namespace) -> None:
 
 
 def _reindex(arguments: argparse.Namespace) -> int:
+    from agent.clock import SystemClock
+    from agent.errors import StorageFault
+    from agent.vault.atwork import at_work, is_at_work
     from agent.vault.clips import reindex
 
-    report = reindex(config.load(arguments.config).state_dir)
+    state_dir = config.load(arguments.config).state_dir
+    if is_at_work(state_dir):  # a clip that is finished meanwhile would lose its row
+        raise StorageFault(
+            f"{state_dir}: the camera is at work there",
+            advice="Stop it, run this again, then start it: systemctl stop clip-agent-camera",
+        )
+    with at_work(state_dir, clock=SystemClock(None)):
+        report = reindex(state_dir)
     print(report)
     return 0

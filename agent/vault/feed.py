@@ -18,7 +18,7 @@ from agent.errors import StorageFault
 from agent.vault.index import Index
 
 KEPT_NOTICES = 200
-_SHOWN_OF_ONE = 12  # notices about one author, so that no author crowds out the rest
+_SHOWN_OF_ONE, _KEPT_OF_ONE = 12, 24  # about one author, so that none crowds out the rest
 _KEPT_TROUBLES = 5  # about the log: these stay whatever else there is
 _COLUMNS = "kind, at, until, who, title, text, subject"
 
@@ -59,10 +59,12 @@ class Feed:
         )  # fmt: skip
         self._db.execute(
             "DELETE FROM notice WHERE number NOT IN"
-            " (SELECT number FROM notice ORDER BY number DESC LIMIT ?)"
+            " (SELECT number FROM (SELECT number, row_number() OVER"
+            "   (PARTITION BY who, kind = 'log' ORDER BY number DESC) AS nth FROM notice)"
+            "  WHERE nth <= ? ORDER BY number DESC LIMIT ?)"
             " AND number NOT IN"
             " (SELECT number FROM notice WHERE kind = 'log' ORDER BY number DESC LIMIT ?)",
-            (KEPT_NOTICES - _KEPT_TROUBLES, _KEPT_TROUBLES),
+            (_KEPT_OF_ONE, KEPT_NOTICES - _KEPT_TROUBLES, _KEPT_TROUBLES),
         )
 
     def notices(
@@ -110,9 +112,14 @@ class Feed:
         )
 
     def drop_flood(self, flood: Flood) -> None:
-        """Its day is over, and its total on the ledger."""
+        """Its day is over, and its total on the ledger and in the requester's record."""
         self._db.execute(
             "DELETE FROM flood WHERE day = ? AND source = ?", (flood.day, flood.source)
+        )
+        self._db.execute(
+            "INSERT INTO counted VALUES (?, ?)"
+            " ON CONFLICT (source) DO UPDATE SET posts = posts + excluded.posts",
+            (flood.source, flood.posts),
         )
 
     # Logs

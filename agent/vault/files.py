@@ -27,7 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import InternalFault, StorageFault
+from agent.errors import DiskFull, InternalFault, StorageFault
 
 DIRECTORY_MODE = 0o2770  # camera and gateway share the group; new files inherit it
 FILE_MODE = 0o640
@@ -86,21 +86,33 @@ class ClipFiles:
         return self.directory / f"{self.stem}.json.new"
 
 
-def scan(state_dir: Path) -> Iterator[tuple[ClipFiles, frozenset[Path]]]:
-    """Each clip of which any file exists, with those files, in the order of their ids.
+Found = tuple[ClipFiles, frozenset[Path]]  # a clip, and which of its files exist
+
+
+def scan(state_dir: Path) -> Iterator[Found]:
+    """Each clip of which any file exists, in the order of their ids.
 
     Names that are not ours are passed over.
     """
+    for day in days(state_dir):
+        yield from clips_of(day)
+
+
+def days(state_dir: Path) -> list[Path]:
+    """The folders of clips, the oldest first."""
     with faults(state_dir / "clips"):
-        days = [entry for entry in _entries(state_dir / "clips") if _DAY.fullmatch(entry.name)]
-    for day in sorted(days):
-        found: dict[str, set[Path]] = {}
-        with faults(day):
-            for path in _entries(day):
-                if match := _NAME.fullmatch(path.name):
-                    found.setdefault(match[1] or match[4], set()).add(path)
-        for stem in sorted(found):
-            yield ClipFiles(day, stem), frozenset(found[stem])
+        found = [entry for entry in _entries(state_dir / "clips") if _DAY.fullmatch(entry.name)]
+    return sorted(found)
+
+
+def clips_of(day: Path) -> list[Found]:
+    """What :func:`scan` finds in one folder."""
+    found: dict[str, set[Path]] = {}
+    with faults(day):
+        for path in _entries(day):
+            if match := _NAME.fullmatch(path.name):
+                found.setdefault(match[1] or match[4], set()).add(path)
+    return [(ClipFiles(day, stem), frozenset(found[stem])) for stem in sorted(found)]
 
 
 def _entries(directory: Path) -> list[Path]:
@@ -110,10 +122,15 @@ def _entries(directory: Path) -> list[Path]:
 def fault(path: Path, error: OSError) -> StorageFault:
     """``error`` on ``path`` as a sentence for the owner."""
     if error.errno in _FULL:
-        return StorageFault(
-            f"{path}: the disk is full", advice="Free some space, or lower storage.max_bytes"
-        )
+        return disk_full(path)
     return StorageFault(f"{path}: {error.strerror or error}")
+
+
+def disk_full(path: Path) -> DiskFull:
+    """What to say when there is no room for ``path``."""
+    return DiskFull(
+        f"{path}: the disk is full", advice="Free some space, or lower storage.max_bytes"
+    )
 
 
 @contextmanager
@@ -191,6 +208,18 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
+def remove_if_empty(directory: Path) -> None:
+    """Remove a folder in which nothing is left; one with something in it stays."""
+    with faults(directory):
+        try:
+            directory.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+            return
+    sync_directory(directory.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Names made, changed and removed in ``path`` are on the disk when this returns."""
     with faults(path):
@@ -208,6 +237,16 @@ def sha256(path: Path) -> str:
         while data := file.read(_READ_BYTES):
             digest.update(data)
     return digest.hexdigest()
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file, as far as can be seen."""
+    with faults(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return False
+    return True
 
 
 def size(path: Path) -> int:

@@ -31,6 +31,11 @@ FILE_NAME = "agent.sqlite"
 LONGEST_CLIP_SECONDS = 3_600.0  # generously: a camera cuts after ten minutes at most
 _FILE_MODE = 0o660  # camera and gateway are two users of one group; -wal and -shm follow it
 _BUSY_SECONDS = 10.0
+_CURE = (
+    "Stop both services, move this file and those with -wal and -shm behind its name away, and"
+    " run `clip-agent reindex`: it finds every clip again. Requests and the ledger stood in it"
+    " alone; sqlite3's .recover may save them"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +355,10 @@ def _faults(path: Path) -> Iterator[None]:
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
         raise InternalFault(f"{path}: {error}") from error
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # wrong SQL
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without details
+        if code == sqlite3.SQLITE_ERROR:  # wrong SQL
             raise InternalFault(f"{path}: {error}") from error
-        raise StorageFault(f"{path}: {error}") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise files.disk_full(path) from error
+        damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        raise StorageFault(f"{path}: {error}", advice=_CURE if damaged else "") from error

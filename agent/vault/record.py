@@ -39,6 +39,11 @@ class _Count:
             " FROM request WHERE requester = ?",
             (now, self._of[0]),
         )[0]
+        (counted,) = self._index.rows(
+            "SELECT (SELECT coalesce(sum(posts), 0) FROM counted WHERE source = ?1)"
+            " + (SELECT coalesce(sum(posts), 0) FROM flood WHERE source = ?1)",
+            (self._of[0],),
+        )[0]
         seconds = self._median("seconds")
         return RequesterRecord(
             name=name,
@@ -47,6 +52,7 @@ class _Count:
             refused=refused,
             withdrawn=withdrawn,
             edited=edited,
+            counted=counted,
             kinds=self._tallies("kind", _KINDS),
             incidents=self._tallies("incident", _INCIDENTS),
             refusals=self._tallies("rule", _REFUSALS),

@@ -13,6 +13,7 @@ recording still being written         nothing: its process lives
 recording and sidecar, no row         row inserted
 recording, opening sidecar only       closed as a clip marked truncated
 recording, no readable sidecar        reported by name and left; its row stays
+what cannot be read at all            the same
 sidecars only                         removed; a row without a recording goes too
 ====================================  ==========================================
 
@@ -23,11 +24,12 @@ cut off anywhere. Whoever gets the report decides what to tell whom.
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.errors import ClipDamaged, StorageFault
+from agent.errors import ClipDamaged, DiskFull, StorageFault
 from agent.vault import files, sidecar, unseal
 from agent.vault.files import ClipFiles
 from agent.vault.index import FILE_NAME, Index
@@ -99,10 +101,14 @@ def _remove_files(clip: ClipFiles) -> None:
     for path in (clip.media_part, clip.media, clip.sidecar, clip.opening, clip.replacement):
         files.remove(path)
     files.sync_directory(clip.directory)
+    files.remove_if_empty(clip.directory)
 
 
 def recover(state_dir: Path, index: Index) -> Recovery:
-    """Do what the table above says. A clip that resists is reported and the rest goes on."""
+    """Do what the table above says. A clip that resists is reported and the rest goes on.
+
+    Raises :class:`DiskFull` when there is no room for what must be written.
+    """
     return _Recoverer(state_dir, index).run()
 
 
@@ -123,18 +129,14 @@ class _Recoverer:
             self.deleted.append(clip_id)
         self._correct_rows()
         rows = {clip.id for clip in self.index.clips()}
-        with_media = set()
-        for clip, present in files.scan(self.state_dir):
-            if present & {clip.media, clip.media_part}:
-                with_media.add(clip.id)
-            try:
-                self._settle(clip, present, has_row=clip.id in rows)
-            except ClipDamaged as error:
-                self.damaged.append(str(error))
-        for clip_id in sorted(rows - with_media):
-            with self.index.transaction():
-                self.index.drop_clip(clip_id)
-            self.lost.append(clip_id)
+        for day in files.days(self.state_dir):
+            with self._reporting():
+                for clip, present in files.clips_of(day):
+                    with self._reporting():
+                        self._settle(clip, present, has_row=clip.id in rows)
+        for clip_id in sorted(rows):
+            with self._reporting():
+                self._drop_if_lost(clip_id)
         return Recovery(
             closed=tuple(self.closed),
             adopted=tuple(self.adopted),
@@ -143,6 +145,23 @@ class _Recoverer:
             lost=tuple(self.lost),
             damaged=tuple(self.damaged),
         )
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """One clip that cannot be read must not keep others from being recorded."""
+        try:
+            yield
+        except DiskFull:
+            raise
+        except StorageFault as error:
+            self.damaged.append(str(error))
+
+    def _drop_if_lost(self, clip_id: str) -> None:
+        clip = ClipFiles.of(self.state_dir, clip_id)
+        if not (files.exists(clip.media) or files.exists(clip.media_part)):
+            with self.index.transaction():
+                self.index.drop_clip(clip_id)
+            self.lost.append(clip_id)
 
     def _settle(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
         if clip.media_part in present:
@@ -167,7 +186,7 @@ class _Recoverer:
                     self._insert(known)
                     self.adopted.append(clip.id)
                     return
-        with clip.media_part.open("rb") as sealed:
+        with files.faults(clip.media_part), clip.media_part.open("rb") as sealed:
             chunks = unseal.whole_chunks(sealed)
         if chunks == 0:
             _remove_files(clip)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.errors import StorageFault
+from agent.errors import DiskFull
 from agent.vault import files
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip, Index
@@ -144,7 +144,7 @@ class Retention:
         self._max_held_share = max_held_share
 
     def run(self, *, at_most: int | None = None) -> Plan:
-        """Delete what must go; :class:`StorageFault` if the disk is still too full then.
+        """Delete what must go; :class:`DiskFull` if the disk is still too full then.
 
         Of a longer plan only the first ``at_most`` clips are deleted; the next run goes on.
         """
@@ -167,7 +167,7 @@ class Retention:
             self._store.delete(clip_id)
             log.info("clip %s deleted to make room", clip_id)
         if decided.disk_full:
-            raise StorageFault(
+            raise DiskFull(
                 f"less than {self._min_free_bytes} bytes are free, and deleting clips that may"
                 " go would not change that",
                 advice="Free some space on the disk; recording goes on by itself then",

@@ -53,7 +53,8 @@ CREATE TABLE request (
     first_post   TEXT NOT NULL DEFAULT '',  -- digest of the post that had this jti before
     log_origin   TEXT NOT NULL DEFAULT '',  -- the public log that it was shown to stand in
     log_index    INTEGER,                  -- its place there
-    log_size     INTEGER                   -- entries of the log when that was shown
+    log_size     INTEGER,                  -- entries of the log when that was shown
+    told_at      REAL                      -- when the owners' first letter about it was written
 ) STRICT;
 -- Holds all that the record of a requester is counted from: the texts are long, and far away.
 CREATE INDEX request_by_requester ON request
@@ -68,6 +69,7 @@ CREATE TABLE match (
     request TEXT NOT NULL REFERENCES request (digest),  -- who asks
     clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
     sha256  TEXT NOT NULL,                 -- digest of the sealed file when it matched
+    gone    INTEGER NOT NULL DEFAULT 0,    -- 1: deleted since, and on offer no more
     PRIMARY KEY (request, clip)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX match_by_clip ON match (clip);
@@ -106,6 +108,12 @@ CREATE TABLE flood (
     PRIMARY KEY (day, source)
 ) STRICT, WITHOUT ROWID;
 
+-- How many posts of a requester were only counted, on all days that are over.
+CREATE TABLE counted (
+    source   TEXT PRIMARY KEY,             -- key id of a requester, or empty: anybody
+    posts    INTEGER NOT NULL              -- a least number
+) STRICT, WITHOUT ROWID;
+
 -- What is believed of each public log: see consent/transparency.py.
 CREATE TABLE log (
     origin   TEXT PRIMARY KEY,             -- its name in its checkpoints
@@ -118,6 +126,13 @@ CREATE TABLE seen (
     digest TEXT NOT NULL,                  -- of its compact JWS
     at     REAL NOT NULL                   -- when it was acted on
 ) STRICT, WITHOUT ROWID;
+
+-- One row: when this file began to hold the record. Statements from before are those of a
+-- file that was lost, and of what was done with them nothing is known any more.
+CREATE TABLE begun (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
+    at       REAL NOT NULL                 -- wall time by a synced clock
+) STRICT;
 
 -- A clip's way out, one row for each approval or share. Clip keys are never here.
 CREATE TABLE release (
@@ -152,7 +167,8 @@ CREATE TABLE letter (
     topic    TEXT PRIMARY KEY,             -- full MQTT topic, retained
     payload  BLOB NOT NULL,                -- sealed; empty empties the retained topic
     revision INTEGER NOT NULL,             -- counts the payloads of this topic
-    acked    INTEGER NOT NULL DEFAULT 0    -- last revision the broker has confirmed
+    acked    INTEGER NOT NULL DEFAULT 0,   -- last revision the broker has confirmed
+    at       REAL NOT NULL DEFAULT 0       -- when it was put there
 ) STRICT;
 
 -- The owner's record: everything that was asked and done, each line chained to the one before.

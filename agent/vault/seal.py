@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 import pyrage
 
 from agent.clock import Clock
+from agent.consent import agefile
 from agent.consent.mail import parse_identity
 from agent.errors import InternalFault, StorageFault, UnreadableLetter
 from agent.vault import files
@@ -97,7 +98,7 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
     """
     reader = parse_identity(identity_text)
     try:
-        plain: bytes = pyrage.decrypt(base64.b64decode(sealed_key, validate=True), [reader])
+        plain = _opened(base64.b64decode(sealed_key, validate=True), reader)
     except (pyrage.DecryptError, ValueError) as error:
         raise UnreadableLetter(
             "not-sealed-to-us", "the clip's key is not sealed to this reader, or is damaged"
@@ -108,6 +109,13 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
     if known["clip"].decode("ascii") != clip_id:
         raise UnreadableLetter("key-of-another-clip", f"it is not the key of the clip {clip_id}")
     return known["identity"].decode("ascii")
+
+
+def _opened(sealed: bytes, reader: pyrage.x25519.Identity) -> bytes:
+    if not agefile.has_small_header(sealed):
+        raise ValueError("does not begin as a sealed key does")
+    plain: bytes = pyrage.decrypt(sealed, [reader])
+    return plain
 
 
 def _readers(recipients: Sequence[str]) -> list[pyrage.x25519.Recipient]:
@@ -254,5 +262,9 @@ class SealedWriter:
         except (OSError, pyrage.EncryptError, _Abandoned):
             self._complete = False  # the writer asks for the reason
         finally:
-            self._result = self._sink.close()
-            self._source.close()
+            try:
+                self._result = self._sink.close()
+            except OSError as error:
+                self._sink.error, self._complete = error, False
+            finally:
+                self._source.close()

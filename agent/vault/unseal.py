@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyrage
 
+from agent.consent import agefile
 from agent.consent.mail import parse_identity
 from agent.errors import ClipDamaged, KeyFileError
 from agent.vault import files
@@ -105,6 +106,7 @@ class _PlainReader(io.RawIOBase):
     def _open(self, sealed: BinaryIO, pipe: _PipeEnd, reader: pyrage.x25519.Identity) -> None:
         """What the thread does."""
         try:
+            _check_header(sealed)
             pyrage.decrypt_io(sealed, pipe, [reader])
         except BaseException as error:  # noqa: BLE001 - else it would pass for a proper end
             self._error = error
@@ -130,3 +132,11 @@ def opens(sealed: BinaryIO, identity_text: str) -> bool:
     except (ClipDamaged, KeyFileError):
         return False
     return True
+
+
+def _check_header(sealed: BinaryIO) -> None:
+    """Raise OSError, as the library does, for a header that none of our clips has."""
+    start = sealed.read(agefile.MAX_HEADER_BYTES)
+    sealed.seek(0)
+    if not agefile.has_small_header(start):
+        raise OSError("it does not begin as a clip does")

@@ -56,6 +56,8 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         ),
         "DROP TABLE old_release",
         "CREATE INDEX release_by_state ON release (state, not_before)",
+    ),
+    2: (
         (
             "CREATE TABLE release_clip ( release TEXT NOT NULL REFERENCES release (id), clip TEXT "
             "NOT NULL, PRIMARY KEY (release, clip) ) STRICT, WITHOUT ROWID"
@@ -64,6 +66,22 @@ UPGRADES: dict[int, tuple[str, ...]] = {
             "INSERT INTO release_clip SELECT release.id, match.clip FROM release JOIN match "
             "USING (request) WHERE release.state = 'APPROVED'"
         ),
+        "ALTER TABLE match ADD COLUMN gone INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE request ADD COLUMN told_at REAL",
+        (
+            "UPDATE request SET told_at = received_at"
+            " WHERE EXISTS (SELECT 1 FROM match WHERE request = digest)"
+        ),
+        "ALTER TABLE letter ADD COLUMN at REAL NOT NULL DEFAULT 0",
+        (
+            "CREATE TABLE counted ( source TEXT PRIMARY KEY, posts INTEGER NOT NULL ) STRICT, "
+            "WITHOUT ROWID"
+        ),
+        (
+            "CREATE TABLE begun ( only_row INTEGER PRIMARY KEY CHECK (only_row = 1), at REAL NOT "
+            "NULL ) STRICT"
+        ),
+        "INSERT INTO begun VALUES (1, 0)",
+        "ALTER TABLE release ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
     ),
-    2: ("ALTER TABLE release ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",),
 }

@@ -52,6 +52,7 @@ _SENTENCES: dict[str, str] = {
     "release.failed": "What an owner let go was not sent{because}.",
     "release.revoked": "What an owner let go was stopped{because}.",
     "release.revoke-asked": "An owner asked to stop a release.",
+    "release.revoked-early": "An owner revoked an approval that had not arrived yet.",
 }
 KNOWN_EVENTS = frozenset(_SENTENCES)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from agent import config
 from agent.camera.app import build
-from agent.errors import CameraFault, ConfigError
+from agent.errors import CameraFault, ConfigError, StorageFault
+from agent.vault.clips import ClipDraft, ClipStore, Recovery
 from agent.vault.index import Clip
 from tests.peers.requirements import program
 from tests.support.house import House
@@ -154,6 +157,105 @@ def test_a_full_disk_stops_the_recording_and_space_starts_it_again(
     began = clip.started_at - porch.wall
     assert 25 - 3 <= began <= 40  # with the pre-roll from before there was space
     assert clip.ended_at - porch.wall == pytest.approx(43, abs=1)
+
+
+def test_what_the_storage_refuses_is_not_called_a_full_disk(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15), (25, 30)])
+    real = ClipStore.create
+
+    def create(store: ClipStore, **named: Any) -> ClipDraft:
+        if porch.clock.monotonic() - porch.source.start < 10:
+            raise StorageFault("clips: Input/output error")
+        return real(store, **named)
+
+    monkeypatch.setattr(ClipStore, "create", create)
+    app = porch.app()
+    app.start()
+    porch.watch(app)
+    assert porch.states()[:2] == ["armed", "storage-failed: clips: Input/output error"]
+    assert porch.states()[2:] == ["armed", "recording", "armed"]
+
+
+def test_a_long_clip_is_ended_when_the_room_for_it_is_gone(tmp_path: Path, video: Video) -> None:
+    camera = config.Camera(recording=msgspec.structs.replace(RECORDING, max_clip_seconds=600))
+    porch = Porch(tmp_path, video, camera=camera, seconds=300, motion=[(5, 290)])
+    porch.house.record(seconds_ago=3600)
+    app = porch.app()
+    app.start()
+
+    def others_take_all() -> None:
+        porch.free_bytes = 0
+
+    porch.watch(app, {100: others_take_all})
+    said = [state.partition(":")[0] for state in porch.states()]
+    assert said == ["armed", "recording", "disk-full"]
+    assert [round(clip.duration_seconds, -1) for clip in porch.clips_as_recorded()] == [0, 120]
+
+
+def test_room_for_a_long_clip_is_made_while_it_is_recorded(tmp_path: Path, video: Video) -> None:
+    camera = config.Camera(recording=msgspec.structs.replace(RECORDING, max_clip_seconds=600))
+    porch = Porch(tmp_path, video, camera=camera, seconds=300, motion=[(5, 290)])
+    old = [porch.house.record(seconds_ago=3600 - n) for n in range(3)]
+    app = porch.app()
+    app.start()
+
+    def free(there: int) -> Callable[[], None]:
+        return lambda: setattr(porch, "free_bytes", there)
+
+    nearly = 500_000_000 - old[0].bytes
+    porch.watch(app, {100: free(nearly), 130: free(500_000_000)})  # it is looked at in between
+    assert old[0].id not in {clip.id for clip in porch.clips()}
+    assert len(porch.clips()) >= 2
+    assert porch.states() == ["armed", "recording", "armed"]
+
+
+def test_a_recovery_that_takes_long_is_not_blamed_on_the_camera(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    porch = Porch(tmp_path, video, seconds=5)
+    app, real = porch.app(), ClipStore.recover
+
+    def slowly(store: ClipStore) -> Recovery:
+        porch.clock.advance(3600)
+        return real(store)
+
+    monkeypatch.setattr(ClipStore, "recover", slowly)
+    app.start()
+    app.step(None)
+    porch.watch(app)
+    assert porch.states() == ["armed"]
+
+
+def test_a_disk_that_takes_long_is_not_blamed_on_the_camera(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15)])
+    real = ClipStore.create
+
+    def slowly(store: ClipStore, **named: Any) -> ClipDraft:
+        porch.clock.advance(9.5)
+        return real(store, **named)
+
+    monkeypatch.setattr(ClipStore, "create", slowly)
+    app = porch.app()
+    app.start()
+    porch.watch(app)
+    assert porch.states() == ["armed", "recording", "armed"]
+
+
+def test_while_something_always_moves_clips_still_get_their_true_times(
+    tmp_path: Path, video: Video
+) -> None:
+    porch = Porch(tmp_path, video, seconds=200, motion=[(5, 200)])
+    porch.set_clock(1000.0, synced=False)
+    app = porch.app()
+    app.start()
+    porch.watch(app, {60: lambda: porch.set_clock(1_800_000_000.0, synced=True)})
+    clips = porch.clips_as_recorded()
+    assert len(clips) > 5
+    assert all(clip.clock_synced and clip.started_at > 1_700_000_000 for clip in clips)
 
 
 def test_a_clip_recorded_by_a_wrong_clock_gets_its_true_time(tmp_path: Path, video: Video) -> None:

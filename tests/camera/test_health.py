@@ -9,7 +9,7 @@ import pytest
 
 from agent import config
 from agent.camera.source import Interruption
-from agent.errors import CameraFault, ClipAgentError, ConfigError, InternalFault
+from agent.errors import CameraFault, ClipAgentError, ConfigError, InternalFault, StorageFault
 from agent.vault.index import Index
 from tests.support.board import Board
 from tests.support.porch import RECORDING, Porch
@@ -71,6 +71,25 @@ def test_a_board_that_warms_up_is_told_to_systemd_and_costs_no_write(
         "armed; 80 °C, too hot: it slows down",
     ]
     assert rows == ["armed"]
+
+
+def test_a_state_that_could_not_be_noted_is_noted_later(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    porch = Porch(tmp_path, video, seconds=40)
+    tries: list[float] = []
+    real = Index.set_health
+
+    def set_health(index: Index, *said: object) -> None:
+        tries.append(porch.clock.monotonic() - porch.source.start)
+        if tries[-1] < 20:
+            raise StorageFault("no room")
+        real(index, *said)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Index, "set_health", set_health)
+    porch.watch(porch.app())
+    assert porch.health().state == "armed"
+    assert len(tries) <= 4, "a note every ten seconds, not with each packet"
 
 
 def test_a_clock_that_is_set_is_told_to_systemd_and_costs_no_write(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def packet(seconds: float, *, keyframe: bool = False, size: int = 10) -> Packet:
 def filled(ring: PreRoll, seconds: int, *, gop: int = 2) -> PreRoll:
     """``seconds`` of ten packets each, a keyframe every ``gop`` seconds."""
     for number in range(seconds * 10):
+        ring.look(number / 10)
         ring.add(packet(number / 10, keyframe=number % (gop * 10) == 0))
     return ring
 
@@ -30,6 +32,23 @@ def test_keeps_no_more_than_it_needs_for_that() -> None:
     ring = filled(PreRoll(seconds=5), 31)
     assert ring.since(0)[0].seconds == 24.0
     assert ring.bytes == 70 * 10
+
+
+@pytest.mark.parametrize("behind", [0.3, 1.5, 3.0])
+def test_pictures_that_are_behind_their_packets_shorten_nothing(behind: float) -> None:
+    ring = PreRoll(seconds=5)
+    for number in range(400):
+        ring.look(number / 10 - behind)
+        ring.add(packet(number / 10, keyframe=number % 20 == 0))
+        wanted = number / 10 - behind - 5
+        assert wanted < 0 or ring.since(wanted)[0].seconds <= wanted
+
+
+def test_a_camera_without_pictures_keeps_little_more() -> None:
+    ring = PreRoll(seconds=5)
+    for number in range(400):
+        ring.add(packet(number / 10, keyframe=number % 20 == 0))
+    assert ring.bytes <= (5 + 3 + 2) * 10 * 10
 
 
 def test_gives_less_where_less_is_wanted() -> None:

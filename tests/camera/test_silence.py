@@ -52,6 +52,25 @@ def test_the_source_which_knows_better_is_the_first_to_speak(clock: SimulatedClo
         assert source_patience(limit) < seconds_until_fault(clock, silent)
 
 
+def test_whoever_was_held_up_by_a_disk_does_not_blame_the_camera(clock: SimulatedClock) -> None:
+    silent = Silence(no_frame_seconds=LIMIT, clock=clock)
+    silent.opened()
+    for _ in range(5):
+        clock.advance(30)
+        silent.check(deaf_seconds=30)
+        silent.packet()
+    assert seconds_until_fault(clock, silent) < LIMIT, "and still notices a camera that is gone"
+
+
+def test_a_loop_that_is_always_a_little_busy_is_no_excuse(clock: SimulatedClock) -> None:
+    silent = Silence(no_frame_seconds=LIMIT, clock=clock)
+    silent.opened()
+    with pytest.raises(CameraFault):
+        for _ in range(20):
+            clock.advance(0.9)
+            silent.check(deaf_seconds=0.9)
+
+
 def test_packets_alone_and_pictures_alone_are_silence(clock: SimulatedClock) -> None:
     silent = Silence(no_frame_seconds=LIMIT, clock=clock)
     silent.opened()

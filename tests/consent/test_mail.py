@@ -14,6 +14,7 @@ from agent.consent import mail
 from agent.consent.mail import MAX_LETTER_BYTES, Letter
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 from tests.consent import world
+from tests.consent.test_agefile import COSTLY
 
 LETTER = world.letter()
 SEALED = mail.seal(LETTER, [world.DEVICE_RECIPIENT])
@@ -53,6 +54,14 @@ def test_every_reader_opens_the_letter() -> None:
 
 def test_a_letter_to_somebody_else() -> None:
     assert refusal(mail.seal(LETTER, [world.OWNER_RECIPIENT])).rule == "not-sealed-to-us"
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_strangers_letter_that_would_take_the_library_minutes_never_reaches_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pyrage, "decrypt", lambda *_: pytest.fail("it did"))
+    assert refusal(COSTLY[name]).rule == "not-sealed-to-us"
 
 
 def test_nothing_of_a_letter_can_be_read_on_the_way() -> None:

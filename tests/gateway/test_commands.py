@@ -149,9 +149,21 @@ def test_what_the_config_mutes_stays_muted(tmp_path: Path) -> None:
 # Revoke
 
 
-def test_a_release_that_nobody_knows_cannot_be_revoked(world: World) -> None:
-    world.to_device(world.house.command(Revoke(release="0" * 16)))
-    assert rules(world, "decision.refused") == ["no-such-release"]
+@pytest.mark.parametrize("needed", [1, 2])
+def test_a_revocation_that_the_broker_brings_before_the_approval_holds(
+    tmp_path: Path, needed: int
+) -> None:
+    world = World(tmp_path, partner=True, approvals_needed=needed)
+    clip, house = world.house.record(), world.house
+    jws = house.owner.signing.sign(house.approval(world.post(), [clip]))
+    world.to_device(house.command(Revoke(release=signing.digest(jws)[:16]), by=house.partner))
+    assert answers(world, Outcome)[-1].event == "DONE"
+    world.restart()
+    world.to_device(house.seal_letter(jws, house.clip_keys([clip])))
+    assert rules(world, "decision.refused") == ["revoked-before"]
+    assert world.receiver.calls == []
+    assert not world.events("release.proposed")
+    world.kill()
 
 
 def test_what_was_sent_cannot_be_revoked_and_the_owner_is_told(world: World) -> None:

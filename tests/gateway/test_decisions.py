@@ -6,17 +6,21 @@ of events, in ``test_model.py``.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jwt
+import msgspec
 import pytest
 
 from agent import topics
 from agent.consent import signing
-from agent.consent.statements import Command, Preview
+from agent.consent.statements import Command, Mute, Preview
 from agent.errors import StorageFault
 from agent.vault import files
 from agent.vault.clips import ClipStore
-from tests.support.world import DEVICE, World, rules
+from tests.support.house import Person
+from tests.support.world import DEVICE, World, rules, state_of
 
 # Letters that come twice, or cannot be acted on
 
@@ -48,6 +52,86 @@ def test_one_letter_refused_for_two_reasons_leaves_a_line_for_each(world: World)
     world.to_device(letter)
     world.to_device(letter)
     assert rules(world, "decision.refused") == ["retained", "expired"]
+
+
+def test_what_was_refused_stays_refused_whatever_the_clock_says_later(world: World) -> None:
+    """A broker may keep a letter and bring it again when it would do."""
+    clip, now = world.house.record(), int(world.clock.now())
+    letter = world.house.approve(world.post(), [clip], iat=now + 600, exp=now + 86_400)
+    world.to_device(letter)
+    world.clock.advance(400)
+    world.restart()
+    world.to_device(letter)
+    assert rules(world, "decision.refused") == ["issued-in-future"]
+    assert world.receiver.calls == []
+
+
+def test_a_retained_copy_of_a_letter_does_not_spoil_the_letter(world: World) -> None:
+    clip = world.house.record()
+    letter = world.house.approve(world.post(), [clip])
+    world.to_device(letter, retained=True)
+    world.to_device(letter)
+    assert rules(world, "decision.refused") == ["retained"]
+    assert len(world.receiver.finished) == 1
+
+
+def test_a_letter_for_another_device_spoils_none_of_ours(world: World) -> None:
+    clip, post = world.house.record(), world.post()
+    approval = world.house.approval(post, [clip])
+    keys = world.house.clip_keys([clip])
+    elsewhere = msgspec.structs.replace(approval, aud=Person().id)
+    world.to_device(world.house.letter(elsewhere, keys))
+    world.to_device(world.house.letter(approval, keys))
+    assert len(world.receiver.finished) == 1
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_who_declines_stops_what_was_approved_and_not_sent_yet(world: World, mute: bool) -> None:
+    clip, post = world.house.record(), world.post()
+    world.receiver.faults = ["request-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    (release_id,) = world.outcomes()
+    assert state_of(world, release_id) == "SEALED"
+    world.to_device(world.house.decline(post, mute=mute))
+    for _ in range(5):
+        world.clock.advance(1000)
+        world.run()
+    assert world.outcomes()[release_id].detail == "an owner declined the request"
+    assert state_of(world, release_id) == "REVOKED"
+    assert world.receiver.finished == []
+
+
+def test_muting_stops_what_was_approved_of_that_requester(world: World) -> None:
+    clip, post = world.house.record(), world.post()
+    world.receiver.faults = ["request-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    (release_id,) = world.outcomes()
+    world.to_device(world.house.command(Mute(requester=world.house.requester.id, muted=True)))
+    world.clock.advance(1000)
+    world.run()
+    assert state_of(world, release_id) == "REVOKED"
+
+
+@pytest.mark.parametrize("name", ["x\ny", "x\u2028y", "x\ry", "\t", "é" * 500])
+def test_a_letter_whose_field_has_a_strange_name_does_not_end_the_gateway(
+    world: World, name: str
+) -> None:
+    clip = world.house.record()
+    said = msgspec.to_builtins(world.house.approval(world.post(), [clip])) | {name: 1}
+    jws = signed_as_it_is(world.house.owner, "clip-approval+jwt", said)
+    world.to_device(world.house.seal_letter(jws, {}))
+    assert rules(world, "decision.refused")[0] in ("wrong-shape", "control-character")
+    assert world.broker.unacknowledged == {}
+    (outcome,) = world.outcomes().values()
+    assert "\n" not in outcome.detail
+
+
+def signed_as_it_is(signer: Person, typ: str, payload: object) -> str:
+    """What a tool may sign that does not look at it first."""
+    header = {"typ": typ, "kid": signer.id}
+    return jwt.PyJWS().encode(
+        json.dumps(payload).encode(), signer.signing._key, algorithm="EdDSA", headers=header
+    )
 
 
 def test_a_decline_that_comes_twice_is_not_reported_as_refused(world: World) -> None:

@@ -13,7 +13,7 @@ from agent import config, topics
 from agent.consent.mail import Letter, seal
 from agent.gateway import flood
 from agent.vault.ledger import Ledger
-from tests.support.feed import alert, notices, publish, second_requester, withdrawal
+from tests.support.feed import alert, notices, publish, report, second_requester, withdrawal
 from tests.support.house import Person
 from tests.support.world import FEED, World
 
@@ -121,6 +121,29 @@ def test_a_withdrawal_stops_a_request_whatever_else_its_author_posted(world: Wor
     assert world.request_state(post) == "WITHDRAWN"
 
 
+def test_copies_of_a_refused_withdrawal_do_not_use_up_its_authors_measure(world: World) -> None:
+    rival = second_requester(world)
+    world.house.record()
+    theirs = publish(world, world.house.request(iss=rival.id), rival)
+    wrong = withdrawal(world, theirs)  # of what somebody else posted
+    jws = world.house.requester.signing.sign(wrong).encode()
+    topic = topics.withdrawal(FEED, wrong.jti)
+    pour(world, [(topic, jws + b"\n%d" % number) for number in range(KEPT + 20)])
+    assert world.request_state(world.post()) == "OPEN"
+    assert not world.events("posts.flooded")
+
+
+def test_copies_of_what_was_only_counted_are_counted_once(world: World) -> None:
+    posts = valid_posts(world, KEPT + 1)
+    pour(world, posts)
+    topic, payload = posts[-1]
+    pour(world, [(topic, payload + b"\n%d" % number) for number in range(30)])
+    assert world.gateway is not None
+    world.gateway.stop()
+    with world.house.open_index() as index:
+        assert index.rows("SELECT posts FROM flood") == [(1,)]
+
+
 def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
     pour(world, valid_posts(world, KEPT + 1))
     for _ in range(3):
@@ -131,7 +154,18 @@ def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
     assert world.gateway is not None
     world.gateway.stop()
     with world.house.open_index() as index:
-        assert index.rows("SELECT posts FROM flood") == [(16,)]
+        assert index.rows("SELECT posts FROM flood") == [(5,)]  # of the run that saw most
+
+
+def test_what_the_broker_brings_again_after_a_restart_is_not_counted_again(world: World) -> None:
+    posts = valid_posts(world, KEPT + 20)
+    for _ in range(4):
+        pour(world, posts)
+        assert world.gateway is not None
+        world.gateway.stop()
+        world.restart()
+    with world.house.open_index() as index:
+        assert index.rows("SELECT posts FROM flood") == [(20,)]
 
 
 def test_a_new_day_gives_a_new_measure_and_the_old_days_total(world: World) -> None:
@@ -234,3 +268,29 @@ def test_a_changed_line_of_today_does_not_end_the_gateway(world: World) -> None:
         db.execute("UPDATE ledger SET detail = '{' WHERE event LIKE 'request%'")
     world.restart()
     assert world.request_state(world.post()) == "OPEN"
+
+
+def test_the_record_of_a_requester_says_what_was_only_counted(world: World) -> None:
+    pour(world, valid_posts(world, KEPT + 30))
+    world.clock.advance(3 * DAY)
+    world.run()
+    world.house.record()
+    letter = report(world, world.post())
+    assert letter is not None
+    assert letter.record.requests == KEPT + 1
+    assert letter.record.counted == 30
+
+
+def test_the_alerts_of_one_do_not_crowd_out_what_is_said_of_another(world: World) -> None:
+    rival = second_requester(world)
+    world.house.record()
+    said = world.house.request()
+    publish(world, said)
+    publish(world, msgspec.structs.replace(said, text="Another text."))
+    for _ in range(5):
+        until = int(world.clock.now()) + 6 * 86_400
+        for _ in range(KEPT):
+            publish(world, alert(world, rival, exp=until), rival)
+        world.clock.advance(86_400)
+        world.run()
+    assert "edited" in {notice.kind for notice in notices(world)}

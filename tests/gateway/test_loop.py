@@ -192,6 +192,29 @@ def test_with_a_broker_of_its_own_the_feed_neither_commands_nor_hears_anything(
     assert ours.unacknowledged == theirs.unacknowledged == {}
 
 
+def test_a_feed_that_floods_before_the_clock_is_set_does_not_deafen_the_owners_link(
+    tmp_path: Path,
+) -> None:
+    house = World(tmp_path).house
+    house.clock.is_synced = False
+    ours, theirs = FakeBroker(), FakeBroker()
+    link = FakeLink(ours)
+    gateway = app.build(
+        house.config, clock=house.clock, owner_link=link, feed_link=FakeLink(theirs),
+        receiver=FakeReceiver(),
+    )  # fmt: skip
+    gateway.start()
+    for number in range(9):
+        theirs.send(topics.request(FEED, f"{number:021d}"), bytes(1_000_000), retained=True)
+    for _ in range(3):
+        gateway.step()
+    link.drop()
+    ours.retained.clear()  # it was started anew
+    link.start()
+    gateway.step()
+    assert ours.retained[topics.availability(DEVICE)] == topics.ONLINE
+
+
 def test_either_of_two_owners_decides_and_both_are_told(tmp_path: Path) -> None:
     world = World(tmp_path)
     other, paper = Person(), Person()

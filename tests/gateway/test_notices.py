@@ -257,3 +257,59 @@ def test_a_house_for_warrants_only_hears_those_and_alerts(tmp_path: Path) -> Non
     assert [notice.kind for notice in notices(world)] == ["alert"]
     assert world.receiver.calls == [], "a demand fetches nothing by itself"
     world.kill()
+
+
+# Legal orders of a muted requester
+
+
+def mute(world: World) -> None:
+    world.to_device(world.house.command(Mute(requester=world.house.requester.id, muted=True)))
+
+
+def order(world: World, **changes: Any) -> str:
+    return world.post(world.house.request(kind="legal-order", order=ORDER, **changes))
+
+
+def test_a_legal_order_is_not_declined_by_muting_who_posted_it(world: World) -> None:
+    world.house.record()
+    demand, plea = order(world), world.post()
+    mute(world)
+    assert world.request_state(demand) == "OPEN"
+    assert world.request_state(plea) == "DECLINED"
+    assert len(world.inbox) == 1
+
+
+def test_declining_and_muting_declines_that_one_and_leaves_other_demands(world: World) -> None:
+    world.house.record()
+    first, second = order(world), order(world)
+    world.to_device(world.house.decline(first, mute=True))
+    assert world.request_state(first) == "DECLINED"
+    assert world.request_state(second) == "OPEN"
+
+
+def test_a_legal_order_of_a_muted_requester_is_refused_and_its_owner_told(world: World) -> None:
+    world.house.record()
+    mute(world)
+    demand = order(world)
+    world.post()
+    assert rules(world, "request.refused") == ["requester-muted"] * 2
+    assert world.inbox == {}
+    (notice,) = notices(world)
+    assert notice.kind == "muted-order"
+    assert notice.subject == signing.digest(demand)
+    assert "Hampden Superior Court, docket 2379CV00123" in notice.text
+
+
+def test_a_muted_requesters_order_that_would_be_refused_anyway_is_not_told(world: World) -> None:
+    mute(world)
+    order(world, area=square_around(10, 10))
+    order(world, incident="protest")
+    assert notices(world) == []
+
+
+def test_who_wants_no_legal_orders_is_told_of_none(tmp_path: Path) -> None:
+    world = World(tmp_path, requests=config.Requests(accept=("voluntary",)))
+    mute(world)
+    order(world)
+    assert notices(world) == []
+    world.kill()

@@ -52,7 +52,7 @@ class Post:
 
     def put(self, topic: str, payload: bytes) -> None:
         with self.index.transaction():
-            self.letters.put(topic, payload)
+            self.letters.put(topic, payload, at=0.0)
 
     def clear(self, topic: str) -> None:
         with self.index.transaction():
@@ -152,6 +152,37 @@ def test_an_emptied_topic_is_forgotten_once_the_broker_knows(post: Post) -> None
     assert post.rows() == []
 
 
+def test_what_became_of_a_decision_is_told_for_two_months(post: Post) -> None:
+    post.connect()
+    post.put(RELEASE, b"sent")
+    post.put(INBOX, b"letter")
+    post.outbox.flush()
+    post.confirm()
+    post.outbox.tidy(59 * 86_400)
+    post.outbox.flush()
+    assert set(post.broker.retained) == {RELEASE, INBOX}
+    post.outbox.tidy(61 * 86_400)
+    post.outbox.flush()
+    post.confirm()
+    assert set(post.broker.retained) == {INBOX}
+    assert [topic for topic, *_ in post.rows()] == [INBOX]
+
+
+def test_what_was_never_confirmed_or_is_under_way_is_told_on(post: Post) -> None:
+    post.put(RELEASE, b"sent")
+    post.outbox.tidy(61 * 86_400)
+    assert post.rows() == [(RELEASE, b"sent", 1, 0)]
+    with post.index.transaction() as db:
+        db.execute(
+            "INSERT INTO release (id, approval, state, detail, approved_at, expires_at)"
+            " VALUES ('fedcba9876543210', '', 'SEALED', '', 0, 0)"
+        )
+    post.connect()
+    post.confirm()
+    post.outbox.tidy(122 * 86_400)
+    assert [payload for _, payload, *_ in post.rows()] == [b"sent"]
+
+
 def test_emptying_a_topic_that_never_held_anything_says_nothing(post: Post) -> None:
     post.connect()
     post.clear(INBOX)
@@ -163,7 +194,7 @@ def test_emptying_a_topic_that_never_held_anything_says_nothing(post: Post) -> N
 def test_a_letter_whose_transaction_fails_was_never_written(post: Post) -> None:
     post.connect()
     with pytest.raises(ZeroDivisionError), post.index.transaction():
-        post.letters.put(INBOX, b"letter")
+        post.letters.put(INBOX, b"letter", at=0.0)
         raise ZeroDivisionError
     post.outbox.flush()
     assert post.broker.published == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from agent import config, topics
 from agent.consent import merkle, signing
-from agent.consent.statements import LogPlace
+from agent.consent.statements import LogPlace, Request
 from agent.errors import ConfigError, StorageFault
 from agent.gateway import publiclog
 from tests.consent.logs import FakeLog, FakeWitness
 from tests.support.feed import alert, notices, publish, report, send, withdrawal
-from tests.support.world import FEED, World, rules
+from tests.support.house import Person
+from tests.support.world import FEED, World, change_cards, rules
 
 
 def logged(log: FakeLog, jws: str) -> int:
@@ -294,3 +296,95 @@ def test_a_key_that_is_none_is_said_to_be_one(tmp_path: Path) -> None:
 
 def _with_feed(world: World, feed: config.Feed) -> config.Config:
     return msgspec.structs.replace(world.house.config, feed=feed)
+
+
+# Copies with other proofs, which anybody may make
+
+
+def padded(proof: bytes, number: int) -> bytes:
+    """The same proof with other words of its own: C2SP tlog-proof allows an extra line."""
+    first, _, rest = proof.partition(b"\n")
+    return first + b"\nextra " + base64.b64encode(b"%d" % number) + b"\n" + rest
+
+
+def test_copies_of_a_post_that_waits_cost_its_author_nothing(public: Public) -> None:
+    world = public.world
+    public.post()
+    said, jws, proof = waiting_post(public)
+    for number in range(publiclog.MAX_WAITING + 60):
+        send(world, said, jws, proof=padded(proof, number))
+    assert not world.events("post")
+    public.link(4, 5)
+    assert world.request_state(jws) == "OPEN"
+    later = public.post()
+    public.link(5, 6)
+    assert world.request_state(later) == "REFUSED", "two are open: heard, and by the rules"
+    assert rules(world, "request.refused") == ["too-many-open"]
+
+
+def test_a_post_whose_copy_waits_for_what_never_comes_is_heard_by_its_own_proof(
+    public: Public,
+) -> None:
+    world = public.world
+    public.post()
+    said, jws, _ = waiting_post(public)
+    index = len(public.log.entries) - 1
+    public.log.grow(3)
+    send(world, said, jws, proof=public.log.proof(index, 7))  # nobody links to size 7
+    public.link(4, 5)
+    assert world.request_state(jws) == "OPEN"
+
+
+def test_a_post_is_heard_by_the_last_copy_when_the_first_waits_in_vain(public: Public) -> None:
+    world = public.world
+    public.post()
+    said = world.house.request()
+    jws = world.house.post(said)
+    index = logged(public.log, jws)
+    public.log.grow(3)
+    for size in (7, 6, 5, 7, 6, 5, 8):
+        send(world, said, jws, proof=public.log.proof(index, size))
+    public.link(4, 8)
+    assert world.request_state(jws) == "OPEN"
+
+
+def waiting_post(public: Public) -> tuple[Request, str, bytes]:
+    """A request whose checkpoint has no link yet."""
+    said = public.world.house.request()
+    jws = public.world.house.post(said)
+    proof = public.log.proof(logged(public.log, jws))
+    send(public.world, said, jws, proof=proof)
+    assert public.world.request_state(jws) == ""
+    return said, jws, proof
+
+
+# What was refused under other terms
+
+
+def test_who_was_unknown_is_heard_once_their_card_is_there(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.house.record()
+    stranger = Person()
+    said = world.house.request(iss=stranger.id)
+    jws = publish(world, said, stranger)
+    send(world, said, jws)
+    assert rules(world, "post.refused") == ["unknown-signer"]
+    card = {
+        "role": "requester", "name": "Fire Department", "sign": stranger.signing.public.text,
+        "seal": stranger.recipient, "upload_hosts": ["127.0.0.1:1"],
+    }  # fmt: skip
+    change_cards(world, lambda cards: cards.append(card))
+    world.restart()
+    send(world, said, jws)
+    assert world.request_state(jws) == "OPEN"
+    world.kill()
+
+
+def test_what_had_no_proof_is_heard_once_none_is_asked_for(public: Public) -> None:
+    world, said = public.world, public.world.house.request()
+    jws = publish(world, said)
+    assert rules(world, "post.refused") == ["proof-missing"]
+    world.house.config = _with_feed(world, of_log(public.log, log="optional"))
+    world.restart()
+    send(world, said, jws)
+    assert world.request_state(jws) == "OPEN"

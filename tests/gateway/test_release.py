@@ -61,7 +61,7 @@ def test_a_bundle_does_not_go_to_a_requester_that_was_taken_off_the_list(world: 
     world.restart()
     world.clock.advance(60)
     world.run()
-    assert state_of(world, release_id) == "FAILED"
+    assert state_of(world, release_id) == "REVOKED"
     assert world.receiver.finished == []
 
 

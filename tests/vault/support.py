@@ -119,7 +119,7 @@ def watch_steps(on_step: Callable[[str], None], connection: sqlite3.Connection |
     ``mkdir NAME`` or ``commit``.
     """
     fsync, open_, mkdir = os.fsync, os.open, Path.mkdir
-    replace, unlink = Path.replace, Path.unlink
+    replace, unlink, rmdir = Path.replace, Path.unlink, Path.rmdir
 
     def watched_fsync(fd: Any) -> None:
         on_step(f"sync {Path(f'/proc/self/fd/{fd}').readlink().name}")
@@ -143,9 +143,15 @@ def watch_steps(on_step: Callable[[str], None], connection: sqlite3.Connection |
             on_step(f"remove {path.name}")
         unlink(path, *rest, **named)
 
+    def watched_rmdir(path: Path) -> None:
+        if not any(path.iterdir()):
+            on_step(f"remove {path.name}")
+        rmdir(path)
+
     os.fsync, os.open = watched_fsync, watched_open
     patched: Any = Path
     patched.mkdir, patched.replace, patched.unlink = watched_mkdir, watched_replace, watched_unlink
+    patched.rmdir = watched_rmdir
     if connection is not None:
         connection.set_trace_callback(lambda sql: on_step("commit") if sql == "COMMIT" else None)
 

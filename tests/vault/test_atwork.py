@@ -81,6 +81,7 @@ def test_whoever_looks_does_not_keep_the_camera_from_starting(tmp_path: Path) ->
         ("recording", False, "not-running"),
         ("armed", False, "not-running"),
         ("disk-full", False, "not-running"),
+        ("storage-failed", False, "not-running"),
         ("no-frames", False, "no-frames"),
         ("stopped", False, "stopped"),
         ("failed", False, "failed"),

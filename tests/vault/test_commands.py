@@ -247,6 +247,30 @@ def test_text_that_is_not_text_is_one_line(vault: Vault, say: Say) -> None:
 # Reindex
 
 
+def test_reindex_leaves_a_camera_at_work_alone(vault: Vault, say: Say) -> None:
+    vault.record()
+    with at_work(vault.state_dir, clock=vault.clock):
+        said = say("reindex", code=1)
+        assert "the camera is at work there" in said
+        assert "systemctl stop" in said
+    assert say("reindex").startswith("1 clips indexed")
+
+
+def test_the_cure_for_a_damaged_index_is_said_and_cures(vault: Vault, say: Say) -> None:
+    clips = [vault.record() for _ in range(2)]
+    vault.close()
+    index = vault.state_dir / "agent.sqlite"
+    damaged = bytearray(index.read_bytes())
+    damaged[4096:] = b"\xaa" * (len(damaged) - 4096)
+    index.write_bytes(damaged)
+    assert "move this file and those with -wal and -shm" in say("clips", code=1)
+    for file in vault.state_dir.glob("agent.sqlite*"):
+        file.rename(file.with_name(f"damaged.{file.name}"))
+    assert say("reindex").startswith("2 clips indexed")
+    said = say("clips")
+    assert all(clip.id in said for clip in clips)
+
+
 def test_reindex_brings_lost_rows_back_and_touches_nothing_else(vault: Vault, say: Say) -> None:
     clips = [vault.record() for _ in range(2)]
     add(vault, request())

@@ -14,6 +14,7 @@ import pytest
 
 from agent.errors import InternalFault, StorageFault
 from agent.vault import schema
+from agent.vault.cases import Cases
 from agent.vault.index import Clip, Health, Index, Totals
 from agent.vault.upgrades import UPGRADES
 from tests.vault.support import Vault
@@ -57,7 +58,9 @@ def add_request(index: Index, digest: str, state: str, *clips: str) -> None:
             (digest, state),
         )
         for each in clips:
-            db.execute("INSERT INTO match VALUES (?, ?, '')", (digest, each))
+            db.execute(
+                "INSERT INTO match (request, clip, sha256) VALUES (?, ?, '')", (digest, each)
+            )
 
 
 # Whose file it is
@@ -169,6 +172,7 @@ def test_a_file_unlike_the_schema_is_refused_by_the_difference(
 
 
 VERSION_1 = Path(__file__).with_name("schema-1.sql")  # as clip-agent 0.1.0 made it
+VERSION_2 = Path(__file__).with_name("schema-2.sql")  # as it was for a while between releases
 
 
 def old_file(path: Path) -> None:
@@ -177,7 +181,7 @@ def old_file(path: Path) -> None:
         old.execute("INSERT INTO health VALUES ('camera', 1.0, 'armed', '', 0.5)")
         row = "('d', 'jws', 'j', 'r', 'ref', 'OPEN', '', 1, 2, 3, 4)"
         old.execute(f"INSERT INTO request VALUES {row}")
-        old.execute("INSERT INTO match VALUES ('d', 'clip', '00')")
+        old.execute("INSERT INTO match (request, clip, sha256) VALUES ('d', 'clip', '00')")
         columns = "id, request, approval, state, detail, approved_at, expires_at"
         for release, state in (("0123456789abcdef", "SENT"), ("fedcba9876543210", "APPROVED")):
             row = f"('{release}', 'd', 'approval', '{state}', '', 5, 6)"
@@ -216,6 +220,31 @@ def test_a_file_of_version_2_is_brought_up_to_date_and_loses_nothing(tmp_path: P
             ("0123456789abcdef", 0, 0),
             ("fedcba9876543210", 4, 0),
         ]
+
+
+def test_a_file_of_version_2_is_brought_up_to_date_too(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(VERSION_2.read_text())
+        columns = (
+            "digest, jws, jti, requester, reference, state, rule, received_at, window_start,"
+            " window_end, expires_at"
+        )
+        for digest in ("told", "not told"):
+            row = (digest, "jws", "j", "r", "ref", "OPEN", "", 5, 2, 3, 4)
+            old.execute(f"INSERT INTO request ({columns}) VALUES (?{', ?' * 10})", row)
+        old.execute("INSERT INTO match VALUES ('told', 'clip', '00')")
+        old.execute("INSERT INTO letter VALUES ('topic', x'00', 3, 3)")
+        old.commit()
+    with Index.open(path, create=False) as index:
+        assert index.rows("PRAGMA user_version") == [(schema.version(),)]
+        assert index.rows("SELECT digest, told_at FROM request ORDER BY digest") == [
+            ("not told", None),
+            ("told", 5.0),
+        ]
+        assert index.rows("SELECT clip, gone FROM match") == [("clip", 0)]
+        assert index.rows("SELECT topic, acked, at FROM letter") == [("topic", 3, 0.0)]
+        assert Cases(index).begun_at() == 0, "it began before anybody noted when"
 
 
 def test_a_process_of_the_old_program_can_still_write_its_health(tmp_path: Path) -> None:
@@ -280,7 +309,7 @@ def test_a_transaction_in_a_transaction_is_our_mistake(index: Index) -> None:
 
 def test_a_row_that_the_schema_refuses_is_our_mistake(index: Index) -> None:
     with pytest.raises(InternalFault), index.transaction() as db:
-        db.execute("INSERT INTO match VALUES ('no such request', 'x', 'y')")
+        db.execute("INSERT INTO match (request, clip, sha256) VALUES ('no such request', 'x', 'y')")
     with pytest.raises(InternalFault), index.transaction() as db:
         db.execute("INSERT INTO seen VALUES (1, 2)")
     with pytest.raises(InternalFault), index.transaction() as db:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,8 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.errors import DiskFull
+from agent.vault import files
 from agent.vault.clips import Recovery
 from agent.vault.files import ClipFiles
+from agent.vault.index import Index
 from agent.vault.seal import CHUNK_BYTES, open_key
 from tests.vault.support import (
     OWNER,
@@ -110,6 +114,8 @@ def test_delete_takes_the_steps_of_the_design_in_their_order(tmp_path: Path, vau
         "remove 183000-000001.mp4.age",
         "remove 183000-000001.json",
         "sync 2024-01-24",
+        "remove 2024-01-24",
+        "sync clips",
         "commit",
     ]
 
@@ -157,7 +163,7 @@ def test_killed_at_any_step_of_delete_the_clip_is_there_or_gone(tmp_path: Path) 
         if not killed:
             break
         step += 1
-    assert outcomes == [1, 0, 0, 0, 0, 0]
+    assert outcomes == [1, 0, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("first_kill", range(1, 18))
@@ -315,10 +321,81 @@ def test_the_length_of_a_cut_off_clip_is_not_guessed_from_a_clock_that_was_set(
         vault.store.recover()
         assert vault.index.clips()[0].duration_seconds == 0.0
         vault.store.delete(clip.id)
-        clip.directory.rmdir()
 
 
 # What somebody else did to the files
+
+
+@pytest.mark.parametrize("leads_to", ["/proc/self/mem", "/nowhere"])
+def test_a_recording_that_cannot_be_read_is_reported_and_the_rest_goes_on(
+    part: tuple[bytes, bytes], vault: Vault, leads_to: str
+) -> None:
+    bad = vault.state_dir / "clips/2024-01-23/183015-aaaaaa.mp4.age.part"
+    bad.parent.mkdir(parents=True)
+    bad.symlink_to(leads_to)  # one cannot be read, the other not even be opened
+    clip = lay_out(vault.state_dir, *part)
+    report = vault.store.recover()
+    assert report.closed == (clip.id,)
+    (said,) = report.damaged
+    assert said.startswith(f"{bad}: ")
+
+
+def test_a_folder_that_cannot_be_read_is_reported_and_its_rows_stay(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(vault)
+    (clip,) = vault.index.clips()
+    real = files.clips_of
+
+    def unreadable(day: Path) -> list[files.Found]:
+        with files.faults(day):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(day)
+
+    monkeypatch.setattr(files, "clips_of", unreadable)
+    report = vault.store.recover()
+    assert "2024-01-24: Input/output error" in report.damaged[0]
+    assert report.lost == ()
+    assert vault.index.clips() == [clip]
+
+
+def test_a_disk_that_is_full_is_not_a_damaged_clip(
+    part: tuple[bytes, bytes], vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(vault.state_dir, *part)
+
+    def full(path: Path, data: bytes) -> None:
+        raise files.disk_full(path)
+
+    monkeypatch.setattr(files, "write_synced", full)
+    with pytest.raises(DiskFull):
+        vault.store.recover()
+
+
+def test_with_no_room_for_a_mark_the_recording_goes_first_and_makes_it(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(vault)
+    (clip,) = vault.index.clips()
+    media, real = vault.store.path(clip.id), Index.mark_deleting
+
+    def marks_with_room(index: Index, clip_id: str) -> bool:
+        if media.exists():
+            raise files.disk_full(vault.state_dir / "agent.sqlite")
+        return real(index, clip_id)
+
+    monkeypatch.setattr(Index, "mark_deleting", marks_with_room)
+    assert vault.store.delete(clip.id)
+    assert vault.index.clips() == []
+    assert clip_files(vault.state_dir) == {}
+
+
+def test_the_folder_of_a_day_goes_with_its_last_clip(vault: Vault) -> None:
+    first, second = vault.record(), vault.record()
+    vault.store.delete(first.id)
+    assert vault.store.path(first.id).parent.is_dir()
+    vault.store.delete(second.id)
+    assert list((vault.state_dir / "clips").iterdir()) == []
 
 
 def test_a_whole_clip_without_a_row_is_adopted(vault: Vault) -> None:
@@ -389,14 +466,12 @@ def test_a_recording_unlike_its_final_sidecar_is_closed_as_truncated(
     final = _files(vault, clip.id).sidecar.read_bytes()
     vault.store.delete(clip.id)
     paths = _files(vault, clip.id)
-    paths.directory.rmdir()
     for said in (final, b"junk"):
         lay_out(vault.state_dir, part[0][:-1], part[1])
         paths.sidecar.write_bytes(said)
         assert vault.store.recover() == Recovery(closed=(clip.id,))
         assert vault.plain(clip.id, truncated=True) == whole(PLAIN)
         vault.store.delete(clip.id)
-        paths.directory.rmdir()
 
 
 def test_leftovers_beside_a_finished_clip_are_removed(vault: Vault) -> None:

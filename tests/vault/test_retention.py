@@ -217,7 +217,7 @@ def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
             " received_at, window_start, window_end, expires_at)"
             " VALUES ('d', '', '', '', '', 'OPEN', '', 0, 0, 0, 0)"
         )
-        db.execute("INSERT INTO match VALUES ('d', ?, '')", (first.id,))
+        db.execute("INSERT INTO match (request, clip, sha256) VALUES ('d', ?, '')", (first.id,))
     limits = retention(vault, max_bytes=first.bytes * 3 // 2, max_held_share=1.0)
     assert limits.run().delete == [second.id]
     with vault.index.transaction() as db:

@@ -74,6 +74,7 @@ from agent.consent.statements.owner import (
     Share,
 )
 from agent.consent.statements.public import (
+    LEGAL_ORDER,
     Alert,
     LegalOrder,
     Polygon,
@@ -105,6 +106,7 @@ __all__ = [
     "Latitude",
     "LedgerHead",
     "LegalOrder",
+    "LEGAL_ORDER",
     "Line",
     "ListClips",
     "Listing",

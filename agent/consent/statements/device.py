@@ -59,9 +59,10 @@ class Tally(Part, frozen=True):
 class RequesterRecord(Part, frozen=True):
     """What the device has seen of this requester in public so far.
 
-    ``requests`` counts all that were posted, ``refused`` those that the policy refused,
-    by its rules in ``refusals``; ``edited`` posts under an id that another post had.
-    Kinds and incident types are the most frequent ones, medians those of all requests.
+    ``requests`` counts those that were read, ``refused`` those that the policy refused, by
+    its rules in ``refusals``; ``edited`` posts under an id that another post had; ``counted``
+    posts of any kind, at least, that came beyond a day's measure and were not read. Kinds
+    and incident types are the most frequent ones of the newest 10,000, medians theirs.
     """
 
     name: Name
@@ -70,6 +71,7 @@ class RequesterRecord(Part, frozen=True):
     refused: Count
     withdrawn: Count
     edited: Count = 0
+    counted: Count = 0
     kinds: Annotated[tuple[Tally, ...], Meta(max_length=4)] = ()
     incidents: Annotated[tuple[Tally, ...], Meta(max_length=10)] = ()
     refusals: Annotated[tuple[Tally, ...], Meta(max_length=30)] = ()
@@ -145,13 +147,14 @@ class Notice(Part, frozen=True):
     - ``alert``: a requester informs the public; ``until`` it expires;
     - ``withdrawn``: a request that was open is no longer asked;
     - ``edited``: a request was posted again under its id with another text;
+    - ``muted-order``: somebody whom an owner has muted claims a court's order;
     - ``flood``: posts were counted and no longer kept one by one;
     - ``log``: the public log of the feed does not hold together.
 
     ``subject`` is the digest of the post it is about, or empty.
     """
 
-    kind: Literal["alert", "withdrawn", "edited", "flood", "log"]
+    kind: Literal["alert", "withdrawn", "edited", "muted-order", "flood", "log"]
     at: Moment
     until: Moment | None
     who: Name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 
@@ -17,6 +17,8 @@ from agent.consent.statements.base import (
     Text,
     Url,
 )
+
+LEGAL_ORDER: Final = "legal-order"  # the kind of a request that claims a court's order
 
 
 class Polygon(Part, frozen=True):
@@ -70,7 +72,7 @@ class Request(Statement, frozen=True):
     order: LegalOrder | None = None
 
     def __post_init__(self) -> None:
-        if (self.kind == "legal-order") != (self.order is not None):
+        if (self.kind == LEGAL_ORDER) != (self.order is not None):
             raise ValueError("`order` belongs to a legal order, and only there")
 
 

@@ -105,8 +105,7 @@ class Oracle:
         post.withdrawn = True
         if post.state == "OPEN":
             self._close(post, "WITHDRAWN")
-        for release in self.consented.values():
-            release.stopped |= release.about is post
+        self._stop(post)
 
     def alert(self, key: object) -> None:
         """Information from a known requester."""
@@ -120,8 +119,8 @@ class Oracle:
         self.expire(now)
         if letter.flaw != "none" or now >= letter.expires_at or letter in self._heard:
             return
-        if getattr(self, f"_{letter.kind}")(letter):  # what was refused may be tried again
-            self._heard.add(letter)
+        self._heard.add(letter)  # what was refused stays refused
+        getattr(self, f"_{letter.kind}")(letter)
 
     def _approval(self, letter: Mail) -> bool:
         request = letter.about
@@ -162,6 +161,7 @@ class Oracle:
         if request.state != "OPEN":
             return False
         self._close(request, "DECLINED")
+        self._stop(request)
         if letter.mute:
             self._silence()
         return True
@@ -183,6 +183,11 @@ class Oracle:
         for post in self.posts:
             if post.state == "OPEN":
                 self._close(post, "DECLINED")
+                self._stop(post)
+
+    def _stop(self, post: Posted) -> None:
+        for release in self.consented.values():
+            release.stopped |= release.about is post
 
     def _pause(self, letter: Mail) -> bool:
         self.paused = True
