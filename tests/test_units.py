@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -29,7 +30,7 @@ FOLDERS = {  # path: mode, owner
     f"{STATE_DIR}/outbox": (0o700, "clip-gateway"),
     f"{STATE_DIR}/keys": (0o700, "clip-gateway"),
 }
-GROUPS = {"clip-camera": {"clip-agent", "video", "render"}, "clip-gateway": {"clip-agent"}}
+GROUPS = {"clip-camera": {"clip-agent", "video"}, "clip-gateway": {"clip-agent"}}
 
 Unit = dict[str, list[str]]
 
@@ -94,6 +95,51 @@ def test_verify_would_have_said_something(tmp_path: Path) -> None:
     service.write_text(service.read_text().replace("PrivateNetwork=", "PrivateNetwrok="))
     done = analyze(tmp_path, "verify", "--man=no", service.name)
     assert "PrivateNetwrok" in done.stderr
+
+
+def enabled(root: Path) -> dict[str, str]:
+    """The links in ``root`` by which a unit pulls in another: their names below, and targets."""
+    units = root / "etc/systemd/system"
+    return {
+        f"{link.parent.name}/{link.name}": str(link.readlink())
+        for link in units.rglob("*")
+        if link.is_symlink()
+    }
+
+
+def test_what_the_readme_enables_starts_both_services_with_the_machine(tmp_path: Path) -> None:
+    (name,) = re.findall(r"systemctl enable --now (\S+)", (ROOT / "README.md").read_text())
+    install(tmp_path)
+    command = [program("systemctl"), f"--root={tmp_path}"]
+    subprocess.run([*command, "enable", name], check=True, capture_output=True, timeout=60)
+    assert enabled(tmp_path) == {
+        "multi-user.target.wants/clip-agent.target": "/etc/systemd/system/clip-agent.target",
+        **{
+            f"clip-agent.target.wants/{service}": f"/etc/systemd/system/{service}"
+            for service in SERVICES
+        },
+    }
+    subprocess.run([*command, "disable", name], check=True, capture_output=True, timeout=60)
+    assert enabled(tmp_path) == {}
+
+
+def test_the_documentation_that_a_unit_names_is_put_there_by_the_readme() -> None:
+    copied = re.findall(r"\bcp ([^&\n]+) (/\S+)", (ROOT / "README.md").read_text())
+    there = {
+        str(Path(folder) / Path(source).name)
+        for sources, folder in copied
+        for source in sources.split()
+    }
+    for file in SYSTEMD.glob("clip-agent*.*"):
+        for named in words(read_unit(file.name), "Documentation"):
+            assert named.removeprefix("file:") in there, file.name
+
+
+def test_a_group_goes_with_a_device_that_the_camera_may_open() -> None:
+    devices = words(read_unit(SERVICES[0]), "DeviceAllow")[::2]
+    # By udev's rules: video owns these three; render would own char-drm.
+    assert set(devices) <= {"char-video4linux", "char-media", "char-dma_heap"}
+    assert words(read_unit(SERVICES[0]), "SupplementaryGroups") == ["video"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
