@@ -66,10 +66,16 @@ def install(folder: Path) -> Path:
     return units
 
 
-def add_drop_in(units: Path, service: str, example: str) -> None:
+def uncomment(text: str) -> str:
+    """``text`` with every commented-out setting in force; prose begins with ``# ``."""
+    return re.sub(r"^#(?=[A-Z]\w+=)", "", text, flags=re.M)
+
+
+def add_drop_in(units: Path, service: str, example: str, *, everything: bool = False) -> None:
     drop_in = units / f"{service}.d" / example
     drop_in.parent.mkdir()
-    drop_in.write_bytes((SYSTEMD / "examples" / example).read_bytes())
+    text = (SYSTEMD / "examples" / example).read_text()
+    drop_in.write_text(uncomment(text) if everything else text)
 
 
 def analyze(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -80,11 +86,12 @@ def analyze(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("with_ip_camera", [False, True])
-def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, with_ip_camera: bool) -> None:
+@pytest.mark.parametrize("ip_camera", ["none", "as it is", "by UDP"])
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, ip_camera: str) -> None:
     units = install(tmp_path)
-    if with_ip_camera:
-        add_drop_in(units, SERVICES[0], "ip-camera.conf")
+    if ip_camera != "none":
+        everything = ip_camera == "by UDP"
+        add_drop_in(units, SERVICES[0], "ip-camera.conf", everything=everything)
     names = sorted(file.name for file in SYSTEMD.glob("clip-agent*.*"))
     done = analyze(tmp_path, "verify", "--man=no", *names)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -256,6 +263,20 @@ def test_an_ip_camera_opens_one_address_and_no_more(tmp_path: Path) -> None:
         "RestrictAddressFamilies=AF_INET AF_INET6",
         "SocketBindDeny=any",
     ]
+
+
+def test_an_ip_camera_by_udp_may_take_udp_ports_and_no_others() -> None:
+    """What is allowed goes before what is denied; `transport` in the configuration says so."""
+    example = "systemd/examples/ip-camera.conf"
+    lines = uncomment((ROOT / example).read_text()).splitlines()
+    assert [line for line in lines if line.startswith("SocketBind")] == [
+        "SocketBindDeny=any",
+        "SocketBindAllow=udp",
+    ]
+    config = (ROOT / "config/agent.yaml").read_text()
+    comment = re.search(r"((?:^ *#  +#.*\n)+) *#  +transport: tcp$", config, re.M)
+    assert comment is not None
+    assert example in comment[1]
 
 
 def users_and_groups(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:

@@ -95,7 +95,10 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
             "environment variable CLIP_AGENT_CAMERA_LOGIN, or of the URL."
         ),
     ] = None
-    transport: Annotated[Literal["tcp", "udp"], doc("How RTSP carries its packets.")] = "tcp"
+    transport: Annotated[
+        Literal["tcp", "udp"],
+        doc("How RTSP carries its packets. For udp see systemd/examples/ip-camera.conf."),
+    ] = "tcp"
     pace: Annotated[
         Literal["live", "real-time", "import"],
         doc(
