@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from agent.camera.silence import opening_seconds
 from agent.config import EXAMPLE, Recording
+from agent.gateway import state
 from agent.vault import files, index
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
@@ -186,6 +187,11 @@ def test_the_camera_has_time_to_start_with_the_most_patient_configuration() -> N
     assert allowed == ["10min"]
     in_order_seconds = 120  # what the vault may take before
     assert opening_seconds(longest) + in_order_seconds <= 600
+
+
+def test_a_camera_that_ended_is_started_again_long_before_it_is_called_dead() -> None:
+    restart = float(read_unit(SERVICES[0])["RestartSec"][0])
+    assert 4 * restart <= state._RESTART_SECONDS
 
 
 def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
