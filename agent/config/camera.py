@@ -92,7 +92,7 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
         Path | None,
         doc(
             "File whose first line is name:password of the camera. null: those of the "
-            "environment variable CLIP_AGENT_CAMERA_LOGIN, or of the URL."
+            "environment variable CLIP_AGENT_CAMERA_LOGIN, or of the URL (percent-encoded)."
         ),
     ] = None
     transport: Annotated[

@@ -84,6 +84,16 @@ def test_any_login_can_be_told_from_the_url_around_it(name: str, password: str) 
     assert "secret" not in url or "secret" in name + password
 
 
+@given(st.text())
+def test_a_login_gets_into_any_text_without_raising(text: str) -> None:
+    Login("anna", "hunter2").into(text)
+    assert Login("anna", "hunter2").into(f"rtsp://{text}").startswith("rtsp://anna:hunter2@")
+
+
+def test_a_login_is_not_put_into_the_path_of_a_file() -> None:
+    assert Login("anna", "hunter2").into("/srv/a@b.mp4") == "/srv/a@b.mp4"
+
+
 def test_a_login_prints_without_what_is_secret() -> None:
     assert "hunter2" not in f"{Login('anna', 'hunter2')!r}"
 

@@ -24,8 +24,9 @@ from agent.camera.sources.copying import recorded, watched
 from agent.camera.sources.files import Files
 from agent.camera.sources.login import Login
 from agent.camera.sources.reconnect import BackOff
-from agent.camera.sources.track import Track, TurnedAway, is_url
+from agent.camera.sources.track import Track, TurnedAway
 from agent.clock import Clock
+from agent.config.location import is_url
 from agent.errors import CameraFault
 
 Pace = Literal["live", "real-time", "import"]

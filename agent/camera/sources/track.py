@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal
-from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -20,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
+from agent.config.location import is_url, redacted
 from agent.errors import CameraFault
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
@@ -27,22 +27,8 @@ _USUAL_FRAMES_PER_SECOND = 15
 _MOST_STRANGE = 50  # packets of a stream that appeared later, with none of ours between
 
 
-def is_url(location: str) -> bool:
-    """Whether ``location`` is on a network rather than the path of a file."""
-    return "://" in location and not location.startswith("file:")
-
-
 def _is_rtsp(location: str) -> bool:
     return location.startswith(("rtsp:", "rtsps:"))
-
-
-def redacted(location: str) -> str:
-    """``location`` without user, password and query, fit for a log."""
-    if not is_url(location):
-        return location
-    parts = urlsplit(location)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 class TurnedAway(CameraFault):
