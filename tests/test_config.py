@@ -132,6 +132,23 @@ class TestShipped:
         assert isinstance(source, config.StreamSource)
         assert source.record == url
 
+    @pytest.mark.parametrize("pace", ["real-time", "import"])
+    @pytest.mark.parametrize("key", ["record", "detect"])
+    def test_the_pace_of_a_file_on_a_network_camera_is_refused_with_what_to_do(
+        self, tmp_path: Path, key: str, pace: str
+    ) -> None:
+        """It would end quietly, for good, the first time that the camera does."""
+        urls = {"record": "/srv/street.mp4", key: "rtsp://192.0.2.10/main"}
+        source = {"type": "stream", "pace": pace, **urls}
+        message = refusal(tmp_path, MINIMAL + yaml.safe_dump({"camera": {"source": source}}))
+        assert message == (
+            f"agent.yaml: camera.source.pace: {pace} is for files, and {key} is on the network."
+            " Set it to live"
+        )
+        urls[key] = "/srv/other.mp4"
+        text = yaml.safe_dump({"camera": {"source": {"type": "stream", "pace": pace, **urls}}})
+        assert read(tmp_path, MINIMAL + text).camera.source
+
     def test_no_line_is_too_long_to_read(self) -> None:
         assert max(map(len, SHIPPED.read_text().splitlines())) <= 100
 

@@ -14,9 +14,9 @@ def check_camera(camera: Camera, name: str) -> None:
         case PiSource() as source:
             _check_frame_rates(source, name)
         case StreamSource() as source:
-            _check_location("record", source.record, name)
+            _check_location("record", source.record, source, name)
             if source.detect is not None:
-                _check_location("detect", source.detect, name)
+                _check_location("detect", source.detect, source, name)
 
 
 def _check_zones(camera: Camera, name: str) -> None:
@@ -49,12 +49,21 @@ def _check_frame_rates(source: PiSource, name: str) -> None:
         )
 
 
-def _check_location(key: str, location: str, name: str) -> None:
-    """A URL must be clear, lest a piece of a password be taken for a host."""
+def _check_location(key: str, location: str, source: StreamSource, name: str) -> None:
+    """A URL must be clear, lest a piece of a password be taken for a host; and a camera on
+    the network has no end that would be in order.
+    """
     url = split(location)
-    if url is not None and not url.is_clear:
+    if url is None:
+        return
+    if not url.is_clear:
         raise ConfigError(
             f"{name}: camera.source.{key}: where the host begins in this URL is not clear",
             advice="In name and password write %2F for /, %3F for ?, %23 for #; everywhere"
             " else %40 for @. Or use camera.source.credentials_file",
+        )
+    if source.pace != "live":
+        raise ConfigError(
+            f"{name}: camera.source.pace: {source.pace} is for files, and {key} is on the network",
+            advice="Set it to live",
         )
