@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from agent import config
 from agent.camera.sources.choice import choose_source
 from agent.camera.sources.login import VARIABLE, Login, read_login
+from agent.camera.sources.track import TurnedAway
 from agent.clock import SimulatedClock
 from agent.errors import ConfigError
 from tests.camera.test_stream import stream
 from tests.peers.requirements import ROOT
 from tests.peers.rtsp import RtspServer
+from tests.peers.strict_camera import StrictCamera
 from tests.support.video import write_video
 
 WEIRD = "pä ss@w/o:r%d?#+&=[]"
@@ -109,6 +111,15 @@ def test_both_streams_of_a_camera_get_the_login_whatever_letters_it_has(
         source = stream(server.url("main"), detect=server.url("small"), login=login)
         assert source.open().codec == "h264"
         source.close()
+
+
+def test_a_camera_that_refuses_the_password_is_told_it_once_for_both_streams() -> None:
+    with StrictCamera() as camera:
+        source = stream(camera.url("main"), detect=camera.url("small"))
+        with pytest.raises(TurnedAway, match="/main refuses the name or password"):
+            source.open()
+        source.close()
+    assert camera.logins == 1
 
 
 LOOK = """

@@ -150,7 +150,8 @@ class Track:
         name = context.name if context is not None else "unknown"
         codec = _CODECS.get(name)
         if codec is None:
-            raise TurnedAway(
+            fault = TurnedAway if is_url(self.name) else CameraFault
+            raise fault(
                 f"{self.name} is encoded as {name}, and is only ever copied",
                 advice="Set the camera to H.264 or H.265, or convert the file",
             )
