@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agent import config
 from agent.camera.muxer import FragmentedMp4
+from agent.camera.silence import opening_seconds
 from agent.camera.source import Frame, Packet
 from agent.camera.sources import pi as pi_module
 from agent.camera.sources.choice import choose_source
@@ -54,6 +55,7 @@ def make(board: FakeBoard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
         clock: Clock | None = None,
         zones: tuple[Any, ...] = (),
         timeout_seconds: float = 10.0,
+        loading_seconds: float = 30.0,
         motion_frames_per_second: float = 7.5,
         **settings: Any,
     ) -> Pi:
@@ -67,6 +69,7 @@ def make(board: FakeBoard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
             privacy=PrivacyMask(zones),
             motion_frames_per_second=motion_frames_per_second,
             timeout_seconds=timeout_seconds,
+            loading_seconds=loading_seconds,
             clock=clock or board.clock,
             codec_device=codec,
         )
@@ -558,6 +561,33 @@ def test_a_camera_that_is_stuck_as_it_opens_is_a_fault(
     board.stuck = {call}
     with pytest.raises(CameraFault, match=r"did not (open|start) within 0\.05 s"):
         make(timeout_seconds=0.05).open()
+
+
+def test_a_cold_card_that_takes_its_time_for_the_libraries_is_no_fault_of_the_camera(
+    board: FakeBoard, make: Open
+) -> None:
+    board.slow = {"import": 1.5}
+    source = make(timeout_seconds=1.0)
+    source.open()
+    assert taken(source, 1)[0][0].keyframe
+
+
+def test_libraries_that_never_come_are_a_fault(board: FakeBoard, make: Open) -> None:
+    board.stuck = {"import"}
+    with pytest.raises(CameraFault, match=r"picamera2 was not loaded within 0\.05 s") as fault:
+        make(loading_seconds=0.05).open()
+    assert "SD card" in fault.value.advice
+
+
+@pytest.mark.parametrize("no_frame_seconds", [2.0, 10.0, 120.0])
+def test_of_the_time_for_opening_the_libraries_have_most_and_the_camera_some(
+    no_frame_seconds: float,
+) -> None:
+    recording = config.Recording(no_frame_seconds=no_frame_seconds)
+    camera = config.Camera(source=config.PiSource(), recording=recording)
+    source = choose_source(camera, clock=SimulatedClock())
+    assert isinstance(source, Pi)
+    assert 3 * no_frame_seconds <= source._loading_seconds < opening_seconds(no_frame_seconds)
 
 
 @pytest.mark.parametrize("call", ["stop_preview", "stop_encoder", "close"])

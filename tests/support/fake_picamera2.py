@@ -16,6 +16,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -69,6 +70,7 @@ class FakeBoard:
     frame_seconds: float = 1 / 15
     faults: dict[str, BaseException] = field(default_factory=dict)  # by the name of the call
     stuck: set[str] = field(default_factory=set)  # calls that never return
+    slow: dict[str, float] = field(default_factory=dict)  # seconds that calls take
     encoder_fault: Exception | None = None
     repeats_headers: bool = True
 
@@ -88,8 +90,9 @@ class FakeBoard:
             sys.modules.pop(name, None)
 
     def happens(self, call: str) -> None:
-        """What is to happen at ``call``."""
+        """What is to happen at ``call``; one of them is ``import``."""
         self.calls.append(call)
+        time.sleep(self.slow.get(call, 0))
         if call in self.stuck:
             self.released.wait(60)
         if call in self.faults:
@@ -422,4 +425,18 @@ def _modules(board: FakeBoard) -> dict[str, ModuleType]:
         modules[name] = ModuleType(name)
         modules[name].__dict__.update(names)
         modules[name].__path__ = []
+    modules["libcamera"].__getattr__ = _on_import(board, vars(modules["libcamera"]))  # type: ignore[method-assign]
     return modules
+
+
+def _on_import(board: FakeBoard, names: dict[str, Any]) -> Callable[[str], Any]:
+    """libcamera looks for devices when it is imported, which may take its time."""
+    waiting = names.pop("ColorSpace")
+
+    def look_up(name: str) -> Any:
+        if name != "ColorSpace":
+            raise AttributeError(name)
+        board.happens("import")
+        return waiting
+
+    return look_up

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from agent import config
-from agent.camera.silence import source_patience
+from agent.camera.silence import opening_seconds, source_patience
 from agent.camera.source import Source
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
@@ -20,7 +20,8 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
 
     Raises :class:`agent.errors.ConfigError` for a login that cannot be used.
     """
-    patience = source_patience(camera.recording.no_frame_seconds)
+    recording = camera.recording
+    patience = source_patience(recording.no_frame_seconds)
     match camera.source:
         case config.PiSource() as pi:
             from agent.camera.sources.pi import Pi
@@ -30,6 +31,8 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 privacy=PrivacyMask(camera.zones.privacy),
                 motion_frames_per_second=camera.motion.frames_per_second,
                 timeout_seconds=patience,
+                # Of all the time for opening, what leaves some for the camera.
+                loading_seconds=source_patience(opening_seconds(recording.no_frame_seconds)),
                 clock=clock,
             )
         case config.StreamSource() as stream:
