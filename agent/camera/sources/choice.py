@@ -18,7 +18,7 @@ from agent.clock import Clock
 def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
     """The source that ``camera`` names; nothing is opened yet.
 
-    Raises :class:`agent.errors.ConfigError` for a login that cannot be used.
+    Raises :class:`agent.errors.ConfigError` for a login or certificate that cannot be used.
     """
     recording = camera.recording
     patience = source_patience(recording.no_frame_seconds)
@@ -36,6 +36,7 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 clock=clock,
             )
         case config.StreamSource() as stream:
+            from agent.camera.sources.certificate import read_trust
             from agent.camera.sources.login import read_login
             from agent.camera.sources.stream import Stream
 
@@ -43,6 +44,9 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 record=stream.record,
                 detect=stream.detect,
                 login=read_login(stream.credentials_file, os.environ),
+                trust=read_trust(
+                    stream.ca_file, stream.certificate_name, verify=stream.verify_certificate
+                ),
                 transport=stream.transport,
                 pace=stream.pace,
                 frames_per_second=camera.motion.frames_per_second,
