@@ -14,6 +14,7 @@ import pytest
 from msgspec import Meta
 
 from agent.camera.silence import opening_seconds
+from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
 from agent.config import EXAMPLE, Recording
 from agent.gateway import state
 from agent.vault import files, index
@@ -187,6 +188,7 @@ def test_the_camera_has_time_to_start_with_the_most_patient_configuration() -> N
     assert allowed == ["10min"]
     in_order_seconds = 120  # what the vault may take before
     assert opening_seconds(longest) + in_order_seconds <= 600
+    assert TURNED_AWAY_SECONDS + in_order_seconds <= 600
 
 
 def test_a_camera_that_ended_is_started_again_long_before_it_is_called_dead() -> None:
