@@ -33,7 +33,7 @@ _TICKS_PER_SECOND = 90_000
 _LONGEST_SECONDS = 1.0  # that a picture may claim to be shown
 _TRIAL_PICTURES = 30  # a board's encoder holds a few back, never so many
 # FFmpeg hands over rows as they are, without asking how long the board takes them to be. A
-# Raspberry Pi's driver (bcm2835-codec) has rows of 64 bytes' steps where it encodes.
+# Raspberry Pi's driver (bcm2835-codec) aligns them to 64 bytes where it encodes.
 _HARDWARE_WIDTH_STEP = 64
 _GREY_LUMA = 126
 _START_CODE = b"\0\0\1"

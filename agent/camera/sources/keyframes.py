@@ -1,7 +1,7 @@
 """When a keyframe is due: each second *of time*, however slow the pictures become in the dark.
 
 Encoders count pictures instead. With one picture a second a keyframe would come every
-quarter of a minute, and before-roll, overlap and cut of a clip would be as coarse.
+quarter of a minute, and pre-roll, overlap and cut of a clip would be as coarse.
 """
 
 from __future__ import annotations
