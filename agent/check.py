@@ -128,6 +128,7 @@ def _clock(config: Config) -> str:
 
 def _camera(config: Config) -> str:
     try:  # needs the extra that only a camera has
+        from agent.camera.app import build_detector
         from agent.camera.probe import look
         from agent.camera.silence import Silence
         from agent.camera.sources.choice import choose_source
@@ -140,6 +141,7 @@ def _camera(config: Config) -> str:
             advice="Run pip install 'clip-agent[camera]'",
         ) from error
 
+    build_detector(config.camera)  # refuses zones that leave it nothing to look at
     silence = Silence(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
     return str(look(source, silence=silence))
 

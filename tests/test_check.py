@@ -145,6 +145,14 @@ def test_a_camera_whose_file_is_not_there_is_named(check: Any, tmp_path: Path) -
     assert "nowhere.mp4" in checked.texts["camera"]
 
 
+def test_zones_with_which_the_daemon_would_not_start_are_told(check: Any) -> None:
+    everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+    camera = config.Camera(source=STILL.source, zones=config.Zones(exclude=(everything,)))
+    checked = check(camera=camera)
+    assert "camera" in checked.failed
+    assert "camera.zones leave no part of the picture" in checked.texts["camera"]
+
+
 def test_without_the_cameras_packages_the_other_lines_still_come(
     check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

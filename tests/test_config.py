@@ -109,6 +109,46 @@ class TestShipped:
         assert message.startswith("agent.yaml: camera.zones.privacy: a stream is recorded as")
         assert "Set a privacy mask in the camera itself" in message
 
+    @pytest.mark.parametrize("key", ["record", "detect"])
+    @pytest.mark.parametrize("password", ["hunter2/", "hunter2?", "hunter2#", "h@ck/hunter2", "7/"])
+    def test_a_url_whose_password_would_be_taken_for_its_host_is_refused_and_not_shown(
+        self, tmp_path: Path, key: str, password: str
+    ) -> None:
+        urls = {"record": "rtsp://192.0.2.10/main"}
+        urls[key] = f"rtsp://admin:{password}@192.0.2.10/main"
+        source = yaml.safe_dump({"camera": {"source": {"type": "stream", **urls}}})
+        message = refusal(tmp_path, MINIMAL + source)
+        assert message.startswith(f"agent.yaml: camera.source.{key}: where the host begins")
+        assert "write %2F for /" in message
+        assert "camera.source.credentials_file" in message
+        assert password not in message.removesuffix("credentials_file")
+
+    @pytest.mark.parametrize(
+        "url", ["rtsp://me:p%2Fw@cam/a", "rtsp://me:p@w[@cam", "http://[::1]/"]
+    )
+    def test_a_url_that_is_clear_is_taken(self, tmp_path: Path, url: str) -> None:
+        text = MINIMAL + f"camera: {{source: {{type: stream, record: '{url}'}}}}"
+        source = read(tmp_path, text).camera.source
+        assert isinstance(source, config.StreamSource)
+        assert source.record == url
+
+    @pytest.mark.parametrize("pace", ["real-time", "import"])
+    @pytest.mark.parametrize("key", ["record", "detect"])
+    def test_the_pace_of_a_file_on_a_network_camera_is_refused_with_what_to_do(
+        self, tmp_path: Path, key: str, pace: str
+    ) -> None:
+        """It would end quietly, for good, the first time that the camera does."""
+        urls = {"record": "/srv/street.mp4", key: "rtsp://192.0.2.10/main"}
+        source = {"type": "stream", "pace": pace, **urls}
+        message = refusal(tmp_path, MINIMAL + yaml.safe_dump({"camera": {"source": source}}))
+        assert message == (
+            f"agent.yaml: camera.source.pace: {pace} is for files, and {key} is on the network."
+            " Set it to live"
+        )
+        urls[key] = "/srv/other.mp4"
+        text = yaml.safe_dump({"camera": {"source": {"type": "stream", "pace": pace, **urls}}})
+        assert read(tmp_path, MINIMAL + text).camera.source
+
     def test_no_line_is_too_long_to_read(self) -> None:
         assert max(map(len, SHIPPED.read_text().splitlines())) <= 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from agent import config
 from agent.config import EXAMPLE, Config
@@ -120,6 +122,30 @@ def commands(text: str) -> list[list[str]]:
                 ends = [i for i, word in enumerate(words) if word in ("|", ">", ">>", "&&", "&")]
                 found.append(words[1 : min(ends, default=len(words))])
     return found
+
+
+def test_the_installation_leaves_the_systems_numpy_in_force() -> None:
+    """picamera2's own parts are built for it: a numpy 2 above Debian 12's breaks them."""
+    (line,) = (line for line in readme().splitlines() if "'.[camera]'" in line)
+    found = re.fullmatch(r"sudo \S+/pip install '\.\[camera\]' \$\((\S+/pip freeze \| .*)\)", line)
+    assert found is not None
+    listed = "msgspec==0.22.0\nnumpy==1.24.2\nnumpy-quaternion==1.0\n"
+    keep = found[1].partition("| ")[2]
+    done = subprocess.run(
+        keep, shell=True, input=listed, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "numpy==1.24.2\n"
+
+
+def test_the_numpy_of_each_supported_debian_will_do() -> None:
+    """And so will the last OpenCV that takes numpy 1 (on 12), and one that takes 2 (on 13)."""
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    lines = setup["options.extras_require"]["camera"].split()
+    wanted = {wanted.name: wanted.specifier for wanted in map(Requirement, lines)}
+    assert {"1.24.2", "2.2.4"} <= set(wanted["numpy"].filter(["1.24.2", "2.2.4"]))
+    opencv = ["4.11.0.86", "5.0.0.93"]
+    assert list(wanted["opencv-python-headless"].filter(opencv)) == opencv
 
 
 @each_document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 from msgspec import Meta
 
 from agent.camera.silence import opening_seconds
+from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
 from agent.config import EXAMPLE, Recording
+from agent.gateway import state
 from agent.vault import files, index
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
@@ -29,7 +32,7 @@ FOLDERS = {  # path: mode, owner
     f"{STATE_DIR}/outbox": (0o700, "clip-gateway"),
     f"{STATE_DIR}/keys": (0o700, "clip-gateway"),
 }
-GROUPS = {"clip-camera": {"clip-agent", "video", "render"}, "clip-gateway": {"clip-agent"}}
+GROUPS = {"clip-camera": {"clip-agent", "video"}, "clip-gateway": {"clip-agent"}}
 
 Unit = dict[str, list[str]]
 
@@ -65,10 +68,16 @@ def install(folder: Path) -> Path:
     return units
 
 
-def add_drop_in(units: Path, service: str, example: str) -> None:
+def uncomment(text: str) -> str:
+    """``text`` with every commented-out setting in force; prose begins with ``# ``."""
+    return re.sub(r"^#(?=[A-Z]\w+=)", "", text, flags=re.M)
+
+
+def add_drop_in(units: Path, service: str, example: str, *, everything: bool = False) -> None:
     drop_in = units / f"{service}.d" / example
     drop_in.parent.mkdir()
-    drop_in.write_bytes((SYSTEMD / "examples" / example).read_bytes())
+    text = (SYSTEMD / "examples" / example).read_text()
+    drop_in.write_text(uncomment(text) if everything else text)
 
 
 def analyze(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -79,11 +88,12 @@ def analyze(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("with_ip_camera", [False, True])
-def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, with_ip_camera: bool) -> None:
+@pytest.mark.parametrize("ip_camera", ["none", "as it is", "by UDP"])
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, ip_camera: str) -> None:
     units = install(tmp_path)
-    if with_ip_camera:
-        add_drop_in(units, SERVICES[0], "ip-camera.conf")
+    if ip_camera != "none":
+        everything = ip_camera == "by UDP"
+        add_drop_in(units, SERVICES[0], "ip-camera.conf", everything=everything)
     names = sorted(file.name for file in SYSTEMD.glob("clip-agent*.*"))
     done = analyze(tmp_path, "verify", "--man=no", *names)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -94,6 +104,51 @@ def test_verify_would_have_said_something(tmp_path: Path) -> None:
     service.write_text(service.read_text().replace("PrivateNetwork=", "PrivateNetwrok="))
     done = analyze(tmp_path, "verify", "--man=no", service.name)
     assert "PrivateNetwrok" in done.stderr
+
+
+def enabled(root: Path) -> dict[str, str]:
+    """The links in ``root`` by which a unit pulls in another: their names below, and targets."""
+    units = root / "etc/systemd/system"
+    return {
+        f"{link.parent.name}/{link.name}": str(link.readlink())
+        for link in units.rglob("*")
+        if link.is_symlink()
+    }
+
+
+def test_what_the_readme_enables_starts_both_services_with_the_machine(tmp_path: Path) -> None:
+    (name,) = re.findall(r"systemctl enable --now (\S+)", (ROOT / "README.md").read_text())
+    install(tmp_path)
+    command = [program("systemctl"), f"--root={tmp_path}"]
+    subprocess.run([*command, "enable", name], check=True, capture_output=True, timeout=60)
+    assert enabled(tmp_path) == {
+        "multi-user.target.wants/clip-agent.target": "/etc/systemd/system/clip-agent.target",
+        **{
+            f"clip-agent.target.wants/{service}": f"/etc/systemd/system/{service}"
+            for service in SERVICES
+        },
+    }
+    subprocess.run([*command, "disable", name], check=True, capture_output=True, timeout=60)
+    assert enabled(tmp_path) == {}
+
+
+def test_the_documentation_that_a_unit_names_is_put_there_by_the_readme() -> None:
+    copied = re.findall(r"\bcp ([^&\n]+) (/\S+)", (ROOT / "README.md").read_text())
+    there = {
+        str(Path(folder) / Path(source).name)
+        for sources, folder in copied
+        for source in sources.split()
+    }
+    for file in SYSTEMD.glob("clip-agent*.*"):
+        for named in words(read_unit(file.name), "Documentation"):
+            assert named.removeprefix("file:") in there, file.name
+
+
+def test_a_group_goes_with_a_device_that_the_camera_may_open() -> None:
+    devices = words(read_unit(SERVICES[0]), "DeviceAllow")[::2]
+    # By udev's rules: video owns these three; render would own char-drm.
+    assert set(devices) <= {"char-video4linux", "char-media", "char-dma_heap"}
+    assert words(read_unit(SERVICES[0]), "SupplementaryGroups") == ["video"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -133,6 +188,12 @@ def test_the_camera_has_time_to_start_with_the_most_patient_configuration() -> N
     assert allowed == ["10min"]
     in_order_seconds = 120  # what the vault may take before
     assert opening_seconds(longest) + in_order_seconds <= 600
+    assert TURNED_AWAY_SECONDS + in_order_seconds <= 600
+
+
+def test_a_camera_that_ended_is_started_again_long_before_it_is_called_dead() -> None:
+    restart = float(read_unit(SERVICES[0])["RestartSec"][0])
+    assert 4 * restart <= state._RESTART_SECONDS
 
 
 def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
@@ -210,6 +271,20 @@ def test_an_ip_camera_opens_one_address_and_no_more(tmp_path: Path) -> None:
         "RestrictAddressFamilies=AF_INET AF_INET6",
         "SocketBindDeny=any",
     ]
+
+
+def test_an_ip_camera_by_udp_may_take_udp_ports_and_no_others() -> None:
+    """What is allowed goes before what is denied; `transport` in the configuration says so."""
+    example = "systemd/examples/ip-camera.conf"
+    lines = uncomment((ROOT / example).read_text()).splitlines()
+    assert [line for line in lines if line.startswith("SocketBind")] == [
+        "SocketBindDeny=any",
+        "SocketBindAllow=udp",
+    ]
+    config = (ROOT / "config/agent.yaml").read_text()
+    comment = re.search(r"((?:^ *#  +#.*\n)+) *#  +transport: tcp$", config, re.M)
+    assert comment is not None
+    assert example in comment[1]
 
 
 def users_and_groups(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:

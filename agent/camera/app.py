@@ -6,7 +6,9 @@ it alike. What the process does is in :mod:`agent.camera.loop`.
 
 from __future__ import annotations
 
+import logging
 import signal
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,8 @@ from agent.camera.recorder import Recorder
 from agent.camera.silence import Silence
 from agent.camera.source import Source, VideoFormat
 from agent.camera.sources.choice import choose_source
+from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
+from agent.camera.sources.track import TurnedAway
 from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
 from agent.config import Config
@@ -31,6 +35,8 @@ from agent.vault.atwork import at_work
 from agent.vault.clips import ClipStore
 from agent.vault.index import FILE_NAME, Index
 from agent.vault.retention import Retention, free_bytes_of
+
+_log = logging.getLogger(__name__)
 
 
 def build(
@@ -111,15 +117,28 @@ def build_detector(camera: configuration.Camera) -> MotionDetector:
 
 
 def run(config: Config) -> int:
-    """What ``clip-agent camera`` does: record until SIGTERM or SIGINT."""
-    app = build(config, clock=SystemClock(config.time.synced_marker))
+    """What ``clip-agent camera`` does: record until SIGTERM or SIGINT.
+
+    A camera that turned us away at the first try is left alone for a while before the
+    process ends: it would be started again at once, with the same password.
+    """
+    clock = SystemClock(config.time.synced_marker)
+    app = build(config, clock=clock)
+    stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         app.stop()
+        stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    return app.run()
+    try:
+        return app.run()
+    except TurnedAway as fault:
+        _log.error("%s. Next try in %g s, or at a restart", fault, TURNED_AWAY_SECONDS)
+        with at_work(config.state_dir, clock=clock):
+            stopping.wait(TURNED_AWAY_SECONDS)
+        raise
 
 
 def _may_end(source: configuration.Source) -> bool:

@@ -30,8 +30,8 @@ from agent.config.camera import (
     StreamSource,
     WebcamSource,
     Zones,
-    covers_something,
 )
+from agent.config.camera_checks import check_camera
 from agent.config.yamlfile import parse_yaml, read_text
 from agent.errors import ConfigError
 
@@ -289,8 +289,7 @@ def load(path: Path) -> Config:
     """
     config = parse_yaml(read_text(path), Config, str(path), base=path.resolve().parent)
     _check_limits(config.requests, str(path))
-    _check_zones(config.camera, str(path))
-    _check_frame_rates(config.camera, str(path))
+    check_camera(config.camera, str(path))
     _check_log(config.feed, str(path))
     if config.approvals_needed > len(config.owners):
         raise ConfigError(
@@ -316,38 +315,6 @@ def _check_log(feed: Feed, name: str) -> None:
         raise ConfigError(
             f"{name}: feed.witnesses_needed: {feed.witnesses_needed}, and witness_keys holds"
             f" {len(feed.witness_keys)}"
-        )
-
-
-def _check_zones(camera: Camera, name: str) -> None:
-    """A zone must cover something, and what is only copied cannot be painted over."""
-    zones = camera.zones
-    for key, polygons in (
-        ("include", zones.include),
-        ("exclude", zones.exclude),
-        ("privacy", zones.privacy),
-    ):
-        for number, polygon in enumerate(polygons):
-            if not covers_something(polygon):
-                where = f"{name}: camera.zones.{key}[{number}]"
-                raise ConfigError(f"{where}: its corners lie on one line, it covers nothing")
-    if zones.privacy and isinstance(camera.source, StreamSource):
-        raise ConfigError(
-            f"{name}: camera.zones.privacy: a stream is recorded as the camera sends it,"
-            " so nothing can be painted over",
-            advice="Set a privacy mask in the camera itself, and remove the zones here",
-        )
-
-
-def _check_frame_rates(camera: Camera, name: str) -> None:
-    """A camera may slow down in the dark; it cannot be told to hurry."""
-    source = camera.source
-    if not isinstance(source, PiSource) or source.night_frames_per_second is None:
-        return
-    if source.night_frames_per_second > source.frames_per_second:
-        raise ConfigError(
-            f"{name}: camera.source.night_frames_per_second: above frames_per_second",
-            advice="Lower it, or set it to null",
         )
 
 

@@ -77,7 +77,7 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
     record: Annotated[
         str,
         doc(
-            "What is recorded: rtsp://, http://, or the path of a file. Packets are copied.",
+            "What is recorded: rtsp(s)://, http(s)://, or the path of a file. Packets are copied.",
             min_length=1,
         ),
     ]
@@ -92,10 +92,28 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
         Path | None,
         doc(
             "File whose first line is name:password of the camera. null: those of the "
-            "environment variable CLIP_AGENT_CAMERA_LOGIN, or of the URL."
+            "environment variable CLIP_AGENT_CAMERA_LOGIN, or of the URL (percent-encoded)."
         ),
     ] = None
-    transport: Annotated[Literal["tcp", "udp"], doc("How RTSP carries its packets.")] = "tcp"
+    ca_file: Annotated[
+        Path | None,
+        doc(
+            "For rtsps:// and https://: the camera's own certificate, or that of who signed it, "
+            "PEM. null: those that the system trusts."
+        ),
+    ] = None
+    certificate_name: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        doc("Name in the camera's certificate. null: the host of the URL."),
+    ] = None
+    verify_certificate: Annotated[
+        bool,
+        doc("false: whoever is on the network may pass for the camera, and is told its password."),
+    ] = True
+    transport: Annotated[
+        Literal["tcp", "udp"],
+        doc("How RTSP carries its packets. For udp see systemd/examples/ip-camera.conf."),
+    ] = "tcp"
     pace: Annotated[
         Literal["live", "real-time", "import"],
         doc(

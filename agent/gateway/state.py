@@ -2,7 +2,7 @@
 
 =================  ======================================================================
 ``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
-                   ``failed``; ``not-running`` if it died without a word; ``never started``
+                   ``failed``; ``not-running`` if it died; ``never started``
 ``recording``      true while a clip is being written
 ``encoder``        what makes the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
 ``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
@@ -16,11 +16,13 @@
 
 Nothing about what was seen or asked, and no sentence: a broker may have other readers.
 Values that waver are held still (:class:`agent.machine.Steady`), so that a retained
-topic is not written again and again.
+topic is not written again and again: also ``no-frames``, while systemd starts a process
+anew that ends again and again for its camera.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ from agent.clock import Clock
 from agent.gateway.outbox import Letters
 from agent.machine import Steady
 from agent.vault.atwork import camera_state, is_at_work
-from agent.vault.index import Index
+from agent.vault.index import Health, Index
+
+_RESTART_SECONDS = 60.0  # within which a process that is started again was seen at work
 
 
 class State:
@@ -48,11 +52,12 @@ class State:
         self._letters = letters
         self._clock = clock
         self._board = board
+        self._seen_at_work = -math.inf  # monotonic
 
     def now(self) -> dict[str, Any]:
         """The keys above, ready for JSON."""
         totals, camera = self._index.totals(), self._index.health("camera")
-        state = camera_state(camera, running=is_at_work(self._state_dir))
+        state = self._camera_state(camera)
         vitals = self._board.vitals()
         last_motion_at = camera.last_motion_at if camera else None
         return {
@@ -68,3 +73,10 @@ class State:
             "under_voltage": vitals.under_voltage,
             "throttled": vitals.throttled,
         }
+
+    def _camera_state(self, camera: Health | None) -> str:
+        now, running = self._clock.monotonic(), is_at_work(self._state_dir)
+        if running:
+            self._seen_at_work = now
+        restarts = now - self._seen_at_work < _RESTART_SECONDS
+        return camera_state(camera, running=running, restarts=restarts)

@@ -21,7 +21,7 @@ from agent.vault.index import Health
 
 _TRIES = 20
 _TRY_SECONDS = 0.1  # whoever looks holds the lock for a moment, too
-_RUNNING = ("armed", "recording", "disk-full", "storage-failed")
+_RUNNING = ("armed", "recording", "disk-full", "storage-failed", "no-frames")
 
 
 @contextmanager
@@ -55,11 +55,17 @@ def is_at_work(state_dir: Path) -> bool:
         os.close(descriptor)
 
 
-def camera_state(health: Health | None, *, running: bool) -> str:
-    """What to believe of the camera's last word."""
+def camera_state(health: Health | None, *, running: bool, restarts: bool = False) -> str:
+    """What to believe of the camera's last word.
+
+    ``no-frames`` is that of a stream which waits for its camera, but also that of a process
+    which ended for it and is started again in ten seconds: ``restarts`` says so.
+    """
     if health is None:
         return "never started"
-    return "not-running" if health.state in _RUNNING and not running else health.state
+    if running or (restarts and health.state == "no-frames"):
+        return health.state
+    return "not-running" if health.state in _RUNNING else health.state
 
 
 def _folder(state_dir: Path) -> Path:

@@ -210,11 +210,23 @@ def test_a_board_s_encoder_that_does_not_work_is_left_for_software_and_the_log_s
     assert len(fed(encoder, steady(5))) == 5
 
 
-def test_a_board_is_not_given_rows_that_it_would_skew(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("width", [352, 424, 800, 864])
+def test_a_board_is_not_given_rows_that_it_would_skew(
+    width: int, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
-    encoder = open_encoder(settings(width=424), create=with_board([]))
+    encoder = open_encoder(settings(width=width), create=with_board([]))
     assert encoder.description == "libx264 (software)"
-    assert "the width is no multiple of 32" in caplog.text
+    assert "the width is no multiple of 64" in caplog.text
+
+
+@pytest.mark.parametrize("width", [320, 640, 1280, 1920])
+def test_rows_that_a_board_takes_as_they_are_lie_without_a_gap_in_every_plane(width: int) -> None:
+    boards = [FakeBoard(), FakeBoard()]
+    encoder = open_encoder(settings(width=width), create=with_board(boards))
+    assert encoder.description == "h264_v4l2m2m (hardware)"
+    planes = av.VideoFrame(width, SIZE[1], "yuv420p").planes
+    assert [plane.line_size for plane in planes] == [width, width // 2, width // 2]
 
 
 def test_without_a_limit_it_is_always_software() -> None:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from agent import config
 from agent.camera.muxer import FragmentedMp4
+from agent.camera.silence import opening_seconds
 from agent.camera.source import Frame, Packet
 from agent.camera.sources import pi as pi_module
 from agent.camera.sources.choice import choose_source
 from agent.camera.sources.pi import Pi
+from agent.camera.sources.pi_keyframes import counted_distance, how_to_ask
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock, SimulatedClock
 from agent.errors import CameraFault
@@ -54,6 +56,7 @@ def make(board: FakeBoard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
         clock: Clock | None = None,
         zones: tuple[Any, ...] = (),
         timeout_seconds: float = 10.0,
+        loading_seconds: float = 30.0,
         motion_frames_per_second: float = 7.5,
         **settings: Any,
     ) -> Pi:
@@ -67,6 +70,7 @@ def make(board: FakeBoard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
             privacy=PrivacyMask(zones),
             motion_frames_per_second=motion_frames_per_second,
             timeout_seconds=timeout_seconds,
+            loading_seconds=loading_seconds,
             clock=clock or board.clock,
             codec_device=codec,
         )
@@ -115,10 +119,16 @@ def test_packets_and_small_pictures_come_out_and_make_a_file(
 
 
 @pytest.mark.parametrize(
-    ("hardware", "encoder"), [(False, "libx264 (software)"), (True, "v4l2 h264 (hardware)")]
+    ("hardware", "encoder", "iperiod"),
+    [(False, "libx264 (software)", 15), (True, "v4l2 h264 (hardware)", 30)],
 )
 def test_the_board_encodes_where_it_can_and_the_choice_is_said(
-    board: FakeBoard, make: Open, caplog: pytest.LogCaptureFixture, hardware: bool, encoder: str
+    board: FakeBoard,
+    make: Open,
+    caplog: pytest.LogCaptureFixture,
+    hardware: bool,
+    encoder: str,
+    iperiod: int,
 ) -> None:
     board.hardware_encoder = hardware
     source = make()
@@ -131,7 +141,7 @@ def test_the_board_encodes_where_it_can_and_the_choice_is_said(
     assert board.encoder.options == {
         "bitrate": 1_000_000,
         "repeat": True,
-        "iperiod": 15,
+        "iperiod": iperiod,
         "framerate": 15,
     }
     source.close()
@@ -189,6 +199,58 @@ def test_a_frame_rate_that_falls_at_night_shows_in_times_and_durations(
     times = np.round([packet.seconds - board.stamp_seconds - 1.3 for packet in packets], 3)
     assert list(np.diff(times)) == pytest.approx([1 / 15, 1 / 15, 1 / 15, 0.5, 0.5], abs=0.01)
     assert [packet.duration_seconds for packet in packets] == [*[1 / 15] * 3, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("hardware", [False, True])
+def test_a_keyframe_comes_each_second_however_slow_the_pictures_become(
+    board: FakeBoard, make: Open, hardware: bool
+) -> None:
+    board.hardware_encoder = hardware
+    source = make(night_frames_per_second=1.0)
+    source.open()
+    board.shoot(14)
+    by_day, _ = taken(source, 15)
+    for frame_seconds in (0.2, 0.5, 1.0):
+        board.stamp_seconds += board.number * (board.frame_seconds - frame_seconds)
+        board.frame_seconds = frame_seconds
+        board.shoot(20)
+    packets = by_day + taken(source, 60)[0]
+    keys = [packet.seconds for packet in packets if packet.keyframe]
+    gaps = np.diff([*keys, packets[-1].seconds])
+    assert max(gaps) <= 1 + 1e-3
+    assert len(keys) <= packets[-1].seconds - packets[0].seconds + 2
+
+
+def test_where_a_board_cannot_be_asked_the_slowest_rate_counts(
+    board: FakeBoard, make: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    board.hardware_encoder, board.forces_keyframes = True, False
+    source = make(night_frames_per_second=1.0)
+    with caplog.at_level("INFO"):
+        source.open()
+    assert board.encoder is not None
+    assert board.encoder.options["iperiod"] == 4
+    assert "cannot be asked for keyframes" in caplog.text
+    board.shoot(14)
+    packets, _ = taken(source, 15)
+    assert [packet.keyframe for packet in packets] == [n % 4 == 0 for n in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "slowest", "distance"), [(15, 15, 15), (15, 5, 15), (15, 2, 8), (30, 1, 4), (5, 1, 4)]
+)
+def test_counted_keyframes_are_a_second_apart_by_day_and_four_at_night(
+    rate: int, slowest: float, distance: int
+) -> None:
+    assert counted_distance(rate, slowest) == distance
+
+
+def test_a_picamera2_that_keeps_its_stream_elsewhere_is_left_to_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        how_to_ask(object(), hardware=False)()
+    assert "cannot be asked for keyframes" in caplog.text
 
 
 def test_stamps_of_a_strange_clock_are_placed_on_ours(board: FakeBoard, make: Open) -> None:
@@ -558,6 +620,33 @@ def test_a_camera_that_is_stuck_as_it_opens_is_a_fault(
     board.stuck = {call}
     with pytest.raises(CameraFault, match=r"did not (open|start) within 0\.05 s"):
         make(timeout_seconds=0.05).open()
+
+
+def test_a_cold_card_that_takes_its_time_for_the_libraries_is_no_fault_of_the_camera(
+    board: FakeBoard, make: Open
+) -> None:
+    board.slow = {"import": 1.5}
+    source = make(timeout_seconds=1.0)
+    source.open()
+    assert taken(source, 1)[0][0].keyframe
+
+
+def test_libraries_that_never_come_are_a_fault(board: FakeBoard, make: Open) -> None:
+    board.stuck = {"import"}
+    with pytest.raises(CameraFault, match=r"picamera2 was not loaded within 0\.05 s") as fault:
+        make(loading_seconds=0.05).open()
+    assert "SD card" in fault.value.advice
+
+
+@pytest.mark.parametrize("no_frame_seconds", [2.0, 10.0, 120.0])
+def test_of_the_time_for_opening_the_libraries_have_most_and_the_camera_some(
+    no_frame_seconds: float,
+) -> None:
+    recording = config.Recording(no_frame_seconds=no_frame_seconds)
+    camera = config.Camera(source=config.PiSource(), recording=recording)
+    source = choose_source(camera, clock=SimulatedClock())
+    assert isinstance(source, Pi)
+    assert 3 * no_frame_seconds <= source._loading_seconds < opening_seconds(no_frame_seconds)
 
 
 @pytest.mark.parametrize("call", ["stop_preview", "stop_encoder", "close"])

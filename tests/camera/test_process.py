@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 
 from agent import config
+from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
 from agent.errors import ClipDamaged
+from agent.vault.atwork import is_at_work
 from agent.vault.clips import Clip, ClipStore
 from agent.vault.seal import open_stream
 from tests.camera.test_app import opened
 from tests.peers.requirements import ROOT
+from tests.peers.strict_camera import StrictCamera
 from tests.support.house import House
 from tests.support.video import play, write_video
 
@@ -114,6 +117,36 @@ def _whole_chunks(house: House, clip: Clip) -> list[bytes]:
             except ClipDamaged:
                 assert chunks
     return chunks
+
+
+def test_a_camera_that_refuses_the_password_is_left_alone_before_systemd_may_try_again(
+    tmp_path: Path,
+) -> None:
+    with StrictCamera() as strict:
+        stream = config.StreamSource(record=strict.url("main"), detect=strict.url("small"))
+        house, path = household(tmp_path, config.Camera(source=stream))
+        camera = start(path)
+        wait_until(lambda: strict.logins > 0 and noted(house) == "no-frames")
+        time.sleep(1)
+        assert camera.poll() is None, "it would be started again in ten seconds"
+        assert is_at_work(house.config.state_dir)
+        camera.send_signal(signal.SIGTERM)
+        _, said = camera.communicate(timeout=5)
+    assert camera.returncode == 1
+    assert strict.logins == 1
+    assert "refuses the name or password" in said
+    assert "hunter2" not in said
+
+
+def test_a_wrong_password_is_sent_twelve_times_an_hour_at_most() -> None:
+    assert 3600 / TURNED_AWAY_SECONDS <= 12
+
+
+def noted(house: House) -> str:
+    """What the camera said of itself last."""
+    with house.open_index() as index:
+        health = index.health("camera")
+    return health.state if health else ""
 
 
 def test_sigterm_finishes_the_clip_and_ends_with_0(tmp_path: Path) -> None:

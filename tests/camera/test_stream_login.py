@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from agent import config
 from agent.camera.sources.choice import choose_source
 from agent.camera.sources.login import VARIABLE, Login, read_login
+from agent.camera.sources.track import TurnedAway
 from agent.clock import SimulatedClock
 from agent.errors import ConfigError
 from tests.camera.test_stream import stream
 from tests.peers.requirements import ROOT
 from tests.peers.rtsp import RtspServer
+from tests.peers.strict_camera import StrictCamera
 from tests.support.video import write_video
 
 WEIRD = "pä ss@w/o:r%d?#+&=[]"
@@ -84,6 +86,16 @@ def test_any_login_can_be_told_from_the_url_around_it(name: str, password: str) 
     assert "secret" not in url or "secret" in name + password
 
 
+@given(st.text())
+def test_a_login_gets_into_any_text_without_raising(text: str) -> None:
+    Login("anna", "hunter2").into(text)
+    assert Login("anna", "hunter2").into(f"rtsp://{text}").startswith("rtsp://anna:hunter2@")
+
+
+def test_a_login_is_not_put_into_the_path_of_a_file() -> None:
+    assert Login("anna", "hunter2").into("/srv/a@b.mp4") == "/srv/a@b.mp4"
+
+
 def test_a_login_prints_without_what_is_secret() -> None:
     assert "hunter2" not in f"{Login('anna', 'hunter2')!r}"
 
@@ -99,6 +111,15 @@ def test_both_streams_of_a_camera_get_the_login_whatever_letters_it_has(
         source = stream(server.url("main"), detect=server.url("small"), login=login)
         assert source.open().codec == "h264"
         source.close()
+
+
+def test_a_camera_that_refuses_the_password_is_told_it_once_for_both_streams() -> None:
+    with StrictCamera() as camera:
+        source = stream(camera.url("main"), detect=camera.url("small"))
+        with pytest.raises(TurnedAway, match="/main refuses the name or password"):
+            source.open()
+        source.close()
+    assert camera.logins == 1
 
 
 LOOK = """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from agent import config
 from agent.camera.app import build
 from agent.camera.source import Frame, Interruption, Packet, VideoFormat
-from agent.camera.sources.reconnect import LONGEST_SECONDS, BackOff
+from agent.camera.sources.reconnect import LONGEST_SECONDS, TURNED_AWAY_SECONDS, BackOff
 from agent.clock import SystemClock
 from agent.vault.index import Clip
 from tests.camera.test_app import opened
@@ -74,9 +74,13 @@ def test_after_a_stable_minute_the_next_wait_is_short_again() -> None:
     assert back_off.lost(stood_seconds=0) == 2
 
 
-def test_who_was_turned_away_waits_longest_at_once() -> None:
+def test_who_was_turned_away_waits_longest_at_once_and_then_longer() -> None:
     back_off = BackOff()
-    assert back_off.lost(stood_seconds=0, turned_away=True) == 30
+    waits = [back_off.lost(stood_seconds=0, turned_away=True) for _ in range(6)]
+    assert waits == [30, 60, 120, 240, 300, 300]
+    assert back_off.lost(stood_seconds=0) == 30
+    assert back_off.lost(stood_seconds=0, turned_away=True) == 300
+    assert back_off.lost(stood_seconds=60, turned_away=True) == 30
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.booleans())))
@@ -84,7 +88,7 @@ def test_no_wait_is_ever_out_of_bounds(losses: list[tuple[float, bool]]) -> None
     back_off = BackOff()
     for stood, turned_away in losses:
         wait = back_off.lost(stood_seconds=stood, turned_away=turned_away)
-        assert 1 <= wait <= LONGEST_SECONDS
+        assert 1 <= wait <= (TURNED_AWAY_SECONDS if turned_away else LONGEST_SECONDS)
 
 
 # The source alone

@@ -76,6 +76,26 @@ def test_what_the_camera_notes_is_told(world: World) -> None:
     assert "10.0.0.7" not in json.dumps(told(world)), "a broker may have other readers"
 
 
+def test_a_camera_that_ends_again_and_again_for_want_of_pictures_does_not_waver(
+    world: World,
+) -> None:
+    folder = world.house.config.state_dir
+    note(world, "no-frames", "the camera gave no picture", 6.0)
+    assert told(world)[-1]["camera"] == "not-running", "it was never seen at work"
+    for _ in range(10):
+        with at_work(folder, clock=world.clock):
+            world.run()
+        begun = len(told(world))
+        for _ in range(20):
+            world.clock.advance(1)
+            world.run()
+        assert len(told(world)) == begun
+        assert told(world)[-1]["camera"] == "no-frames"
+    world.clock.advance(60)
+    world.run()
+    assert told(world)[-1]["camera"] == "not-running", "nothing starts it again"
+
+
 def test_a_clock_that_is_not_set_is_told(world: World) -> None:
     world.clock.is_synced = False
     world.run()

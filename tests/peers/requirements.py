@@ -29,6 +29,7 @@ _CURES: Final = {
     "mosquitto_passwd": "apt-get install mosquitto",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
+    "systemctl": "apt-get install systemd",
     "systemd-analyze": "apt-get install systemd",
     "tar": "apt-get install tar",
     "unshare": "apt-get install util-linux",

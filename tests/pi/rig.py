@@ -91,6 +91,7 @@ class Recorded:
     codec: str
     pictures: tuple[scene.Picture, ...]
     seconds: tuple[float, ...]  # when each is shown
+    keyframes: tuple[float, ...]  # when those are shown that need no other
 
 
 class Rig:
@@ -200,4 +201,9 @@ class Rig:
         luma = tuple(
             np.ascontiguousarray(frame.to_ndarray(format="gray8"), np.uint8) for frame in frames
         )
-        return Recorded(codec, luma, tuple(float(frame.time or 0) for frame in frames))
+        return Recorded(
+            codec,
+            luma,
+            tuple(float(frame.time or 0) for frame in frames),
+            tuple(float(frame.time or 0) for frame in frames if frame.key_frame),
+        )

@@ -82,6 +82,22 @@ def test_who_walks_by_is_recorded_frame_by_frame_for_the_owner_alone(make_rig: M
     assert "Traceback" not in camera.output
 
 
+def test_keyframes_come_each_second_by_day_and_in_the_dark(make_rig: MakeRig) -> None:
+    rig = make_rig(recording=config.Recording(pre_roll_seconds=3, post_roll_seconds=15))
+    with rig.run("camera") as camera:
+        camera.wait_until(rig.recording)
+        rig.fault("dark")
+        wait_for_clips(rig, camera, 1)
+        assert camera.end() == 0, camera.output
+    assert "cannot be asked for keyframes" not in camera.output
+    recorded = rig.open(rig.clips()[0])
+    assert recorded.seconds[1] - recorded.seconds[0] < 0.1
+    assert recorded.seconds[-1] - recorded.seconds[-2] > 0.4
+    gaps = [later - earlier for earlier, later in pairwise(recorded.keyframes)]
+    assert len(gaps) >= 10
+    assert all(0.6 < gap < 1.6 for gap in gaps), gaps
+
+
 def test_what_a_privacy_zone_covers_is_in_no_recorded_picture(make_rig: MakeRig) -> None:
     rig = make_rig(recording=RECORDING, zones=config.Zones(privacy=(OVER_PLATE,)))
     with rig.run("camera") as camera:

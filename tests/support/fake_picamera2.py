@@ -16,6 +16,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,6 +27,7 @@ import av
 import numpy as np
 import pytest
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from agent.clock import SimulatedClock
@@ -69,8 +71,10 @@ class FakeBoard:
     frame_seconds: float = 1 / 15
     faults: dict[str, BaseException] = field(default_factory=dict)  # by the name of the call
     stuck: set[str] = field(default_factory=set)  # calls that never return
+    slow: dict[str, float] = field(default_factory=dict)  # seconds that calls take
     encoder_fault: Exception | None = None
     repeats_headers: bool = True
+    forces_keyframes: bool = True  # as picamera2 does since 0.3.31, for the board's encoder
 
     calls: list[str] = field(default_factory=list)
     controls: dict[str, Any] = field(default_factory=dict)
@@ -88,8 +92,9 @@ class FakeBoard:
             sys.modules.pop(name, None)
 
     def happens(self, call: str) -> None:
-        """What is to happen at ``call``."""
+        """What is to happen at ``call``; one of them is ``import``."""
         self.calls.append(call)
+        time.sleep(self.slow.get(call, 0))
         if call in self.stuck:
             self.released.wait(60)
         if call in self.faults:
@@ -286,7 +291,7 @@ class FakeOutput:
 
 
 class FakeEncoder:
-    """libx264 on the event loop, as ``LibavH264Encoder`` has it."""
+    """What picamera2's encoders have in common."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -309,15 +314,13 @@ class FakeEncoder:
         if not board.repeats_headers:
             codec.flags |= int(av.codec.context.Flags.global_header)
         codec.open()
-        self._codec = codec
+        self._stream: Any = codec
 
     def stop(self) -> None:
         pass
 
     def encode(self, request: FakeRequest) -> None:
-        if self.board.encoder_fault is not None:
-            raise self.board.encoder_fault
-        self.output_packets(request, self.stamp(request))
+        raise NotImplementedError
 
     def stamp(self, request: FakeRequest) -> int:
         microseconds = int(request.get_metadata()["SensorTimestamp"] / 1000)
@@ -325,7 +328,7 @@ class FakeEncoder:
             self.firsttimestamp = microseconds
         return microseconds - self.firsttimestamp
 
-    def output_packets(self, request: FakeRequest, stamp: int) -> None:
+    def picture(self, request: FakeRequest, stamp: int) -> av.VideoFrame:
         (width, height), stride = self.stream["size"], self.stream["stride"]
         luma = request.buffers["main"][: stride * height].reshape(height, stride)[:, :width]
         self.seen.append(luma.copy())
@@ -333,18 +336,45 @@ class FakeEncoder:
         planes[:height] = luma
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.pts = stamp
-        for packet in self._codec.encode(picture):
+        return picture
+
+    def output_packets(self, picture: av.VideoFrame) -> None:
+        for packet in self._stream.encode(picture):
             assert packet.pts is not None
             self.output.outputframe(bytes(packet), packet.is_keyframe, packet.pts, packet, False)
+
+
+class FakeLibavH264Encoder(FakeEncoder):
+    """libx264 on the event loop."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._key_frames_requested = self._key_frames_generated = 0
+
+    def force_key_frame(self) -> None:
+        self._key_frames_requested += 1
+
+    def encode(self, request: FakeRequest) -> None:
+        if self.board.encoder_fault is not None:
+            raise self.board.encoder_fault
+        picture = self.picture(request, self.stamp(request))
+        if self._key_frames_requested > self._key_frames_generated:
+            self._key_frames_generated += 1
+            picture.pict_type = "I"  # type: ignore[assignment]  # so 0.3.38; PyAV 18 wants a number
+        self.output_packets(picture)
 
 
 class FakeV4L2Encoder(FakeEncoder):
     """The board's encoder: its packets come on a thread, which dies of what is raised on it."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._key_frames_requested = self._key_frames_generated = 0
+
     def start(self, board: FakeBoard, stream: dict[str, Any], output: FakeOutput) -> None:
         board.happens("open codec")
         super().start(board, stream, output)
-        self._requests: queue.Queue[tuple[FakeRequest, int] | None] = queue.Queue()
+        self._requests: queue.Queue[tuple[FakeRequest, int, bool] | None] = queue.Queue()
         self.thread = threading.Thread(target=self._poll_or_die, daemon=True)
         self.thread.start()
 
@@ -353,7 +383,9 @@ class FakeV4L2Encoder(FakeEncoder):
         self.thread.join(10)
 
     def encode(self, request: FakeRequest) -> None:
-        self._requests.put((request, self.stamp(request)))
+        forced = self._key_frames_requested > self._key_frames_generated
+        self._key_frames_generated += forced
+        self._requests.put((request, self.stamp(request), forced))
 
     def _poll_or_die(self) -> None:
         try:
@@ -365,11 +397,20 @@ class FakeV4L2Encoder(FakeEncoder):
         while (item := self._requests.get()) is not None:
             if self.board.encoder_fault is not None:
                 raise self.board.encoder_fault
-            self.output_packets(*item)
+            request, stamp, forced = item
+            picture = self.picture(request, stamp)
+            if forced:  # V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME
+                picture.pict_type = PictureType.I
+            self.output_packets(picture)
+
+
+class FakeOldH264Encoder(FakeV4L2Encoder):
+    """As it was before picamera2 0.3.31."""
 
 
 class FakeH264Encoder(FakeV4L2Encoder):
-    pass
+    def force_key_frame(self) -> None:
+        self._key_frames_requested += 1
 
 
 def _modules(board: FakeBoard) -> dict[str, ModuleType]:
@@ -399,6 +440,9 @@ def _modules(board: FakeBoard) -> dict[str, ModuleType]:
         enum: SimpleNamespace(**{name: f"{enum}.{name}" for name in names})
         for enum, names in enums.items()
     }
+    h264: type[FakeEncoder] = FakeLibavH264Encoder
+    if board.hardware_encoder:
+        h264 = FakeH264Encoder if board.forces_keyframes else FakeOldH264Encoder
     contents: dict[str, dict[str, Any]] = {
         "libcamera": {
             "Transform": Transform,
@@ -408,8 +452,8 @@ def _modules(board: FakeBoard) -> dict[str, ModuleType]:
         "picamera2": {"Picamera2": camera, "MappedArray": FakeMappedArray},
         "picamera2.encoders": {
             "Encoder": FakeEncoder,
-            "H264Encoder": FakeH264Encoder if board.hardware_encoder else FakeEncoder,
-            "LibavH264Encoder": FakeEncoder,
+            "H264Encoder": h264,
+            "LibavH264Encoder": FakeLibavH264Encoder,
         },
         "picamera2.encoders.v4l2_encoder": {"V4L2Encoder": FakeV4L2Encoder},
         "picamera2.outputs": {"Output": FakeOutput},
@@ -422,4 +466,18 @@ def _modules(board: FakeBoard) -> dict[str, ModuleType]:
         modules[name] = ModuleType(name)
         modules[name].__dict__.update(names)
         modules[name].__path__ = []
+    modules["libcamera"].__getattr__ = _on_import(board, vars(modules["libcamera"]))  # type: ignore[method-assign]
     return modules
+
+
+def _on_import(board: FakeBoard, names: dict[str, Any]) -> Callable[[str], Any]:
+    """libcamera looks for devices when it is imported, which may take its time."""
+    waiting = names.pop("ColorSpace")
+
+    def look_up(name: str) -> Any:
+        if name != "ColorSpace":
+            raise AttributeError(name)
+        board.happens("import")
+        return waiting
+
+    return look_up

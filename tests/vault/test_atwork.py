@@ -82,7 +82,8 @@ def test_whoever_looks_does_not_keep_the_camera_from_starting(tmp_path: Path) ->
         ("armed", False, "not-running"),
         ("disk-full", False, "not-running"),
         ("storage-failed", False, "not-running"),
-        ("no-frames", False, "no-frames"),
+        ("no-frames", True, "no-frames"),
+        ("no-frames", False, "not-running"),
         ("stopped", False, "stopped"),
         ("failed", False, "failed"),
     ],
@@ -91,6 +92,11 @@ def test_what_a_dead_camera_said_last_is_believed_if_it_was_its_end(
     last_word: str, running: bool, believed: str
 ) -> None:
     assert camera_state(said(last_word), running=running) == believed
+
+
+def test_a_camera_that_is_started_again_after_it_lost_its_pictures_is_not_called_dead() -> None:
+    assert camera_state(said("no-frames"), running=False, restarts=True) == "no-frames"
+    assert camera_state(said("recording"), running=False, restarts=True) == "not-running"
 
 
 def test_a_camera_that_never_was_there_never_started() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from agent import config
-from agent.camera.silence import source_patience
+from agent.camera.silence import opening_seconds, source_patience
 from agent.camera.source import Source
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
@@ -18,9 +18,10 @@ from agent.clock import Clock
 def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
     """The source that ``camera`` names; nothing is opened yet.
 
-    Raises :class:`agent.errors.ConfigError` for a login that cannot be used.
+    Raises :class:`agent.errors.ConfigError` for a login or certificate that cannot be used.
     """
-    patience = source_patience(camera.recording.no_frame_seconds)
+    recording = camera.recording
+    patience = source_patience(recording.no_frame_seconds)
     match camera.source:
         case config.PiSource() as pi:
             from agent.camera.sources.pi import Pi
@@ -30,9 +31,12 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 privacy=PrivacyMask(camera.zones.privacy),
                 motion_frames_per_second=camera.motion.frames_per_second,
                 timeout_seconds=patience,
+                # Of all the time for opening, what leaves some for the camera.
+                loading_seconds=source_patience(opening_seconds(recording.no_frame_seconds)),
                 clock=clock,
             )
         case config.StreamSource() as stream:
+            from agent.camera.sources.certificate import read_trust
             from agent.camera.sources.login import read_login
             from agent.camera.sources.stream import Stream
 
@@ -40,6 +44,9 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 record=stream.record,
                 detect=stream.detect,
                 login=read_login(stream.credentials_file, os.environ),
+                trust=read_trust(
+                    stream.ca_file, stream.certificate_name, verify=stream.verify_certificate
+                ),
                 transport=stream.transport,
                 pace=stream.pace,
                 frames_per_second=camera.motion.frames_per_second,

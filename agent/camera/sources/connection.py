@@ -95,20 +95,11 @@ class Connection:
         self._closed = threading.Event()
 
     def open(self) -> VideoFormat | None:
-        """Connect to both at once; None when closed meanwhile. Raises :class:`CameraFault`."""
-        for feed in self._feeds:
-            feed.start()
-        awaited, video = set(self._feeds), None
-        for feed, item in self._delivered():
-            if feed not in awaited:
-                self._early.append(item)
-                continue
-            awaited.remove(feed)
-            if feed is self._main and isinstance(item, VideoFormat):
-                video = item
-            if not awaited:
-                break
-        return None if awaited else video
+        """Connect to one stream, then to the other: a camera that turns the first one away
+        has heard the password once. None when closed meanwhile. Raises :class:`CameraFault`.
+        """
+        formats = [self._opened(feed) for feed in self._feeds]
+        return None if None in formats else formats[0]
 
     def items(self) -> Iterator[Item]:
         """What comes, until closed; raises what ended either stream."""
@@ -128,6 +119,15 @@ class Connection:
         self.hang_up()
         for feed in self._feeds:
             feed.join()
+
+    def _opened(self, feed: _Feed) -> VideoFormat | None:
+        """What ``feed`` says first; what another gives meanwhile is kept."""
+        feed.start()
+        for giver, item in self._delivered():
+            if giver is feed and isinstance(item, VideoFormat):
+                return item
+            self._early.append(item)
+        return None
 
     def _delivered(self) -> Iterator[tuple[_Feed, Item]]:
         while not self._closed.is_set():

@@ -23,16 +23,18 @@ from av.video.frame import PictureType, VideoFrame
 
 from agent.camera.source import Packet, VideoFormat
 from agent.camera.sources.annexb import h264_extradata
+from agent.camera.sources.keyframes import KEYFRAME_SECONDS, KeyframeClock
 from agent.camera.sources.luma import NO_COLOUR, rows_of
 from agent.errors import CameraFault
 
 HARDWARE, SOFTWARE = "h264_v4l2m2m", "libx264"
 
 _TICKS_PER_SECOND = 90_000
-_KEYFRAME_SECONDS = 1.0
 _LONGEST_SECONDS = 1.0  # that a picture may claim to be shown
 _TRIAL_PICTURES = 30  # a board's encoder holds a few back, never so many
-_HARDWARE_WIDTH_STEP = 32  # FFmpeg hands over rows as they are; boards want them aligned
+# FFmpeg hands over rows as they are, without asking how long the board takes them to be. A
+# Raspberry Pi's driver (bcm2835-codec) aligns them to 64 bytes where it encodes.
+_HARDWARE_WIDTH_STEP = 64
 _GREY_LUMA = 126
 _START_CODE = b"\0\0\1"
 _IDR, _SLICES = 5, frozenset(range(1, 6))  # nal_unit_type
@@ -111,7 +113,7 @@ class Encoder:
         self._waiting: deque[tuple[int, float]] = deque()  # ticks and seconds of pictures inside
         self._last_ticks = -1
         self._last_seconds: float | None = None  # of the last packet
-        self._keyframe_at = float("-inf")
+        self._keyframes = KeyframeClock(frame_seconds)
 
     def encode(self, picture: VideoFrame, seconds: float) -> list[Packet]:
         """What is ready once ``picture``, yuv420p in video range, went in.
@@ -123,10 +125,8 @@ class Encoder:
         ticks = round((seconds - self._first) * _TICKS_PER_SECOND)
         self._last_ticks = picture.pts = max(ticks, self._last_ticks + 1)
         picture.time_base = Fraction(1, _TICKS_PER_SECOND)
-        picture.pict_type = PictureType.NONE
-        if seconds + self._frame_seconds / 2 >= self._keyframe_at + _KEYFRAME_SECONDS:
-            picture.pict_type = PictureType.I
-            self._keyframe_at = seconds
+        is_due = self._keyframes.due(seconds)
+        picture.pict_type = PictureType.I if is_due else PictureType.NONE
         self._waiting.append((self._last_ticks, seconds))
         try:
             coded = [(bytes(packet), packet.pts) for packet in self._context.encode(picture)]
@@ -182,7 +182,7 @@ def _opened(create: Create, name: str, settings: Settings) -> VideoCodecContext:
     context.time_base = Fraction(1, _TICKS_PER_SECOND)
     context.framerate = Fraction(settings.frames_per_second).limit_denominator(1001)
     # Twice the distance of the keyframes that are asked for: those are the rule.
-    context.gop_size = 2 * round(settings.frames_per_second * _KEYFRAME_SECONDS)
+    context.gop_size = 2 * round(settings.frames_per_second * KEYFRAME_SECONDS)
     if settings.bits_per_second is not None:
         context.bit_rate = settings.bits_per_second
     if name == SOFTWARE:

@@ -2,7 +2,7 @@
 
 They stand in a file, in the environment, or in the URL itself, looked for in this
 order. From here they go into the URL that FFmpeg opens and nowhere else: no message
-names them, and :func:`agent.camera.sources.track.redacted` keeps that URL out of logs.
+names them, and :func:`agent.config.location.redacted` keeps that URL out of logs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from agent.config.location import split
 from agent.config.yamlfile import read_text
 from agent.errors import ConfigError
 
@@ -32,10 +33,10 @@ class Login:
 
     def into(self, url: str) -> str:
         """``url`` with this login in place of any that it carries."""
-        scheme, _, rest = url.partition("://")
-        end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
-        host = rest[:end].rpartition("@")[2]
-        return f"{scheme}://{self._escaped}@{host}{rest[end:]}"
+        parts = split(url)
+        if parts is None:
+            return url
+        return f"{parts.scheme}://{self._escaped}@{parts.host}{parts.rest}"
 
     @property
     def fits(self) -> bool:

@@ -37,7 +37,9 @@ _T = TypeVar("_T")
 class Pi:
     """The camera that ``settings`` name; a :class:`agent.camera.source.Source`.
 
-    ``codec_device`` is where a board with an encoder of its own has it.
+    ``timeout_seconds`` bounds each wait for the camera, ``loading_seconds`` that for
+    picamera2 itself, which takes its time when an SD card is cold. ``codec_device`` is
+    where a board with an encoder of its own has it.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Pi:
         privacy: PrivacyMask,
         motion_frames_per_second: float,
         timeout_seconds: float,
+        loading_seconds: float,
         clock: Clock,
         codec_device: Path = Path("/dev/video11"),  # picamera2 knows this one only
     ) -> None:
@@ -54,6 +57,7 @@ class Pi:
         self._privacy = privacy
         self._motion_frames_per_second = motion_frames_per_second
         self._timeout_seconds = timeout_seconds
+        self._loading_seconds = loading_seconds
         self._clock = clock
         self._codec_device = codec_device
         self._camera: PiCamera | None = None
@@ -81,7 +85,10 @@ class Pi:
             most_packets=round(_MOST_WAITING_SECONDS * settings.frames_per_second),
         )
         try:
-            camera = self._camera = self._within("open", self._connect)
+            make = self._loaded()
+            camera = self._camera = self._within(
+                "open", lambda: make(settings, codec_device=self._codec_device)
+            )
             self._within(
                 "start",
                 lambda: camera.start(
@@ -123,13 +130,18 @@ class Pi:
             if not closing.ended_within(_CLOSE_SECONDS):
                 _log.warning("the camera does not stop; it is left to the end of the process")
 
-    def _connect(self) -> PiCamera:
-        try:
-            from agent.camera.sources.pi_camera import PiCamera
-        except Exception as error:
+    def _loaded(self) -> type[PiCamera]:
+        """What drives the camera, imported, which looks for devices on the way."""
+        task = _Task(_load)
+        if not task.ended_within(self._loading_seconds):
+            raise CameraFault(
+                f"picamera2 was not loaded within {self._loading_seconds:g} s",
+                advice="Restart the board; if it happens again, try another SD card",
+            )
+        if task.error is not None:
             # Not ImportError alone: numpy and libcamera of other versions raise what they like.
-            raise not_installed(error) from error
-        return PiCamera(self._settings, codec_device=self._codec_device)
+            raise not_installed(task.error) from task.error
+        return task.results[0]
 
     def _within(self, what: str, act: Callable[[], _T]) -> _T:
         """What ``act`` gives; raises :class:`CameraFault` for what it raises, or in time."""
@@ -163,6 +175,12 @@ class Pi:
             f"the camera {name} gave no picture for {self._timeout_seconds:g} s",
             advice="With the power off, check both ends of its cable; journalctl -k says more",
         )
+
+
+def _load() -> type[PiCamera]:
+    from agent.camera.sources.pi_camera import PiCamera
+
+    return PiCamera
 
 
 class _Task(Generic[_T]):

@@ -2,8 +2,9 @@
 
 The way of a picture, all on picamera2's event loop: what is private is painted over, in
 the large picture before the encoder has it and in the small one before anybody has;
-then it is announced to the :class:`Handover`, and only then encoded. If any of this
-raises, picamera2 does not get to the encoder, and the fault ends the source.
+then it is announced to the :class:`Handover`, and only then encoded, once a second of
+its time as a keyframe. If any of this raises, picamera2 does not get to the encoder, and
+the fault ends the source.
 
 Sensor modes are never listed and nothing is configured twice: both cost memory that small
 boards do not have. :mod:`agent.camera.sources.pi` puts time limits around all of this.
@@ -25,9 +26,11 @@ from picamera2.encoders import Encoder, H264Encoder, LibavH264Encoder
 from picamera2.encoders.v4l2_encoder import V4L2Encoder
 
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, FrameRate
+from agent.camera.sources.keyframes import KeyframeClock
 from agent.camera.sources.luma import NO_COLOUR, small_of_planes
 from agent.camera.sources.pi_controls import controls_for, transform
 from agent.camera.sources.pi_handover import Handover
+from agent.camera.sources.pi_keyframes import Ask, can_be_asked, counted_distance, how_to_ask
 from agent.camera.sources.pi_planes import FORMATS, Planes, planes_of
 from agent.camera.sources.pi_threads import EventLoop, Packets, watched
 from agent.camera.zones import PrivacyMask
@@ -83,10 +86,13 @@ class PiCamera:
             full_range=_is_full_range(camera.camera_configuration()),
             privacy=privacy,
             rate=FrameRate(motion_frames_per_second),
+            keyframes=KeyframeClock(1 / self._settings.frames_per_second),
         )
         camera.pre_callback = painter.prepare
         encoder = self._choose_encoder(handover)
         camera.start_encoder(encoder, Packets(encoder, handover), name="main")
+        hardware = isinstance(encoder, V4L2Encoder)
+        painter.ask_for_keyframe = how_to_ask(encoder, hardware=hardware)
         self._loop = EventLoop(handover)
         camera.start_preview(self._loop)
         camera.start()
@@ -145,14 +151,19 @@ class PiCamera:
     def _choose_encoder(self, handover: Handover) -> Encoder:
         """The board's own encoder where it has one, as picamera2 knows, else libx264."""
         settings = self._settings
+        rate = settings.frames_per_second
         options = {
             "bitrate": settings.bits_per_second,
             "repeat": True,  # parameter sets before each keyframe
-            "iperiod": settings.frames_per_second,
-            "framerate": settings.frames_per_second,
+            "iperiod": rate,  # x264 begins to count anew at each keyframe that was asked for
+            "framerate": rate,
         }
         if issubclass(H264Encoder, V4L2Encoder) and self._codec_device.exists():
             self.encoder = "v4l2 h264 (hardware)"
+            options["iperiod"] = 2 * rate  # the rule are those that are asked for
+            if not can_be_asked(H264Encoder):
+                slowest = settings.night_frames_per_second or rate
+                options["iperiod"] = counted_distance(rate, slowest)
             encoder = H264Encoder(**options)
             # Its thread would end without a word.
             encoder.thread_poll = partial(watched, encoder.thread_poll, handover)
@@ -168,12 +179,20 @@ class _Painter:
     """What happens to each picture before anything else does."""
 
     def __init__(
-        self, handover: Handover, *, full_range: bool, privacy: PrivacyMask, rate: FrameRate
+        self,
+        handover: Handover,
+        *,
+        full_range: bool,
+        privacy: PrivacyMask,
+        rate: FrameRate,
+        keyframes: KeyframeClock,
     ) -> None:
         self._handover = handover
         self._full_range = full_range
         self._privacy = privacy
         self._rate = rate
+        self._keyframes = keyframes
+        self.ask_for_keyframe: Ask = lambda: None
 
     def prepare(self, request: Any) -> None:
         """picamera2's ``pre_callback``; what it raises keeps the picture from the encoder."""
@@ -188,6 +207,8 @@ class _Painter:
         # FrameDuration is in microseconds: how long it is from this picture to the next.
         duration = metadata.get("FrameDuration", 0) / 1e6 or None
         seconds = self._handover.picture(metadata["SensorTimestamp"], duration)
+        if self._keyframes.due(seconds):
+            self.ask_for_keyframe()
         if self._rate.due(seconds):
             self._with_planes(request, "lores", partial(self._hand_over, seconds))
 

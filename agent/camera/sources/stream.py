@@ -19,13 +19,15 @@ from typing import Literal
 
 from agent.camera.source import Interruption, Item, VideoFormat
 from agent.camera.sources.arrivals import live
+from agent.camera.sources.certificate import Trust
 from agent.camera.sources.connection import Connection
 from agent.camera.sources.copying import recorded, watched
 from agent.camera.sources.files import Files
 from agent.camera.sources.login import Login
 from agent.camera.sources.reconnect import BackOff
-from agent.camera.sources.track import Track, TurnedAway, is_url
+from agent.camera.sources.track import Track, TurnedAway
 from agent.clock import Clock
+from agent.config.location import is_url
 from agent.errors import CameraFault
 
 Pace = Literal["live", "real-time", "import"]
@@ -36,7 +38,7 @@ _NAP_SECONDS = 0.25  # how long close() may wait for a pause to end
 class Stream:
     """A camera or file at ``record``, watched on ``detect``; see the module's text.
 
-    ``login`` is for both, instead of what their URLs may carry.
+    ``login`` is for both, instead of what their URLs may carry, and so is ``trust``.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Stream:
         record: str,
         detect: str | None,
         login: Login | None = None,
+        trust: Trust | None = None,
         transport: Literal["tcp", "udp"],
         pace: Pace,
         frames_per_second: float,
@@ -55,6 +58,7 @@ class Stream:
         self._record = record
         self._detect = detect
         self._login = login
+        self._trust = trust or Trust()
         self._transport: Literal["tcp", "udp"] = transport
         self._frames_per_second = frames_per_second
         self._timeout_seconds = timeout_seconds
@@ -161,4 +165,9 @@ class Stream:
     def _track(self, location: str) -> Track:
         if self._login is not None and is_url(location):
             location = self._login.into(location)
-        return Track(location, transport=self._transport, timeout_seconds=self._timeout_seconds)
+        return Track(
+            location,
+            trust=self._trust,
+            transport=self._transport,
+            timeout_seconds=self._timeout_seconds,
+        )

@@ -8,10 +8,10 @@ FFmpeg's own log, which would show them, is off as PyAV leaves it.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal
-from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -20,6 +20,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
+from agent.camera.sources.certificate import Trust
+from agent.config.location import is_url, redacted, split
 from agent.errors import CameraFault
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
@@ -27,22 +29,8 @@ _USUAL_FRAMES_PER_SECOND = 15
 _MOST_STRANGE = 50  # packets of a stream that appeared later, with none of ours between
 
 
-def is_url(location: str) -> bool:
-    """Whether ``location`` is on a network rather than the path of a file."""
-    return "://" in location and not location.startswith("file:")
-
-
 def _is_rtsp(location: str) -> bool:
     return location.startswith(("rtsp:", "rtsps:"))
-
-
-def redacted(location: str) -> str:
-    """``location`` without user, password and query, fit for a log."""
-    if not is_url(location):
-        return location
-    parts = urlsplit(location)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 class TurnedAway(CameraFault):
@@ -56,7 +44,12 @@ class Track:
     """
 
     def __init__(
-        self, location: str, *, transport: Literal["tcp", "udp"], timeout_seconds: float
+        self,
+        location: str,
+        *,
+        trust: Trust,
+        transport: Literal["tcp", "udp"],
+        timeout_seconds: float,
     ) -> None:
         self.name = redacted(location)
         self.timeout_seconds = timeout_seconds
@@ -64,11 +57,11 @@ class Track:
         try:
             self._container: InputContainer = av.open(
                 location,
-                options=_options(location, transport, timeout_seconds),
+                options=_options(location, trust, transport, timeout_seconds),
                 timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            fault = self._explain(error)
+            fault = (self._untrusted(error) if trust.verify else None) or self._explain(error)
         if fault:
             raise fault  # outside: the error's own text may hold the password
         try:
@@ -164,7 +157,8 @@ class Track:
         name = context.name if context is not None else "unknown"
         codec = _CODECS.get(name)
         if codec is None:
-            raise TurnedAway(
+            fault = TurnedAway if is_url(self.name) else CameraFault
+            raise fault(
                 f"{self.name} is encoded as {name}, and is only ever copied",
                 advice="Set the camera to H.264 or H.265, or convert the file",
             )
@@ -191,15 +185,35 @@ class Track:
             f"{self.name} cannot be read ({reason})", advice="Check camera.source in agent.yaml"
         )
 
+    def _untrusted(self, error: Exception) -> CameraFault | None:
+        """What ``error`` means where certificates are checked; None: the same as elsewhere."""
+        number = getattr(error, "errno", None)
+        if number == errno.EIO and self.name.startswith(("rtsps:", "https:")):
+            # So FFmpeg calls a certificate that it does not like, a host that it does not find,
+            # and one that says nothing.
+            return CameraFault(
+                f"{self.name} is not reached, or shows no certificate that is trusted here",
+                advice="Check the address; put the camera's certificate into"
+                " camera.source.ca_file, and the name in it into certificate_name",
+            )
+        if number == errno.EINVAL and self.name.startswith("https:"):
+            return CameraFault(
+                f"{self.name} is no stream by itself: the pieces of a playlist (HLS) would be"
+                " fetched unchecked",
+                advice="Use the camera's rtsps:// stream, or one in MPEG-TS or FLV",
+            )
+        return None
+
 
 def _options(
-    location: str, transport: Literal["tcp", "udp"], timeout_seconds: float
+    location: str, trust: Trust, transport: Literal["tcp", "udp"], timeout_seconds: float
 ) -> dict[str, str]:
     """FFmpeg's options for ``location``."""
-    if not is_url(location):
+    url = split(location)
+    if url is None:
         return {}
     # Without counting frames to guess at their rate, which takes more than a second.
-    options = {"fpsprobesize": "0"}
+    options = {"fpsprobesize": "0", **trust.options(url.scheme)}
     if _is_rtsp(location):
         # Patience until the first keyframe, should the camera send its parameters only there;
         # and for each wait. PyAV's own limit asks Python at every system call, which costs as

@@ -3,9 +3,10 @@
     python /rig/launch.py camera --config /rig-state/agent.yaml
     python /rig/launch.py --versions
 
-Faults are files in ``/rig-state/faults``. ``stall`` stops the sensor (:mod:`vcam`). ``mux-error``
-gives the next packet of a recording the time of the first one, once: FFmpeg itself then refuses
-it, as it does in the field (picamera2 issue 902). Nothing of the product is replaced.
+Faults are files in ``/rig-state/faults``. ``stall`` stops the sensor, ``dark`` makes it slow
+(:mod:`vcam`). ``mux-error`` gives the next packet of a recording the time of the first one,
+once: FFmpeg itself then refuses it, as it does in the field (picamera2 issue 902). Nothing of
+the product is replaced.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ Libcamera's ``virtual`` pipeline differs from a Raspberry Pi's in these ways:
 - libcamera before 0.5 leaves the status of a frame unset, and picamera2 drops such frames.
 
 While the file ``stall`` exists in the folder given, no request is answered: a sensor that
-stopped. Cameras with the same folder are the same camera.
+stopped. While ``dark`` does, two a second are: one that exposes for longer at night.
+Cameras with the same folder are the same camera.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ from pathlib import Path
 from typing import Any
 
 _USUAL_FRAME_SECONDS = 1 / 30
+_DARK_FRAME_SECONDS = 1 / 2
 _POLL_SECONDS = 0.02
 
 
 class _Sensor:
     """Passes requests on to libcamera, one each time a sensor would give a picture."""
 
-    def __init__(self, queue_request: Any, stall: Path) -> None:
+    def __init__(self, queue_request: Any, folder: Path) -> None:
         self.frame_seconds = _USUAL_FRAME_SECONDS
         self.lock = threading.Lock()
         self.camera: Any = None  # the one that runs
         self._queue_request = queue_request
-        self._stall = stall
+        self._stall, self._dark = folder / "stall", folder / "dark"
         self._requests: queue.Queue[tuple[Any, Any]] = queue.Queue()
         threading.Thread(target=self._run, name="sensor", daemon=True).start()
 
@@ -56,7 +58,8 @@ class _Sensor:
         due = 0.0
         while True:
             camera, request = self._requests.get()
-            due = max(due + self.frame_seconds, time.monotonic())
+            pause = _DARK_FRAME_SECONDS if self._dark.exists() else self.frame_seconds
+            due = max(due + pause, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
             while self._stall.exists():
                 time.sleep(_POLL_SECONDS)
@@ -72,7 +75,7 @@ def install(folder: Path) -> str:
     _bend_streams(libcamera)
     _bend_buffers(libcamera)
     _bend_lock(libcamera, folder / "camera.lock")
-    _bend_pace(libcamera, folder / "stall")
+    _bend_pace(libcamera, folder)
     version: str = libcamera.CameraManager.singleton().version
     if tuple(int(part) for part in version.lstrip("v").split("+")[0].split(".")[:2]) < (0, 5):
         success = libcamera.FrameMetadata.Status.Success
@@ -148,10 +151,10 @@ def _bend_lock(libcamera: Any, path: Path) -> None:
     libcamera.Camera.acquire, libcamera.Camera.release = acquire, release
 
 
-def _bend_pace(libcamera: Any, stall: Path) -> None:
+def _bend_pace(libcamera: Any, folder: Path) -> None:
     camera = libcamera.Camera
     start0, stop0 = camera.start, camera.stop
-    sensor = _Sensor(camera.queue_request, stall)
+    sensor = _Sensor(camera.queue_request, folder)
 
     def start(self: Any, controls: Any = None) -> Any:
         for control, value in (controls or {}).items():

@@ -1,0 +1,48 @@
+"""Which certificate a camera must show before it is told a password (``rtsps``, ``https``).
+
+FFmpeg asks for none unless it is told to, and PyAV's build of it would look for those of the
+system where Debian has none: so both is always said. What it opens on its own behalf, as the
+pieces of an HLS playlist, it opens unchecked, password included; hence a list of formats
+that are a stream by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config.yamlfile import read_text
+from agent.errors import ConfigError
+
+_SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
+_BEGINS = "-----BEGIN CERTIFICATE-----"
+_STREAMS = "mpegts,flv,live_flv,mov,mp4,matroska,webm,h264,hevc,avi,asf,mjpeg,mpjpeg,ogg"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose certificate is believed; ``name`` is the one in it, None the URL's host."""
+
+    ca_file: Path | None = None
+    name: str | None = None
+    verify: bool = True
+
+    def options(self, scheme: str) -> dict[str, str]:
+        """FFmpeg's options for a URL of this ``scheme``."""
+        if not self.verify:
+            return {"tls_verify": "0"}
+        options = {"tls_verify": "1", "ca_file": str(self.ca_file or _SYSTEM)}
+        if self.name is not None:
+            options["verifyhost"] = self.name
+        if scheme == "https":
+            options["format_whitelist"] = _STREAMS
+        return options
+
+
+def read_trust(ca_file: Path | None, name: str | None, *, verify: bool) -> Trust:
+    """The same, once it is seen that the file holds a certificate. Raises :class:`ConfigError`."""
+    if ca_file is not None and _BEGINS not in read_text(ca_file):
+        raise ConfigError(
+            f"{ca_file}: holds no certificate", advice=f"It must be PEM, beginning with {_BEGINS}"
+        )
+    return Trust(ca_file, name, verify)
