@@ -46,8 +46,10 @@ def at_work(state_dir: Path, *, clock: Clock) -> Iterator[None]:
 
 def is_at_work(state_dir: Path) -> bool:
     """Whether a living camera holds the lock."""
-    if not _folder(state_dir).is_dir():
-        return False
+    folder = _folder(state_dir)
+    with files.faults(folder):  # before Python 3.12 is_dir() raises for too long a name
+        if not folder.is_dir():
+            return False
     descriptor = _open(state_dir)
     try:
         return not _lock(descriptor, fcntl.LOCK_SH)
