@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     from agent.owner.entries import OpenRequest
     from agent.owner.inbox import Inbox
 
+_ORDERS_STAY = "A legal demand that is open stays open; of later ones you get a notice."
+
 
 def approve(arguments: argparse.Namespace) -> int:
     """``owner approve``"""
     from agent.owner import decide, exchange, finding, view
+    from agent.owner.given import Given
 
     home, clock = steps.home(arguments), steps.clock()
     inbox = steps.kept_inbox(home)
     item = finding.open_request(inbox, arguments.request)
     chosen, disclose, joins = _chosen(item, arguments, home.card().id)
     until = decide.approval_end(item, now=clock.now(), days=arguments.days)
-    view.console().print(view.approval(item, chosen, disclose, until))
+    given = Given(home, inbox)
+    gifts = given.of(item.device)
+    view.console().print(view.approval(item, chosen, disclose, until, gifts=gifts))
     steps.warn(inbox)
     options.confirm("Let this go?", yes=arguments.yes)
     keys = steps.unlock(home, arguments)
@@ -41,8 +46,15 @@ def approve(arguments: argparse.Namespace) -> int:
         now=clock.now(),
         days=arguments.days,
     )
-    print(f"approval {decision.subject} is on its way to {decision.device.name}")
-    return steps.send(home, decision, keys, wait_seconds=arguments.wait, joins=joins)
+    print(f"approval {decision.subject}")
+    return steps.send(
+        home,
+        decision,
+        keys,
+        wait_seconds=arguments.wait,
+        keep=lambda sent: given.keep(sent, now=clock.now()),
+        joins=joins,
+    )
 
 
 def _chosen(
@@ -76,20 +88,29 @@ def share(arguments: argparse.Namespace) -> int:
     """``owner share``"""
     from agent.consent import signing
     from agent.owner import decide, exchange, view
+    from agent.owner.given import Given
 
     home, clock = steps.home(arguments), steps.clock()
     inbox = steps.kept_inbox(home)
     plan, joins = _plan(inbox, arguments, home.card().id)
     until = decide.end(now=clock.now(), days=arguments.days)
     key_id = signing.PublicKey.from_text(plan.to.key).id
-    view.console().print(view.share(plan, key_id, until))
+    given = Given(home, inbox)
+    view.console().print(view.share(plan, key_id, until, gifts=given.of(plan.device)))
     steps.warn(inbox)
     options.confirm("Let this go?", yes=arguments.yes)
     keys = steps.unlock(home, arguments)
     device = exchange.device_of(home.devices(), plan.device)
     decision = decide.share(plan, device, keys, now=clock.now(), days=arguments.days)
-    print(f"share {decision.subject} is on its way to {plan.device}")
-    return steps.send(home, decision, keys, wait_seconds=arguments.wait, joins=joins)
+    print(f"share {decision.subject}")
+    return steps.send(
+        home,
+        decision,
+        keys,
+        wait_seconds=arguments.wait,
+        keep=lambda sent: given.keep(sent, now=clock.now()),
+        joins=joins,
+    )
 
 
 def _plan(inbox: Inbox, arguments: argparse.Namespace, me: str) -> tuple[SharePlan, str | None]:
@@ -155,9 +176,11 @@ def decline(arguments: argparse.Namespace) -> int:
     inbox = steps.kept_inbox(home)
     item = finding.open_request(inbox, arguments.request)
     print(f"{item.report.record.name}: {item.request.title} ({item.digest[:16]})")
+    print("Nobody is told. What you approved of it and was not sent yet is stopped.")
     question = "Decline, for good?"
     if arguments.mute:
         print(f"You will get no more letters about what {item.report.record.name} asks.")
+        print(_ORDERS_STAY)
         question = "Decline, and mute?"
     options.confirm(question, yes=arguments.yes)
     device = exchange.device_of(home.devices(), item.device)
@@ -195,6 +218,7 @@ def _mute(arguments: argparse.Namespace, *, muted: bool) -> int:
     print(f"{name}, key {requester}")
     if muted:
         print("You will get no more letters about what they ask; what is open is declined.")
+        print(_ORDERS_STAY)
         options.confirm("Mute them?", yes=arguments.yes)
     keys = steps.unlock(home, arguments)
     decided, code = Decided(home, inbox), 0
@@ -246,11 +270,15 @@ def resume(arguments: argparse.Namespace) -> int:
 
 
 def _pause(arguments: argparse.Namespace, what: Pause | Resume) -> int:
+    from agent.consent.statements import Pause
     from agent.owner import decide
     from agent.owner.standing import Decided
 
     home, now = steps.home(arguments), steps.clock().now()
     inbox, cards = steps.kept_inbox(home), steps.cameras(home, arguments.camera)
+    if isinstance(what, Pause):
+        print("From now on no request is shown to you, legal demands and alerts among them.")
+        print("They may run out meanwhile. To end it: clip-agent owner resume")
     keys = steps.unlock(home, arguments)
     decided, code = Decided(home, inbox), 0
     for card in cards:

@@ -52,8 +52,23 @@ def letter_filters(devices: Iterable[str]) -> list[str]:
             topics.inbox_filter(device),
             topics.release_filter(device),
             topics.notices(device),
+            topics.availability(device),
         )
     ]
+
+
+def is_offline(session: Session, device: str) -> bool:
+    """Whether the broker says that ``device`` is away; False while it says nothing of it.
+
+    The session must have subscribed to :func:`topics.availability`, and expect nothing else
+    that is retained yet.
+    """
+    deadline = time.monotonic() + QUIET_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        message = session.receive(left)
+        if message is not None and message.topic == topics.availability(device):
+            return message.payload == topics.OFFLINE
+    return False
 
 
 def collect(
@@ -64,21 +79,26 @@ def collect(
     *,
     clock: Clock,
     wait_seconds: float = 0.0,
-) -> None:
-    """Bring ``inbox`` up to what the broker holds.
+) -> set[str]:
+    """Bring ``inbox`` up to what the broker holds; which of ``devices`` are offline.
 
     When no request is open, wait up to ``wait_seconds`` for one to come. Letters
     that are refused become warnings of ``inbox``.
     """
     received = session.collect(quiet_seconds=QUIET_SECONDS, at_most_seconds=_COLLECT_SECONDS)
+    offline: set[str] = set()
     for message in received:
         _take(inbox, message, keys, clock)
+        topic = topics.parse(message.topic, feed="")
+        if topic is not None and topic.kind == "availability":
+            (offline.add if message.payload == topics.OFFLINE else offline.discard)(topic.device)
     for device in devices:
         inbox.settle(device, {name for item in received if (name := _open_name(item, device))})
     deadline = time.monotonic() + wait_seconds
     while not inbox.requests() and (left := deadline - time.monotonic()) > 0:
         if (late := session.receive(left)) is not None:
             _take(inbox, late, keys, clock)
+    return offline
 
 
 def send(session: Session, decision: Decision) -> None:
@@ -190,7 +210,7 @@ def device_of(devices: Mapping[str, DeviceCard], name: str) -> DeviceCard:
 
 def _take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:
     topic = topics.parse(message.topic, feed="")
-    if topic is None:
+    if topic is None or topic.kind == "availability":
         return
     try:
         inbox.take(topic, message.payload, keys, now=clock.now())

@@ -13,6 +13,7 @@
     notices/<device>/notices.json        what cannot be answered
     listings/<device>/clips.json         the clips it listed when it was last asked
     ledger/<device>/head.json            the letter with the highest line of its record
+    given/<device>/<release>.json        what the owner let go, as they signed it: :mod:`.given`
     decided/<device>/<what>.json         what the owner told it that lasts: :mod:`.standing`
 
 Letters are kept as the signed text of the device, never as our reading of it:

@@ -7,7 +7,7 @@ more. How texts of strangers are shown is said in :mod:`.view`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -17,6 +17,7 @@ from rich.text import Text
 from agent.consent.statements import LegalOrder, Proposal, RequesterRecord
 from agent.owner import edits, view, words
 from agent.owner.entries import OpenRequest, Told
+from agent.owner.given import Gift
 from agent.owner.standing import Standing
 
 _RED = "bold red"
@@ -27,6 +28,10 @@ _NOTICES = {
     "edited": (
         "A request was posted again under its id with another text. Your camera refused the "
         "new text; an answer is to the first one. See both: clip-agent owner show {request}"
+    ),
+    "muted-order": (
+        "Nobody can answer this from here: your camera refused it, since you muted who asks. "
+        "To ignore a real order can have consequences."
     ),
     "flood": "Too many posts came to record each. There is nothing to do.",
     "log": "The list that makes requests public cannot be trusted as it is.",
@@ -40,11 +45,12 @@ def request(
     standing: Standing = _NOTHING_SAID,
     withdrawn: Told | None = None,
     me: str = "",
+    gifts: Sequence[Gift] = (),
 ) -> Group:
     """A request in full, its clips, and how to answer it.
 
     ``standing`` is what the owner has told the camera about it, ``withdrawn`` the notice
-    that it was withdrawn, and ``me`` the owner's key id.
+    that it was withdrawn, ``me`` the owner's key id, and ``gifts`` what they let go so far.
     """
     parts: list[RenderableType] = [
         *_boxes(item, standing, withdrawn),
@@ -57,6 +63,7 @@ def request(
     parts.append(view.clips(item.report.clips, title="Matching clips"))
     if more := item.report.more_clips:
         parts.append(Text(f"{more} older clips match too; the letter had no room for them."))
+    parts += _given(item, gifts)
     if not item.closed:
         parts += [*_agreement(item, me), Text(), _how_to_answer(item)]
     return Group(*parts)
@@ -145,7 +152,8 @@ def _muted(item: OpenRequest, since: int) -> Panel:
         f"You muted {item.report.record.name} on {words.moment(since)}. What they have asked "
         "since, you get no letter about: your camera refuses it by your wish (requester-muted), "
         "tells nobody, and keeps it on its record, which `clip-agent requests` prints on the "
-        "camera. This is one of their requests from before.\n"
+        "camera. Of a legal demand you still get a notice. This is one of their requests from "
+        "before.\n"
         f"To hear of them again: clip-agent owner unmute {item.digest[:8]}",
     )
 
@@ -157,8 +165,8 @@ def _why_closed(standing: Standing) -> str:
         why = "It was closed when you muted who asks."
     elif standing.paused_at is not None:
         why = (
-            f"You paused requests on {words.moment(standing.paused_at)}; if it is still open "
-            "when you resume, it comes back."
+            f"You paused requests on {words.moment(standing.paused_at)}. If it is still open "
+            "when you resume, it comes back; it may run out meanwhile."
         )
     else:
         why = "It ended, or another owner of your household declined it."
@@ -215,7 +223,7 @@ def _log_place(item: OpenRequest) -> str:
 
 
 def _record(record: RequesterRecord) -> Text:
-    if record.requests <= 1 and not record.withdrawn:
+    if record.requests <= 1 and not (record.withdrawn or record.counted):
         return Text("Your camera has seen nothing else of them so far.")
     since = words.month(record.first_seen)
     lines = [f"has asked {words.times(record.requests)} since {since}"]
@@ -223,6 +231,11 @@ def _record(record: RequesterRecord) -> Text:
     if record.refusals:
         refused += f" ({words.tallies(record.refusals)})"
     lines.append(f"{record.withdrawn} withdrawn; {refused}")
+    if record.counted:
+        lines.append(
+            f"at least {record.counted} more posts were too many for one day: not read, "
+            "only counted"
+        )
     if record.edited:
         lines.append(f"{words.times(record.edited)} with a text changed after it was posted")
     if record.kinds or record.incidents:
@@ -237,6 +250,20 @@ def _record(record: RequesterRecord) -> Text:
 
 
 # What can be done
+
+
+def _given(item: OpenRequest, gifts: Sequence[Gift]) -> Iterator[Text]:
+    """What the owner has answered to this request, and to whom its clips went besides."""
+    for gift in gifts:
+        if gift.request == item.digest:
+            state = gift.event or "no word of the camera yet"
+            yield Text(
+                f"You approved {', '.join(gift.clips)} on {words.brief(gift.at)}: "
+                f"{gift.release[:8]}, {state}."
+            )
+    others = [gift for gift in gifts if gift.request != item.digest]
+    for offer in item.report.clips:
+        yield from (Text(f"{offer.id}: {line}") for line in view.given_before(offer.id, others))
 
 
 def _agreement(item: OpenRequest, me: str) -> Iterator[Text]:

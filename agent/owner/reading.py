@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from agent.owner.home import Home
     from agent.owner.inbox import Inbox
 
+_ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
+
 
 def inbox(arguments: argparse.Namespace) -> int:
     """``owner inbox``"""
@@ -32,7 +34,9 @@ def inbox(arguments: argparse.Namespace) -> int:
     settings, keys = home.settings(), steps.unlock(home, arguments)
     inbox = Inbox(home, devices)
     with exchange.connect(settings.mqtt, exchange.letter_filters(devices)) as session:
-        exchange.collect(session, inbox, devices, keys, clock=clock, wait_seconds=arguments.wait)
+        offline = exchange.collect(
+            session, inbox, devices, keys, clock=clock, wait_seconds=arguments.wait
+        )
     requests, releases, notices = inbox.requests(), inbox.releases(), inbox.notices()
     decided = Decided(home, inbox)
     paused = {name: at for name in devices if (at := decided.paused_at(name)) is not None}
@@ -42,11 +46,14 @@ def inbox(arguments: argparse.Namespace) -> int:
             "releases": [plain.release(word) for word in releases],
             "notices": [plain.notice(told) for told in notices],
             "paused": paused,
+            "offline": sorted(offline),
             "warnings": inbox.warnings,
         }
         print(json.dumps(data, indent=2))
         return 0
-    shown = view.inbox(requests, releases, clock.now(), notices=notices, paused=paused)
+    shown = view.inbox(
+        requests, releases, clock.now(), notices=notices, paused=paused, offline=sorted(offline)
+    )
     view.console().print(shown)
     steps.warn(inbox)
     return 0
@@ -56,6 +63,7 @@ def show(arguments: argparse.Namespace) -> int:
     """``owner show``"""
     from agent.owner import finding, page, plain, view
     from agent.owner.entries import Told
+    from agent.owner.given import Given
     from agent.owner.standing import Decided
 
     home = steps.home(arguments)
@@ -77,6 +85,7 @@ def show(arguments: argparse.Namespace) -> int:
             standing=Decided(home, inbox).about(found),
             withdrawn=_withdrawn(inbox, found),
             me=home.card().id,
+            gifts=Given(home, inbox).of(found.device),
         )
     )
     steps.warn(inbox)
@@ -94,6 +103,7 @@ def _withdrawn(inbox: Inbox, item: OpenRequest) -> Told | None:
 
 def clips(arguments: argparse.Namespace) -> int:
     """``owner clips``"""
+    from agent import topics
     from agent.consent.statements import ListClips, Window
     from agent.errors import NetworkFault, Refused
     from agent.owner import decide, exchange, plain, view
@@ -110,8 +120,11 @@ def clips(arguments: argparse.Namespace) -> int:
     silent = []
     for card in cards:
         command = decide.command(ListClips(window=window), card, keys, now=now)
-        topics = exchange.answer_topics(command)
-        with exchange.connect(home.settings().mqtt, topics) as session:
+        answers = [*exchange.answer_topics(command), topics.availability(card.name)]
+        with exchange.connect(home.settings().mqtt, answers) as session:
+            if exchange.is_offline(session, card.name):
+                silent.append(card.name)
+                continue
             exchange.send(session, command)
             if not exchange.listing(session, command, inbox, keys, now=clock.now()):
                 silent.append(card.name)
@@ -124,9 +137,7 @@ def clips(arguments: argparse.Namespace) -> int:
             view.console().print(view.listing(one))
     steps.warn(inbox)
     if silent:
-        raise NetworkFault(
-            f"no answer from {', '.join(silent)}", advice="Is the camera online? Then ask again"
-        )
+        raise NetworkFault(f"no answer from {', '.join(silent)}", advice=_ONLINE_AGAIN)
     return 0
 
 
@@ -185,6 +196,7 @@ def _fetch(
 
     from agent import topics
     from agent.consent.statements import Preview
+    from agent.errors import NetworkFault
     from agent.owner import decide, exchange, fetch, view
 
     device = exchange.device_of(home.devices(), device_name)
@@ -192,6 +204,7 @@ def _fetch(
     filters = [
         topics.preview_filter(device.name, offer.id),
         topics.release(device.name, command.subject),
+        topics.availability(device.name),
     ]
     with fetch.new_file(target) as out, tempfile.TemporaryFile() as spool:
         arriving = out if sealed else spool
@@ -199,6 +212,8 @@ def _fetch(
             exchange.connect(home.settings().mqtt, filters) as session,
             view.progress(f"clip {offer.id}", offer.bytes) as progress,
         ):
+            if exchange.is_offline(session, device.name):
+                raise NetworkFault(f"{device.name} is offline", advice=_ONLINE_AGAIN)
             exchange.send(session, command)
             chunks = exchange.chunks(session, command, offer.id, keys)
             fetch.assemble(offer, chunks, arriving, progress=progress)

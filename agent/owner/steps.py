@@ -64,18 +64,34 @@ def warn(inbox: Inbox) -> None:
 
 
 def send(
-    home: Home, decision: Decision, keys: Keys, *, wait_seconds: float, joins: str | None = None
+    home: Home,
+    decision: Decision,
+    keys: Keys,
+    *,
+    wait_seconds: float,
+    keep: Callable[[Decision], None],
+    joins: str | None = None,
 ) -> int:
     """Publish a decision that lets clips leave, and stay for what becomes of it if asked to.
 
-    ``joins`` is another owner's release that it may complete. The exit code.
+    ``keep`` remembers it, once the broker has it; ``joins`` is another owner's release that
+    it may complete. The exit code.
     """
+    from agent import topics
     from agent.owner import exchange
 
-    with exchange.connect(home.settings().mqtt, exchange.answer_topics(decision, joins)) as session:
+    name = decision.device.name
+    answers = [*exchange.answer_topics(decision, joins), topics.availability(name)]
+    with exchange.connect(home.settings().mqtt, answers) as session:
         exchange.send(session, decision)
-        print(f"sent to {decision.device.name}")
+        keep(decision)
+        print(f"sent to {name}")
+        if exchange.is_offline(session, name):
+            print(f"{name} is offline: it acts on this as soon as it is back")
+            return 0
         if wait_seconds <= 0:
+            print("what becomes of it: clip-agent owner inbox")
+            print(f"to stop it before it is sent: clip-agent owner revoke {decision.subject[:8]}")
             return 0
         last = exchange.follow(
             session, decision, keys, wait_seconds=wait_seconds, tell=_tell, joins=joins
@@ -98,13 +114,18 @@ def tell_camera(
 
     ``keep`` remembers it, once the broker has it. The exit code: 1 if it was refused.
     """
+    from agent import topics
     from agent.owner import exchange
 
     name = decision.device.name
-    with exchange.connect(home.settings().mqtt, exchange.answer_topics(decision)) as session:
+    answers = [*exchange.answer_topics(decision), topics.availability(name)]
+    with exchange.connect(home.settings().mqtt, answers) as session:
         exchange.send(session, decision)
         if keep is not None:
             keep(decision)
+        if exchange.is_offline(session, name):
+            print(f"{name}: sent; it is offline, and obeys as soon as it is back")
+            return 0
         answer = exchange.follow(
             session, decision, keys, wait_seconds=wait_seconds, tell=lambda _: None
         )

@@ -24,12 +24,14 @@ from agent.consent.statements import ApprovedClip, ClipOffer, Disclosure, Notice
 from agent.owner import words
 from agent.owner.decide import SharePlan
 from agent.owner.entries import ListedClips, OpenRequest, ReleaseWord, Told
+from agent.owner.given import Gift
 
 _RED = "bold red"
 NOTICE_KINDS: dict[str, str] = {
     "alert": "alert",
     "withdrawn": "withdrawn",
     "edited": "edited",
+    "muted-order": "legal demand",
     "flood": "flood of posts",
     "log": "public log",
 }
@@ -46,19 +48,30 @@ def inbox(
     *,
     notices: Sequence[Told] = (),
     paused: Mapping[str, int] | None = None,
+    offline: Sequence[str] = (),
 ) -> Group:
     """All open requests, the state of all releases, and what needs no answer.
 
-    ``paused``: since when the owner wants no requests, by camera.
+    ``paused``: since when the owner wants no requests, by camera; ``offline``: which are away.
     """
-    parts: list[RenderableType] = [_requests_table(requests, now)]
-    if not requests:
-        parts = [Text("No open requests.")]
-    for device, since in (paused or {}).items():
+    parts: list[RenderableType] = []
+    if requests:
+        parts.append(_requests_table(requests, now))
+    elif not paused:
+        parts.append(Text("No open requests."))
+    for device, since in (paused or {}).items():  # nothing is known to be open or not, then
         parts.append(
-            Text(
-                f"{device}: you paused requests on {words.moment(since)}, so it shows none. "
-                "To see them again: clip-agent owner resume"
+            Text(f"{device}: paused since {words.moment(since)}.", style="bold").append(
+                " It shows no requests, legal demands and alerts among them, and they may run"
+                " out meanwhile. To see what is still open: clip-agent owner resume",
+                style="not bold",
+            )
+        )
+    for device in offline:
+        parts.append(
+            Text(f"{device}: offline.", style="bold").append(
+                " What it has to say, and what you tell it, waits until it is back.",
+                style="not bold",
             )
         )
     if releases:
@@ -127,7 +140,7 @@ def _notices_table(notices: Sequence[Told]) -> list[RenderableType]:
     table.add_column("Title", overflow="fold")
     for told in notices[:_SHOWN_NOTICES]:
         notice = told.notice
-        serious = notice.kind in ("edited", "log")
+        serious = notice.kind in ("edited", "muted-order", "log")
         table.add_row(
             Text(notice.subject[:8]),
             Text(words.brief(notice.at)),
@@ -184,15 +197,21 @@ def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
 
 
 def approval(
-    item: OpenRequest, chosen: Sequence[ApprovedClip], disclose: Disclosure, until: float
+    item: OpenRequest,
+    chosen: Sequence[ApprovedClip],
+    disclose: Disclosure,
+    until: float,
+    *,
+    gifts: Sequence[Gift] = (),
 ) -> Group:
-    """Exactly what leaves, and to whom."""
+    """Exactly what leaves, and to whom. ``gifts``: what left before."""
     lines = [
         f"To:        {item.report.record.name}",
+        f"           the key {item.request.iss}",
         f"           by upload to {item.request.upload.url}",
         f"Request:   {item.request.title} ({item.digest[:16]})",
         f"Camera:    {item.device}",
-        *_leaving(item.report.clips, chosen, disclose, until),
+        *_leaving(item.report.clips, chosen, disclose, until, gifts),
     ]
     notes = [Text("What was sent cannot be called back.", style="bold")]
     if item.report.approvals_needed > 1:
@@ -200,14 +219,14 @@ def approval(
     return Group(Text("\n".join(lines)), *notes)
 
 
-def share(plan: SharePlan, key_id: str, until: float) -> Group:
+def share(plan: SharePlan, key_id: str, until: float, *, gifts: Sequence[Gift] = ()) -> Group:
     """The same for a share: nobody has asked."""
     lines = [
         f"To:        {plan.to.name}, who has not asked",
         f"           the key {key_id}",
         f"           by upload to {plan.target.url}",
         f"Camera:    {plan.device}",
-        *_leaving(plan.offers, plan.clips, plan.disclose, until),
+        *_leaving(plan.offers, plan.clips, plan.disclose, until, gifts),
     ]
     return Group(Text("\n".join(lines)), Text("What was sent cannot be called back.", style="bold"))
 
@@ -217,6 +236,7 @@ def _leaving(
     chosen: Sequence[ApprovedClip],
     disclose: Disclosure,
     until: float,
+    gifts: Sequence[Gift],
 ) -> Iterator[str]:
     offered = {offer.id: offer for offer in offers}
     for clip in chosen:
@@ -226,8 +246,17 @@ def _leaving(
             f"{offer.duration_seconds:.0f} s, without sound"
         )
         yield from (f"           {change}" for change in changes(clip))
+        yield from (f"           {line}" for line in given_before(clip.id, gifts))
     yield f"Of you:    {disclosed(disclose) or 'nothing: no name, no address, no e-mail'}"
     yield f"Until:     {words.moment(until)}, then the camera stops trying"
+
+
+def given_before(clip: str, gifts: Sequence[Gift]) -> Iterator[str]:
+    """To whom this clip was given before, a line each."""
+    for gift in gifts:
+        if clip in gift.clips and gift.may_be_out:
+            state = f", {gift.event}" if gift.event else ""
+            yield f"given before: {gift.to}, {words.brief(gift.at)} ({gift.release[:8]}{state})"
 
 
 def changes(clip: ApprovedClip) -> Iterator[str]:

@@ -203,7 +203,9 @@ class FakeCamera:
             subscriptions=[topics.owner(self.name)],
             clean_session=True,
         )
+        place = topics.availability(self.name)
         with Session(link) as session:
+            session.publish(place, topics.ONLINE, retained=True)
             thread = threading.Thread(target=self._serve, args=(session, stopped, answers))
             thread.start()
             try:
@@ -211,6 +213,7 @@ class FakeCamera:
             finally:
                 stopped.set()
                 thread.join()
+                session.publish(place, topics.OFFLINE, retained=True)
 
     def _serve(
         self, session: Session, stopped: threading.Event, answers: Sequence[tuple[str, str]]

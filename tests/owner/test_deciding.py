@@ -361,7 +361,9 @@ def test_pause_is_said_in_the_inbox_until_it_ends(
     with camera.serve(broker):
         assert run("pause", *at_home) == 0
         run("inbox", *at_home)
-        assert "you paused requests on" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "front-door: paused since" in said and "legal demands and alerts among them" in said
+        assert "No open requests" not in said, "nobody knows whether there are some"
         assert run("resume", "--camera", camera.name, *at_home) == 0
         capsys.readouterr()
         run("inbox", *at_home)
@@ -372,8 +374,12 @@ def test_pause_is_said_in_the_inbox_until_it_ends(
 
 
 def test_a_camera_that_is_off_obeys_later(
-    at_home: tuple[str, str], camera: FakeCamera, capsys: pytest.CaptureFixture[str]
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    retain(broker, [(topics.availability(camera.name), b"")])
     assert run("pause", "--wait", "0.1", *at_home) == 0
     assert "obeys as soon as it is online" in capsys.readouterr().out
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 
 from agent import topics
@@ -11,7 +13,8 @@ from agent.consent import signing
 from agent.consent.statements import LedgerHead, Notice
 from agent.errors import MalformedStatement, Refused, UntrustedSignature
 from agent.keyfile import Keys
-from agent.owner import finding, view
+from agent.owner import finding, page, view
+from agent.owner.entries import Told
 from agent.owner.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.test_view import shown
@@ -55,6 +58,19 @@ def test_notices_are_listed_and_found_until_they_are_over(
     assert "cccccccc" not in shown(view.inbox([], [], NOW + 601, notices=inbox.notices()))
     with pytest.raises(Refused, match="nobody can answer"):
         finding.open_request(inbox, "cccc")
+
+
+@pytest.mark.parametrize("kind", get_args(get_type_hints(Notice)["kind"]))
+def test_every_kind_of_notice_can_be_listed_and_read(kind: str) -> None:
+    told = Told("front-door", msgspec.structs.replace(ALERT, kind=kind))
+    assert "Boil your water" in shown(view.inbox([], [], NOW, notices=[told]))
+    assert "Until Friday." in shown(page.notice(told))
+
+
+def test_an_order_of_somebody_muted_says_what_it_is() -> None:
+    told = Told("front-door", msgspec.structs.replace(ALERT, kind="muted-order"))
+    assert "legal demand" in shown(view.inbox([], [], NOW, notices=[told]))
+    assert "since you muted who asks" in " ".join(shown(page.notice(told)).split())
 
 
 def test_a_later_letter_replaces_an_earlier_and_an_older_one_does_not_come_back(

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from agent import topics
@@ -88,6 +89,12 @@ def test_the_record_of_a_requester_in_a_few_lines(take: Take, width: int) -> Non
 def test_a_requester_that_was_never_seen_before(take: Take) -> None:
     first = RequesterRecord(name="X", first_seen=NOW, requests=1, refused=0, withdrawn=0)
     assert "nothing else of them so far" in shown(page.request(take(record=first), NOW))
+
+
+def test_what_came_beyond_the_measure_of_a_day_is_said(take: Take) -> None:
+    flooding = msgspec.structs.replace(RECORD, requests=1, withdrawn=0, counted=9_950)
+    text = flat(shown(page.request(take(record=flooding), NOW)))
+    assert "at least 9950 more posts were too many for one day: not read, only counted" in text
 
 
 def test_the_place_in_the_public_log(take: Take) -> None:

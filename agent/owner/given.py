@@ -1,0 +1,91 @@
+"""What the owner has let go so far: their own signed words, beside what the camera said last.
+
+An approval or a share names its clips, an outcome does not. So each is kept as it was
+signed, without its keys, once the broker has it; whoever is about to let a clip go is then
+told that it went to somebody before. Only what was said from this folder is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.consent import signing
+from agent.consent.statements import Approval, Share
+from agent.errors import Refused
+from agent.owner.decide import Decision
+from agent.owner.home import Home, KeptLetter
+from agent.owner.inbox import Inbox
+
+_GIVEN = "given"
+_UNSENT = ("REFUSED", "REVOKED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Gift:
+    """Clips that the owner let go: to whom, for which request, and what became of it.
+
+    ``event`` is the camera's last word, empty while there is none.
+    """
+
+    device: str
+    release: str
+    to: str
+    request: str | None
+    clips: tuple[str, ...]
+    at: int
+    event: str
+
+    @property
+    def may_be_out(self) -> bool:
+        """Whether somebody has it, or may still get it."""
+        return self.event not in _UNSENT
+
+
+class Given:
+    """The owner's approvals and shares."""
+
+    def __init__(self, home: Home, inbox: Inbox) -> None:
+        self._home = home
+        self._inbox = inbox
+
+    def keep(self, decision: Decision, *, now: float) -> None:
+        """Remember an approval or a share."""
+        letter = KeptLetter(jws=decision.jws, received_at=now)
+        self._home.keep(_GIVEN, decision.device.name, decision.subject, letter)
+
+    def of(self, device: str) -> list[Gift]:
+        """All that the owner let go of the clips of ``device``, the newest first."""
+        outcomes = {
+            word.outcome.subject: word.outcome
+            for word in self._inbox.releases()
+            if word.device == device
+        }
+        words = {name: outcome.event for name, outcome in outcomes.items()}
+        for name, outcome in outcomes.items():
+            if outcome.event == "AGREED":  # it completed another owner's release
+                words[name] = words.get(outcome.detail, "AGREED")
+        return sorted(self._read(device, words), key=lambda gift: -gift.at)
+
+    def _read(self, device: str, words: dict[str, str]) -> Iterator[Gift]:
+        known = [*self._inbox.requests(), *self._inbox.closed_requests()]
+        names = {item.digest: item.report.record.name for item in known}
+        card = self._home.card()
+        for subject, letter in self._home.kept(_GIVEN, device):
+            kind: type[Approval] | type[Share]
+            kind = Share if signing.claimed_typ(letter.jws) == Share.TYP else Approval
+            try:
+                said = signing.verify(letter.jws, kind, {card.id: card.key})
+            except Refused:
+                continue  # of keys that this owner had before, or changed by somebody
+            request = said.request if isinstance(said, Approval) else None
+            to = said.recipient.name if isinstance(said, Share) else ""
+            yield Gift(
+                device=device,
+                release=subject,
+                to=to or names.get(request or "", f"request {(request or '')[:8]}"),
+                request=request,
+                clips=tuple(clip.id for clip in said.clips),
+                at=said.iat,
+                event=words.get(subject, ""),
+            )

@@ -1,0 +1,122 @@
+"""What was let go before is said before it is let go again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent import topics
+from agent.config import Broker
+from agent.consent import signing
+from agent.errors import NetworkFault
+from agent.keyfile import Keys
+from agent.owner.given import Given
+from agent.owner.home import Home
+from agent.owner.inbox import Inbox
+from tests.owner.camera import FakeCamera, make_request
+from tests.owner.test_page import flat
+from tests.owner.tool import post, retain, run
+
+
+@pytest.fixture
+def at_home(online_home: Home, unlocked: None) -> tuple[str, str]:
+    return "--home", str(online_home.path)
+
+
+@pytest.mark.parametrize(("event", "told"), [("SENT", True), ("SEALED", True), ("REVOKED", False)])
+def test_a_clip_that_went_to_somebody_is_said_to_have_gone(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+    event: str,
+    told: bool,
+) -> None:
+    name = post(broker, camera, request_jws)
+    run("inbox", *at_home)
+    with camera.serve(broker, answers=[(event, "")]):
+        run("approve", name[:8], "1", "--yes", "--wait", "20", *at_home)
+        release = signing.digest(camera.decisions[-1].jws)[:16]
+        run("inbox", *at_home)
+        capsys.readouterr()
+        run("show", name[:8], *at_home)
+        assert f": {release[:8]}, {event}." in flat(capsys.readouterr().out)
+        run("approve", name[:8], "1", "2", "--yes", *at_home)
+    first, second = camera.offers
+    said = flat(capsys.readouterr().out)
+    assert ("given before: Springfield PD" in said) == told
+    assert first in said and second in said
+    assert said.count("given before") <= 1, "the second clip went nowhere"
+    assert f"clip-agent owner revoke {signing.digest(camera.decisions[-1].jws)[:8]}" in said
+
+
+def test_another_request_for_the_same_clip_shows_who_has_it(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    requester: Keys,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = post(broker, camera, request_jws, count=1)
+    run("inbox", *at_home)
+    with camera.serve(broker):
+        run("approve", first[:8], "1", "--yes", "--wait", "20", *at_home)
+    payload = json.loads(signing.decode_base64url(request_jws.split(".")[1]))
+    again = make_request(requester, iat=payload["iat"], exp=payload["exp"], reference="2")
+    second = signing.digest(again)[:16]
+    letter = camera.report(again, list(camera.offers.values()))
+    retain(broker, [(topics.inbox(camera.name, second), letter)])
+    run("inbox", *at_home)
+    capsys.readouterr()
+    run("show", second[:8], *at_home)
+    (clip,) = camera.offers
+    said = flat(capsys.readouterr().out)
+    assert f"{clip}: given before: Springfield PD" in said
+    assert "You approved" not in said
+
+
+def test_what_other_keys_signed_is_not_taken_for_the_owners_word(
+    at_home: tuple[str, str],
+    online_home: Home,
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = post(broker, camera, request_jws, count=1)
+    run("inbox", *at_home)
+    stranger = Keys.generate()
+    with monkeypatch.context() as patched, camera.serve(broker):
+        patched.setattr(Home, "unlock", lambda self, passphrase: stranger)
+        with pytest.raises(Exception, match="sealed"):
+            run("approve", name[:8], "1", "--yes", *at_home)
+    assert Given(online_home, Inbox(online_home, {camera.name: camera.card})).of(camera.name) == []
+
+
+# A camera that is away
+
+
+def test_a_camera_that_is_offline_is_said_to_be_at_once(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = post(broker, camera, request_jws, count=1)
+    retain(broker, [(topics.availability(camera.name), topics.OFFLINE)])
+    run("inbox", *at_home)
+    assert "front-door: offline." in capsys.readouterr().out
+    for question in (["clips"], ["preview", "1", "--request", name[:8]]):
+        with pytest.raises(NetworkFault, match=r"front-door.*Is the camera powered"):
+            run(*question, *at_home)
+    assert run("decline", name[:8], "--yes", *at_home) == 0
+    assert "it is offline, and obeys as soon as it is back" in capsys.readouterr().out
+    assert run("approve", name[:8], "1", "--yes", "--wait", "600", *at_home) == 0
+    assert "front-door is offline: it acts on this as soon" in capsys.readouterr().out
+    retain(broker, [(topics.availability(camera.name), topics.ONLINE)])
+    run("inbox", *at_home)
+    assert "offline" not in capsys.readouterr().out
