@@ -41,8 +41,8 @@ _MAX_REMEMBERED = 20_000  # posts that were only counted, so that they are count
 _KEPT_EVENTS = frozenset(
     {
         "request.opened", "request.refused", "alert.received", "alert.refused",
-        "withdrawal.received", "post.refused", "post.dropped", "link.refused", "letter.refused",
-        "decision.refused",
+        "withdrawal.received", "post.refused", "post.dropped", "post.waiting", "link.refused",
+        "letter.refused", "decision.refused",
     }
 )  # fmt: skip
 

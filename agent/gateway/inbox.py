@@ -5,7 +5,7 @@ A request comes in here once :mod:`.posts` has admitted it. From then on
 - every clip inside its window joins its match set, also one that is recorded later;
 - with the first match the owner gets a letter, retained until the request is closed, and
   renewed whenever what stands in it changes: clips that come or go, an edited text, a
-  proposal;
+  proposal, a public log that turns out to lie;
 - it is closed by a decline, a withdrawal, or its end, and its letter emptied.
 
 While the owners have paused requests, all this goes on but for the letters: none lies at
@@ -25,6 +25,7 @@ from agent.consent.statements import Approval, LogPlace, Proposal, Repost
 from agent.errors import InternalFault, Refused
 from agent.gateway.desk import Desk
 from agent.gateway.notices import NoticeBoard
+from agent.gateway.publiclog import LOG_FORKED
 from agent.gateway.reports import MAX_OFFERED_CLIPS, Asked
 from agent.vault.cases import RequestCase
 from agent.vault.index import Clip, ClipDigest
@@ -124,7 +125,7 @@ class Inbox:
                 ),
                 proposals=proposals,
                 approvals_needed=self._approvals_needed,
-                log=_place(case),
+                log=self._place(case),
             ),
             clips=clips,
             more_clips=more,
@@ -145,6 +146,12 @@ class Inbox:
         """End an open request by an owner's no, and stop what was approved of it before."""
         self.close(digest, "decline", detail, at=at)
         self._desk.cases.ask_to_stop("an owner declined the request", request=digest)
+
+    def log_forked(self, origin: str) -> None:
+        """Say of what is open and stood in the log ``origin`` that this proves nothing any more."""
+        for case in self._desk.cases.open_requests():
+            if case.log_origin == origin:
+                self.renew(case.digest)
 
     def pause(self, owner: str, *, at: float) -> None:
         """``owner`` (a key id) wants to see no requests: no letter lies there any more."""
@@ -217,9 +224,13 @@ class Inbox:
     def _topic(self, digest: str) -> str:
         return topics.inbox(self._desk.device_name, digest[:16])
 
-
-def _place(case: RequestCase) -> LogPlace | None:
-    """Where the request was shown to stand in the public log, if it was."""
-    if case.log_index is None or case.log_size is None:
-        return None
-    return LogPlace(origin=case.log_origin, index=case.log_index, size=case.log_size)
+    def _place(self, case: RequestCase) -> LogPlace | None:
+        """Where the request was shown to stand in the public log, if it was."""
+        if case.log_index is None or case.log_size is None:
+            return None
+        return LogPlace(
+            origin=case.log_origin,
+            index=case.log_index,
+            size=case.log_size,
+            forked=self._desk.ledger.tells(case.log_origin, LOG_FORKED),
+        )

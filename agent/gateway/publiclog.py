@@ -6,7 +6,8 @@ What to believe of a log is decided in :mod:`agent.consent.transparency`. Here
   once a minute and at the end: links come again from the broker, which retains them;
 - posts whose checkpoint no link has led to yet wait, :data:`MAX_WAITING` at most. If there
   are more, the oldest of the author that has most of them goes. They come again too. Of one
-  post, of which anybody may bring copies with other proofs, the first few and the last wait;
+  post, of which anybody may bring copies with other proofs, the first few and the last wait.
+  What waits for longer than :data:`PATIENCE_SECONDS` gets a line on the record;
 - what the log did wrong becomes a ledger line, and what the owner must know, a notice.
 
 A log that has forked is not believed any more: what needs it is refused as ``log-forked``
@@ -21,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,6 +40,8 @@ from agent.vault.ledger import Json
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 200
+LOG_FORKED: Final = "log.forked"  # the line whose subject is the origin of the log
+PATIENCE_SECONDS: Final = 600.0  # after which a post that waits is on the record
 _MAX_COPIES = 4
 _WRITE_SECONDS = 60.0
 _NEEDS_LOG = frozenset({"requests", "alerts"})
@@ -126,7 +130,9 @@ class _Waiting:
     """A verified post of ``source`` in a few copies, each for a size of the log."""
 
     source: str
+    since: float  # monotonic
     copies: tuple[tuple[Post, int], ...] = ()
+    noted: bool = False
 
     def with_copy(self, post: Post, size: int) -> _Waiting:
         """``post`` once more; if there are too many then, the one before goes."""
@@ -141,6 +147,7 @@ class PinnedLog(Publicness):
     """The one log whose key the owner has pinned.
 
     Unless it is ``required``, a post without a proof counts too, but a false one does not.
+    ``forked`` is called, inside the transaction, with the origin of a log that was convicted.
     """
 
     def __init__(
@@ -152,6 +159,7 @@ class PinnedLog(Publicness):
         floods: Floods,
         policy: LogPolicy,
         required: bool,
+        forked: Callable[[str], None],
     ) -> None:
         self._desk = desk
         self._feed = feed
@@ -159,6 +167,7 @@ class PinnedLog(Publicness):
         self._floods = floods
         self._policy = policy
         self._required = required
+        self._forked = forked
         self._view = LogView(policy)
         self._written: LogView | None = None
         self._written_at = 0.0  # monotonic
@@ -243,8 +252,13 @@ class PinnedLog(Publicness):
 
     def tick(self) -> None:
         """See :class:`Publicness`."""
-        if self._desk.clock.monotonic() - self._written_at >= _WRITE_SECONDS:
+        now = self._desk.clock.monotonic()
+        if now - self._written_at >= _WRITE_SECONDS:
             self.stop()
+        for digest, waiting in self._waiting.items():
+            if not waiting.noted and now - waiting.since >= PATIENCE_SECONDS:
+                self._waiting[digest] = replace(waiting, noted=True)
+                self._note_waiting(digest, waiting)
 
     def stop(self) -> None:
         """See :class:`Publicness`."""
@@ -266,14 +280,16 @@ class PinnedLog(Publicness):
             "notes": list(view.fork),
         }
         with self._desk.index.transaction():
-            self._desk.note("log.forked", digests[0], detail)
+            self._desk.note(LOG_FORKED, origin, detail)
             self.write()
+            self._forked(origin)
             self._notices.add(_fork_notice(origin, at=self._desk.clock.now()))
         log.error("the public log %s has signed two different pasts", origin)
 
     def _wait(self, post: Post, source: str, size: int) -> None:
         """Keep a post for later, and if there are too many now, let one go."""
-        waiting = self._waiting.pop(post.digest, _Waiting(source))
+        now = self._desk.clock.monotonic()
+        waiting = self._waiting.pop(post.digest, _Waiting(source, now))
         self._waiting[post.digest] = waiting.with_copy(post, size)
         if len(self._waiting) <= MAX_WAITING:
             return
@@ -297,6 +313,24 @@ class PinnedLog(Publicness):
             with self._desk.index.transaction():
                 self._desk.note("post.dropped", "", detail)
 
+    def _note_waiting(self, digest: str, waiting: _Waiting) -> None:
+        """What waits in vain was asked all the same. It goes on waiting, and after a restart
+        it comes again. Of who floods the feed there is a line already.
+        """
+        if self._desk.ledger.tells(digest, "post.waiting"):
+            return
+        if self._floods.is_full(waiting.source) or not self._floods.take(waiting.source):
+            return
+        post = waiting.copies[0][0]
+        detail: dict[str, Json] = {
+            "rule": "log-link-missing",
+            "why": "nothing shows that the log only grew to hold it",
+            "topic": post.place,
+            "requester": waiting.source,
+        }
+        with self._desk.index.transaction():
+            self._desk.note("post.waiting", digest, detail)
+
     def _refuse_link(self, trouble: NotPublic, subject: str) -> None:
         """Anybody who may write to the feed can have made it up: a line, and no more."""
         if not self._floods.take(ANYBODY, bytes.fromhex(subject)):
@@ -316,8 +350,9 @@ def _fork_notice(origin: str, *, at: float) -> Notice:
         text=(
             f"The log {origin[:200]} shows different people different lists of requests, so it"
             " proves nothing any more. From now on no request and no alert that needs this log"
-            " reaches you. Both signed notes stand on the ledger as evidence: anybody with the"
-            " log's key can check them. To hear requests again, pin the key of another log"
+            " reaches you. Letters about requests that stood in it say so now: other people may"
+            " never have seen them. Both signed notes are on the ledger as evidence: anybody with"
+            " the log's key can check them. To hear requests again, pin the key of another log"
             " (feed.log_key), or do without one (feed.log: off)."
         ),
         subject="",

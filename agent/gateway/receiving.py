@@ -58,7 +58,7 @@ def build(
         approvals_needed=config.approvals_needed,
         requesters=requesters,
     )
-    public_log = _public_log(config.feed, desk, feed, notices, floods)
+    public_log = _public_log(config.feed, desk, feed, notices, floods, inbox)
     withdrawals = Withdrawals(
         desk=desk, inbox=inbox, notices=notices, floods=floods, requesters=requesters
     )
@@ -88,7 +88,12 @@ def build(
 
 
 def _public_log(
-    config: configuration.Feed, desk: Desk, feed: Feed, notices: NoticeBoard, floods: Floods
+    config: configuration.Feed,
+    desk: Desk,
+    feed: Feed,
+    notices: NoticeBoard,
+    floods: Floods,
+    inbox: Inbox,
 ) -> Publicness:
     """The public log that posts must stand in."""
     if config.log_key is None or config.log == "off":
@@ -100,4 +105,5 @@ def _public_log(
         floods=floods,
         policy=LogPolicy.pin(config.log_key, config.witness_keys, config.witnesses_needed),
         required=config.log != "optional",
+        forked=inbox.log_forked,
     )

@@ -37,6 +37,13 @@ _NOTICES = {
     "log": "The list that makes requests public cannot be trusted as it is.",
 }
 
+_FORKED = (
+    "The public log {log}, in which this request was shown to stand, was caught since with two "
+    "different pasts: it shows different people different lists. Other people may never have "
+    "seen this request. Ask whoever asks, by a number that you looked up yourself, before you "
+    "answer."
+)
+
 
 def request(
     item: OpenRequest,
@@ -95,6 +102,8 @@ def _boxes(item: OpenRequest, standing: Standing, withdrawn: Told | None) -> Ite
         yield _legal_demand(item, item.request.order)
     if item.changed:
         yield _changed(item)
+    if item.report.log is not None and item.report.log.forked:
+        yield _box("CAREFUL: PERHAPS NOT PUBLIC", _FORKED.format(log=item.report.log.origin), _RED)
     if standing.muted_at is not None:
         yield _muted(item, standing.muted_at)
     if withdrawn is not None:
@@ -143,7 +152,7 @@ def _changed(item: OpenRequest) -> Panel:
             f"{item.report.record.name} sent two different texts under one id to your cameras. "
             "See `clip-agent owner inbox` for the other one, and read both before you answer."
         )
-    return _box("CAREFUL: THE TEXT WAS CHANGED", text, style=_RED)
+    return _box("CAREFUL: THE TEXT WAS CHANGED", text, _RED)
 
 
 def _muted(item: OpenRequest, since: int) -> Panel:
@@ -173,7 +182,7 @@ def _why_closed(standing: Standing) -> str:
     return f"This request can no longer be answered. {why} This is what was last known of it."
 
 
-def _box(title: str, text: str, *, style: str = "bold") -> Panel:
+def _box(title: str, text: str, style: str = "bold") -> Panel:
     return Panel(Text(text), title=Text(title), title_align="left", border_style=style)
 
 
@@ -216,6 +225,8 @@ def _log_place(item: OpenRequest) -> str:
     place = item.report.log
     if place is None:
         return "not shown to stand in one: your camera was not set up to check (feed.log)"
+    if place.forked:
+        return f"entry {place.index} of {place.size} in {place.origin}, which proves nothing now"
     return (
         f"entry {place.index} of {place.size} in {place.origin}; "
         "your camera has checked that everybody can see it there"

@@ -33,6 +33,7 @@ _SENTENCES: dict[str, str] = {
     "shown: {why} ({rule}).",
     "post.refused": "Something was posted that does not count: {why} ({rule}).",
     "post.dropped": "A post was let go before it could be judged: {why} ({rule}).",
+    "post.waiting": "Something was posted that waits and is not judged yet: {why} ({rule}).",
     "posts.flooded": "Too many posts came from {who}. From here on they were counted and no "
     "longer recorded one by one.",
     "posts.flood-over": "The flood of {day} from {who} is over: {counted} posts were only counted.",

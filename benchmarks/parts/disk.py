@@ -112,7 +112,7 @@ def _recording(
 def _simulated(workshop: Workshop) -> list[Figure]:
     video = footage.streams(workshop.cache, (1920, 1080), "busy").main
     idle = marathon.run(workshop.subfolder(), video, seconds=_HOUR + 10, motions=[])
-    motions = rhythm(10.0, 2.0, (20.0,), _CLIPS)
+    motions = rhythm(60.0, 2.0, (20.0,), _CLIPS)
     short = marathon.run(workshop.subfolder(), video, seconds=motions[-1][1] + 20, motions=motions)
     return simulated(idle, short)
 

@@ -161,6 +161,26 @@ def test_a_log_that_shows_two_pasts_is_convicted_and_believed_no_more(public: Pu
     assert world.request_state(post) == "WITHDRAWN", "stopping does not depend on a log"
 
 
+def test_after_a_fork_the_letters_of_what_is_open_say_so_also_under_another_log(
+    public: Public,
+) -> None:
+    world, post = public.world, public.post()
+    public.post(FakeLog(3))
+    letter = report(world, post)
+    assert letter is not None and letter.log is not None and letter.log.forked
+    world.house.config = _with_feed(world, of_log(FakeLog(1, name="other.example/log")))
+    world.restart()
+    world.house.record()
+    world.run()
+    letter = report(world, post)
+    assert letter is not None and len(letter.clips) == 2, "it was written anew"
+    assert letter.log is not None and letter.log.forked
+    approval = world.house.approve(post, [world.house.record()])
+    world.run()
+    world.to_device(approval)
+    assert len(world.receiver.finished) == 1, "whether to answer is still the owner's to say"
+
+
 def test_a_copy_of_a_known_post_can_convict_the_log(public: Public) -> None:
     world, said = public.world, public.world.house.request()
     jws = public.post(said=said)
@@ -254,6 +274,28 @@ def test_what_waits_is_bounded_and_the_busiest_author_pays(
     dropped = [detail["post"] for _, detail in public.world.events("post.dropped")]
     assert dropped == [signing.digest(post) for post in waiting[:2]]
     assert set(rules(public.world, "post.dropped")) == {"log-link-missing"}
+
+
+def test_what_waits_in_vain_is_on_the_record_once_and_goes_on_waiting(public: Public) -> None:
+    world = public.world
+    public.post()
+    said, jws, proof = waiting_post(public)
+    wait(world, publiclog.PATIENCE_SECONDS - 1)
+    assert not world.events("post")
+    wait(world, 1)
+    world.restart()
+    send(world, said, jws, proof=proof)
+    wait(world, publiclog.PATIENCE_SECONDS + 1)
+    ((_, detail),) = world.events("post.waiting")
+    assert (detail["rule"], detail["requester"]) == ("log-link-missing", said.iss)
+    assert world.request_state(jws) == ""
+    public.link(4, 5)
+    assert world.request_state(jws) == "OPEN"
+
+
+def wait(world: World, seconds: float) -> None:
+    world.clock.advance(seconds)
+    world.run()
 
 
 def test_false_links_are_a_line_each_and_then_counted(public: Public) -> None:

@@ -102,6 +102,10 @@ def test_the_place_in_the_public_log(take: Take) -> None:
     text = flat(shown(page.request(take(log=place), NOW)))
     assert "entry 41 of 57 in log.example/requests; your camera has checked" in text
     assert "was not set up to check" in shown(page.request(take(), NOW))
+    forked = msgspec.structs.replace(place, forked=True)
+    text = flat(shown(page.request(take(log=forked), NOW)))
+    assert "PERHAPS NOT PUBLIC" in text and "which proves nothing now" in text
+    assert "your camera has checked that" not in text
 
 
 def test_the_list_of_requests_keeps_its_last_column_on_a_narrow_screen(

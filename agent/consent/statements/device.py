@@ -99,11 +99,16 @@ class Proposal(Part, frozen=True):
 
 
 class LogPlace(Part, frozen=True):
-    """Where a post stands in a public append-only log; checked by the device."""
+    """Where a post stands in a public append-only log; checked by the device.
+
+    ``forked``: that log was caught since with two different pasts, so others may never have
+    seen the post.
+    """
 
     origin: Name
     index: Count
     size: Count
+    forked: bool = False
 
 
 class InboxReport(Statement, frozen=True):
