@@ -52,6 +52,9 @@ _CLOSED = {
     "EXPIRED": "the request expired",
     "WITHDRAWN": "the request was withdrawn",
 }
+# Letters stay unacknowledged until their bundle is sealed, and a broker hands out so many (20,
+# mosquitto) before it waits: a revocation must not have to queue behind a disk that is full.
+MAX_UNSEALED: Final = 12
 _MAX_PROPOSALS = 8  # of one request, or of shares: as many as an owner can be shown
 
 
@@ -164,6 +167,9 @@ class Proposals:
             return
         if self._desk.ledger.tells(signing.digest(letter.jws)[:16], REVOKED_EARLY):
             raise Refused("revoked-before", "an owner revoked it before it came")
+        if (unsealed := len(self._desk.cases.releases("APPROVED"))) >= MAX_UNSEALED:
+            why = f"{unsealed} releases still wait for their bundles; approve again later"
+            raise Refused("too-many-waiting", why)
         with self._desk.acting_on(consent, letter.jws):
             first = self._to_agree_with(consent)
             if first is not None:

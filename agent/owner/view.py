@@ -186,7 +186,7 @@ def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
             str(number),
             offer.id,
             words.exact(offer.started_at),
-            f"{offer.duration_seconds:.0f} s",
+            words.length(offer.duration_seconds),
             words.size(offer.bytes),
             ", ".join(notes),
         )
@@ -243,7 +243,7 @@ def _leaving(
         offer = offered[clip.id]
         yield (
             f"Leaves:    {clip.id}, {words.exact(offer.started_at)}, "
-            f"{offer.duration_seconds:.0f} s, without sound"
+            f"length {words.length(offer.duration_seconds)}, without sound"
         )
         yield from (f"           {change}" for change in changes(clip))
         yield from (f"           {line}" for line in given_before(clip.id, gifts))

@@ -57,6 +57,11 @@ def span(seconds: float) -> str:
     return f"{seconds / _HOUR_SECONDS:.3g} h"
 
 
+def length(seconds: float) -> str:
+    """How long a clip is; of one whose end was lost nobody may know."""
+    return f"{seconds:.0f} s" if seconds > 0 else "unknown"
+
+
 def times(count: int) -> str:
     """``once``, ``twice``, ``12 times``."""
     return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -17,6 +17,7 @@ from agent import config, topics
 from agent.consent import mail, signing
 from agent.consent.statements import Command, Revoke, UploadTarget
 from agent.errors import StorageFault
+from agent.gateway.proposals import MAX_UNSEALED
 from agent.gateway.release import SealJob
 from agent.vault import files
 from tests.support.house import Person, fragmented_mp4
@@ -368,6 +369,31 @@ def test_a_release_that_waited_for_room_on_the_disk_survives_a_single_death(
     world.clock.advance(1_000)
     world.run()
     assert state_of(world, release_id) == "SENT"
+
+
+def test_a_full_disk_does_not_keep_letters_until_a_revocation_cannot_come_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker waits with the next letter once 20 are not acknowledged (mosquitto's default)."""
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageFault("the disk is full")
+
+    clip, post = world.house.record(), world.post()
+    with monkeypatch.context() as patched:
+        patched.setattr("agent.gateway.sealing.Sealer.seal", full)
+        for _ in range(MAX_UNSEALED + 5):
+            world.to_device(world.house.approve(post, [clip]))
+        assert rules(world, "decision.refused") == ["too-many-waiting"] * 5
+        letters = [topic for topic, *_ in world.broker.unacknowledged.values()]
+        assert letters.count(topics.owner(DEVICE)) == MAX_UNSEALED < 20
+        world.restart()
+        assert rules(world, "decision.refused") == ["too-many-waiting"] * 5
+    world.clock.advance(1_000)
+    world.run()
+    assert len(world.receiver.finished) == MAX_UNSEALED, "what had been accepted goes on"
+    world.to_device(world.house.approve(post, [clip]))
+    assert len(world.receiver.finished) == MAX_UNSEALED + 1
 
 
 def release_of(world: World) -> str:
