@@ -29,6 +29,7 @@ def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     assert told["crashes"] > 5, "the model hardly ever crashes"
     for event in (
         "release.proposed", "request.withdrawn", "request.declined", "requester.muted",
-        "requests.paused", "stopped in time", "alert.received",
+        "requests.paused", "stopped in time", "alert.received", "second requester",
+        "revoked early", "too-many-open", "requester-muted", "jti-reused",
     ):  # fmt: skip
         assert told[event] > 0, f"the model has hardly any {event}"

@@ -11,63 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from agent.consent import signing
-from agent.consent.statements import Window
 from agent.vault.index import Clip
+from tests.gateway.model.messages import Consented, Mail, Posted
 from tests.support.house import Person
-
-
-@dataclass(eq=False)
-class Posted:
-    """A request on the feed."""
-
-    jws: str
-    jti: str
-    window: Window
-    expires_at: float
-    flaw: str
-    state: str = ""  # until it is judged, at its first delivery
-    withdrawn: bool = False  # perhaps before it was delivered
-
-    @property
-    def digest(self) -> str:
-        return signing.digest(self.jws)
-
-    def covers(self, clip: Clip) -> bool:
-        return clip.started_at <= self.window.end and clip.ended_at >= self.window.start
-
-
-@dataclass(eq=False)
-class Mail:
-    """A letter from an owner, or from somebody who would like to be one.
-
-    ``about`` is a request, a release's id, or whom a clip is shared with.
-    """
-
-    payload: bytes
-    kind: str
-    about: Posted | Person | str | None
-    owner: str
-    flaw: str
-    expires_at: float
-    clips: tuple[Clip, ...] = ()
-    release: str = ""
-    mute: bool = False
-
-    @property
-    def content(self) -> tuple[object, ...]:
-        """What another owner must say exactly as well."""
-        return (self.about, self.clips)
-
-
-@dataclass(eq=False)
-class Consented:
-    """A release that enough owners want; ``stopped`` when somebody no longer does."""
-
-    clips: frozenset[str]
-    about: Posted | Person
-    deadline: float
-    stopped: bool = False
 
 
 @dataclass
@@ -75,13 +21,15 @@ class Oracle:
     """Hears every message when it is delivered; see the module."""
 
     needed: int
+    open_at_most: int  # of one requester
     posts: list[Posted] = field(default_factory=list)
     consented: dict[str, Consented] = field(default_factory=dict)
     proposed: list[Mail] = field(default_factory=list)
-    muted: bool = False
+    muted: set[str] = field(default_factory=set)
     paused: bool = False
     record: Counter[str] = field(default_factory=Counter)  # lines there must be
     _heard: set[object] = field(default_factory=set)
+    _never: set[str] = field(default_factory=set)  # revoked before they came
 
     # The feed
 
@@ -89,28 +37,38 @@ class Oracle:
         """A request is delivered; it is judged once."""
         if post.state or post.flaw == "stranger":
             return
-        edited = any(one.jti == post.jti for one in self.posts)
+        self.expire(now)
+        theirs = [one for one in self.posts if one.author is post.author]
+        refused = (
+            post.flaw != "none"
+            or post.author.id in self.muted
+            or any(one.jti == post.jti for one in theirs)
+            or sum(one.state == "OPEN" for one in theirs) >= self.open_at_most
+            or now >= post.expires_at
+        )
         self.posts.append(post)
-        refused = post.flaw != "none" or self.muted or edited or now >= post.expires_at
         post.state = "REFUSED" if refused else "WITHDRAWN" if post.withdrawn else "OPEN"
         self.record["request.refused" if refused else "request.opened"] += 1
         if post.state == "WITHDRAWN":
             self.record["request.withdrawn"] += 1
 
-    def withdrawal(self, post: Posted, of_author: bool, key: object) -> None:
-        """The author no longer asks, before or after the request itself arrives."""
-        if not of_author or not self._first(key):
+    def withdrawal(self, post: Posted, author: Person, known: bool, key: object) -> None:
+        """Somebody no longer asks, before or after the request itself arrives."""
+        if not known or not self._first(key) or (post.state and author is not post.author):
             return
         self.record["withdrawal.received"] += 1
+        if author is not post.author:
+            return  # who knows what they once asked themselves, or will
         post.withdrawn = True
         if post.state == "OPEN":
             self._close(post, "WITHDRAWN")
         self._stop(post)
 
-    def alert(self, key: object) -> None:
+    def alert(self, author: Person, key: object) -> None:
         """Information from a known requester."""
         if self._first(key):
-            self.record["alert.refused" if self.muted else "alert.received"] += 1
+            muted = author.id in self.muted
+            self.record["alert.refused" if muted else "alert.received"] += 1
 
     # The owners
 
@@ -133,6 +91,8 @@ class Oracle:
         return self._consent(letter)
 
     def _consent(self, letter: Mail) -> bool:
+        if letter.release in self._never:
+            return False
         if self.needed == 1:
             self._release(letter, letter.expires_at)
             return True
@@ -163,25 +123,27 @@ class Oracle:
         self._close(request, "DECLINED")
         self._stop(request)
         if letter.mute:
-            self._silence()
+            self._silence(request.author.id)
         return True
 
     def _mute(self, letter: Mail) -> bool:
-        self._silence()
+        assert isinstance(letter.about, str)
+        self._silence(letter.about)
         return True
 
     def _unmute(self, letter: Mail) -> bool:
-        if not self.muted:
+        if letter.about not in self.muted:
             return False
-        self.muted = False
+        self.muted.discard(str(letter.about))
         self.record["requester.unmuted"] += 1
         return True
 
-    def _silence(self) -> None:
-        self.muted = True
+    def _silence(self, requester: str) -> None:
+        """Nothing more of them, but that a court's order is not declined unread."""
+        self.muted.add(requester)
         self.record["requester.muted"] += 1
         for post in self.posts:
-            if post.state == "OPEN":
+            if post.state == "OPEN" and post.author.id == requester and not post.is_order:
                 self._close(post, "DECLINED")
                 self._stop(post)
 
@@ -206,7 +168,9 @@ class Oracle:
         release = self.consented.get(str(letter.about))
         if release is not None:
             release.stopped = True
-        return bool(waiting or release)
+        if not waiting and release is None:
+            self._never.add(str(letter.about))
+        return True
 
     # Time
 

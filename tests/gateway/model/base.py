@@ -1,0 +1,211 @@
+"""The house of the model, its peers, and how something is written and delivered in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
+
+from agent import config
+from agent.consent import signing
+from agent.consent.statements import Approval, LegalOrder, Share, Window
+from agent.vault.index import Clip
+from tests.gateway.model.messages import Mail, Posted
+from tests.gateway.model.oracle import Oracle
+from tests.support.feed import second_requester
+from tests.support.house import Person
+from tests.support.world import World
+
+DAY = 86_400
+_PLENTY = 1_000_000
+_ORDER = LegalOrder(court="District Court", docket="24-CV-1", document_sha256="a" * 64)
+
+
+def rules(open_at_most: int) -> config.Requests:
+    """The policy, with no limit that this model does not draw."""
+    return config.Requests(
+        max_open_per_requester=open_at_most,
+        max_daily_per_requester=_PLENTY,
+        max_per_reference=_PLENTY,
+        max_kept_daily_per_requester=1_000,
+    )
+
+
+class Base(RuleBasedStateMachine):
+    """``told`` counts over all examples: steps, bundles, crashes and more."""
+
+    posts = Bundle("posts")
+    letters = Bundle("letters")
+    told: ClassVar[Counter[str]] = Counter()  # a model in which nothing leaves shows nothing
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="clip-model-"))
+        self.clips: list[Clip] = []
+        self.on_the_way: list[Mail] = []
+        self.never: set[str] = set()  # stopped before the last byte: may not be finished
+        self.started = False
+
+    def teardown(self) -> None:
+        if not self.started:
+            return
+        try:
+            self.settle()
+            self.told["examples"] += 1
+            self.told["delivered"] += len(self.world.receiver.finished)
+            self.told["crashes"] += self.world.crashes
+        finally:
+            self.world.kill()
+            shutil.rmtree(self.root)
+
+    def settle(self) -> None:
+        """Let what is on the way arrive, and look at all there is."""
+        raise NotImplementedError
+
+    @initialize(
+        target=posts,
+        needed=st.sampled_from([1, 2]),
+        open_at_most=st.sampled_from([_PLENTY, _PLENTY, 1]),
+        by=st.integers(0, 1),
+        away=st.booleans(),
+    )
+    def an_evening(self, needed: int, open_at_most: int, by: int, away: bool) -> Posted:
+        self.world = World(
+            self.root, partner=True, approvals_needed=needed, requests=rules(open_at_most)
+        )
+        self.house = self.world.house
+        self.owners = (self.house.owner, self.house.partner)
+        self.requesters = (self.house.requester, second_requester(self.world))
+        self.neighbour = Person()
+        self.oracle = Oracle(needed, open_at_most)
+        self.started = True
+        self.told["steps"] -= 1  # this one is not counted
+        for seconds_ago in (900, 300):
+            self.clips.append(self.house.record(seconds_ago=seconds_ago))
+        post = self.write_post("none", hours_open=24, minutes=30, by=by)
+        self.deliver(post)
+        first, second = self.owners
+        # On the way already: one owner's letter, or one's, the same one's again, and the other's.
+        for owner in (first,) if needed == 1 else (first, first, second):
+            self.write_approval(post, (self.clips[0],), "none", owner)
+        if away:
+            self.send_receiver_away()
+        return post
+
+    # The feed
+
+    def write_post(
+        self,
+        flaw: str,
+        *,
+        hours_open: int,
+        minutes: int,
+        by: int = 0,
+        is_order: bool = False,
+        **changes: Any,
+    ) -> Posted:
+        now = int(self.world.clock.now())
+        author = Person() if flaw == "stranger" else self.requesters[by]
+        request = self.house.request(
+            iss=author.id,
+            exp=now + hours_open * 3600,
+            window=Window(start=now - minutes * 60, end=now + 120),
+            incident="protest" if flaw == "protest" else "burglary",
+            kind="legal-order" if is_order else "voluntary",
+            order=_ORDER if is_order else None,
+            **changes,
+        )
+        jws = author.signing.sign(request)
+        return Posted(jws, request.jti, author, is_order, request.window, request.exp, flaw)
+
+    def deliver(self, post: Posted) -> None:
+        self.oracle.post(post, self.world.clock.now())
+        self.world.to_feed(post.jws, post.jti)
+
+    # The owners' letters
+
+    def write_approval(
+        self, post: Posted, clips: tuple[Clip, ...], flaw: str, owner: Person
+    ) -> Mail:
+        if flaw == "outside" and all(map(post.covers, clips)):
+            flaw = "none"  # there was nothing outside to name
+        consent = self.house.approval(post.jws, list(clips))
+        return self.write_consent("approval", consent, post, clips, flaw, owner)
+
+    def write_share(self, clips: tuple[Clip, ...], flaw: str, owner: Person) -> Mail:
+        consent = self.house.sharing(list(clips), self.neighbour)
+        return self.write_consent("share", consent, self.neighbour, clips, flaw, owner)
+
+    def write_consent(
+        self,
+        kind: str,
+        consent: Approval | Share,
+        about: Posted | Person,
+        clips: tuple[Clip, ...],
+        flaw: str,
+        owner: Person,
+    ) -> Mail:
+        now, keys = int(self.world.clock.now()), self.house.clip_keys(list(clips))
+        signer = Person() if flaw == "stranger" else owner
+        changes: dict[str, Any] = {"iss": signer.id}
+        if flaw == "other-device":
+            changes["aud"] = Person().id
+        if flaw == "expired":
+            changes |= {"iat": now - 600, "exp": now - 1}
+        if flaw == "wrong-digest":
+            wrong = msgspec.structs.replace(consent.clips[0], sha256="0" * 64)
+            changes["clips"] = (wrong, *consent.clips[1:])
+        if flaw == "wrong-key":
+            keys[clips[0].id] = Person().identity
+        if flaw == "no-key":
+            keys.pop(clips[0].id)
+        consent = msgspec.structs.replace(consent, **changes)
+        jws = signer.signing.sign(consent)
+        letter = Mail(
+            self.house.seal_letter(jws, keys), kind, about, owner.id, flaw, consent.exp,
+            clips=clips, release=signing.digest(jws)[:16],
+        )  # fmt: skip
+        self.on_the_way.append(letter)
+        return letter
+
+    def write_command(
+        self, command: Any, kind: str, about: str | None, owner: int, late: bool
+    ) -> Mail:
+        who, until = self.owners[owner], self.world.clock.now() + DAY
+        payload = self.house.command(command, by=who)
+        letter = Mail(payload, kind, about, who.id, "none", until)
+        self.on_the_way.append(letter)
+        return self.sent(letter, late)
+
+    def sent(self, letter: Mail, late: bool) -> Mail:
+        if not late:
+            self.hand_over(letter)
+        return letter
+
+    def hand_over(self, letter: Mail) -> None:
+        """The broker delivers ``letter``, perhaps once more."""
+        if letter in self.on_the_way:
+            self.on_the_way.remove(letter)
+        self.oracle.letter(letter, self.world.clock.now())
+        self.world.to_device(letter.payload, retained=letter.flaw == "retained")
+        self.note_what_was_stopped()
+
+    # What left
+
+    def send_receiver_away(self) -> None:
+        """For a while: what is approved now waits, and can still be stopped."""
+        self.world.receiver.faults = ["request-lost"] * 8
+
+    def finished(self) -> set[str]:
+        return {upload.release for upload in self.world.receiver.finished}
+
+    def note_what_was_stopped(self) -> None:
+        stopped = {name for name, one in self.oracle.consented.items() if one.stopped}
+        self.told["stopped in time"] += len(stopped - self.finished() - self.never)
+        self.never |= stopped - self.finished()
