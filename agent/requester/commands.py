@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import options
 from agent.requester import public
@@ -68,7 +69,8 @@ def _register_public(commands: argparse._SubParsersAction[argparse.ArgumentParse
         action="store_true",
         help="take http://127.0.0.1 for upload: for demonstrations and tests only",
     )
-    for command in (post, alert):
+    for command, action in ((post, _RequestExample), (alert, _AlertExample)):
+        command.add_argument("--example", action=action, help="print a file to begin with, and end")
         command.add_argument(
             "file", type=Path, metavar="FILE", help="YAML; or a .jws that was signed before"
         )
@@ -107,6 +109,33 @@ def _register_public(commands: argparse._SubParsersAction[argparse.ArgumentParse
     log.add_argument("folder", type=Path, metavar="DIR")
     log.add_argument("--name", metavar="HOST/NAME", help="make a new one, of this name")
     options.add_json(log)
+
+
+class _RequestExample(argparse.Action):
+    """Like ``--help``: prints, and ends."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **rest: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **rest)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(self.text(), end="")
+        parser.exit()
+
+    def text(self) -> str:
+        """What to print."""
+        from datetime import datetime
+
+        from agent.requester import posting
+
+        return posting.example(datetime.now().astimezone())
+
+
+class _AlertExample(_RequestExample):
+    def text(self) -> str:
+        """See above."""
+        from agent.requester import informing
+
+        return informing.EXAMPLE
 
 
 def _add(

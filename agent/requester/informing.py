@@ -1,16 +1,8 @@
 """What a requester posts beside requests: information for the public, and withdrawals.
 
-An alert's file is YAML::
-
-    title: Water main broken on Elm Street
-    text: |
-      What people in the area should know.
-    around: {latitude: 42.1015, longitude: -72.5898, square_miles: 2}
-    # or area: a GeoJSON Polygon (RFC 7946)
-    open_days: 2
-
-Nobody can answer an alert. A withdrawal closes a request of one's own. As with requests
-(:mod:`.posting`), what every owner's default rules would refuse is not signed.
+An alert's file is YAML, such as :data:`EXAMPLE`. Nobody can answer an alert. A withdrawal
+closes a request of one's own. As with requests (:mod:`.posting`), what every owner's
+default rules would refuse is not signed.
 """
 
 from __future__ import annotations
@@ -29,6 +21,22 @@ from agent.requester.posting import Local, key_of
 Random = Callable[[int], bytes]
 
 _DAY_SECONDS = 86_400
+
+
+EXAMPLE = """\
+# Information for the public, which nobody can answer.
+# clip-agent requester alert FILE signs and posts it.
+
+title: Water main broken on Elm Street
+text: |
+  Boil your water until Friday evening.
+
+# Where it matters. Or `area:`, a GeoJSON Polygon (RFC 7946).
+around: {latitude: 42.1015, longitude: -72.5898, square_miles: 2}
+
+# How long it stands, 7 at most.
+open_days: 2
+"""
 
 
 class Information(Local, frozen=True, kw_only=True):

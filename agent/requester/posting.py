@@ -1,24 +1,8 @@
 """From a readable file to a signed request.
 
-The file is YAML::
-
-    kind: voluntary                  # or legal-order, with order: below
-    title: Bicycle theft on Elm Street
-    text: |
-      What happened, and what would help.
-    incident: theft
-    reference: 2024-001234
-    contact: Det. A. Example, 413 555 0100
-    window: {from: 2024-01-24T18:00:00-05:00, to: 2024-01-24T20:00:00-05:00}
-    around: {latitude: 42.1015, longitude: -72.5898, square_miles: 0.25}
-    # or area: a GeoJSON Polygon (RFC 7946)
-    upload: https://evidence.example.org/files/
-    open_days: 5
-    # order: {court: ..., docket: ..., document_sha256: ...}
-
-A request that every owner's default policy would refuse is refused here, before
-anything is signed, by the key to change: the rules are those of
-:mod:`agent.consent.policy`, so that both sides read them alike. What only a
+The file is YAML; :func:`example` is one. A request that every owner's default policy
+would refuse is refused here, before anything is signed, by the key to change: the rules
+are those of :mod:`agent.consent.policy`, so that both sides read them alike. What only a
 camera knows (its place, its history, its owner's wishes) is judged there.
 """
 
@@ -27,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from geographiclib.geodesic import Geodesic
@@ -138,6 +122,49 @@ class Posting(Local, frozen=True, kw_only=True):
             raise ValueError("the key `order` belongs to `kind: legal-order`, and only there")
         if self.window.start >= self.window.end:
             raise ValueError("the window must end after it begins")
+
+
+_EXAMPLE = """\
+# A request. Anybody can read all of it: name no victims, no witnesses, no house.
+# clip-agent requester post FILE signs and posts it.
+
+title: Bicycle theft on Elm Street
+text: |
+  A red bicycle was taken from the rack at the library.
+  Did your camera see who rode it away?
+incident: theft              # one word or two
+reference: 2024-001234       # your own number; two posts under one at most
+contact: Det. A. Example, 413 555 0100
+
+# The time you ask about: 15 minutes to 12 hours, begun already.
+window: {{from: {start}, to: {end}}}
+
+# Where: 0.025 to 0.5 square miles. Or `area:`, a GeoJSON Polygon (RFC 7946).
+around: {{latitude: 42.1015, longitude: -72.5898, square_miles: 0.25}}
+
+# Where bundles are to be uploaded (tus): on a host that your card names.
+upload: https://evidence.example.org/files/
+
+# How long owners may answer, 7 at most.
+open_days: 5
+
+# For a court's order, also this; `sha256sum FILE` prints the digest of the document.
+#kind: legal-order
+#order:
+#  court: District Court of Hampden County
+#  docket: 24-CV-1234
+#  document_sha256: "{digest}"
+"""
+
+
+def example(now: datetime) -> str:
+    """A file to begin with; it asks about the evening before ``now``, which has a zone."""
+    evening = (now - timedelta(days=1)).replace(hour=18, minute=0, second=0, microsecond=0)
+    return _EXAMPLE.format(
+        start=evening.isoformat(),
+        end=(evening + timedelta(hours=2)).isoformat(),
+        digest="0" * 64,
+    )
 
 
 def parse(text: str, name: str) -> Posting:
