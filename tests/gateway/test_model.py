@@ -30,6 +30,6 @@ def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     for event in (
         "release.proposed", "request.withdrawn", "request.declined", "requester.muted",
         "requests.paused", "stopped in time", "alert.received", "second requester",
-        "revoked early", "too-many-open", "requester-muted", "jti-reused",
+        "revoked early", "withdrawn early", "too-many-open", "requester-muted", "jti-reused",
     ):  # fmt: skip
         assert told[event] > 0, f"the model has hardly any {event}"

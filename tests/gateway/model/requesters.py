@@ -64,6 +64,15 @@ class Requesters(Base):
         author = {"author": post.author, "other": other, "stranger": Person()}[signer]
         self.withdraw(post, author, times)
 
+    @rule(target=Base.posts, by=_WHO, by_author=st.booleans())
+    def withdrawal_overtakes(self, by: int, by_author: bool) -> Posted:
+        """It comes before the request that it is about, or that another one will post."""
+        post = self.write_post("none", hours_open=24, minutes=30, by=by)
+        self.withdraw(post, self.requesters[by if by_author else 1 - by])
+        self.deliver(post)
+        self.told["withdrawn early"] += post.state == "WITHDRAWN"
+        return post
+
     def withdraw(self, post: Posted, author: Person, times: int = 1) -> None:
         jti, now = signing.new_jti(os.urandom(16)), int(self.world.clock.now())
         withdrawal = Withdrawal(iss=author.id, jti=jti, iat=now, request=post.digest)
