@@ -70,6 +70,9 @@ class Owners(Requesters):
         mute=st.sampled_from([False, False, True]),
     )
     def owner_declines(self, post: Posted, owner: int, late: bool, mute: bool) -> Mail:
+        return self.decline(post, owner, late=late, mute=mute)
+
+    def decline(self, post: Posted, owner: int, *, late: bool, mute: bool = False) -> Mail:
         who, until = self.owners[owner], self.world.clock.now() + DAY
         payload = self.house.decline(post.jws, by=who, mute=mute)
         letter = Mail(payload, "decline", post, who.id, "none", until, mute=mute)
@@ -94,8 +97,8 @@ class Owners(Requesters):
             self.told["revoked early"] += 1
         self.write_command(Revoke(release=release), "revoke", release, owner, late=False)
 
-    @rule(post=Base.posts, owner=_WHO, revoke=st.booleans())
-    def somebody_thinks_again_in_time(self, post: Posted, owner: int, revoke: bool) -> None:
+    @rule(post=Base.posts, owner=_WHO, how=st.sampled_from(["revoke", "decline", "withdraw"]))
+    def somebody_thinks_again_in_time(self, post: Posted, owner: int, how: str) -> None:
         """A consent whose receiver is away, and the word that stops it."""
         clips = tuple(clip for clip in self.clips if post.covers(clip))
         if not clips or self.world.receiver.faults:
@@ -103,10 +106,12 @@ class Owners(Requesters):
         self.send_receiver_away()
         letter = self.write_approval(post, clips, "none", self.owners[owner])
         self.hand_over(letter)
-        if revoke:
+        if how == "revoke":
             self.write_command(
                 Revoke(release=letter.release), "revoke", letter.release, 1 - owner, late=False
             )
+        elif how == "decline":
+            self.decline(post, 1 - owner, late=False)
         else:
             self.withdraw(post, post.author)
 
