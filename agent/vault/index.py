@@ -10,13 +10,18 @@ Writing goes through :meth:`Index.transaction`, which takes the write lock at on
 way. Every commit is synced (``synchronous=FULL``): what was committed survives a
 power cut. Nothing is written that has not changed, because the disk is an SD card.
 
+Rows of clips are written by the process that sees, which may have been taken over. Those
+that it would never write (:attr:`Clip.is_sound`) are there for nobody.
+
 An index may be handed from one thread to another but serves one at a time. What the
 rows mean for requests, releases and the ledger is for their own modules to say.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,8 +32,16 @@ from typing import Any, NamedTuple, Self
 from agent.errors import InternalFault, StorageFault
 from agent.vault import files, schema
 
+_log = logging.getLogger(__name__)
+
 FILE_NAME = "agent.sqlite"
 LONGEST_CLIP_SECONDS = 3_600.0  # generously: a camera cuts after ten minutes at most
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SEALED_KEY = re.compile(r"[A-Za-z0-9+/]{1,8190}={0,2}")
+_LAST_MOMENT = 253_402_300_799  # the end of the year 9999
+_LONGEST_SOUND_SECONDS = 86_400.0
+_MOST_BYTES = 2**53
 _FILE_MODE = 0o660  # camera and gateway are two users of one group; -wal and -shm follow it
 _BUSY_SECONDS = 10.0
 _CURE = (
@@ -57,6 +70,19 @@ class Clip:
     def ended_at(self) -> float:
         """Wall time of the last frame."""
         return self.started_at + self.duration_seconds
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it can stand in a letter: the camera's process may have been taken over."""
+        return bool(
+            _ID.fullmatch(self.id)
+            and _DIGEST.fullmatch(self.sha256)
+            and _SEALED_KEY.fullmatch(self.sealed_key)
+            and abs(self.started_at) <= _LAST_MOMENT
+            and 0 <= self.duration_seconds <= _LONGEST_SOUND_SECONDS
+            and abs(self.monotonic_seconds) <= _LAST_MOMENT
+            and 0 <= self.bytes <= _MOST_BYTES
+        )
 
 
 class ClipDigest(NamedTuple):
@@ -101,6 +127,7 @@ class Index:
         self._path = path
         self.connection = connection
         self._data_version = self._read_data_version()
+        self._unsound_told = False
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True) -> Self:
@@ -185,7 +212,8 @@ class Index:
             f"SELECT id, sha256 FROM clip WHERE deleting = 0 {_OVERLAPS} AND {unmatched}"  # noqa: S608
             " ORDER BY started_at, id"
         )
-        return [ClipDigest(*row) for row in self.rows(query, (*_span(start, end), request))]
+        found = [ClipDigest(*row) for row in self.rows(query, (*_span(start, end), request))]
+        return [one for one in found if _ID.fullmatch(one.id) and _DIGEST.fullmatch(one.sha256)]
 
     def newest_clips(self, *, start: float, end: float, at_most: int) -> tuple[list[Clip], int]:
         """The newest clips that overlap ``[start, end]``, oldest first, and how many are left."""
@@ -209,7 +237,12 @@ class Index:
 
     def _clips(self, clause: str, *values: object) -> list[Clip]:
         query = f"SELECT {_CLIP_COLUMNS} FROM clip WHERE deleting = 0 {clause}"  # noqa: S608
-        return [_clip(row) for row in self.rows(query, values)]
+        found = [_clip(row) for row in self.rows(query, values)]
+        sound = [clip for clip in found if clip.is_sound]
+        if len(sound) < len(found) and not self._unsound_told:
+            self._unsound_told = True
+            _log.warning("%s: rows that no camera of ours writes are left out", self._path)
+        return sound
 
     def totals(self) -> Totals:
         """Count, bytes and oldest start of all clips."""

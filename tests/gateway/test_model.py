@@ -16,7 +16,7 @@ def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     run_state_machine_as_test(
         GatewayModel,
         settings=settings(
-            max_examples=60,
+            max_examples=70,
             stateful_step_count=35,
             derandomize=True,  # the counts below must not depend on the day
             deadline=None,
@@ -30,6 +30,7 @@ def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     for event in (
         "release.proposed", "request.withdrawn", "request.declined", "requester.muted",
         "requests.paused", "stopped in time", "alert.received", "second requester",
-        "revoked early", "withdrawn early", "too-many-open", "requester-muted", "jti-reused",
+        "approved early", "revoked early", "withdrawn early", "too-many-open",
+        "requester-muted", "jti-reused",
     ):  # fmt: skip
         assert told[event] > 0, f"the model has hardly any {event}"

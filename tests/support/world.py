@@ -6,8 +6,9 @@
 >>> world.to_device(world.house.approve(post, [clip]))
 >>> world.receiver.finished                   # what reached the requester
 
-``crash_after`` kills the gateway after so many more commits (nothing in memory
-survives), ``restart`` builds a new one on the same disk.
+``crash_after`` kills the gateway after so many more commits (nothing in memory survives),
+or, with ``crash_uncommitted``, just before the next one is done; ``restart`` builds a new
+one on the same disk.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class World:
         self.broker = FakeBroker()
         self.receiver = FakeReceiver()
         self.crash_after: int | None = None
+        self.crash_uncommitted = False
         self.crashes = 0
         self.notified: list[str] = []  # what systemd was told
         self.gateway: Gateway | None = None
@@ -106,7 +108,7 @@ class World:
 
     @contextmanager
     def _commits_counted(self) -> Iterator[None]:
-        """Let the process die right after the commit that ``crash_after`` names."""
+        """Let the process die right after the commit that ``crash_after`` names, or before it."""
         real = Index.transaction
         world = self
 
@@ -114,6 +116,9 @@ class World:
         def counted(index: Index) -> Iterator[Connection]:
             with real(index) as connection:
                 yield connection
+                if world.crash_after == 0 and world.crash_uncommitted:
+                    world.crash_after = None
+                    raise Crash
             if world.crash_after is not None:
                 world.crash_after -= 1
                 if world.crash_after < 0:

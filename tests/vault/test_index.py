@@ -31,7 +31,7 @@ def clip(number: int, *, start: float = 1_000.0, seconds: float = 10.0, **other:
         "clock_synced": True,
         "bytes": 100,
         "sha256": "0" * 64,
-        "sealed_key": "",
+        "sealed_key": "c2VhbGVk",
         "truncated": False,
     }
     return Clip(**{**known, **other})  # type: ignore[arg-type]

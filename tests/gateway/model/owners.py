@@ -97,6 +97,19 @@ class Owners(Requesters):
             self.told["revoked early"] += 1
         self.write_command(Revoke(release=release), "revoke", release, owner, late=False)
 
+    @rule(target=Base.posts, owner=_WHO, by=_WHO)
+    def approval_overtakes(self, owner: int, by: int) -> Posted:
+        """It comes before its request, is refused, and is not believed when it comes again."""
+        post = self.write_post("none", hours_open=24, minutes=50, by=by)
+        clips = tuple(clip for clip in self.clips if post.covers(clip))
+        if clips:
+            letter = self.write_approval(post, clips, "none", self.owners[owner])
+            self.hand_over(letter)
+            self.deliver(post)
+            self.hand_over(letter)
+            self.told["approved early"] += post.state == "OPEN"
+        return post
+
     @rule(post=Base.posts, owner=_WHO, how=st.sampled_from(["revoke", "decline", "withdraw"]))
     def somebody_thinks_again_in_time(self, post: Posted, owner: int, how: str) -> None:
         """A consent whose receiver is away, and the word that stops it."""

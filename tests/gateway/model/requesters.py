@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from agent import topics
 from agent.consent import signing
@@ -38,6 +38,14 @@ class Requesters(Base):
         )
         if not late:
             self.deliver(post)
+        return post
+
+    @rule(target=Base.posts, is_order=st.booleans())
+    @precondition(lambda self: self.oracle.muted)
+    def who_was_muted_posts(self, is_order: bool) -> Posted:
+        by = 0 if self.requesters[0].id in self.oracle.muted else 1
+        post = self.write_post("none", hours_open=24, minutes=20, by=by, is_order=is_order)
+        self.deliver(post)
         return post
 
     @rule(target=Base.posts, post=Base.posts, late=st.booleans())

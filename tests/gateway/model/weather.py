@@ -30,9 +30,10 @@ class Weather(Base):
     def power_fails(self) -> None:
         self.world.restart()
 
-    @rule(commits=st.integers(0, 6))
-    def process_will_die(self, commits: int) -> None:
+    @rule(commits=st.integers(0, 6), uncommitted=st.booleans())
+    def process_will_die(self, commits: int, uncommitted: bool) -> None:
         self.world.crash_after = commits
+        self.world.crash_uncommitted = uncommitted
 
     @rule(
         faults=st.lists(
