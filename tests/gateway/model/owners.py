@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import multiple, precondition, rule
+from hypothesis.stateful import multiple, rule
 
 from agent.consent.statements import Mute, Pause, Resume, Revoke
 from tests.gateway.model.base import DAY, Base
@@ -15,6 +15,7 @@ from tests.support.house import Person
 
 COMMANDS = ("pause", "resume", "mute", "unmute")
 _WHO = st.integers(0, 1)
+_NO_RELEASE = "0" * 16
 
 
 class Owners(Requesters):
@@ -80,22 +81,32 @@ class Owners(Requesters):
         return self.sent(letter, late)
 
     @rule(target=Base.letters, back=st.integers(0, 3), owner=_WHO, late=st.booleans())
-    @precondition(lambda self: self.oracle.unsent(self.finished()))
     def owner_revokes(self, back: int, owner: int, late: bool) -> Mail:
         """One of the last releases that can still be stopped, and perhaps no more on arrival."""
-        known = self.oracle.unsent(self.finished())
+        known = self.oracle.unsent(self.finished()) or [_NO_RELEASE]
         release = known[-1 - back % len(known)]
         return self.write_command(Revoke(release=release), "revoke", release, owner, late)
 
     @rule(back=st.integers(0, 3), owner=_WHO)
-    @precondition(lambda self: any(letter.release for letter in self.on_the_way))
     def revocation_overtakes(self, back: int, owner: int) -> None:
         """It comes before the approval that it is about."""
         late = [letter.release for letter in self.on_the_way if letter.release]
+        if not late:
+            return
         release = late[-1 - back % len(late)]
         if release not in self.oracle.unsent(set()):
             self.told["revoked early"] += 1
         self.write_command(Revoke(release=release), "revoke", release, owner, late=False)
+
+    @rule(post=Base.posts, owner=_WHO, commits=st.integers(0, 3), uncommitted=st.booleans())
+    def power_fails_at_an_approval(
+        self, post: Posted, owner: int, commits: int, uncommitted: bool
+    ) -> None:
+        clips = tuple(clip for clip in self.clips if post.covers(clip))
+        if clips:
+            letter = self.write_approval(post, clips, "none", self.owners[owner])
+            self.world.crash_after, self.world.crash_uncommitted = commits, uncommitted
+            self.hand_over(letter)
 
     @rule(target=Base.posts, owner=_WHO, by=_WHO)
     def approval_overtakes(self, owner: int, by: int) -> Posted:

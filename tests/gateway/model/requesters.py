@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import rule
 
 from agent import topics
 from agent.consent import signing
@@ -41,9 +41,8 @@ class Requesters(Base):
         return post
 
     @rule(target=Base.posts, is_order=st.booleans())
-    @precondition(lambda self: self.oracle.muted)
     def who_was_muted_posts(self, is_order: bool) -> Posted:
-        by = 0 if self.requesters[0].id in self.oracle.muted else 1
+        by = 1 if self.requesters[1].id in self.oracle.muted else 0
         post = self.write_post("none", hours_open=24, minutes=20, by=by, is_order=is_order)
         self.deliver(post)
         return post
