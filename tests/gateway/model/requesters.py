@@ -71,13 +71,16 @@ class Requesters(Base):
         author = {"author": post.author, "other": other, "stranger": Person()}[signer]
         self.withdraw(post, author, times)
 
-    @rule(target=Base.posts, by=_WHO, by_author=st.booleans())
-    def withdrawal_overtakes(self, by: int, by_author: bool) -> Posted:
+    @rule(target=Base.posts, by=_WHO, others_too=st.booleans(), authors=st.booleans())
+    def withdrawal_overtakes(self, by: int, others_too: bool, authors: bool) -> Posted:
         """It comes before the request that it is about, or that another one will post."""
         post = self.write_post("none", hours_open=24, minutes=30, by=by)
-        self.withdraw(post, self.requesters[by if by_author else 1 - by])
+        if others_too:
+            self.withdraw(post, self.requesters[1 - by])
+        if authors:
+            self.withdraw(post, self.requesters[by])
         self.deliver(post)
-        self.told["withdrawn early"] += post.state == "WITHDRAWN"
+        self.told["withdrawn early"] += post.withdrawn
         return post
 
     def withdraw(self, post: Posted, author: Person, times: int = 1) -> None:
