@@ -98,15 +98,24 @@ class Owners(Requesters):
             self.told["revoked early"] += 1
         self.write_command(Revoke(release=release), "revoke", release, owner, late=False)
 
-    @rule(post=Base.posts, owner=_WHO, commits=st.integers(0, 3), uncommitted=st.booleans())
+    @rule(
+        target=Base.posts,
+        owner=_WHO,
+        by=_WHO,
+        commits=st.integers(0, 2),
+        uncommitted=st.booleans(),
+    )
     def power_fails_at_an_approval(
-        self, post: Posted, owner: int, commits: int, uncommitted: bool
-    ) -> None:
+        self, owner: int, by: int, commits: int, uncommitted: bool
+    ) -> Posted:
+        post = self.write_post("none", hours_open=24, minutes=50, by=by)
+        self.deliver(post)
         clips = tuple(clip for clip in self.clips if post.covers(clip))
         if clips:
             letter = self.write_approval(post, clips, "none", self.owners[owner])
             self.world.crash_after, self.world.crash_uncommitted = commits, uncommitted
             self.hand_over(letter)
+        return post
 
     @rule(target=Base.posts, owner=_WHO, by=_WHO)
     def approval_overtakes(self, owner: int, by: int) -> Posted:
