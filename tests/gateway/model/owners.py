@@ -130,12 +130,19 @@ class Owners(Requesters):
             self.told["approved early"] += post.state == "OPEN"
         return post
 
-    @rule(post=Base.posts, owner=_WHO, how=st.sampled_from(["revoke", "decline", "withdraw"]))
-    def somebody_thinks_again_in_time(self, post: Posted, owner: int, how: str) -> None:
+    @rule(
+        target=Base.posts,
+        owner=_WHO,
+        by=_WHO,
+        how=st.sampled_from(["revoke", "decline", "withdraw"]),
+    )
+    def somebody_thinks_again_in_time(self, owner: int, by: int, how: str) -> Posted:
         """A consent whose receiver is away, and the word that stops it."""
+        post = self.write_post("none", hours_open=24, minutes=50, by=by)
+        self.deliver(post)
         clips = tuple(clip for clip in self.clips if post.covers(clip))
-        if not clips or self.world.receiver.faults:
-            return
+        if not clips:
+            return post
         self.send_receiver_away()
         letter = self.write_approval(post, clips, "none", self.owners[owner])
         self.hand_over(letter)
@@ -147,6 +154,7 @@ class Owners(Requesters):
             self.decline(post, 1 - owner, late=False)
         else:
             self.withdraw(post, post.author)
+        return post
 
     @rule(
         target=Base.letters,
