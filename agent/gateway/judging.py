@@ -209,7 +209,7 @@ class Judge:
         return msgspec.structs.replace(self._rules, muted=muted)
 
     def _order_of_muted(self, request: Request, digest: str, *, at: float) -> Notice:
-        """A legal demand is not kept from the owner, whoever makes it: see DECISIONS 141."""
+        """A legal demand is not kept from the owner, whoever makes it: see DECISIONS 93."""
         order, name = request.order, self._requesters[request.iss].name
         claimed = "" if order is None else f" ({order.court}, docket {order.docket})"
         return Notice(
