@@ -15,3 +15,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.kill()
+
+
+@pytest.fixture
+def couple(tmp_path: Path) -> Iterator[World]:
+    """A house in which two owners must agree."""
+    world = World(tmp_path, partner=True, approvals_needed=2)
+    yield world
+    world.kill()

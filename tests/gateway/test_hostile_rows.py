@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.consent.statements import ListClips, Preview, Window
+from tests.support.couple import write
 from tests.support.feed import report
 from tests.support.world import World
 
@@ -72,7 +73,5 @@ def copy_of(world: World) -> dict[str, Any]:
 
 
 def insert(world: World, row: dict[str, Any]) -> None:
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
-        marks = ", ".join("?" * len(row))
-        db.execute(f"INSERT INTO clip ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
-    db.close()
+    marks = ", ".join("?" * len(row))
+    write(world, f"INSERT INTO clip ({', '.join(row)}) VALUES ({marks})", *row.values())

@@ -20,15 +20,9 @@ from agent.errors import StorageFault
 from agent.gateway.proposals import MAX_UNSEALED
 from agent.gateway.release import SealJob
 from agent.vault import files
+from tests.support.couple import write
 from tests.support.house import Person, fragmented_mp4
 from tests.support.world import DEVICE, World, change_cards, rules, state_of
-
-
-def write(world: World, query: str, *values: object) -> None:
-    """Change the index as the camera's process could if it were taken over."""
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
-        db.execute(query, values)
-    db.close()
 
 
 def sealed_and_waiting(world: World) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,8 @@ from agent.consent.statements import (
     UploadTarget,
     Window,
 )
-from agent.keyfile import Keys
-from agent.requester.bundle import OpenedBundle, open_bundle
-from agent.vault.cases import Cases, ReleaseCase
 from agent.vault.ledger import Ledger
+from tests.support.couple import cases, opened, write
 from tests.support.house import UPLOAD_URL, Person
 from tests.support.peers import open_bundle as files_of
 from tests.support.world import DEVICE, World, rules, state_of
@@ -36,33 +32,6 @@ from tests.support.world import DEVICE, World, rules, state_of
 def neighbour() -> Person:
     """Somebody whom the owner gives a clip to, and no requester's card names."""
     return Person()
-
-
-@pytest.fixture
-def couple(tmp_path: Path) -> Iterator[World]:
-    """A house in which two owners must agree."""
-    world = World(tmp_path, partner=True, approvals_needed=2)
-    yield world
-    world.kill()
-
-
-def write(world: World, query: str, *values: object) -> None:
-    """Change the index as the camera's process could if it were taken over."""
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
-        db.execute(query, values)
-    db.close()
-
-
-def cases(world: World) -> list[ReleaseCase]:
-    with world.house.open_index() as index:
-        return Cases(index).releases()
-
-
-def opened(world: World, person: Person, folder: Path) -> OpenedBundle:
-    (upload,) = world.receiver.finished
-    path = folder / "bundle.age"
-    path.write_bytes(bytes(upload.data))
-    return open_bundle(path, Keys(person.signing, person.identity), folder / "out")
 
 
 def to(person: Person, **changes: Any) -> dict[str, Recipient]:
