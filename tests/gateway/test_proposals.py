@@ -384,6 +384,3 @@ def test_letters_that_come_again_later_send_nothing_again(couple: World) -> None
     couple.restart()
     assert len(couple.receiver.uploads) == 1
     assert rules(couple, "decision.refused") == ["replayed", "replayed"]
-
-
-# Rows that somebody else wrote

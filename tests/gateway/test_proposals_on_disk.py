@@ -9,9 +9,7 @@ import pytest
 import yaml
 
 from agent.consent import signing
-from agent.consent.statements import (
-    Disclosure,
-)
+from agent.consent.statements import Disclosure
 from agent.vault.cases import Cases
 from tests.support.couple import ask, cases, report, write
 from tests.support.house import Person
