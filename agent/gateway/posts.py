@@ -36,7 +36,8 @@ from agent.gateway.desk import Desk
 from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.judging import Judge
 from agent.gateway.notices import NoticeBoard
-from agent.gateway.publiclog import Post, Publicness, Unsettled
+from agent.gateway.publiclog import Publicness, Unsettled
+from agent.gateway.waiting import Post
 from agent.gateway.withdrawals import Withdrawals
 from agent.topics import Topic
 from agent.vault.ledger import Json

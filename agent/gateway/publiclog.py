@@ -4,10 +4,8 @@ What to believe of a log is decided in :mod:`agent.consent.transparency`. Here
 
 - the view is read at the start, and written down with each post that counts on it, else
   once a minute and at the end: links come again from the broker, which retains them;
-- posts whose checkpoint no link has led to yet wait, :data:`MAX_WAITING` at most. If there
-  are more, the oldest of the author that has most of them goes. They come again too. Of one
-  post, of which anybody may bring copies with other proofs, the first few and the last wait.
-  What waits for longer than :data:`PATIENCE_SECONDS` gets a line on the record;
+- posts whose checkpoint no link has led to yet wait (:mod:`.waiting`); what waits in vain,
+  and what has to go for others, gets a line on the record;
 - what the log did wrong becomes a ledger line, and what the owner must know, a notice.
 
 A log that has forked is not believed any more: what needs it is refused as ``log-forked``
@@ -21,9 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.consent.logproof import LogPolicy
@@ -33,52 +29,15 @@ from agent.errors import InternalFault, NotPublic
 from agent.gateway.desk import Desk
 from agent.gateway.flood import ANYBODY, Floods
 from agent.gateway.notices import NoticeBoard
-from agent.topics import Topic
+from agent.gateway.waiting import Post, WaitingPosts
 from agent.vault.feed import Feed
 from agent.vault.ledger import Json
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING: Final = 200
 LOG_FORKED: Final = "log.forked"  # the line whose subject is the origin of the log
-PATIENCE_SECONDS: Final = 600.0  # after which a post that waits is on the record
-_MAX_COPIES = 4
 _WRITE_SECONDS = 60.0
 _NEEDS_LOG = frozenset({"requests", "alerts"})
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A message of the feed: the JWS, and what stands in the lines after it."""
-
-    topic: Topic
-    jws: bytes
-    proof: bytes
-
-    @classmethod
-    def read(cls, topic: Topic, payload: bytes) -> Post:
-        """``payload`` parted at its first line feed.
-
-        A withdrawal needs no proof: what stands behind one is nothing of its author's.
-        """
-        jws, _, proof = payload.partition(b"\n")
-        return cls(topic, jws, b"" if topic.kind == "withdrawals" else proof)
-
-    @property
-    def place(self) -> str:
-        """Where it was posted, below the feed's topic."""
-        return f"{self.topic.kind}/{self.topic.ids[0]}"
-
-    @property
-    def digest(self) -> str:
-        """What names the statement: see :func:`agent.consent.signing.digest`."""
-        return hashlib.sha256(self.jws).hexdigest()
-
-    @property
-    def key(self) -> str:
-        """What names this very message, with its place and its proof."""
-        text = self.place.encode() + b"\n" + self.jws + b"\n" + self.proof
-        return hashlib.sha256(text).hexdigest()
 
 
 class Publicness:
@@ -125,24 +84,6 @@ class Unsettled(Exception):
     """Nothing is known yet of a post that waits for a link of its log."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A verified post of ``source`` in a few copies, each for a size of the log."""
-
-    source: str
-    since: float  # monotonic
-    copies: tuple[tuple[Post, int], ...] = ()
-    noted: bool = False
-
-    def with_copy(self, post: Post, size: int) -> _Waiting:
-        """``post`` once more; if there are too many then, the one before goes."""
-        if any(copy.key == post.key for copy, _ in self.copies):
-            return self
-        if self.copies:
-            post = replace(post, jws=self.copies[0][0].jws)  # the same text, kept once
-        return replace(self, copies=(*self.copies[: _MAX_COPIES - 1], (post, size)))
-
-
 class PinnedLog(Publicness):
     """The one log whose key the owner has pinned.
 
@@ -172,7 +113,7 @@ class PinnedLog(Publicness):
         self._written: LogView | None = None
         self._written_at = 0.0  # monotonic
         self._is_news = False
-        self._waiting: dict[str, _Waiting] = {}  # by the post's digest
+        self._waiting = WaitingPosts()
 
     @property
     def terms(self) -> str:
@@ -204,7 +145,7 @@ class PinnedLog(Publicness):
         self._adopt(view)
         match answer:
             case Included(index=index, size=size):
-                self._waiting.pop(post.digest, None)
+                self._waiting.forget(post.digest)
                 return LogPlace(origin=self._policy.origin, index=index, size=size)
             case Waiting(size=size):
                 self._wait(post, source, size)
@@ -236,13 +177,7 @@ class PinnedLog(Publicness):
         if not self._is_news:
             return []
         self._is_news = False
-        ready = []
-        for waiting in list(self._waiting.values()):
-            copies = [post for post, size in waiting.copies if self._view.knows(size)]
-            ready += copies
-            if copies:
-                del self._waiting[copies[0].digest]
-        return ready
+        return self._waiting.take(self._view.knows)
 
     def write(self) -> None:
         """See :class:`Publicness`."""
@@ -255,10 +190,8 @@ class PinnedLog(Publicness):
         now = self._desk.clock.monotonic()
         if now - self._written_at >= _WRITE_SECONDS:
             self.stop()
-        for digest, waiting in self._waiting.items():
-            if not waiting.noted and now - waiting.since >= PATIENCE_SECONDS:
-                self._waiting[digest] = replace(waiting, noted=True)
-                self._note_waiting(digest, waiting)
+        for post, source in self._waiting.overdue(now):
+            self._note_waiting(post, source)
 
     def stop(self) -> None:
         """See :class:`Publicness`."""
@@ -288,20 +221,11 @@ class PinnedLog(Publicness):
 
     def _wait(self, post: Post, source: str, size: int) -> None:
         """Keep a post for later, and if there are too many now, let one go."""
-        now = self._desk.clock.monotonic()
-        waiting = self._waiting.pop(post.digest, _Waiting(source, now))
-        self._waiting[post.digest] = waiting.with_copy(post, size)
-        if len(self._waiting) <= MAX_WAITING:
+        gone = self._waiting.add(post, source, size, now=self._desk.clock.monotonic())
+        if gone is None:
             return
-        counts = Counter(waiting.source for waiting in self._waiting.values())
-        busiest = counts.most_common(1)[0][0]
-        digest, dropped = next(
-            (digest, waiting.copies[0][0])
-            for digest, waiting in self._waiting.items()
-            if waiting.source == busiest
-        )
-        del self._waiting[digest]
-        if self._floods.take(busiest, bytes.fromhex(digest)):
+        dropped, busiest = gone
+        if self._floods.take(busiest, bytes.fromhex(dropped.digest)):
             detail: dict[str, Json] = {
                 "rule": "log-link-missing",
                 "why": "too many posts wait for links of the log",
@@ -313,23 +237,22 @@ class PinnedLog(Publicness):
             with self._desk.index.transaction():
                 self._desk.note("post.dropped", "", detail)
 
-    def _note_waiting(self, digest: str, waiting: _Waiting) -> None:
+    def _note_waiting(self, post: Post, source: str) -> None:
         """What waits in vain was asked all the same. It goes on waiting, and after a restart
         it comes again. Of who floods the feed there is a line already.
         """
-        if self._desk.ledger.tells(digest, "post.waiting"):
+        if self._desk.ledger.tells(post.digest, "post.waiting"):
             return
-        if self._floods.is_full(waiting.source) or not self._floods.take(waiting.source):
+        if self._floods.is_full(source) or not self._floods.take(source):
             return
-        post = waiting.copies[0][0]
         detail: dict[str, Json] = {
             "rule": "log-link-missing",
             "why": "nothing shows that the log only grew to hold it",
             "topic": post.place,
-            "requester": waiting.source,
+            "requester": source,
         }
         with self._desk.index.transaction():
-            self._desk.note("post.waiting", digest, detail)
+            self._desk.note("post.waiting", post.digest, detail)
 
     def _refuse_link(self, trouble: NotPublic, subject: str) -> None:
         """Anybody who may write to the feed can have made it up: a line, and no more."""

@@ -13,7 +13,7 @@ from agent import config, topics
 from agent.consent import merkle, signing
 from agent.consent.statements import LogPlace, Request
 from agent.errors import ConfigError, StorageFault
-from agent.gateway import publiclog
+from agent.gateway import waiting
 from tests.consent.logs import FakeLog, FakeWitness
 from tests.support.feed import alert, notices, publish, report, send, withdrawal
 from tests.support.house import Person
@@ -268,11 +268,11 @@ def test_where_the_log_is_off_proofs_are_not_read(tmp_path: Path, with_key: bool
 def test_what_waits_is_bounded_and_the_busiest_author_pays(
     public: Public, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publiclog, "MAX_WAITING", 3)
+    monkeypatch.setattr(waiting, "MAX_WAITING", 3)
     public.post()
-    waiting = [public.post() for _ in range(5)]
+    posts = [public.post() for _ in range(5)]
     dropped = [detail["post"] for _, detail in public.world.events("post.dropped")]
-    assert dropped == [signing.digest(post) for post in waiting[:2]]
+    assert dropped == [signing.digest(post) for post in posts[:2]]
     assert set(rules(public.world, "post.dropped")) == {"log-link-missing"}
 
 
@@ -280,12 +280,12 @@ def test_what_waits_in_vain_is_on_the_record_once_and_goes_on_waiting(public: Pu
     world = public.world
     public.post()
     said, jws, proof = waiting_post(public)
-    wait(world, publiclog.PATIENCE_SECONDS - 1)
+    wait(world, waiting.PATIENCE_SECONDS - 1)
     assert not world.events("post")
     wait(world, 1)
     world.restart()
     send(world, said, jws, proof=proof)
-    wait(world, publiclog.PATIENCE_SECONDS + 1)
+    wait(world, waiting.PATIENCE_SECONDS + 1)
     ((_, detail),) = world.events("post.waiting")
     assert (detail["rule"], detail["requester"]) == ("log-link-missing", said.iss)
     assert world.request_state(jws) == ""
@@ -353,7 +353,7 @@ def test_copies_of_a_post_that_waits_cost_its_author_nothing(public: Public) -> 
     world = public.world
     public.post()
     said, jws, proof = waiting_post(public)
-    for number in range(publiclog.MAX_WAITING + 60):
+    for number in range(waiting.MAX_WAITING + 60):
         send(world, said, jws, proof=padded(proof, number))
     assert not world.events("post")
     public.link(4, 5)
