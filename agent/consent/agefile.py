@@ -25,5 +25,7 @@ def has_small_header(start: bytes) -> bool:
 
     ``start``: the file, or at least its first :data:`MAX_HEADER_BYTES`.
     """
-    end = start.find(_END, 0, MAX_HEADER_BYTES)
-    return end > 0 and start.startswith(_START) and start.count(_STANZA, 0, end) <= _MAX_STANZAS
+    header, end, _ = start[:MAX_HEADER_BYTES].partition(_END)
+    if not end or not header.startswith(_START):
+        return False
+    return header.count(_STANZA) <= _MAX_STANZAS

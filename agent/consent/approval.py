@@ -61,7 +61,7 @@ def check_approval(
     digest_on_disk: Callable[[str], str | None],
     key_opens: Callable[[str, str], bool],
     allow_loopback_http: bool = False,
-    since: float = 0.0,
+    since: float,
 ) -> Approval:
     """The approval in ``letter``, if all nine rules of an approval hold:
 
@@ -118,7 +118,7 @@ def check_share(
     digest_on_disk: Callable[[str], str | None],
     key_opens: Callable[[str, str], bool],
     allow_loopback_http: bool = False,
-    since: float = 0.0,
+    since: float,
 ) -> Share:
     """The share in ``letter``, if the rules of an approval hold as far as they concern it.
 

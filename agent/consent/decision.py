@@ -40,7 +40,7 @@ def check_decision(
     device_id: str,
     now: float,
     seen: Callable[[str], bool],
-    since: float = 0.0,
+    since: float,
 ) -> D:
     """The owner's decision in ``jws``, if rules 1 to 4 and 9 of an approval hold.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agent.config import MAX_OWNERS
 from agent.consent.agefile import MAX_HEADER_BYTES, has_small_header
 
+MAX_STANZAS = 35  # two a reader of 16 owners, the clip's own, and two that age adds
 START, END = b"age-encryption.org/v1\n", b"--- " + b"A" * 43 + b"\n"
 # Each costs the age library at least half a second, and grows with the square of its size.
 COSTLY = {
@@ -40,6 +41,18 @@ def test_small_as_it_is_a_header_of_many_stanzas_is_not_looked_at() -> None:
     assert has_small_header(few)
     assert not has_small_header(many)
     assert len(many) < MAX_HEADER_BYTES
+
+
+def test_the_stanzas_of_the_header_count_to_the_last_and_those_behind_it_do_not() -> None:
+    most, behind = b"-> a\n\n" * MAX_STANZAS, b"-> a\n\n" * 50
+    assert has_small_header(START + most + END + behind + END)
+    assert not has_small_header(START + most + b"-> a\n\n" + END + behind)
+
+
+def test_a_header_ends_within_its_measure_or_is_not_looked_at() -> None:
+    room = MAX_HEADER_BYTES - len(START) - len(b"-> a\n") - len(b"\n--- ")
+    assert has_small_header(START + b"-> a\n" + b"A" * room + b"\n" + END)
+    assert not has_small_header(START + b"-> a\n" + b"A" * (room + 1) + b"\n" + END)
 
 
 @pytest.mark.parametrize("start", [b"", b"age-encryption.org/v2\n" + END, END, START, b"\0" * 5000])

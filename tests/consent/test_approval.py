@@ -157,6 +157,17 @@ def test_4_living_too_long(device: FakeDevice) -> None:
     assert refusal(device, of(iat=NOW, exp=NOW + 7 * DAY + 1)) == (4, "lives-too-long")
 
 
+def test_what_was_issued_before_the_record_began_may_have_been_acted_on(
+    device: FakeDevice,
+) -> None:
+    """To the second, as the statement says it."""
+    said = of(iat=NOW - 10)
+    assert refusal(device, said, since=NOW - 9.0) == (4, "before-the-record")
+    with pytest.raises(ApprovalRefused, match="before this record began"):
+        check(device, said, since=NOW - 9.0)
+    assert check(device, said, since=NOW - 9.001)
+
+
 # Rule 5: the request
 
 
@@ -329,6 +340,7 @@ def decide(kind: type[Any], jws: str, **changes: Any) -> Decline | Command:
         "device_id": world.DEVICE.public.id,
         "now": float(NOW),
         "seen": lambda _: False,
+        "since": 0.0,
     }
     found: Decline | Command = check_decision(jws, kind, **(arguments | changes))
     return found
@@ -350,6 +362,7 @@ def test_any_owner_decides(kind: type[Any], signer: SigningKey) -> None:
         ({"exp": NOW}, {}, (4, "expired")),
         ({"iat": NOW + 301}, {}, (4, "issued-in-future")),
         ({"exp": NOW + 8 * DAY}, {}, (4, "lives-too-long")),
+        ({}, {"since": NOW + 1.0}, (4, "before-the-record")),
         ({}, {"retained": True}, (9, "retained")),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",

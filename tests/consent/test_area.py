@@ -56,7 +56,7 @@ def geodesic_square_miles(outline: Polygon) -> float:
     ring = Geodesic.WGS84.Polygon()
     for (west, south), (east, north) in pairwise(outline.coordinates[0]):
         width, height = east - west, north - south
-        steps = max(8, math.ceil(math.hypot(width, height) / 0.02))
+        steps = max(32, math.ceil(math.hypot(width, height) / 0.02))
         for step in range(steps):
             ring.AddPoint(south + height * step / steps, west + width * step / steps)
     return float(abs(ring.Compute(False, True)[2])) / 2_589_988.110336

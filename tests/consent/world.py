@@ -227,6 +227,7 @@ class FakeDevice:
             "device_id": DEVICE.public.id,
             "now": float(NOW),
             "seen": self.acted_on.__contains__,
+            "since": 0.0,
             "held": self.find,
             "digest_on_disk": self.digest_on_disk,
             "key_opens": self.key_opens,
