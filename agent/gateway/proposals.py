@@ -285,7 +285,7 @@ class Proposals:
         if self._desk.index.clip(clip_id) is None:
             return None  # being deleted, or never there
         try:
-            return self._store.sha256_on_disk(clip_id)
+            return self._store.sha256_on_disk(clip_id, meanwhile=self._still_alive)
         except StorageFault as error:
             log.warning("%s", error)
             why = f"the clip {clip_id} cannot be read"

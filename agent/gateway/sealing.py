@@ -10,8 +10,12 @@ prepared for :mod:`.media`.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from agent.consent import signing
 from agent.consent.statements import (
@@ -30,6 +34,8 @@ from agent.gateway.papers import Papers
 from agent.vault import unseal
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip, Index
+
+_READ_BYTES = 1 << 20
 
 
 class Sealer:
@@ -104,20 +110,27 @@ class Sealer:
         return self._keys.signing.sign(statement).encode("ascii")
 
     def _prepare(self, approved: ApprovedClip, key: str) -> bytes:
-        """An approved clip as it will leave. The digest is checked again: disks change."""
+        """An approved clip as it will leave. The digest is checked again: disks change.
+
+        And once more, of the very bytes that were opened. Between two looks at a file the
+        camera's process can exchange it, and for its own clips it knew the key.
+        """
         clip = self._clip(approved)
+        exchanged = ClipDamaged(f"the clip {clip.id} is not the one that was approved")
         if self._store.sha256_on_disk(clip.id) != approved.sha256:
-            raise ClipDamaged(f"the clip {clip.id} is not the one that was approved")
-        with (
-            self._store.open_sealed(clip.id) as sealed,
-            unseal.open_stream(sealed, key, truncated=clip.truncated) as plain,
-        ):
-            try:
-                return media.prepare(plain, cut=approved.cut, blur=approved.blur)
-            except MemoryError as error:
-                raise Refused(
-                    "clip-too-large", f"{clip.id} needs more memory than is free"
-                ) from error
+            raise exchanged
+        with self._store.open_sealed(clip.id) as file:
+            sealed = _Digested(file)
+            with unseal.open_stream(sealed, key, truncated=clip.truncated) as plain:
+                try:
+                    prepared = media.prepare(plain, cut=approved.cut, blur=approved.blur)
+                except MemoryError as error:
+                    raise Refused(
+                        "clip-too-large", f"{clip.id} needs more memory than is free"
+                    ) from error
+            if sealed.digest() != approved.sha256:
+                raise exchanged
+        return prepared
 
     def _clip(self, approved: ApprovedClip) -> Clip:
         clip = self._index.clip(approved.id)
@@ -138,6 +151,33 @@ class Sealer:
             cut=approved.cut,
             blurred=approved.blur,
         )
+
+
+class _Digested(io.BufferedIOBase, BinaryIO):
+    """``file`` from its beginning, and the digest of just the bytes that were read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = self._file.read(-1 if size is None else size)
+        self._digest.update(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Back to the beginning, where the digest begins too, or to the end, for its size."""
+        self._digest = hashlib.sha256()
+        return self._file.seek(offset, whence)
+
+    def digest(self) -> str:
+        """Of the whole file, once what was not read yet is."""
+        while self.read(_READ_BYTES):
+            pass
+        return self._digest.hexdigest()
 
 
 def _file_of(clip: ApprovedClip) -> str:

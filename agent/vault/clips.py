@@ -56,6 +56,7 @@ __all__ = ["Clip", "ClipDraft", "ClipStore", "Recovery", "Reindexed", "Sidecar",
 
 _BOX_HEADER_BYTES = 8
 _ID_TRIES = 16
+_MAX_BYTES = 2**32  # twice what the longest clip takes; a file with holes has any size
 
 log = logging.getLogger(__name__)
 
@@ -220,17 +221,23 @@ class ClipStore:
         return ClipFiles.of(self._state_dir, clip_id).media
 
     def open_sealed(self, clip_id: str) -> BinaryIO:
-        """The ciphertext of a clip; :class:`ClipDamaged` if the file is gone."""
-        path = self.path(clip_id)
-        try:
-            return path.open("rb")
-        except OSError as error:
-            raise ClipDamaged(f"{path}: {error.strerror or error}") from error
+        """The ciphertext of a clip; :class:`ClipDamaged` if there is no such file."""
+        return files.open_regular(self.path(clip_id))
 
-    def sha256_on_disk(self, clip_id: str) -> str | None:
-        """The digest of the file as it is now; None if it is gone."""
+    def sha256_on_disk(
+        self, clip_id: str, *, meanwhile: Callable[[], object] = lambda: None
+    ) -> str | None:
+        """The digest of the file as it is now; None if it is gone.
+
+        ``meanwhile`` is called now and then: a long clip takes seconds.
+        """
         path = self.path(clip_id)
-        return files.sha256(path) if path.exists() else None
+        if not files.exists(path):
+            return None
+        with files.open_regular(path) as sealed, files.faults(path):
+            if os.fstat(sealed.fileno()).st_size > _MAX_BYTES:
+                raise ClipDamaged(f"{path}: it is larger than any clip")
+            return files.sha256_of(sealed, meanwhile)
 
     def read_sidecar(self, clip_id: str) -> Sidecar:
         """What stands beside the clip; :class:`ClipDamaged` if that cannot be read."""

@@ -22,12 +22,15 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
-from agent.errors import DiskFull, InternalFault, StorageFault
+from agent.errors import ClipDamaged, DiskFull, InternalFault, StorageFault
 
 DIRECTORY_MODE = 0o2770  # camera and gateway share the group; new files inherit it
 FILE_MODE = 0o640
@@ -178,6 +181,27 @@ def being_written(path: Path) -> bool:
     return False
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """A file of a clip, to read; :class:`ClipDamaged` if it is gone or is no file at all.
+
+    The folder of a day belongs to the camera's process, which may have been taken over: a
+    link there would have the gateway read its own keys, and a pipe would hold it for ever.
+    """
+    no_link = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        folder = os.open(path.parent, no_link | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(path.name, no_link | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ClipDamaged(f"{path}: {error.strerror or error}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ClipDamaged(f"{path}: this is not a file")
+    return os.fdopen(descriptor, "rb")
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """All of ``data``, however little each write takes; raises OSError."""
     rest = memoryview(data)
@@ -232,10 +256,16 @@ def sync_directory(path: Path) -> None:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
     with faults(path), path.open("rb", buffering=0) as file:
-        while data := file.read(_READ_BYTES):
-            digest.update(data)
+        return sha256_of(file)
+
+
+def sha256_of(file: BinaryIO | FileIO, meanwhile: Callable[[], object] = lambda: None) -> str:
+    """The same of an open file, from where it stands; ``meanwhile`` is called now and then."""
+    digest = hashlib.sha256()
+    while data := file.read(_READ_BYTES):
+        digest.update(data)
+        meanwhile()
     return digest.hexdigest()
 
 

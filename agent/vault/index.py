@@ -10,8 +10,9 @@ Writing goes through :meth:`Index.transaction`, which takes the write lock at on
 way. Every commit is synced (``synchronous=FULL``): what was committed survives a
 power cut. Nothing is written that has not changed, because the disk is an SD card.
 
-Rows of clips are written by the process that sees, which may have been taken over. Those
-that it would never write (:attr:`Clip.is_sound`) are there for nobody.
+Rows of clips and of health are written by the process that sees, which may have been taken
+over. Those that it would never write are there for nobody: :mod:`agent.vault.rows`. A text
+that is not UTF-8, or holds a NUL, is read as one with question marks in it.
 
 An index may be handed from one thread to another but serves one at a time. What the
 rows mean for requests, releases and the ledger is for their own modules to say.
@@ -21,27 +22,23 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from agent.errors import InternalFault, StorageFault
 from agent.vault import files, schema
+from agent.vault.rows import Clip, ClipDigest, Health, Totals
+
+__all__ = ["FILE_NAME", "LONGEST_CLIP_SECONDS", "Clip", "ClipDigest", "Health", "Index", "Totals"]
 
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "agent.sqlite"
 LONGEST_CLIP_SECONDS = 3_600.0  # generously: a camera cuts after ten minutes at most
-_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_SEALED_KEY = re.compile(r"[A-Za-z0-9+/]{1,8190}={0,2}")
-_LAST_MOMENT = 253_402_300_799  # the end of the year 9999
-_LONGEST_SOUND_SECONDS = 86_400.0
-_MOST_BYTES = 2**53
 _FILE_MODE = 0o660  # camera and gateway are two users of one group; -wal and -shm follow it
 _BUSY_SECONDS = 10.0
 _CURE = (
@@ -50,73 +47,8 @@ _CURE = (
     " alone; sqlite3's .recover may save them"
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A finished clip; the columns are explained in ``schema.sql``."""
-
-    id: str
-    started_at: float
-    duration_seconds: float
-    monotonic_seconds: float
-    boot_id: str
-    clock_synced: bool
-    bytes: int
-    sha256: str
-    sealed_key: str
-    truncated: bool
-
-    @property
-    def ended_at(self) -> float:
-        """Wall time of the last frame."""
-        return self.started_at + self.duration_seconds
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether it can stand in a letter: the camera's process may have been taken over."""
-        return bool(
-            _ID.fullmatch(self.id)
-            and _DIGEST.fullmatch(self.sha256)
-            and _SEALED_KEY.fullmatch(self.sealed_key)
-            and abs(self.started_at) <= _LAST_MOMENT
-            and 0 <= self.duration_seconds <= _LONGEST_SOUND_SECONDS
-            and abs(self.monotonic_seconds) <= _LAST_MOMENT
-            and 0 <= self.bytes <= _MOST_BYTES
-        )
-
-
-class ClipDigest(NamedTuple):
-    """A clip by its name and the digest of its sealed file."""
-
-    id: str
-    sha256: str
-
-
 _CLIP_COLUMNS = ", ".join(Clip.__dataclass_fields__)
 _CLIP_MARKS = ", ".join("?" * len(Clip.__dataclass_fields__))
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What the vault holds: how many clips, their size, the start of the oldest."""
-
-    count: int
-    bytes: int
-    oldest: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What a process last said of itself."""
-
-    part: str
-    at: float
-    state: str
-    detail: str
-    last_motion_at: float | None
-    encoder: str = ""
-
-
 _HEALTH_COLUMNS = ", ".join(Health.__dataclass_fields__)
 
 
@@ -145,6 +77,7 @@ class Index:
             connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            connection.text_factory = _text
             try:
                 _prepare(connection, path, create=create)
             except BaseException:
@@ -213,7 +146,7 @@ class Index:
             " ORDER BY started_at, id"
         )
         found = [ClipDigest(*row) for row in self.rows(query, (*_span(start, end), request))]
-        return [one for one in found if _ID.fullmatch(one.id) and _DIGEST.fullmatch(one.sha256)]
+        return [clip for clip in found if clip.is_sound]
 
     def newest_clips(self, *, start: float, end: float, at_most: int) -> tuple[list[Clip], int]:
         """The newest clips that overlap ``[start, end]``, oldest first, and how many are left."""
@@ -239,10 +172,15 @@ class Index:
         query = f"SELECT {_CLIP_COLUMNS} FROM clip WHERE deleting = 0 {clause}"  # noqa: S608
         found = [_clip(row) for row in self.rows(query, values)]
         sound = [clip for clip in found if clip.is_sound]
-        if len(sound) < len(found) and not self._unsound_told:
+        if len(sound) < len(found):
+            self._report_unsound()
+        return sound
+
+    def _report_unsound(self) -> None:
+        """Once is enough: rows are looked at many times a minute, and the log is on the card."""
+        if not self._unsound_told:
             self._unsound_told = True
             _log.warning("%s: rows that no camera of ours writes are left out", self._path)
-        return sound
 
     def totals(self) -> Totals:
         """Count, bytes and oldest start of all clips."""
@@ -322,7 +260,13 @@ class Index:
         """What ``part`` last said of itself."""
         query = f"SELECT {_HEALTH_COLUMNS} FROM health WHERE part = ?"  # noqa: S608
         row = next(iter(self.rows(query, (part,))), None)
-        return None if row is None else Health(*row)
+        if row is None:
+            return None
+        said = Health(*row)
+        if not said.is_sound:
+            self._report_unsound()
+            return None
+        return said
 
 
 # The second bound says nothing that the first and third do not: it lets the index by time
@@ -334,6 +278,11 @@ def _span(start: float | None, end: float | None) -> tuple[float, float, float]:
     """The values that ``_OVERLAPS`` asks for."""
     first = float("-inf") if start is None else start
     return (float("inf") if end is None else end, first - LONGEST_CLIP_SECONDS, first)
+
+
+def _text(stored: bytes) -> str:
+    """SQLite takes any bytes for a text; what no process of ours writes is no reason to end."""
+    return stored.decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
 def _clip(row: Sequence[Any]) -> Clip:

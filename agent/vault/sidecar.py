@@ -84,7 +84,7 @@ def finished(
 def read(path: Path, kind: type[P], clip_id: str) -> P:
     """The sidecar of ``clip_id`` at ``path``; :class:`ClipDamaged` names what is wrong."""
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             known = decoding.decode(file.read(MAX_BYTES + 1), kind, MAX_BYTES)
     except OSError as error:
         raise ClipDamaged(f"{path}: {error.strerror or error}") from error

@@ -6,8 +6,8 @@ of events, in ``test_model.py``.
 
 from __future__ import annotations
 
+import errno
 import json
-from pathlib import Path
 
 import jwt
 import msgspec
@@ -149,10 +149,10 @@ def test_a_clip_on_a_bad_sector_does_not_end_the_gateway_at_each_start(
     clip = world.house.record()
     letter = world.house.approve(world.post(), [clip])
 
-    def unreadable(path: Path) -> str:
-        raise StorageFault(f"{path}: Input/output error")
+    def unreadable(*_: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(files, "sha256", unreadable)
+    monkeypatch.setattr(files, "sha256_of", unreadable)
     world.to_device(letter)
     assert rules(world, "decision.refused") == ["clip-unreadable"]
     assert world.broker.unacknowledged == {}
@@ -196,7 +196,7 @@ def test_a_letter_that_comes_twice_does_not_revoke_what_was_sealed_meanwhile(
     gateway.step()
     digest = ClipStore.sha256_on_disk
 
-    def sealed_meanwhile(store: ClipStore, clip_id: str) -> str:
+    def sealed_meanwhile(store: ClipStore, clip_id: str, **_: object) -> str:
         monkeypatch.setattr(ClipStore, "sha256_on_disk", digest)
         gateway.releases.step()
         raise StorageFault("the clip was deleted to make room")

@@ -239,11 +239,14 @@ def test_a_time_that_is_none_can_still_be_shown(vault: Vault, say: Say, at: str)
     assert "(no time)" in say("ledger", "show")
 
 
-def test_text_that_is_not_text_is_one_line(vault: Vault, say: Say) -> None:
+def test_text_that_is_not_text_hides_no_other_line_and_is_found(vault: Vault, say: Say) -> None:
     write_lines(vault, 3)
     vault.index.connection.execute("UPDATE ledger SET subject = CAST(x'ff' AS TEXT) WHERE seq = 2")
-    for action in ("show", "verify", "export"):
-        assert "agent.sqlite: Could not decode to UTF-8" in say("ledger", action, code=1)
+    shown = say("ledger", "show")
+    assert "\ufffd" in shown
+    assert "number 0" in shown
+    assert "number 2" in shown
+    assert "ledger line 2: it was changed" in say("ledger", "verify", code=1)
 
 
 # Reindex
