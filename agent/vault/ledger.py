@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,8 @@ from agent.errors import InternalFault, StorageFault
 from agent.vault.index import Index
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 BEFORE_THE_FIRST = "0" * 64
 _COLUMNS = "seq, at, event, subject, detail, prev, sha256"
@@ -142,9 +145,19 @@ class Ledger:
         return bool(self._index.rows(query, (subject, *events)))
 
     def says(self, event: str, subject: str) -> list[Mapping[str, Json]]:
-        """The details of the lines that tell of ``event`` about ``subject``, oldest first."""
+        """The details of the lines that tell of ``event`` about ``subject``, oldest first.
+
+        Of a line whose detail was forged, none: that is for :meth:`verify` to say.
+        """
         query = "SELECT seq, detail FROM ledger WHERE subject = ? AND event = ? ORDER BY seq"
-        return [_read_detail(seq, text) for seq, text in self._index.rows(query, (subject, event))]
+        details: list[Mapping[str, Json]] = []
+        for seq, text in self._index.rows(query, (subject, event)):
+            try:
+                details.append(_read_detail(seq, text))
+            except StorageFault as error:
+                _log.warning("%s", error.message)
+                details.append({})
+        return details
 
     def between(self, start: float, end: float) -> Iterator[Entry]:
         """The lines dated from ``start`` until before ``end``, in order.

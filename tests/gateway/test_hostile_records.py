@@ -15,6 +15,7 @@ from agent import topics
 from agent.consent.statements import ListClips, Pause, Resume, Window
 from agent.gateway import outbox
 from tests.support.couple import write
+from tests.support.feed import publish, withdrawal
 from tests.support.world import DEVICE, World
 
 LONG = "hex(zeroblob(200000))"
@@ -121,3 +122,23 @@ def test_a_letter_larger_than_any_is_not_sent(world: World) -> None:
     write(world, f"INSERT INTO letter VALUES (?, zeroblob({size}), 1, 0, 0)", topic)
     world.restart()
     assert topic not in world.broker.retained
+
+
+def test_a_refusal_whose_line_was_forged_is_one_again_and_ends_nothing(world: World) -> None:
+    clip, post = world.house.record(), world.post()
+    letter = world.house.approve(post, [clip], request="0" * 64)
+    world.to_device(letter)
+    write(world, "UPDATE ledger SET detail = '{' WHERE event = 'decision.refused'")
+    world.to_device(letter)
+    assert not world.broker.unacknowledged
+    assert not world.receiver.finished
+
+
+def test_an_early_withdrawal_whose_line_was_forged_ends_nothing(world: World) -> None:
+    said = world.house.request()
+    jws = world.house.post(said)
+    publish(world, withdrawal(world, jws))
+    write(world, "UPDATE ledger SET detail = '[1]' WHERE event = 'withdrawal.early'")
+    world.post(said)
+    assert world.request_state(jws)
+    assert not world.broker.unacknowledged
