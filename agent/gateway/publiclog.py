@@ -190,7 +190,7 @@ class PinnedLog(Publicness):
         now = self._desk.clock.monotonic()
         if now - self._written_at >= _WRITE_SECONDS:
             self.stop()
-        for post, source in self._waiting.overdue(now):
+        for post, source in list(self._waiting.overdue(now)):
             self._note_waiting(post, source)
 
     def stop(self) -> None:
@@ -239,11 +239,13 @@ class PinnedLog(Publicness):
 
     def _note_waiting(self, post: Post, source: str) -> None:
         """What waits in vain was asked all the same. It goes on waiting, and after a restart
-        it comes again. Of who floods the feed there is a line already.
+        it comes again. What is more than the day's measure of its author is counted, and waits
+        no longer: like all that is only counted, it is heard when it comes on another day.
         """
         if self._desk.ledger.tells(post.digest, "post.waiting"):
             return
-        if self._floods.is_full(source) or not self._floods.take(source):
+        if not self._floods.take(source, bytes.fromhex(post.digest)):
+            self._waiting.forget(post.digest)
             return
         detail: dict[str, Json] = {
             "rule": "log-link-missing",

@@ -293,6 +293,21 @@ def test_what_waits_in_vain_is_on_the_record_once_and_goes_on_waiting(public: Pu
     assert world.request_state(jws) == "OPEN"
 
 
+def test_of_more_posts_than_are_kept_a_day_those_that_wait_in_vain_are_counted(
+    public: Public,
+) -> None:
+    world = public.world
+    public.post()
+    for _ in range(70):
+        waiting_post(public)
+    wait(world, waiting.PATIENCE_SECONDS)
+    wait(world, 100_000)
+    lines = len(world.events("post.waiting"))
+    assert len(world.events("posts.flooded")) == 1
+    counted = [detail["counted"] for _, detail in world.events("posts.flood-over")]
+    assert (lines + sum(counted), len(counted)) == (70, 1), "each is on the record, once"
+
+
 def wait(world: World, seconds: float) -> None:
     world.clock.advance(seconds)
     world.run()
