@@ -12,7 +12,7 @@ power cut. Nothing is written that has not changed, because the disk is an SD ca
 
 Rows of clips and of health are written by the process that sees, which may have been taken
 over. Those that it would never write are there for nobody: :mod:`agent.vault.rows`. A text
-that is not UTF-8, or holds a NUL, is read as one with question marks in it.
+that is not UTF-8 is read as one with question marks in it.
 
 An index may be handed from one thread to another but serves one at a time. What the
 rows mean for requests, releases and the ledger is for their own modules to say.
@@ -282,7 +282,7 @@ def _span(start: float | None, end: float | None) -> tuple[float, float, float]:
 
 def _text(stored: bytes) -> str:
     """SQLite takes any bytes for a text; what no process of ours writes is no reason to end."""
-    return stored.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    return stored.decode("utf-8", "replace")
 
 
 def _clip(row: Sequence[Any]) -> Clip:
