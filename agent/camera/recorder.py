@@ -50,6 +50,7 @@ class _Recording:
     def add(self, packet: Packet) -> None:
         if self._mp4.add(packet):
             self._draft.pad_if_stale()
+            self._draft.correct_time()
         self._last = packet
 
     def show(self, frame: Frame, strength: float) -> None:

@@ -52,7 +52,8 @@ def choose(
         offer = _chosen(offers, name, chosen)
         if offer.id in cut_of:
             raise Refused("two-cuts", f"clip {offer.id} is cut twice")
-        if cut.to_seconds > math.ceil(offer.duration_seconds):
+        length_is_known = offer.duration_seconds > 0  # of one whose end was lost nobody may know
+        if length_is_known and cut.to_seconds > math.ceil(offer.duration_seconds):
             duration = f"{offer.duration_seconds:.1f} seconds long"
             raise Refused("cut-outside", f"clip {offer.id} is only {duration}")
         cut_of[offer.id] = cut

@@ -12,7 +12,8 @@ What always holds, also after a power cut and a restart:
 
 1. opening sidecar (key, start, boot id) written and synced, ``.json.part``;
 2. the recording is opened, ``.mp4.age.part``; directory synced;
-3. ciphertext streams in, synced as :mod:`agent.vault.seal` says;
+3. ciphertext streams in, synced as :mod:`agent.vault.seal` says; if the clock is set
+   meanwhile, the opening sidecar is replaced by one with the true start;
 4. last chunk, file synced;
 5. sidecar written and synced as ``.json.new``, renamed to ``.json``;
 6. recording renamed to ``.mp4.age``, opening sidecar removed, directory synced;
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from agent.clock import Clock
-from agent.errors import ClipDamaged, DiskFull, InternalFault
+from agent.errors import ClipDamaged, DiskFull, InternalFault, StorageFault
 from agent.vault import files, recovery, seal, sidecar
 from agent.vault.files import ClipFiles
 from agent.vault.index import Clip, Index
@@ -71,6 +72,7 @@ class ClipDraft:
         writer: SealedWriter,
         index: Index,
         owners: Sequence[str],
+        clock: Clock,
     ) -> None:
         self.id = clip.id
         self._files = clip
@@ -78,6 +80,8 @@ class ClipDraft:
         self._writer = writer
         self._index = index
         self._owners = owners
+        self._clock = clock
+        self._time_is_kept = opening.clock_synced
 
     def write(self, data: ReadableBuffer) -> int:
         """Seal ``data``; :class:`StorageFault` when the disk no longer takes it."""
@@ -92,6 +96,25 @@ class ClipDraft:
         """
         if self._writer.overdue:
             self._writer.fill(_free_box(self._writer.missing))
+
+    def correct_time(self) -> None:
+        """Call now and then: keeps the true start once the clock is set, through a power cut.
+
+        Another boot knows nothing of this one's monotonic time any more.
+        """
+        started_at = None if self._time_is_kept else recovery.true_start(self._opening, self._clock)
+        if started_at is None:
+            return
+        self._time_is_kept = True  # or not, on a full disk: it is worth one try, and no recording
+        corrected = msgspec.structs.replace(self._opening, started_at=started_at, clock_synced=True)
+        try:
+            files.write_synced(self._files.replacement, sidecar.encode(corrected))
+            files.rename(self._files.replacement, self._files.opening)
+            files.sync_directory(self._files.directory)
+        except StorageFault as error:
+            log.warning("the true time of a clip is not kept while it is recorded: %s", error)
+        else:
+            self._opening = corrected
 
     def finish(
         self, *, duration_seconds: float, thumbnail: bytes | None = None, truncated: bool = False
@@ -185,7 +208,7 @@ class ClipStore:
         except BaseException:
             writer.abandon()
             raise
-        return ClipDraft(clip, opening, writer, self._index, self._recipients)
+        return ClipDraft(clip, opening, writer, self._index, self._recipients, self._clock)
 
     def _unused(self, started_at: float) -> ClipFiles:
         stamp = datetime.fromtimestamp(started_at, tz=UTC).strftime("%Y%m%d-%H%M%S")
@@ -214,7 +237,7 @@ class ClipStore:
 
     def recover(self) -> Recovery:
         """Bring files and rows together after any end; what is being recorded is left alone."""
-        return recovery.recover(self._state_dir, self._index)
+        return recovery.recover(self._state_dir, self._index, self._clock)
 
     def path(self, clip_id: str) -> Path:
         """Where the sealed recording stands; it need not exist."""
@@ -251,17 +274,21 @@ class ClipStore:
         """
         if not self._clock.synced():
             return []
-        boot_id = self._clock.boot_id()
-        booted_at = self._clock.now() - self._clock.monotonic()
-        clips = [clip for clip in self._index.unsynced_clips() if clip.boot_id == boot_id]
-        clips = clips[:at_most]
-        for clip in clips:
-            self._correct(clip, started_at=booted_at + clip.monotonic_seconds)
-        return [clip.id for clip in clips]
+        starts = [
+            (clip, started_at)
+            for clip in self._index.unsynced_clips()
+            if (started_at := recovery.true_start(clip, self._clock)) is not None
+        ][:at_most]
+        for clip, started_at in starts:
+            self._correct(clip, started_at=started_at)
+        return [clip.id for clip, _ in starts]
 
     def _correct(self, clip: Clip, *, started_at: float) -> None:
         paths = ClipFiles.of(self._state_dir, clip.id)
-        corrected = {"started_at": started_at, "clock_synced": True}
+        seconds = clip.duration_seconds
+        if not clip.length_is_known and files.exists(paths.media):
+            seconds = recovery.seconds_until_cut_off(paths.media, [started_at])
+        corrected = {"started_at": started_at, "clock_synced": True, "duration_seconds": seconds}
         try:
             known = self.read_sidecar(clip.id)
         except ClipDamaged as error:
@@ -270,7 +297,7 @@ class ClipStore:
             sidecar.replace(paths, msgspec.structs.replace(known, **corrected))
             files.sync_directory(paths.directory)
         with self._index.transaction():
-            self._index.correct_start(clip.id, started_at)
+            self._index.correct_start(clip.id, started_at, duration_seconds=seconds)
 
 
 def _free_box(size: int) -> bytes:

@@ -147,13 +147,14 @@ def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
 
 
 def _clips(arguments: argparse.Namespace) -> int:
+    unknown = None if arguments.json else "unknown"
     with _open(arguments) as index:
         clips = index.clips()
     rows = [
         {
             "id": clip.id,
             "started": local(clip.started_at),
-            "seconds": round(clip.duration_seconds, 1),
+            "seconds": round(clip.duration_seconds, 1) if clip.length_is_known else unknown,
             "bytes": clip.bytes,
             "notes": _notes(truncated=clip.truncated, clock_synced=clip.clock_synced),
         }

@@ -31,7 +31,7 @@ from typing import Any, Self
 
 from agent.errors import InternalFault, StorageFault
 from agent.vault import files, schema
-from agent.vault.rows import Clip, ClipDigest, Health, Totals
+from agent.vault.rows import LONGEST_RECORDING_SECONDS, Clip, ClipDigest, Health, Totals
 
 __all__ = ["FILE_NAME", "LONGEST_CLIP_SECONDS", "Clip", "ClipDigest", "Health", "Index", "Totals"]
 
@@ -209,10 +209,11 @@ class Index:
             astuple(clip),
         )
 
-    def correct_start(self, clip_id: str, started_at: float) -> None:
-        """Note the wall time of a clip by a clock now synced. Inside a transaction."""
+    def correct_start(self, clip_id: str, started_at: float, *, duration_seconds: float) -> None:
+        """Note the times of a clip by a clock now synced. Inside a transaction."""
         self.connection.execute(
-            "UPDATE clip SET started_at = ?, clock_synced = 1 WHERE id = ?", (started_at, clip_id)
+            "UPDATE clip SET started_at = ?, duration_seconds = ?, clock_synced = 1 WHERE id = ?",
+            (started_at, duration_seconds, clip_id),
         )
 
     def mark_deleting(self, clip_id: str) -> bool:
@@ -271,7 +272,11 @@ class Index:
 
 # The second bound says nothing that the first and third do not: it lets the index by time
 # find a window without reading all that was recorded before it.
-_OVERLAPS = "AND started_at <= ? AND started_at >= ? AND started_at + duration_seconds >= ?"
+# A clip of unknown length may have run as long as any.
+_OVERLAPS = (
+    "AND started_at <= ? AND started_at >= ? AND started_at +"
+    f" iif(truncated AND duration_seconds = 0, {LONGEST_RECORDING_SECONDS}, duration_seconds) >= ?"
+)
 
 
 def _span(start: float | None, end: float | None) -> tuple[float, float, float]:

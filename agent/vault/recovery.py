@@ -24,18 +24,18 @@ cut off anywhere. Whoever gets the report decides what to tell whom.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.clock import Clock
 from agent.errors import ClipDamaged, DiskFull, StorageFault
 from agent.vault import files, sidecar, unseal
 from agent.vault.files import ClipFiles
 from agent.vault.index import FILE_NAME, Index
+from agent.vault.rows import LONGEST_RECORDING_SECONDS, Clip
 from agent.vault.sidecar import Opening, Sidecar
-
-_LONGEST_CLIP_SECONDS = 660.0  # the longest that can be configured, with its pre-roll
 
 log = logging.getLogger(__name__)
 
@@ -104,18 +104,19 @@ def _remove_files(clip: ClipFiles) -> None:
     files.remove_if_empty(clip.directory)
 
 
-def recover(state_dir: Path, index: Index) -> Recovery:
+def recover(state_dir: Path, index: Index, clock: Clock) -> Recovery:
     """Do what the table above says. A clip that resists is reported and the rest goes on.
 
     Raises :class:`DiskFull` when there is no room for what must be written.
     """
-    return _Recoverer(state_dir, index).run()
+    return _Recoverer(state_dir, index, clock).run()
 
 
 @dataclass
 class _Recoverer:
     state_dir: Path
     index: Index
+    clock: Clock
     closed: list[str] = field(default_factory=list)
     adopted: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
@@ -213,7 +214,7 @@ class _Recoverer:
         opening = sidecar.read(clip.opening, Opening, clip.id)
         known = sidecar.finished(
             opening,
-            duration_seconds=_seconds_until_cut_off(media, opening),
+            duration_seconds=seconds_until_cut_off(media, self._starts(opening)),
             size=files.size(media),
             sha256=files.sha256(media),
             truncated=True,
@@ -226,6 +227,13 @@ class _Recoverer:
             put_in_place(clip)
         self._insert(known)
         self.closed.append(clip.id)
+
+    def _starts(self, opening: Opening) -> list[float]:
+        """When a recording began, by the clock it began with and, if another, by today's."""
+        true = true_start(opening, self.clock)
+        if opening.clock_synced or true is None:
+            return [opening.started_at]
+        return [opening.started_at, true]
 
     def _insert(self, known: Sidecar) -> None:
         with self.index.transaction():
@@ -242,22 +250,33 @@ class _Recoverer:
                 continue
             if known.clock_synced:
                 with self.index.transaction():
-                    self.index.correct_start(clip.id, known.started_at)
+                    self.index.correct_start(
+                        clip.id, known.started_at, duration_seconds=known.duration_seconds
+                    )
 
 
 def _is_as_said(media: Path, known: Sidecar) -> bool:
     return files.size(media) == known.bytes and files.sha256(media) == known.sha256
 
 
-def _seconds_until_cut_off(media: Path, opening: Opening) -> float:
-    """How long the recording ran, by the file's last change; 0 if that makes no sense.
+def true_start(clip: Clip | Opening, clock: Clock) -> float | None:
+    """When a recording began, by a clock that is set now; None if that cannot be known."""
+    if not clock.synced() or clip.boot_id != clock.boot_id():
+        return None
+    return clock.now() - clock.monotonic() + clip.monotonic_seconds
 
-    It decides only which windows the clip may match; a clock that was set meanwhile
-    gives nonsense, and then the clip stands for its first moment.
+
+def seconds_until_cut_off(media: Path, starts: Iterable[float]) -> float:
+    """How long a recording ran, by the last change of its file and when it may have begun.
+
+    A clock that was set in between gives nonsense for one of the two: of what makes sense
+    the longer counts, so that no window is missed. 0, which in a truncated clip says
+    ``unknown``, where nothing does.
     """
     with files.faults(media):
-        seconds = media.stat().st_mtime - opening.started_at
-    return seconds if 0 <= seconds <= _LONGEST_CLIP_SECONDS else 0.0
+        last_write = media.stat().st_mtime
+    lengths = [last_write - start for start in starts]
+    return max((s for s in lengths if 0 < s <= LONGEST_RECORDING_SECONDS), default=0.0)
 
 
 def reindex(state_dir: Path) -> Reindexed:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+LONGEST_RECORDING_SECONDS = 660.0  # the longest that can be configured, with its pre-roll
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SEALED_KEY = re.compile(r"[A-Za-z0-9+/]{1,8190}={0,2}")
@@ -39,6 +40,11 @@ class Clip:
     def ended_at(self) -> float:
         """Wall time of the last frame."""
         return self.started_at + self.duration_seconds
+
+    @property
+    def length_is_known(self) -> bool:
+        """Not that of a recording which was cut off while the clock was set."""
+        return not (self.truncated and self.duration_seconds == 0)
 
     @property
     def is_sound(self) -> bool:

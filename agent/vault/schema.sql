@@ -12,7 +12,7 @@ PRAGMA user_version = 3;             -- version of this file; from older ones: s
 CREATE TABLE clip (
     id                TEXT PRIMARY KEY,    -- YYYYMMDD-HHMMSS-xxxxxx (UTC); names the files too
     started_at        REAL NOT NULL,       -- wall time of the first frame, corrected once synced
-    duration_seconds  REAL NOT NULL,       -- from first to last frame
+    duration_seconds  REAL NOT NULL,       -- from first to last frame; 0 if truncated: unknown
     monotonic_seconds REAL NOT NULL,       -- monotonic time of the first frame, within boot_id
     boot_id           TEXT NOT NULL,       -- the kernel's boot id while it was recorded
     clock_synced      INTEGER NOT NULL,    -- 1: started_at comes from a synced clock

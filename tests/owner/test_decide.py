@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +151,14 @@ def test_a_cut_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) ->
         choosing.choose(item.report.clips, ["1"], cuts=[("1", outside)])
     with pytest.raises(Refused, match="no clip"):
         choosing.choose(item.report.clips, ["1", "9"])
+
+
+def test_a_clip_of_unknown_length_can_be_cut(item: OpenRequest) -> None:
+    """Its end was lost, and with it how long it is; the camera refuses a cut without a picture."""
+    offers = [msgspec.structs.replace(o, duration_seconds=0.0) for o in item.report.clips]
+    cut = Cut(from_seconds=1, to_seconds=5)
+    (chosen,) = choosing.choose(offers, ["1"], cuts=[("1", cut)])
+    assert chosen.cut == cut
 
 
 def test_cuts_and_blurs_as_they_are_typed() -> None:

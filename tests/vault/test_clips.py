@@ -457,7 +457,7 @@ def test_a_correction_that_is_cut_off_is_done_again(
     vault.clock.is_synced = True
     vault.clock.step_wall(3_600)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StorageFault("cut off")
 
     with monkeypatch.context() as patch:

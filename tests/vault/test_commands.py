@@ -148,6 +148,13 @@ def test_status_on_another_machine_says_that_it_does_not_know(
     assert plain["temperature"] is plain["under_voltage"] is plain["throttled"] is None
 
 
+def test_a_clip_whose_length_was_lost_is_not_0_seconds_long(vault: Vault, say: Say) -> None:
+    draft = vault.begin()
+    draft.finish(duration_seconds=0.0, truncated=True)
+    assert json.loads(say("clips", "--json"))["seconds"] is None
+    assert "  unknown  " in say("clips")
+
+
 def test_clips_are_listed_oldest_first_with_what_is_odd_about_them(vault: Vault, say: Say) -> None:
     first = vault.record(seconds=10.04)
     vault.clock.is_synced = False
