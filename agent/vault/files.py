@@ -171,7 +171,7 @@ def create(path: Path) -> int:
 def being_written(path: Path) -> bool:
     """Whether a living process holds ``path`` from :func:`create`; a killed one does not."""
     with faults(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # of a pipe, too
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

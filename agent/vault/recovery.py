@@ -187,7 +187,7 @@ class _Recoverer:
                     self._insert(known)
                     self.adopted.append(clip.id)
                     return
-        with files.faults(clip.media_part), clip.media_part.open("rb") as sealed:
+        with files.open_regular(clip.media_part) as sealed, files.faults(clip.media_part):
             chunks = unseal.whole_chunks(sealed)
         if chunks == 0:
             _remove_files(clip)
@@ -216,7 +216,7 @@ class _Recoverer:
             opening,
             duration_seconds=seconds_until_cut_off(media, self._starts(opening)),
             size=files.size(media),
-            sha256=files.sha256(media),
+            sha256=_sha256(media),
             truncated=True,
         )
         sidecar.replace(clip, known)
@@ -256,7 +256,12 @@ class _Recoverer:
 
 
 def _is_as_said(media: Path, known: Sidecar) -> bool:
-    return files.size(media) == known.bytes and files.sha256(media) == known.sha256
+    return files.size(media) == known.bytes and _sha256(media) == known.sha256
+
+
+def _sha256(media: Path) -> str:
+    with files.open_regular(media) as sealed, files.faults(media):
+        return files.sha256_of(sealed)
 
 
 def true_start(clip: Clip | Opening, clock: Clock) -> float | None:

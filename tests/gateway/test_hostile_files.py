@@ -7,7 +7,6 @@ network that the other has not.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from agent.errors import ClipDamaged
 from agent.vault import files, seal
 from agent.vault.clips import Clip, ClipStore
 from agent.vault.files import ClipFiles
+from tests.support.alarm import hanging_fails
 from tests.support.house import fragmented_mp4
 from tests.support.world import World
 
@@ -26,15 +26,8 @@ from tests.support.world import World
 @pytest.fixture(autouse=True)
 def impatient() -> Iterator[None]:
     """A gateway that waits for a pipe waits for ever."""
-
-    def alarm(*_: object) -> None:
-        raise AssertionError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, alarm)
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with hanging_fails():
+        yield
 
 
 def media_of(world: World, clip: Clip) -> Path:

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from agent.errors import DiskFull
 from agent.vault import files
-from agent.vault.clips import Recovery
+from agent.vault.clips import Recovery, reindex
 from agent.vault.files import ClipFiles
 from agent.vault.index import Index
 from agent.vault.seal import CHUNK_BYTES, open_key
+from tests.support.alarm import hanging_fails
 from tests.vault.support import (
     OWNER,
     RECIPIENTS,
@@ -338,6 +339,29 @@ def test_a_recording_that_cannot_be_read_is_reported_and_the_rest_goes_on(
     assert report.closed == (clip.id,)
     (said,) = report.damaged
     assert said.startswith(f"{bad}: ")
+
+
+@pytest.mark.parametrize("name", ["media", "media_part", "sidecar", "opening"])
+@pytest.mark.parametrize("leads_to", ["", "/dev/zero"], ids=["a pipe", "endless"])
+def test_what_has_no_end_keeps_no_camera_from_starting(
+    part: tuple[bytes, bytes], vault: Vault, name: str, leads_to: str
+) -> None:
+    """Whoever was in the camera's process for a while could leave it there."""
+    clip = lay_out(vault.state_dir, *part)
+    if name in ("media", "sidecar"):
+        clip.media_part.rename(clip.media)
+    trap: Path = getattr(clip, name)
+    trap.unlink(missing_ok=True)
+    if leads_to:
+        trap.symlink_to(leads_to)
+    else:
+        os.mkfifo(trap)
+    with hanging_fails():
+        report = vault.store.recover()
+        reindex(vault.state_dir)
+    (said,) = report.damaged
+    assert said.startswith(f"{trap}: ")
+    vault.record()
 
 
 def test_a_folder_that_cannot_be_read_is_reported_and_its_rows_stay(
