@@ -11,7 +11,7 @@ import pytest
 
 from agent import config, topics
 from agent.consent import merkle, signing
-from agent.consent.statements import LogPlace, Request
+from agent.consent.statements import LogPlace, Pause, Request, Resume
 from agent.errors import ConfigError, StorageFault
 from agent.gateway import waiting
 from tests.consent.logs import FakeLog, FakeWitness
@@ -179,6 +179,36 @@ def test_after_a_fork_the_letters_of_what_is_open_say_so_also_under_another_log(
     world.run()
     world.to_device(approval)
     assert len(world.receiver.finished) == 1, "whether to answer is still the owner's to say"
+
+
+def test_a_fork_in_a_pause_is_told_at_once_and_in_the_letters_that_come_after_it(
+    public: Public,
+) -> None:
+    world, post = public.world, public.post()
+    world.to_device(world.house.command(Pause()))
+    public.post(FakeLog(3))
+    assert [notice.kind for notice in notices(world)] == ["log"]
+    assert report(world, post) is None
+    world.restart()
+    world.to_device(world.house.command(Resume()))
+    letter = report(world, post)
+    assert letter is not None and letter.log is not None and letter.log.forked
+
+
+def test_what_was_approved_before_a_fork_goes_on_until_its_owner_stops_it(public: Public) -> None:
+    world, post = public.world, public.post()
+    clip = world.house.record()
+    world.run()
+    world.receiver.faults = ["request-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    assert not world.receiver.finished
+    public.post(FakeLog(3))
+    letter = report(world, post)
+    assert letter is not None and letter.log is not None and letter.log.forked
+    world.to_device(world.house.decline(post))
+    world.clock.advance(1_000)
+    world.run()
+    assert not world.receiver.finished
 
 
 def test_a_copy_of_a_known_post_can_convict_the_log(public: Public) -> None:
