@@ -25,6 +25,7 @@ from agent.vault.ledger import Json, Ledger
 
 log = logging.getLogger(__name__)
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _RELEASE_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -81,7 +82,7 @@ class Desk:
         """The sealed letter that says what became of ``subject``."""
         return self.reports.outcome(
             subject=subject,
-            request=request,
+            request=request if request and _DIGEST.fullmatch(request) else None,
             event=event,
             detail=detail,
             decision=decision,

@@ -22,7 +22,7 @@ from agent import topics
 from agent.consent import lifecycle, signing
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, LogPlace, Proposal, Repost
-from agent.errors import InternalFault, Refused
+from agent.errors import InternalFault, MalformedStatement, Refused
 from agent.gateway.desk import Desk
 from agent.gateway.notices import NoticeBoard
 from agent.gateway.publiclog import LOG_FORKED
@@ -108,9 +108,20 @@ class Inbox:
         if case.requester not in self._requesters:
             return
         now = self._desk.clock.now()
+        try:
+            letter = self._letter(case, now)
+        except (MalformedStatement, OverflowError) as error:  # our own: a row that was forged
+            log.warning("no letter about request %s can be written: %s", digest[:16], error)
+            return
+        self._desk.letters.put(self._topic(digest), letter, at=now)
+        self._desk.cases.note_told(digest, at=now)
+
+    def _letter(self, case: RequestCase, now: float) -> bytes:
+        """What there is to say of a request, sealed to the owners."""
+        digest = case.digest
         proposals = self._proposals(digest)
         clips, more = self._offered(case, proposals)
-        letter = self._desk.reports.request_matches(
+        return self._desk.reports.request_matches(
             asked=Asked(
                 request=case.jws,
                 record=requester_record(
@@ -132,8 +143,6 @@ class Inbox:
             head=self._desk.ledger.head(),
             at=now,
         )
-        self._desk.letters.put(self._topic(digest), letter, at=now)
-        self._desk.cases.note_told(digest, at=now)
 
     def close(self, digest: str, event: str, detail: Mapping[str, str], *, at: float) -> None:
         """End an open request by ``event`` and empty its letter."""

@@ -12,6 +12,8 @@ Each topic holds its last payload: an older one that never left is of no use.
 from __future__ import annotations
 
 import logging
+import re
+from typing import Final
 
 from agent import topics
 from agent.errors import NetworkFault
@@ -20,8 +22,15 @@ from agent.vault.index import Index
 
 log = logging.getLogger(__name__)
 
+MAX_LETTER_BYTES: Final = 2_000_000
 _TOLD_SECONDS = 60 * 86_400.0
 _TIDY_SECONDS = 3_600.0
+_NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
+# A number that was forged so high that none comes after it begins anew.
+_NEXT_REVISION = (
+    "revision = iif(max(revision, acked) < 1 << 53, revision + 1, 1),"
+    " acked = iif(max(revision, acked) < 1 << 53, acked, 0)"
+)
 
 
 class Letters:
@@ -33,16 +42,16 @@ class Letters:
     def put(self, topic: str, payload: bytes, *, at: float) -> None:
         """Replace what ``topic`` holds; call inside the transaction of its cause."""
         self._index.connection.execute(
-            "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"
+            "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"  # noqa: S608
             " ON CONFLICT (topic) DO UPDATE"
-            " SET payload = excluded.payload, revision = revision + 1, at = excluded.at",
+            f" SET payload = excluded.payload, {_NEXT_REVISION}, at = excluded.at",
             (topic, payload, at),
         )
 
     def clear(self, topic: str) -> None:
         """Empty a retained topic; nothing happens if nothing was ever put there."""
         self._index.connection.execute(
-            "UPDATE letter SET payload = x'', revision = revision + 1"
+            f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
             " WHERE topic = ? AND length(payload) > 0",
             (topic,),
         )
@@ -53,7 +62,7 @@ class Letters:
         The release's id follows on ``prefix``; one that is under way keeps its letter.
         """
         self._index.connection.execute(
-            "UPDATE letter SET payload = x'', revision = revision + 1"
+            f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
             " WHERE topic GLOB ?1 || '*' AND at < ?2 AND revision = acked AND length(payload) > 0"
             " AND NOT EXISTS (SELECT 1 FROM release WHERE ?1 || id = topic"
             "  AND state IN ('PROPOSED', 'APPROVED', 'SEALED'))",
@@ -143,7 +152,7 @@ class Outbox:
         for topic, payload, revision in self._index.rows(query):
             if (topic, revision) in on_the_way:
                 continue
-            if topic != self._notices and not topic.startswith(self._prefixes):
+            if not self._is_ours(topic) or len(payload) > MAX_LETTER_BYTES:
                 self._report_foreign(topic)
                 continue
             try:
@@ -153,8 +162,16 @@ class Outbox:
                 return
             self._in_flight[token] = (topic, revision)
 
+    def _is_ours(self, topic: str) -> bool:
+        if topic == self._notices:
+            return True
+        return any(
+            topic.startswith(prefix) and _NAME.fullmatch(topic.removeprefix(prefix))
+            for prefix in self._prefixes
+        )
+
     def _report_foreign(self, topic: str) -> None:
         """Once is enough: this is looked at many times a minute, and the log is on the card."""
         if not self._foreign_seen:
             self._foreign_seen = True
-            log.error("a letter for the foreign topic %r is not sent", topic[:100])
+            log.error("a letter for the topic %r is not of ours and not sent", topic[:100])

@@ -19,7 +19,7 @@ from agent.consent import signing, upload
 from agent.consent.approval import Consent
 from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, Request, Share
-from agent.errors import InternalFault, Refused
+from agent.errors import Refused
 from agent.vault.cases import Cases, ReleaseCase
 
 
@@ -72,7 +72,7 @@ class PaperTrail:
         """The papers of ``case``; :class:`Refused` names what does not hold.
 
         ``unknown-requester``, ``other-approval``, ``no-agreement``, ``second-missing``,
-        ``wrong-device``, ``other-request`` or ``upload-not-allowed``, or what
+        ``wrong-device``, ``request-gone``, ``other-request`` or ``upload-not-allowed``, or what
         :func:`agent.consent.signing.verify` refuses.
         """
         first, second = self.first(case), self._second(case)
@@ -123,7 +123,7 @@ class PaperTrail:
     ) -> Papers:
         row = self._cases.request(case.request or "")
         if row is None:
-            raise InternalFault(f"release {case.id} has no request")
+            raise Refused("request-gone", "the request that was approved is not on record any more")
         card = self._requesters.get(signing.signer_id(row.jws, Request))
         if card is None:
             raise Refused("unknown-requester", "the requester's card was taken away since")

@@ -43,10 +43,12 @@ from agent.gateway.sealing import Sealer
 from agent.gateway.upload import Uploader
 from agent.vault import files
 from agent.vault.cases import ReleaseCase
+from agent.vault.rows import whole
 
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 2.0
+_MAX_ATTEMPTS = 1_000_000  # are counted
 _MAX_DEATHS = 5  # a release that has the process killed so often is given up
 
 
@@ -205,7 +207,7 @@ class Releases:
     def _retry_later(self, case: ReleaseCase, error: EnvironmentFault) -> None:
         """Exponential back-off with full jitter between half and the whole of the pause."""
         now = self._desk.cases.release(case.id) or case  # what was tried may have got forward
-        attempts = now.attempts + 1
+        attempts = whole(now.attempts, most=_MAX_ATTEMPTS) + 1
         ceiling = min(self._max_backoff_seconds, _FIRST_BACKOFF_SECONDS * 2 ** min(attempts, 30))
         share = int.from_bytes(self._random(2)) / 0xFFFF
         pause = ceiling * (0.5 + 0.5 * share)

@@ -150,7 +150,7 @@ class Reports:
                 subject=subject,
                 request=request,
                 event=event,
-                detail=" ".join(detail.split())[:200],
+                detail=_one_line(detail),
                 ledger=head,
                 decision=decision,
             )
@@ -182,6 +182,12 @@ class Reports:
 
     def _new_jti(self) -> str:
         return signing.new_jti(self._random(16))
+
+
+def _one_line(text: str) -> str:
+    """``text`` as a statement can hold it, whatever a row or a stranger put there."""
+    line = " ".join(text.split())[:200]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
 def _offer(clip: Clip) -> ClipOffer:

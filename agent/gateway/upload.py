@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.clock import Clock
-from agent.errors import ClipDamaged, InternalFault, NetworkFault, Refused, StorageFault
+from agent.errors import ClipDamaged, NetworkFault, Refused, StorageFault
 from agent.gateway.tus import same_origin
 from agent.vault import files
 from agent.vault.cases import Cases, ReleaseCase
@@ -71,7 +71,7 @@ class Uploader:
         """
         size = case.bundle_bytes
         if size is None:
-            raise InternalFault(f"release {case.id} is SEALED without a bundle")
+            raise ClipDamaged("how large the sealed bundle was is not on record any more")
         self._check(case, bundle)
         if self._must_stop(case):
             return False

@@ -17,6 +17,7 @@ from agent.consent import lifecycle
 from agent.consent.policy import History
 from agent.errors import InternalFault
 from agent.vault.index import Clip, ClipDigest, Index
+from agent.vault.rows import moment
 
 C = TypeVar("C", Clip, ClipDigest)
 
@@ -233,14 +234,14 @@ class Cases:
     def paused_at(self) -> float | None:
         """Since when no requests are shown; None while they are."""
         rows = self._index.rows("SELECT at FROM pause")
-        return float(rows[0][0]) if rows else None
+        return moment(rows[0][0]) if rows else None
 
     # Owners' statements
 
     def begun_at(self) -> float | None:
         """When this record began; None until :meth:`begin`."""
         rows = self._index.rows("SELECT at FROM begun")
-        return float(rows[0][0]) if rows else None
+        return moment(rows[0][0]) if rows else None
 
     def begin(self, *, at: float) -> None:
         """Note that this record begins now, if it has not begun before."""

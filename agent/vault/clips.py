@@ -245,7 +245,12 @@ class ClipStore:
 
     def open_sealed(self, clip_id: str) -> BinaryIO:
         """The ciphertext of a clip; :class:`ClipDamaged` if there is no such file."""
-        return files.open_regular(self.path(clip_id))
+        path = self.path(clip_id)
+        sealed = files.open_regular(path)
+        if os.fstat(sealed.fileno()).st_size > _MAX_BYTES:
+            sealed.close()
+            raise ClipDamaged(f"{path}: it is larger than any clip")
+        return sealed
 
     def sha256_on_disk(
         self, clip_id: str, *, meanwhile: Callable[[], object] = lambda: None
@@ -257,9 +262,7 @@ class ClipStore:
         path = self.path(clip_id)
         if not files.exists(path):
             return None
-        with files.open_regular(path) as sealed, files.faults(path):
-            if os.fstat(sealed.fileno()).st_size > _MAX_BYTES:
-                raise ClipDamaged(f"{path}: it is larger than any clip")
+        with self.open_sealed(clip_id) as sealed, files.faults(path):
             return files.sha256_of(sealed, meanwhile)
 
     def read_sidecar(self, clip_id: str) -> Sidecar:

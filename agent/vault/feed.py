@@ -8,18 +8,23 @@ gateway to say.
 
 from __future__ import annotations
 
+import logging
+import math
 import sqlite3
 from dataclasses import dataclass
 
 import msgspec
 
 from agent.consent.statements import Notice
-from agent.errors import StorageFault
 from agent.vault.index import Index
+from agent.vault.rows import whole
+
+log = logging.getLogger(__name__)
 
 KEPT_NOTICES = 200
 _SHOWN_OF_ONE, _KEPT_OF_ONE = 12, 24  # about one author, so that none crowds out the rest
 _KEPT_TROUBLES = 5  # about the log: these stay whatever else there is
+_DAYS = range(100_000)  # until the year 2243
 _COLUMNS = "kind, at, until, who, title, text, subject"
 
 
@@ -86,7 +91,7 @@ class Feed:
             " WHERE nth <= ? ORDER BY kind = 'log' AND nth <= ? DESC, number DESC LIMIT ?",
             (*bounds, _SHOWN_OF_ONE, _KEPT_TROUBLES, at_most),
         )
-        shown = [_notice(*row) for row in rows]
+        shown = [notice for row in rows if (notice := _notice(*row)) is not None]
         shown.sort(key=lambda notice: notice.at, reverse=True)
         return shown, int(total) - len(shown)
 
@@ -103,7 +108,8 @@ class Feed:
 
     def floods(self) -> list[Flood]:
         """All floods whose day has not been closed."""
-        return [Flood(*row) for row in self._index.rows("SELECT * FROM flood ORDER BY day, source")]
+        rows = self._index.rows("SELECT day, source, posts FROM flood ORDER BY day, source")
+        return [Flood(day, source, whole(posts)) for day, source, posts in rows if day in _DAYS]
 
     def put_flood(self, flood: Flood) -> None:
         """Note how many posts were only counted."""
@@ -118,8 +124,8 @@ class Feed:
         )
         self._db.execute(
             "INSERT INTO counted VALUES (?, ?)"
-            " ON CONFLICT (source) DO UPDATE SET posts = posts + excluded.posts",
-            (flood.source, flood.posts),
+            " ON CONFLICT (source) DO UPDATE SET posts = min(posts + excluded.posts, ?)",
+            (flood.source, flood.posts, whole(math.inf)),
         )
 
     # Logs
@@ -136,18 +142,15 @@ class Feed:
 
 def _notice(
     kind: str, at: float, until: float | None, who: str, title: str, text: str, subject: str
-) -> Notice:
-    """A row of ``notice``, checked: what stands on the disk goes into a letter that we sign."""
-    row = {
-        "kind": kind,
-        "at": int(at),
-        "until": None if until is None else int(until),
-        "who": who,
-        "title": title,
-        "text": text,
-        "subject": subject,
-    }
+) -> Notice | None:
+    """A row of ``notice``, checked: what stands on the disk goes into a letter that we sign.
+
+    None for one that does not do, so that the others are shown.
+    """
+    row = {"kind": kind, "who": who, "title": title, "text": text, "subject": subject}
     try:
-        return msgspec.convert(row, Notice)
-    except msgspec.ValidationError as error:
-        raise StorageFault(f"a notice in the index is damaged: {error}") from error
+        whole_seconds = {"at": int(at), "until": None if until is None else int(until)}
+        return msgspec.convert({**row, **whole_seconds}, Notice)
+    except (msgspec.ValidationError, OverflowError) as error:
+        log.warning("a notice in the index is damaged and not shown: %s", str(error)[:200])
+        return None

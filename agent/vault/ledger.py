@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -29,9 +31,17 @@ from agent.vault.index import Index
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
+_log = logging.getLogger(__name__)
+
 BEFORE_THE_FIRST = "0" * 64
 _COLUMNS = "seq, at, event, subject, detail, prev, sha256"
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
+_MOST_LINES = 2**53 - 1  # a forged line may have the number behind which there is none
+_END_OF_FIRST_RUN = (
+    "SELECT seq, sha256 FROM ledger AS line WHERE seq BETWEEN 1 AND ?"
+    " AND NOT EXISTS (SELECT 1 FROM ledger WHERE seq = line.seq + 1) ORDER BY seq LIMIT 1"
+)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PAGE_LINES = 500
 _PLAIN_NUMBERS = (1e-6, 1e16)  # between these, Python and ECMAScript write floats alike
 _ADVICE = "Somebody may have changed the record: compare it with an earlier export"
@@ -117,9 +127,12 @@ class Ledger:
     def head(self) -> LedgerHead:
         """The last line's number and digest; line 0 and zeros while there is none."""
         last = self._index.rows("SELECT seq, sha256 FROM ledger ORDER BY seq DESC LIMIT 1")
-        if not last:
-            return LedgerHead(seq=0, sha256=BEFORE_THE_FIRST)
-        return LedgerHead(seq=last[0][0], sha256=last[0][1])
+        if last and last[0][0] >= _MOST_LINES:
+            last = self._index.rows(_END_OF_FIRST_RUN, (_MOST_LINES,))
+        seq, sha256 = last[0] if last else (0, BEFORE_THE_FIRST)
+        if seq < 0 or not _DIGEST.fullmatch(sha256):  # forged: the chain breaks here and says so
+            seq, sha256 = max(seq, 0), BEFORE_THE_FIRST
+        return LedgerHead(seq=seq, sha256=sha256)
 
     def tells(self, subject: str, *events: str) -> bool:
         """Whether a line tells of one of ``events`` about ``subject``.
@@ -132,9 +145,19 @@ class Ledger:
         return bool(self._index.rows(query, (subject, *events)))
 
     def says(self, event: str, subject: str) -> list[Mapping[str, Json]]:
-        """The details of the lines that tell of ``event`` about ``subject``, oldest first."""
+        """The details of the lines that tell of ``event`` about ``subject``, oldest first.
+
+        Of a line whose detail was forged, none: that is for :meth:`verify` to say.
+        """
         query = "SELECT seq, detail FROM ledger WHERE subject = ? AND event = ? ORDER BY seq"
-        return [_read_detail(seq, text) for seq, text in self._index.rows(query, (subject, event))]
+        details: list[Mapping[str, Json]] = []
+        for seq, text in self._index.rows(query, (subject, event)):
+            try:
+                details.append(_read_detail(seq, text))
+            except StorageFault as error:
+                _log.warning("%s", error.message)
+                details.append({})
+        return details
 
     def between(self, start: float, end: float) -> Iterator[Entry]:
         """The lines dated from ``start`` until before ``end``, in order.

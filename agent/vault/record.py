@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from agent.consent.statements import RequesterRecord, Tally
 from agent.vault.index import Index
+from agent.vault.rows import moment, whole
 
 _NEWEST = 10_000  # requests that are looked at in detail; years of the busiest requester
 _KINDS, _INCIDENTS, _REFUSALS = 4, 10, 30  # as many as the statement has room for
@@ -40,24 +41,24 @@ class _Count:
             (now, self._of[0]),
         )[0]
         (counted,) = self._index.rows(
-            "SELECT (SELECT coalesce(sum(posts), 0) FROM counted WHERE source = ?1)"
-            " + (SELECT coalesce(sum(posts), 0) FROM flood WHERE source = ?1)",
+            "SELECT (SELECT total(posts) FROM counted WHERE source = ?1)"
+            " + (SELECT total(posts) FROM flood WHERE source = ?1)",
             (self._of[0],),
         )[0]
         seconds = self._median("seconds")
         return RequesterRecord(
             name=name,
-            first_seen=max(0, int(first_seen)),
+            first_seen=whole(moment(first_seen)),
             requests=requests,
             refused=refused,
             withdrawn=withdrawn,
             edited=edited,
-            counted=counted,
+            counted=whole(counted),
             kinds=self._tallies("kind", _KINDS),
             incidents=self._tallies("incident", _INCIDENTS),
             refusals=self._tallies("rule", _REFUSALS),
             median_square_miles=self._median("square_miles"),
-            median_window_seconds=None if seconds is None else int(seconds),
+            median_window_seconds=None if seconds is None else whole(seconds),
         )
 
     def _tallies(self, column: str, at_most: int) -> tuple[Tally, ...]:

@@ -18,7 +18,17 @@ _STATE = re.compile(r"[a-z0-9 -]{1,20}")
 _ENCODER = re.compile(r"[a-z0-9_. ()]{0,40}")
 _LAST_MOMENT = 253_402_300_799  # the end of the year 9999
 _LONGEST_SOUND_SECONDS = 86_400.0
-_MOST_BYTES = 2**53
+_MOST_BYTES = 2**53  # the largest count that a statement can hold
+
+
+def whole(number: float, *, most: int = _MOST_BYTES) -> int:
+    """``number`` of a row as a count: SQLite holds numbers that no count can be."""
+    return int(min(max(number, 0), most))
+
+
+def moment(seconds: float) -> float:
+    """``seconds`` of a row as a moment that a calendar has."""
+    return min(max(seconds, -_LAST_MOMENT), _LAST_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""Letters that wait unacknowledged at a real broker, which hands out 20 at a time and no more.
+
+Whatever waits, an owner's no must come in behind it. Waiting for the clock, a full disk and
+a request that nobody knows are what letters could wait for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent import config, topics
+from agent.consent import signing
+from agent.consent.statements import Pause
+from agent.errors import StorageFault
+from agent.gateway import app
+from agent.gateway.loop import Gateway
+from agent.gateway.sealing import Sealer
+from agent.link import MqttLink, Received, Session
+from agent.vault.cases import Cases
+from tests.peers.mosquitto import Mosquitto
+from tests.support.house import House
+from tests.support.peers import FakeReceiver
+
+HANDED_OUT = 20  # mosquitto's max_inflight_messages
+MANY = HANDED_OUT + 5
+PATIENCE_SECONDS = 30.0
+
+
+class Porch:
+    """A house, its gateway run step by step over a real broker, and its owner at it."""
+
+    def __init__(self, root: Path, broker: Mosquitto) -> None:
+        self.house = House.build(root, mqtt=config.Broker(host=broker.host, port=broker.port))
+        self.broker = broker
+        self.clip = self.house.record()
+
+    @contextmanager
+    def gateway(self) -> Iterator[Gateway]:
+        gateway = app.build(self.house.config, clock=self.house.clock, receiver=FakeReceiver())
+        gateway.start()
+        try:
+            yield gateway
+        finally:
+            gateway.stop()
+
+    def publish(self, topic: str, *payloads: bytes) -> None:
+        link = MqttLink(client_id="people", host=self.broker.host, port=self.broker.port)
+        with Session(link) as session:
+            for payload in payloads:
+                session.publish(topic, payload, retained=False)
+
+    def post(self, gateway: Gateway) -> str:
+        """A request that is open."""
+        request = self.house.request()
+        jws = self.house.post(request)
+        self.publish(topics.request(self.house.config.feed.topic, request.jti), jws.encode())
+        self.run(gateway, lambda: self.state(jws) == "OPEN")
+        return jws
+
+    def say(self, *letters: bytes) -> None:
+        self.publish(topics.owner(self.house.config.device.name), *letters)
+
+    def state(self, jws: str) -> str:
+        with self.house.open_index() as index:
+            case = Cases(index).request(signing.digest(jws))
+        return "" if case is None else case.state
+
+    def paused(self) -> bool:
+        with self.house.open_index() as index:
+            return Cases(index).paused_at() is not None
+
+    def run(self, gateway: Gateway, until: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not until():
+            assert time.monotonic() < deadline, "it never came in"
+            gateway.releases.step()
+            gateway.step(wait_seconds=0.05)
+
+
+@pytest.fixture
+def porch(tmp_path: Path, mosquitto: Mosquitto) -> Porch:
+    return Porch(tmp_path / "house", mosquitto)
+
+
+def test_the_broker_waits_with_the_next_until_one_is_acknowledged(porch: Porch) -> None:
+    link = MqttLink(
+        client_id="keeper",
+        host=porch.broker.host,
+        port=porch.broker.port,
+        subscriptions=["x"],
+        clean_session=False,
+    )
+    with Session(link):
+        porch.publish("x", *(b"%d" % number for number in range(MANY)))
+        came: list[Received] = []
+        while len(came) < HANDED_OUT:
+            event = link.events.get(timeout=PATIENCE_SECONDS)
+            if isinstance(event, Received):
+                came.append(event)
+        assert link.events.empty()
+        link.acknowledge(came[0])
+        event = link.events.get(timeout=PATIENCE_SECONDS)
+        assert isinstance(event, Received)
+        assert event.payload == b"%d" % HANDED_OUT
+
+
+def test_a_full_disk_keeps_no_decline_and_no_pause_from_coming_in(
+    porch: Porch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageFault("the disk is full")
+
+    monkeypatch.setattr(Sealer, "seal", full)
+    with porch.gateway() as gateway:
+        post = porch.post(gateway)
+        porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
+        porch.say(porch.house.decline(post), porch.house.command(Pause()))
+        porch.run(gateway, lambda: porch.state(post) == "DECLINED" and porch.paused())
+
+
+def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
+    porch: Porch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageFault("the disk is full")
+
+    monkeypatch.setattr(Sealer, "seal", full)
+    with porch.gateway() as gateway:
+        post = porch.post(gateway)
+    porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
+    porch.say(porch.house.decline(post), porch.house.command(Pause()))
+    for _ in range(3):
+        with porch.gateway() as gateway:
+            gateway.step(wait_seconds=0.2)
+    with porch.gateway() as gateway:
+        porch.run(gateway, lambda: porch.state(post) == "DECLINED" and porch.paused())
+
+
+def test_what_waits_for_the_clock_comes_in_once_it_is_set(porch: Porch) -> None:
+    with porch.gateway() as gateway:
+        post = porch.post(gateway)
+        porch.house.clock.is_synced = False
+        porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
+        porch.say(porch.house.decline(post))
+        for _ in range(20):
+            gateway.step(wait_seconds=0.02)
+        assert porch.state(post) == "OPEN"
+        porch.house.clock.is_synced = True
+        porch.run(gateway, lambda: porch.state(post) == "DECLINED")
+
+
+def test_approvals_of_what_nobody_has_asked_wait_for_nothing(porch: Porch) -> None:
+    with porch.gateway() as gateway:
+        post = porch.post(gateway)
+        unheard = porch.house.post(porch.house.request())
+        porch.say(*(porch.house.approve(unheard, [porch.clip]) for _ in range(MANY)))
+        porch.say(porch.house.decline(post))
+        porch.run(gateway, lambda: porch.state(post) == "DECLINED")
