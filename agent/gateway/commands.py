@@ -135,20 +135,19 @@ class Commands:
         self._answers.send(jws, letter)
 
     def _revoke(self, statement: Command, jws: str, release: str) -> None:
-        case = self._desk.cases.release(release)
-        if case is None:
-            self._revoke_early(statement, jws, release)
-            return
-        if case.state in lifecycle.finals(lifecycle.RELEASE):
-            raise Refused("release-over", f"the release is {case.state} already")
+        """Stop a release, or one whose approval the broker brings later, which must not count.
+
+        Looked at inside the transaction: the thread of releases may just have sent it.
+        """
         with self._desk.acting_on(statement, jws):
+            case = self._desk.cases.release(release)
+            if case is None:
+                self._desk.note(REVOKED_EARLY, release, {"owner": statement.iss})
+                return
+            if case.state in lifecycle.finals(lifecycle.RELEASE):
+                raise Refused("release-over", f"the release is {case.state} already")
             self._desk.note("release.revoke-asked", release, {"owner": statement.iss})
             self._desk.cases.ask_to_stop("revoked by the owner", release=release)
-
-    def _revoke_early(self, statement: Command, jws: str, release: str) -> None:
-        """A broker may bring the revocation before the approval, which then must not count."""
-        with self._desk.acting_on(statement, jws):
-            self._desk.note(REVOKED_EARLY, release, {"owner": statement.iss})
 
     def _mute(self, statement: Command, jws: str, requester: str, *, muted: bool) -> None:
         if muted and requester not in self._requesters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,6 +23,7 @@ from agent.consent.statements import (
     Statement,
     Window,
 )
+from agent.gateway.desk import Desk
 from agent.vault import seal
 from tests.support.house import Person
 from tests.support.world import DEVICE, World, rules, state_of
@@ -175,6 +176,31 @@ def test_what_was_sent_cannot_be_revoked_and_the_owner_is_told(world: World) -> 
     assert state_of(world, release_id) == "SENT"
     refusals = [told.detail for told in world.outcomes().values() if told.event == "REFUSED"]
     assert refusals == ["release-over: the release is SENT already"]
+
+
+def test_what_is_sent_while_its_revocation_is_read_is_not_said_to_be_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Releases have a thread of their own, whose last chunk may be through just then."""
+    clip, post = world.house.record(), world.post()
+    world.receiver.faults = ["request-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    (release_id,) = world.outcomes()
+    gateway, real = world.gateway, Desk.acting_on
+    assert gateway is not None
+
+    def sent_just_before(desk: Desk, *given: Any) -> Any:
+        world.clock.advance(100)
+        while gateway.releases.step():
+            pass
+        return real(desk, *given)
+
+    monkeypatch.setattr(Desk, "acting_on", sent_just_before)
+    world.to_device(world.house.command(Revoke(release=release_id)))
+    assert state_of(world, release_id) == "SENT"
+    assert rules(world, "decision.refused") == ["release-over"]
+    assert not answers(world, Outcome)
+    assert not world.events("release.revoke-asked")
 
 
 def test_an_owner_revokes_what_the_other_approved(couple: World) -> None:
