@@ -4,8 +4,8 @@ A request comes in here once :mod:`.posts` has admitted it. From then on
 
 - every clip inside its window joins its match set, also one that is recorded later;
 - with the first match the owner gets a letter, retained until the request is closed, and
-  renewed whenever what stands in it changes: clips that come or go, an edited text, a
-  proposal, a public log that turns out to lie;
+  renewed whenever what stands in it changes: clips that come or go or get another time, an
+  edited text, a proposal, a public log that turns out to lie;
 - it is closed by a decline, a withdrawal, or its end, and its letter emptied.
 
 While the owners have paused requests, all this goes on but for the letters: none lies at
@@ -16,7 +16,7 @@ inside its transaction, so that letter, ledger line and change are one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agent import topics
 from agent.consent import lifecycle, signing
@@ -55,6 +55,7 @@ class Inbox:
         self._owners = owners
         self._approvals_needed = approvals_needed
         self._requesters = requesters
+        self._told: dict[str, int] = {}  # what the letters of this run offer, as a hash
 
     # What the camera and time bring
 
@@ -72,6 +73,16 @@ class Inbox:
             if self._new_clips(case):
                 with self._desk.index.transaction():
                     self.match(case.digest)
+            elif self._is_overtaken(case):
+                with self._desk.index.transaction():
+                    self.renew(case.digest)
+
+    def _is_overtaken(self, case: RequestCase) -> bool:
+        """Whether a clip in its letter has got another time since: the clock was set."""
+        told = self._told.get(case.digest)
+        if told is None or self._desk.cases.paused_at() is not None:
+            return False
+        return told != _hash(*self._offered(case, self._proposals(case.digest)))
 
     def expire(self) -> None:
         """Close the requests whose time is over; the clock must be synced."""
@@ -121,6 +132,7 @@ class Inbox:
         digest = case.digest
         proposals = self._proposals(digest)
         clips, more = self._offered(case, proposals)
+        self._told[digest] = _hash(clips, more)
         return self._desk.reports.request_matches(
             asked=Asked(
                 request=case.jws,
@@ -146,6 +158,7 @@ class Inbox:
 
     def close(self, digest: str, event: str, detail: Mapping[str, str], *, at: float) -> None:
         """End an open request by ``event`` and empty its letter."""
+        self._told.pop(digest, None)
         self._desk.cases.advance_request(digest, event)
         state = lifecycle.advance(lifecycle.REQUEST, "OPEN", event)
         self._desk.ledger.append(f"request.{state.lower()}", digest, detail, at=at)
@@ -243,3 +256,8 @@ class Inbox:
             size=case.log_size,
             forked=self._desk.ledger.tells(case.log_origin, LOG_FORKED),
         )
+
+
+def _hash(clips: Sequence[Clip], more: int) -> int:
+    """Of what a letter offers; of the same process, so that it need not last."""
+    return hash((*clips, more))

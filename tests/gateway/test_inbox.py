@@ -12,7 +12,9 @@ import pytest
 
 from agent import topics
 from agent.consent import signing
-from agent.consent.statements import Withdrawal
+from agent.consent.statements import Window, Withdrawal
+from agent.vault.clips import ClipStore
+from tests.support.feed import report
 from tests.support.house import Person
 from tests.support.world import FEED, World, change_cards, rules
 
@@ -77,3 +79,40 @@ def test_a_copy_at_a_wrong_place_does_not_silence_the_request(world: World, plac
         world.run()
     assert len(rules(world, "post.refused")) == 1
     assert world.request_state(world.post(request)) == "OPEN"
+
+
+# Clips whose time was corrected
+
+
+def correct_times(world: World) -> None:
+    """What the camera does once the clock is set, perhaps a moment after the gateway saw it."""
+    house = world.house
+    with house.open_index() as index:
+        store = ClipStore(house.config.state_dir, index, recipients=[], clock=house.clock)
+        assert store.correct_times()
+    world.run()
+
+
+@pytest.mark.parametrize(("step", "offered"), [(100, True), (5_000, False)])
+def test_a_clip_whose_time_was_corrected_is_offered_by_that_time(
+    world: World, step: float, offered: bool
+) -> None:
+    world.clock.is_synced = False
+    world.house.record()
+    world.clock.step_wall(step)
+    world.clock.is_synced = True
+    now = int(world.clock.now())
+    window = Window(start=now - int(step) - 1_000, end=now - int(step) + 1_000)
+    post = world.post(world.house.request(window=window))
+    letter = report(world, post)
+    assert letter is not None
+    (told,) = letter.clips
+    assert not told.clock_synced
+    correct_times(world)
+    letter = report(world, post)
+    assert letter is not None
+    corrected = [(offer.started_at, offer.clock_synced) for offer in letter.clips]
+    assert corrected == ([(told.started_at + step, True)] if offered else [])
+    written = len(world.broker.published)
+    world.house.record(seconds_ago=50_000)
+    assert [topic for topic, _ in world.broker.published[written:] if "/inbox/" in topic] == []
