@@ -48,17 +48,18 @@ class Porch:
         finally:
             gateway.stop()
 
-    def publish(self, topic: str, *payloads: bytes) -> None:
+    def publish(self, topic: str, *payloads: bytes, retained: bool = False) -> None:
         link = MqttLink(client_id="people", host=self.broker.host, port=self.broker.port)
         with Session(link) as session:
             for payload in payloads:
-                session.publish(topic, payload, retained=False)
+                session.publish(topic, payload, retained=retained)
 
     def post(self, gateway: Gateway) -> str:
         """A request that is open."""
         request = self.house.request()
         jws = self.house.post(request)
-        self.publish(topics.request(self.house.config.feed.topic, request.jti), jws.encode())
+        topic = topics.request(self.house.config.feed.topic, request.jti)
+        self.publish(topic, jws.encode(), retained=True)  # the gateway may not be there yet
         self.run(gateway, lambda: self.state(jws) == "OPEN")
         return jws
 
