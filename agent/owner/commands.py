@@ -67,8 +67,10 @@ def _register_reading(commands: Commands) -> None:
     options.add_json(clips)
     options.add_passphrase(clips)
 
-    preview = _add(commands, "preview", reading.preview, "see a clip before you decide")
+    text = "see a clip before you decide; cut and blurred as it would be sent, if you like"
+    preview = _add(commands, "preview", reading.preview, text)
     _add_clip(preview)
+    _add_edits(preview)
 
     save = _add(commands, "save", reading.save, "keep a clip as a file")
     _add_clip(save)
@@ -87,22 +89,7 @@ def _register_releasing(commands: Commands) -> None:
     share = _add(commands, "share", deciding.share, "give clips to somebody who has not asked")
     for command in (approve, share):
         command.add_argument("clips", nargs="*", metavar="clip", help="number or id of a clip")
-        command.add_argument(
-            "--cut",
-            type=_cut,
-            action="append",
-            default=[],
-            metavar="CLIP=FROM-TO",
-            help="only this part may leave, in seconds",
-        )
-        command.add_argument(
-            "--blur",
-            type=_blur,
-            action="append",
-            default=[],
-            metavar="CLIP=X,Y,W,H",
-            help="make a region unrecognisable, as shares of the picture",
-        )
+        _add_edits(command)
         for field in ("name", "address", "email"):
             command.add_argument(f"--tell-{field}", metavar="TEXT", help=f"tell them your {field}")
         command.add_argument(
@@ -169,6 +156,26 @@ def _add_clip(command: argparse.ArgumentParser) -> None:
     command.add_argument("--request", help="the first digits of the request's digest")
     _add_camera(command, "the camera that has listed it")
     options.add_passphrase(command)
+
+
+def _add_edits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--cut",
+        type=_cut,
+        action="append",
+        default=[],
+        metavar="CLIP=FROM-TO",
+        help="only this part may leave, in seconds from the clip's start: 1=2.5-10",
+    )
+    command.add_argument(
+        "--blur",
+        type=_blur,
+        action="append",
+        default=[],
+        metavar="CLIP=X,Y,W,H",
+        help="fill a box with grey; left, top, width, height as shares of the picture: "
+        "1=0.5,0,0.5,1 is its right half",
+    )
 
 
 def _add_camera(command: argparse.ArgumentParser, text: str) -> None:

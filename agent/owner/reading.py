@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent.owner import steps
 
 if TYPE_CHECKING:
-    from agent.consent.statements import ClipOffer
+    from agent.consent.statements import ApprovedClip, ClipOffer
     from agent.keyfile import Keys
     from agent.owner.entries import OpenRequest, Told
     from agent.owner.home import Home
@@ -150,11 +150,14 @@ def preview(arguments: argparse.Namespace) -> int:
 
     home = steps.home(arguments)
     device, offer = _clip(home, arguments)
+    edited = _edited(home, offer, arguments)
     folder = Path(tempfile.mkdtemp(prefix="clip-agent-"))
-    target = folder / f"{offer.id}.mp4"
+    target = folder / f"{offer.id}{'' if edited is None else '-as-sent'}.mp4"
     keys = steps.unlock(home, arguments)
     try:
-        _fetch(home, device, offer, keys, target, sealed=False)
+        _fetch(home, device, offer, keys, target, edited=edited)
+        if edited is not None:
+            print("This is exactly what would be sent with these --cut and --blur.")
         player = fetch.player()
         if player is None or not sys.stdout.isatty():
             print(f"{target}\nThis is a plain copy: delete it when you have seen it.")
@@ -166,6 +169,30 @@ def preview(arguments: argparse.Namespace) -> int:
         if not target.exists():
             folder.rmdir()
     return 0
+
+
+def _edited(home: Home, offer: ClipOffer, arguments: argparse.Namespace) -> ApprovedClip | None:
+    """The clip cut and blurred as the same options of ``approve`` would have it; None if not."""
+    from agent.errors import Refused
+    from agent.owner import choosing, finding
+
+    if not (arguments.cut or arguments.blur):
+        return None
+    inbox = steps.kept_inbox(home)
+
+    def named(name: str) -> str:  # as numbered in the request, or in the camera's list
+        found = finding.clip(inbox, name, request=arguments.request, camera=arguments.camera)[1]
+        if found.id != offer.id:
+            raise Refused("not-chosen", f"clip {name} is to be changed, but {offer.id} is shown")
+        return found.id
+
+    (edited,) = choosing.choose(
+        [offer],
+        [offer.id],
+        cuts=[(named(name), cut) for name, cut in arguments.cut],
+        blurs=[(named(name), box) for name, box in arguments.blur],
+    )
+    return edited
 
 
 def save(arguments: argparse.Namespace) -> int:
@@ -189,9 +216,19 @@ def _clip(home: Home, arguments: argparse.Namespace) -> tuple[str, ClipOffer]:
 
 
 def _fetch(
-    home: Home, device_name: str, offer: ClipOffer, keys: Keys, target: Path, *, sealed: bool
+    home: Home,
+    device_name: str,
+    offer: ClipOffer,
+    keys: Keys,
+    target: Path,
+    *,
+    sealed: bool = False,
+    edited: ApprovedClip | None = None,
 ) -> None:
-    """Ask the camera for a clip and write it to ``target``, with a bar at a terminal."""
+    """Ask the camera for a clip and write it to ``target``, with a bar at a terminal.
+
+    ``sealed``: as it lies on the camera; ``edited``: as it would be sent; else as recorded.
+    """
     import tempfile
 
     from agent import topics
@@ -217,5 +254,7 @@ def _fetch(
             exchange.send(session, command)
             chunks = exchange.chunks(session, command, offer.id, keys)
             fetch.assemble(offer, chunks, arriving, progress=progress)
-        if not sealed:
+        if edited is not None:
+            fetch.render(spool, keys.identity, out, edited, truncated=offer.truncated)
+        elif not sealed:
             fetch.decrypt(spool, keys.identity, out, truncated=offer.truncated)
