@@ -1,5 +1,5 @@
 """``clip-agent owner ...``: the options; what the commands do is in :mod:`.reading`,
-:mod:`.deciding` and, for keys and cards, here."""
+:mod:`.deciding`, :mod:`.refusing` and, for keys and cards, here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import options
-from agent.owner import deciding, reading, steps
+from agent.owner import deciding, reading, refusing, steps
 
 if TYPE_CHECKING:
     from agent.consent.statements import Box, Cut
@@ -117,21 +117,21 @@ def _register_releasing(commands: Commands) -> None:
 
 
 def _register_refusing(commands: Commands) -> None:
-    decline = _add(commands, "decline", deciding.decline, "answer a request with silence, for good")
+    decline = _add(commands, "decline", refusing.decline, "answer a request with silence, for good")
     decline.add_argument("request", help=_REQUEST)
     decline.add_argument("--mute", action="store_true", help="and hear no more of who asks")
-    revoke = _add(commands, "revoke", deciding.revoke, "stop a release that has not been sent")
+    revoke = _add(commands, "revoke", refusing.revoke, "stop a release that has not been sent")
     revoke.add_argument("release", help="the first digits of its id")
-    mute = _add(commands, "mute", deciding.mute, "hear no more of a requester")
-    unmute = _add(commands, "unmute", deciding.unmute, "hear of a requester again")
+    mute = _add(commands, "mute", refusing.mute, "hear no more of a requester")
+    unmute = _add(commands, "unmute", refusing.unmute, "hear of a requester again")
     for command in (mute, unmute):
         command.add_argument(
             "requester",
             type=options.key_or_digits,
             help="their key id, or the first digits of a request of theirs",
         )
-    pause = _add(commands, "pause", deciding.pause, "see no requests until you resume")
-    resume = _add(commands, "resume", deciding.resume, "see requests again, and those still open")
+    pause = _add(commands, "pause", refusing.pause, "see no requests until you resume")
+    resume = _add(commands, "resume", refusing.resume, "see requests again, and those still open")
     for command in (decline, revoke, mute):
         _add_yes(command)
     for command in (unmute, pause, resume):
