@@ -7,7 +7,7 @@ second; what was said a moment ago has only the first, and can be revoked all th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.consent import signing
@@ -86,10 +86,18 @@ def _released(inbox: Inbox, given: Given, device: str, *, without: set[str]) -> 
         at = gift.at if word is None else word.iat
         yield Answer(device, gift.release, gift.to, gift.request, gift.event, gift.detail, at)
     names = given.names()
+    told_already = mine | without | set(_completed(outcomes, mine))
     for subject, word in outcomes.items():
-        if subject not in mine | without:
+        if subject not in told_already:
             to = names.get(word.request or "") or _shared_with(word)
             yield Answer(device, subject, to, word.request, word.event, word.detail, word.iat)
+
+
+def _completed(outcomes: Mapping[str, Outcome], mine: set[str]) -> Iterator[str]:
+    """Of two owners' words that made one release, those that are not to be listed again."""
+    for subject, word in outcomes.items():
+        if word.event == "AGREED" and word.detail in outcomes:
+            yield word.detail if subject in mine else subject
 
 
 def _shared_with(outcome: Outcome) -> str:

@@ -124,6 +124,26 @@ def test_a_release_of_another_owner_is_told_with_whom_it_was_for(
     assert (one["release"], one["to"], one["event"]) == ("0" * 16, "Springfield PD", "SENT")
 
 
+def test_two_owners_words_that_made_one_release_are_told_as_one(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = post(broker, camera, request_jws)
+    run("inbox", *at_home)
+    with camera.serve(broker, answers=[("AGREED", "0" * 16)]):
+        run("approve", name, "1", "--yes", "--wait", "20", *at_home)
+    retain(broker, [(topics.release(camera.name, "0" * 16), camera.outcome("0" * 16, "SENT"))])
+    (one,) = answers(at_home, capsys)
+    assert (one["release"], one["event"]) == (subject(camera), "SENT")
+    retain(broker, [(topics.release(camera.name, "1" * 16), camera.outcome("1" * 16, "SENT"))])
+    agreed = camera.outcome("2" * 16, "AGREED", "1" * 16)  # what another owner completed
+    retain(broker, [(topics.release(camera.name, "2" * 16), agreed)])
+    assert {one["release"] for one in answers(at_home, capsys)} == {subject(camera), "1" * 16}
+
+
 # Ids
 
 
