@@ -93,6 +93,16 @@ def lock(keys: Keys, role: Role, passphrase: str, *, now: float) -> bytes:
     return locked
 
 
+def require(path: Path, role: Role) -> None:
+    """Raise :class:`KeyFileError` with the cure unless there is a key file at ``path``."""
+    if not path.exists():
+        raise KeyFileError(f"{path}: there are no keys here", advice=_make_keys(role))
+
+
+def _make_keys(role: Role) -> str:
+    return f"Make the keys with `clip-agent {role} init`, or name their folder by --home"
+
+
 def unlock(path: Path, role: Role, passphrase: str) -> Keys:
     """The keys in the file ``path``. Raises :class:`KeyFileError`."""
     try:
@@ -101,14 +111,18 @@ def unlock(path: Path, role: Role, passphrase: str) -> Keys:
     except OSError as error:
         raise KeyFileError(
             f"{path}: cannot be read ({error.strerror})",
-            advice=f"Make the keys with `clip-agent {role} init`, or name their folder by --home",
+            advice=_make_keys(role),
         ) from error
     if len(locked) > _MAX_FILE_BYTES or not locked.startswith(b"age-encryption.org/v1\n"):
         raise KeyFileError(f"{path}: is not a key file")
     try:
         text: bytes = pyrage.passphrase.decrypt(locked, passphrase)
     except pyrage.DecryptError as error:
-        raise KeyFileError(f"{path}: wrong passphrase, or the file is damaged") from error
+        raise KeyFileError(
+            f"{path}: wrong passphrase, or the file is damaged",
+            advice=f"Try again; --passphrase-file and {PASSPHRASE_VARIABLE}, where given, "
+            "come before what you type",
+        ) from error
     try:
         return parse_keys(text.decode(), role)
     except (KeyFileError, UnicodeDecodeError) as error:

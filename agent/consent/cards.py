@@ -123,6 +123,13 @@ class RequesterCard(Card, frozen=True):
     contact: Line = ""
 
 
+_HOLDERS: dict[type[Card], str] = {
+    OwnerCard: "an owner",
+    DeviceCard: "a camera",
+    RequesterCard: "a requester",
+}
+
+
 class RequesterBook(Part, frozen=True):
     """``requesters.yaml``: the requesters that an owner lets ask."""
 
@@ -131,9 +138,23 @@ class RequesterBook(Part, frozen=True):
 
 def parse_card(text: str, kind: type[C], name: str) -> C:
     """A card from its YAML text; :class:`ConfigError` names the file ``name`` and the key."""
-    card = config.parse_yaml(text, kind, name)
+    try:
+        card = config.parse_yaml(text, kind, name)
+    except ConfigError:
+        _name_other_role(text, kind, name)
+        raise
     _check_card(card, name)
     return card
+
+
+def _name_other_role(text: str, kind: type[Card], name: str) -> None:
+    """Raise ConfigError if it is a card, but of another role: people mix them up."""
+    for other, holder in _HOLDERS.items():
+        try:
+            config.parse_yaml(text, other, name)
+        except ConfigError:
+            continue
+        raise ConfigError(f"{name}: is the card of {holder}, not of {_HOLDERS[kind]}")
 
 
 def parse_requesters(text: str, name: str) -> dict[str, RequesterCard]:

@@ -18,6 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from agent import topics
 from agent.clock import Clock
@@ -82,7 +83,7 @@ class Gateway:
         self._notify = notify
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
-        self._state = b""
+        self._state: dict[str, Any] = {}  # as it was said last
         self._is_synced = False  # and what waits for it has been done
         self._clips_changed = True  # since the inbox looked
         self._stop = threading.Event()
@@ -131,6 +132,8 @@ class Gateway:
     def stop(self) -> None:
         """Say goodbye and hang up."""
         try:
+            if self._state:  # once more, so that owners see until when it was there
+                self._say_state(self._state)
             self._owner_link.publish(
                 topics.availability(self._device_name), topics.OFFLINE, retained=True
             )
@@ -225,7 +228,7 @@ class Gateway:
         except NetworkFault:
             return  # gone again already; the next connection comes back here
         self._outbox.reconnected()
-        self._state = b""
+        self._state = {}
 
     def _dispatch_next(self) -> None:
         self._notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
@@ -254,15 +257,19 @@ class Gateway:
     def _publish_state(self) -> None:
         """Counts and health, when they changed."""
         state = self._device_state.now()
-        payload = json.dumps(state).encode()
-        if payload == self._state:
+        if state == self._state:
             return
         try:
-            self._owner_link.publish(topics.state(self._device_name), payload, retained=True)
+            self._say_state(state)
         except NetworkFault:
             return  # said at the next connection
-        self._state = payload
+        self._state = state
         self._notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")
+
+    def _say_state(self, state: dict[str, Any]) -> None:
+        at = int(self._clock.now()) if self._clock.synced() else None
+        payload = json.dumps({"at": at, **state}).encode()
+        self._owner_link.publish(topics.state(self._device_name), payload, retained=True)
 
 
 def _weight(received: Received) -> int:

@@ -22,6 +22,7 @@ from agent.consent.mail import Letter
 from agent.consent.signing import OwnerCard
 from agent.consent.statements import (
     ClipOffer,
+    HouseholdOwner,
     InboxReport,
     LedgerHead,
     Listing,
@@ -70,6 +71,7 @@ class Reports:
         self._device_name = device_name
         self._keys = keys
         self._recipients = [owner.seal for owner in owners]
+        self._owners = tuple(HouseholdOwner(key=owner.id, name=owner.name) for owner in owners)
         self._random = random
 
     def request_matches(
@@ -99,6 +101,7 @@ class Reports:
             proposals=asked.proposals,
             approvals_needed=asked.approvals_needed,
             log=asked.log,
+            owners=self._owners if asked.approvals_needed > 1 else (),
         )
         room = InboxReport.MAX_BYTES - len(decoding.encode(report)) - _SPARE_BYTES
         offers = _fitting([_offer(clip) for clip in clips], room)

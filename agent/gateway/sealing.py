@@ -5,7 +5,7 @@ cut and blurred as the owner said, and handed to the bundle, which is sealed to 
 requester as it grows: plaintext never touches the disk, and at most one clip is in
 memory. ``release.jws`` comes last, since it names the digest of everything else.
 How a bag, a tar and an age file are made is for :mod:`.bundle`, how a video is
-prepared for :mod:`.media`.
+prepared for :mod:`agent.media.editing`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from agent.consent.statements import (
     SignerKeys,
 )
 from agent.errors import ClipDamaged, Refused
-from agent.gateway import media
 from agent.gateway.bundle import SealedBundle, write_bundle
 from agent.gateway.keys import DeviceKeys
 from agent.gateway.papers import Papers
+from agent.media import editing
 from agent.vault import unseal
 from agent.vault.clips import ClipStore
 from agent.vault.index import Clip, Index
@@ -123,7 +123,7 @@ class Sealer:
             sealed = _Digested(file)
             with unseal.open_stream(sealed, key, truncated=clip.truncated) as plain:
                 try:
-                    prepared = media.prepare(plain, cut=approved.cut, blur=approved.blur)
+                    prepared = editing.prepare(plain, cut=approved.cut, blur=approved.blur)
                 except MemoryError as error:
                     raise Refused(
                         "clip-too-large", f"{clip.id} needs more memory than is free"

@@ -1,6 +1,7 @@
 """The device's state as the broker's readers see it: counts and health, in JSON.
 
 =================  ======================================================================
+``at``             when this was said, Unix seconds; null while the clock is not synced
 ``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
                    ``failed``; ``not-running`` if it died; ``never started``
 ``recording``      true while a clip is being written
@@ -16,8 +17,8 @@
 
 Nothing about what was seen or asked, and no sentence: a broker may have other readers.
 Values that waver are held still (:class:`agent.machine.Steady`), so that a retained
-topic is not written again and again: also ``no-frames``, while systemd starts a process
-anew that ends again and again for its camera.
+topic is not written again and again, least of all for a new ``at``: also ``no-frames``,
+while systemd starts a process anew that ends again and again for its camera.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class State:
         self._seen_at_work = -math.inf  # monotonic
 
     def now(self) -> dict[str, Any]:
-        """The keys above, ready for JSON."""
+        """The keys above but ``at``, ready for JSON."""
         totals, camera = self._index.totals(), self._index.health("camera")
         state = self._camera_state(camera)
         vitals = self._board.vitals()

@@ -15,7 +15,7 @@ import msgspec
 
 from agent.consent.statements import ApprovedClip, Box, ClipOffer, Cut
 from agent.errors import Refused
-from agent.owner.entries import pick
+from agent.owner.entries import offered, pick
 
 P = TypeVar("P", Cut, Box)
 
@@ -60,8 +60,10 @@ def choose(
     blur_of: dict[str, list[Box]] = {}
     for name, box in blurs:
         blur_of.setdefault(_chosen(offers, name, chosen).id, []).append(box)
-    if not 1 <= len(chosen) <= _MAX_CLIPS:
-        raise Refused("too-many-clips", f"name 1 to {_MAX_CLIPS} clips")
+    if not chosen:
+        raise Refused("no-clips", f"name the clips that may leave: {offered(offers)}")
+    if len(chosen) > _MAX_CLIPS:
+        raise Refused("too-many-clips", f"at most {_MAX_CLIPS} clips can leave at once")
     return tuple(
         ApprovedClip(
             id=offer.id,
@@ -89,7 +91,7 @@ def repeat(
 def _find(offers: Sequence[ClipOffer], name: str) -> ClipOffer:
     offer = pick(offers, name)
     if offer is None:
-        raise Refused("no-such-clip", f"no clip {name!r} is offered")
+        raise Refused("no-such-clip", f"no clip {name!r} is offered, only {offered(offers)}")
     return offer
 
 

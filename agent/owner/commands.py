@@ -1,5 +1,5 @@
 """``clip-agent owner ...``: the options; what the commands do is in :mod:`.reading`,
-:mod:`.deciding` and, for keys and cards, here."""
+:mod:`.deciding`, :mod:`.refusing` and, for keys and cards, here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import options
-from agent.owner import deciding, reading, steps
+from agent.owner import deciding, reading, refusing, steps
 
 if TYPE_CHECKING:
     from agent.consent.statements import Box, Cut
@@ -67,8 +67,10 @@ def _register_reading(commands: Commands) -> None:
     options.add_json(clips)
     options.add_passphrase(clips)
 
-    preview = _add(commands, "preview", reading.preview, "see a clip before you decide")
+    text = "see a clip before you decide; cut and blurred as it would be sent, if you like"
+    preview = _add(commands, "preview", reading.preview, text)
     _add_clip(preview)
+    _add_edits(preview)
 
     save = _add(commands, "save", reading.save, "keep a clip as a file")
     _add_clip(save)
@@ -87,22 +89,7 @@ def _register_releasing(commands: Commands) -> None:
     share = _add(commands, "share", deciding.share, "give clips to somebody who has not asked")
     for command in (approve, share):
         command.add_argument("clips", nargs="*", metavar="clip", help="number or id of a clip")
-        command.add_argument(
-            "--cut",
-            type=_cut,
-            action="append",
-            default=[],
-            metavar="CLIP=FROM-TO",
-            help="only this part may leave, in seconds",
-        )
-        command.add_argument(
-            "--blur",
-            type=_blur,
-            action="append",
-            default=[],
-            metavar="CLIP=X,Y,W,H",
-            help="make a region unrecognisable, as shares of the picture",
-        )
+        _add_edits(command)
         for field in ("name", "address", "email"):
             command.add_argument(f"--tell-{field}", metavar="TEXT", help=f"tell them your {field}")
         command.add_argument(
@@ -130,21 +117,21 @@ def _register_releasing(commands: Commands) -> None:
 
 
 def _register_refusing(commands: Commands) -> None:
-    decline = _add(commands, "decline", deciding.decline, "answer a request with silence, for good")
+    decline = _add(commands, "decline", refusing.decline, "answer a request with silence, for good")
     decline.add_argument("request", help=_REQUEST)
     decline.add_argument("--mute", action="store_true", help="and hear no more of who asks")
-    revoke = _add(commands, "revoke", deciding.revoke, "stop a release that has not been sent")
+    revoke = _add(commands, "revoke", refusing.revoke, "stop a release that has not been sent")
     revoke.add_argument("release", help="the first digits of its id")
-    mute = _add(commands, "mute", deciding.mute, "hear no more of a requester")
-    unmute = _add(commands, "unmute", deciding.unmute, "hear of a requester again")
+    mute = _add(commands, "mute", refusing.mute, "hear no more of a requester")
+    unmute = _add(commands, "unmute", refusing.unmute, "hear of a requester again")
     for command in (mute, unmute):
         command.add_argument(
             "requester",
             type=options.key_or_digits,
             help="their key id, or the first digits of a request of theirs",
         )
-    pause = _add(commands, "pause", deciding.pause, "see no requests until you resume")
-    resume = _add(commands, "resume", deciding.resume, "see requests again, and those still open")
+    pause = _add(commands, "pause", refusing.pause, "see no requests until you resume")
+    resume = _add(commands, "resume", refusing.resume, "see requests again, and those still open")
     for command in (decline, revoke, mute):
         _add_yes(command)
     for command in (unmute, pause, resume):
@@ -169,6 +156,26 @@ def _add_clip(command: argparse.ArgumentParser) -> None:
     command.add_argument("--request", help="the first digits of the request's digest")
     _add_camera(command, "the camera that has listed it")
     options.add_passphrase(command)
+
+
+def _add_edits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--cut",
+        type=_cut,
+        action="append",
+        default=[],
+        metavar="CLIP=FROM-TO",
+        help="only this part may leave, in seconds from the clip's start: 1=2.5-10",
+    )
+    command.add_argument(
+        "--blur",
+        type=_blur,
+        action="append",
+        default=[],
+        metavar="CLIP=X,Y,W,H",
+        help="fill a box with grey; left, top, width, height as shares of the picture: "
+        "1=0.5,0,0.5,1 is its right half",
+    )
 
 
 def _add_camera(command: argparse.ArgumentParser, text: str) -> None:

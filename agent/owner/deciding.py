@@ -1,4 +1,4 @@
-"""What an owner decides: ``approve share decline mute unmute revoke pause resume``.
+"""What an owner lets go: ``approve share``. Saying no is in :mod:`.refusing`.
 
 First everything is said that will happen, then the owner is asked, and only then the keys
 are unlocked and something is signed.
@@ -13,29 +13,29 @@ from agent import options
 from agent.owner import steps
 
 if TYPE_CHECKING:
-    from agent.consent.statements import ApprovedClip, Disclosure, Pause, Resume
-    from agent.owner.decide import Decision, SharePlan
+    from agent.consent.statements import ApprovedClip, Disclosure
+    from agent.owner.decide import SharePlan
     from agent.owner.entries import OpenRequest
     from agent.owner.inbox import Inbox
-
-_ORDERS_STAY = "A legal demand that is open stays open; of later ones you get a notice."
 
 
 def approve(arguments: argparse.Namespace) -> int:
     """``owner approve``"""
-    from agent.owner import decide, exchange, finding, view
+    from agent.owner import asking, decide, exchange, finding, view
     from agent.owner.given import Given
 
     home, clock = steps.home(arguments), steps.clock()
     inbox = steps.kept_inbox(home)
     item = finding.open_request(inbox, arguments.request)
-    chosen, disclose, joins = _chosen(item, arguments, home.card().id)
-    until = decide.approval_end(item, now=clock.now(), days=arguments.days)
+    me, now = home.card().id, clock.now()
+    chosen, disclose, joins = _chosen(item, arguments, me)
+    until = decide.approval_end(item, now=now, days=arguments.days)
     given = Given(home, inbox)
     gifts = given.of(item.device)
-    view.console().print(view.approval(item, chosen, disclose, until, gifts=gifts))
+    sheet = asking.approval(item, chosen, disclose, until, now=now, gifts=gifts, me=me)
+    view.console().print(sheet)
     steps.warn(inbox)
-    options.confirm("Let this go?", yes=arguments.yes)
+    options.confirm("Sign it?", yes=arguments.yes)
     keys = steps.unlock(home, arguments)
     decision = decide.approve(
         item,
@@ -46,7 +46,6 @@ def approve(arguments: argparse.Namespace) -> int:
         now=clock.now(),
         days=arguments.days,
     )
-    print(f"approval {decision.subject}")
     return steps.send(
         home,
         decision,
@@ -62,7 +61,7 @@ def _chosen(
 ) -> tuple[tuple[ApprovedClip, ...], Disclosure, str | None]:
     """Clips and disclosure as typed, or as another owner proposed, with that proposal's id."""
     from agent.errors import Refused
-    from agent.owner import choosing
+    from agent.owner import asking, choosing, ids
 
     typed = _disclosure(arguments)
     if arguments.joins is None:
@@ -71,14 +70,18 @@ def _chosen(
         )
         return clips, typed, None
     _nothing_else(arguments)
-    found = [one for one in item.report.proposals if one.release.startswith(arguments.joins)]
-    if len(found) != 1:
+    proposal = ids.pick(
+        item.report.proposals,
+        arguments.joins,
+        name=lambda one: one.release,
+        about=lambda one: f"by {asking.named(item.report.owners, one.owner)}",
+    )
+    if proposal is None:
         raise Refused(
             "no-such-release",
             f"no owner has approved anything as {arguments.joins!r}",
-            advice=f"See `clip-agent owner show {item.digest[:8]}`",
+            advice=f"See `clip-agent owner show {item.name}`",
         )
-    (proposal,) = found
     if proposal.owner == me:
         raise Refused("own-proposal", "this is your own approval: another owner must agree to it")
     return choosing.repeat(item.report.clips, proposal.clips), proposal.disclose, proposal.release
@@ -87,22 +90,31 @@ def _chosen(
 def share(arguments: argparse.Namespace) -> int:
     """``owner share``"""
     from agent.consent import signing
-    from agent.owner import decide, exchange, view
+    from agent.owner import asking, decide, exchange, view
     from agent.owner.given import Given
 
     home, clock = steps.home(arguments), steps.clock()
     inbox = steps.kept_inbox(home)
-    plan, joins = _plan(inbox, arguments, home.card().id)
-    until = decide.end(now=clock.now(), days=arguments.days)
-    key_id = signing.PublicKey.from_text(plan.to.key).id
+    me, now = home.card().id, clock.now()
+    plan, joins = _plan(inbox, arguments, me)
+    until = decide.end(now=now, days=arguments.days)
     given = Given(home, inbox)
-    view.console().print(view.share(plan, key_id, until, gifts=given.of(plan.device)))
+    sheet = asking.share(
+        plan,
+        signing.PublicKey.from_text(plan.to.key).id,
+        until,
+        now=now,
+        gifts=given.of(plan.device),
+        household=inbox.household(plan.device),
+        me=me,
+        joins=joins is not None,
+    )
+    view.console().print(sheet)
     steps.warn(inbox)
-    options.confirm("Let this go?", yes=arguments.yes)
+    options.confirm("Sign it?", yes=arguments.yes)
     keys = steps.unlock(home, arguments)
     device = exchange.device_of(home.devices(), plan.device)
     decision = decide.share(plan, device, keys, now=clock.now(), days=arguments.days)
-    print(f"share {decision.subject}")
     return steps.send(
         home,
         decision,
@@ -162,132 +174,3 @@ def _nothing_else(arguments: argparse.Namespace) -> None:
             "--with agrees to exactly what another owner approved",
             advice="Leave out the rest, or leave out --with",
         )
-
-
-# Saying no
-
-
-def decline(arguments: argparse.Namespace) -> int:
-    """``owner decline``"""
-    from agent.owner import decide, exchange, finding
-    from agent.owner.standing import Decided
-
-    home, clock = steps.home(arguments), steps.clock()
-    inbox = steps.kept_inbox(home)
-    item = finding.open_request(inbox, arguments.request)
-    print(f"{item.report.record.name}: {item.request.title} ({item.digest[:16]})")
-    print("Nobody is told. What you approved of it and was not sent yet is stopped.")
-    question = "Decline, for good?"
-    if arguments.mute:
-        print(f"You will get no more letters about what {item.report.record.name} asks.")
-        print(_ORDERS_STAY)
-        question = "Decline, and mute?"
-    options.confirm(question, yes=arguments.yes)
-    device = exchange.device_of(home.devices(), item.device)
-    keys = steps.unlock(home, arguments)
-    now = clock.now()
-    decision = decide.decline(item, device, keys, mute=arguments.mute, now=now)
-    decided = Decided(home, inbox)
-
-    def keep(sent: Decision) -> None:
-        decided.keep_decline(sent, item.digest, now=now)
-        if arguments.mute:
-            decided.keep_mute(sent, item.request.iss, now=now)
-
-    return steps.tell_camera(home, decision, keys, wait_seconds=arguments.wait, keep=keep)
-
-
-def mute(arguments: argparse.Namespace) -> int:
-    """``owner mute``"""
-    return _mute(arguments, muted=True)
-
-
-def unmute(arguments: argparse.Namespace) -> int:
-    """``owner unmute``"""
-    return _mute(arguments, muted=False)
-
-
-def _mute(arguments: argparse.Namespace, *, muted: bool) -> int:
-    from agent.consent.statements import Mute
-    from agent.owner import decide, finding
-    from agent.owner.standing import Decided
-
-    home, now = steps.home(arguments), steps.clock().now()
-    inbox, cards = steps.kept_inbox(home), steps.cameras(home, arguments.camera)
-    requester, name = finding.requester(inbox, arguments.requester)
-    print(f"{name}, key {requester}")
-    if muted:
-        print("You will get no more letters about what they ask; what is open is declined.")
-        print(_ORDERS_STAY)
-        options.confirm("Mute them?", yes=arguments.yes)
-    keys = steps.unlock(home, arguments)
-    decided, code = Decided(home, inbox), 0
-    for card in cards:
-        decision = decide.command(Mute(requester=requester, muted=muted), card, keys, now=now)
-        code |= steps.tell_camera(
-            home,
-            decision,
-            keys,
-            wait_seconds=arguments.wait,
-            keep=lambda sent: decided.keep_mute(sent, requester, now=now),
-        )
-    return code
-
-
-def revoke(arguments: argparse.Namespace) -> int:
-    """``owner revoke``"""
-    from agent.consent.statements import Revoke
-    from agent.errors import Refused
-    from agent.owner import decide, exchange, finding
-
-    home = steps.home(arguments)
-    word = finding.release(steps.kept_inbox(home), arguments.release)
-    outcome = word.outcome
-    print(f"release {outcome.subject} of {word.device}: {outcome.event} {outcome.detail}".rstrip())
-    if outcome.event == "SENT":
-        raise Refused("was-sent", "it was sent, and cannot be called back")
-    options.confirm("Stop it?", yes=arguments.yes)
-    device = exchange.device_of(home.devices(), word.device)
-    keys = steps.unlock(home, arguments)
-    decision = decide.command(
-        Revoke(release=outcome.subject), device, keys, now=steps.clock().now()
-    )
-    return steps.tell_camera(home, decision, keys, wait_seconds=arguments.wait)
-
-
-def pause(arguments: argparse.Namespace) -> int:
-    """``owner pause``"""
-    from agent.consent.statements import Pause
-
-    return _pause(arguments, Pause())
-
-
-def resume(arguments: argparse.Namespace) -> int:
-    """``owner resume``"""
-    from agent.consent.statements import Resume
-
-    return _pause(arguments, Resume())
-
-
-def _pause(arguments: argparse.Namespace, what: Pause | Resume) -> int:
-    from agent.consent.statements import Pause
-    from agent.owner import decide
-    from agent.owner.standing import Decided
-
-    home, now = steps.home(arguments), steps.clock().now()
-    inbox, cards = steps.kept_inbox(home), steps.cameras(home, arguments.camera)
-    if isinstance(what, Pause):
-        print("From now on no request is shown to you, legal demands and alerts among them.")
-        print("They may run out meanwhile. To end it: clip-agent owner resume")
-    keys = steps.unlock(home, arguments)
-    decided, code = Decided(home, inbox), 0
-    for card in cards:
-        decision = decide.command(what, card, keys, now=now)
-        code |= steps.tell_camera(
-            home,
-            decision,
-            keys,
-            wait_seconds=arguments.wait,
-            keep=lambda sent: decided.keep_pause(sent, now=now),
-        )
-    return code

@@ -16,7 +16,7 @@ class OpenRequest:
 
     ``reposts``: other texts that were posted under its id. ``changed``: there is one, or
     another letter here has one. ``closed``: it is no longer open, and this is the last
-    that was said of it.
+    that was said of it. ``short`` is as much of the digest as tells it from all others.
     """
 
     device: str
@@ -27,6 +27,12 @@ class OpenRequest:
     reposts: tuple[Text, ...] = ()
     changed: bool = False
     closed: bool = False
+    short: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a person types to name it."""
+        return self.short or self.digest[:8]
 
     def clip(self, name: str) -> ClipOffer:
         """The offered clip with this number (from 1) or id; Refused when there is none."""
@@ -34,8 +40,8 @@ class OpenRequest:
         if found is None:
             raise Refused(
                 "no-such-clip",
-                f"request {self.digest[:8]} offers no clip {name!r}",
-                advice=f"See `clip-agent owner show {self.digest[:8]}`",
+                f"request {self.name} offers no clip {name!r}, only {offered(self.report.clips)}",
+                advice=f"See `clip-agent owner show {self.name}`",
             )
         return found
 
@@ -70,6 +76,17 @@ def pick(offers: Sequence[ClipOffer], name: str) -> ClipOffer | None:
     if is_number(name):
         return offers[int(name) - 1] if 1 <= int(name) <= len(offers) else None
     return next((offer for offer in offers if offer.id == name), None)
+
+
+def offered(offers: Sequence[ClipOffer]) -> str:
+    """What there is to choose from, for a message."""
+    match len(offers):
+        case 0:
+            return "none"
+        case 1:
+            return f"1 ({offers[0].id})"
+        case count:
+            return f"1 ({offers[0].id}) to {count} ({offers[-1].id})"
 
 
 def is_number(name: str) -> bool:

@@ -9,19 +9,23 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from agent import link, topics
 from agent.clock import Clock
 from agent.config import Broker
 from agent.consent import mail
 from agent.consent.signing import DeviceCard
-from agent.consent.statements import Listing, Outcome
+from agent.consent.statements import Listing, Moment, Outcome
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.link import Received, Session
 from agent.owner import letters
 from agent.owner.decide import Decision
 from agent.owner.inbox import Inbox
+from agent.topics import Topic
 
 QUIET_SECONDS = 0.7  # silence after which the retained letters are taken for complete
 _COLLECT_SECONDS = 20.0
@@ -52,23 +56,55 @@ def letter_filters(devices: Iterable[str]) -> list[str]:
             topics.inbox_filter(device),
             topics.release_filter(device),
             topics.notices(device),
-            topics.availability(device),
+            *presence_topics(device),
         )
     ]
 
 
-def is_offline(session: Session, device: str) -> bool:
-    """Whether the broker says that ``device`` is away; False while it says nothing of it.
+@dataclass(frozen=True)
+class Presence:
+    """Whether the broker says that a camera is away, and when its state was said last."""
 
-    The session must have subscribed to :func:`topics.availability`, and expect nothing else
-    that is retained yet.
+    offline: bool = False
+    state_at: int | None = None
+
+
+def presence_topics(device: str) -> list[str]:
+    """What :func:`presence` must be subscribed to."""
+    return [topics.availability(device), topics.state(device)]
+
+
+def presence(session: Session, device: str) -> Presence:
+    """Whether ``device`` is there; it counts as there while the broker says nothing of it.
+
+    Known at once for one that is there. The session must expect nothing else that is
+    retained yet.
     """
+    offline, state_at = None, None
     deadline = time.monotonic() + QUIET_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         message = session.receive(left)
-        if message is not None and message.topic == topics.availability(device):
-            return message.payload == topics.OFFLINE
-    return False
+        if message is None:
+            break
+        if message.topic == topics.availability(device):
+            offline = message.payload == topics.OFFLINE
+        elif message.topic == topics.state(device):
+            state_at = _state_at(message.payload)
+        if offline is False or (offline and state_at is not None):
+            break
+    return Presence(bool(offline), state_at)
+
+
+def _state_at(payload: bytes) -> int | None:
+    """When this state was said: for a person to read, since nothing signs it."""
+    try:
+        return msgspec.json.decode(payload, type=_State).at
+    except msgspec.DecodeError:
+        return None
+
+
+class _State(msgspec.Struct):
+    at: Moment | None = None
 
 
 def collect(
@@ -79,26 +115,30 @@ def collect(
     *,
     clock: Clock,
     wait_seconds: float = 0.0,
-) -> set[str]:
-    """Bring ``inbox`` up to what the broker holds; which of ``devices`` are offline.
+) -> dict[str, Presence]:
+    """Bring ``inbox`` up to what the broker holds; what is known of those that are offline.
 
     When no request is open, wait up to ``wait_seconds`` for one to come. Letters
     that are refused become warnings of ``inbox``.
     """
     received = session.collect(quiet_seconds=QUIET_SECONDS, at_most_seconds=_COLLECT_SECONDS)
-    offline: set[str] = set()
+    said: dict[str, Presence] = {}
     for message in received:
-        _take(inbox, message, keys, clock)
+        take(inbox, message, keys, clock)
         topic = topics.parse(message.topic, feed="")
-        if topic is not None and topic.kind == "availability":
-            (offline.add if message.payload == topics.OFFLINE else offline.discard)(topic.device)
+        before = said.get(topic.device, Presence()) if topic is not None else Presence()
+        match topic:
+            case Topic(kind="availability", device=device):
+                said[device] = replace(before, offline=message.payload == topics.OFFLINE)
+            case Topic(kind="state", device=device):
+                said[device] = replace(before, state_at=_state_at(message.payload))
     for device in devices:
         inbox.settle(device, {name for item in received if (name := _open_name(item, device))})
     deadline = time.monotonic() + wait_seconds
     while not inbox.requests() and (left := deadline - time.monotonic()) > 0:
         if (late := session.receive(left)) is not None:
-            _take(inbox, late, keys, clock)
-    return offline
+            take(inbox, late, keys, clock)
+    return {device: presence for device, presence in said.items() if presence.offline}
 
 
 def send(session: Session, decision: Decision) -> None:
@@ -119,10 +159,12 @@ def follow(
     *,
     wait_seconds: float,
     tell: Callable[[Outcome], None],
+    keep: Callable[[Received], None],
     joins: str | None = None,
 ) -> Outcome | None:
     """Tell each word of the camera on ``decision`` until the last, or None when time is up.
 
+    ``keep`` gets the letter of each, so that the inbox need not be collected for it.
     PROPOSED is a last word too: what follows is up to another owner. ``joins`` is another
     owner's release; once ``decision`` has completed it, the words go on to be about that.
     """
@@ -138,6 +180,7 @@ def follow(
         outcome = _outcome(message, decision.device, subject, keys)
         if subject == joins and outcome.event == PROPOSED:
             continue  # what it was before this decision
+        keep(message)
         tell(outcome)
         goes_on = joins is not None and outcome.event == AGREED
         if outcome.event in _LAST_EVENTS and not goes_on:
@@ -208,9 +251,10 @@ def device_of(devices: Mapping[str, DeviceCard], name: str) -> DeviceCard:
         raise Refused("unknown-device", f"the camera {name!r} is not enrolled") from None
 
 
-def _take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:
+def take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:
+    """Take a letter into ``inbox``; one that is refused becomes a warning there."""
     topic = topics.parse(message.topic, feed="")
-    if topic is None or topic.kind == "availability":
+    if topic is None or topic.kind in ("availability", "state"):
         return
     try:
         inbox.take(topic, message.payload, keys, now=clock.now())

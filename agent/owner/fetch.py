@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.consent.statements import ClipOffer
+from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.topics import CHUNK_BYTES
 from agent.vault import unseal
@@ -106,6 +106,19 @@ def decrypt(sealed: BinaryIO, identity: str, target: BinaryIO, *, truncated: boo
     """The plain clip into ``target``; raises :class:`ClipDamaged`."""
     with unseal.open_stream(sealed, identity, truncated=truncated) as plain:
         shutil.copyfileobj(plain, target)
+
+
+def render(
+    sealed: BinaryIO, identity: str, target: BinaryIO, clip: ApprovedClip, *, truncated: bool
+) -> None:
+    """What of it would be sent, cut and blurred as ``clip`` says, by the camera's own code.
+
+    Raises :class:`ClipDamaged`, and :class:`Refused` for a cut that leaves no picture.
+    """
+    from agent.media import editing  # PyAV, which nothing else here needs
+
+    with unseal.open_stream(sealed, identity, truncated=truncated) as plain:
+        target.write(editing.prepare(plain, cut=clip.cut, blur=clip.blur))
 
 
 def player() -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from agent.consent import signing
 from agent.consent.statements import ClipOffer, Share
 from agent.errors import Refused
-from agent.owner import letters
+from agent.owner import ids, letters
 from agent.owner.entries import OpenRequest, ReleaseWord, Told, is_number, pick
 from agent.owner.inbox import Inbox
 
@@ -23,7 +23,11 @@ def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
         why = f"{prefix!r} is a notice: information, which nobody can answer"
         raise Refused("not-a-request", why, advice=_ADVICE)
     if found.closed:
-        raise Refused("request-closed", f"no open request {prefix!r}: it is closed", advice=_ADVICE)
+        raise Refused(
+            "request-closed",
+            f"no open request {prefix!r}: it is closed",
+            advice=f"Why is said by `clip-agent owner show {found.name}`",
+        )
     return found
 
 
@@ -33,32 +37,21 @@ def anything(inbox: Inbox, prefix: str) -> OpenRequest | Told:
     Open requests come before closed ones, and these before notices: whoever names
     a request that was withdrawn wants to see the request.
     """
-    wanted = prefix.lower()
     groups: list[Sequence[OpenRequest | Told]] = [
         inbox.requests(),
         inbox.closed_requests(),
         _newest_of_each(inbox.notices()),
     ]
     for group in groups:
-        matching = [one for one in group if wanted and _digest(one).startswith(wanted)]
-        if len(matching) > 1:
-            names = ", ".join(f"{_digest(one)[:16]} ({one.device})" for one in matching)
-            raise Refused("ambiguous", f"{prefix!r} could be {names}", advice="Give more digits")
-        if matching:
-            return matching[0]
-    raise Refused("no-such-request", f"no open request {prefix!r}", advice=_ADVICE)
-
-
-def release(inbox: Inbox, prefix: str) -> ReleaseWord:
-    """The release whose id starts with ``prefix``; Refused if not exactly one."""
-    words = inbox.releases()
-    matching = [word for word in words if word.outcome.subject.startswith(prefix.lower())]
-    if not matching or not prefix:
-        raise Refused("no-such-release", f"no release {prefix!r} is known", advice=_ADVICE)
-    if len(matching) > 1:
-        names = ", ".join(word.outcome.subject for word in matching)
-        raise Refused("ambiguous", f"{prefix!r} could be {names}", advice="Give more digits")
-    return matching[0]
+        found = ids.pick(group, prefix, name=_digest, about=_about)
+        if found is not None:
+            return found
+    able = groups[0]
+    there_are = (
+        f"open are {ids.listed(able, name=_digest, about=_about)}" if able else "none is open"
+    )
+    why = f"no open request {prefix!r}: {there_are}"
+    raise Refused("no-such-request", why, advice=_ADVICE)
 
 
 def clip(
@@ -111,17 +104,27 @@ def listed(
 
 def proposed_share(inbox: Inbox, prefix: str) -> tuple[str, str, Share]:
     """Camera, release id and content of a share that another owner has to agree to."""
-    word = release(inbox, prefix)
-    decision = word.outcome.decision
-    if word.outcome.event != "PROPOSED" or signing.claimed_typ(decision) != Share.TYP:
+    waiting = [word for word in inbox.releases() if _is_proposed_share(word)]
+    word = ids.pick(
+        waiting, prefix, name=lambda one: one.outcome.subject, about=lambda one: one.device
+    )
+    if word is None:
         raise Refused("no-such-release", f"{prefix!r} is no share that waits", advice=_ADVICE)
-    return word.device, word.outcome.subject, letters.read_share(decision)
+    return word.device, word.outcome.subject, letters.read_share(word.outcome.decision)
+
+
+def _is_proposed_share(word: ReleaseWord) -> bool:
+    outcome = word.outcome
+    try:
+        return outcome.event == "PROPOSED" and signing.claimed_typ(outcome.decision) == Share.TYP
+    except Refused:
+        return False
 
 
 def requester(inbox: Inbox, text: str) -> tuple[str, str]:
     """Key id and name of a requester, by key id or by the first digits of its request."""
     if _KEY_ID.fullmatch(text):
-        known = [*inbox.requests(), *inbox.closed_requests()]
+        known = inbox.all_requests()
         names = (item.report.record.name for item in known if item.request.iss == text)
         return text, next(names, "a requester of whom there is no letter here")
     found = anything(inbox, text)
@@ -136,6 +139,12 @@ def requester(inbox: Inbox, text: str) -> tuple[str, str]:
 
 def _digest(one: OpenRequest | Told) -> str:
     return one.notice.subject if isinstance(one, Told) else one.digest
+
+
+def _about(one: OpenRequest | Told) -> str:
+    if isinstance(one, Told):
+        return f"notice: {one.notice.title}"
+    return f"{one.request.title}, {one.device}"
 
 
 def _newest_of_each(told: Sequence[Told]) -> list[Told]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.consent import signing
-from agent.consent.statements import Approval, Share
+from agent.consent.statements import Approval, Outcome, Share
 from agent.errors import Refused
 from agent.owner.decide import Decision
 from agent.owner.home import Home, KeptLetter
@@ -35,6 +35,7 @@ class Gift:
     clips: tuple[str, ...]
     at: int
     event: str
+    detail: str = ""
 
     @property
     def may_be_out(self) -> bool:
@@ -61,15 +62,17 @@ class Given:
             for word in self._inbox.releases()
             if word.device == device
         }
-        words = {name: outcome.event for name, outcome in outcomes.items()}
-        for name, outcome in outcomes.items():
+        for name, outcome in list(outcomes.items()):
             if outcome.event == "AGREED":  # it completed another owner's release
-                words[name] = words.get(outcome.detail, "AGREED")
-        return sorted(self._read(device, words), key=lambda gift: -gift.at)
+                outcomes[name] = outcomes.get(outcome.detail, outcome)
+        return sorted(self._read(device, outcomes), key=lambda gift: -gift.at)
 
-    def _read(self, device: str, words: dict[str, str]) -> Iterator[Gift]:
-        known = [*self._inbox.requests(), *self._inbox.closed_requests()]
-        names = {item.digest: item.report.record.name for item in known}
+    def names(self) -> dict[str, str]:
+        """Who asks, by the digests of the requests that there are letters about."""
+        return {item.digest: item.report.record.name for item in self._inbox.all_requests()}
+
+    def _read(self, device: str, outcomes: dict[str, Outcome]) -> Iterator[Gift]:
+        names = self.names()
         card = self._home.card()
         for subject, letter in self._home.kept(_GIVEN, device):
             kind: type[Approval] | type[Share]
@@ -80,6 +83,7 @@ class Given:
                 continue  # of keys that this owner had before, or changed by somebody
             request = said.request if isinstance(said, Approval) else None
             to = said.recipient.name if isinstance(said, Share) else ""
+            word = outcomes.get(subject)
             yield Gift(
                 device=device,
                 release=subject,
@@ -87,5 +91,6 @@ class Given:
                 request=request,
                 clips=tuple(clip.id for clip in said.clips),
                 at=said.iat,
-                event=words.get(subject, ""),
+                event="" if word is None else word.event,
+                detail="" if word is None else word.detail,
             )

@@ -82,10 +82,20 @@ class Home:
     def settings(self) -> Settings:
         """``owner.yaml``; raises ConfigError."""
         path = self.path / "owner.yaml"
+        if not path.exists():
+            raise ConfigError(
+                f"{path}: is missing",
+                advice="It names your broker: write `mqtt: {host: NAME, port: 1883}` into it",
+            )
         return config.parse_yaml(config.read_text(path), Settings, str(path), base=self.path)
 
     def card(self) -> OwnerCard:
         """The owner's card; raises ConfigError."""
+        if not self.card_path.exists():
+            raise ConfigError(
+                f"{self.card_path}: your card is missing",
+                advice="Copy it back from a backup, or from a camera (`owners:` in its agent.yaml)",
+            )
         text = config.read_text(self.card_path)
         return signing.parse_card(text, OwnerCard, str(self.card_path))
 
@@ -141,10 +151,14 @@ class Home:
         path = self._letter_path(folder, device, name)
         return _read(path) if path.exists() else None
 
+    def names(self, folder: str, device: str) -> list[str]:
+        """The names of the letters of one device, in their order."""
+        return [path.stem for path in sorted((self.path / folder / device).glob("*.json"))]
+
     def kept(self, folder: str, device: str) -> Iterator[tuple[str, KeptLetter]]:
         """Name and content of the letters of one device, in the order of their names."""
-        for path in sorted((self.path / folder / device).glob("*.json")):
-            yield path.stem, _read(path)
+        for name in self.names(folder, device):
+            yield name, _read(self._letter_path(folder, device, name))
 
     def _letter_path(self, folder: str, device: str, name: str) -> Path:
         return self.path / folder / device / f"{name}.json"

@@ -23,10 +23,10 @@ from dataclasses import replace
 
 from agent.consent import mail
 from agent.consent.signing import DeviceCard
-from agent.consent.statements import InboxReport, Listing, Notices, Outcome
+from agent.consent.statements import HouseholdOwner, InboxReport, Listing, Notices, Outcome
 from agent.errors import ConfigError, MalformedStatement, Refused
 from agent.keyfile import Keys
-from agent.owner import letters
+from agent.owner import ids, letters
 from agent.owner.entries import ListedClips, OpenRequest, ReleaseWord, Told
 from agent.owner.home import Home, KeptLetter
 from agent.owner.letters import Word
@@ -48,6 +48,11 @@ class Inbox:
         self._home = home
         self._devices = devices
         self.warnings: list[str] = []
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The names of the enrolled cameras."""
+        return tuple(self._devices)
 
     # What comes in
 
@@ -91,6 +96,15 @@ class Inbox:
         """Requests that are no longer open, as they were last told of."""
         return list(self._read_requests(_CLOSED))
 
+    def all_requests(self) -> list[OpenRequest]:
+        """Both of them, the open ones first."""
+        return [*self.requests(), *self.closed_requests()]
+
+    def household(self, device: str) -> tuple[HouseholdOwner, ...]:
+        """The owners of whom two must agree, as ``device`` last named them; empty if not told."""
+        reports = [item.report for item in self.all_requests() if item.device == device]
+        return max(reports, key=lambda report: report.iat).owners if reports else ()
+
     def releases(self) -> list[ReleaseWord]:
         """The last word on each release, the newest first."""
         words = [
@@ -123,13 +137,24 @@ class Inbox:
             if isinstance(word, Listing)
         ]
 
-    def refused(self, device: str, subject: str) -> bool:
-        """Whether ``device`` refused the decision with this subject."""
+    def refusal(self, device: str, subject: str) -> Outcome | None:
+        """What ``device`` said when it refused the decision with this subject, if it did."""
         card, kept = self._devices.get(device), self._home.letter(_RELEASES, device, subject)
         if card is None or kept is None:
-            return False
+            return None
         word = self._kept_word(kept, card)
-        return isinstance(word, Outcome) and word.event == "REFUSED"
+        return word if isinstance(word, Outcome) and word.event == "REFUSED" else None
+
+    def heard_at(self, device: str) -> int | None:
+        """When ``device`` signed the newest of its letters that are kept; None without one."""
+        folders = (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _LEDGER)
+        words = (
+            self._kept_word(letter, card)
+            for folder in folders
+            if (card := self._devices.get(device)) is not None
+            for _, letter in self._home.kept(folder, device)
+        )
+        return max((word.iat for word in words if word is not None), default=None)
 
     # Inside
 
@@ -199,6 +224,12 @@ class Inbox:
                     yield device.name, word, letter.received_at
 
     def _read_requests(self, folder: str) -> Iterator[OpenRequest]:
+        names = {
+            name
+            for device in self._devices
+            for kind in (_LETTERS, _CLOSED)
+            for name in self._home.names(kind, device)
+        }
         for device in self._devices.values():
             for name, letter in self._home.kept(folder, device.name):
                 try:
@@ -215,6 +246,7 @@ class Inbox:
                     reposts=report.reposts,
                     changed=bool(report.reposts),
                     closed=folder == _CLOSED,
+                    short=ids.short(report.digest[:16], names),
                 )
 
     def _cannot_read(self, device: DeviceCard, folder: str, name: str, error: Refused) -> None:

@@ -2,7 +2,8 @@
 
 Whatever must not be overlooked stands first, in a box of its own: that this is a legal
 demand, that the text was changed, that the owner muted who asks, that nobody asks any
-more. How texts of strangers are shown is said in :mod:`.view`.
+more. How texts of strangers are shown is said in :mod:`.view`, how to answer in
+:mod:`.answering`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agent.consent.statements import LegalOrder, Proposal, RequesterRecord
-from agent.owner import edits, view, words
+from agent.consent.statements import LegalOrder, RequesterRecord
+from agent.owner import answering, edits, view, words
 from agent.owner.entries import OpenRequest, Told
 from agent.owner.given import Gift
 from agent.owner.standing import Standing
@@ -67,12 +68,13 @@ def request(
     ]
     if item.reposts:
         parts += edits.compared(item)
+    parts.append(Text())
     parts.append(view.clips(item.report.clips, title="Matching clips"))
     if more := item.report.more_clips:
         parts.append(Text(f"{more} older clips match too; the letter had no room for them."))
-    parts += _given(item, gifts)
+    parts += answering.given(item, gifts)
     if not item.closed:
-        parts += [*_agreement(item, me), Text(), _how_to_answer(item)]
+        parts += [*answering.agreement(item, me), Text(), answering.how_to_answer(item)]
     return Group(*parts)
 
 
@@ -163,7 +165,7 @@ def _muted(item: OpenRequest, since: int) -> Panel:
         "tells nobody, and keeps it on its record, which `clip-agent requests` prints on the "
         "camera. Of a legal demand you still get a notice. This is one of their requests from "
         "before.\n"
-        f"To hear of them again: clip-agent owner unmute {item.digest[:8]}",
+        f"To hear of them again: clip-agent owner unmute {item.name}",
     )
 
 
@@ -234,17 +236,18 @@ def _log_place(item: OpenRequest) -> str:
 
 
 def _record(record: RequesterRecord) -> Text:
-    if record.requests <= 1 and not (record.withdrawn or record.counted):
+    more = record.withdrawn or record.counted or record.edited or record.refused
+    if record.requests <= 1 and not more:
         return Text("Your camera has seen nothing else of them so far.")
     since = words.month(record.first_seen)
     lines = [f"has asked {words.times(record.requests)} since {since}"]
     refused = f"{record.refused} refused by your camera"
     if record.refusals:
-        refused += f" ({words.tallies(record.refusals)})"
+        refused += f" ({words.refusals(record.refusals)})"
     lines.append(f"{record.withdrawn} withdrawn; {refused}")
     if record.counted:
         lines.append(
-            f"at least {record.counted} more posts were too many for one day: not read, "
+            f"at least {record.counted:,} more posts were too many for one day: not read, "
             "only counted"
         )
     if record.edited:
@@ -258,69 +261,6 @@ def _record(record: RequesterRecord) -> Text:
             f"typical time asked about {words.span(record.median_window_seconds)} (medians)"
         )
     return Text("\n".join(lines))
-
-
-# What can be done
-
-
-def _given(item: OpenRequest, gifts: Sequence[Gift]) -> Iterator[Text]:
-    """What the owner has answered to this request, and to whom its clips went besides."""
-    for gift in gifts:
-        if gift.request == item.digest:
-            state = gift.event or "no word of the camera yet"
-            yield Text(
-                f"You approved {', '.join(gift.clips)} on {words.brief(gift.at)}: "
-                f"{gift.release[:8]}, {state}."
-            )
-    others = [gift for gift in gifts if gift.request != item.digest]
-    for offer in item.report.clips:
-        yield from (Text(f"{offer.id}: {line}") for line in view.given_before(offer.id, others))
-
-
-def _agreement(item: OpenRequest, me: str) -> Iterator[Text]:
-    """What other owners of the household have approved, and how to agree."""
-    if item.report.approvals_needed < 2:
-        return
-    yield Text("\nTwo owners must approve the same before anything leaves.", style="bold")
-    for proposal in item.report.proposals:
-        mine = proposal.owner == me
-        who = "You have" if mine else f"Another owner (key {proposal.owner[:12]}…) has"
-        yield Text(f"{who} approved, as {proposal.release}:")
-        yield from (Text(f"    {line}") for line in _proposed(proposal))
-        if mine:
-            yield Text(
-                "    It waits for another owner.\n"
-                f"    To take it back:  clip-agent owner revoke {proposal.release[:8]}"
-            )
-        else:
-            yield Text(
-                "    To agree to exactly this:  clip-agent owner approve "
-                f"{item.digest[:8]} --with {proposal.release[:8]}"
-            )
-
-
-def _proposed(proposal: Proposal) -> Iterator[str]:
-    for clip in proposal.clips:
-        yield clip.id
-        yield from (f"    {change}" for change in view.changes(clip))
-    yield f"telling of you {view.disclosed(proposal.disclose) or 'nothing'}"
-
-
-def _how_to_answer(item: OpenRequest) -> Text:
-    name = item.digest[:8]
-    last = "Doing nothing is an answer too: nobody learns that you were asked."
-    if item.request.order is not None:
-        last = (
-            "Doing nothing sends nothing, and nobody learns that you were asked. Whether you "
-            "may do nothing is a question for a lawyer."
-        )
-    return Text(
-        f"To see a clip:                    clip-agent owner preview 1 --request {name}\n"
-        f"To let clip 1 go, and no other:   clip-agent owner approve {name} 1\n"
-        f"To decline:                       clip-agent owner decline {name}\n"
-        f"To decline, and hear no more\n"
-        f"of who asks:                      clip-agent owner decline {name} --mute\n" + last
-    )
 
 
 def _grid(facts: list[tuple[str, str]]) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.consent.statements import ClipOffer
+from agent.owner.answers import Answer
 from agent.owner.entries import ListedClips, OpenRequest, ReleaseWord, Told
 
 
@@ -34,6 +35,7 @@ def request(item: OpenRequest) -> dict[str, Any]:
         "clips": _clips(report.clips),
         "more_clips": report.more_clips,
         "approvals_needed": report.approvals_needed,
+        "owners": msgspec.to_builtins(report.owners),
         "proposals": msgspec.to_builtins(report.proposals),
     }
 
@@ -48,6 +50,19 @@ def release(word: ReleaseWord) -> dict[str, Any]:
         "event": outcome.event,
         "detail": outcome.detail,
         "at": outcome.iat,
+    }
+
+
+def answer(one: Answer) -> dict[str, Any]:
+    """What became of an answer of the owner; ``release`` is empty for a decline."""
+    return {
+        "release": one.release,
+        "device": one.device,
+        "to": one.to,
+        "request": one.request,
+        "event": one.event,
+        "detail": one.detail,
+        "at": int(one.at),
     }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent.owner import steps
 
 if TYPE_CHECKING:
-    from agent.consent.statements import ClipOffer
+    from agent.consent.statements import ApprovedClip, ClipOffer
     from agent.keyfile import Keys
     from agent.owner.entries import OpenRequest, Told
     from agent.owner.home import Home
@@ -37,13 +37,14 @@ def inbox(arguments: argparse.Namespace) -> int:
         offline = exchange.collect(
             session, inbox, devices, keys, clock=clock, wait_seconds=arguments.wait
         )
-    requests, releases, notices = inbox.requests(), inbox.releases(), inbox.notices()
+    requests, answers, notices = inbox.requests(), steps.answers(home, inbox), inbox.notices()
     decided = Decided(home, inbox)
     paused = {name: at for name in devices if (at := decided.paused_at(name)) is not None}
     if arguments.json:
         data = {
             "requests": [plain.request(item) for item in requests],
-            "releases": [plain.release(word) for word in releases],
+            "releases": [plain.release(word) for word in inbox.releases()],
+            "answers": [plain.answer(one) for one in answers],
             "notices": [plain.notice(told) for told in notices],
             "paused": paused,
             "offline": sorted(offline),
@@ -51,9 +52,8 @@ def inbox(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(data, indent=2))
         return 0
-    shown = view.inbox(
-        requests, releases, clock.now(), notices=notices, paused=paused, offline=sorted(offline)
-    )
+    away = {name: steps.away(inbox, name, offline[name]) for name in sorted(offline)}
+    shown = view.inbox(requests, answers, clock.now(), notices=notices, paused=paused, offline=away)
     view.console().print(shown)
     steps.warn(inbox)
     return 0
@@ -103,7 +103,6 @@ def _withdrawn(inbox: Inbox, item: OpenRequest) -> Told | None:
 
 def clips(arguments: argparse.Namespace) -> int:
     """``owner clips``"""
-    from agent import topics
     from agent.consent.statements import ListClips, Window
     from agent.errors import NetworkFault, Refused
     from agent.owner import decide, exchange, plain, view
@@ -117,17 +116,18 @@ def clips(arguments: argparse.Namespace) -> int:
         raise Refused("wrong-time", "--from must be before --to, which is now if you leave it out")
     window = Window(start=int(start), end=int(end) + 1)
     keys = steps.unlock(home, arguments)
-    silent = []
+    silent: dict[str, str] = {}
     for card in cards:
         command = decide.command(ListClips(window=window), card, keys, now=now)
-        answers = [*exchange.answer_topics(command), topics.availability(card.name)]
+        answers = [*exchange.answer_topics(command), *exchange.presence_topics(card.name)]
         with exchange.connect(home.settings().mqtt, answers) as session:
-            if exchange.is_offline(session, card.name):
-                silent.append(card.name)
+            presence = exchange.presence(session, card.name)
+            if presence.offline:
+                silent[card.name] = steps.away(inbox, card.name, presence)
                 continue
             exchange.send(session, command)
             if not exchange.listing(session, command, inbox, keys, now=clock.now()):
-                silent.append(card.name)
+                silent[card.name] = f"{card.name} does not answer"
     asked = {card.name for card in cards} - set(silent)
     listed = [one for one in inbox.listings() if one.device in asked]
     if arguments.json:
@@ -137,7 +137,7 @@ def clips(arguments: argparse.Namespace) -> int:
             view.console().print(view.listing(one))
     steps.warn(inbox)
     if silent:
-        raise NetworkFault(f"no answer from {', '.join(silent)}", advice=_ONLINE_AGAIN)
+        raise NetworkFault("; ".join(silent.values()), advice=_ONLINE_AGAIN)
     return 0
 
 
@@ -150,11 +150,14 @@ def preview(arguments: argparse.Namespace) -> int:
 
     home = steps.home(arguments)
     device, offer = _clip(home, arguments)
+    edited = _edited(home, offer, arguments)
     folder = Path(tempfile.mkdtemp(prefix="clip-agent-"))
-    target = folder / f"{offer.id}.mp4"
+    target = folder / f"{offer.id}{'' if edited is None else '-as-sent'}.mp4"
     keys = steps.unlock(home, arguments)
     try:
-        _fetch(home, device, offer, keys, target, sealed=False)
+        _fetch(home, device, offer, keys, target, edited=edited)
+        if edited is not None:
+            print("This is exactly what would be sent with these --cut and --blur.")
         player = fetch.player()
         if player is None or not sys.stdout.isatty():
             print(f"{target}\nThis is a plain copy: delete it when you have seen it.")
@@ -166,6 +169,30 @@ def preview(arguments: argparse.Namespace) -> int:
         if not target.exists():
             folder.rmdir()
     return 0
+
+
+def _edited(home: Home, offer: ClipOffer, arguments: argparse.Namespace) -> ApprovedClip | None:
+    """The clip cut and blurred as the same options of ``approve`` would have it; None if not."""
+    from agent.errors import Refused
+    from agent.owner import choosing, finding
+
+    if not (arguments.cut or arguments.blur):
+        return None
+    inbox = steps.kept_inbox(home)
+
+    def named(name: str) -> str:  # as numbered in the request, or in the camera's list
+        found = finding.clip(inbox, name, request=arguments.request, camera=arguments.camera)[1]
+        if found.id != offer.id:
+            raise Refused("not-chosen", f"clip {name} is to be changed, but {offer.id} is shown")
+        return found.id
+
+    (edited,) = choosing.choose(
+        [offer],
+        [offer.id],
+        cuts=[(named(name), cut) for name, cut in arguments.cut],
+        blurs=[(named(name), box) for name, box in arguments.blur],
+    )
+    return edited
 
 
 def save(arguments: argparse.Namespace) -> int:
@@ -189,9 +216,19 @@ def _clip(home: Home, arguments: argparse.Namespace) -> tuple[str, ClipOffer]:
 
 
 def _fetch(
-    home: Home, device_name: str, offer: ClipOffer, keys: Keys, target: Path, *, sealed: bool
+    home: Home,
+    device_name: str,
+    offer: ClipOffer,
+    keys: Keys,
+    target: Path,
+    *,
+    sealed: bool = False,
+    edited: ApprovedClip | None = None,
 ) -> None:
-    """Ask the camera for a clip and write it to ``target``, with a bar at a terminal."""
+    """Ask the camera for a clip and write it to ``target``, with a bar at a terminal.
+
+    ``sealed``: as it lies on the camera; ``edited``: as it would be sent; else as recorded.
+    """
     import tempfile
 
     from agent import topics
@@ -204,7 +241,7 @@ def _fetch(
     filters = [
         topics.preview_filter(device.name, offer.id),
         topics.release(device.name, command.subject),
-        topics.availability(device.name),
+        *exchange.presence_topics(device.name),
     ]
     with fetch.new_file(target) as out, tempfile.TemporaryFile() as spool:
         arriving = out if sealed else spool
@@ -212,10 +249,14 @@ def _fetch(
             exchange.connect(home.settings().mqtt, filters) as session,
             view.progress(f"clip {offer.id}", offer.bytes) as progress,
         ):
-            if exchange.is_offline(session, device.name):
-                raise NetworkFault(f"{device.name} is offline", advice=_ONLINE_AGAIN)
+            presence = exchange.presence(session, device.name)
+            if presence.offline:
+                away = steps.away(steps.kept_inbox(home), device.name, presence)
+                raise NetworkFault(away, advice=_ONLINE_AGAIN)
             exchange.send(session, command)
             chunks = exchange.chunks(session, command, offer.id, keys)
             fetch.assemble(offer, chunks, arriving, progress=progress)
-        if not sealed:
+        if edited is not None:
+            fetch.render(spool, keys.identity, out, edited, truncated=offer.truncated)
+        elif not sealed:
             fetch.decrypt(spool, keys.identity, out, truncated=offer.truncated)

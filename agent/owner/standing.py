@@ -12,6 +12,7 @@ have muted or paused as well, and a camera's own list is on the camera
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.consent import signing
@@ -70,6 +71,15 @@ class Decided:
                 return at
         return None
 
+    def declines(self, device: str) -> Iterator[tuple[str, str, int]]:
+        """The subject, the request's digest and the time of all that was declined."""
+        for name in self._home.names(_DECIDED, device):
+            said = self._read(device, name)
+            if isinstance(said, Decline) and said.request[:16] == name:
+                letter = self._home.letter(_DECIDED, device, name)
+                assert letter is not None
+                yield signing.digest(letter.jws)[:16], said.request, said.iat
+
     def about(self, item: OpenRequest) -> Standing:
         """What concerns this request."""
         declined = self._said(item.device, item.digest[:16])
@@ -87,7 +97,14 @@ class Decided:
     def _said(self, device: str, name: str) -> Decline | Command | None:
         """The owner's last word under ``name``, unless the camera refused it."""
         letter = self._home.letter(_DECIDED, device, name)
-        if letter is None or self._inbox.refused(device, signing.digest(letter.jws)[:16]):
+        if letter is None or self._inbox.refusal(device, signing.digest(letter.jws)[:16]):
+            return None
+        return self._read(device, name)
+
+    def _read(self, device: str, name: str) -> Decline | Command | None:
+        """The owner's last word under ``name``, whatever became of it."""
+        letter = self._home.letter(_DECIDED, device, name)
+        if letter is None:
             return None
         card = self._home.card()
         kind: type[Decline] | type[Command]

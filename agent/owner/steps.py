@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,21 @@ if TYPE_CHECKING:
     from agent.consent.signing import DeviceCard
     from agent.consent.statements import Outcome
     from agent.keyfile import Keys
+    from agent.owner.answers import Answer
     from agent.owner.decide import Decision
+    from agent.owner.exchange import Presence
     from agent.owner.home import Home
     from agent.owner.inbox import Inbox
 
 
 def home(arguments: argparse.Namespace) -> Home:
-    """The owner's folder."""
+    """The owner's folder; KeyFileError with the cure if there are no keys in it."""
+    from agent import keyfile
     from agent.owner.home import Home
 
-    return Home(arguments.home)
+    home = Home(arguments.home)
+    keyfile.require(home.key_path, "owner")
+    return home
 
 
 def kept_inbox(home: Home) -> Inbox:
@@ -57,10 +63,32 @@ def clock() -> Clock:
     return SystemClock(synced_marker=None)
 
 
+def say(text: str) -> None:
+    """Print a sentence or two, in lines that fit a narrow terminal."""
+    print(textwrap.fill(text, 79, break_on_hyphens=False, break_long_words=False), flush=True)
+
+
 def warn(inbox: Inbox) -> None:
     """Say what is wrong with what was kept or came."""
     for warning in inbox.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def answers(home: Home, inbox: Inbox) -> list[Answer]:
+    """What the owner answered so far, and what became of it."""
+    from agent.owner import answers
+    from agent.owner.given import Given
+    from agent.owner.standing import Decided
+
+    return answers.read(inbox, Given(home, inbox), Decided(home, inbox))
+
+
+def away(inbox: Inbox, device: str, presence: Presence) -> str:
+    """That a camera is offline, and until when it was there, by its letters and its state."""
+    from agent.owner import words
+
+    times = [at for at in (inbox.heard_at(device), presence.state_at) if at is not None]
+    return f"{device} is offline{words.heard(max(times, default=None))}"
 
 
 def send(
@@ -77,29 +105,41 @@ def send(
     ``keep`` remembers it, once the broker has it; ``joins`` is another owner's release that
     it may complete. The exit code.
     """
-    from agent import topics
     from agent.owner import exchange
 
-    name = decision.device.name
-    answers = [*exchange.answer_topics(decision, joins), topics.availability(name)]
+    name, inbox, time = decision.device.name, kept_inbox(home), clock()
+    answers = [*exchange.answer_topics(decision, joins), *exchange.presence_topics(name)]
     with exchange.connect(home.settings().mqtt, answers) as session:
         exchange.send(session, decision)
         keep(decision)
-        print(f"sent to {name}")
-        if exchange.is_offline(session, name):
-            print(f"{name} is offline: it acts on this as soon as it is back")
+        print(f"Signed and sent to {name}, as {decision.subject}.")
+        presence = exchange.presence(session, name)
+        if presence.offline:
+            say(f"{away(inbox, name, presence)}. It acts on this as soon as it is back.")
+            _say_how_to_go_on(decision)
             return 0
         if wait_seconds <= 0:
-            print("what becomes of it: clip-agent owner inbox")
-            print(f"to stop it before it is sent: clip-agent owner revoke {decision.subject[:8]}")
+            _say_how_to_go_on(decision)
             return 0
         last = exchange.follow(
-            session, decision, keys, wait_seconds=wait_seconds, tell=_tell, joins=joins
+            session,
+            decision,
+            keys,
+            wait_seconds=wait_seconds,
+            tell=_tell,
+            keep=lambda letter: exchange.take(inbox, letter, keys, time),
+            joins=joins,
         )
     if last is None:
-        print("no final word yet: see `clip-agent owner inbox`")
+        print(f"{name} has not said the last word yet.")
+        _say_how_to_go_on(decision)
         return 0
     return 0 if last.event in ("SENT", exchange.PROPOSED, exchange.AGREED) else 1
+
+
+def _say_how_to_go_on(decision: Decision) -> None:
+    print("What becomes of it:           clip-agent owner inbox")
+    print(f"To stop it before it is sent: clip-agent owner revoke {decision.subject[:8]}")
 
 
 def tell_camera(
@@ -108,38 +148,50 @@ def tell_camera(
     keys: Keys,
     *,
     wait_seconds: float,
+    done: str,
     keep: Callable[[Decision], None] | None = None,
 ) -> int:
     """Publish a decision that lets nothing leave, and say whether the camera has obeyed.
 
-    ``keep`` remembers it, once the broker has it. The exit code: 1 if it was refused.
+    ``done`` says what is so once it has. ``keep`` remembers it, once the broker has it. The
+    exit code: 1 if it was refused.
     """
-    from agent import topics
     from agent.owner import exchange
 
-    name = decision.device.name
-    answers = [*exchange.answer_topics(decision), topics.availability(name)]
+    name, inbox, time = decision.device.name, kept_inbox(home), clock()
+    answers = [*exchange.answer_topics(decision), *exchange.presence_topics(name)]
     with exchange.connect(home.settings().mqtt, answers) as session:
         exchange.send(session, decision)
         if keep is not None:
             keep(decision)
-        if exchange.is_offline(session, name):
-            print(f"{name}: sent; it is offline, and obeys as soon as it is back")
+        presence = exchange.presence(session, name)
+        if presence.offline:
+            say(f"Signed and sent. {away(inbox, name, presence)}. It obeys as soon as it is back.")
             return 0
         answer = exchange.follow(
-            session, decision, keys, wait_seconds=wait_seconds, tell=lambda _: None
+            session,
+            decision,
+            keys,
+            wait_seconds=wait_seconds,
+            tell=lambda _: None,
+            keep=lambda letter: exchange.take(inbox, letter, keys, time),
         )
     if answer is None:
-        print(f"{name}: sent; it has not answered yet, and obeys as soon as it is online")
+        say(f"Signed and sent. {name} has not answered yet; it obeys as soon as it is online.")
+        print("What became of it: clip-agent owner inbox")
         return 0
     if answer.event == "REFUSED":
-        print(f"{name}: refused ({answer.detail})")
+        say(f"{name} has refused it: {answer.detail}")
         return 1
-    print(f"{name}: done")
+    say(f"{name}: done. {done}")
     return 0
 
 
 def _tell(outcome: Outcome) -> None:
-    print(f"{outcome.event} {outcome.detail}".rstrip())
+    """Each word of the camera, in plain words."""
+    from agent.owner import words
+
+    text = words.outcome(outcome.event, outcome.detail)
+    say(f"{outcome.device}: {text}")
     if outcome.event == "PROPOSED":
-        print("another owner must now agree to exactly this")
+        print("Nothing leaves before another owner has agreed to exactly this.")

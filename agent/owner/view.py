@@ -1,4 +1,5 @@
-"""What the owner gets to see in lists, and before a decision. One request is in :mod:`.page`.
+"""What the owner gets to see in lists. One request is in :mod:`.page`, what is said before
+a decision in :mod:`.asking`.
 
 All that a requester wrote is shown as data: as :class:`rich.text.Text`, in which
 square brackets are square brackets. Control and direction characters never got
@@ -11,20 +12,19 @@ Nothing here reads files or decides.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from agent.consent.statements import ApprovedClip, ClipOffer, Disclosure, Notice
+from agent.consent.statements import ClipOffer, Notice
 from agent.owner import words
-from agent.owner.decide import SharePlan
-from agent.owner.entries import ListedClips, OpenRequest, ReleaseWord, Told
-from agent.owner.given import Gift
+from agent.owner.answers import Answer
+from agent.owner.entries import ListedClips, OpenRequest, Told
 
 _RED = "bold red"
 NOTICE_KINDS: dict[str, str] = {
@@ -36,6 +36,7 @@ NOTICE_KINDS: dict[str, str] = {
     "log": "public log",
 }
 _SHOWN_NOTICES = 10
+_SHOWN_ANSWERS = 10
 
 
 # The inbox
@@ -43,39 +44,41 @@ _SHOWN_NOTICES = 10
 
 def inbox(
     requests: Sequence[OpenRequest],
-    releases: Sequence[ReleaseWord],
+    answers: Sequence[Answer],
     now: float,
     *,
     notices: Sequence[Told] = (),
     paused: Mapping[str, int] | None = None,
-    offline: Sequence[str] = (),
+    offline: Mapping[str, str] | None = None,
 ) -> Group:
-    """All open requests, the state of all releases, and what needs no answer.
+    """All open requests, what became of the owner's answers, and what needs none.
 
-    ``paused``: since when the owner wants no requests, by camera; ``offline``: which are away.
+    ``paused``: since when the owner wants no requests, by camera; ``offline``: which are
+    away, and the sentence that says so.
     """
     parts: list[RenderableType] = []
-    if requests:
-        parts.append(_requests_table(requests, now))
-    elif not paused:
-        parts.append(Text("No open requests."))
     for device, since in (paused or {}).items():  # nothing is known to be open or not, then
         parts.append(
-            Text(f"{device}: paused since {words.moment(since)}.", style="bold").append(
-                " It shows no requests, legal demands and alerts among them, and they may run"
-                " out meanwhile. To see what is still open: clip-agent owner resume",
+            Text(f"{device}: paused since {words.moment(since)}", style="bold").append(
+                f" ({words.ago(now - since)}): requests are not shown, legal demands and alerts"
+                " among them, and may run out meanwhile. To see what is still open:"
+                " clip-agent owner resume",
                 style="not bold",
             )
         )
-    for device in offline:
+    for sentence in (offline or {}).values():
         parts.append(
-            Text(f"{device}: offline.", style="bold").append(
+            Text(f"{sentence}.", style="bold").append(
                 " What it has to say, and what you tell it, waits until it is back.",
                 style="not bold",
             )
         )
-    if releases:
-        parts += [Text(), _releases_table(releases)]
+    if requests:
+        parts += [*([Text()] if parts else []), *_requests(requests, answers, now)]
+    elif not paused:
+        parts.append(Text("No open requests."))
+    if answers:
+        parts += [Text(), *_answers(answers)]
     current = [one for one in notices if not _is_over(one.notice, now)]
     if current:
         parts += [Text(), *_notices_table(current)]
@@ -86,73 +89,93 @@ def _is_over(notice: Notice, now: float) -> bool:
     return notice.until is not None and notice.until <= now
 
 
-def _requests_table(requests: Iterable[OpenRequest], now: float) -> Table:
-    table = _table("Open requests")
-    for heading, least in (("Request", 10), ("Who asks", 11), ("For what", 9)):
-        table.add_column(heading, overflow="fold", min_width=least)
-    for heading in ("Why", "Until"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("Clips", justify="right", min_width=5)
-    for item in requests:
-        request = item.request
-        why = Text(request.incident)
-        if request.order is not None:
-            why.append("\nLEGAL DEMAND", style=_RED)
-        if item.changed:
-            why.append("\nposted twice, with different texts", style=_RED)
-        if item.report.proposals:
-            why.append("\nwaits for a second owner", style="bold")
-        table.add_row(
-            Text(item.digest[:8], style="bold").append(f"\n{item.device}", style="not bold"),
-            Text(item.report.record.name),
-            Text(request.title),
-            why,
-            Text(f"{words.brief(request.exp)}\n{words.remaining(request.exp - now)}"),
-            Text(str(len(item.report.clips) + item.report.more_clips)),
-        )
-    return table
+def _requests(
+    requests: Sequence[OpenRequest], answers: Sequence[Answer], now: float
+) -> Iterator[RenderableType]:
+    """Each request in a few labelled lines, legal demands first.
+
+    What strangers wrote stands behind a label of ours, so it cannot pass for one.
+    """
+    yield Text("Open requests", style="italic")
+    for item in sorted(requests, key=lambda one: one.request.order is None):
+        yield Text()
+        yield labelled(list(_request(item, answers, now)), indent=2)
+    first = min(requests, key=lambda one: one.request.order is None)
+    yield Text(f"\nTo read one in full: clip-agent owner show {first.name}")
 
 
-def _releases_table(releases: Iterable[ReleaseWord]) -> Table:
-    table = _table("Releases")
-    table.add_column("Release", no_wrap=True, min_width=16)  # ids are typed again
-    for heading in ("Camera", "Request", "State", "Since", "Detail"):
-        table.add_column(heading, overflow="fold")
-    for word in releases:
-        outcome = word.outcome
+def _request(
+    item: OpenRequest, answers: Sequence[Answer], now: float
+) -> Iterator[tuple[str, Text]]:
+    request, report = item.request, item.report
+    kind = "voluntary request" if request.order is None else "LEGAL DEMAND"
+    changed = ", posted twice, with different texts" if item.changed else ""
+    yield item.name, Text(kind, style="" if request.order is None else _RED).append(changed, _RED)
+    yield "Who asks", Text(report.record.name)
+    yield "For what", Text(request.title)
+    yield "Incident", Text(request.incident)
+    until = f"{words.moment(request.exp)} ({words.remaining(request.exp - now)})"
+    yield "Open until", Text(until)
+    matching = words.clips(len(report.clips) + report.more_clips)
+    yield "Matching", Text(f"{matching} of {item.device}")
+    yield from (("You said", Text(line)) for line in _said(item, answers))
+    if report.proposals:
+        yield "Waits for", Text("a second owner of your household", style="bold")
+
+
+def _said(item: OpenRequest, answers: Sequence[Answer]) -> Iterator[str]:
+    """The newest answer to this request, and how many were before it."""
+    given = [one for one in answers if (one.request, one.device) == (item.digest, item.device)]
+    if given:
+        newest = given[0]
+        more = f", and {len(given) - 1} more" if len(given) > 1 else ""
+        which = f" ({newest.short})" if newest.release else ", declined"
+        yield f"{words.outcome(newest.event, newest.detail)}{which}{more}"
+
+
+def _answers(answers: Sequence[Answer]) -> Iterator[RenderableType]:
+    table = _table("Your answers, and what became of them")
+    table.add_column("Answer", no_wrap=True, min_width=8)  # ids are typed again
+    table.add_column("What became of it", overflow="fold", min_width=17)
+    table.add_column("To", overflow="fold", min_width=12)
+    for one in answers[:_SHOWN_ANSWERS]:
+        about = "a share" if one.request is None else f"request {one.request[:8]}"
         table.add_row(
-            Text(outcome.subject),
-            Text(word.device),
-            Text((outcome.request or "")[:8]),
-            Text(outcome.event, style="bold"),
-            Text(words.brief(outcome.iat)),
-            Text(outcome.detail),
+            Text(one.short or "decline"),
+            Text(words.outcome(one.event, one.detail), style="bold").append(
+                f"\n{words.brief(one.at)}", style="not bold"
+            ),
+            Text(f"{one.to or '(not known here)'}\n{about}, {one.device}"),
         )
-    return table
+    yield table
+    if (left := len(answers) - _SHOWN_ANSWERS) > 0:
+        yield Text(f"{left} older answers: clip-agent owner inbox --json")
 
 
 def _notices_table(notices: Sequence[Told]) -> list[RenderableType]:
     table = _table("For your information: nothing here can be answered")
     table.add_column("Post", no_wrap=True, min_width=8)
-    table.add_column("When", overflow="fold")
-    table.add_column("What", overflow="fold", min_width=9)
-    table.add_column("Who", overflow="fold")
-    table.add_column("Title", overflow="fold")
+    table.add_column("When", no_wrap=True)
+    table.add_column("What", no_wrap=True, min_width=9)
+    table.add_column("Who, and about what", overflow="fold")
     for told in notices[:_SHOWN_NOTICES]:
         notice = told.notice
         serious = notice.kind in ("edited", "muted-order", "log")
+        until = f"\nuntil {words.brief(notice.until)}" if notice.until is not None else ""
         table.add_row(
             Text(notice.subject[:8]),
             Text(words.brief(notice.at)),
             Text(NOTICE_KINDS[notice.kind], style=_RED if serious else ""),
-            Text(notice.who),
-            Text(notice.title),
+            Text(f"{notice.who}:\n{notice.title}{until}"),
         )
-    nameless = [one.notice for one in notices[:_SHOWN_NOTICES] if not one.notice.subject]
+    shown = notices[:_SHOWN_NOTICES]
+    nameless = [one.notice for one in shown if not one.notice.subject]
     texts = [Text(f"{notice.text}\n") for notice in nameless if notice.text]
+    named = next((one.notice for one in shown if one.notice.subject), None)
+    how = [Text(f"To read one in full: clip-agent owner show {named.subject[:8]}")] if named else []
     left = len(notices) - _SHOWN_NOTICES
     more = [Text(f"{left} older notices: clip-agent owner inbox --json")] if left > 0 else []
-    return [table, *texts, *more]
+    return [table, *texts, *more, *how]
 
 
 # Clips
@@ -165,118 +188,45 @@ def listing(listed: ListedClips) -> Group:
     parts: list[RenderableType] = [clips(listed.listing.clips, title=f"Clips of {listed.device}")]
     if more := listed.listing.more_clips:
         parts.append(Text(f"{more} older clips did not fit in here: ask for an earlier --to."))
+    first = listed.listing.clips[0].id
+    parts.append(Text(f"To see one: clip-agent owner preview {first}"))
     return Group(*parts)
 
 
 def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
-    """Clips, numbered as an approval may name them."""
+    """Clips, numbered as an approval may name them; what is odd about one stands below it."""
     table = _table(title)
     table.add_column("No.", justify="right")
     table.add_column("Clip", no_wrap=True, min_width=22)  # ids are typed again
-    table.add_column("Starts")
+    table.add_column("Starts", no_wrap=True)
     table.add_column("Length", justify="right", no_wrap=True)
     table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Note")
     for number, offer in enumerate(offers, 1):
         notes = [
             *(["end is missing"] if offer.truncated else []),
-            *(["time not certain"] if not offer.clock_synced else []),
+            *(["time uncertain"] if not offer.clock_synced else []),
         ]
         table.add_row(
             str(number),
-            offer.id,
-            words.exact(offer.started_at),
+            "\n".join([offer.id, *notes]),
+            words.second(offer.started_at),
             words.length(offer.duration_seconds),
             words.size(offer.bytes),
-            ", ".join(notes),
         )
     return table
 
 
-# Before a decision
-
-
-def approval(
-    item: OpenRequest,
-    chosen: Sequence[ApprovedClip],
-    disclose: Disclosure,
-    until: float,
-    *,
-    gifts: Sequence[Gift] = (),
-) -> Group:
-    """Exactly what leaves, and to whom. ``gifts``: what left before."""
-    lines = [
-        f"To:        {item.report.record.name}",
-        f"           the key {item.request.iss}",
-        f"           by upload to {item.request.upload.url}",
-        f"Request:   {item.request.title} ({item.digest[:16]})",
-        f"Camera:    {item.device}",
-        *_leaving(item.report.clips, chosen, disclose, until, gifts),
-    ]
-    notes = [Text("What was sent cannot be called back.", style="bold")]
-    if item.report.approvals_needed > 1:
-        notes.insert(0, Text("Nothing is sent before another owner has agreed to exactly this."))
-    return Group(Text("\n".join(lines)), *notes)
-
-
-def share(plan: SharePlan, key_id: str, until: float, *, gifts: Sequence[Gift] = ()) -> Group:
-    """The same for a share: nobody has asked."""
-    lines = [
-        f"To:        {plan.to.name}, who has not asked",
-        f"           the key {key_id}",
-        f"           by upload to {plan.target.url}",
-        f"Camera:    {plan.device}",
-        *_leaving(plan.offers, plan.clips, plan.disclose, until, gifts),
-    ]
-    return Group(Text("\n".join(lines)), Text("What was sent cannot be called back.", style="bold"))
-
-
-def _leaving(
-    offers: Sequence[ClipOffer],
-    chosen: Sequence[ApprovedClip],
-    disclose: Disclosure,
-    until: float,
-    gifts: Sequence[Gift],
-) -> Iterator[str]:
-    offered = {offer.id: offer for offer in offers}
-    for clip in chosen:
-        offer = offered[clip.id]
-        yield (
-            f"Leaves:    {clip.id}, {words.exact(offer.started_at)}, "
-            f"length {words.length(offer.duration_seconds)}, without sound"
-        )
-        yield from (f"           {change}" for change in changes(clip))
-        yield from (f"           {line}" for line in given_before(clip.id, gifts))
-    yield f"Of you:    {disclosed(disclose) or 'nothing: no name, no address, no e-mail'}"
-    yield f"Until:     {words.moment(until)}, then the camera stops trying"
-
-
-def given_before(clip: str, gifts: Sequence[Gift]) -> Iterator[str]:
-    """To whom this clip was given before, a line each."""
-    for gift in gifts:
-        if clip in gift.clips and gift.may_be_out:
-            state = f", {gift.event}" if gift.event else ""
-            yield f"given before: {gift.to}, {words.brief(gift.at)} ({gift.release[:8]}{state})"
-
-
-def changes(clip: ApprovedClip) -> Iterator[str]:
-    """What is done to a clip before it leaves, a line each."""
-    if clip.cut is not None:
-        yield f"only {clip.cut.from_seconds:g} s to {clip.cut.to_seconds:g} s"
-    for area in clip.blur:
-        yield (
-            f"blurred: {area.width:.0%} x {area.height:.0%} of the picture, "
-            f"from {area.x:.0%}, {area.y:.0%}"
-        )
-
-
-def disclosed(disclose: Disclosure) -> str:
-    """What the owner tells of themselves; empty if nothing."""
-    told = msgspec.to_builtins(disclose)
-    return ", ".join(f"{key} {value}" for key, value in told.items() if value)
-
-
 # Around it
+
+
+def labelled(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> RenderableType:
+    """Labels in one column, what they say in another."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, value in rows:
+        table.add_row(label, value)
+    return Padding(table, (0, 0, 0, indent))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,13 @@ from agent.consent import area
 from agent.consent.statements import Polygon, Tally
 from agent.errors import RequestRefused
 
+_RULES = {  # those that say little by their names
+    "jti-reused": "id used again",
+    "incident-never": "incident of a sort that is never answered",
+    "kind-not-accepted": "kind of request that you do not take",
+    "requester-muted": "while muted",
+    "upload-not-allowed": "upload to a host not on their card",
+}
 _MINUTE_SECONDS, _HOUR_SECONDS, _DAY_SECONDS = 60, 3_600, 86_400
 
 
@@ -22,9 +29,41 @@ def brief(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
 
 
+def short_key(key_id: str) -> str:
+    """The beginning of a key id, enough to compare by eye."""
+    return f"{key_id[:12]}…"
+
+
+def outcome(event: str, detail: str = "") -> str:
+    """What became of an answer: the camera's last word on it, or that there is none."""
+    why = f": {detail}" if detail else ""
+    return {
+        "": "no word of the camera yet",
+        "PROPOSED": "waits for another owner",
+        "APPROVED": "being made ready",
+        "SEALED": "ready, being sent",
+        "SENT": "sent",
+        "REVOKED": f"stopped, not sent{why}",
+        "FAILED": f"not sent{why}",
+        "REFUSED": f"refused by your camera{why}",
+        "AGREED": f"completed {detail[:8]}",
+        "DECLINED": "declined",
+    }.get(event, f"{event}{why}")
+
+
+def heard(seconds: float | None) -> str:
+    """Until when a camera was there, if that is known."""
+    return "" if seconds is None else f", last heard of {moment(seconds)}"
+
+
 def exact(seconds: float) -> str:
     """A time in this computer's zone, to the second."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%a %d %b, %H:%M:%S %Z")
+
+
+def second(seconds: float) -> str:
+    """A time near now to the second, for tables: ``24 Jan, 18:30:15 CET``."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M:%S %Z")
 
 
 def month(seconds: float) -> str:
@@ -48,6 +87,15 @@ def remaining(seconds: float) -> str:
     if seconds >= 2 * _HOUR_SECONDS:
         return f"{seconds / _HOUR_SECONDS:.0f} hours left"
     return f"{seconds / _MINUTE_SECONDS:.0f} minutes left"
+
+
+def ago(seconds: float) -> str:
+    """How long something lies back."""
+    if seconds < 2 * _MINUTE_SECONDS:
+        return "just now"
+    if seconds >= 2 * _DAY_SECONDS:
+        return f"{seconds / _DAY_SECONDS:.0f} days ago"
+    return f"{span(seconds)} ago"
 
 
 def span(seconds: float) -> str:
@@ -75,6 +123,17 @@ def clips(count: int) -> str:
 def tallies(found: Iterable[Tally]) -> str:
     """``burglary 7, theft 2``."""
     return ", ".join(f"{tally.name} {tally.count}" for tally in found)
+
+
+def refusals(found: Iterable[Tally]) -> str:
+    """The rules that refused, in words: ``time asked about too long 1, id used again 2``."""
+    return ", ".join(f"{rule(tally.name)} {tally.count}" for tally in found)
+
+
+def rule(name: str) -> str:
+    """What a rule of the camera's policy objects to: its name, without our words."""
+    text = _RULES.get(name, name).replace("-", " ")
+    return f"time asked about {text.removeprefix('window ')}" if "window " in text else text
 
 
 def place(polygon: Polygon) -> str:

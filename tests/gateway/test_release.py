@@ -310,7 +310,7 @@ def test_a_clip_that_does_not_fit_into_memory_fails_its_release(
     def prepare(*_: object, **__: object) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr("agent.gateway.media.prepare", prepare)
+    monkeypatch.setattr("agent.media.editing.prepare", prepare)
     clip = world.house.record()
     world.to_device(world.house.approve(world.post(), [clip]))
     (outcome,) = world.outcomes().values()

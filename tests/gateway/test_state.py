@@ -39,6 +39,7 @@ def note(world: World, *said: Any, **more: Any) -> None:
 
 def test_a_device_that_just_began_says_all_there_is_to_say(world: World) -> None:
     assert told(world)[-1] == {
+        "at": int(world.clock.now()),
         "camera": "never started",
         "recording": False,
         "encoder": None,

@@ -51,7 +51,7 @@ def test_from_letter_to_last_word(
             assert run("approve", name, "2", "--yes", "--wait", "20", *home) == 0
         out = capsys.readouterr().out
         assert "no name, no address, no e-mail" in out
-        assert out.rstrip().endswith("SENT")
+        assert out.rstrip().endswith("front-door: sent")
     finally:
         Home.unlock = unlock  # type: ignore[method-assign]
 

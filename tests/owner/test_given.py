@@ -11,10 +11,11 @@ from agent.config import Broker
 from agent.consent import signing
 from agent.errors import NetworkFault
 from agent.keyfile import Keys
+from agent.owner import words
 from agent.owner.given import Given
 from agent.owner.home import Home
 from agent.owner.inbox import Inbox
-from tests.owner.camera import FakeCamera, make_request
+from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.test_page import flat
 from tests.owner.tool import post, retain, run
 
@@ -39,10 +40,10 @@ def test_a_clip_that_went_to_somebody_is_said_to_have_gone(
     with camera.serve(broker, answers=[(event, "")]):
         run("approve", name[:8], "1", "--yes", "--wait", "20", *at_home)
         release = signing.digest(camera.decisions[-1].jws)[:16]
-        run("inbox", *at_home)
         capsys.readouterr()
-        run("show", name[:8], *at_home)
-        assert f": {release[:8]}, {event}." in flat(capsys.readouterr().out)
+        run("show", name[:8], *at_home)  # what was heard while waiting is known without `inbox`
+        said = flat(capsys.readouterr().out)
+        assert f"for this request: {words.outcome(event)} ({release[:8]})" in said
         run("approve", name[:8], "1", "2", "--yes", *at_home)
     first, second = camera.offers
     said = flat(capsys.readouterr().out)
@@ -72,10 +73,9 @@ def test_another_request_for_the_same_clip_shows_who_has_it(
     run("inbox", *at_home)
     capsys.readouterr()
     run("show", second[:8], *at_home)
-    (clip,) = camera.offers
     said = flat(capsys.readouterr().out)
-    assert f"{clip}: given before: Springfield PD" in said
-    assert "You approved" not in said
+    assert "What you let go of these clips so far Clip 1" in said
+    assert "to Springfield PD: sent" in said and "for this request" not in said
 
 
 def test_what_other_keys_signed_is_not_taken_for_the_owners_word(
@@ -107,16 +107,22 @@ def test_a_camera_that_is_offline_is_said_to_be_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = post(broker, camera, request_jws, count=1)
+    state = json.dumps({"at": NOW + 90, "camera": "armed"}).encode()
     retain(broker, [(topics.availability(camera.name), topics.OFFLINE)])
+    retain(broker, [(topics.state(camera.name), state)])
     run("inbox", *at_home)
-    assert "front-door: offline." in capsys.readouterr().out
+    since = words.moment(NOW + 90)  # later than its last letter
+    assert f"front-door is offline, last heard of {since}" in flat(capsys.readouterr().out)
+    retain(broker, [(topics.state(camera.name), b"[" * 100)])  # anybody may have written it
+    run("inbox", *at_home)
+    assert "front-door is offline, last heard of" in capsys.readouterr().out
     for question in (["clips"], ["preview", "1", "--request", name[:8]]):
         with pytest.raises(NetworkFault, match=r"front-door.*Is the camera powered"):
             run(*question, *at_home)
     assert run("decline", name[:8], "--yes", *at_home) == 0
-    assert "it is offline, and obeys as soon as it is back" in capsys.readouterr().out
+    assert "It obeys as soon as it is back" in capsys.readouterr().out
     assert run("approve", name[:8], "1", "--yes", "--wait", "600", *at_home) == 0
-    assert "front-door is offline: it acts on this as soon" in capsys.readouterr().out
+    assert "It acts on this as soon as it is back" in flat(capsys.readouterr().out)
     retain(broker, [(topics.availability(camera.name), topics.ONLINE)])
     run("inbox", *at_home)
     assert "offline" not in capsys.readouterr().out

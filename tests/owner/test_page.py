@@ -78,7 +78,7 @@ def test_the_record_of_a_requester_in_a_few_lines(take: Take, width: int) -> Non
     text = flat(shown(page.request(take(record=RECORD), NOW), width))
     for expected in (
         "has asked 12 times since March 2023",
-        "3 withdrawn; 2 refused by your camera (window-too-long 1, too-many-today 1)",
+        "3 withdrawn; 2 refused by your camera (time asked about too long 1, too many today 1)",
         "once with a text changed",
         "usually voluntary 12; burglary 7, theft 5",
         "typical area 0.2 square miles, typical time asked about 2 h",
@@ -94,7 +94,7 @@ def test_a_requester_that_was_never_seen_before(take: Take) -> None:
 def test_what_came_beyond_the_measure_of_a_day_is_said(take: Take) -> None:
     flooding = msgspec.structs.replace(RECORD, requests=1, withdrawn=0, counted=9_950)
     text = flat(shown(page.request(take(record=flooding), NOW)))
-    assert "at least 9950 more posts were too many for one day: not read, only counted" in text
+    assert "at least 9,950 more posts were too many for one day: not read, only counted" in text
 
 
 def test_the_place_in_the_public_log(take: Take) -> None:
@@ -108,15 +108,15 @@ def test_the_place_in_the_public_log(take: Take) -> None:
     assert "your camera has checked that" not in text
 
 
-def test_the_list_of_requests_keeps_its_last_column_on_a_narrow_screen(
+def test_the_list_of_requests_fits_a_narrow_screen_with_all_that_matters(
     take: Take, requester: Keys, inbox: Inbox
 ) -> None:
-    long = {"title": "An order for all video of the night", "incident": "aggravated burglary"}
+    long = {"title": "An order for all video of the night " * 3, "incident": "aggravated burglary"}
     take(make_request(requester, **long), record=RECORD, approvals_needed=2, more_clips=41)
-    table = shown(view.inbox(inbox.requests(), [], NOW), 80).splitlines()
-    assert table[2].rstrip().endswith("Clips")
-    assert table[4].rstrip().endswith(" 42")
-    assert any("front-door" in line for line in table)
+    said = shown(view.inbox(inbox.requests(), [], NOW), 80)
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert "Matching    42 clips of front-door" in said
+    assert "Open until  Mon 29 Jan 2024, 13:30 EST (5 days left)" in said
 
 
 # Edited
@@ -250,7 +250,7 @@ def test_what_another_owner_approved_and_how_to_agree(take: Take, keys: Keys) ->
         "Another owner (key ",
         "only 2 s to 6 s",
         "blurred: 50% x 50%",
-        "telling of you email ann@example.org",
+        "your email ann@example.org",
         f"clip-agent owner approve {item.digest[:8]} --with 01234567",
     ):
         assert expected in text

@@ -14,7 +14,7 @@ from agent.consent import signing
 from agent.consent.statements import Cut, Disclosure, LegalOrder
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
-from agent.owner import choosing, finding, page, plain, view
+from agent.owner import asking, choosing, finding, page, plain, view
 from agent.owner.entries import OpenRequest
 from agent.owner.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
@@ -134,7 +134,7 @@ def test_show_says_all_that_matters(
         "square miles around 42.1015, -72.5900",
         "https://evidence.example.org/files/",
         "5 days left",
-        "end is missing, time not certain",
+        "end is missing",
         f"clip-agent owner approve {item.digest[:8]} 1",
         f"clip-agent owner decline {item.digest[:8]}",
         item.digest,
@@ -169,12 +169,13 @@ def test_before_consent_it_says_exactly_what_leaves(
     chosen = choosing.choose(
         item.report.clips, ["1"], cuts=[("1", Cut(from_seconds=2, to_seconds=6))]
     )
-    text = shown(view.approval(item, chosen, Disclosure(email="ann@example.org"), NOW + 60))
+    told = Disclosure(email="ann@example.org")
+    text = shown(asking.approval(item, chosen, told, NOW + 60, now=NOW))
     assert item.report.clips[0].id in text
     assert item.report.clips[1].id not in text
     assert "only 2 s to 6 s" in text
-    assert "email ann@example.org" in text
-    nothing = shown(view.approval(item, chosen, Disclosure(), NOW + 60))
+    assert "your email ann@example.org, and nothing else" in text
+    nothing = shown(asking.approval(item, chosen, Disclosure(), NOW + 60, now=NOW))
     assert "no name, no address, no e-mail" in nothing
 
 
@@ -191,13 +192,36 @@ def test_an_empty_inbox_says_so() -> None:
     assert "No open requests" in shown(view.inbox([], [], NOW))
 
 
-def test_a_narrow_terminal_loses_no_column_and_no_clip_id(
+def test_everything_fits_eighty_columns_and_no_id_is_broken(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    table, full = shown(view.inbox([item], [], NOW), 80), shown(page.request(item, NOW), 80)
-    heading, row = table.splitlines()[2], table.splitlines()[4]
-    assert heading.rstrip().endswith("Clips")
-    assert row.rstrip().endswith("2")
+    chosen = choosing.choose(
+        item.report.clips, ["1", "2"], cuts=[("1", Cut(from_seconds=2, to_seconds=6))]
+    )
+    for what in (
+        view.inbox([item], [], NOW),
+        page.request(item, NOW),
+        asking.approval(item, chosen, Disclosure(), NOW + 60, now=NOW),
+    ):
+        text = shown(what, 80)
+        assert all(len(line) <= 80 for line in text.splitlines())
+        assert item.name in text
     for offer in item.report.clips:
-        assert offer.id in full
+        (line,) = [
+            one for one in shown(page.request(item, NOW), 80).splitlines() if offer.id in one
+        ]
+        assert "24 Jan, 12:06:40 EST" in line and line.rstrip().endswith("kB")
+
+
+def test_a_legal_demand_stands_first_whatever_expires_before_it(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    order = LegalOrder(court="District Court", docket="24-CV-1", document_sha256="a" * 64)
+    receive(inbox, camera, keys, requester, title="Soon over", exp=NOW + 3_600)
+    receive(inbox, camera, keys, requester, title="An order", kind="legal-order", order=order)
+    text = shown(view.inbox(inbox.requests(), [], NOW), 80)
+    assert text.index("An order") < text.index("Soon over")
+    (last,) = [line for line in text.splitlines() if "To read one in full" in line]
+    (demand,) = [item for item in inbox.requests() if item.request.order is not None]
+    assert last.endswith(demand.name)

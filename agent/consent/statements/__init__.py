@@ -41,6 +41,7 @@ from agent.consent.statements.base import (
 from agent.consent.statements.device import (
     BundledFile,
     ClipOffer,
+    HouseholdOwner,
     InboxReport,
     LedgerHead,
     Listing,
@@ -100,6 +101,7 @@ __all__ = [
     "Digest",
     "Disclosure",
     "Fraction",
+    "HouseholdOwner",
     "InboxReport",
     "Jti",
     "KeyId",

@@ -98,6 +98,13 @@ class Proposal(Part, frozen=True):
     disclose: Disclosure
 
 
+class HouseholdOwner(Part, frozen=True):
+    """An owner by key id, and the name on their card."""
+
+    key: KeyId
+    name: Name
+
+
 class LogPlace(Part, frozen=True):
     """Where a post stands in a public append-only log; checked by the device.
 
@@ -116,7 +123,8 @@ class InboxReport(Statement, frozen=True):
 
     ``request`` is the JWS exactly as it was posted. ``more_clips`` counts
     matching clips that did not fit. ``approvals_needed`` owners must approve the same
-    before anything leaves; ``proposals`` are what some have approved so far.
+    before anything leaves; ``proposals`` are what some have approved so far, and ``owners``,
+    where more than one is needed, all who may.
     """
 
     TYP: ClassVar[str] = "clip-inbox+jwt"
@@ -132,6 +140,7 @@ class InboxReport(Statement, frozen=True):
     proposals: Annotated[tuple[Proposal, ...], Meta(max_length=8)] = ()
     approvals_needed: Annotated[int, Meta(ge=1, le=2)] = 1
     log: LogPlace | None = None
+    owners: Annotated[tuple[HouseholdOwner, ...], Meta(max_length=16)] = ()
 
 
 class Listing(Statement, frozen=True):

@@ -1,4 +1,4 @@
-"""Which units of a coded video leave; with real encoders, in ``test_media.py``."""
+"""Which units of a coded video leave; with real encoders, in ``test_editing.py``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.gateway.units import Cleaner, MalformedRecord
+from agent.media.units import Cleaner, MalformedRecord
 from tests.support.footage import packet_of, units
 
 IDR, SLICE, SPS, PPS = b"\x65idr", b"\x41slice", b"\x67sps", b"\x68pps"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agent.consent.statements import Box, Cut
 from agent.errors import ClipDamaged, Refused
-from agent.gateway.media import prepare
+from agent.media.editing import prepare
 from tests.support.footage import (
     HEIGHT,
     RATE,

@@ -39,7 +39,7 @@ from av.video.stream import VideoStream
 
 from agent.consent.statements import Box, Cut
 from agent.errors import ClipDamaged, Refused
-from agent.gateway.units import Cleaner, MalformedRecord
+from agent.media.units import Cleaner, MalformedRecord
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""A recorded clip made ready to leave. The gateway sends what comes out, the owner looks at it."""

@@ -1,0 +1,96 @@
+"""An owner looks at a clip before they decide: as recorded, or as it would be sent."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from agent import topics
+from agent.config import Broker
+from agent.consent import signing
+from agent.consent.statements import Box, Cut
+from agent.errors import Refused
+from agent.media import editing
+from agent.owner.home import Home
+from tests.owner.camera import FakeCamera
+from tests.owner.tool import retain, run
+from tests.support import footage
+
+CLIP = footage.record(4)
+
+
+@pytest.fixture
+def at_home(
+    online_home: Home,
+    unlocked: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[str, str]:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return "--home", str(online_home.path)
+
+
+@pytest.fixture
+def name(at_home: tuple[str, str], broker: Broker, camera: FakeCamera, request_jws: str) -> str:
+    """A request with two clips, the second of which is a video."""
+    offers = [camera.record(b"no video"), camera.record(CLIP, duration_seconds=4.0)]
+    name = signing.digest(request_jws)[:16]
+    retain(broker, [(topics.inbox(camera.name, name), camera.report(request_jws, offers))])
+    run("inbox", *at_home)
+    return name
+
+
+def test_a_preview_with_cut_and_blur_is_to_the_byte_what_would_be_sent(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ("--cut", "2=1-3", "--blur", "2=0.5,0,0.5,1")
+    capsys.readouterr()
+    with camera.serve(broker):
+        assert run("preview", "2", "--request", name, *options, *at_home) == 0
+    said = capsys.readouterr().out
+    (shown,) = [Path(line) for line in said.splitlines() if line.endswith("-as-sent.mp4")]
+    box = Box(x=0.5, y=0, width=0.5, height=1)
+    sent = editing.prepare(io.BytesIO(CLIP), cut=Cut(from_seconds=1, to_seconds=3), blur=[box])
+    assert shown.read_bytes() == sent
+    assert "exactly what would be sent" in said
+
+
+def test_a_preview_without_them_is_what_was_recorded(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    capsys.readouterr()
+    with camera.serve(broker):
+        assert run("preview", "2", "--request", name, *at_home) == 0
+    said = capsys.readouterr().out
+    assert Path(said.splitlines()[0]).read_bytes() == CLIP
+    assert "would be sent" not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "rule"), [("1=1-3", "not-chosen"), ("2=1-9", "cut-outside"), ("7=1-3", "no-such")]
+)
+def test_a_cut_that_approve_would_refuse_is_refused_before_anything_is_fetched(
+    at_home: tuple[str, str], camera: FakeCamera, name: str, option: str, rule: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        run("preview", "2", "--request", name, "--cut", option, *at_home)
+    assert refused.value.rule.startswith(rule)
+    assert not camera.decisions
+
+
+def test_a_cut_without_a_picture_leaves_no_file_behind(
+    at_home: tuple[str, str], broker: Broker, camera: FakeCamera, name: str, tmp_path: Path
+) -> None:
+    with camera.serve(broker), pytest.raises(Refused, match="no picture"):
+        run("preview", "2", "--request", name, "--cut", "2=3.95-3.99", *at_home)
+    assert not list(tmp_path.glob("clip-agent-*"))
