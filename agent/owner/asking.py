@@ -47,7 +47,7 @@ def approval(
 
 
 def _previews(item: OpenRequest, chosen: Sequence[ApprovedClip]) -> list[Text]:
-    """Commands that show exactly what would leave, in lines that can be copied whole."""
+    """Commands that show what would leave, in lines that can be copied whole."""
     numbers = {offer.id: number for number, offer in enumerate(item.report.clips, 1)}
     commands = []
     for clip in chosen:
@@ -60,7 +60,7 @@ def _previews(item: OpenRequest, chosen: Sequence[ApprovedClip]) -> list[Text]:
             command = f"clip-agent owner preview {number} --request {item.name}"
             line = " ".join([f"  {command}", *options])
             commands.append(Text(line, no_wrap=True, overflow="ignore"))
-    return [Text("\nTo see first exactly what would leave:"), *commands] if commands else []
+    return [Text("\nTo see first what would leave:"), *commands] if commands else []
 
 
 def share(

@@ -157,7 +157,7 @@ def preview(arguments: argparse.Namespace) -> int:
     try:
         _fetch(home, device, offer, keys, target, edited=edited)
         if edited is not None:
-            print("This is exactly what would be sent with these --cut and --blur.")
+            print("This is what would be sent with these --cut and --blur.")
         player = fetch.player()
         if player is None or not sys.stdout.isatty():
             print(f"{target}\nThis is a plain copy: delete it when you have seen it.")
