@@ -22,12 +22,11 @@ from agent.owner.home import Home as OwnerHome
 from agent.requester.home import Home as RequesterHome
 from agent.vault.clips import ClipStore
 from agent.vault.index import Index
-from tests.e2e.household import LATELY, PLACE, Household
+from tests.e2e.household import LATELY, PASSPHRASE, PLACE, Household
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.tus_server import TusServer
 from tests.support.house import fragmented_mp4
 
-PASSPHRASE = "correct horse battery"
 Say = Callable[..., str]
 
 
