@@ -17,7 +17,8 @@ import pyrage
 from agent.consent import mail, signing
 from agent.consent.signing import DeviceCard, SigningKey
 from agent.consent.statements import Part
-from agent.errors import KeyFileError, StorageFault
+from agent.errors import ClipDamaged, KeyFileError, StorageFault
+from agent.vault import files
 
 CARD_NAME = "device.card.yaml"
 _KEY_NAME = "device.key.json"
@@ -87,7 +88,7 @@ def _create(path: Path) -> DeviceKeys:
 
 def _write(path: Path, data: bytes, *, mode: int) -> None:
     """Write or replace ``path`` so that a crash leaves the old file or the new one."""
-    if path.exists() and path.read_bytes() == data:
+    if _holds(path, data):
         return
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
@@ -101,3 +102,12 @@ def _write(path: Path, data: bytes, *, mode: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether ``path`` is a file with ``data``; the camera's process may have put a pipe there."""
+    try:
+        with files.open_regular(path) as file:
+            return file.read(len(data) + 1) == data
+    except ClipDamaged:
+        return False

@@ -85,6 +85,21 @@ def test_a_card_that_was_lost_or_changed_is_written_again(state: Path) -> None:
     assert card(state) == made.card("renamed")
 
 
+@pytest.mark.parametrize("trap", ["pipe", "endless", "keys"])
+def test_a_trap_in_the_place_of_the_card_is_replaced_and_not_read(state: Path, trap: str) -> None:
+    made = keys.load_or_create(state, name=NAME)
+    card, secret = state / CARD_NAME, key_file(state)
+    right, before = card.read_bytes(), secret.read_bytes()
+    card.unlink()
+    if trap == "pipe":
+        os.mkfifo(card)
+    else:
+        card.symlink_to("/dev/zero" if trap == "endless" else secret)
+    assert keys.load_or_create(state, name=NAME).id == made.id
+    assert card.is_file() and not card.is_symlink() and card.read_bytes() == right
+    assert secret.read_bytes() == before
+
+
 def test_a_card_that_is_right_is_not_written_again(state: Path) -> None:
     keys.load_or_create(state, name=NAME)
     before = (state / CARD_NAME).stat()
