@@ -33,7 +33,7 @@ demo: .venv/demo  ## See it work: camera, owner and requester on this machine (A
 
 test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval")
 	@.ci/packages $(TEST_PACKAGES)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
 	@if ! why=$$(tests/pi/build --possible); then
