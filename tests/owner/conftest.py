@@ -85,6 +85,12 @@ def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
 
 
 @pytest.fixture
+def at_home(online_home: Home, unlocked: None) -> tuple[str, str]:
+    """Options of an owner at home, whose broker runs and whose keys are unlocked."""
+    return "--home", str(online_home.path)
+
+
+@pytest.fixture
 def broker(mosquitto: Mosquitto) -> Broker:
     return Broker(host=mosquitto.host, port=mosquitto.port)
 

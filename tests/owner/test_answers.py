@@ -13,15 +13,9 @@ from agent.consent.statements import Command, Revoke
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.owner import ids
-from agent.owner.home import Home
 from tests.owner.camera import FakeCamera
 from tests.owner.test_page import flat
 from tests.owner.tool import post, retain, run
-
-
-@pytest.fixture
-def at_home(online_home: Home, unlocked: None) -> tuple[str, str]:
-    return "--home", str(online_home.path)
 
 
 def subject(camera: FakeCamera) -> str:

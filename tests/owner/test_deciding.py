@@ -30,16 +30,10 @@ from agent.consent.statements import (
 )
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner.home import Home
 from tests.owner.camera import FakeCamera
 from tests.owner.tool import post, retain, run
 
 URL = "https://neighbour.example/files/"
-
-
-@pytest.fixture
-def at_home(online_home: Home, unlocked: None) -> tuple[str, str]:
-    return "--home", str(online_home.path)
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from tests.owner.test_page import flat
 from tests.owner.tool import post, retain, run
 
 
-@pytest.fixture
-def at_home(online_home: Home, unlocked: None) -> tuple[str, str]:
-    return "--home", str(online_home.path)
-
-
 @pytest.mark.parametrize(("event", "told"), [("SENT", True), ("SEALED", True), ("REVOKED", False)])
 def test_a_clip_that_went_to_somebody_is_said_to_have_gone(
     at_home: tuple[str, str],

@@ -13,7 +13,6 @@ from agent.consent import signing
 from agent.consent.statements import Box, Cut
 from agent.errors import Refused
 from agent.media import editing
-from agent.owner.home import Home
 from tests.owner.camera import FakeCamera
 from tests.owner.tool import retain, run
 from tests.support import footage
@@ -21,15 +20,9 @@ from tests.support import footage
 CLIP = footage.record(4)
 
 
-@pytest.fixture
-def at_home(
-    online_home: Home,
-    unlocked: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> tuple[str, str]:
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return "--home", str(online_home.path)
 
 
 @pytest.fixture
