@@ -137,17 +137,19 @@ class Commands:
     def _revoke(self, statement: Command, jws: str, release: str) -> None:
         """Stop a release, or one whose approval the broker brings later, which must not count.
 
+        Either of two owners who agreed may name it by their own approval, the one they know.
         Looked at inside the transaction: the thread of releases may just have sent it.
         """
         with self._desk.acting_on(statement, jws):
-            case = self._desk.cases.release(release)
+            cases = self._desk.cases
+            case = cases.release(release) or cases.completed_by(release)
             if case is None:
                 self._desk.note(REVOKED_EARLY, release, {"owner": statement.iss})
                 return
             if case.state in lifecycle.finals(lifecycle.RELEASE):
                 raise Refused("release-over", f"the release is {case.state} already")
-            self._desk.note("release.revoke-asked", release, {"owner": statement.iss})
-            self._desk.cases.ask_to_stop("revoked by the owner", release=release)
+            self._desk.note("release.revoke-asked", case.id, {"owner": statement.iss})
+            cases.ask_to_stop("revoked by the owner", release=case.id)
 
     def _mute(self, statement: Command, jws: str, requester: str, *, muted: bool) -> None:
         if muted and requester not in self._requesters:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import TypeVar
 
-from agent.consent import lifecycle
+from agent.consent import lifecycle, signing
 from agent.consent.policy import History
 from agent.errors import InternalFault
 from agent.vault.index import Clip, ClipDigest, Index
@@ -307,6 +307,12 @@ class Cases:
             (jws,),
         )
         return found[0] if found else None
+
+    def completed_by(self, decision: str) -> ReleaseCase | None:
+        """The release that was another owner's proposal until the approval ``decision`` came."""
+        agreed = self._releases("WHERE second != '' ORDER BY approved_at, id")
+        named = (case for case in agreed if case.second.isascii())
+        return next((c for c in named if signing.digest(c.second)[:16] == decision), None)
 
     def set_second(self, release_id: str, jws: str, *, expires_at: float) -> None:
         """Note another owner's approval of the same, and the end of the earlier of the two."""

@@ -306,6 +306,36 @@ def test_a_revoked_proposal_cannot_be_agreed_with(couple: World, by_partner: boo
     assert sorted(case.state for case in cases(couple)) == ["PROPOSED", "REVOKED"]
 
 
+def test_who_agreed_last_may_revoke_by_the_name_of_their_own_approval(couple: World) -> None:
+    """It is the one that they were told when they signed; the release has the other's."""
+    clip = couple.house.record()
+    couple.receiver.faults = ["request-lost"] * 100
+    post = couple.post()
+    couple.to_device(couple.house.approve(post, [clip]))
+    (release_id,) = couple.outcomes()
+    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
+    (agreed,) = set(couple.outcomes()) - {release_id}
+    couple.to_device(couple.house.command(Revoke(release=agreed), by=couple.house.partner))
+    couple.clock.advance(3600)
+    couple.run()
+    assert state_of(couple, release_id) == "REVOKED"
+    assert couple.receiver.finished == []
+    assert [event for event, _ in couple.events("release.revoke")] == [
+        "release.revoke-asked", "release.revoked",
+    ]  # fmt: skip
+
+
+def test_what_was_sent_cannot_be_revoked_by_either_name(couple: World) -> None:
+    clip = couple.house.record()
+    post = couple.post()
+    couple.to_device(couple.house.approve(post, [clip]))
+    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
+    for name in couple.outcomes():
+        couple.to_device(couple.house.command(Revoke(release=name), by=couple.house.partner))
+    assert rules(couple, "decision.refused") == ["release-over", "release-over"]
+    assert not couple.events("release.revoked-early")
+
+
 @pytest.mark.parametrize("sooner", ["first", "second"])
 def test_what_two_owners_approved_ends_with_the_earlier_of_the_two(
     couple: World, sooner: str
