@@ -13,7 +13,7 @@ age skips the comment lines and asks for the passphrase by itself, so stock
 
 Unlocking costs about a second of work and 512 MiB on a desktop, by age's design:
 a command unlocks once. Owners and requesters share this scheme and nothing else;
-devices, which nobody stands beside, keep theirs in :mod:`agent.gateway.keys`.
+devices, which nobody stands beside, keep theirs in :mod:`agent.gateway.device_keys`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Literal
 
 import pyrage
 
-from agent.consent import mail
+from agent.consent import letters as mail
 from agent.consent.signing import SigningKey
 from agent.errors import ConfigError, KeyFileError, StorageFault
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.camera.motion import MotionDetector
+from agent.camera.detection.detector import MotionDetector
 from agent.camera.source import Luma
 
 

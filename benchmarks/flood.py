@@ -21,16 +21,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent import config, topics
+from agent import config
 from agent.clock import SimulatedClock
-from agent.link import Connected, Event, MqttLink, Published
+from agent.mqtt import topics
+from agent.mqtt.link import Connected, Event, MqttLink, Published
 from benchmarks import procfs
 from benchmarks.figures import Figure
 from benchmarks.judge import report
 from tests.peers.mosquitto import HOST, Mosquitto
 from tests.peers.requirements import ROOT
+from tests.support.gateway_world import FEED
 from tests.support.house import House
-from tests.support.world import FEED
 
 TARGET_MEGABYTES = 20.0
 _UNHURRIED = (

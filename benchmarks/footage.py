@@ -20,7 +20,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from agent.camera.sources.street import Street
+from agent.camera.sources.scene.street import Street
 
 FRAMES_PER_SECOND = 15
 MAIN_BITS_PER_SECOND = 2_500_000

@@ -20,15 +20,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agent import config, topics
-from agent.consent import merkle
+from agent import config
 from agent.consent.statements import Window
-from agent.vault import seal
-from agent.vault.index import Clip, Index
+from agent.consent.transparency import merkle
+from agent.mqtt import topics
+from agent.vault.clips import seal
+from agent.vault.database.index import Clip, Index
 from benchmarks.figures import Figure, summary, table
 from tests.consent.logs import FakeLog
+from tests.support.gateway_world import FEED, World
 from tests.support.house import House
-from tests.support.world import FEED, World
 
 TARGET_MILLISECONDS = 3.0
 _SPACING_SECONDS = 25.0  # from clip to clip: 100,000 of them are a month

@@ -21,7 +21,7 @@ import msgspec
 from agent import config
 from agent.camera import app
 from agent.clock import SimulatedClock
-from agent.vault.index import FILE_NAME, Index
+from agent.vault.database.index import FILE_NAME, Index
 from benchmarks import procfs
 from benchmarks.player import Interval, Player
 from tests.support.video import Video, load

@@ -93,7 +93,7 @@ def test_a_path_that_is_not_there_would_be_found() -> None:
 def test_the_help_in_the_readme_is_what_the_program_prints(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from agent.cli import build_parser
+    from agent.cli.main import build_parser
 
     monkeypatch.setenv("COLUMNS", "100")
     block = re.search(r"<!-- help -->\n+```\w*\n(.*?)```\n+<!-- /help -->", readme(), re.S)
@@ -103,7 +103,7 @@ def test_the_help_in_the_readme_is_what_the_program_prints(
 
 @each_document
 def test_the_commands_in_a_document_are_commands_of_the_program(document: Path) -> None:
-    from agent.cli import build_parser
+    from agent.cli.main import build_parser
 
     for command in commands(document.read_text()):
         try:

@@ -1,4 +1,4 @@
-"""Who may import whom: the house of DESIGN section 4, read from the source itself.
+"""Who may import whom: the map of `docs/ARCHITECTURE.md`, read from the source itself.
 
 ``ROOMS`` is the table: a room imports itself and what its line names. What is not in the
 table, or not on a line, fails, be it upward, a sibling, or new and unlisted.
@@ -15,43 +15,40 @@ import pytest
 
 from tests.peers.requirements import ROOT
 
-GROUND = "errors clock config topics"
 ROOMS = {
     "": "",  # agent/__init__.py
     "errors": "",
     "clock": "errors",
+    "backoff": "",
+    "files": "errors",
     "config": "errors",
-    "config_example": "errors config",
-    "machine": "clock",
-    "service": "",
-    "topics": "errors",
+    "host": "clock",
     "options": "errors config",
-    "mqtt": "errors",
     "tls": "errors",
-    "link": f"{GROUND} mqtt tls",
+    "mqtt": "errors config tls backoff",
     "consent": "errors clock config",
-    "keyfile": "errors clock config consent",
-    "vault": "errors clock config machine consent",
+    "keyfile": "errors clock config files consent",
+    "parties": "errors config consent",
+    "vault": "errors clock config host files consent",
     "media": "errors consent",
-    "camera": "errors clock config machine service consent vault",
-    "gateway": f"{GROUND} machine service tls link consent media vault",
-    "owner": f"{GROUND} options link consent media vault keyfile",
-    "requester": f"{GROUND} options link consent vault keyfile",
-    "check": f"{GROUND} machine link consent vault camera gateway",
-    "demo": f"{GROUND} link consent vault keyfile camera gateway owner requester",
-    "cli": f"{GROUND} config_example options check vault camera gateway owner requester demo",
+    "camera": "errors clock config host files backoff consent parties vault",
+    "gateway": "errors clock config mqtt host tls files backoff consent parties media vault",
+    "owner": "errors clock config mqtt options files consent media vault keyfile",
+    "requester": "errors clock config mqtt options files consent vault keyfile",
+    "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"
+    " gateway owner requester",
     "__main__": "cli",
 }
 # Modules that import where a camera board's own libraries are, and nowhere else.
-BOARD = tuple(f"agent.camera.sources.pi_{part}" for part in ("camera", "controls", "threads"))
+BOARD = tuple(f"agent.camera.sources.pi.{part}" for part in ("camera", "controls", "threads"))
 # Libraries that only these modules, or what lies below them, may import.
 KEEPERS = {
-    "paho": ("agent.mqtt",),
+    "paho": ("agent.mqtt.connection",),
     "cv2": ("agent.camera",),
-    "matplotlib": ("agent.camera.tune_plot",),
+    "matplotlib": ("agent.camera.tune.plot",),
     "picamera2": BOARD,
     "libcamera": BOARD,
-    "amqtt": ("agent.demo",),
+    "amqtt": ("agent.cli.demo",),
     "urllib3": ("agent.gateway",),
     "rich": ("agent.owner", "agent.requester"),
     "starlette": ("agent.owner", "agent.requester"),
@@ -137,10 +134,10 @@ print("imported", len({modules!r}))
     ("blocked", "without"),
     [
         ({"picamera2", "libcamera"}, ()),
-        ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.demo")),
-        ({"amqtt"}, ("agent.demo",)),
-        ({"matplotlib"}, ("agent.camera.tune", "agent.camera.tune_plot")),
-        ({"rich", "starlette", "uvicorn"}, ("agent.owner", "agent.requester", "agent.demo")),
+        ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.cli.demo")),
+        ({"amqtt"}, ("agent.cli.demo",)),
+        ({"matplotlib"}, ("agent.camera.tune.run", "agent.camera.tune.plot")),
+        ({"rich", "starlette", "uvicorn"}, ("agent.owner", "agent.requester", "agent.cli.demo")),
     ],
 )
 def test_a_missing_extra_costs_only_the_rooms_that_own_it(

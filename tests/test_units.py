@@ -13,11 +13,12 @@ from typing import get_args, get_type_hints
 import pytest
 from msgspec import Meta
 
-from agent.camera.silence import opening_seconds
-from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
+from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
+from agent.camera.stall import opening_seconds
 from agent.config import EXAMPLE, Recording
-from agent.gateway import state
-from agent.vault import files, index
+from agent.gateway import device_state as state
+from agent.vault.clips import paths as files
+from agent.vault.database import index
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
 
@@ -162,7 +163,7 @@ def test_the_sandbox_leaves_little_exposed(tmp_path: Path, service: str) -> None
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_exec_start_is_a_command_of_the_real_program(service: str) -> None:
-    from agent.cli import build_parser  # every room: too much for the other tests here
+    from agent.cli.main import build_parser  # every room: too much for the other tests here
 
     _, *arguments = shlex.split(read_unit(service)["ExecStart"][0])
     parsed = build_parser().parse_args(arguments)
@@ -197,7 +198,7 @@ def test_a_camera_that_ended_is_started_again_long_before_it_is_called_dead() ->
 
 
 def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
-    from agent.camera import loop
+    from agent.camera import daemon as loop
 
     watchdog = float(read_unit(SERVICES[0])["WatchdogSec"][0])
     honest = index._BUSY_SECONDS + loop._TICK_SECONDS + loop._POLL_SECONDS + loop._CLOSE_SECONDS

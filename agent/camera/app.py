@@ -1,7 +1,7 @@
 """The process that sees: its wiring.
 
 :func:`build` is the one place where all parts meet; the command and the tests call
-it alike. What the process does is in :mod:`agent.camera.loop`.
+it alike. What the process does is in :mod:`agent.camera.daemon`.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from pathlib import Path
 from types import FrameType
 
 from agent import config as configuration
-from agent import service
+from agent.camera.daemon import CameraApp
+from agent.camera.detection.detector import MotionDetector
 from agent.camera.health import HealthReport
-from agent.camera.keeper import Keeper
-from agent.camera.loop import CameraApp
-from agent.camera.motion import MotionDetector
-from agent.camera.recorder import Recorder
-from agent.camera.silence import Silence
+from agent.camera.recording.housekeeping import Housekeeping
+from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Source, VideoFormat
-from agent.camera.sources.choice import choose_source
-from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
-from agent.camera.sources.track import TurnedAway
+from agent.camera.sources.factory import choose_source
+from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
+from agent.camera.sources.network.track import TurnedAway
+from agent.camera.stall import StallDetector
 from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent.cards import OwnerCard, parse_card
-from agent.machine import Machine, Steady
-from agent.vault.atwork import at_work
-from agent.vault.clips import ClipStore
-from agent.vault.index import FILE_NAME, Index
-from agent.vault.retention import Retention, free_bytes_of
+from agent.host import systemd as service
+from agent.host.board import Machine, Steady
+from agent.vault.clips.camera_lock import at_work
+from agent.vault.clips.retention import Retention, free_bytes_of
+from agent.vault.clips.store import ClipStore
+from agent.vault.database.index import FILE_NAME, Index
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def build(
         min_free_bytes=storage.min_free_bytes,
         max_held_share=storage.max_held_share,
     )
-    keeper = Keeper(store=store, retention=retention, clock=clock)
+    keeper = Housekeeping(store=store, retention=retention, clock=clock)
 
     def make_recorder(video: VideoFormat) -> Recorder:
         return Recorder(
@@ -95,7 +95,7 @@ def build(
         make_recorder=make_recorder,
         keeper=keeper,
         health=health,
-        silence=Silence(no_frame_seconds=recording.no_frame_seconds, clock=clock),
+        silence=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         index=index,
         clock=clock,
         at_work=partial(at_work, config.state_dir, clock=clock),

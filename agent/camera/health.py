@@ -5,7 +5,7 @@
 - systemd gets READY, the watchdog's sign of life, and in STATUS also what is never
   written to the disk: whether the clock is set, how warm and how well fed the board is.
 
-What the states mean is for :mod:`agent.camera.loop`.
+What the states mean is for :mod:`agent.camera.daemon`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from agent.clock import Clock
 from agent.errors import StorageFault
-from agent.machine import Steady
-from agent.vault.index import Index
+from agent.host.board import Steady
+from agent.vault.database.index import Index
 
 _AGAIN_SECONDS = 10.0  # until what could not be noted is tried again
 

@@ -11,7 +11,7 @@ A source may lose its camera for a while and find it again: it says so with an
 before connects to what comes after.
 
 Sources live in ``sources/``, one module each. None of them ever opens audio.
-Which source is used is decided in :mod:`agent.camera.sources.choice`.
+Which source is used is decided in :mod:`agent.camera.sources.factory`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ other way.
 
 A privacy zone is rounded outward: every pixel that it touches is painted, and its
 neighbours. A block of the detector's grid counts by its centre. Who paints when is
-the sources' business; what the blocks are is :mod:`agent.camera.motion`'s.
+the sources' business; what the blocks are is :mod:`agent.camera.detection.detector`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``agent.yaml`` as frozen structs: every key typed, documented, and known.
 
 The structs are the authority. ``clip-agent config --example`` prints them as the
-commented file in ``config/agent.yaml`` (:mod:`agent.config_example`), and
+commented file in ``config/agent.yaml`` (:mod:`agent.config.example`), and
 ``--effective`` prints what a file came to with its defaults (:func:`effective`). Unknown keys,
 duplicate keys and values out of range are refused with the path of the mistake.
 

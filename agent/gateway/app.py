@@ -1,7 +1,7 @@
 """The gateway process: how its parts hang together.
 
 :func:`build` is the one place where they meet, called by the command and by the
-end-to-end tests alike. What runs is :class:`agent.gateway.loop.Gateway`.
+end-to-end tests alike. What runs is :class:`agent.gateway.daemon.Gateway`.
 """
 
 from __future__ import annotations
@@ -12,36 +12,37 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from agent import config as configuration
-from agent import service, topics
 from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.consent import signing
 from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
 from agent.errors import ConfigError, StorageFault
-from agent.gateway import keys as device_keys
-from agent.gateway import receiving
-from agent.gateway.commands import Answers, Commands
-from agent.gateway.decisions import Decisions
-from agent.gateway.desk import Desk
-from agent.gateway.keys import DeviceKeys
-from agent.gateway.loop import Gateway, Notify
-from agent.gateway.outbox import Letters, Outbox
-from agent.gateway.papers import PaperTrail
-from agent.gateway.preview import Previews
-from agent.gateway.proposals import Proposals
-from agent.gateway.receiving import Receiving
-from agent.gateway.release import Releases, SealJob
-from agent.gateway.reports import Reports
-from agent.gateway.sealing import Sealer
-from agent.gateway.state import State
-from agent.gateway.tus import TusClient
-from agent.gateway.upload import Receiver, Uploader
-from agent.link import Link, Received, connect_broker
-from agent.machine import Machine, Steady
-from agent.vault.cases import Cases
-from agent.vault.clips import ClipStore
-from agent.vault.index import Index
-from agent.vault.ledger import Ledger
+from agent.gateway import device_keys
+from agent.gateway.daemon import Gateway, Notify
+from agent.gateway.decisions.approvals import Approvals
+from agent.gateway.decisions.commands import Commands, Replies
+from agent.gateway.decisions.handler import DecisionHandler
+from agent.gateway.decisions.preview import Previews
+from agent.gateway.device_keys import DeviceKeys
+from agent.gateway.device_state import DeviceState
+from agent.gateway.feed import build as receiving
+from agent.gateway.feed.build import Receiving
+from agent.gateway.letters.outbox import Letters, Outbox
+from agent.gateway.letters.writer import LetterWriter
+from agent.gateway.release.authorization import Authorizer
+from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.tus_client import TusClient
+from agent.gateway.release.upload import Receiver, Uploader
+from agent.gateway.release.worker import ReleaseWorker, SealJob
+from agent.gateway.unit_of_work import UnitOfWork
+from agent.host import systemd as service
+from agent.host.board import Machine, Steady
+from agent.mqtt import topics
+from agent.mqtt.link import Link, Received, connect_broker
+from agent.vault.clips.store import ClipStore
+from agent.vault.database.index import Index
+from agent.vault.records.ledger import Ledger
+from agent.vault.records.requests import Cases
 
 
 def load_owners(paths: tuple[Path, ...]) -> list[OwnerCard]:
@@ -84,7 +85,7 @@ def build(
     )
     keys = device_keys.load_or_create(config.state_dir, name=name)
     recipients = [card for owner in owners for card in (owner.seal, owner.recovery)]
-    reports = Reports(device_name=name, keys=keys, owners=owners, random=random)
+    reports = LetterWriter(device_name=name, keys=keys, owners=owners, random=random)
     acknowledged: queue.SimpleQueue[Received] = queue.SimpleQueue()
 
     index = Index.open(config.state_dir / "agent.sqlite")
@@ -106,18 +107,18 @@ def build(
         receiver=receiver,
         random=random,
     )
-    desk = Desk(index, cases, ledger, letters, reports, clock, name)
-    hearing = receiving.build(config, desk=desk, owners=owner_keys, requesters=requesters)
+    work = UnitOfWork(index, cases, ledger, letters, reports, clock, name)
+    hearing = receiving.build(config, work=work, owners=owner_keys, requesters=requesters)
     previews = Previews(store=store, link=owner_link, device_name=name)
     decisions = _decisions(
         config,
-        desk=desk,
+        work=work,
         hearing=hearing,
         store=store,
         keys=keys,
         owners=owner_keys,
         requesters=requesters,
-        answers=Answers(link=owner_link, device_name=name),
+        answers=Replies(link=owner_link, device_name=name),
         start_release=releases.start,
         previews=previews,
         still_alive=lambda: notify("WATCHDOG=1"),
@@ -126,7 +127,7 @@ def build(
     return Gateway(
         clock=clock,
         index=index,
-        state=State(
+        state=DeviceState(
             state_dir=config.state_dir, index=index, letters=letters, clock=clock, board=board
         ),
         owner_link=owner_link,
@@ -152,10 +153,10 @@ def _releases(
     owners: Mapping[str, PublicKey],
     requesters: Mapping[str, RequesterCard],
     recipients: Sequence[str],
-    reports: Reports,
+    reports: LetterWriter,
     receiver: Receiver | None,
     random: Callable[[int], bytes],
-) -> Releases:
+) -> ReleaseWorker:
     """What runs on the thread of releases: with a connection to the index of its own."""
     upload = config.upload
     index = Index.open(config.state_dir / "agent.sqlite")
@@ -167,9 +168,9 @@ def _releases(
         allow_loopback_http=upload.allow_loopback_http,
     )
     letters, name = Letters(index), config.device.name
-    return Releases(
-        desk=Desk(index, cases, Ledger(index), letters, reports, clock, name),
-        sealer=Sealer(index=index, store=store, keys=keys, random=random),
+    return ReleaseWorker(
+        work=UnitOfWork(index, cases, Ledger(index), letters, reports, clock, name),
+        sealer=BundleContents(index=index, store=store, keys=keys, random=random),
         papers=_papers(config, cases, keys, owners, requesters),
         uploader=Uploader(
             index=index,
@@ -187,22 +188,22 @@ def _releases(
 def _decisions(
     config: Config,
     *,
-    desk: Desk,
+    work: UnitOfWork,
     hearing: Receiving,
     store: ClipStore,
     keys: DeviceKeys,
     owners: Mapping[str, PublicKey],
     requesters: Mapping[str, RequesterCard],
-    answers: Answers,
+    answers: Replies,
     start_release: Callable[[SealJob], None],
     previews: Previews,
     still_alive: Callable[[], object],
-) -> Decisions:
+) -> DecisionHandler:
     """What acts on the owners' letters."""
-    proposals = Proposals(
-        desk=desk,
+    proposals = Approvals(
+        work=work,
         inbox=hearing.inbox,
-        papers=_papers(config, desk.cases, keys, owners, requesters),
+        papers=_papers(config, work.cases, keys, owners, requesters),
         store=store,
         device_id=keys.id,
         owners=owners,
@@ -213,7 +214,7 @@ def _decisions(
         still_alive=still_alive,
     )
     commands = Commands(
-        desk=desk,
+        work=work,
         inbox=hearing.inbox,
         answers=answers,
         requesters=requesters,
@@ -221,8 +222,8 @@ def _decisions(
         check_preview=previews.check,
         start_preview=previews.start,
     )
-    return Decisions(
-        desk=desk,
+    return DecisionHandler(
+        work=work,
         inbox=hearing.inbox,
         floods=hearing.floods,
         proposals=proposals,
@@ -238,8 +239,8 @@ def _papers(
     keys: DeviceKeys,
     owners: Mapping[str, PublicKey],
     requesters: Mapping[str, RequesterCard],
-) -> PaperTrail:
-    return PaperTrail(
+) -> Authorizer:
+    return Authorizer(
         cases=cases,
         owners=owners,
         approvals_needed=config.approvals_needed,

@@ -1,17 +1,17 @@
-"""A clip made ready to leave: plain MP4, cut and blurred as the owner approved.
+"""A clip made ready to leave: plain MP4, trimmed and redacted as the owner approved.
 
 In comes what was recorded, decrypted: fragmented MP4, read from front to back, perhaps
 ending in the middle. Out goes one video stream in an MP4 that plays while it loads
 (``moov`` before ``mdat``), with no sound, no other stream and no metadata of its file.
 
-- Nothing cut or blurred: the camera's pictures, bit for bit, without the notes that its
+- Nothing trimmed or redacted: the camera's pictures, bit for bit, without the notes that its
   encoder leaves beside them (:mod:`.units`).
-- **Cut**: nothing outside the approved span leaves. Packets are copied from the first
+- **Trim**: nothing outside the approved span leaves. Packets are copied from the first
   keyframe inside it to its end; a span without a keyframe is encoded again.
-- **Blur**: the boxes are filled with grey, in every frame, before it is encoded again.
+- **Redact**: the boxes are filled with grey, in every frame, before it is encoded again.
   Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one.
 
-Everything stays in memory. Which cut and which boxes are approved is decided elsewhere.
+Everything stays in memory. Which trim and which boxes are approved is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from agent.consent.statements import Box, Cut
+from agent.consent.statements import Box, Trim
 from agent.errors import ClipDamaged, Refused
-from agent.media.units import Cleaner, MalformedRecord
+from agent.media.nal_units import Cleaner, MalformedRecord
 
 _log = logging.getLogger(__name__)
 
@@ -61,23 +61,23 @@ class Readable(Protocol):
         """At most ``size`` bytes; none at the end."""
 
 
-def prepare(plain: Readable, *, cut: Cut | None, blur: Sequence[Box]) -> bytes:
+def prepare(plain: Readable, *, trim: Trim | None, redact: Sequence[Box]) -> bytes:
     """The MP4 that may leave, from the recorded clip ``plain``.
 
     Raises :class:`ClipDamaged` for a clip without a whole picture, :class:`Refused`
-    (``empty-cut``) for a span without one, and what reading ``plain`` raises.
+    (``empty-trim``) for a span without one, and what reading ``plain`` raises.
     """
     reader = _Reader(plain)
     try:
         with av.open(reader, mode="r", format="mp4") as source:
             stream = _video(source)
-            span = _Span(stream, cut)
+            span = _Span(stream, trim)
             running, inside = span.pick(_packets(source, stream))
             first = next(inside, None)
-            if first is not None and not blur:
+            if first is not None and not redact:
                 return _copied(stream, span.copyable(chain([first], inside)))
             leading = running if first is None else [*running, first]
-            return _encoded(stream, span, chain(leading, inside), blur)
+            return _encoded(stream, span, chain(leading, inside), redact)
     except av.error.FFmpegError as error:
         raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
     except UnicodeDecodeError as error:  # metadata, which PyAV 18 reads strictly
@@ -135,10 +135,10 @@ class _Span:
     A clip begins with its first packet, whatever number that has.
     """
 
-    def __init__(self, stream: VideoStream, cut: Cut | None) -> None:
+    def __init__(self, stream: VideoStream, trim: Trim | None) -> None:
         assert stream.time_base is not None
         self._unit = stream.time_base
-        self._cut = cut
+        self._trim = trim
         self._origin: int | None = None
 
     def pick(
@@ -176,9 +176,9 @@ class _Span:
 
     def holds(self, pts: int | None) -> bool:
         """Whether a picture shown at ``pts`` may leave."""
-        if self._cut is None:
+        if self._trim is None:
             return True
-        return self._seconds(pts) >= self._cut.from_seconds and not self._is_over(pts)
+        return self._seconds(pts) >= self._trim.from_seconds and not self._is_over(pts)
 
     def _decodable(self, packets: Iterator[_VideoPacket]) -> Iterator[_VideoPacket]:
         for packet in packets:
@@ -187,7 +187,7 @@ class _Span:
             yield packet
 
     def _is_over(self, moment: int | None) -> bool:
-        return self._cut is not None and self._seconds(moment) >= self._cut.to_seconds
+        return self._trim is not None and self._seconds(moment) >= self._trim.to_seconds
 
     def _seconds(self, moment: int | None) -> float:
         assert moment is not None
@@ -227,14 +227,14 @@ def _copied(stream: VideoStream, packets: Iterator[_VideoPacket]) -> bytes:
 
 
 def _encoded(
-    stream: VideoStream, span: _Span, packets: Iterable[_VideoPacket], blur: Sequence[Box]
+    stream: VideoStream, span: _Span, packets: Iterable[_VideoPacket], redact: Sequence[Box]
 ) -> bytes:
     """The pictures inside the span, with the boxes filled, encoded again."""
     frames = (frame for frame in _frames(stream, packets) if span.holds(frame.pts))
     first = next(frames, None)
     if first is None or first.pts is None:
-        raise Refused("empty-cut", "the approved span holds no picture")
-    graph = _fill_graph(stream, first, [_pixels(box, first.width, first.height) for box in blur])
+        raise Refused("empty-trim", "the approved span holds no picture")
+    graph = _fill_graph(stream, first, [_pixels(box, first.width, first.height) for box in redact])
     with _new_mp4() as new:
         target = _x264_stream(new.container, stream, first)
         new.container.start_encoding()

@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from agent.consent import signing
 from agent.consent.statements import Command, Decline, Mute, Pause
 from agent.errors import Refused
-from agent.owner.decide import Decision
-from agent.owner.entries import OpenRequest
-from agent.owner.home import Home, KeptLetter
-from agent.owner.inbox import Inbox
+from agent.owner.decisions.sign import Decision
+from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import OpenRequest
 
 _DECIDED = "decided"
 _PAUSE = "pause"
 
 
 @dataclass(frozen=True)
-class Standing:
+class RequestStatus:
     """What the owner told a camera that concerns one request, each with its time."""
 
     muted_at: int | None = None
@@ -36,10 +36,10 @@ class Standing:
     paused_at: int | None = None
 
 
-class Decided:
+class StandingDecisions:
     """The owner's lasting decisions."""
 
-    def __init__(self, home: Home, inbox: Inbox) -> None:
+    def __init__(self, home: OwnerFolder, inbox: Inbox) -> None:
         self._home = home
         self._inbox = inbox
 
@@ -80,18 +80,18 @@ class Decided:
                 assert letter is not None
                 yield signing.digest(letter.jws)[:16], said.request, said.iat
 
-    def about(self, item: OpenRequest) -> Standing:
+    def about(self, item: OpenRequest) -> RequestStatus:
         """What concerns this request."""
         declined = self._said(item.device, item.digest[:16])
         same = isinstance(declined, Decline) and declined.request == item.digest
-        return Standing(
+        return RequestStatus(
             muted_at=self.muted_at(item.device, item.request.iss),
             declined_at=declined.iat if same and declined else None,
             paused_at=self.paused_at(item.device),
         )
 
     def _keep(self, decision: Decision, name: str, now: float) -> None:
-        letter = KeptLetter(jws=decision.jws, received_at=now)
+        letter = StoredStatement(jws=decision.jws, received_at=now)
         self._home.keep(_DECIDED, decision.device.name, name, letter)
 
     def _said(self, device: str, name: str) -> Decline | Command | None:

@@ -19,7 +19,7 @@ import av
 
 from agent import config
 from agent.camera import app
-from agent.camera.motion import MotionDetector
+from agent.camera.detection.detector import MotionDetector
 from agent.camera.source import Luma, Packet
 from benchmarks import footage
 from benchmarks.figures import Figure

@@ -14,11 +14,11 @@ import pytest
 from agent import config
 from agent.camera.app import build
 from agent.errors import CameraFault, ConfigError, StorageFault
-from agent.vault.clips import ClipDraft, ClipStore, Recovery
-from agent.vault.index import Clip
+from agent.vault.clips.store import ClipDraft, ClipStore, Recovery
+from agent.vault.database.index import Clip
 from tests.peers.requirements import program
+from tests.support.camera_process import RECORDING, Porch
 from tests.support.house import House
-from tests.support.porch import RECORDING, Porch
 from tests.support.video import Video, make, play, unseal, write_video
 
 

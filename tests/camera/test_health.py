@@ -10,9 +10,9 @@ import pytest
 from agent import config
 from agent.camera.source import Interruption
 from agent.errors import CameraFault, ClipAgentError, ConfigError, InternalFault, StorageFault
-from agent.vault.index import Index
+from agent.vault.database.index import Index
 from tests.support.board import Board
-from tests.support.porch import RECORDING, Porch
+from tests.support.camera_process import RECORDING, Porch
 from tests.support.video import Video, make
 
 HARDWARE = "h264_v4l2m2m (hardware)"

@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from agent import config
-from agent.camera.sources.reconnect import TURNED_AWAY_SECONDS
+from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
 from agent.errors import ClipDamaged
-from agent.vault.atwork import is_at_work
-from agent.vault.clips import Clip, ClipStore
-from agent.vault.seal import open_stream
+from agent.vault.clips.camera_lock import is_at_work
+from agent.vault.clips.seal import open_stream
+from agent.vault.clips.store import Clip, ClipStore
 from tests.camera.test_app import opened
 from tests.peers.requirements import ROOT
 from tests.peers.strict_camera import StrictCamera

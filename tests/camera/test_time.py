@@ -13,7 +13,7 @@ import pytest
 
 from agent.clock import SimulatedClock
 from agent.errors import StorageFault
-from tests.support.porch import Porch
+from tests.support.camera_process import Porch
 from tests.support.video import Video, make
 
 YEAR_1970 = 30.0  # seconds since the epoch, as a board without a battery says after its start

@@ -16,11 +16,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.consent import checkpoint, logproof, merkle
-from agent.consent.checkpoint import WITNESS_KEY, Signature, VerifierKey
-from agent.consent.logproof import LogPolicy
-from agent.requester.log import NoteKey
-from agent.requester.tree import Tree
+from agent.consent.transparency import checkpoint, merkle
+from agent.consent.transparency import proof as logproof
+from agent.consent.transparency.checkpoint import WITNESS_KEY, Signature, VerifierKey
+from agent.consent.transparency.proof import LogPolicy
+from agent.requester.demo_log.log import NoteKey
+from agent.requester.demo_log.tree import Tree
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "transparency"
 NAME = "log.example/requests"

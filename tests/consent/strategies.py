@@ -82,7 +82,7 @@ def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
         first, last = sorted((drawn["from"], drawn["to"]))
         first = min(first, 253_402_300_798)  # the last moment but one: something comes after it
         return {"from": first, "to": max(last, first + 1)}
-    if name == "Cut":
+    if name == "Trim":
         first, last = sorted((drawn["from_seconds"], drawn["to_seconds"]))
         return {"from_seconds": first / 2, "to_seconds": last + 0.5 if last < 86_000 else last}
     if name == "Box":

@@ -12,14 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.consent import area, cards, checkpoint, decoding, logproof, mail, policy, signing, upload
+from agent.consent import cards, decoding, signing
+from agent.consent import letters as mail
 from agent.consent.cards import OwnerCard
-from agent.consent.checkpoint import Note
-from agent.consent.logproof import MAX_BYTES, MAX_WITNESSES, LogPolicy
-from agent.consent.mail import MAX_LETTER_BYTES, Letter
-from agent.consent.merkle import MAX_HASHES, MAX_SIZE
+from agent.consent.letters import MAX_LETTER_BYTES, Letter
+from agent.consent.policy import area, upload
+from agent.consent.policy import requests as policy
 from agent.consent.statements import Box, Request
-from agent.consent.transparency import LogView
+from agent.consent.transparency import checkpoint
+from agent.consent.transparency import proof as logproof
+from agent.consent.transparency.checkpoint import Note
+from agent.consent.transparency.merkle import MAX_HASHES, MAX_SIZE
+from agent.consent.transparency.proof import MAX_BYTES, MAX_WITNESSES, LogPolicy
+from agent.consent.transparency.view import LogView
 from agent.errors import (
     ConfigError,
     MalformedStatement,
@@ -71,7 +76,7 @@ def test_the_longest_jws_that_is_looked_at() -> None:
         assert rule(signing.verify, b"!" * size, Request, world.REQUESTERS) == why
 
 
-def test_a_blur_as_small_as_may_be_and_one_that_touches_the_edge_but_for_rounding() -> None:
+def test_a_redact_as_small_as_may_be_and_one_that_touches_the_edge_but_for_rounding() -> None:
     Box(x=0, y=0, width=0.001, height=0.001)
     Box(x=0.000_001, y=0.000_001, width=1, height=1)
     for side in ("width", "height"):

@@ -11,16 +11,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.consent import decoding, statements
-from agent.consent.mail import Letter
+from agent.consent.letters import Letter
 from agent.consent.statements import (
     MAX_STATEMENT_BYTES,
     STATEMENTS,
     Approval,
     Box,
     Command,
-    Cut,
     Request,
     Statement,
+    Trim,
     Window,
 )
 from agent.errors import MalformedStatement
@@ -207,19 +207,19 @@ def test_a_command_that_nobody_knows() -> None:
     assert refusal(changed(world.command(), command=unknown), Command) == "wrong-shape"
 
 
-def test_a_cut_that_ends_before_it_begins() -> None:
-    with pytest.raises(ValueError, match="a cut must end"):
-        Cut(from_seconds=2.0, to_seconds=2.0)
+def test_a_trim_that_ends_before_it_begins() -> None:
+    with pytest.raises(ValueError, match="a trim must end"):
+        Trim(from_seconds=2.0, to_seconds=2.0)
 
 
 @pytest.mark.parametrize(
     "box",
     [(0.5, 0.5, 0.6, 0.1), (0.5, 0.95, 0.1, 0.1), (0.1, 0.1, 0.0, 0.1), (0.1, 0.1, 0.1, 0.0)],
 )
-def test_a_blur_that_covers_nothing_or_leaves_the_picture(
+def test_a_redact_that_covers_nothing_or_leaves_the_picture(
     box: tuple[float, float, float, float],
 ) -> None:
-    with pytest.raises(ValueError, match="a blurred box"):
+    with pytest.raises(ValueError, match="a redacted box"):
         Box(x=box[0], y=box[1], width=box[2], height=box[3])
 
 

@@ -12,14 +12,17 @@ import msgspec
 import pyrage
 import pytest
 
-from agent.consent import alerts, mail, policy, signing
-from agent.consent.approval import check_approval, check_share
-from agent.consent.decision import check_decision
-from agent.consent.logproof import LogPolicy
-from agent.consent.mail import Letter
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.decisions.approval import check_approval, check_share
+from agent.consent.decisions.common import check_decision
+from agent.consent.letters import Letter
+from agent.consent.policy import alerts
+from agent.consent.policy import requests as policy
 from agent.consent.signing import RequesterCard
 from agent.consent.statements import STATEMENTS, Alert, Command, Decline, Request
-from agent.consent.transparency import LogView
+from agent.consent.transparency.proof import LogPolicy
+from agent.consent.transparency.view import LogView
 from agent.errors import ApprovalRefused, ConfigError, NotPublic, Refused
 from tests.consent import world
 from tests.vectors import make

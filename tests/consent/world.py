@@ -17,9 +17,9 @@ import msgspec
 import pyrage
 
 from agent import config
-from agent.consent.approval import HeldRequest
-from agent.consent.mail import Letter
-from agent.consent.policy import History
+from agent.consent.decisions.approval import HeldRequest
+from agent.consent.letters import Letter
+from agent.consent.policy.requests import History
 from agent.consent.signing import RequesterCard, SigningKey, digest, encode_base64url
 from agent.consent.statements import (
     Approval,
@@ -144,7 +144,7 @@ def sealed_digest(clip: str) -> str:
 
 def approved(clip: str = CLIP, **changes: Any) -> ApprovedClip:
     """``clip`` as an approval names it."""
-    fields: dict[str, Any] = {"id": clip, "sha256": sealed_digest(clip), "cut": None, "blur": ()}
+    fields: dict[str, Any] = {"id": clip, "sha256": sealed_digest(clip), "trim": None, "redact": ()}
     return ApprovedClip(**(fields | changes))
 
 
@@ -220,7 +220,7 @@ class FakeDevice:
         return True
 
     def arguments(self) -> dict[str, Any]:
-        """What :func:`agent.consent.approval.check_approval` asks for beside the letter."""
+        """The arguments of ``check_approval`` beside the letter."""
         return {
             "retained": False,
             "owners": OWNERS,

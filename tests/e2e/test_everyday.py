@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent import cli, config
+from agent import config
+from agent.cli import main as cli
 from agent.clock import SystemClock
 from agent.consent.signing import OwnerCard, parse_card
-from agent.owner.home import Home as OwnerHome
-from agent.requester.home import Home as RequesterHome
-from agent.vault.clips import ClipStore
-from agent.vault.index import Index
+from agent.owner.folder import OwnerFolder
+from agent.requester.folder import RequesterFolder
+from agent.vault.clips.store import ClipStore
+from agent.vault.database.index import Index
 from tests.e2e.household import LATELY, PASSPHRASE, PLACE, Household
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.tus_server import TusServer
@@ -68,7 +69,7 @@ def say(
     two = "household" in request.fixturenames
     house: Household = request.getfixturevalue("household" if two else "house")
     monkeypatch.setenv("CLIP_AGENT_PASSPHRASE", PASSPHRASE)
-    for kind in (OwnerHome, RequesterHome):
+    for kind in (OwnerFolder, RequesterFolder):
         unlock = functools.cache(
             lambda path, real=kind.unlock, kind=kind: real(kind(path), PASSPHRASE)
         )
@@ -213,7 +214,7 @@ def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
         "approve",
         request[:8],
         newer,
-        "--cut",
+        "--trim",
         f"{newer}=0-1",
         "--tell-email",
         "o@x.example",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.household import Household
-from tests.e2e.mortal import Journal
+from tests.e2e.killable import Journal
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import program
 from tests.peers.tus_server import TusServer
@@ -41,7 +41,7 @@ def test_both_daemons_killed_at_each_step_of_a_release_still_deliver_one_bundle(
     house.kill("gateway")
 
     journal = Journal(tmp_path / "journal")
-    mortal = ("-m", "tests.e2e.mortal", str(tmp_path / "journal"))
+    mortal = ("-m", "tests.e2e.killable", str(tmp_path / "journal"))
     house.start("gateway", command=mortal)
     over = threading.Event()
     deaths = 0

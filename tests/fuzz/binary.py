@@ -18,12 +18,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
-from agent.camera.sources import annexb, parameters
+from agent.camera.sources import annexb
+from agent.camera.sources.network import format_watch as parameters
 from agent.consent.statements import Polygon
 from agent.errors import BundleRefused, NetworkFault, ReceiverRefused, RequestRefused
-from agent.gateway.tus import TusClient, same_origin
+from agent.gateway.release.tus_client import TusClient, same_origin
 from agent.keyfile import Keys
-from agent.requester import bag
+from agent.requester.bundle import bag
 from tests.consent import world
 from tests.fuzz.files import scratch
 from tests.fuzz.signed import check_area

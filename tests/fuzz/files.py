@@ -15,10 +15,10 @@ from agent import config
 from agent.consent import decoding, signing
 from agent.consent.signing import DeviceCard, OwnerCard, RequesterCard
 from agent.errors import ClipDamaged, ConfigError, StorageFault
-from agent.vault import sidecar
-from agent.vault.index import Index
-from agent.vault.ledger import Json, Ledger
-from agent.vault.sidecar import Opening, Sidecar
+from agent.vault.clips import sidecar
+from agent.vault.clips.sidecar import Opening, Sidecar
+from agent.vault.database.index import Index
+from agent.vault.records.ledger import Json, Ledger
 from tests.consent import world
 from tests.fuzz.signed import vectors
 from tests.fuzz.target import Target

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.consent import checkpoint, logproof
-from agent.consent.checkpoint import Note, VerifierKey
-from agent.consent.logproof import LogPolicy
-from agent.consent.transparency import Included, LogView
+from agent.consent.transparency import checkpoint
+from agent.consent.transparency import proof as logproof
+from agent.consent.transparency.checkpoint import Note, VerifierKey
+from agent.consent.transparency.proof import LogPolicy
+from agent.consent.transparency.view import Included, LogView
 from agent.errors import ConfigError, NotPublic, StorageFault
 from tests.consent import logs
 from tests.consent.logs import FakeLog

@@ -11,9 +11,11 @@ from typing import Any
 
 import pyrage
 
-from agent import topics
-from agent.consent import alerts, area, decoding, mail, policy, signing
-from agent.consent.mail import Letter
+from agent.consent import decoding, signing
+from agent.consent import letters as mail
+from agent.consent.letters import Letter
+from agent.consent.policy import alerts, area
+from agent.consent.policy import requests as policy
 from agent.consent.statements import STATEMENTS, Alert, Approval, Request, Share, Statement
 from agent.errors import (
     InternalFault,
@@ -22,6 +24,7 @@ from agent.errors import (
     UnreadableLetter,
     UntrustedSignature,
 )
+from agent.mqtt import topics
 from tests.consent import world
 from tests.fuzz.target import Target
 from tests.vectors import make

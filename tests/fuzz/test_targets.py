@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent import topics
+from agent.mqtt import topics
 from tests.fuzz.targets import TARGETS
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.world import World
+from tests.support.gateway_world import World
 
 
 @pytest.fixture

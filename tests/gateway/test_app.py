@@ -17,14 +17,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent import cli, config, topics
+from agent import config
+from agent.cli import main as cli
 from agent.clock import SimulatedClock
 from agent.consent import signing
 from agent.errors import ConfigError, InternalFault, StorageFault
 from agent.gateway import app
-from agent.gateway.keys import CARD_NAME, load_or_create
-from agent.gateway.loop import Gateway
-from agent.link import Link, MqttLink, Session
+from agent.gateway.daemon import Gateway
+from agent.gateway.device_keys import CARD_NAME, load_or_create
+from agent.mqtt import topics
+from agent.mqtt.link import Link, MqttLink, Session
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT

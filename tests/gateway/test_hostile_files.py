@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.consent import mail
+from agent.consent import letters as mail
 from agent.consent.statements import Preview
 from agent.errors import ClipDamaged
-from agent.vault import files, seal
-from agent.vault.clips import Clip, ClipStore
-from agent.vault.files import ClipFiles
+from agent.vault.clips import paths as files
+from agent.vault.clips import seal
+from agent.vault.clips.paths import ClipFiles
+from agent.vault.clips.store import Clip, ClipStore
 from tests.support.alarm import hanging_fails
+from tests.support.gateway_world import World
 from tests.support.house import fragmented_mp4
-from tests.support.world import World
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import topics
 from agent.consent.statements import ListClips, Pause, Resume, Window
-from agent.gateway import outbox
-from tests.support.couple import write
+from agent.gateway.letters import outbox
+from agent.mqtt import topics
 from tests.support.feed import publish, withdrawal
-from tests.support.world import DEVICE, World
+from tests.support.gateway_world import DEVICE, World
+from tests.support.two_owners import write
 
 LONG = "hex(zeroblob(200000))"
 NUL = "CAST(x'610062' AS TEXT)"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from agent import topics
 from agent.consent.statements import ListClips, Preview, Window
-from tests.support.couple import write
+from agent.mqtt import topics
 from tests.support.feed import report
-from tests.support.world import DEVICE, World
+from tests.support.gateway_world import DEVICE, World
+from tests.support.two_owners import write
 
 ID = "20240124-183000-abcdef"
 NUL = "\x00"

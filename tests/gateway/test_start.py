@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent import config, topics
+from agent import config
 from agent.consent import signing
 from agent.consent.statements import LegalOrder, Pause, Resume, Revoke
-from agent.vault.clips import ClipStore, reindex
+from agent.mqtt import topics
+from agent.vault.clips.store import ClipStore, reindex
 from tests.support.feed import alert, notices, publish, report, withdrawal
-from tests.support.world import DEVICE, World, change_cards, rules, state_of
+from tests.support.gateway_world import DEVICE, World, change_cards, rules, state_of
 
 ORDER = LegalOrder(court="Hampden Superior Court", docket="2379CV00123", document_sha256="a" * 64)
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from agent import config, topics
+from agent import config
 from agent.consent import signing
 from agent.consent.statements import Pause
 from agent.errors import StorageFault
 from agent.gateway import app
-from agent.gateway.loop import Gateway
-from agent.gateway.sealing import Sealer
-from agent.link import MqttLink, Received, Session
-from agent.vault.cases import Cases
+from agent.gateway.daemon import Gateway
+from agent.gateway.release.contents import BundleContents
+from agent.mqtt import topics
+from agent.mqtt.link import MqttLink, Received, Session
+from agent.vault.records.requests import Cases
 from tests.peers.mosquitto import Mosquitto
 from tests.support.house import House
 from tests.support.peers import FakeReceiver
@@ -116,7 +117,7 @@ def test_a_full_disk_keeps_no_decline_and_no_pause_from_coming_in(
     def full(*_: object, **__: object) -> None:
         raise StorageFault("the disk is full")
 
-    monkeypatch.setattr(Sealer, "seal", full)
+    monkeypatch.setattr(BundleContents, "seal", full)
     with porch.gateway() as gateway:
         post = porch.post(gateway)
         porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
@@ -130,7 +131,7 @@ def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
     def full(*_: object, **__: object) -> None:
         raise StorageFault("the disk is full")
 
-    monkeypatch.setattr(Sealer, "seal", full)
+    monkeypatch.setattr(BundleContents, "seal", full)
     with porch.gateway() as gateway:
         post = porch.post(gateway)
     porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))

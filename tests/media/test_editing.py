@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agent.consent.statements import Box, Cut
+from agent.consent.statements import Box, Trim
 from agent.errors import ClipDamaged, Refused
 from agent.media.editing import prepare
 from tests.support.footage import (
@@ -36,9 +36,9 @@ B_FRAMES = record(4, b_frames=2)
 ONE_KEYFRAME = record(4, keyframe_every=1000)
 
 
-def prepared(clip: bytes, cut: tuple[float, float] | None = None, *blur: Box) -> bytes:
-    span = None if cut is None else Cut(from_seconds=cut[0], to_seconds=cut[1])
-    return prepare(io.BytesIO(clip), cut=span, blur=blur)
+def prepared(clip: bytes, trim: tuple[float, float] | None = None, *redact: Box) -> bytes:
+    span = None if trim is None else Trim(from_seconds=trim[0], to_seconds=trim[1])
+    return prepare(io.BytesIO(clip), trim=span, redact=redact)
 
 
 # Untouched
@@ -56,9 +56,9 @@ def test_the_index_stands_before_the_pictures_and_nothing_is_fragmented() -> Non
     assert kinds[0] == "ftyp"
 
 
-@pytest.mark.parametrize("cut", [None, (1.0, 3.0), (1.2, 1.8)])
-def test_it_begins_at_zero_and_runs_at_the_recorded_pace(cut: tuple[float, float] | None) -> None:
-    content = prepared(record(4, first_pts=7_000), cut)
+@pytest.mark.parametrize("trim", [None, (1.0, 3.0), (1.2, 1.8)])
+def test_it_begins_at_zero_and_runs_at_the_recorded_pace(trim: tuple[float, float] | None) -> None:
+    content = prepared(record(4, first_pts=7_000), trim)
     with av.open(io.BytesIO(content), "r") as container:
         seconds = [frame.time for frame in container.decode(video=0)]
     assert seconds == pytest.approx([number / RATE for number in range(len(seconds))], abs=0.001)
@@ -82,15 +82,15 @@ def test_a_clip_is_read_from_front_to_back() -> None:
         def read(self, size: int) -> bytes:
             return self._stream.read(min(size, 700))
 
-    assert packets(prepare(OneWay(CLIP), cut=None, blur=())) == without_notes(CLIP)
+    assert packets(prepare(OneWay(CLIP), trim=None, redact=())) == without_notes(CLIP)
 
 
 # Nothing else leaves
 
 
-@pytest.mark.parametrize("blur", [(), (Box(x=0.5, y=0.5, width=0.1, height=0.1),)])
-def test_no_metadata_of_the_file_leaves(blur: Sequence[Box]) -> None:
-    content = prepared(CLIP, None, *blur)
+@pytest.mark.parametrize("redact", [(), (Box(x=0.5, y=0.5, width=0.1, height=0.1),)])
+def test_no_metadata_of_the_file_leaves(redact: Sequence[Box]) -> None:
+    content = prepared(CLIP, None, *redact)
     assert b"SECRET" in CLIP
     assert b"SECRET" not in content
     assert b"Lavf" not in content
@@ -101,58 +101,60 @@ def test_no_metadata_of_the_file_leaves(blur: Sequence[Box]) -> None:
     assert moov == bytes(8)  # creation and modification time (ISO/IEC 14496-12, 8.2.2)
 
 
-@pytest.mark.parametrize("cut", [None, (1.0, 3.0), (1.2, 1.8)])
-@pytest.mark.parametrize("blur", [(), (Box(x=0, y=0, width=0.1, height=0.1),)])
-def test_no_encoder_leaves_a_note(cut: tuple[float, float] | None, blur: Sequence[Box]) -> None:
+@pytest.mark.parametrize("trim", [None, (1.0, 3.0), (1.2, 1.8)])
+@pytest.mark.parametrize("redact", [(), (Box(x=0, y=0, width=0.1, height=0.1),)])
+def test_no_encoder_leaves_a_note(trim: tuple[float, float] | None, redact: Sequence[Box]) -> None:
     assert b"x264" in CLIP
-    assert b"x264" not in prepared(CLIP, cut, *blur)
+    assert b"x264" not in prepared(CLIP, trim, *redact)
 
 
 # Unregistered user data (ITU-T H.264, D.1.6), as cameras put their ids there.
 SERIAL = b"\6\5\x1e" + bytes(range(1, 17)) + b"SERIAL-1234567" + b"\x80"
 
 
-@pytest.mark.parametrize("cut", [None, (1.0, 3.0), (1.2, 1.8)])
+@pytest.mark.parametrize("trim", [None, (1.0, 3.0), (1.2, 1.8)])
 @pytest.mark.parametrize("note", [SERIAL, b"\x18" + SERIAL, b"\x0c" + SERIAL, b"\x15" + SERIAL])
 def test_what_a_camera_says_beside_its_pictures_does_not_leave(
-    cut: tuple[float, float] | None, note: bytes
+    trim: tuple[float, float] | None, note: bytes
 ) -> None:
     """SEI; a unit left to applications; filling; a reserved type."""
     talking = with_units(CLIP, note)
     assert talking.count(b"SERIAL") == 40
-    assert b"SERIAL" not in prepared(talking, cut)
-    if cut != (1.2, 1.8):  # which is encoded again
-        assert packets(prepared(talking, cut)) == packets(prepared(CLIP, cut))
+    assert b"SERIAL" not in prepared(talking, trim)
+    if trim != (1.2, 1.8):  # which is encoded again
+        assert packets(prepared(talking, trim)) == packets(prepared(CLIP, trim))
 
 
 @pytest.mark.skipif("libx265" not in av.codecs_available, reason="PyAV without libx265")
-@pytest.mark.parametrize("cut", [None, (1.0, 3.0)])
-def test_notes_in_the_header_of_an_h265_clip_do_not_leave(cut: tuple[float, float] | None) -> None:
+@pytest.mark.parametrize("trim", [None, (1.0, 3.0)])
+def test_notes_in_the_header_of_an_h265_clip_do_not_leave(trim: tuple[float, float] | None) -> None:
     """There its encoder's banner stands in the ``hvcC`` record, and perhaps in packets too."""
     for repeated in ("", ":repeat-headers=1:hrd=1:vbv-maxrate=2000:vbv-bufsize=2000"):
         params = "log-level=none:min-keyint=10:scenecut=0" + repeated
         clip = record(4, codec="libx265", params=params)
         assert b"x265 (" in clip
-        content = prepared(clip, cut)
+        content = prepared(clip, trim)
         assert b"x265" not in content
         shown, expected = pictures(content), pictures(clip)
-        if cut is not None:
+        if trim is not None:
             expected = expected[10:30]
         assert len(shown) == len(expected)
         assert all(np.array_equal(*pair) for pair in zip(shown, expected, strict=True))
 
 
-@pytest.mark.parametrize("cut", [None, (1.9, 4.0)])
+@pytest.mark.parametrize("trim", [None, (1.9, 4.0)])
 @pytest.mark.parametrize("params", ["open-gop=1:b-adapt=0", "intra-refresh=1", "nal-hrd=vbr:aud=1"])
-def test_every_picture_is_the_same_to_the_bit(params: str, cut: tuple[float, float] | None) -> None:
+def test_every_picture_is_the_same_to_the_bit(
+    params: str, trim: tuple[float, float] | None
+) -> None:
     """A clip that is entered at a picture which is no IDR shows nothing without its SEI."""
     rate = ":vbv-maxrate=2000:vbv-bufsize=2000"
     clip = record(4, b_frames=2, params=params + rate)
-    shown = pictures(prepared(clip, cut))
-    if cut is not None and "intra" in params:
+    shown = pictures(prepared(clip, trim))
+    if trim is not None and "intra" in params:
         return  # no picture of it is whole, so how many are shown is the player's choice
     expected = pictures(clip)[-len(shown) :]
-    assert len(shown) == 40 if cut is None else 10 <= len(shown) <= 21
+    assert len(shown) == 40 if trim is None else 10 <= len(shown) <= 21
     assert all(np.array_equal(*pair) for pair in zip(shown, expected, strict=True))
 
 
@@ -178,11 +180,11 @@ def test_sound_does_not_leave() -> None:
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-# Cut
+# Trim
 
 
 @pytest.mark.parametrize(
-    ("cut", "first", "last"),
+    ("trim", "first", "last"),
     [
         ((0, 4), 0, 39),
         ((0, 1), 0, 9),
@@ -192,16 +194,16 @@ def test_sound_does_not_leave() -> None:
         ((2.1, 86_400), 30, 39),
     ],
 )
-def test_a_cut_is_copied_from_the_first_keyframe_inside_it(
-    cut: tuple[float, float], first: int, last: int
+def test_a_trim_is_copied_from_the_first_keyframe_inside_it(
+    trim: tuple[float, float], first: int, last: int
 ) -> None:
-    content = prepared(CLIP, cut)
+    content = prepared(CLIP, trim)
     assert numbers(content) == list(range(first, last + 1))
     assert packets(content) == without_notes(CLIP)[first : last + 1]
 
 
 @pytest.mark.parametrize("clip", [CLIP, ONE_KEYFRAME, B_FRAMES])
-def test_a_cut_without_a_keyframe_inside_is_encoded_again_exactly(clip: bytes) -> None:
+def test_a_trim_without_a_keyframe_inside_is_encoded_again_exactly(clip: bytes) -> None:
     assert numbers(prepared(clip, (1.15, 1.85))) == [12, 13, 14, 15, 16, 17, 18]
 
 
@@ -209,12 +211,12 @@ def test_a_cut_without_a_keyframe_inside_is_encoded_again_exactly(clip: bytes) -
 @given(
     start=st.integers(0, 390), length=st.integers(10, 390), clip=st.sampled_from([CLIP, B_FRAMES])
 )
-def test_no_picture_from_outside_a_cut_ever_leaves(start: int, length: int, clip: bytes) -> None:
+def test_no_picture_from_outside_a_trim_ever_leaves(start: int, length: int, clip: bytes) -> None:
     begin, end = start / 100, (start + length) / 100
     try:
         content = prepared(clip, (begin, end))
     except Refused as refused:
-        assert refused.rule == "empty-cut"
+        assert refused.rule == "empty-trim"
         return
     shown = numbers(content)
     assert shown == list(range(shown[0], shown[-1] + 1))
@@ -223,14 +225,14 @@ def test_no_picture_from_outside_a_cut_ever_leaves(start: int, length: int, clip
     assert len(packets(content)) == len(shown)  # and none hides where no player shows it
 
 
-@pytest.mark.parametrize("cut", [(1.01, 1.09), (4.0, 5.0), (500, 600)])
-def test_a_cut_without_a_picture_is_refused(cut: tuple[float, float]) -> None:
+@pytest.mark.parametrize("trim", [(1.01, 1.09), (4.0, 5.0), (500, 600)])
+def test_a_trim_without_a_picture_is_refused(trim: tuple[float, float]) -> None:
     with pytest.raises(Refused) as refused:
-        prepared(CLIP, cut)
-    assert refused.value.rule == "empty-cut"
+        prepared(CLIP, trim)
+    assert refused.value.rule == "empty-trim"
 
 
-# Blur
+# Redact
 
 
 def difference(shown: NDArray[np.uint8], number: int) -> NDArray[np.float64]:
@@ -250,7 +252,7 @@ def region(box: Box, margin: int) -> tuple[slice, slice]:
     )
 
 
-def test_a_blurred_box_carries_no_detail_and_the_rest_stays() -> None:
+def test_a_redacted_box_carries_no_detail_and_the_rest_stays() -> None:
     shown = pictures(prepared(CLIP, None, BOX))
     assert len(shown) == 40
     usual = difference(pictures(CLIP)[0], 0).mean()
@@ -289,7 +291,7 @@ def test_a_box_over_everything_leaves_nothing_to_see() -> None:
 
 
 @pytest.mark.parametrize("clip", [CLIP, B_FRAMES, ONE_KEYFRAME])
-def test_a_cut_and_blurred_clip_shows_exactly_the_pictures_of_the_cut(clip: bytes) -> None:
+def test_a_trim_and_redacted_clip_shows_exactly_the_pictures_of_the_trim(clip: bytes) -> None:
     content = prepared(clip, (0.95, 2.05), BOX)
     assert numbers(content) == list(range(10, 21))
     assert len(packets(content)) == 11
@@ -315,7 +317,7 @@ def test_a_clip_that_ends_in_the_middle_leaves_as_far_as_it_is_whole(share: floa
     assert leaving == without_notes(CLIP)[: len(leaving)]
 
 
-def test_a_clip_that_ends_in_the_middle_can_still_be_blurred() -> None:
+def test_a_clip_that_ends_in_the_middle_can_still_be_redacted() -> None:
     shown = numbers(prepared(CLIP[: len(CLIP) // 2], None, BOX))
     assert shown == list(range(len(shown)))
 
@@ -332,24 +334,24 @@ def test_a_clip_that_ends_in_the_middle_can_still_be_blurred() -> None:
     ],
     ids=["empty", "text", "zeros", "header only", "no fragment", "noise"],
 )
-@pytest.mark.parametrize("blur", [(), (BOX,)])
-def test_what_is_no_clip_is_damaged(content: bytes, blur: Sequence[Box]) -> None:
+@pytest.mark.parametrize("redact", [(), (BOX,)])
+def test_what_is_no_clip_is_damaged(content: bytes, redact: Sequence[Box]) -> None:
     with pytest.raises(ClipDamaged):
-        prepared(content, None, *blur)
+        prepared(content, None, *redact)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     place=st.integers(0, len(CLIP) - 1),
     noise=st.binary(min_size=1, max_size=64),
-    blur=st.sampled_from([(), (BOX,)]),
+    redact=st.sampled_from([(), (BOX,)]),
 )
 def test_no_damage_causes_any_other_exception(
-    place: int, noise: bytes, blur: tuple[Box, ...]
+    place: int, noise: bytes, redact: tuple[Box, ...]
 ) -> None:
     content = CLIP[:place] + noise + CLIP[place + len(noise) :]
     with contextlib.suppress(ClipDamaged, Refused):
-        prepare(io.BytesIO(content), cut=None, blur=blur)
+        prepare(io.BytesIO(content), trim=None, redact=redact)
 
 
 @pytest.mark.parametrize("after", [0, 30_000])
@@ -361,4 +363,4 @@ def test_what_goes_wrong_while_reading_goes_through(after: int) -> None:
             return super().read(min(size or 0, 1_000))
 
     with pytest.raises(ClipDamaged, match="the seal is broken"):
-        prepare(Broken(CLIP), cut=None, blur=())
+        prepare(Broken(CLIP), trim=None, redact=())

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 import msgspec
 import pyrage
 
-from agent import topics
 from agent.config import Broker
-from agent.consent import mail, signing
-from agent.consent.mail import Letter
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.letters import Letter
 from agent.consent.signing import DeviceCard, OwnerCard
 from agent.consent.statements import (
     ClipOffer,
@@ -43,8 +43,9 @@ from agent.consent.statements import (
 )
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
-from agent.link import Session, connect_broker
-from agent.vault import seal
+from agent.mqtt import topics
+from agent.mqtt.link import Session, connect_broker
+from agent.vault.clips import seal
 
 NOW = 1_706_121_000
 AREA = Polygon(

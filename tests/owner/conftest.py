@@ -12,8 +12,8 @@ import pytest
 from agent.config import Broker
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.owner import keys as owner_keys
-from agent.owner.home import Home, Settings
-from agent.owner.inbox import Inbox
+from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.inbox.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.peers.mosquitto import Mosquitto
 
@@ -31,12 +31,12 @@ def keys(locked_owner: owner_keys.NewOwner) -> Keys:
 
 
 @pytest.fixture
-def home(tmp_path: Path, locked_owner: owner_keys.NewOwner) -> Home:
-    return Home.create(tmp_path / "owner", locked_owner, Settings(mqtt=Broker()))
+def home(tmp_path: Path, locked_owner: owner_keys.NewOwner) -> OwnerFolder:
+    return OwnerFolder.create(tmp_path / "owner", locked_owner, Settings(mqtt=Broker()))
 
 
 @pytest.fixture
-def camera(home: Home, locked_owner: owner_keys.NewOwner, tmp_path: Path) -> FakeCamera:
+def camera(home: OwnerFolder, locked_owner: owner_keys.NewOwner, tmp_path: Path) -> FakeCamera:
     from agent.consent import signing
 
     camera = FakeCamera("front-door", locked_owner.card)
@@ -47,7 +47,7 @@ def camera(home: Home, locked_owner: owner_keys.NewOwner, tmp_path: Path) -> Fak
 
 
 @pytest.fixture
-def inbox(home: Home, camera: FakeCamera) -> Inbox:
+def inbox(home: OwnerFolder, camera: FakeCamera) -> Inbox:
     return Inbox(home, {camera.name: camera.card})
 
 
@@ -61,12 +61,12 @@ def online_home(
     tmp_path: Path,
     locked_owner: owner_keys.NewOwner,
     mosquitto: Mosquitto,
-    home: Home,
+    home: OwnerFolder,
     camera: FakeCamera,
-) -> Home:
+) -> OwnerFolder:
     """The same owner, whose broker runs."""
     path = tmp_path / "online"
-    online = Home.create(
+    online = OwnerFolder.create(
         path, locked_owner, Settings(mqtt=Broker(host=mosquitto.host, port=mosquitto.port))
     )
     shutil.copytree(home.path / "devices", path / "devices")
@@ -81,11 +81,11 @@ def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
     """Opening the key file takes a second of scrypt; one test does it for all."""
-    monkeypatch.setattr(Home, "unlock", lambda self, passphrase: keys)
+    monkeypatch.setattr(OwnerFolder, "unlock", lambda self, passphrase: keys)
 
 
 @pytest.fixture
-def at_home(online_home: Home, unlocked: None) -> tuple[str, str]:
+def at_home(online_home: OwnerFolder, unlocked: None) -> tuple[str, str]:
     """Options of an owner at home, whose broker runs and whose keys are unlocked."""
     return "--home", str(online_home.path)
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.errors import ConfigError, KeyFileError
 from agent.owner import keys as owner_keys
-from agent.owner.home import Home, Settings
+from agent.owner.folder import OwnerFolder, Settings
 from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE
 from tests.peers.requirements import program
@@ -26,7 +26,7 @@ def sealed_clip(tmp_path: Path, camera: FakeCamera) -> Path:
     return path
 
 
-def test_stock_age_opens_a_clip_with_the_owner_file(home: Home, sealed_clip: Path) -> None:
+def test_stock_age_opens_a_clip_with_the_owner_file(home: OwnerFolder, sealed_clip: Path) -> None:
     # age asks at its controlling terminal, so it gets one of its own.
     ours, theirs = os.openpty()
     command = [program("age"), "-d", "-i", str(home.key_path), str(sealed_clip)]
@@ -44,14 +44,16 @@ def test_stock_age_opens_a_clip_with_the_owner_file(home: Home, sealed_clip: Pat
     assert plain == PLAIN
 
 
-def test_stock_age_opens_a_clip_with_the_recovery_sheet(home: Home, sealed_clip: Path) -> None:
+def test_stock_age_opens_a_clip_with_the_recovery_sheet(
+    home: OwnerFolder, sealed_clip: Path
+) -> None:
     sheet = home.path / "recovery.txt"
     command = [program("age"), "-d", "-i", str(sheet), str(sealed_clip)]
     assert subprocess.run(command, capture_output=True, check=True).stdout == PLAIN
 
 
 def test_one_line_typed_from_the_sheet_is_enough(
-    home: Home, sealed_clip: Path, tmp_path: Path
+    home: OwnerFolder, sealed_clip: Path, tmp_path: Path
 ) -> None:
     typed = tmp_path / "typed.txt"
     typed.write_text((home.path / "recovery.txt").read_text().strip().splitlines()[-1] + "\n")
@@ -59,14 +61,14 @@ def test_one_line_typed_from_the_sheet_is_enough(
     assert subprocess.run(command, capture_output=True, check=True).stdout == PLAIN
 
 
-def test_secret_files_are_their_owners_alone(home: Home) -> None:
+def test_secret_files_are_their_owners_alone(home: OwnerFolder) -> None:
     for name in ("owner.age", "recovery.txt", "owner.yaml"):
         assert (home.path / name).stat().st_mode & 0o777 == 0o600
     assert home.path.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_recovery_identity_stands_on_the_sheet_alone(
-    home: Home, locked_owner: owner_keys.NewOwner
+    home: OwnerFolder, locked_owner: owner_keys.NewOwner
 ) -> None:
     identity = locked_owner.sheet.strip().splitlines()[-1]
     for path in home.path.rglob("*"):
@@ -75,21 +77,23 @@ def test_the_recovery_identity_stands_on_the_sheet_alone(
     assert identity not in repr(locked_owner)
 
 
-def test_existing_keys_are_never_replaced(home: Home, locked_owner: owner_keys.NewOwner) -> None:
+def test_existing_keys_are_never_replaced(
+    home: OwnerFolder, locked_owner: owner_keys.NewOwner
+) -> None:
     before = home.key_path.read_bytes()
     with pytest.raises(KeyFileError, match="not overwritten"):
-        Home.create(home.path, locked_owner, Settings(mqtt=home.settings().mqtt))
+        OwnerFolder.create(home.path, locked_owner, Settings(mqtt=home.settings().mqtt))
     assert home.key_path.read_bytes() == before
 
 
-def test_a_camera_is_enrolled_once(home: Home, camera: FakeCamera, tmp_path: Path) -> None:
+def test_a_camera_is_enrolled_once(home: OwnerFolder, camera: FakeCamera, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="enrolled already"):
         home.enrol(tmp_path / "device.card.yaml")
     assert list(home.devices()) == ["front-door"]
 
 
 def test_the_same_camera_under_another_name_is_refused(
-    home: Home, camera: FakeCamera, tmp_path: Path
+    home: OwnerFolder, camera: FakeCamera, tmp_path: Path
 ) -> None:
     card = tmp_path / "device.card.yaml"
     card.write_text(card.read_text().replace("front-door", "back-door"))
@@ -97,14 +101,14 @@ def test_the_same_camera_under_another_name_is_refused(
         home.enrol(card)
 
 
-def test_a_card_of_another_role_is_refused(home: Home) -> None:
+def test_a_card_of_another_role_is_refused(home: OwnerFolder) -> None:
     with pytest.raises(ConfigError, match=r"owner\.card\.yaml"):
         home.enrol(home.card_path)
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "Front", "+", "#", "a\\x1b[2Jb"])
 def test_a_camera_whose_name_would_act_is_refused(
-    home: Home, camera: FakeCamera, tmp_path: Path, name: str
+    home: OwnerFolder, camera: FakeCamera, tmp_path: Path, name: str
 ) -> None:
     card = tmp_path / "hostile.card.yaml"
     text = (tmp_path / "device.card.yaml").read_text()

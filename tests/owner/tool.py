@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from agent import options, topics
+from agent import options
 from agent.config import Broker
 from agent.consent import signing
-from agent.link import Session, connect_broker
-from agent.owner import commands
+from agent.mqtt import topics
+from agent.mqtt.link import Session, connect_broker
+from agent.owner.terminal import commands
 from tests.owner.camera import FakeCamera
 
 

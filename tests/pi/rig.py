@@ -22,8 +22,8 @@ import av
 import numpy as np
 
 from agent import config
-from agent.vault.files import ClipFiles
-from agent.vault.index import Clip
+from agent.vault.clips.paths import ClipFiles
+from agent.vault.database.index import Clip
 from tests.peers.requirements import ROOT, program
 from tests.pi import scene
 from tests.support.house import House

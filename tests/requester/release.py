@@ -65,7 +65,7 @@ class FakeRelease:
         self.requester = requester
         self.device, self.owner = SigningKey.generate(), SigningKey.generate()
         self.request = self.make_request(requester)
-        self.approved = ApprovedClip(id=CLIP, sha256="a" * 64, cut=None, blur=())
+        self.approved = ApprovedClip(id=CLIP, sha256="a" * 64, trim=None, redact=())
         self.change_approval: Change = _same
         self.change_release: Change = _same
         self.second: SigningKey | None = None
@@ -147,8 +147,8 @@ class FakeRelease:
                     duration_seconds=12.5,
                     clock_synced=True,
                     truncated=False,
-                    cut=None,
-                    blurred=(),
+                    trim=None,
+                    redacted=(),
                 ),
             ),
             files=tuple(

@@ -4,7 +4,7 @@
 
     python -m tests.soak.flips            FLIPS=10000 shortens it
 
-Two ways, both to the end of :func:`agent.consent.approval.check_approval`:
+Two ways, both to the end of :func:`agent.consent.decisions.approval.check_approval`:
 
 - **verified**: a changed JWS in a letter that is open already, with the right keys;
 - **letters**: the whole way of a letter. Either a changed JWS is sealed to the device, opened
@@ -26,9 +26,9 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from agent.consent import mail
-from agent.consent.approval import check_approval
-from agent.consent.mail import Letter
+from agent.consent import letters as mail
+from agent.consent.decisions.approval import check_approval
+from agent.consent.letters import Letter
 from agent.consent.signing import decode_base64url, encode_base64url
 from agent.errors import Refused
 from tests.consent import world

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.machine import Machine
+from agent.host.board import Machine
 
 
 class Board:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from agent import topics
-from agent.consent import mail, signing
+from agent.consent import letters as mail
+from agent.consent import signing
 from agent.consent.statements import Alert, InboxReport, Notice, Notices, Request, Withdrawal
+from agent.mqtt import topics
+from tests.support.gateway_world import DEVICE, FEED, World, change_cards
 from tests.support.house import LATITUDE, LONGITUDE, Person, square_around
-from tests.support.world import DEVICE, FEED, World, change_cards
 
 Posted = Request | Alert | Withdrawal
 _TOPICS = {Request: topics.request, Alert: topics.alert, Withdrawal: topics.withdrawal}

@@ -26,8 +26,9 @@ import yaml
 
 from agent import config
 from agent.clock import SimulatedClock
-from agent.consent import mail, signing
-from agent.consent.mail import Letter
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.letters import Letter
 from agent.consent.signing import DeviceCard, OwnerCard, RequesterCard, SigningKey
 from agent.consent.statements import (
     Approval,
@@ -42,9 +43,9 @@ from agent.consent.statements import (
     UploadTarget,
     Window,
 )
-from agent.vault import seal
-from agent.vault.clips import Clip, ClipStore
-from agent.vault.index import Index
+from agent.vault.clips import seal
+from agent.vault.clips.store import Clip, ClipStore
+from agent.vault.database.index import Index
 
 LATITUDE, LONGITUDE = 42.1015, -72.5898
 UPLOAD_URL = "http://127.0.0.1:1/files/"
@@ -229,7 +230,7 @@ class House:
             "aud": self.device_card().id,
             "request": signing.digest(post),
             "clips": tuple(
-                ApprovedClip(id=clip.id, sha256=clip.sha256, cut=None, blur=()) for clip in clips
+                ApprovedClip(id=clip.id, sha256=clip.sha256, trim=None, redact=()) for clip in clips
             ),
             "disclose": Disclosure(),
         }
@@ -284,7 +285,7 @@ class House:
             "recipient": Recipient(name="Neighbour", key=key, seal=to.recipient),
             "upload": UploadTarget(protocol="tus", url=UPLOAD_URL),
             "clips": tuple(
-                ApprovedClip(id=clip.id, sha256=clip.sha256, cut=None, blur=()) for clip in clips
+                ApprovedClip(id=clip.id, sha256=clip.sha256, trim=None, redact=()) for clip in clips
             ),
             "disclose": Disclosure(),
         }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from agent.link import Connected, Disconnected, Event, Link, Published, Received
+from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
 
 E = TypeVar("E", Connected, Disconnected, Received, Published)
 

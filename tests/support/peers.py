@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 
 import pyrage
 
-from agent.consent import mail
+from agent.consent import letters as mail
 from agent.errors import NetworkFault
-from agent.link import Connected, Disconnected, Event, Published, Received
+from agent.mqtt.link import Connected, Disconnected, Event, Published, Received
 
 
 class Crash(BaseException):

@@ -11,7 +11,7 @@ import pytest
 
 from agent import config
 from agent.camera.source import Frame, Packet
-from agent.camera.sources.pi import Pi
+from agent.camera.sources.pi.source import Pi
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock, SimulatedClock
 from tests.support.fake_picamera2 import OURS, FakeBoard

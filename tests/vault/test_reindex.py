@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import StorageFault
-from agent.vault.clips import Reindexed, reindex
-from agent.vault.files import ClipFiles
-from agent.vault.ledger import Ledger
+from agent.vault.clips.paths import ClipFiles
+from agent.vault.clips.store import Reindexed, reindex
+from agent.vault.records.ledger import Ledger
 from tests.vault.support import Vault, clip_files, pattern
 
 

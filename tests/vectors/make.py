@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from agent.consent import mail, signing
+from agent.consent import letters as mail
+from agent.consent import signing
 from agent.consent.statements import Alert, Withdrawal
 from tests.consent import logs, world
 from tests.consent.logs import FakeLog

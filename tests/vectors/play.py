@@ -32,14 +32,16 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from agent import config, topics
-from agent.consent import merkle, signing
+from agent import config
+from agent.consent import signing
 from agent.consent.statements import Command, Request, Withdrawal
-from agent.vault.index import Clip
+from agent.consent.transparency import merkle
+from agent.mqtt import topics
+from agent.vault.database.index import Clip
 from tests.consent.logs import FakeLog
 from tests.support import feed
+from tests.support.gateway_world import FEED, World
 from tests.support.house import LATITUDE, LONGITUDE, Person
-from tests.support.world import FEED, World
 
 _OTHER_DEVICE = "back-door"
 

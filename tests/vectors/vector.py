@@ -36,7 +36,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from agent.consent.mail import Letter
+from agent.consent.letters import Letter
 from agent.consent.statements import Command, Decline, Request
 from tests.consent import world
 

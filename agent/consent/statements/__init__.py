@@ -7,8 +7,8 @@ whole seconds since 1970, UTC.
 
 How bytes become a statement, or are refused, is in :mod:`agent.consent.decoding`.
 What a statement *means*, whether its signer is known and its times acceptable is for
-:mod:`agent.consent.signing`, :mod:`agent.consent.policy` and
-:mod:`agent.consent.approval` to say.
+:mod:`agent.consent.signing`, :mod:`agent.consent.policy.requests` and
+:mod:`agent.consent.decisions.approval` to say.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ from agent.consent.statements.owner import (
     ApprovedClip,
     Box,
     Command,
-    Cut,
     Decline,
     Disclosure,
     ListClips,
@@ -73,6 +72,7 @@ from agent.consent.statements.owner import (
     Resume,
     Revoke,
     Share,
+    Trim,
 )
 from agent.consent.statements.public import (
     LEGAL_ORDER,
@@ -96,7 +96,7 @@ __all__ = [
     "ClipOffer",
     "Command",
     "Count",
-    "Cut",
+    "Trim",
     "Decline",
     "Digest",
     "Disclosure",

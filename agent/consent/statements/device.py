@@ -22,7 +22,7 @@ from agent.consent.statements.base import (
     Statement,
     Text,
 )
-from agent.consent.statements.owner import ApprovedClip, Box, Cut, Disclosure
+from agent.consent.statements.owner import ApprovedClip, Box, Disclosure, Trim
 
 
 class LedgerHead(Part, frozen=True):
@@ -207,8 +207,8 @@ class ReleasedClip(Part, frozen=True):
     duration_seconds: Annotated[float, Meta(ge=0)]
     clock_synced: bool
     truncated: bool
-    cut: Cut | None
-    blurred: Annotated[tuple[Box, ...], Meta(max_length=16)]
+    trim: Trim | None
+    redacted: Annotated[tuple[Box, ...], Meta(max_length=16)]
 
 
 class SignerKeys(Part, frozen=True):

@@ -22,10 +22,10 @@ from agent.consent.statements.base import (
 )
 from agent.consent.statements.public import UploadTarget, Window
 
-_SMALLEST_SIDE = 0.001  # of a blurred box: a pixel or two of a large picture
+_SMALLEST_SIDE = 0.001  # of a redacted box: a pixel or two of a large picture
 
 
-class Cut(Part, frozen=True):
+class Trim(Part, frozen=True):
     """The part of a clip that may leave, in seconds from its start."""
 
     from_seconds: Seconds
@@ -33,7 +33,7 @@ class Cut(Part, frozen=True):
 
     def __post_init__(self) -> None:
         if self.from_seconds >= self.to_seconds:
-            raise ValueError("a cut must end after it begins")
+            raise ValueError("a trim must end after it begins")
 
 
 class Box(Part, frozen=True):
@@ -46,18 +46,18 @@ class Box(Part, frozen=True):
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < _SMALLEST_SIDE:
-            raise ValueError(f"a blurred box must be at least {_SMALLEST_SIDE:g} wide and high")
+            raise ValueError(f"a redacted box must be at least {_SMALLEST_SIDE:g} wide and high")
         if self.x + self.width > 1.000_001 or self.y + self.height > 1.000_001:
-            raise ValueError("a blurred box must lie inside the picture")
+            raise ValueError("a redacted box must lie inside the picture")
 
 
 class ApprovedClip(Part, frozen=True):
-    """One clip that may leave: exactly these sealed bytes, cut and blurred like this."""
+    """One clip that may leave: exactly these sealed bytes, trimmed and redacted like this."""
 
     id: ClipId
     sha256: Digest
-    cut: Cut | None
-    blur: Annotated[tuple[Box, ...], Meta(max_length=16)]
+    trim: Trim | None
+    redact: Annotated[tuple[Box, ...], Meta(max_length=16)]
 
 
 class Disclosure(Part, frozen=True, omit_defaults=True):

@@ -15,12 +15,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 from agent import config
 from agent.consent import signing
 from agent.consent.statements import Approval, LegalOrder, Share, Window
-from agent.vault.index import Clip
+from agent.vault.database.index import Clip
 from tests.gateway.model.messages import Mail, Posted
 from tests.gateway.model.oracle import Oracle
 from tests.support.feed import second_requester
+from tests.support.gateway_world import World
 from tests.support.house import Person
-from tests.support.world import World
 
 DAY = 86_400
 _PLENTY = 1_000_000

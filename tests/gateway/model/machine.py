@@ -15,16 +15,16 @@ from pathlib import Path
 import msgspec
 from hypothesis.stateful import invariant
 
-from agent import topics
 from agent.consent import signing
 from agent.consent.statements import Release
-from agent.vault.ledger import Entry, Ledger
+from agent.mqtt import topics
+from agent.vault.records.ledger import Entry, Ledger
 from tests.gateway.model.messages import Consented, Posted
 from tests.gateway.model.owners import Owners
 from tests.gateway.model.weather import Weather
+from tests.support.gateway_world import DEVICE
 from tests.support.house import Person
 from tests.support.peers import open_bundle
-from tests.support.world import DEVICE
 
 
 class GatewayModel(Owners, Weather):

@@ -7,13 +7,13 @@ import os
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from agent import topics
 from agent.consent import signing
 from agent.consent.statements import Alert, Withdrawal
+from agent.mqtt import topics
 from tests.gateway.model.base import DAY, Base
 from tests.gateway.model.messages import Posted
+from tests.support.gateway_world import FEED
 from tests.support.house import Person
-from tests.support.world import FEED
 
 _WHO = st.integers(0, 1)
 

@@ -64,7 +64,7 @@ def main() -> int:
         sys.stdout.write(f"In the root: {versions}\n")
         return 0
     _let_muxer_fail(_FAULTS / "mux-error")
-    code: int = import_module("agent.cli").main()
+    code: int = import_module("agent.cli.main").main()
     return code
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.consent import decoding
-from agent.consent.mail import Letter
+from agent.consent.letters import Letter
 from agent.consent.signing import SigningKey, digest
 from agent.consent.statements import (
     Approval,
@@ -116,27 +116,27 @@ def _approvals_that_do_not_decode(good: Letter) -> Iterator[Named]:
         ("clip-wide", "wide digits", shape, clip, clip.replace(b"2", "\uff12".encode(), 1)),
         ("clip-nul", "a NUL", "control-character", clip, clip[:-1] + b'\\u0000"'),
         ("no-clips", "of nothing in particular", shape, b'"clips":[', b'"clips":[],"x":['),
-        ("cut-nan", "a cut to nowhere", "not-finite", b'"cut":null', b'"cut":NaN'),
+        ("trim-nan", "a trim to nowhere", "not-finite", b'"trim":null', b'"trim":NaN'),
         (
-            "cut-reversed",
-            "a cut that ends before it begins",
+            "trim-reversed",
+            "a trim that ends before it begins",
             shape,
-            b'"cut":null',
-            b'"cut":{"from_seconds":9,"to_seconds":1}',
+            b'"trim":null',
+            b'"trim":{"from_seconds":9,"to_seconds":1}',
         ),
         (
-            "blur-outside",
-            "blurred outside the picture",
+            "redact-outside",
+            "redacted outside the picture",
             shape,
-            b'"blur":[]',
-            b'"blur":[{"x":0.9,"y":0,"width":0.5,"height":0.5}]',
+            b'"redact":[]',
+            b'"redact":[{"x":0.9,"y":0,"width":0.5,"height":0.5}]',
         ),
         (
-            "blur-of-nothing",
-            "a blur of no size",
+            "redact-of-nothing",
+            "a redact of no size",
             shape,
-            b'"blur":[]',
-            b'"blur":[{"x":0,"y":0,"width":0,"height":0}]',
+            b'"redact":[]',
+            b'"redact":[{"x":0,"y":0,"width":0,"height":0}]',
         ),
         ("disclose-all", "more than was ticked", shape, b'"disclose":{', b'"disclose":{"all":true'),
         ("aud-list", "for several devices", shape, aud, b'"aud":[' + aud[6:] + b"]"),

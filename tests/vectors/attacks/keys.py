@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent.consent import signing
-from agent.consent.checkpoint import LOG_KEY, VerifierKey, encode_base64
 from agent.consent.signing import encode_base64url
+from agent.consent.transparency.checkpoint import LOG_KEY, VerifierKey, encode_base64
 from tests.consent import world
 from tests.consent.logs import FakeLog
 from tests.vectors import vector

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyrage
 
-from agent.consent import mail
+from agent.consent import letters as mail
 from tests.consent import world
 from tests.consent.world import CLIP, CLIP_KEYS
 from tests.vectors import vector

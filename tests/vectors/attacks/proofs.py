@@ -6,9 +6,10 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from agent.consent import checkpoint, logproof, merkle
-from agent.consent.checkpoint import Note, Signature, encode_base64
-from agent.requester.log import NoteKey
+from agent.consent.transparency import checkpoint, merkle
+from agent.consent.transparency import proof as logproof
+from agent.consent.transparency.checkpoint import Note, Signature, encode_base64
+from agent.requester.demo_log.log import NoteKey
 from tests.consent import logs
 from tests.consent.logs import FakeLog, FakeWitness
 from tests.vectors import vector

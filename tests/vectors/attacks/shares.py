@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from agent.consent.mail import Letter
+from agent.consent.letters import Letter
 from agent.consent.signing import encode_base64url
 from agent.consent.statements import Disclosure, Recipient, Share
 from tests.consent import world

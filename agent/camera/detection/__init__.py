@@ -1,0 +1,1 @@
+"""Motion detection: the detector, its pace, and its verdicts."""

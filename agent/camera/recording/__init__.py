@@ -1,0 +1,1 @@
+"""From packets to a sealed clip: pre-roll, recorder, muxer, thumbnail, housekeeping."""

@@ -1,0 +1,77 @@
+"""What becomes of a track's packets: copies to record, small pictures to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import av
+from av.video.stream import VideoStream
+
+from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
+from agent.camera.sources.luma import small_of
+from agent.camera.sources.network.arrivals import Placed, seconds_of
+from agent.camera.sources.network.format_watch import FormatWatch
+from agent.camera.sources.network.track import Track
+
+_LONGEST_DELAY_SECONDS = 2.0  # of reordered pictures; more is a broken stamp
+
+
+def recorded(
+    track: Track, placed: Iterable[Placed], *, frames_per_second: float | None
+) -> Iterator[VideoFormat | Packet | Frame]:
+    """Each packet as it came; before it a format that begins with it, after it its picture.
+
+    ``frames_per_second`` says how many of the pictures are wanted, None that none is.
+    """
+    watch = FormatWatch(track.format)
+    viewer = None if frames_per_second is None else _Viewer(track, frames_per_second)
+    for packet, seconds in placed:
+        data = bytes(packet)
+        if (begun := watch.change(packet, data)) is not None:
+            yield begun
+        yield Packet(
+            data=data,
+            keyframe=packet.is_keyframe,
+            seconds=seconds,
+            duration_seconds=seconds_of(packet.duration or 0, packet) or track.frame_seconds,
+            delay_seconds=_delay_seconds(packet),
+        )
+        if viewer is not None:
+            yield from viewer.look(packet, seconds)
+
+
+def watched(track: Track, placed: Iterable[Placed], *, frames_per_second: float) -> Iterator[Frame]:
+    """The pictures alone."""
+    viewer = _Viewer(track, frames_per_second)
+    for packet, seconds in placed:
+        yield from viewer.look(packet, seconds)
+
+
+class _Viewer:
+    """Small pictures, as many a second as are wanted.
+
+    What does not decode is skipped: a camera joined in the middle begins with such. If
+    nothing decodes at all, the missing pictures end the process.
+    """
+
+    def __init__(self, track: Track, frames_per_second: float) -> None:
+        self._track = track
+        self._rate = FrameRate(frames_per_second)
+        self._wanted = False  # since a packet whose picture is yet to come out
+
+    def look(self, packet: av.Packet[VideoStream], seconds: float) -> Iterator[Frame]:
+        """The picture that is due, if one is."""
+        self._wanted = self._rate.due(seconds) or self._wanted
+        pictures = self._track.decode(packet, wanted=self._wanted)
+        if self._wanted and pictures:
+            self._wanted = False
+            small = small_of(pictures[-1])
+            yield Frame(small.luma, seconds, small.chroma)
+
+
+def _delay_seconds(packet: av.Packet[VideoStream]) -> float:
+    """How long after its decoding ``packet`` is shown."""
+    if packet.pts is None or packet.dts is None or packet.pts == packet.dts:
+        return 0.0
+    delay = seconds_of(packet.pts - packet.dts, packet)
+    return delay if 0 <= delay <= _LONGEST_DELAY_SECONDS else 0.0

@@ -1,0 +1,270 @@
+"""One video track of a file or network camera, opened with PyAV for copying.
+
+Here is what can go wrong between us and a camera, each with a sentence that says
+what to do about it. Audio is never asked for where the protocol allows to choose
+(RTSP), and never read anywhere. A name and password in a URL appear in no message;
+FFmpeg's own log, which would show them, is off as PyAV leaves it.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agent.camera.source import Codec, VideoFormat
+from agent.camera.sources.network.trust import Trust
+from agent.config.location import is_url, redacted, split
+from agent.errors import CameraFault
+
+_CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
+_USUAL_FRAMES_PER_SECOND = 15
+_MOST_STRANGE = 50  # packets of a stream that appeared later, with none of ours between
+
+
+def _is_rtsp(location: str) -> bool:
+    return location.startswith(("rtsp:", "rtsps:"))
+
+
+class TurnedAway(CameraFault):
+    """The camera answers, and says no; it will say no again."""
+
+
+class Track:
+    """The first video track of ``location``, positioned at its first packet.
+
+    ``timeout_seconds`` bounds each wait. Raises :class:`CameraFault`.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        *,
+        trust: Trust,
+        transport: Literal["tcp", "udp"],
+        timeout_seconds: float,
+    ) -> None:
+        self.name = redacted(location)
+        self.timeout_seconds = timeout_seconds
+        fault = None
+        try:
+            self._container: InputContainer = av.open(
+                location,
+                options=_options(location, trust, transport, timeout_seconds),
+                timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            fault = (self._untrusted(error) if trust.verify else None) or self._explain(error)
+        if fault:
+            raise fault  # outside: the error's own text may hold the password
+        try:
+            self._stream = self._choose()
+            self.format = self._describe()
+        except CameraFault:
+            self._container.close()
+            raise
+        self._decodes_all = True
+        self._prepare_decoder()
+        rate = self._stream.average_rate or Fraction(_USUAL_FRAMES_PER_SECOND)
+        self.frame_seconds = float(1 / rate)
+
+    @property
+    def length_seconds(self) -> float | None:
+        """How long it plays; None when that is not known (a live camera)."""
+        duration = self._container.duration
+        return None if duration is None else duration / av.time_base
+
+    def packets(self) -> Iterator[av.Packet[VideoStream]]:
+        """The packets of the track, without audio, until it ends.
+
+        Damaged ones are what the camera sent, and come as they are. What the protocol
+        cannot make sense of is skipped, as long as packets come between.
+        """
+        strange = 0
+        while True:
+            count = 0
+            try:
+                for packet in self._container.demux(self._stream):
+                    if packet.size:
+                        count += 1
+                        yield packet
+            except IndexError:  # how PyAV meets a stream that was not there at first
+                strange = 0 if count else strange + 1
+                if strange < _MOST_STRANGE:
+                    continue
+                fault = CameraFault(
+                    f"{self.name} changed what it sends", advice="Check the camera's settings"
+                )
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                if count and isinstance(error, av.error.InvalidDataError):
+                    continue
+                fault = self._explain(error)
+            else:
+                return
+            raise fault  # outside: the error's own text may hold the password
+
+    def decode(self, packet: av.Packet[VideoStream], *, wanted: bool) -> list[VideoFrame]:
+        """The pictures that come out when ``packet`` goes in; none if it is damaged.
+
+        A picture that nobody ``wanted`` is left out where no other builds on it.
+        """
+        if wanted != self._decodes_all:
+            self._decodes_all = wanted
+            self._stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
+        try:
+            return packet.decode()
+        except av.error.FFmpegError:
+            return []
+
+    def silence(self) -> CameraFault:
+        """What to say of a camera that sends nothing more."""
+        return self._explain(TimeoutError())
+
+    def close(self) -> None:
+        """Hang up."""
+        self._container.close()
+
+    def _choose(self) -> VideoStream:
+        streams = self._container.streams.video
+        if not streams:
+            raise CameraFault(
+                f"{self.name} carries no video", advice="Choose a stream or file with a picture"
+            )
+        discard = getattr(av.stream, "Discard", None)  # since PyAV 17; saves some work, no more
+        for other in self._container.streams:
+            if discard is not None and other.index != streams[0].index:
+                other.discard = discard.all
+        return streams[0]
+
+    def _prepare_decoder(self) -> None:
+        """One thread, and no picture held back where the camera does not reorder them."""
+        context = self._stream.codec_context
+        context.thread_count = 1
+        # A third less work; the pictures came out the same to the bit (see DECISIONS 39).
+        context.flags2 |= int(av.codec.context.Flags2.fast)
+        if not context.has_b_frames:
+            context.flags |= int(av.codec.context.Flags.low_delay)
+
+    def _describe(self) -> VideoFormat:
+        context = self._stream.codec_context
+        name = context.name if context is not None else "unknown"
+        codec = _CODECS.get(name)
+        if codec is None:
+            fault = TurnedAway if is_url(self.name) else CameraFault
+            raise fault(
+                f"{self.name} is encoded as {name}, and is only ever copied",
+                advice="Set the camera to H.264 or H.265, or convert the file",
+            )
+        if not (context.extradata and context.width and context.height):
+            raise CameraFault(
+                f"{self.name} did not send its {codec} parameters",
+                advice="Set a shorter keyframe interval in the camera",
+            )
+        return VideoFormat(codec, context.width, context.height, bytes(context.extradata))
+
+    def _explain(self, error: Exception) -> CameraFault:
+        """What ``error`` means to the person who wrote the configuration."""
+        if self.name.startswith("rtsp") and isinstance(error, av.error.InvalidDataError):
+            # What FFmpeg calls silence here, and also the answers of what is no RTSP server.
+            error = TimeoutError()
+        for kind, message, advice in _EXPLANATIONS:
+            if isinstance(error, kind):
+                seconds = f"{self.timeout_seconds:g}"
+                says_no = isinstance(error, av.error.HTTPClientError)
+                fault = TurnedAway if says_no else CameraFault
+                return fault(message.format(name=self.name, seconds=seconds), advice=advice)
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return CameraFault(
+            f"{self.name} cannot be read ({reason})", advice="Check camera.source in agent.yaml"
+        )
+
+    def _untrusted(self, error: Exception) -> CameraFault | None:
+        """What ``error`` means where certificates are checked; None: the same as elsewhere."""
+        number = getattr(error, "errno", None)
+        if number == errno.EIO and self.name.startswith(("rtsps:", "https:")):
+            # So FFmpeg calls a certificate that it does not like, a host that it does not find,
+            # and one that says nothing.
+            return CameraFault(
+                f"{self.name} is not reached, or shows no certificate that is trusted here",
+                advice="Check the address; put the camera's certificate into"
+                " camera.source.ca_file, and the name in it into certificate_name",
+            )
+        if number == errno.EINVAL and self.name.startswith("https:"):
+            return CameraFault(
+                f"{self.name} is no stream by itself: the pieces of a playlist (HLS) would be"
+                " fetched unchecked",
+                advice="Use the camera's rtsps:// stream, or one in MPEG-TS or FLV",
+            )
+        return None
+
+
+def _options(
+    location: str, trust: Trust, transport: Literal["tcp", "udp"], timeout_seconds: float
+) -> dict[str, str]:
+    """FFmpeg's options for ``location``."""
+    url = split(location)
+    if url is None:
+        return {}
+    # Without counting frames to guess at their rate, which takes more than a second.
+    options = {"fpsprobesize": "0", **trust.options(url.scheme)}
+    if _is_rtsp(location):
+        # Patience until the first keyframe, should the camera send its parameters only there;
+        # and for each wait. PyAV's own limit asks Python at every system call, which costs as
+        # much as all else that is done to a packet, and RTSP makes six calls for each of RTP's.
+        patience = f"{timeout_seconds * 1e6:.0f}"
+        options |= {"rtsp_transport": transport, "allowed_media_types": "video"}
+        options |= {"timeout": patience}
+        options |= {"analyzeduration": patience, "probesize": "20000000"}
+    return options
+
+
+_Kinds = type[Exception] | tuple[type[Exception], ...]
+_EXPLANATIONS: tuple[tuple[_Kinds, str, str], ...] = (
+    (
+        FileNotFoundError,
+        "{name}: there is no such file",
+        "Check camera.source in agent.yaml",
+    ),
+    (
+        PermissionError,
+        "{name}: this user may not read it",
+        "Give the camera's user access to the file",
+    ),
+    (
+        (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError),
+        "{name} refuses the name or password",
+        "Write name:password into the file that camera.source.credentials_file names",
+    ),
+    (
+        av.error.HTTPNotFoundError,
+        "{name}: the camera answers, but has no such stream",
+        "Look up the stream's path in the camera's manual",
+    ),
+    (
+        av.error.HTTPClientError,
+        "{name} has no picture to give",
+        "Look up the stream's path in the camera's manual",
+    ),
+    (
+        (ConnectionError, av.error.ConnectionRefusedError),
+        "{name} refuses the connection",
+        "Check host and port, and that the camera is on",
+    ),
+    (
+        (TimeoutError, av.error.ExitError),
+        "{name} gave no video within {seconds} s",
+        "Check that the camera is on and reachable from here",
+    ),
+    (
+        av.error.InvalidDataError,
+        "{name} is not a video",
+        "Give an MP4, MKV or MPEG-TS file, or a camera's stream",
+    ),
+)

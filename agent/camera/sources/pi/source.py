@@ -1,0 +1,205 @@
+"""A camera on a Raspberry Pi's own connector, by picamera2: the time limits around it.
+
+picamera2 waits for ever where a camera is stuck, when it is opened as when it is closed.
+So whatever might is done on a thread that is left alone once its time is up: the process
+ends with a sentence instead, and systemd starts it anew. The camera itself is driven in
+:mod:`agent.camera.sources.pi.camera`, which is imported only when one is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from agent.camera.source import Frame, Packet, VideoFormat
+from agent.camera.sources.pi.faults import explain, not_installed
+from agent.camera.sources.pi.handover import Handover
+from agent.camera.zones import PrivacyMask
+from agent.clock import Clock
+from agent.config import PiSource
+from agent.errors import CameraFault
+
+if TYPE_CHECKING:
+    from agent.camera.sources.pi.camera import PiCamera
+
+_POLL_SECONDS = 0.2
+_CLOSE_SECONDS = 5.0
+_MOST_WAITING_SECONDS = 10.0  # of packets, for a reader that is held up
+
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+
+class Pi:
+    """The camera that ``settings`` name; a :class:`agent.camera.source.Source`.
+
+    ``timeout_seconds`` bounds each wait for the camera, ``loading_seconds`` that for
+    picamera2 itself, which takes its time when an SD card is cold. ``codec_device`` is
+    where a board with an encoder of its own has it.
+    """
+
+    def __init__(
+        self,
+        settings: PiSource,
+        *,
+        privacy: PrivacyMask,
+        motion_frames_per_second: float,
+        timeout_seconds: float,
+        loading_seconds: float,
+        clock: Clock,
+        codec_device: Path = Path("/dev/video11"),  # picamera2 knows this one only
+    ) -> None:
+        self._settings = settings
+        self._privacy = privacy
+        self._motion_frames_per_second = motion_frames_per_second
+        self._timeout_seconds = timeout_seconds
+        self._loading_seconds = loading_seconds
+        self._clock = clock
+        self._codec_device = codec_device
+        self._camera: PiCamera | None = None
+        self._handover: Handover | None = None
+
+    @property
+    def encoder(self) -> str:
+        """What encodes; empty while nothing does."""
+        return "" if self._camera is None else self._camera.encoder
+
+    @property
+    def description(self) -> str:
+        """The camera, and what drives it; empty while it is not open."""
+        return "" if self._camera is None else f"{self._camera.model}, {self._camera.library}"
+
+    def open(self) -> VideoFormat:
+        """See :class:`agent.camera.source.Source`.
+
+        Takes until the first keyframe, for what a decoder must know first is in it.
+        """
+        settings = self._settings
+        handover = self._handover = Handover(
+            clock=self._clock,
+            frame_seconds=1 / settings.frames_per_second,
+            most_packets=round(_MOST_WAITING_SECONDS * settings.frames_per_second),
+        )
+        try:
+            make = self._loaded()
+            camera = self._camera = self._within(
+                "open", lambda: make(settings, codec_device=self._codec_device)
+            )
+            self._within(
+                "start",
+                lambda: camera.start(
+                    handover,
+                    privacy=self._privacy,
+                    motion_frames_per_second=self._motion_frames_per_second,
+                ),
+            )
+            parameter_sets = self._first_keyframe(handover)
+        except BaseException:
+            self.close()
+            raise
+        _log.info("%s: H.264 by %s", self.description, self.encoder)
+        return VideoFormat("h264", settings.width, settings.height, parameter_sets)
+
+    def read(self) -> Iterator[Packet | Frame]:
+        """See :class:`agent.camera.source.Source`."""
+        handover = self._handover
+        if handover is None:
+            return
+        last = self._clock.monotonic()
+        while True:
+            items = handover.take(_POLL_SECONDS)
+            now = self._clock.monotonic()
+            if any(isinstance(item, Packet) for item in items):
+                last = now
+            elif now - last > self._timeout_seconds:
+                raise self._silence()
+            yield from items
+
+    def close(self) -> None:
+        """See :class:`agent.camera.source.Source`; a camera that is stuck is left alone."""
+        camera, self._camera = self._camera, None
+        if self._handover is not None:
+            self._handover.end()
+            self._handover = None
+        if camera is not None:
+            closing = _Task(camera.close)
+            if not closing.ended_within(_CLOSE_SECONDS):
+                _log.warning("the camera does not stop; it is left to the end of the process")
+
+    def _loaded(self) -> type[PiCamera]:
+        """What drives the camera, imported, which looks for devices on the way."""
+        task = _Task(_load)
+        if not task.ended_within(self._loading_seconds):
+            raise CameraFault(
+                f"picamera2 was not loaded within {self._loading_seconds:g} s",
+                advice="Restart the board; if it happens again, try another SD card",
+            )
+        if task.error is not None:
+            # Not ImportError alone: numpy and libcamera of other versions raise what they like.
+            raise not_installed(task.error) from task.error
+        return task.results[0]
+
+    def _within(self, what: str, act: Callable[[], _T]) -> _T:
+        """What ``act`` gives; raises :class:`CameraFault` for what it raises, or in time."""
+        task = _Task(act)
+        if not task.ended_within(self._timeout_seconds):
+            raise CameraFault(
+                f"the camera did not {what} within {self._timeout_seconds:g} s",
+                advice="Restart the board; then check both ends of the camera's cable",
+            )
+        if task.error is not None:
+            raise explain(task.error) from task.error
+        return task.results[0]
+
+    def _first_keyframe(self, handover: Handover) -> bytes:
+        parameter_sets = handover.wait_for_parameter_sets(self._timeout_seconds)
+        if not parameter_sets:
+            raise self._silence()
+        return parameter_sets
+
+    def _silence(self) -> CameraFault:
+        """Nothing came for too long: from the camera, or only from its encoder?"""
+        name = self._camera.model if self._camera is not None else "camera"
+        if self._handover is not None and self._handover.encoder_is_behind:
+            return CameraFault(
+                f"the encoder ({self.encoder}) gave nothing for {self._timeout_seconds:g} s,"
+                " while the camera gives pictures",
+                advice="Restart the board; if it happens again, lower camera.source.width"
+                " and height",
+            )
+        return CameraFault(
+            f"the camera {name} gave no picture for {self._timeout_seconds:g} s",
+            advice="With the power off, check both ends of its cable; journalctl -k says more",
+        )
+
+
+def _load() -> type[PiCamera]:
+    from agent.camera.sources.pi.camera import PiCamera
+
+    return PiCamera
+
+
+class _Task(Generic[_T]):
+    """``act`` on a thread of its own, which does not keep the process from ending."""
+
+    def __init__(self, act: Callable[[], _T]) -> None:
+        self.results: list[_T] = []
+        self.error: BaseException | None = None
+        self._act = act
+        self._thread = threading.Thread(target=self._run, name="pi", daemon=True)
+        self._thread.start()
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for it, at most so long."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.results.append(self._act())
+        except BaseException as error:  # noqa: BLE001 - raised by who waits
+            self.error = error

@@ -1,0 +1,1 @@
+"""A drawn street as a camera, for demos and tests."""

@@ -1,0 +1,283 @@
+"""USB cameras (V4L2), their pictures encoded here.
+
+OpenCV drives the device and hands over what it sends, unconverted: JPEG pictures, which
+FFmpeg's decoder turns into YUV without a detour over RGB, or YUYV. Both become
+yuv420p in video range; what is private is painted over before anybody else has the
+picture. Which encoder follows is :mod:`agent.camera.sources.encoder`'s choice; why a
+device cannot be used, :mod:`agent.camera.sources.webcam.v4l2`'s to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import av
+import av.error
+import cv2
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
+from agent.camera.sources.encoder import Encoder, Settings, open_encoder
+from agent.camera.sources.luma import BLACK, NO_COLOUR, rows_of, small_of, to_video_range
+from agent.camera.sources.webcam import v4l2
+from agent.camera.zones import PrivacyMask
+from agent.clock import Clock
+from agent.errors import CameraFault
+
+PixelFormat = Literal["mjpeg", "yuyv"]
+
+_FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV"}
+_CRF, _PRESET = 23, "superfast"
+_MOST_MISSED = 3  # grabs in a row
+_MOST_UNREADABLE = 30  # pictures in a row
+# A picture sooner than this after the last, in wanted distances, comes from a camera that
+# does not run as slowly as it was asked to, and is left out.
+_TOO_SOON = 0.7
+_OLDEST_SECONDS = 2.0  # that a picture may have waited in the driver's four buffers
+_SMALLEST_STEP = 0.001  # seconds between two pictures at least
+_END_OF_IMAGE = b"\xff\xd9"
+
+_log = logging.getLogger(__name__)
+
+
+class Capture(Protocol):
+    """What is used of ``cv2.VideoCapture``."""
+
+    def isOpened(self) -> bool: ...  # noqa: N802, D102 - OpenCV's name
+    def get(self, propId: int, /) -> float: ...  # noqa: N803, D102
+    def set(self, propId: int, value: float, /) -> bool: ...  # noqa: N803, D102
+    def grab(self) -> bool: ...  # noqa: D102
+    def retrieve(self) -> tuple[bool, Any]: ...  # noqa: D102
+    def release(self) -> None: ...  # noqa: D102
+
+
+class Webcam:
+    """The camera at ``device``; a :class:`agent.camera.source.Source`.
+
+    ``timeout_seconds`` bounds the wait for a picture. ``open_capture`` replaces
+    OpenCV, and ``why_not`` the device's own word, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        width: int,
+        height: int,
+        frames_per_second: int,
+        bits_per_second: int,
+        pixel_format: PixelFormat,
+        privacy: PrivacyMask,
+        motion_frames_per_second: float,
+        timeout_seconds: float,
+        clock: Clock,
+        open_capture: Callable[[str, int], Capture] | None = None,
+        why_not: Callable[[str], CameraFault] = v4l2.why_not,
+    ) -> None:
+        self._device = device
+        self._size = width, height
+        self._frames_per_second = frames_per_second
+        self._bits_per_second = bits_per_second
+        self._pixel_format: PixelFormat = pixel_format
+        self._privacy = privacy
+        self._motion_frames_per_second = motion_frames_per_second
+        self._timeout_seconds = max(1, math.floor(timeout_seconds))  # OpenCV counts whole ones
+        self._clock = clock
+        self._open_capture = open_capture or _open_capture
+        self._why_not = why_not
+        self._capture: Capture | None = None
+        self._encoder: Encoder | None = None
+        self._last_seconds = float("-inf")  # of the last grabbed picture
+        self.description = device
+        self.encoder = ""  # its name, once opened
+
+    def open(self) -> VideoFormat:
+        """See :class:`agent.camera.source.Source`."""
+        self._capture = self._open_capture(self._device, self._timeout_seconds)
+        if not self._capture.isOpened():
+            raise self._why_not(self._device)
+        self.description = v4l2.name_of(self._device)
+        rate = self._configure(self._capture)
+        width, height = self._size
+        settings = Settings(
+            width=width,
+            height=height,
+            frames_per_second=rate,
+            crf=_CRF,
+            preset=_PRESET,
+            bits_per_second=self._bits_per_second,
+        )
+        self._encoder = open_encoder(settings)
+        self.encoder = self._encoder.description
+        return self._encoder.format
+
+    def read(self) -> Iterator[Packet | Frame]:
+        """See :class:`agent.camera.source.Source`."""
+        capture, encoder = self._capture, self._encoder
+        if capture is None or encoder is None:
+            return
+        decode = _jpeg_decoder() if self._pixel_format == "mjpeg" else _from_yuyv
+        rate = FrameRate(self._motion_frames_per_second)
+        shortest = _TOO_SOON / self._frames_per_second
+        taken, unreadable = float("-inf"), 0
+        while True:
+            seconds = self._grabbed(capture)
+            if seconds - taken < shortest:
+                continue
+            picture = self._picture(capture, decode)
+            if picture is None:
+                unreadable += 1
+                if unreadable == _MOST_UNREADABLE:
+                    raise CameraFault(
+                        f"{self._device} sends pictures that cannot be read",
+                        advice="Use another cable or USB port, or set "
+                        f"camera.source.pixel_format to {self._other_format}",
+                    )
+                continue
+            taken, unreadable = seconds, 0
+            yield from encoder.encode(picture, seconds)
+            if rate.due(seconds):
+                small = small_of(picture)
+                yield Frame(small.luma, seconds, small.chroma)
+
+    def close(self) -> None:
+        """See :class:`agent.camera.source.Source`."""
+        if self._capture is not None:
+            self._capture.release()
+        self._capture = self._encoder = None
+
+    @property
+    def _other_format(self) -> PixelFormat:
+        return "yuyv" if self._pixel_format == "mjpeg" else "mjpeg"
+
+    def _configure(self, capture: Capture) -> float:
+        """Ask for pictures as configured; the frames a second that there will be."""
+        width, height = self._size
+        fourcc = cv2.VideoWriter.fourcc(*_FOURCC[self._pixel_format])
+        # What the camera made of it is read back: set() says yes to more than it does.
+        for what, value in (
+            (cv2.CAP_PROP_FOURCC, fourcc),
+            (cv2.CAP_PROP_FRAME_WIDTH, width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, height),
+            (cv2.CAP_PROP_FPS, self._frames_per_second),
+            (cv2.CAP_PROP_CONVERT_RGB, 0),
+        ):
+            capture.set(what, value)
+        if (given := round(capture.get(cv2.CAP_PROP_FOURCC))) != fourcc:
+            raise CameraFault(
+                f"{self._device} gives {_name(given)} pictures when asked for "
+                f"{_FOURCC[self._pixel_format]}",
+                advice=f"Set camera.source.pixel_format to {self._other_format}",
+            )
+        size = tuple(
+            round(capture.get(what))
+            for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        if size != self._size:
+            raise CameraFault(
+                f"{self._device} gives {size[0]}x{size[1]} when asked for {width}x{height}",
+                advice=f"Set camera.source.width to {size[0]} and height to {size[1]}, or to"
+                f" another size that it has: v4l2-ctl -d {self._device} --list-formats-ext",
+            )
+        return self._rate(capture.get(cv2.CAP_PROP_FPS))
+
+    def _rate(self, given: float) -> float:
+        """The frames a second to expect of a camera that says it makes ``given``."""
+        wanted = float(self._frames_per_second)
+        if not (math.isfinite(given) and given >= 1) or abs(given - wanted) < 0.5:
+            return wanted
+        _log.info("%s gives %.3g frames a second instead of %g", self._device, given, wanted)
+        return min(given, wanted)
+
+    def _grabbed(self, capture: Capture) -> float:
+        """Wait for the next picture; clock seconds of when it was taken."""
+        asked = self._clock.monotonic()
+        for _ in range(_MOST_MISSED):
+            if capture.grab():
+                return self._time_of(capture)
+            if self._clock.monotonic() - asked >= self._timeout_seconds:
+                break
+        raise CameraFault(
+            f"{self._device} was unplugged, or stopped giving pictures",
+            advice="Check its cable, and that the USB port gives it enough power",
+        )
+
+    def _time_of(self, capture: Capture) -> float:
+        """The driver's own time of the picture, if it can be true; else now."""
+        now = self._clock.monotonic()
+        stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        seconds = stamp if 0 <= now - stamp <= _OLDEST_SECONDS else now
+        self._last_seconds = max(seconds, self._last_seconds + _SMALLEST_STEP)
+        return self._last_seconds
+
+    def _picture(
+        self, capture: Capture, decode: Callable[[NDArray[np.uint8]], VideoFrame | None]
+    ) -> VideoFrame | None:
+        """The grabbed picture, without what is private; None if it is damaged."""
+        is_there, data = capture.retrieve()
+        picture = decode(np.asarray(data, np.uint8)) if is_there and data is not None else None
+        if picture is None:
+            return None
+        width, height = self._size
+        if (picture.width, picture.height) != self._size:
+            raise CameraFault(
+                f"{self._device} sends {picture.width}x{picture.height} instead of the"
+                f" {width}x{height} it had agreed to",
+                advice="Set another camera.source.width and height, or pixel_format to "
+                f"{self._other_format}",
+            )
+        if self._privacy:
+            levels = (BLACK, NO_COLOUR, NO_COLOUR)
+            for plane, level in zip(picture.planes, levels, strict=True):
+                self._privacy.paint(rows_of(plane), level)
+        return picture
+
+
+def _jpeg_decoder() -> Callable[[NDArray[np.uint8]], VideoFrame | None]:
+    """JPEG, uint8 with ``bytes`` elements, to yuv420p in video range; None if damaged."""
+    context = av.CodecContext.create("mjpeg", "r")
+    if not isinstance(context, VideoCodecContext):
+        raise CameraFault("this PyAV has no JPEG decoder", advice="Install PyAV's own wheel")
+    context.thread_count = 1  # more would each hold a picture back
+
+    def decode(data: NDArray[np.uint8]) -> VideoFrame | None:
+        jpeg = data.tobytes()
+        if _END_OF_IMAGE not in jpeg:
+            return None  # cut off: the decoder would fill up what is missing
+        try:
+            pictures = context.decode(av.Packet(jpeg))
+        except av.error.FFmpegError:
+            return None
+        if not pictures:
+            return None
+        # A JPEG's levels are 0..255; players assume video range of what does not say so.
+        return to_video_range(pictures[0])
+
+    return decode
+
+
+def _from_yuyv(data: NDArray[np.uint8]) -> VideoFrame | None:
+    """YUYV, uint8 [height, width, 2], which is in video range, to yuv420p."""
+    if data.ndim != 3 or data.shape[2] != 2:
+        return None
+    return VideoFrame.from_ndarray(data, format="yuyv422").reformat(format="yuv420p")
+
+
+def _open_capture(device: str, timeout_seconds: int) -> Capture:
+    """OpenCV's capture of ``device``; it may not be open."""
+    # OpenCV takes no time limit for V4L2 but this one, which it reads at its first wait.
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(timeout_seconds))
+    return cv2.VideoCapture(device, cv2.CAP_V4L2)
+
+
+def _name(fourcc: int) -> str:
+    """The four letters of ``fourcc``."""
+    letters = (fourcc & 0xFFFF_FFFF).to_bytes(4, "little").decode("latin-1")
+    return "".join(letter for letter in letters if letter.isprintable()).strip() or "unknown"

@@ -1,0 +1,1 @@
+"""``clip-agent tune``: a film and a plot of what the detector sees."""

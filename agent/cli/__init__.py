@@ -1,0 +1,1 @@
+"""The command line of a device and of all roles."""

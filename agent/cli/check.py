@@ -1,0 +1,170 @@
+"""``clip-agent check``: is everything as it must be? A line each, with the cure.
+
+Looks at what the daemons will need, with the daemons' own code: the configuration
+and its cards, the keys, the disk, the clock, the board, the camera (one picture), the
+brokers. Changes nothing, and waits for nothing without end. Exit code 0 if all is
+well, 1 if not, 78 for a configuration that cannot be used at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import config as configuration
+from agent.clock import SystemClock
+from agent.config import Broker, Config
+from agent.consent import signing
+from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
+from agent.gateway.app import load_owners
+from agent.host.board import Machine
+from agent.mqtt.link import Session, connect_broker
+from agent.vault.clips import paths as files
+from agent.vault.database.index import FILE_NAME, Index
+
+_BROKER_SECONDS = 10.0
+
+
+def run(path: Path) -> int:
+    """Check the device configured in ``path``; prints a line for each thing."""
+    config = configuration.load(path)
+    _say(True, "config", f"{path} is well-formed")
+    checks: list[tuple[str, Callable[[Config], str]]] = [
+        ("owners", _owners),
+        ("requesters", _requesters),
+        ("keys", _keys),
+        ("vault", _vault),
+        ("disk", _disk),
+        ("clock", _clock),
+        ("machine", _machine),
+        ("camera", _camera),
+        ("broker", lambda c: _broker(c.mqtt)),
+    ]
+    if config.feed.broker is not None:
+        feed = config.feed.broker
+        checks.append(("feed", lambda _: _broker(feed)))
+    passed = [_passes(name, check, config) for name, check in checks]
+    return 0 if all(passed) else 1
+
+
+def _passes(name: str, check: Callable[[Config], str], config: Config) -> bool:
+    try:
+        _say(True, name, check(config))
+    except ClipAgentError as error:
+        _say(False, name, str(error))
+        return False
+    return True
+
+
+def _say(good: bool, name: str, text: str) -> None:
+    print(f"{'ok  ' if good else 'FAIL'}  {name:10s}  {text}", flush=True)
+
+
+def _owners(config: Config) -> str:
+    return "clips are sealed to " + ", ".join(card.name for card in load_owners(config.owners))
+
+
+def _requesters(config: Config) -> str:
+    text = configuration.read_text(config.requesters)
+    cards = signing.parse_requesters(text, str(config.requesters))
+    if not cards:
+        return "nobody may ask: the list is empty"
+    return "may ask: " + ", ".join(card.name for card in cards.values())
+
+
+def _keys(config: Config) -> str:
+    folder = config.state_dir / "keys"
+    with files.faults(folder):
+        mode = folder.stat().st_mode if folder.exists() else None
+    if mode is None:
+        return "none yet: the gateway makes them at its first start"
+    if mode & 0o077:
+        raise KeyFileError(f"{folder}: others can enter it", advice=f"chmod 700 {folder}")
+    return f"in {folder}, for the gateway alone"
+
+
+def _vault(config: Config) -> str:
+    path = config.state_dir / FILE_NAME
+    with files.faults(path):
+        is_there = path.exists()
+    if not is_there:
+        return "empty: the camera makes the index at its first start"
+    with Index.open(path, create=False) as index:
+        totals = index.totals()
+    return f"{totals.count} clips, {totals.bytes / 1e6:.0f} MB"
+
+
+def _disk(config: Config) -> str:
+    above = (config.state_dir, *config.state_dir.parents)
+    with files.faults(config.state_dir):
+        folder = next(path for path in above if path.exists())
+        is_folder = folder.is_dir()
+    if not is_folder:
+        raise StorageFault(f"{folder}: is not a folder", advice="Check state_dir")
+    if not os.access(folder, os.W_OK):
+        raise StorageFault(
+            f"{folder}: not writable for you", advice="Run this as the user of the daemons, or root"
+        )
+    free, wanted = shutil.disk_usage(folder).free, config.storage.min_free_bytes
+    if free < wanted:
+        raise StorageFault(
+            f"{free / 1e6:.0f} MB free, storage.min_free_bytes wants {wanted / 1e6:.0f} MB",
+            advice="Free some space, or lower it",
+        )
+    return f"{free / 1e9:.1f} GB free"
+
+
+def _clock(config: Config) -> str:
+    clock = SystemClock(config.time.synced_marker)
+    if not clock.synced():
+        raise ClipAgentError(
+            "the clock is not synced, so requests and decisions wait",
+            advice="Wait for the time service, or see time.synced_marker in the configuration",
+        )
+    return "synced" if config.time.synced_marker else "trusted, as the configuration says"
+
+
+def _camera(config: Config) -> str:
+    try:  # needs the extra that only a camera has
+        from agent.camera.app import build_detector
+        from agent.camera.sources.factory import choose_source
+        from agent.camera.sources.probe import look
+        from agent.camera.stall import StallDetector
+
+        clock = SystemClock(config.time.synced_marker)
+        source = choose_source(config.camera, clock=clock)
+    except ModuleNotFoundError as error:
+        raise CameraFault(
+            f"the Python package {error.name!r} is not installed",
+            advice="Run pip install 'clip-agent[camera]'",
+        ) from error
+
+    build_detector(config.camera)  # refuses zones that leave it nothing to look at
+    silence = StallDetector(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
+    return str(look(source, silence=silence))
+
+
+def _machine(_: Config) -> str:
+    vitals = Machine().vitals()
+    if vitals.under_voltage:
+        raise ClipAgentError(
+            f"the power supply is too weak just now ({vitals})",
+            advice="Use the official power supply of this board, and a short cable",
+        )
+    if vitals.throttled:
+        raise ClipAgentError(
+            f"the board is so hot that it slows down ({vitals})",
+            advice="Give it air, shade or a heat sink",
+        )
+    power = "" if vitals.under_voltage is None else ", good power"
+    return f"{vitals}{power}" if vitals.celsius is not None else "says nothing of its temperature"
+
+
+def _broker(broker: Broker) -> str:
+    link = connect_broker(
+        broker, client_id=f"clip-check-{os.urandom(6).hex()}", subscriptions=[], clean_session=True
+    )
+    with Session(link, seconds=_BROKER_SECONDS):
+        return f"connected to {broker.host}:{broker.port}"

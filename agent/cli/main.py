@@ -1,0 +1,224 @@
+"""The one command, ``clip-agent``: a group a role, and errors as messages.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 78 bad configuration
+(``EX_CONFIG``; systemd then does not restart). What a command does stands in its
+role's ``commands.py``; heavy imports happen there, inside the functions, so that
+the camera's process never carries the owner's libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent import __version__, config, options
+from agent.cli import device as vault
+from agent.config import example as config_example
+from agent.errors import ClipAgentError, ConfigError
+from agent.owner.terminal import commands as owner
+from agent.requester.terminal import commands as requester
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 78
+
+_EXTRAS = {  # which extra brings a package that the base does not
+    "amqtt": "demo",
+    "cv2": "camera",
+    "matplotlib": "tune",
+    "numpy": "camera",
+    "rich": "owner",
+    "starlette": "requester",
+    "uvicorn": "requester",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser: argparse.ArgumentParser = options.Parser(
+        prog="clip-agent",
+        description="A camera that records for its owner, and for nobody else.",
+    )
+    parser.add_argument("--version", action="version", version=f"clip-agent {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log details")
+    groups = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, function, text in (
+        ("camera", _camera, "the daemon that sees: records sealed clips"),
+        ("gateway", _gateway, "the daemon that talks: requests, decisions, releases"),
+        ("check", _check, "config, keys, camera, broker, clock, disk: a line each, with the cure"),
+    ):
+        command = groups.add_parser(name, help=text, description=text)
+        vault.add_config_option(command)
+        command.set_defaults(run=function)
+    vault.register(groups)
+    _register_tune(groups)
+    _register_config(groups)
+    owner.register(groups)
+    requester.register(groups)
+    _register_demo(groups)
+    return parser
+
+
+def _register_tune(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "what the motion detector sees: an annotated video and a plot to look at"
+    command = groups.add_parser("tune", help=text, description=text)
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"the device's configuration (default {vault.DEFAULT_CONFIG}; none is needed "
+        "with --video)",
+    )
+    command.add_argument("--video", metavar="FILE", help="a video instead of the camera")
+    command.add_argument(
+        "--seconds",
+        type=_positive,
+        metavar="N",
+        help="how long to look (default: 60 at the camera, all of a video)",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where tune.mp4 and tune.png go (default: here)",
+    )
+    command.set_defaults(run=_tune)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
+
+
+def _register_config(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "print a configuration"
+    command = groups.add_parser("config", help=text, description=text)
+    vault.add_config_option(command)
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--example", action="store_true", help="every key, commented, with its default"
+    )
+    which.add_argument(
+        "--effective", action="store_true", help="what the file comes to with all defaults"
+    )
+    command.set_defaults(run=_config)
+
+
+def _register_demo(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "all roles on this machine, from a walker on a street to an opened clip"
+    command = groups.add_parser("demo", help=text, description=text)
+    command.add_argument("--video", metavar="FILE", help="a video instead of the drawn street")
+    command.add_argument("--yes", action="store_true", help="let the demo's owner approve")
+    command.add_argument("--keep", metavar="DIR", help="leave everything in DIR")
+    command.set_defaults(run=_demo)
+
+
+def _camera(arguments: argparse.Namespace) -> int:
+    # numpy and OpenCV each start a thread with buffers for every core, for matrix products
+    # that nothing here asks for. They read this when they are imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from agent.camera import app
+
+    return app.run(config.load(arguments.config))
+
+
+def _gateway(arguments: argparse.Namespace) -> int:
+    from agent.gateway import app
+
+    return app.run(config.load(arguments.config))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from agent.cli import check
+
+    return check.run(arguments.config)
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from agent.camera.tune import run as tune
+
+    return tune.run(
+        config_file=arguments.config,
+        default=vault.DEFAULT_CONFIG,
+        video=arguments.video,
+        seconds=arguments.seconds,
+        output=arguments.output,
+    )
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    if arguments.example:
+        print(config_example.example(), end="")
+    else:
+        print(config.effective(config.load(arguments.config)), end="")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from agent.cli import demo
+
+    return demo.run(video=arguments.video, yes=arguments.yes, keep=arguments.keep)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        try:
+            return _run(build_parser().parse_args(argv))
+        finally:
+            sys.stdout.flush()  # here, where it can still be told what went wrong
+    except BrokenPipeError:
+        _drop_output()  # its reader went away (`| head`): nothing more can be said to it
+        return EXIT_FAILED
+    except OSError as error:
+        _drop_output()
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"clip-agent: {what}{error.strerror or error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    _start_logging(verbose=arguments.verbose)
+    try:
+        code: int = arguments.run(arguments)
+    except ConfigError as error:
+        print(f"clip-agent: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except ClipAgentError as error:
+        print(f"clip-agent: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        print(f"clip-agent: {_missing(error)}", file=sys.stderr)
+        return EXIT_FAILED
+    except (KeyboardInterrupt, EOFError):  # EOFError: the end of input instead of an answer
+        print("clip-agent: stopped", file=sys.stderr)
+        return 128 + 2
+    return code
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    cure = f"clip-agent[{extra}]" if extra else "clip-agent"
+    return f"the Python package {package!r} is not installed. Run pip install '{cure}'"
+
+
+def _drop_output() -> None:
+    """What is still to be printed goes nowhere, so that Python can end without a word."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _start_logging(*, verbose: bool) -> None:
+    """To stderr, without times under systemd, whose journal keeps its own."""
+    form = "%(levelname)s %(name)s: %(message)s"
+    if "JOURNAL_STREAM" not in os.environ:
+        form = f"%(asctime)s {form}"
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format=form)

@@ -1,0 +1,1 @@
+"""The rules that an owner's decision must satisfy."""

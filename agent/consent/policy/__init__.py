@@ -1,0 +1,1 @@
+"""The rules that a public post must satisfy."""

@@ -1,0 +1,1 @@
+"""The public log: checkpoints, proofs, and the view that a device keeps."""

@@ -1,0 +1,277 @@
+"""The gateway's loop: what the links received, each message to the part it is for.
+
+It decides nothing itself. Releases run on a thread of their own, because sealing
+and sending take long. If that thread ends, even quietly, the process ends, and
+systemd starts it again: everything is on disk or still with the broker.
+
+While the clock is not synced, posts and letters wait, unacknowledged. How the
+parts hang together is in :mod:`.app`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from agent.clock import Clock
+from agent.errors import InternalFault, NetworkFault
+from agent.gateway.decisions.handler import DecisionHandler
+from agent.gateway.decisions.preview import Previews
+from agent.gateway.device_state import DeviceState
+from agent.gateway.feed.handler import FeedHandler
+from agent.gateway.inbox.open_requests import OpenRequests
+from agent.gateway.letters.outbox import Outbox
+from agent.gateway.release.worker import ReleaseWorker
+from agent.mqtt import topics
+from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
+from agent.vault.database.index import Index
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.5
+_STOP_SECONDS = 10.0
+_EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
+_MAX_WAITING_BYTES = 8_000_000  # of messages, while the clock is not synced
+_FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
+Notify = Callable[[str], object]
+
+
+class Gateway:
+    """Runs the parts. ``feed_link`` may be ``owner_link``: one broker then carries both."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        index: Index,
+        owner_link: Link,
+        feed_link: Link,
+        posts: FeedHandler,
+        inbox: OpenRequests,
+        decisions: DecisionHandler,
+        outbox: Outbox,
+        previews: Previews,
+        releases: ReleaseWorker,
+        state: DeviceState,
+        device_name: str,
+        feed_topic: str,
+        acknowledged: queue.SimpleQueue[Received],
+        notify: Notify,
+    ) -> None:
+        self._clock = clock
+        self._index = index
+        self._owner_link = owner_link
+        self._feed_link = feed_link
+        self._links = list(dict.fromkeys((owner_link, feed_link)))
+        self._posts = posts
+        self._inbox = inbox
+        self._decisions = decisions
+        self._outbox = outbox
+        self._previews = previews
+        self.releases = releases
+        self._device_state = state
+        self._device_name = device_name
+        self._feed_topic = feed_topic
+        self._acknowledged = acknowledged
+        self._notify = notify
+        self._waiting: deque[tuple[Link, Received]] = deque()
+        self._waiting_bytes = 0
+        self._state: dict[str, Any] = {}  # as it was said last
+        self._is_synced = False  # and what waits for it has been done
+        self._clips_changed = True  # since the inbox looked
+        self._stop = threading.Event()
+        self._worker_ended = threading.Event()
+
+    # The loop
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; any fault of a part ends the process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        worker = threading.Thread(target=self._work, name="releases", daemon=True)
+        self.start()
+        worker.start()
+        self._notify("READY=1")
+        try:
+            while not self._stop.is_set():
+                if self._worker_ended.is_set():
+                    raise InternalFault("the thread that sends releases ended")
+                self.step(wait_seconds=_TICK_SECONDS)
+                self._notify("WATCHDOG=1")
+        finally:
+            self._notify("STOPPING=1")
+            self._stop.set()
+            self.stop()
+        worker.join(_STOP_SECONDS)
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if not self.releases.step():
+                    self._stop.wait(_TICK_SECONDS)
+        except Exception:
+            log.exception("releases cannot go on")
+        finally:
+            self._worker_ended.set()
+
+    def start(self) -> None:
+        """Pick up what an earlier run left, and connect."""
+        self.releases.recover()
+        self._posts.start()
+        self._note("connecting")
+        for link in self._links:
+            link.start()
+
+    def stop(self) -> None:
+        """Say goodbye and hang up."""
+        try:
+            if self._state:  # once more, so that owners see until when it was there
+                self._say_state(self._state)
+            self._owner_link.publish(
+                topics.availability(self._device_name), topics.OFFLINE, retained=True
+            )
+        except NetworkFault:
+            log.info("not connected: the broker says our last will")
+        for link in self._links:
+            link.stop()
+        self._posts.stop()
+        self._note("stopped")
+
+    def step(self, *, wait_seconds: float = 0.0) -> None:
+        """Handle what arrived, then whatever time or the camera brought."""
+        for link in self._links:
+            self._drain(link, wait_seconds)
+            wait_seconds = 0.0
+        self._tick()
+
+    def _drain(self, link: Link, wait_seconds: float) -> None:
+        for _ in range(_EVENTS_A_STEP):
+            if self._waiting_bytes > _MAX_WAITING_BYTES and link is self._feed_link:
+                self._stop.wait(wait_seconds)
+                return  # the link stops reading in its turn, so that memory is bounded
+            try:
+                event = link.events.get(block=wait_seconds > 0, timeout=wait_seconds)
+            except queue.Empty:
+                return
+            self._handle(link, event)
+            wait_seconds = 0.0
+
+    def _tick(self) -> None:
+        self._clips_changed |= self._index.changed()
+        if self._synced():
+            for _ in range(min(len(self._waiting), _EVENTS_A_STEP)):
+                self._dispatch_next()
+            self._inbox.expire()
+            self._posts.tick()
+            self._outbox.tidy(self._clock.now())
+            if self._clips_changed:
+                self._clips_changed = False
+                self._inbox.clips_changed()
+        self._decisions.settle()
+        self._outbox.flush()
+        self._publish_state()
+        while not self._acknowledged.empty():
+            self._owner_link.acknowledge(self._acknowledged.get())
+
+    def _synced(self) -> bool:
+        """Whether times may be judged; when that is first so, what comes before all else."""
+        if not self._clock.synced():
+            return False
+        if not self._is_synced:
+            self._is_synced = True
+            self._decisions.begin()
+            self._posts.review()
+        return True
+
+    # Events
+
+    def _handle(self, link: Link, event: Event) -> None:
+        ours = link is self._owner_link
+        match event:
+            case Received():
+                self._waiting.append((link, event))
+                self._waiting_bytes += _weight(event)
+                if self._synced():
+                    self._dispatch_next()
+            case Connected() if ours:
+                log.info("connected to the owner's broker")
+                self._note("connected")
+                self._greet()
+            case Connected():
+                log.info("connected to the feed's broker")
+            case Disconnected(reason):
+                log.warning("%s: %s", "owner's broker" if ours else "feed's broker", reason)
+                # What waits was never acknowledged: it comes again over the next connection.
+                self._waiting = deque(item for item in self._waiting if item[0] is not link)
+                self._waiting_bytes = sum(_weight(received) for _, received in self._waiting)
+                if ours:
+                    self._note("broker-away", reason)
+                    self._outbox.disconnected()
+                    self._previews.stop()
+            case Published(token) if ours:
+                self._outbox.published(token)
+                self._previews.published(token)
+
+    def _greet(self) -> None:
+        """A new connection knows nothing: say everything again."""
+        try:
+            self._owner_link.publish(
+                topics.availability(self._device_name), topics.ONLINE, retained=True
+            )
+        except NetworkFault:
+            return  # gone again already; the next connection comes back here
+        self._outbox.reconnected()
+        self._state = {}
+
+    def _dispatch_next(self) -> None:
+        self._notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
+        link, received = self._waiting.popleft()
+        self._waiting_bytes -= _weight(received)
+        self._dispatch(link, received)
+
+    def _dispatch(self, link: Link, received: Received) -> None:
+        topic = topics.parse(received.topic, feed=self._feed_topic)
+        if topic is not None and topic.kind in _FEED_KINDS and link is self._feed_link:
+            self._posts.receive(topic, received.payload)
+            link.acknowledge(received)
+        elif received.topic == topics.owner(self._device_name) and link is self._owner_link:
+            done = partial(self._acknowledged.put, received)  # when its effect is on disk
+            self._decisions.receive(received.payload, retained=received.retained, done=done)
+        else:
+            log.info("ignored a message on %r", received.topic[:100])
+            link.acknowledge(received)
+
+    # State
+
+    def _note(self, state: str, detail: str = "") -> None:
+        """For `clip-agent status`; written when it changes."""
+        self._index.set_health("gateway", state, detail, self._clock.now())
+
+    def _publish_state(self) -> None:
+        """Counts and health, when they changed."""
+        state = self._device_state.now()
+        if state == self._state:
+            return
+        try:
+            self._say_state(state)
+        except NetworkFault:
+            return  # said at the next connection
+        self._state = state
+        self._notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")
+
+    def _say_state(self, state: dict[str, Any]) -> None:
+        at = int(self._clock.now()) if self._clock.synced() else None
+        payload = json.dumps({"at": at, **state}).encode()
+        self._owner_link.publish(topics.state(self._device_name), payload, retained=True)
+
+
+def _weight(received: Received) -> int:
+    """About how many bytes of memory a message takes."""
+    return len(received.payload) + 500

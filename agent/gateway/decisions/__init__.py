@@ -1,0 +1,1 @@
+"""The owners' decisions: approvals, shares, declines, commands and previews."""

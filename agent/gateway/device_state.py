@@ -1,0 +1,83 @@
+"""The device's state as the broker's readers see it: counts and health, in JSON.
+
+=================  ======================================================================
+``at``             when this was said, Unix seconds; null while the clock is not synced
+``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
+                   ``failed``; ``not-running`` if it died; ``never started``
+``recording``      true while a clip is being written
+``encoder``        what makes the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
+``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
+``clips bytes``    how many clips there are, and their size
+``pending``        letters about requests that lie at the broker for the owner
+``clock_synced``   false: requests and decisions wait for the time service
+``temperature``    degrees Celsius in steps of 5; null: the board does not say
+``under_voltage``  true: the power supply is too weak, now or a minute ago; null as above
+``throttled``      true: so hot that the board slows down; null as above
+=================  ======================================================================
+
+Nothing about what was seen or asked, and no sentence: a broker may have other readers.
+Values that waver are held still (:class:`agent.host.board.Steady`), so that a retained
+topic is not written again and again, least of all for a new ``at``: also ``no-frames``,
+while systemd starts a process anew that ends again and again for its camera.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from agent.clock import Clock
+from agent.gateway.letters.outbox import Letters
+from agent.host.board import Steady
+from agent.vault.clips.camera_lock import camera_state, is_at_work
+from agent.vault.database.index import Health, Index
+
+_RESTART_SECONDS = 60.0  # within which a process that is started again was seen at work
+
+
+class DeviceState:
+    """Looks at the vault, the clock and the board."""
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        index: Index,
+        letters: Letters,
+        clock: Clock,
+        board: Steady,
+    ) -> None:
+        self._state_dir = state_dir
+        self._index = index
+        self._letters = letters
+        self._clock = clock
+        self._board = board
+        self._seen_at_work = -math.inf  # monotonic
+
+    def now(self) -> dict[str, Any]:
+        """The keys above but ``at``, ready for JSON."""
+        totals, camera = self._index.totals(), self._index.health("camera")
+        state = self._camera_state(camera)
+        vitals = self._board.vitals()
+        last_motion_at = camera.last_motion_at if camera else None
+        return {
+            "camera": state,
+            "recording": state == "recording",
+            "encoder": (camera.encoder if camera else "") or None,
+            "last_motion": None if last_motion_at is None else int(last_motion_at),
+            "clips": totals.count,
+            "bytes": totals.bytes,
+            "pending": self._letters.about_requests(),
+            "clock_synced": self._clock.synced(),
+            "temperature": None if vitals.celsius is None else int(vitals.celsius),
+            "under_voltage": vitals.under_voltage,
+            "throttled": vitals.throttled,
+        }
+
+    def _camera_state(self, camera: Health | None) -> str:
+        now, running = self._clock.monotonic(), is_at_work(self._state_dir)
+        if running:
+            self._seen_at_work = now
+        restarts = now - self._seen_at_work < _RESTART_SECONDS
+        return camera_state(camera, running=running, restarts=restarts)

@@ -1,0 +1,1 @@
+"""Requests and notices that the owners see."""

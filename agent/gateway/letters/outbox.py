@@ -1,0 +1,177 @@
+"""Messages that must arrive: written with the change they tell of, sent after it.
+
+``Letters.put`` is called inside the transaction that changes a request or a release, so
+a letter exists if and only if its cause does. ``Outbox.flush`` sends what the broker has
+not confirmed; ``reconnected`` sends everything that is still retained once more,
+since a broker may have lost it. Receivers bear duplicates. paho's own queue is
+memory only and is not relied on.
+
+Each topic holds its last payload: an older one that never left is of no use.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+from agent.errors import NetworkFault
+from agent.mqtt import topics
+from agent.mqtt.link import Link
+from agent.vault.database.index import Index
+
+log = logging.getLogger(__name__)
+
+MAX_LETTER_BYTES: Final = 2_000_000
+_TOLD_SECONDS = 60 * 86_400.0
+_TIDY_SECONDS = 3_600.0
+_NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
+# A number that was forged so high that none comes after it begins anew.
+_NEXT_REVISION = (
+    "revision = iif(max(revision, acked) < 1 << 53, revision + 1, 1),"
+    " acked = iif(max(revision, acked) < 1 << 53, acked, 0)"
+)
+
+
+class Letters:
+    """The table ``letter``: what each outgoing topic holds. Any thread's own index will do."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def put(self, topic: str, payload: bytes, *, at: float) -> None:
+        """Replace what ``topic`` holds; call inside the transaction of its cause."""
+        self._index.connection.execute(
+            "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"  # noqa: S608
+            " ON CONFLICT (topic) DO UPDATE"
+            f" SET payload = excluded.payload, {_NEXT_REVISION}, at = excluded.at",
+            (topic, payload, at),
+        )
+
+    def clear(self, topic: str) -> None:
+        """Empty a retained topic; nothing happens if nothing was ever put there."""
+        self._index.connection.execute(
+            f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
+            " WHERE topic = ? AND length(payload) > 0",
+            (topic,),
+        )
+
+    def clear_outcomes(self, prefix: str, *, before: float) -> None:
+        """Inside a transaction: empty what below ``prefix`` was confirmed and is so old.
+
+        The release's id follows on ``prefix``; one that is under way keeps its letter.
+        """
+        self._index.connection.execute(
+            f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
+            " WHERE topic GLOB ?1 || '*' AND at < ?2 AND revision = acked AND length(payload) > 0"
+            " AND NOT EXISTS (SELECT 1 FROM release WHERE ?1 || id = topic"
+            "  AND state IN ('PROPOSED', 'APPROVED', 'SEALED'))",
+            (prefix, before),
+        )
+
+    def about_requests(self) -> int:
+        """How many letters about open requests there are."""
+        query = "SELECT count(*) FROM letter WHERE topic LIKE '%/inbox/%' AND length(payload) > 0"
+        return int(self._index.rows(query)[0][0])
+
+
+class Outbox:
+    """Brings the letters to the broker, over one link.
+
+    What became of a decision is told for :data:`_TOLD_SECONDS`. Whatever the table says,
+    only the device's own letter topics are written: the camera can write to the same file,
+    and must not speak through the gateway.
+    """
+
+    def __init__(self, index: Index, link: Link, *, device_name: str) -> None:
+        self._index = index
+        self._outcomes = topics.release(device_name, "")
+        self._prefixes = (topics.inbox(device_name, ""), self._outcomes)
+        self._next_tidy = 0.0  # wall time
+        self._notices = topics.notices(device_name)
+        self._link = link
+        self._connected = False
+        self._in_flight: dict[int, tuple[str, int]] = {}
+        self._foreign_seen = False
+
+    def reconnected(self) -> None:
+        """A new connection: send everything again, confirmed or not."""
+        self._connected = True
+        self._in_flight.clear()
+        self._send("SELECT topic, payload, revision FROM letter")
+
+    def disconnected(self) -> None:
+        """Nothing in flight will be confirmed any more."""
+        self._connected = False
+        self._in_flight.clear()
+
+    def flush(self) -> None:
+        """Send what is newer than what the broker confirmed or is about to confirm."""
+        if self._connected:
+            self._send("SELECT topic, payload, revision FROM letter WHERE revision > acked")
+
+    def published(self, token: int) -> None:
+        """The broker confirmed the message with this token."""
+        sent = self._in_flight.pop(token, None)
+        if sent is None:
+            return
+        topic, revision = sent
+        # What an older message's confirmation meant may be forgotten with the row: revisions
+        # of a topic that was emptied begin anew, so it must not be taken for one of those.
+        self._in_flight = {
+            other: (its_topic, its_revision)
+            for other, (its_topic, its_revision) in self._in_flight.items()
+            if its_topic != topic or its_revision > revision
+        }
+        news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
+        if not self._index.rows(news, sent):
+            return  # it was said again at a new connection: nothing to write down
+        with self._index.transaction() as db:
+            db.execute("UPDATE letter SET acked = ? WHERE topic = ?", (revision, topic))
+            db.execute(
+                "DELETE FROM letter WHERE topic = ? AND length(payload) = 0 AND revision = ?",
+                (topic, revision),
+            )
+
+    def tidy(self, now: float) -> None:
+        """Take down the letters that have been told for long; the clock must be synced."""
+        if now < self._next_tidy:
+            return
+        self._next_tidy = now + _TIDY_SECONDS
+        with self._index.transaction():
+            Letters(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages the broker has not confirmed."""
+        query = "SELECT count(*) FROM letter WHERE revision > acked"
+        return int(self._index.rows(query)[0][0])
+
+    def _send(self, query: str) -> None:
+        on_the_way = set(self._in_flight.values())
+        for topic, payload, revision in self._index.rows(query):
+            if (topic, revision) in on_the_way:
+                continue
+            if not self._is_ours(topic) or len(payload) > MAX_LETTER_BYTES:
+                self._report_foreign(topic)
+                continue
+            try:
+                token = self._link.publish(topic, payload, retained=True)
+            except NetworkFault:
+                self.disconnected()  # the link says so too in a moment, and then comes back
+                return
+            self._in_flight[token] = (topic, revision)
+
+    def _is_ours(self, topic: str) -> bool:
+        if topic == self._notices:
+            return True
+        return any(
+            topic.startswith(prefix) and _NAME.fullmatch(topic.removeprefix(prefix))
+            for prefix in self._prefixes
+        )
+
+    def _report_foreign(self, topic: str) -> None:
+        """Once is enough: this is looked at many times a minute, and the log is on the card."""
+        if not self._foreign_seen:
+            self._foreign_seen = True
+            log.error("a letter for the topic %r is not of ours and not sent", topic[:100])

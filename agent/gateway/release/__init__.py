@@ -1,0 +1,1 @@
+"""A release on its way out: authorization, contents, bundle, and upload."""

@@ -1,0 +1,1 @@
+"""The machine below: the board's clock and files, and systemd."""

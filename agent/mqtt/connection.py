@@ -1,0 +1,304 @@
+"""One MQTT 3.1.1 connection over paho, from its beginning to its end.
+
+The only module that imports paho. It drives the network itself (paho's external
+event loop) on the thread that calls :meth:`Connection.run`, so an end, whatever its
+cause, is a return or an exception there and never a thread that died unseen. paho's
+callbacks put events on a queue, at most, and never wait.
+
+A connection is used once: nothing queued in one leaks into the next. Connecting
+again, and how long to wait before, is :mod:`agent.mqtt.link`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.errors import NetworkFault
+
+_QOS: Final = 1  # at least once, everywhere
+_CONNECT_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 3.0  # for saying goodbye to a broker that may be gone
+_TICK_SECONDS: Final = 1.0
+_MAX_EVENTS: Final = 100  # that nobody has taken yet
+_FULL_SECONDS: Final = 0.02  # until it is looked again whether somebody has
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker answered; all subscriptions stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """A connection, or an attempt at one, ended; ``reason`` in plain words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message. ``duplicate``: the broker may have sent it before."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    duplicate: bool
+    receipt: object = field(repr=False, compare=False)  # for Link.acknowledge; opaque
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The broker has the message for which ``publish`` returned ``token``."""
+
+    token: int
+
+
+Event = Connected | Disconnected | Received | Published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where and as whom to connect. ``will``: topic and payload, retained."""
+
+    client_id: str
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    tls: ssl.SSLContext | None
+    keepalive_seconds: int
+    subscriptions: tuple[str, ...]
+    will: tuple[str, bytes] | None
+    clean_session: bool
+    acknowledge_at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Names a message to the connection it came over."""
+
+    connection: Connection
+    message_id: int
+
+
+class Connection:
+    """A connection that :meth:`run` opens and that ends with it.
+
+    ``number`` tells its tokens from those of every other connection of a link. There is
+    no lock here on purpose: paho calls back with locks of its own held.
+    """
+
+    def __init__(
+        self, settings: Settings, events: queue.SimpleQueue[Event], *, number: int
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._number = number
+        self._client = self._new_client()
+        self._subscribing: int | None = None
+        self._asleep, self._alarm = socket.socketpair()
+        self._asleep.setblocking(False)
+        self._alarm.setblocking(False)
+        self.is_open = False
+        self.opened_at: float | None = None  # time.monotonic()
+        self.refusal = ""  # what the broker said, if it said why
+
+    def run(self, stopping: threading.Event) -> None:
+        """Connect, and carry messages until the connection ends or ``stopping`` is set.
+
+        Raises OSError when the broker cannot be reached.
+        """
+        settings = self._settings
+        try:
+            self._client.connect(settings.host, settings.port, settings.keepalive_seconds)
+            while not stopping.is_set() and self._step():
+                pass
+            if stopping.is_set():
+                self._say_goodbye()
+        finally:
+            self.is_open = False
+            self._asleep.close()
+            self._alarm.close()
+
+    def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
+        """Send a message; :class:`Published` with its token follows once the broker has it.
+
+        Raises :class:`NetworkFault` when too many are unconfirmed.
+        """
+        sent = self._client.publish(topic, payload, qos=_QOS, retain=retained)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            raise NetworkFault("the broker confirms too little of what it is sent")
+        return self._token(sent.mid)
+
+    def _token(self, message_id: int) -> int:
+        return self._number << 16 | message_id
+
+    def acknowledge(self, message_id: int) -> None:
+        """Tell the broker that a message need not come again."""
+        if self._client.is_connected():
+            self._client.ack(message_id, _QOS)
+
+    def wake(self) -> None:
+        """Let :meth:`run` look at once whether it is to stop, or has something to send."""
+        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: it has ended
+            self._alarm.send(b"\0")
+
+    def _step(self) -> bool:
+        """Wait for something to happen and deal with it; False when the connection is over."""
+        client = self._client
+        connected = client.socket()
+        if connected is None:
+            return False
+        # Who reads the events is behind: let the broker wait, so that memory is bounded.
+        is_full = self._events.qsize() >= _MAX_EVENTS
+        pending = isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
+        undelivered = pending and not is_full
+        readable, writable, _ = select.select(
+            [self._asleep] if is_full else [connected, self._asleep],
+            [connected] if client.want_write() else [],
+            [],
+            0 if undelivered else _FULL_SECONDS if is_full else _TICK_SECONDS,
+        )
+        if self._asleep in readable:
+            self._asleep.recv(4096)
+        if undelivered or connected in readable:
+            self._note(client.loop_read())
+        if writable:
+            client.loop_write()
+        return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _note(self, result: MQTTErrorCode) -> None:
+        if result == MQTTErrorCode.MQTT_ERR_PROTOCOL and not self.refusal:
+            self.refusal = "the broker does not keep to MQTT 3.1.1"
+
+    def _say_goodbye(self) -> None:
+        """Send what is queued, then DISCONNECT, unless the broker does not listen any more."""
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        self._client.disconnect()
+        while time.monotonic() < deadline and self._step():
+            pass
+
+    def _new_client(self) -> paho.Client:
+        settings = self._settings
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            clean_session=settings.clean_session,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=not settings.acknowledge_at_once,
+        )
+        client.connect_timeout = _CONNECT_SECONDS
+        if settings.username is not None:
+            client.username_pw_set(settings.username, settings.password)
+        if settings.tls is not None:
+            client.tls_set_context(settings.tls)
+        if settings.will is not None:
+            topic, payload = settings.will
+            client.will_set(topic, payload, qos=_QOS, retain=True)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_socket_register_write = lambda *_: self.wake()
+        return client
+
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self.refusal = _REFUSALS.get(str(reason), f"the broker refuses us ({reason})")
+        elif self._settings.subscriptions:
+            wanted = [(topic, _QOS) for topic in self._settings.subscriptions]
+            self._subscribing = client.subscribe(wanted)[1]
+        else:
+            self._open()
+
+    def _on_subscribe(
+        self,
+        client: paho.Client,
+        _data: Any,
+        message_id: int,
+        reasons: Sequence[ReasonCode],
+        _properties: Any,
+    ) -> None:
+        if message_id != self._subscribing:
+            return
+        topics = self._settings.subscriptions
+        refused = [
+            topic for topic, reason in zip(topics, reasons, strict=False) if reason.is_failure
+        ]
+        if refused:
+            self.refusal = f"the broker does not let us read {', '.join(refused)}"
+            client.disconnect()
+        else:
+            self._open()
+
+    def _open(self) -> None:
+        self.opened_at = time.monotonic()
+        self.is_open = True
+        self._events.put(Connected())
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self.is_open = False
+        if str(reason) == "Keep alive timeout" and not self.refusal:
+            self.refusal = "the broker has fallen silent"
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        is_ours = message.qos == _QOS and not self._settings.acknowledge_at_once
+        receipt = Receipt(self, message.mid) if is_ours else None
+        payload = bytes(message.payload)
+        received = Received(message.topic, payload, message.retain, message.dup, receipt)
+        self._events.put(received)
+
+    def _on_publish(
+        self,
+        _client: paho.Client,
+        _data: Any,
+        message_id: int,
+        _reason: ReasonCode,
+        _properties: Any,
+    ) -> None:
+        self._events.put(Published(self._token(message_id)))
+
+
+# What a broker may answer to CONNECT (MQTT 3.1.1, table 3.1), by paho's names.
+_CREDENTIALS: Final = "the broker refuses this user name and password"
+_REFUSALS: Final = {
+    "Bad user name or password": _CREDENTIALS,
+    "Not authorized": f"{_CREDENTIALS}, or does not allow this client",
+    "Client identifier not valid": "the broker refuses our client id",
+    "Server unavailable": "the broker is not ready",
+}
+
+
+def in_plain_words(error: OSError, where: str) -> str:
+    """Why ``where`` (host:port) could not be reached, for a person."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"{where}: its certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():
+            return f"{where}: TLS failed ({error.reason or error})"
+        case ConnectionRefusedError():
+            return f"{where}: nobody listens there"
+        case socket.gaierror():
+            return f"{where}: the name cannot be resolved"
+        case TimeoutError():
+            return f"{where}: no answer"
+    return f"{where}: {error.strerror or error}"

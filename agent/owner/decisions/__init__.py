@@ -1,0 +1,1 @@
+"""What the owner decides: select, sign, and remember what was sent."""

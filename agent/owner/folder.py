@@ -1,0 +1,192 @@
+"""The owner's folder: settings, cameras, and what the cameras wrote.
+
+::
+
+    owner.age              the keys, under a passphrase
+    owner.card.yaml        the public half, for the cameras
+    owner.yaml             the broker (:class:`Settings`)
+    recovery.txt           until the owner has printed and deleted it
+    devices/<name>.card.yaml
+    letters/<device>/<digest16>.json     open requests, as the device signed them
+    closed/<device>/<digest16>.json      requests that are no longer open, likewise
+    releases/<device>/<release>.json     the last word on each release
+    notices/<device>/notices.json        what cannot be answered
+    listings/<device>/clips.json         the clips it listed when it was last asked
+    ledger/<device>/head.json            the letter with the highest line of its record
+    given/<device>/<release>.json        what the owner let go, as they signed it: :mod:`.given`
+    decided/<device>/<what>.json         what the owner told it that lasts: :mod:`.standing`
+
+Letters are kept as the signed text of the device, never as our reading of it:
+:mod:`agent.owner.inbox.inbox` verifies them again whenever they are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from agent import config, keyfile
+from agent.config import Broker
+from agent.consent import signing
+from agent.consent.signing import DeviceCard, OwnerCard
+from agent.errors import ConfigError, StorageFault
+from agent.keyfile import Keys
+from agent.owner.keys import NewOwner
+
+_DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the pattern of device.name in agent.yaml
+_CARD_SUFFIX = ".card.yaml"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``owner.yaml``."""
+
+    mqtt: Annotated[Broker, Meta(description="The broker that the cameras talk to.")]
+
+
+class StoredStatement(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A signed statement, and when it was collected or sent (Unix seconds)."""
+
+    jws: str
+    received_at: float
+
+
+class OwnerFolder:
+    """An owner's folder that :func:`create` made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser()
+        self.key_path = self.path / "owner.age"
+        self.card_path = self.path / "owner.card.yaml"
+
+    @classmethod
+    def create(cls, path: Path, owner: NewOwner, settings: Settings) -> OwnerFolder:
+        """Write a new folder; an existing key file is refused with KeyFileError."""
+        home = cls(path)
+        plain = msgspec.to_builtins(settings, enc_hook=str)
+        keyfile.write_new(home.key_path, owner.locked, mode=0o600)
+        keyfile.write_new(home.path / "recovery.txt", owner.sheet.encode(), mode=0o600)
+        keyfile.write_new(home.card_path, signing.format_card(owner.card).encode(), mode=0o644)
+        keyfile.write_new(
+            home.path / "owner.yaml", yaml.safe_dump(plain, sort_keys=False).encode(), mode=0o600
+        )
+        return home
+
+    def settings(self) -> Settings:
+        """``owner.yaml``; raises ConfigError."""
+        path = self.path / "owner.yaml"
+        if not path.exists():
+            raise ConfigError(
+                f"{path}: is missing",
+                advice="It names your broker: write `mqtt: {host: NAME, port: 1883}` into it",
+            )
+        return config.parse_yaml(config.read_text(path), Settings, str(path), base=self.path)
+
+    def card(self) -> OwnerCard:
+        """The owner's card; raises ConfigError."""
+        if not self.card_path.exists():
+            raise ConfigError(
+                f"{self.card_path}: your card is missing",
+                advice="Copy it back from a backup, or from a camera (`owners:` in its agent.yaml)",
+            )
+        text = config.read_text(self.card_path)
+        return signing.parse_card(text, OwnerCard, str(self.card_path))
+
+    def unlock(self, passphrase: str) -> Keys:
+        """The owner's keys; raises KeyFileError. Takes about a second."""
+        return keyfile.unlock(self.key_path, "owner", passphrase)
+
+    # Devices
+
+    def devices(self) -> dict[str, DeviceCard]:
+        """The enrolled cameras by name; raises ConfigError for a damaged card."""
+        cards: dict[str, DeviceCard] = {}
+        for path in sorted((self.path / "devices").glob("*" + _CARD_SUFFIX)):
+            card = _device_card(path)
+            if path.name != card.name + _CARD_SUFFIX:
+                raise ConfigError(f"{path}: the card inside is named {card.name!r}")
+            cards[card.name] = card
+        return cards
+
+    def enrol(self, card_file: Path) -> DeviceCard:
+        """Take over a camera's card; raises ConfigError for a twin or another role."""
+        card = _device_card(card_file)
+        for known in self.devices().values():
+            if card.name == known.name:
+                raise ConfigError(f"{card_file}: a camera named {card.name!r} is enrolled already")
+            if card.id == known.id:
+                raise ConfigError(f"{card_file}: its key is enrolled already, as {known.name!r}")
+        target = self.path / "devices" / (card.name + _CARD_SUFFIX)
+        keyfile.write_new(target, signing.format_card(card).encode(), mode=0o600)
+        return card
+
+    # What the cameras wrote
+
+    def keep(self, folder: str, device: str, name: str, letter: StoredStatement) -> None:
+        """Write or replace one letter; a crash leaves the old one or the new one."""
+        target = self._letter_path(folder, device, name)
+        draft = target.with_suffix(".new")
+        with _storage(target):
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
+                f.write(msgspec.json.encode(letter))
+            draft.replace(target)
+
+    def drop(self, folder: str, device: str, name: str) -> None:
+        """Forget one letter."""
+        target = self._letter_path(folder, device, name)
+        with _storage(target):
+            target.unlink(missing_ok=True)
+
+    def letter(self, folder: str, device: str, name: str) -> StoredStatement | None:
+        """One letter, if there is one."""
+        path = self._letter_path(folder, device, name)
+        return _read(path) if path.exists() else None
+
+    def names(self, folder: str, device: str) -> list[str]:
+        """The names of the letters of one device, in their order."""
+        return [path.stem for path in sorted((self.path / folder / device).glob("*.json"))]
+
+    def kept(self, folder: str, device: str) -> Iterator[tuple[str, StoredStatement]]:
+        """Name and content of the letters of one device, in the order of their names."""
+        for name in self.names(folder, device):
+            yield name, _read(self._letter_path(folder, device, name))
+
+    def _letter_path(self, folder: str, device: str, name: str) -> Path:
+        return self.path / folder / device / f"{name}.json"
+
+
+def _read(path: Path) -> StoredStatement:
+    with _storage(path):
+        data = path.read_bytes()
+    try:
+        return msgspec.json.decode(data, type=StoredStatement)
+    except msgspec.DecodeError as error:
+        raise StorageFault(
+            f"{path}: is damaged", advice="Delete it and run `clip-agent owner inbox`"
+        ) from error
+
+
+def _device_card(path: Path) -> DeviceCard:
+    """A camera's card whose name is safe in topics and file names."""
+    card = signing.parse_card(config.read_text(path), DeviceCard, str(path))
+    if not _DEVICE_NAME.fullmatch(card.name):
+        raise ConfigError(f"{path}: name: must be lower-case letters, digits and hyphens")
+    return card
+
+
+@contextlib.contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    """Name the file in whatever the disk has to say."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFault(f"{path}: {error.strerror}") from error

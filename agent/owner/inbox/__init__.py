@@ -1,0 +1,1 @@
+"""Verified letters from the cameras, and the items they hold."""

@@ -1,0 +1,156 @@
+"""Which request, release or clip somebody means by the first digits, a number or an id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.consent import signing
+from agent.consent.statements import ClipOffer, Share
+from agent.errors import Refused
+from agent.owner.inbox import short_ids as ids
+from agent.owner.inbox import verify as letters
+from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import NoticeItem, OpenRequest, ReleaseUpdate, is_number, pick
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_ADVICE = "See `clip-agent owner inbox`"
+
+
+def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
+    """The open request whose digest starts with ``prefix``; Refused if not exactly one."""
+    found = anything(inbox, prefix)
+    if isinstance(found, NoticeItem):
+        why = f"{prefix!r} is a notice: information, which nobody can answer"
+        raise Refused("not-a-request", why, advice=_ADVICE)
+    if found.closed:
+        raise Refused(
+            "request-closed",
+            f"no open request {prefix!r}: it is closed",
+            advice=f"Why is said by `clip-agent owner show {found.name}`",
+        )
+    return found
+
+
+def anything(inbox: Inbox, prefix: str) -> OpenRequest | NoticeItem:
+    """The request or notice whose digest starts with ``prefix``; Refused if not exactly one.
+
+    Open requests come before closed ones, and these before notices: whoever names
+    a request that was withdrawn wants to see the request.
+    """
+    groups: list[Sequence[OpenRequest | NoticeItem]] = [
+        inbox.requests(),
+        inbox.closed_requests(),
+        _newest_of_each(inbox.notices()),
+    ]
+    for group in groups:
+        found = ids.pick(group, prefix, name=_digest, about=_about)
+        if found is not None:
+            return found
+    able = groups[0]
+    there_are = (
+        f"open are {ids.listed(able, name=_digest, about=_about)}" if able else "none is open"
+    )
+    why = f"no open request {prefix!r}: {there_are}"
+    raise Refused("no-such-request", why, advice=_ADVICE)
+
+
+def clip(
+    inbox: Inbox, name: str, *, request: str | None = None, camera: str | None = None
+) -> tuple[str, ClipOffer]:
+    """Camera and offer of a clip: by id, or by its number in a request or a camera's list.
+
+    Refused if there is not exactly one.
+    """
+    if request is not None:
+        item = open_request(inbox, request)
+        return item.device, item.clip(name)
+    offered = [(one.device, one.listing.clips) for one in inbox.listings()]
+    if not is_number(name):
+        offered += [(item.device, item.report.clips) for item in inbox.requests()]
+    offered = [(device, clips) for device, clips in offered if camera in (None, device)]
+    if is_number(name) and len(offered) > 1:
+        raise Refused(
+            "ambiguous", f"of which camera is it clip {name}?", advice="Give its id, or --camera"
+        )
+    for device, offers in offered:
+        if (found := pick(offers, name)) is not None:
+            return device, found
+    raise Refused(
+        "no-such-clip",
+        f"no clip {name!r} is known",
+        advice="See `clip-agent owner clips`; the number of a request's clip needs --request",
+    )
+
+
+def listed(
+    inbox: Inbox, names: Sequence[str], *, camera: str | None = None
+) -> tuple[str, tuple[ClipOffer, ...]]:
+    """One camera, and offers of it among which all ``names`` are; Refused if there is none.
+
+    Numbers are those of the camera's list.
+    """
+    found = [clip(inbox, name, camera=camera) for name in names]
+    devices = {device for device, _ in found}
+    if len(devices) != 1:
+        raise Refused(
+            "several-cameras", "name clips of one camera", advice="Share those of each by itself"
+        )
+    (device,) = devices
+    offers = next((one.listing.clips for one in inbox.listings() if one.device == device), ())
+    known = {offer.id for offer in offers}
+    more = {offer.id: offer for _, offer in found if offer.id not in known}
+    return device, (*offers, *more.values())
+
+
+def proposed_share(inbox: Inbox, prefix: str) -> tuple[str, str, Share]:
+    """Camera, release id and content of a share that another owner has to agree to."""
+    waiting = [word for word in inbox.releases() if _is_proposed_share(word)]
+    word = ids.pick(
+        waiting, prefix, name=lambda one: one.outcome.subject, about=lambda one: one.device
+    )
+    if word is None:
+        raise Refused("no-such-release", f"{prefix!r} is no share that waits", advice=_ADVICE)
+    return word.device, word.outcome.subject, letters.read_share(word.outcome.decision)
+
+
+def _is_proposed_share(word: ReleaseUpdate) -> bool:
+    outcome = word.outcome
+    try:
+        return outcome.event == "PROPOSED" and signing.claimed_typ(outcome.decision) == Share.TYP
+    except Refused:
+        return False
+
+
+def requester(inbox: Inbox, text: str) -> tuple[str, str]:
+    """Key id and name of a requester, by key id or by the first digits of its request."""
+    if _KEY_ID.fullmatch(text):
+        known = inbox.all_requests()
+        names = (item.report.record.name for item in known if item.request.iss == text)
+        return text, next(names, "a requester of whom there is no letter here")
+    found = anything(inbox, text)
+    if isinstance(found, NoticeItem):
+        raise Refused(
+            "not-a-request",
+            f"{text!r} is a notice, which does not say by which key",
+            advice="Give the requester's key id: it stands in your requesters.yaml",
+        )
+    return found.request.iss, found.report.record.name
+
+
+def _digest(one: OpenRequest | NoticeItem) -> str:
+    return one.notice.subject if isinstance(one, NoticeItem) else one.digest
+
+
+def _about(one: OpenRequest | NoticeItem) -> str:
+    if isinstance(one, NoticeItem):
+        return f"notice: {one.notice.title}"
+    return f"{one.request.title}, {one.device}"
+
+
+def _newest_of_each(told: Sequence[NoticeItem]) -> list[NoticeItem]:
+    """One notice, the newest, of each post on each device."""
+    newest: dict[tuple[str, str], NoticeItem] = {}
+    for one in told:
+        newest.setdefault((one.device, one.notice.subject), one)
+    return list(newest.values())

@@ -1,0 +1,1 @@
+"""Bundles received: the bag and its verification."""

@@ -1,0 +1,1 @@
+"""A transparency log for the demo and the tests."""

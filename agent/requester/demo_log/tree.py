@@ -1,0 +1,85 @@
+"""The proving half of a log's tree: roots and proofs out of all its leaves.
+
+Kept are the hashes of all complete subtrees, a list a level, twice as many as there are
+leaves; so any root or proof, also of the past, costs a number of hashes that grows as
+the square of the tree's height. :mod:`agent.consent.transparency.merkle` checks the proofs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.consent.transparency import merkle
+
+
+class Tree:
+    """A growing list of leaves (hashes)."""
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        self._levels: list[list[bytes]] = [[]]  # [k][n]: the root of leaves n 2^k to (n+1) 2^k
+        for leaf in leaves:
+            self.append(leaf)
+
+    def __len__(self) -> int:
+        return len(self._levels[0])
+
+    def append(self, leaf: bytes) -> None:
+        """Add one leaf, and the subtrees that it completes."""
+        above = leaf
+        for level in self._levels:
+            level.append(above)
+            if len(level) % 2:
+                return
+            above = merkle.node_hash(level[-2], level[-1])
+        self._levels.append([above])
+
+    def root(self, size: int) -> bytes:
+        """The root when the list had ``size`` leaves."""
+        return self._root(0, size) if size else merkle.EMPTY_ROOT
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The proof that leaf ``index`` is among the first ``size`` (RFC 9162, 2.1.3.1)."""
+        if not 0 <= index < size <= len(self):
+            raise IndexError(f"leaf {index} of {size}, with {len(self)} in all")
+        return self._siblings(index, 0, size)
+
+    def consistency(self, old_size: int, size: int) -> list[bytes]:
+        """The proof that the first ``old_size`` are still those (RFC 9162, 2.1.4.1)."""
+        if not 0 <= old_size <= size <= len(self):
+            raise IndexError(f"{old_size} of {size} leaves, with {len(self)} in all")
+        if old_size in (0, size):
+            return []
+        return self._subproof(old_size, 0, size, whole=True)
+
+    def _root(self, start: int, end: int) -> bytes:
+        """The root of a range that begins where a subtree of its size does."""
+        count = end - start
+        if count & (count - 1) == 0:
+            level = count.bit_length() - 1
+            return self._levels[level][start >> level]
+        middle = start + _left(count)
+        return merkle.node_hash(self._root(start, middle), self._root(middle, end))
+
+    def _siblings(self, index: int, start: int, end: int) -> list[bytes]:
+        if end - start == 1:
+            return []
+        middle = start + _left(end - start)
+        if index < middle:
+            return [*self._siblings(index, start, middle), self._root(middle, end)]
+        return [*self._siblings(index, middle, end), self._root(start, middle)]
+
+    def _subproof(self, old_end: int, start: int, end: int, *, whole: bool) -> list[bytes]:
+        """``whole``: whether the old tree's own root is this range's, known to the verifier."""
+        if old_end == end:
+            return [] if whole else [self._root(start, end)]
+        middle = start + _left(end - start)
+        if old_end <= middle:
+            left = self._subproof(old_end, start, middle, whole=whole)
+            return [*left, self._root(middle, end)]
+        right = self._subproof(old_end, middle, end, whole=False)
+        return [*right, self._root(start, middle)]
+
+
+def _left(count: int) -> int:
+    """How many of ``count`` leaves (two at least) go to the left: the largest power of two."""
+    return 1 << (count - 1).bit_length() - 1

@@ -1,0 +1,102 @@
+"""The requester's folder.
+
+::
+
+    requester.age          the keys, under a passphrase
+    requester.yaml         name, broker, feed (:class:`Settings`)
+    requester.card.yaml    the public half, for the owners' requesters.yaml
+    posted/<digest16>.jws  what was signed to be posted, as it was signed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from agent import config, keyfile
+from agent.config import Broker
+from agent.consent import signing
+from agent.consent.signing import RequesterCard
+from agent.errors import ConfigError
+from agent.keyfile import Keys
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``requester.yaml``."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    broker: Broker
+    feed: config.Feed = config.Feed()
+    log: Path | None = None  # a small public log, for demos and tests: requester/log.py
+
+
+class RequesterFolder:
+    """A requester's folder that :func:`create` made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser()
+        self.key_path = self.path / "requester.age"
+        self.card_path = self.path / "requester.card.yaml"
+
+    @classmethod
+    def create(cls, path: Path, locked: bytes, settings: Settings) -> RequesterFolder:
+        """Write a new folder; an existing key file is refused with KeyFileError."""
+        home = cls(path)
+        plain = msgspec.to_builtins(settings, enc_hook=str)
+        keyfile.write_new(home.key_path, locked, mode=0o600)
+        keyfile.write_new(
+            home.path / "requester.yaml",
+            yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode(),
+            mode=0o600,
+        )
+        return home
+
+    def settings(self) -> Settings:
+        """``requester.yaml``; raises ConfigError."""
+        path = self.path / "requester.yaml"
+        return config.parse_yaml(config.read_text(path), Settings, str(path), base=self.path)
+
+    def unlock(self, passphrase: str) -> Keys:
+        """The requester's keys; raises KeyFileError. Takes about a second."""
+        return keyfile.unlock(self.key_path, "requester", passphrase)
+
+    def card(self) -> RequesterCard:
+        """The requester's card; ConfigError with the cure when there is none yet."""
+        if not self.card_path.exists():
+            raise ConfigError(
+                f"{self.card_path}: there is no card yet",
+                advice="Make it with `clip-agent requester card --host HOST`",
+            )
+        text = config.read_text(self.card_path)
+        return signing.parse_card(text, RequesterCard, str(self.card_path))
+
+    def make_card(self, keys: Keys, *, hosts: Sequence[str], contact: str) -> RequesterCard:
+        """Write the card anew, with the hosts that bundles may go to; raises ConfigError."""
+        card = RequesterCard(
+            role="requester",
+            name=self.settings().name,
+            sign=keys.signing.public.text,
+            seal=keys.recipient,
+            upload_hosts=tuple(hosts),
+            contact=contact,
+        )
+        text = signing.format_card(card)
+        signing.parse_card(text, RequesterCard, "the new card")
+        self.card_path.write_text(text, encoding="utf-8")
+        return card
+
+    def keep_posted(self, jws: str) -> Path:
+        """Keep what is about to be posted; where it is kept."""
+        path = self.path / "posted" / f"{signing.digest(jws)[:16]}.jws"
+        if not path.exists():
+            keyfile.write_new(path, jws.encode("ascii"), mode=0o644)
+        return path
+
+    def posted(self) -> list[str]:
+        """Everything that was kept by :meth:`keep_posted`."""
+        return [config.read_text(path) for path in sorted((self.path / "posted").glob("*.jws"))]

@@ -1,0 +1,1 @@
+"""Public posts: request files, alert files, and their publication."""

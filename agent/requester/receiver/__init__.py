@@ -1,0 +1,1 @@
+"""The upload receiver: a tus server and its stored uploads."""

@@ -1,0 +1,1 @@
+"""The requester's terminal: commands and their output."""

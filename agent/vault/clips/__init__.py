@@ -1,0 +1,1 @@
+"""Sealed clips on disk: create, read, delete, recover."""

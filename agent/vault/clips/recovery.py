@@ -1,0 +1,323 @@
+"""After any end, of a process or of the power: files and rows are brought together.
+
+For each clip of which a file is left, the first line that fits:
+
+====================================  ==========================================
+what is there                         what is done
+====================================  ==========================================
+its row is marked as deleting         the deletion is finished
+recording still being written         nothing: its process lives
+``.part`` as its sidecar says         renamed, row inserted: it was whole
+``.part`` with a whole age chunk      closed as a clip marked truncated
+``.part`` with less                   removed: there is nothing to open in it
+recording and sidecar, no row         row inserted
+recording, opening sidecar only       closed as a clip marked truncated
+recording, no readable sidecar        reported by name and left; its row stays
+what cannot be read at all            the same
+sidecars only                         removed; a row without a recording goes too
+====================================  ==========================================
+
+Each line ends in a state in which its next run does nothing, and each may itself be
+cut off anywhere. Whoever gets the report decides what to tell whom.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.errors import ClipDamaged, DiskFull, StorageFault
+from agent.vault.clips import paths as files
+from agent.vault.clips import sidecar, unseal
+from agent.vault.clips.paths import ClipFiles
+from agent.vault.clips.sidecar import Opening, Sidecar
+from agent.vault.database.index import FILE_NAME, Index
+from agent.vault.database.rows import LONGEST_RECORDING_SECONDS, Clip
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery found and did, by clip id."""
+
+    closed: tuple[str, ...] = ()  # recordings that were cut off, now clips marked truncated
+    adopted: tuple[str, ...] = ()  # whole clips that had no row
+    deleted: tuple[str, ...] = ()  # deletions brought to their end
+    discarded: tuple[str, ...] = ()  # beginnings with nothing in them that opens
+    lost: tuple[str, ...] = ()  # rows whose recording somebody removed
+    damaged: tuple[str, ...] = ()  # left as they are: the sentence names the file
+
+    @property
+    def acted(self) -> bool:
+        """Whether anything was changed."""
+        return any((self.closed, self.adopted, self.deleted, self.discarded, self.lost))
+
+    def __str__(self) -> str:
+        counts = (
+            f"{len(self.closed)} cut-off recordings closed",
+            f"{len(self.adopted)} clips adopted",
+            f"{len(self.deleted)} deletions finished",
+            f"{len(self.discarded)} empty beginnings discarded",
+            f"{len(self.lost)} rows without a recording dropped",
+            f"{len(self.damaged)} damaged",
+        )
+        return "\n".join([", ".join(counts), *self.damaged])
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """What :func:`reindex` found: how many clips, and what could not be read."""
+
+    clips: int
+    dropped: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counts = f"{self.clips} clips indexed, {len(self.dropped)} rows without files dropped"
+        return "\n".join([f"{counts}, {len(self.damaged)} damaged", *self.damaged])
+
+
+def put_in_place(clip: ClipFiles) -> None:
+    """Step 6 of create: the recording gets its name, and the names are synced."""
+    files.rename(clip.media_part, clip.media)
+    files.remove(clip.opening)
+    files.sync_directory(clip.directory)
+
+
+def finish_delete(clip: ClipFiles, index: Index) -> None:
+    """Steps 2 to 5 of delete; the recording goes first, so that no sidecar is orphaned by it."""
+    _remove_files(clip)
+    with index.transaction():
+        index.drop_clip(clip.id)
+
+
+def _remove_files(clip: ClipFiles) -> None:
+    if not clip.directory.is_dir():
+        return
+    for path in (clip.media_part, clip.media, clip.sidecar, clip.opening, clip.replacement):
+        files.remove(path)
+    files.sync_directory(clip.directory)
+    files.remove_if_empty(clip.directory)
+
+
+def recover(state_dir: Path, index: Index, clock: Clock) -> Recovery:
+    """Do what the table above says. A clip that resists is reported and the rest goes on.
+
+    Raises :class:`DiskFull` when there is no room for what must be written.
+    """
+    return _Recoverer(state_dir, index, clock).run()
+
+
+@dataclass
+class _Recoverer:
+    state_dir: Path
+    index: Index
+    clock: Clock
+    closed: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def run(self) -> Recovery:
+        for clip_id in self.index.deleting_clips():
+            finish_delete(ClipFiles.of(self.state_dir, clip_id), self.index)
+            self.deleted.append(clip_id)
+        self._correct_rows()
+        rows = {clip.id for clip in self.index.clips()}
+        for day in files.days(self.state_dir):
+            with self._reporting():
+                for clip, present in files.clips_of(day):
+                    with self._reporting():
+                        self._settle(clip, present, has_row=clip.id in rows)
+        for clip_id in sorted(rows):
+            with self._reporting():
+                self._drop_if_lost(clip_id)
+        return Recovery(
+            closed=tuple(self.closed),
+            adopted=tuple(self.adopted),
+            deleted=tuple(self.deleted),
+            discarded=tuple(self.discarded),
+            lost=tuple(self.lost),
+            damaged=tuple(self.damaged),
+        )
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """One clip that cannot be read must not keep others from being recorded."""
+        try:
+            yield
+        except DiskFull:
+            raise
+        except StorageFault as error:
+            self.damaged.append(str(error))
+
+    def _drop_if_lost(self, clip_id: str) -> None:
+        clip = ClipFiles.of(self.state_dir, clip_id)
+        if not (files.exists(clip.media) or files.exists(clip.media_part)):
+            with self.index.transaction():
+                self.index.drop_clip(clip_id)
+            self.lost.append(clip_id)
+
+    def _settle(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
+        if clip.media_part in present:
+            if not files.being_written(clip.media_part):
+                self._settle_part(clip, present)
+        elif clip.media in present:
+            self._settle_media(clip, present, has_row=has_row)
+        else:
+            _remove_files(clip)
+            if not has_row:
+                self.discarded.append(clip.id)
+
+    def _settle_part(self, clip: ClipFiles, present: Set[Path]) -> None:
+        if clip.sidecar in present:
+            try:
+                known = sidecar.read(clip.sidecar, Sidecar, clip.id)
+            except ClipDamaged as error:
+                log.warning("a recording is closed without its sidecar: %s", error)
+            else:
+                if _is_as_said(clip.media_part, known):
+                    put_in_place(clip)
+                    self._insert(known)
+                    self.adopted.append(clip.id)
+                    return
+        with files.open_regular(clip.media_part) as sealed, files.faults(clip.media_part):
+            chunks = unseal.whole_chunks(sealed)
+        if chunks == 0:
+            _remove_files(clip)
+            self.discarded.append(clip.id)
+            return
+        self._close(clip, clip.media_part)
+
+    def _settle_media(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
+        if clip.sidecar not in present and clip.opening in present:
+            self._close(clip, clip.media)
+            return
+        leftovers = present & {clip.opening, clip.replacement}
+        for path in leftovers:
+            files.remove(path)
+        if leftovers:
+            files.sync_directory(clip.directory)
+        if has_row and clip.sidecar in present:
+            return
+        self._insert(sidecar.read(clip.sidecar, Sidecar, clip.id))
+        self.adopted.append(clip.id)
+
+    def _close(self, clip: ClipFiles, media: Path) -> None:
+        """Make a truncated clip of ``media``, whose recording was cut off."""
+        opening = sidecar.read(clip.opening, Opening, clip.id)
+        known = sidecar.finished(
+            opening,
+            duration_seconds=seconds_until_cut_off(media, self._starts(opening)),
+            size=files.size(media),
+            sha256=_sha256(media),
+            truncated=True,
+        )
+        sidecar.replace(clip, known)
+        if media == clip.media:
+            files.remove(clip.opening)
+            files.sync_directory(clip.directory)
+        else:
+            put_in_place(clip)
+        self._insert(known)
+        self.closed.append(clip.id)
+
+    def _starts(self, opening: Opening) -> list[float]:
+        """When a recording began, by the clock it began with and, if another, by today's."""
+        true = true_start(opening, self.clock)
+        if opening.clock_synced or true is None:
+            return [opening.started_at]
+        return [opening.started_at, true]
+
+    def _insert(self, known: Sidecar) -> None:
+        with self.index.transaction():
+            self.index.put_clip(known.clip)
+
+    def _correct_rows(self) -> None:
+        """A correction of the time that reached the sidecar and not the row."""
+        for clip in self.index.unsynced_clips():
+            try:
+                path = ClipFiles.of(self.state_dir, clip.id).sidecar
+                known = sidecar.read(path, Sidecar, clip.id)
+            except ClipDamaged as error:
+                log.warning("the time of a clip cannot be checked: %s", error)
+                continue
+            if known.clock_synced:
+                with self.index.transaction():
+                    self.index.correct_start(
+                        clip.id, known.started_at, duration_seconds=known.duration_seconds
+                    )
+
+
+def _is_as_said(media: Path, known: Sidecar) -> bool:
+    return files.size(media) == known.bytes and _sha256(media) == known.sha256
+
+
+def _sha256(media: Path) -> str:
+    with files.open_regular(media) as sealed, files.faults(media):
+        return files.sha256_of(sealed)
+
+
+def true_start(clip: Clip | Opening, clock: Clock) -> float | None:
+    """When a recording began, by a clock that is set now; None if that cannot be known."""
+    if not clock.synced() or clip.boot_id != clock.boot_id():
+        return None
+    return clock.now() - clock.monotonic() + clip.monotonic_seconds
+
+
+def seconds_until_cut_off(media: Path, starts: Iterable[float]) -> float:
+    """How long a recording ran, by the last change of its file and when it may have begun.
+
+    A clock that was set in between gives nonsense for one of the two: of what makes sense
+    the longer counts, so that no window is missed. 0, which in a truncated clip says
+    ``unknown``, where nothing does.
+    """
+    with files.faults(media):
+        last_write = media.stat().st_mtime
+    lengths = [last_write - start for start in starts]
+    return max((s for s in lengths if 0 < s <= LONGEST_RECORDING_SECONDS), default=0.0)
+
+
+def reindex(state_dir: Path) -> Reindexed:
+    """Rebuild ``clip`` from the sidecars, in one transaction.
+
+    A clip whose sidecar is damaged or does not fit its recording is reported by
+    name; a row that there is of it stays, being the last copy. Recordings still
+    under way and deletions half done are left to a recovery.
+    """
+    with Index.open(state_dir / FILE_NAME) as index:
+        found: list[Sidecar] = []
+        damaged: list[str] = []
+        with_media: set[str] = set()
+        for clip, present in files.scan(state_dir):
+            if clip.media not in present:
+                continue
+            with_media.add(clip.id)
+            try:
+                found.append(_read_for_index(clip))
+            except StorageFault as error:
+                damaged.append(str(error))
+        deleting = set(index.deleting_clips())
+        kept = sorted(found, key=lambda known: (known.started_at, known.id))
+        kept = [known for known in kept if known.id not in deleting]
+        dropped = sorted({clip.id for clip in index.clips()} - with_media)
+        with index.transaction():
+            for clip_id in dropped:
+                index.drop_clip(clip_id)
+            for known in kept:
+                index.put_clip(known.clip)
+        return Reindexed(clips=len(kept), dropped=tuple(dropped), damaged=tuple(damaged))
+
+
+def _read_for_index(clip: ClipFiles) -> Sidecar:
+    known = sidecar.read(clip.sidecar, Sidecar, clip.id)
+    if files.size(clip.media) != known.bytes:
+        raise ClipDamaged(f"{clip.media}: its size is not the one its sidecar names")
+    return known

@@ -1,0 +1,175 @@
+"""Which clips go so that there is room for new ones.
+
+:func:`plan` decides and touches nothing; :class:`Retention` asks the disk and deletes.
+The rules, in this order, each taking the clip recorded first:
+
+1. A clip that an open request asks for, or that an owner wants to let go, is **held**: no
+   rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``; those recorded
+   first are held first, and what exceeds the share is like any other clip.
+2. Clips that ended more than ``max_age_seconds`` ago go. Those of this boot age by the
+   monotonic clock, which nobody can set. Those of earlier boots age by the wall clock:
+   while it is not synced none of them is too old, and one whose own time is uncertain
+   never is.
+3. While all clips together exceed ``max_bytes``, clips go.
+4. While less than ``min_free_bytes`` is free, clips go, if that can help at all. If
+   even all of them would not make enough room, none goes for this rule: then
+   others fill the disk, and the plan says ``disk_full``.
+
+What a full disk means for the recorder is for the camera to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.errors import DiskFull
+from agent.vault.clips import paths as files
+from agent.vault.clips.store import ClipStore
+from agent.vault.database.index import Clip, Index
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, by all that is known of it."""
+
+    wall: float | None  # None while the clock is not synced
+    monotonic: float
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ids of the clips to delete, in that order, and whether the disk stays full."""
+
+    delete: list[str]
+    disk_full: bool
+
+
+def plan(
+    clips: Sequence[Clip],
+    *,
+    held: Collection[str],
+    now: Moment,
+    free_bytes: int,
+    max_bytes: int,
+    max_age_seconds: float,
+    min_free_bytes: int,
+    max_held_share: float,
+) -> Plan:
+    """What the rules say of ``clips``, given in the order of their recording."""
+    protected = _protected(clips, held, max_held_share * max_bytes)
+    gone: list[Clip] = []
+    left: list[Clip] = []
+    for clip in clips:
+        if clip.id not in protected:
+            (gone if _is_too_old(clip, now, max_age_seconds) else left).append(clip)
+
+    excess = _sum(clips) - _sum(gone) - max_bytes
+    while excess > 0 and left:
+        gone.append(left.pop(0))
+        excess -= gone[-1].bytes
+
+    lacking = min_free_bytes - free_bytes - _sum(gone)
+    if lacking > _sum(left):
+        return Plan([clip.id for clip in gone], disk_full=True)
+    while lacking > 0:
+        gone.append(left.pop(0))
+        lacking -= gone[-1].bytes
+    return Plan([clip.id for clip in gone], disk_full=False)
+
+
+def _protected(clips: Sequence[Clip], held: Collection[str], share_bytes: float) -> set[str]:
+    """Held clips within the share, those recorded first before the others."""
+    wanted = frozenset(held)
+    protected: set[str] = set()
+    for clip in clips:
+        if clip.id in wanted and clip.bytes <= share_bytes:
+            protected.add(clip.id)
+            share_bytes -= clip.bytes
+    return protected
+
+
+def _is_too_old(clip: Clip, now: Moment, max_age_seconds: float) -> bool:
+    if clip.boot_id == now.boot_id:
+        ended = clip.monotonic_seconds + clip.duration_seconds
+        return now.monotonic - ended > max_age_seconds
+    if now.wall is None or not clip.clock_synced:
+        return False
+    return now.wall - clip.ended_at > max_age_seconds
+
+
+def _sum(clips: Sequence[Clip]) -> int:
+    return sum(clip.bytes for clip in clips)
+
+
+def free_bytes_of(state_dir: Path) -> Callable[[], int]:
+    """Asks how much a process without privileges may still write below ``state_dir``."""
+
+    def ask() -> int:
+        with files.faults(state_dir):
+            return shutil.disk_usage(state_dir).free
+
+    return ask
+
+
+class Retention:
+    """Deletes what :func:`plan` says; the keywords are those of the plan."""
+
+    def __init__(
+        self,
+        store: ClipStore,
+        index: Index,
+        *,
+        clock: Clock,
+        free_bytes: Callable[[], int],
+        max_bytes: int,
+        max_age_seconds: float,
+        min_free_bytes: int,
+        max_held_share: float,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._clock = clock
+        self._free_bytes = free_bytes
+        self._max_bytes = max_bytes
+        self._max_age_seconds = max_age_seconds
+        self._min_free_bytes = min_free_bytes
+        self._max_held_share = max_held_share
+
+    def run(self, *, at_most: int | None = None) -> Plan:
+        """Delete what must go; :class:`DiskFull` if the disk is still too full then.
+
+        Of a longer plan only the first ``at_most`` clips are deleted; the next run goes on.
+        """
+        clock = self._clock
+        decided = plan(
+            self._index.clips_as_recorded(),
+            held=self._index.held_clips(),
+            now=Moment(
+                wall=clock.now() if clock.synced() else None,
+                monotonic=clock.monotonic(),
+                boot_id=clock.boot_id(),
+            ),
+            free_bytes=self._free_bytes(),
+            max_bytes=self._max_bytes,
+            max_age_seconds=self._max_age_seconds,
+            min_free_bytes=self._min_free_bytes,
+            max_held_share=self._max_held_share,
+        )
+        for clip_id in decided.delete[:at_most]:
+            self._store.delete(clip_id)
+            log.info("clip %s deleted to make room", clip_id)
+        if decided.disk_full:
+            raise DiskFull(
+                f"less than {self._min_free_bytes} bytes are free, and deleting clips that may"
+                " go would not change that",
+                advice="Free some space on the disk; recording goes on by itself then",
+            )
+        return decided

@@ -1,0 +1,270 @@
+"""Streaming age encryption: plaintext goes in, only ciphertext reaches the disk.
+
+Each clip has an age identity of its own, made when its recording begins. The clip
+is sealed to the owners, to their recovery identities and to its own identity; that
+identity is then sealed to the owners alone (:func:`seal_key`) and forgotten. So an
+owner opens every clip with stock ``age``, and can hand out the key of one clip
+without that of another. The clip's id is sealed in with its key: who passes off the
+sealed key of one clip as that of another is found out before it is handed out.
+
+An age file (age-encryption.org/v1) is a header, a nonce of 16 bytes and chunks of
+64 KiB of plaintext, each sealed with a tag of 16 bytes. A chunk leaves the writer
+when the first byte after it arrives. A file that is cut off gives back every
+whole chunk, and a changed bit stops the reader at its chunk.
+
+What a power cut may cost is decided here: a chunk is synced to the disk once its
+oldest byte would otherwise wait for longer than ``sync_seconds``, counting the
+second that a muxer holds back. Filling a chunk that fills too slowly is for
+:class:`agent.vault.clips.store.ClipDraft`, which knows what the plaintext is.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyrage
+
+from agent.clock import Clock
+from agent.consent import age_header as agefile
+from agent.consent.letters import parse_identity
+from agent.errors import InternalFault, StorageFault, UnreadableLetter
+from agent.vault.clips import paths as files
+from agent.vault.clips.sink import CHUNK_BYTES, Backlog, SealedFile, Sink
+from agent.vault.clips.unseal import open_stream, opens
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = [
+    "CHUNK_BYTES",
+    "ClipIdentity",
+    "SealedFile",
+    "SealedWriter",
+    "open_key",
+    "open_stream",
+    "opens",
+    "seal_bytes",
+    "seal_key",
+]
+
+_KEY = re.compile(
+    rb"# clip (?P<clip>[0-9a-f-]{22})\n(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
+)
+_PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
+# The next chance to push a chunk out comes with the muxer's next fragment: a second, and a bit.
+_NEXT_CHANCE_SECONDS = 1.25
+
+
+class ClipIdentity:
+    """The age identity of one clip."""
+
+    def __init__(self, identity: pyrage.x25519.Identity) -> None:
+        self.text = str(identity)
+        self.recipient = str(identity.to_public())
+
+    @classmethod
+    def generate(cls) -> ClipIdentity:
+        """A new one, from the random source of the age library."""
+        return cls(pyrage.x25519.Identity.generate())
+
+
+def seal_key(identity_text: str, recipients: Sequence[str], *, clip_id: str) -> str:
+    """The identity of ``clip_id``, sealed to ``recipients`` (``age1…``), in base64.
+
+    What is sealed is an age identity file: a comment with the clip's id, and the key.
+    """
+    return seal_bytes(f"# clip {clip_id}\n{identity_text}\n".encode("ascii"), recipients)
+
+
+def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
+    """Something small, sealed to ``recipients``, in base64."""
+    sealed: bytes = pyrage.encrypt(plain, _readers(recipients))
+    return base64.b64encode(sealed).decode("ascii")
+
+
+def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
+    """What :func:`seal_key` sealed for ``clip_id``, opened with an owner's identity.
+
+    Raises :class:`UnreadableLetter`: ``not-sealed-to-us`` (also when damaged),
+    ``not-a-clip-key``, or ``key-of-another-clip``.
+    """
+    reader = parse_identity(identity_text)
+    try:
+        plain = _opened(base64.b64decode(sealed_key, validate=True), reader)
+    except (pyrage.DecryptError, ValueError) as error:
+        raise UnreadableLetter(
+            "not-sealed-to-us", "the clip's key is not sealed to this reader, or is damaged"
+        ) from error
+    known = _KEY.fullmatch(plain)
+    if known is None:
+        raise UnreadableLetter("not-a-clip-key", "what was sealed is not the key of a clip")
+    if known["clip"].decode("ascii") != clip_id:
+        raise UnreadableLetter("key-of-another-clip", f"it is not the key of the clip {clip_id}")
+    return known["identity"].decode("ascii")
+
+
+def _opened(sealed: bytes, reader: pyrage.x25519.Identity) -> bytes:
+    if not agefile.has_small_header(sealed):
+        raise ValueError("does not begin as a sealed key does")
+    plain: bytes = pyrage.decrypt(sealed, [reader])
+    return plain
+
+
+def _readers(recipients: Sequence[str]) -> list[pyrage.x25519.Recipient]:
+    return [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
+
+
+class _Abandoned(Exception):
+    """The clip is given up: the age library must not write its last chunk."""
+
+
+class _Source:
+    """Where the age library reads: the pipe's end."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.abandoned = False
+
+    def read(self, limit: int) -> bytes:
+        """What is there, at most ``limit`` bytes; waits for the first one."""
+        data = os.read(self._descriptor, limit)
+        if not data and self.abandoned:
+            raise _Abandoned
+        return data
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class SealedWriter:
+    """A file to write plaintext to, without seeking, that becomes an age file at ``path``.
+
+    ``path`` must not exist; it stays locked (:func:`agent.vault.clips.paths.being_written`)
+    until the end. A thread seals what comes through a pipe. If it fails, the disk
+    being full, say, the next :meth:`write` or :meth:`close` raises the
+    :class:`StorageFault`; nothing waits on a pipe that nobody reads.
+    """
+
+    def __init__(
+        self, path: Path, recipients: Sequence[str], *, clock: Clock, sync_seconds: float = 2.0
+    ) -> None:
+        readers = _readers(recipients)
+        self._path = path
+        self._clock = clock
+        self._patience = max(0.0, sync_seconds - _NEXT_CHANCE_SECONDS)
+        self._backlog = Backlog()
+        self._position = 0
+        self._complete = False
+        self._result: SealedFile | None = None
+        self._sink = Sink(path, clock, self._backlog, self._patience)
+        try:
+            read_end, self._write_end = os.pipe()
+        except OSError as error:
+            self._sink.close()
+            raise files.fault(path, error) from error
+        with suppress(OSError):  # a system may allow less; then it is less
+            fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._source = _Source(read_end)
+        self._thread = threading.Thread(
+            target=self._seal, args=(readers,), name=f"seal-{path.name}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def position(self) -> int:
+        """Bytes of plaintext so far."""
+        return self._position
+
+    @property
+    def missing(self) -> int:
+        """Bytes of plaintext until the chunk now filling leaves for the disk."""
+        return self._emitted + CHUNK_BYTES + 1 - self._position
+
+    @property
+    def stale_seconds(self) -> float:
+        """How long the oldest byte waits that is not in a whole chunk; 0 if none does."""
+        oldest = self._backlog.oldest_after(self._emitted)
+        return 0.0 if oldest is None else self._clock.monotonic() - oldest
+
+    @property
+    def overdue(self) -> bool:
+        """Whether that byte would wait for too long if it missed this chance."""
+        waits = self._backlog.oldest_after(self._emitted) is not None
+        return waits and self.stale_seconds >= self._patience
+
+    @property
+    def _emitted(self) -> int:
+        """Bytes of plaintext in chunks that have left."""
+        return max(0, self._position - 1) // CHUNK_BYTES * CHUNK_BYTES
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Seal ``data``; raises :class:`StorageFault` if the sealing has failed."""
+        at = self._clock.monotonic()  # a slow disk may hold up what follows
+        length = self._push(data)
+        if length:
+            self._backlog.add(self._position, at)
+        return length
+
+    def fill(self, filler: bytes) -> None:
+        """Seal bytes that nobody would miss: they do not count as waiting."""
+        self._push(filler)
+
+    def _push(self, data: ReadableBuffer) -> int:
+        if self._write_end < 0:
+            raise InternalFault(f"{self._path}: written after its end")
+        view = memoryview(data).cast("B")
+        try:
+            files.write_all(self._write_end, view)
+        except BrokenPipeError as error:
+            raise self._failed() from error
+        self._position += len(view)
+        return len(view)
+
+    def close(self) -> SealedFile:
+        """Seal the last chunk and sync the file; :class:`StorageFault` if that failed."""
+        self._hang_up()
+        if not self._complete or self._result is None:
+            raise self._failed()
+        return self._result
+
+    def abandon(self) -> None:
+        """Stop without a last chunk; whole chunks stay on the disk, for a recovery."""
+        self._source.abandoned = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._write_end >= 0:
+            os.close(self._write_end)
+            self._write_end = -1
+        self._thread.join()
+
+    def _failed(self) -> StorageFault:
+        self._thread.join()
+        if self._sink.error is not None:
+            return files.fault(self._path, self._sink.error)
+        return StorageFault(f"{self._path}: sealing was stopped")
+
+    def _seal(self, readers: list[pyrage.x25519.Recipient]) -> None:
+        """What the thread does. Its end closes the pipe, so that no writer waits on it."""
+        try:
+            pyrage.encrypt_io(self._source, self._sink, readers)
+            self._sink.sync()
+            # The library swallows a fault of its last write: the sink remembers it.
+            self._complete = self._sink.error is None
+        except (OSError, pyrage.EncryptError, _Abandoned):
+            self._complete = False  # the writer asks for the reason
+        finally:
+            try:
+                self._result = self._sink.close()
+            except OSError as error:
+                self._sink.error, self._complete = error, False
+            finally:
+                self._source.close()

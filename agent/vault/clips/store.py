@@ -1,0 +1,310 @@
+"""The clips: how one comes to be, and how it goes. ``clips/`` is the truth, the index a cache.
+
+What always holds, also after a power cut and a restart:
+
+1. Plaintext is never on the disk, nor is a clip's identity except sealed.
+2. A row of the index stands for a whole, synced file whose digest it holds.
+3. A clip is lost only by :meth:`ClipStore.delete`; a recording that is cut off
+   keeps all but the last two seconds.
+4. A clip whose deletion began is offered to nobody, and its files go in the end.
+
+**Create**
+
+1. opening sidecar (key, start, boot id) written and synced, ``.json.part``;
+2. the recording is opened, ``.mp4.age.part``; directory synced;
+3. ciphertext streams in, synced as :mod:`agent.vault.clips.seal` says; if the clock is set
+   meanwhile, the opening sidecar is replaced by one with the true start;
+4. last chunk, file synced;
+5. sidecar written and synced as ``.json.new``, renamed to ``.json``;
+6. recording renamed to ``.mp4.age``, opening sidecar removed, directory synced;
+7. row inserted and committed.
+
+**Delete**
+
+1. row marked and committed; 2. recording removed; 3. sidecar removed; 4. directory
+synced, and removed if it is empty; 5. row dropped and committed. On a disk with no room
+for step 1, step 2 makes it.
+
+**Recover**, whatever step was the last: :mod:`agent.vault.clips.recovery`. Which clips go,
+and when, is for :mod:`agent.vault.clips.retention` to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from agent.clock import Clock
+from agent.errors import ClipDamaged, DiskFull, InternalFault, StorageFault
+from agent.vault.clips import paths as files
+from agent.vault.clips import recovery, seal, sidecar
+from agent.vault.clips.paths import ClipFiles
+from agent.vault.clips.recovery import Recovery, Reindexed, reindex
+from agent.vault.clips.seal import ClipIdentity, SealedWriter
+from agent.vault.clips.sidecar import Codec, Opening, Sidecar
+from agent.vault.database.index import Clip, Index
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ["Clip", "ClipDraft", "ClipStore", "Recovery", "Reindexed", "Sidecar", "reindex"]
+
+_BOX_HEADER_BYTES = 8
+_ID_TRIES = 16
+_MAX_BYTES = 2**32  # twice what the longest clip takes; a file with holes has any size
+
+log = logging.getLogger(__name__)
+
+
+class ClipDraft:
+    """A clip that is being recorded: a file to write to, without seeking."""
+
+    def __init__(
+        self,
+        clip: ClipFiles,
+        opening: Opening,
+        writer: SealedWriter,
+        index: Index,
+        owners: Sequence[str],
+        clock: Clock,
+    ) -> None:
+        self.id = clip.id
+        self._files = clip
+        self._opening = opening
+        self._writer = writer
+        self._index = index
+        self._owners = owners
+        self._clock = clock
+        self._time_is_kept = opening.clock_synced
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Seal ``data``; :class:`StorageFault` when the disk no longer takes it."""
+        return self._writer.write(data)
+
+    def pad_if_stale(self) -> None:
+        """Call between two fragments, once a second: keeps the promise of a power cut.
+
+        At a low bit-rate a chunk of 64 KiB takes long to fill. Before its first byte
+        has waited for too long, the chunk is filled with a ``free`` box (ISO/IEC
+        14496-12, 8.1.2), which players skip.
+        """
+        if self._writer.overdue:
+            self._writer.fill(_free_box(self._writer.missing))
+
+    def correct_time(self) -> None:
+        """Call now and then: keeps the true start once the clock is set, through a power cut.
+
+        Another boot knows nothing of this one's monotonic time any more.
+        """
+        started_at = None if self._time_is_kept else recovery.true_start(self._opening, self._clock)
+        if started_at is None:
+            return
+        self._time_is_kept = True  # or not, on a full disk: it is worth one try, and no recording
+        corrected = msgspec.structs.replace(self._opening, started_at=started_at, clock_synced=True)
+        try:
+            files.write_synced(self._files.replacement, sidecar.encode(corrected))
+            files.rename(self._files.replacement, self._files.opening)
+            files.sync_directory(self._files.directory)
+        except StorageFault as error:
+            log.warning("the true time of a clip is not kept while it is recorded: %s", error)
+        else:
+            self._opening = corrected
+
+    def finish(
+        self, *, duration_seconds: float, thumbnail: bytes | None = None, truncated: bool = False
+    ) -> Clip:
+        """Steps 4 to 7 of create. ``thumbnail`` is a small JPEG, sealed to the owners alone.
+
+        ``truncated``: something went wrong, and the end is missing.
+
+        After a :class:`StorageFault` the recording waits for a recovery.
+        """
+        sealed = self._writer.close()
+        known = sidecar.finished(
+            self._opening,
+            duration_seconds=duration_seconds,
+            size=sealed.bytes,
+            sha256=sealed.sha256,
+            truncated=truncated,
+            sealed_thumbnail=self._sealed_thumbnail(thumbnail),
+        )
+        sidecar.replace(self._files, known)
+        recovery.put_in_place(self._files)
+        with self._index.transaction():
+            self._index.put_clip(known.clip)
+        return known.clip
+
+    def _sealed_thumbnail(self, thumbnail: bytes | None) -> str | None:
+        if thumbnail is None or len(thumbnail) > sidecar.MAX_THUMBNAIL_BYTES:
+            return None  # a clip without a picture is still a clip
+        return seal.seal_bytes(thumbnail, self._owners)
+
+    def abandon(self) -> None:
+        """Stop recording; what is on the disk waits for a recovery."""
+        self._writer.abandon()
+
+
+class ClipStore:
+    """The clips below ``state_dir``, sealed to ``recipients``.
+
+    ``random`` draws the last part of ids. One process records; others may read.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        index: Index,
+        *,
+        recipients: Sequence[str],
+        clock: Clock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._state_dir = state_dir
+        self._index = index
+        self._recipients = tuple(recipients)
+        self._clock = clock
+        self._random = random
+
+    def create(
+        self,
+        *,
+        started_at: float,
+        monotonic_seconds: float,
+        codec: Codec,
+        width: int,
+        height: int,
+        clock_synced: bool | None = None,
+    ) -> ClipDraft:
+        """Steps 1 and 2 of create. Both times are those of the first frame.
+
+        ``clock_synced`` says whether ``started_at`` comes from a synced clock; without it
+        the clock is asked now, which is too late if it may have been set in between.
+        """
+        identity = ClipIdentity.generate()
+        clip = self._unused(started_at)
+        opening = Opening(
+            id=clip.id,
+            started_at=started_at,
+            monotonic_seconds=monotonic_seconds,
+            boot_id=self._clock.boot_id(),
+            clock_synced=self._clock.synced() if clock_synced is None else clock_synced,
+            sealed_key=seal.seal_key(identity.text, self._recipients, clip_id=clip.id),
+            codec=codec,
+            width=width,
+            height=height,
+        )
+        files.make_directory(clip.directory)
+        files.write_synced(clip.opening, sidecar.encode(opening))
+        readers = [*self._recipients, identity.recipient]
+        writer = SealedWriter(clip.media_part, readers, clock=self._clock)
+        try:
+            files.sync_directory(clip.directory)
+        except BaseException:
+            writer.abandon()
+            raise
+        return ClipDraft(clip, opening, writer, self._index, self._recipients, self._clock)
+
+    def _unused(self, started_at: float) -> ClipFiles:
+        stamp = datetime.fromtimestamp(started_at, tz=UTC).strftime("%Y%m%d-%H%M%S")
+        for _ in range(_ID_TRIES):
+            clip = ClipFiles.of(self._state_dir, f"{stamp}-{self._random(3).hex()}")
+            taken = (clip.media, clip.media_part, clip.sidecar, clip.opening)
+            if not any(path.exists() for path in taken) and self._index.clip(clip.id) is None:
+                return clip
+        raise InternalFault(f"no free clip id at {stamp}: is the random source one?")
+
+    def delete(self, clip_id: str) -> bool:
+        """Delete a clip for good; False if there is none of this id."""
+        clip = ClipFiles.of(self._state_dir, clip_id)
+        try:
+            found = self._mark_deleting(clip_id)
+        except DiskFull:  # cut off behind this, a recovery drops the row: it has no recording
+            files.remove(clip.media)
+            found = self._mark_deleting(clip_id)
+        if found:
+            recovery.finish_delete(clip, self._index)
+        return found
+
+    def _mark_deleting(self, clip_id: str) -> bool:
+        with self._index.transaction():
+            return self._index.mark_deleting(clip_id)
+
+    def recover(self) -> Recovery:
+        """Bring files and rows together after any end; what is being recorded is left alone."""
+        return recovery.recover(self._state_dir, self._index, self._clock)
+
+    def path(self, clip_id: str) -> Path:
+        """Where the sealed recording stands; it need not exist."""
+        return ClipFiles.of(self._state_dir, clip_id).media
+
+    def open_sealed(self, clip_id: str) -> BinaryIO:
+        """The ciphertext of a clip; :class:`ClipDamaged` if there is no such file."""
+        path = self.path(clip_id)
+        sealed = files.open_regular(path)
+        if os.fstat(sealed.fileno()).st_size > _MAX_BYTES:
+            sealed.close()
+            raise ClipDamaged(f"{path}: it is larger than any clip")
+        return sealed
+
+    def sha256_on_disk(
+        self, clip_id: str, *, meanwhile: Callable[[], object] = lambda: None
+    ) -> str | None:
+        """The digest of the file as it is now; None if it is gone.
+
+        ``meanwhile`` is called now and then: a long clip takes seconds.
+        """
+        path = self.path(clip_id)
+        if not files.exists(path):
+            return None
+        with self.open_sealed(clip_id) as sealed, files.faults(path):
+            return files.sha256_of(sealed, meanwhile)
+
+    def read_sidecar(self, clip_id: str) -> Sidecar:
+        """What stands beside the clip; :class:`ClipDamaged` if that cannot be read."""
+        return sidecar.read(ClipFiles.of(self._state_dir, clip_id).sidecar, Sidecar, clip_id)
+
+    def correct_times(self, *, at_most: int | None = None) -> list[str]:
+        """Give this boot's clips, recorded before the clock was set, their wall time.
+
+        Returns their ids, ``at_most`` so many; none while the clock is not synced. Ids
+        and names stay.
+        """
+        if not self._clock.synced():
+            return []
+        starts = [
+            (clip, started_at)
+            for clip in self._index.unsynced_clips()
+            if (started_at := recovery.true_start(clip, self._clock)) is not None
+        ][:at_most]
+        for clip, started_at in starts:
+            self._correct(clip, started_at=started_at)
+        return [clip.id for clip, _ in starts]
+
+    def _correct(self, clip: Clip, *, started_at: float) -> None:
+        paths = ClipFiles.of(self._state_dir, clip.id)
+        seconds = clip.duration_seconds
+        if not clip.length_is_known and files.exists(paths.media):
+            seconds = recovery.seconds_until_cut_off(paths.media, [started_at])
+        corrected = {"started_at": started_at, "clock_synced": True, "duration_seconds": seconds}
+        try:
+            known = self.read_sidecar(clip.id)
+        except ClipDamaged as error:
+            log.warning("the corrected time of a clip stands in the index alone: %s", error)
+        else:
+            sidecar.replace(paths, msgspec.structs.replace(known, **corrected))
+            files.sync_directory(paths.directory)
+        with self._index.transaction():
+            self._index.correct_start(clip.id, started_at, duration_seconds=seconds)
+
+
+def _free_box(size: int) -> bytes:
+    """A box of at least ``size`` bytes, and at least its own header, that says nothing."""
+    size = max(size, _BOX_HEADER_BYTES)
+    return struct.pack(">I4s", size, b"free") + bytes(size - _BOX_HEADER_BYTES)

@@ -1,0 +1,142 @@
+"""Opening sealed clips: for a release, for an owner, and after a recording was cut off.
+
+The counterpart of :mod:`agent.vault.clips.seal`. Plaintext is handed on piece by piece
+and stored nowhere here. A file that is cut off gives back every whole chunk; of a
+clip that is not marked as truncated, anything but a proper end is damage.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import threading
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyrage
+
+from agent.consent import age_header as agefile
+from agent.consent.letters import parse_identity
+from agent.errors import ClipDamaged, KeyFileError
+from agent.vault.clips import paths as files
+from agent.vault.clips.sink import CHUNK_BYTES, SEALED_CHUNK_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_NONCE_BYTES = 16
+_MAX_HEADER_BYTES = 65_536
+_CUT_OFF = (OSError, pyrage.DecryptError)  # with which a file that is cut off ends
+_HEADER_START = b"age-encryption.org/v1\n"
+_HEADER_END = re.compile(rb"\n--- [A-Za-z0-9+/]{43}\n")
+
+
+def whole_chunks(sealed: BinaryIO) -> int:
+    """How many whole chunks an age file holds that may be cut off anywhere."""
+    length = sealed.seek(0, os.SEEK_END)
+    sealed.seek(0)
+    header = sealed.read(_MAX_HEADER_BYTES)
+    end = _HEADER_END.search(header)
+    if not header.startswith(_HEADER_START) or end is None:
+        return 0
+    return max(0, length - end.end() - _NONCE_BYTES) // SEALED_CHUNK_BYTES
+
+
+class _PipeEnd:
+    """Where the age library writes plaintext."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: bytes) -> int:
+        files.write_all(self._descriptor, data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _PlainReader(io.RawIOBase):
+    """The plaintext of an age file as it is being opened by a thread."""
+
+    def __init__(self, sealed: BinaryIO, identity_text: str, *, truncated: bool) -> None:
+        self._expected = whole_chunks(sealed) * CHUNK_BYTES if truncated else None
+        sealed.seek(0)
+        self._delivered = 0
+        self._error: BaseException | None = None  # with which the thread ended
+        reader = parse_identity(identity_text)
+        self._read_end, write_end = os.pipe()
+        self._thread = threading.Thread(
+            target=self._open, args=(sealed, _PipeEnd(write_end), reader), daemon=True
+        )
+        self._thread.start()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = os.read(self._read_end, len(view))
+        view[: len(data)] = data
+        self._delivered += len(data)
+        if not data and len(view):
+            self._check_end()
+        return len(data)
+
+    def _check_end(self) -> None:
+        self._thread.join()
+        error = self._error
+        is_cut_off = isinstance(error, _CUT_OFF) and self._delivered == self._expected
+        if error is None or is_cut_off:
+            return
+        why = str(error) or type(error).__name__
+        raise ClipDamaged(
+            f"a sealed clip does not open behind byte {self._delivered} ({why})"
+        ) from error
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._read_end)  # the thread, if it still writes, ends by that
+            self._thread.join()
+        super().close()
+
+    def _open(self, sealed: BinaryIO, pipe: _PipeEnd, reader: pyrage.x25519.Identity) -> None:
+        """What the thread does."""
+        try:
+            _check_header(sealed)
+            pyrage.decrypt_io(sealed, pipe, [reader])
+        except BaseException as error:  # noqa: BLE001 - else it would pass for a proper end
+            self._error = error
+        finally:
+            pipe.close()
+
+
+def open_stream(sealed: BinaryIO, identity_text: str, *, truncated: bool = False) -> BinaryIO:
+    """The plaintext of ``sealed`` (seekable), opened piece by piece and never stored.
+
+    Of a ``truncated`` clip it gives every whole chunk. Raises, while being read,
+    :class:`ClipDamaged` where the file does not open; :class:`KeyFileError` at once
+    for a damaged identity. Close it, also before its end; ``sealed`` stays open.
+    """
+    return io.BufferedReader(_PlainReader(sealed, identity_text, truncated=truncated), CHUNK_BYTES)
+
+
+def opens(sealed: BinaryIO, identity_text: str) -> bool:
+    """Whether this identity opens ``sealed``, judged by its header and first chunk."""
+    try:
+        with open_stream(sealed, identity_text) as plain:
+            plain.read(1)
+    except (ClipDamaged, KeyFileError):
+        return False
+    return True
+
+
+def _check_header(sealed: BinaryIO) -> None:
+    """Raise OSError, as the library does, for a header that none of our clips has."""
+    start = sealed.read(agefile.MAX_HEADER_BYTES)
+    sealed.seek(0)
+    if not agefile.has_small_header(start):
+        raise OSError("it does not begin as a clip does")

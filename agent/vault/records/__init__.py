@@ -1,0 +1,1 @@
+"""Records beside the clips: requests, releases, notices and the ledger."""

@@ -1,0 +1,283 @@
+"""``clip-agent check``: each line when all is well, and with the cure when it is not."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import config
+from agent.cli import main as cli
+from agent.gateway import device_keys as keys
+from agent.gateway.device_keys import CARD_NAME
+from agent.host.board import Machine
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.process import free_port
+from tests.support.board import Board
+from tests.support.house import House
+
+STILL = config.Camera(source=config.SceneSource(width=320, height=180, frames_per_second=10))
+SECTIONS = (
+    "config",
+    "owners",
+    "requesters",
+    "keys",
+    "vault",
+    "disk",
+    "clock",
+    "machine",
+    "camera",
+    "broker",
+)
+
+
+class Checked:
+    """What one run said: a line for each thing, by its name."""
+
+    def __init__(self, code: int, printed: str) -> None:
+        self.code = code
+        lines = [line.split(maxsplit=2) for line in printed.splitlines()]
+        self.texts = {name: text for _, name, text in lines}
+        self.failed = [name for verdict, name, _ in lines if verdict == "FAIL"]
+        assert {verdict for verdict, *_ in lines} <= {"ok", "FAIL"}
+
+
+@pytest.fixture(autouse=True)
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
+    """The board that is checked."""
+    board = Board(tmp_path)
+    monkeypatch.setattr("agent.cli.check.Machine", lambda: board.machine)
+    return board
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the check on a house whose configuration has these sections in place of its own."""
+
+    def run(house: House | None = None, **changes: Any) -> Checked:
+        defaults = {"camera": STILL, "mqtt": away(), "storage": config.Storage(min_free_bytes=0)}
+        house = house or House.build(tmp_path / "house", **{**defaults, **changes})
+        path = house.root / "agent.yaml"
+        path.write_text(config.effective(house.config))
+        before = tree(tmp_path)
+        code = cli.main(["check", "--config", str(path)])
+        assert tree(tmp_path) == before, "a check changes nothing"
+        return Checked(code, capsys.readouterr().out)
+
+    return run
+
+
+def away() -> config.Broker:
+    return config.Broker(port=free_port())
+
+
+def tree(root: Path) -> dict[str, tuple[int, bytes | None]]:
+    """Every path below ``root``, with its mode and content; a broker's own files left out."""
+    return {
+        str(path): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+        for path in root.rglob("*")
+        if "mosquitto" not in path.parts
+    }
+
+
+def test_a_device_in_order_passes_line_by_line(
+    check: Any, tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    house = House.build(
+        tmp_path / "house",
+        camera=STILL,
+        mqtt=config.Broker(port=mosquitto.port),
+        feed=config.Feed(broker=config.Broker(port=mosquitto.port)),
+        storage=config.Storage(min_free_bytes=0),
+    )
+    keys.load_or_create(house.config.state_dir, name="front-door")
+    house.record()
+    checked = check(house)
+    assert checked.failed == []
+    assert checked.code == 0
+    assert tuple(checked.texts) == (*SECTIONS, "feed")
+    assert checked.texts["owners"] == "clips are sealed to Olive"
+    assert checked.texts["requesters"] == "may ask: Springfield Police Department"
+    assert checked.texts["keys"] == f"in {house.config.state_dir}/keys, for the gateway alone"
+    assert checked.texts["vault"] == "1 clips, 0 MB"
+    assert checked.texts["disk"].endswith(" GB free")
+    assert checked.texts["clock"] == "trusted, as the configuration says"
+    assert checked.texts["machine"] == "50 °C, good power"
+    assert checked.texts["camera"].startswith("h264, 320x180")
+    assert checked.texts["broker"] == f"connected to 127.0.0.1:{mosquitto.port}"
+    assert checked.texts["feed"] == checked.texts["broker"]
+
+
+def test_a_device_that_never_ran_lacks_only_its_broker(check: Any) -> None:
+    checked = check()
+    assert checked.code == 1
+    assert checked.failed == ["broker"]
+    assert checked.texts["keys"].startswith("none yet")
+    assert checked.texts["vault"].startswith("empty")
+    assert "nobody listens there" in checked.texts["broker"]
+
+
+def test_a_feed_that_is_away_is_not_the_owners_broker(check: Any, mosquitto: Mosquitto) -> None:
+    checked = check(mqtt=config.Broker(port=mosquitto.port), feed=config.Feed(broker=away()))
+    assert checked.failed == ["feed"]
+
+
+def test_a_broker_that_wants_a_password_is_told_so(check: Any, start_mosquitto: Any) -> None:
+    broker = start_mosquitto(users={"camera": "secret"})
+    checked = check(mqtt=config.Broker(port=broker.port))
+    assert checked.failed == ["broker"]
+    assert "password" in checked.texts["broker"] or "allow" in checked.texts["broker"]
+
+
+def test_a_camera_that_refuses_is_named(check: Any) -> None:
+    url = f"rtsp://127.0.0.1:{free_port()}/stream"
+    checked = check(camera=config.Camera(source=config.StreamSource(record=url)))
+    assert "camera" in checked.failed
+    assert "127.0.0.1" in checked.texts["camera"]
+
+
+def test_a_camera_whose_file_is_not_there_is_named(check: Any, tmp_path: Path) -> None:
+    source = config.StreamSource(record=str(tmp_path / "nowhere.mp4"), pace="real-time")
+    checked = check(camera=config.Camera(source=source))
+    assert "camera" in checked.failed
+    assert "nowhere.mp4" in checked.texts["camera"]
+
+
+def test_zones_with_which_the_daemon_would_not_start_are_told(check: Any) -> None:
+    everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+    camera = config.Camera(source=STILL.source, zones=config.Zones(exclude=(everything,)))
+    checked = check(camera=camera)
+    assert "camera" in checked.failed
+    assert "camera.zones leave no part of the picture" in checked.texts["camera"]
+
+
+def test_without_the_cameras_packages_the_other_lines_still_come(
+    check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("agent.camera")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    checked = check()
+    assert checked.failed == ["camera", "broker"]
+    assert "pip install 'clip-agent[camera]'" in checked.texts["camera"]
+
+
+def test_a_clock_that_nobody_set_is_told(check: Any, tmp_path: Path) -> None:
+    marker = tmp_path / "synchronized"
+    checked = check(time=config.Time(synced_marker=marker))
+    assert "clock" in checked.failed
+    assert "not synced" in checked.texts["clock"]
+    marker.touch()
+    checked = check(time=config.Time(synced_marker=marker))
+    assert checked.texts["clock"] == "synced"
+
+
+def test_a_weak_power_supply_is_told_with_the_cure(check: Any, board: Board) -> None:
+    board.under_voltage(True)
+    checked = check()
+    assert "machine" in checked.failed
+    assert checked.texts["machine"] == (
+        "the power supply is too weak just now (50 °C, under-voltage)."
+        " Use the official power supply of this board, and a short cable"
+    )
+
+
+def test_a_board_that_is_too_hot_is_told_with_the_cure(check: Any, board: Board) -> None:
+    board.celsius(84)
+    checked = check()
+    assert "machine" in checked.failed
+    assert "so hot that it slows down (84 °C" in checked.texts["machine"]
+    assert "heat sink" in checked.texts["machine"]
+
+
+def test_a_board_without_sensors_is_no_fault(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.check.Machine", lambda: Machine(tmp_path / "no sysfs"))
+    checked = check()
+    assert "machine" not in checked.failed
+    assert checked.texts["machine"] == "says nothing of its temperature"
+
+
+def test_a_camera_that_takes_the_connection_and_stays_silent_is_named_in_time(
+    check: Any,
+) -> None:
+    """Half-open: what a camera whose software hangs looks like from here."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"rtsp://viewer:hunter2@127.0.0.1:{server.getsockname()[1]}/stream"
+        camera = config.Camera(
+            source=config.StreamSource(record=url), recording=config.Recording(no_frame_seconds=2)
+        )
+        checked = check(camera=camera)
+    assert "camera" in checked.failed
+    assert "127.0.0.1" in checked.texts["camera"]
+    assert "hunter2" not in checked.texts["camera"]
+
+
+def test_a_disk_below_min_free_is_told(check: Any) -> None:
+    checked = check(storage=config.Storage(min_free_bytes=10**18))
+    assert "disk" in checked.failed
+    assert "storage.min_free_bytes wants 1000000000000 MB" in checked.texts["disk"]
+
+
+def test_a_file_where_the_state_folder_should_be_is_told(check: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    checked = check(state_dir=tmp_path / "file")
+    assert "disk" in checked.failed
+    assert checked.texts["disk"] == f"{tmp_path}/file: is not a folder. Check state_dir"
+
+
+def test_a_name_that_no_disk_takes_is_told(check: Any, tmp_path: Path) -> None:
+    checked = check(state_dir=tmp_path / ("x" * 300))
+    assert checked.failed[:3] == ["keys", "vault", "disk"]
+    assert "File name too long" in checked.texts["disk"]
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o701, 0o710, 0o777])
+def test_a_keys_folder_that_others_can_enter_is_told(check: Any, tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "house" / "state" / "keys"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    checked = check()
+    assert "keys" in checked.failed
+    assert checked.texts["keys"].endswith(f"chmod 700 {folder}")
+
+
+def test_an_index_that_is_not_ours_is_told(check: Any, tmp_path: Path) -> None:
+    state = tmp_path / "house" / "state"
+    state.mkdir(parents=True)
+    (state / "agent.sqlite").write_bytes(b"something else " * 100)
+    checked = check()
+    assert "vault" in checked.failed
+    assert "agent.sqlite" in checked.texts["vault"]
+
+
+def test_the_wrong_card_for_an_owner_is_told(check: Any, tmp_path: Path) -> None:
+    keys.load_or_create(tmp_path / "other", name="back-door")
+    checked = check(owners=(tmp_path / "other" / CARD_NAME,))
+    assert "owners" in checked.failed
+    assert CARD_NAME in checked.texts["owners"]
+
+
+def test_a_list_of_requesters_that_is_damaged_is_told(check: Any, tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text("requesters: [{role: requester}]\n")
+    checked = check(requesters=path)
+    assert "requesters" in checked.failed
+    assert str(path) in checked.texts["requesters"]
+    path.write_text("requesters: []\n")
+    assert check(requesters=path).texts["requesters"].startswith("nobody may ask")
+
+
+def test_a_configuration_that_cannot_be_used_ends_with_78_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("device: {}\n")
+    assert cli.main(["check", "--config", str(path)]) == 78
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"clip-agent: {path}: ")

@@ -1,0 +1,345 @@
+"""Commands of the owners: what each changes, says, and leaves on the record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from agent import config
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.statements import (
+    ListClips,
+    Listing,
+    Mute,
+    Outcome,
+    Pause,
+    Preview,
+    Resume,
+    Revoke,
+    Statement,
+    Window,
+)
+from agent.gateway.unit_of_work import UnitOfWork
+from agent.mqtt import topics
+from agent.vault.clips import seal
+from tests.support.gateway_world import DEVICE, World, rules, state_of
+from tests.support.house import Person
+
+S = TypeVar("S", bound=Statement)
+
+
+@pytest.fixture
+def couple(tmp_path: Path) -> Iterator[World]:
+    """A house with two owners, of whom one is enough."""
+    world = World(tmp_path, partner=True)
+    yield world
+    world.kill()
+
+
+def answers(world: World, kind: type[S]) -> list[S]:
+    """What the device answered without leaving it at the broker, oldest first."""
+    card = world.house.device_card()
+    found = []
+    for topic, payload in world.broker.published:
+        if topic.startswith(topics.release(DEVICE, "")) and topic not in world.broker.retained:
+            jws = mail.open_letter(payload, world.house.owner.identity).jws
+            if signing.claimed_typ(jws) == kind.TYP:
+                found.append(signing.verify(jws, kind, {card.id: card.key}))
+    return found
+
+
+def around(world: World, *, hours: int = 24) -> ListClips:
+    now = int(world.clock.now())
+    return ListClips(window=Window(start=now - hours * 3600, end=now))
+
+
+# Pause and resume
+
+
+def test_while_paused_no_request_is_shown_and_after_it_those_that_are_open(world: World) -> None:
+    world.house.record()
+    first = world.post()
+    world.to_device(world.house.command(Pause()))
+    assert world.inbox == {}
+    second = world.post()
+    assert world.inbox == {}
+    world.to_device(world.house.command(Resume()))
+    assert set(world.inbox) == {
+        topics.inbox(DEVICE, signing.digest(post)[:16]) for post in (first, second)
+    }
+    assert [event for event, _ in world.events("requests.")] == [
+        "requests.paused", "requests.resumed",
+    ]  # fmt: skip
+    assert [answer.event for answer in answers(world, Outcome)] == ["DONE", "DONE"]
+    assert world.outcomes() == {}, "an answer to a command stays with nobody"
+
+
+def test_a_pause_outlives_a_restart(world: World) -> None:
+    world.house.record()
+    world.to_device(world.house.command(Pause()))
+    world.restart()
+    world.post()
+    assert world.inbox == {}
+
+
+def test_what_was_shown_before_a_pause_can_be_approved_in_it(world: World) -> None:
+    clip = world.house.record()
+    post = world.post()
+    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.approve(post, [clip]))
+    assert len(world.receiver.finished) == 1
+
+
+# Mute
+
+
+def test_a_muted_requester_is_heard_no_more_and_what_it_asks_is_declined(world: World) -> None:
+    world.house.record()
+    asked = [world.post(), world.post()]
+    world.to_device(world.house.command(Mute(requester=world.house.requester.id, muted=True)))
+    assert [world.request_state(post) for post in asked] == ["DECLINED", "DECLINED"]
+    assert world.inbox == {}
+    assert world.request_state(world.post()) == "REFUSED"
+    assert [event for event, _ in world.events("requester.")] == ["requester.muted"]
+
+
+def test_an_unmuted_requester_is_heard_again(world: World) -> None:
+    world.house.record()
+    requester = world.house.requester.id
+    for muted in (True, False):
+        world.to_device(world.house.command(Mute(requester=requester, muted=muted)))
+    post = world.post()
+    assert world.request_state(post) == "OPEN"
+    assert [event for event, _ in world.events("requester.")] == [
+        "requester.muted", "requester.unmuted",
+    ]  # fmt: skip
+
+
+def test_declining_and_muting_declines_all_that_this_requester_asks(world: World) -> None:
+    world.house.record()
+    asked = [world.post(), world.post()]
+    world.to_device(world.house.decline(asked[0], mute=True))
+    assert [world.request_state(post) for post in asked] == ["DECLINED", "DECLINED"]
+    (line,) = [detail for _, detail in world.events("requester.muted")]
+    assert line == {"owner": world.house.owner.id}
+
+
+def test_a_stranger_cannot_be_muted(world: World) -> None:
+    world.to_device(world.house.command(Mute(requester=Person().id, muted=True)))
+    assert rules(world, "decision.refused") == ["unknown-requester"]
+
+
+def test_a_requester_that_is_not_muted_cannot_be_unmuted(world: World) -> None:
+    world.to_device(world.house.command(Mute(requester=world.house.requester.id, muted=False)))
+    assert rules(world, "decision.refused") == ["not-muted"]
+
+
+def test_what_the_config_mutes_stays_muted(tmp_path: Path) -> None:
+    requester = Person().id
+    world = World(tmp_path, requests=config.Requests(muted=(requester,)))
+    world.to_device(world.house.command(Mute(requester=requester, muted=False)))
+    assert rules(world, "decision.refused") == ["muted-by-config"]
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "REFUSED"
+    world.kill()
+
+
+# Revoke
+
+
+@pytest.mark.parametrize("needed", [1, 2])
+def test_a_revocation_that_the_broker_brings_before_the_approval_holds(
+    tmp_path: Path, needed: int
+) -> None:
+    world = World(tmp_path, partner=True, approvals_needed=needed)
+    clip, house = world.house.record(), world.house
+    jws = house.owner.signing.sign(house.approval(world.post(), [clip]))
+    world.to_device(house.command(Revoke(release=signing.digest(jws)[:16]), by=house.partner))
+    assert answers(world, Outcome)[-1].event == "DONE"
+    world.restart()
+    world.to_device(house.seal_letter(jws, house.clip_keys([clip])))
+    assert rules(world, "decision.refused") == ["revoked-before"]
+    assert world.receiver.calls == []
+    assert not world.events("release.proposed")
+    world.kill()
+
+
+def test_what_was_sent_cannot_be_revoked_and_the_owner_is_told(world: World) -> None:
+    clip = world.house.record()
+    world.to_device(world.house.approve(world.post(), [clip]))
+    (release_id,) = world.outcomes()
+    world.to_device(world.house.command(Revoke(release=release_id)))
+    assert rules(world, "decision.refused") == ["release-over"]
+    assert state_of(world, release_id) == "SENT"
+    refusals = [told.detail for told in world.outcomes().values() if told.event == "REFUSED"]
+    assert refusals == ["release-over: the release is SENT already"]
+
+
+def test_what_is_sent_while_its_revocation_is_read_is_not_said_to_be_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Releases have a thread of their own, whose last chunk may be through just then."""
+    clip, post = world.house.record(), world.post()
+    world.receiver.faults = ["request-lost"]
+    world.to_device(world.house.approve(post, [clip]))
+    (release_id,) = world.outcomes()
+    gateway, real = world.gateway, UnitOfWork.acting_on
+    assert gateway is not None
+
+    def sent_just_before(work: UnitOfWork, *given: Any) -> Any:
+        world.clock.advance(100)
+        while gateway.releases.step():
+            pass
+        return real(work, *given)
+
+    monkeypatch.setattr(UnitOfWork, "acting_on", sent_just_before)
+    world.to_device(world.house.command(Revoke(release=release_id)))
+    assert state_of(world, release_id) == "SENT"
+    assert rules(world, "decision.refused") == ["release-over"]
+    assert not answers(world, Outcome)
+    assert not world.events("release.revoke-asked")
+
+
+def test_an_owner_revokes_what_the_other_approved(couple: World) -> None:
+    clip = couple.house.record()
+    couple.receiver.faults = ["request-lost"]
+    couple.to_device(couple.house.approve(couple.post(), [clip]))
+    (release_id,) = couple.outcomes()
+    revoke = couple.house.command(Revoke(release=release_id), by=couple.house.partner)
+    couple.to_device(revoke)
+    couple.clock.advance(3600)
+    couple.run()
+    assert state_of(couple, release_id) == "REVOKED"
+    (line,) = [detail for _, detail in couple.events("release.revoke-asked")]
+    assert line == {"owner": couple.house.partner.id}
+
+
+# Lists
+
+
+def test_a_list_names_the_clips_of_the_time_asked_for_whether_anybody_asked_for_them(
+    world: World,
+) -> None:
+    world.house.record(seconds_ago=30 * 3600)
+    inside = [world.house.record(seconds_ago=ago) for ago in (7200, 60)]
+    letter = world.house.command(around(world))
+    world.to_device(letter)
+    (listing,) = answers(world, Listing)
+    assert [offer.id for offer in listing.clips] == [clip.id for clip in inside]
+    assert listing.more_clips == 0
+    assert listing.device == DEVICE
+    ((_, line),) = world.events("clips.listed")
+    assert line["clips"] == 2
+    assert world.broker.unacknowledged == {}
+
+
+def test_the_keys_in_a_list_are_sealed_to_the_owners(couple: World) -> None:
+    clip = couple.house.record()
+    couple.to_device(couple.house.command(around(couple)))
+    (listing,) = answers(couple, Listing)
+    (offer,) = listing.clips
+    keys = {
+        seal.open_key(offer.sealed_key, person.identity, clip_id=clip.id)
+        for person in (couple.house.owner, couple.house.partner)
+    }
+    assert len(keys) == 1
+
+
+def test_of_more_clips_than_fit_the_newest_are_named_and_the_rest_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.gateway.decisions.commands.MAX_OFFERED_CLIPS", 2)
+    clips = [world.house.record(seconds_ago=600 - 100 * n) for n in range(5)]
+    world.to_device(world.house.command(around(world)))
+    (listing,) = answers(world, Listing)
+    assert [offer.id for offer in listing.clips] == [clip.id for clip in clips[-2:]]
+    assert listing.more_clips == 3
+
+
+def test_a_list_of_all_time_is_no_trouble(world: World) -> None:
+    world.house.record()
+    ask = ListClips(window=Window(start=0, end=253_402_300_799))
+    world.to_device(world.house.command(ask))
+    (listing,) = answers(world, Listing)
+    assert len(listing.clips) == 1
+
+
+def test_a_list_is_told_once_and_not_again_to_whoever_comes_later(world: World) -> None:
+    world.house.record()
+    letter = world.house.command(around(world))
+    world.to_device(letter)
+    world.to_device(letter)
+    world.restart()
+    assert len(answers(world, Listing)) == 1
+    assert rules(world, "decision.refused") == ["replayed"]
+    assert world.outcomes() == {}
+
+
+def test_an_answer_that_finds_no_broker_ends_nothing(world: World) -> None:
+    world.house.record()
+    letter = world.house.command(around(world))
+    assert world.gateway is not None
+    link = world.gateway._owner_link
+    world.broker.send(topics.owner(DEVICE), letter)
+    world.broker.client = None  # cut before the answer
+    world.gateway.step()
+    assert answers(world, Listing) == []
+    world.broker.client = link  # type: ignore[assignment]
+    world.to_device(world.house.command(around(world)))
+    assert len(answers(world, Listing)) == 1
+
+
+# Who may
+
+
+@pytest.mark.parametrize("command", [Pause(), Resume(), Revoke(release="0" * 16)])
+def test_a_stranger_commands_nothing(world: World, command: object) -> None:
+    world.to_device(world.house.command(command, by=Person()))
+    assert rules(world, "decision.refused") == ["unknown-signer"]
+    assert world.events("requests.") == []
+
+
+def test_a_retained_command_is_not_obeyed(world: World) -> None:
+    world.to_device(world.house.command(Pause()), retained=True)
+    assert rules(world, "decision.refused") == ["retained"]
+    assert world.events("requests.") == []
+
+
+def test_a_command_that_comes_again_is_obeyed_once(world: World) -> None:
+    letter = world.house.command(Pause())
+    world.to_device(letter)
+    world.to_device(world.house.command(Resume()))
+    world.to_device(letter)
+    world.house.record()
+    world.post()
+    assert len(world.inbox) == 1
+    assert rules(world, "decision.refused") == ["replayed"]
+
+
+# Previews
+
+
+def test_a_preview_that_cannot_wait_is_refused_and_not_on_the_record_as_sent(
+    world: World,
+) -> None:
+    clips = [
+        world.house.record(seconds_ago=60 + n, video=os.urandom(3 * topics.CHUNK_BYTES))
+        for n in range(14)
+    ]
+    for clip in clips:
+        command = world.house.command(Preview(clip=clip.id))
+        world.broker.send(topics.owner(DEVICE), command)
+    world.run()
+    prefix = f"clip-agent/{DEVICE}/preview/"
+    sent = {topic.split("/")[3] for topic, _ in world.broker.published if topic.startswith(prefix)}
+    assert len(world.events("clip.previewed")) == len(sent)
+    refused = rules(world, "decision.refused")
+    assert set(refused) == {"too-many-previews"}
+    assert len(sent) + len(refused) == len(clips)
+    told = [outcome for outcome in world.outcomes().values() if outcome.event == "REFUSED"]
+    assert len(told) == len(refused)

@@ -1,0 +1,118 @@
+"""Posts on the feed: neither their order nor their place proves anything.
+
+The straight way is in ``test_release_way.py``, what must never happen, whatever the order
+of events, in ``test_model.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.consent import signing
+from agent.consent.statements import Window, Withdrawal
+from agent.mqtt import topics
+from agent.vault.clips.store import ClipStore
+from tests.support.feed import report
+from tests.support.gateway_world import FEED, World, change_cards, rules
+from tests.support.house import Person
+
+# The feed: order and place prove nothing
+
+
+def withdrawal(world: World, author: Person, post: str) -> Withdrawal:
+    return Withdrawal(
+        iss=author.id,
+        jti=signing.new_jti(b"w" * 16),
+        iat=int(world.clock.now()),
+        request=signing.digest(post),
+    )
+
+
+def withdraw(world: World, author: Person, post: str) -> None:
+    said = withdrawal(world, author, post)
+    jws = author.signing.sign(said).encode()
+    world.broker.send(topics.withdrawal(FEED, said.jti), jws, retained=True)
+    world.run()
+
+
+def test_a_request_that_was_withdrawn_before_it_arrived_never_opens(world: World) -> None:
+    """A broker brings retained posts in any order to a camera that was off."""
+    world.house.record()
+    request = world.house.request()
+    withdraw(world, world.house.requester, world.house.post(request))
+    post = world.post(request)
+    assert world.request_state(post) == "WITHDRAWN"
+    assert world.inbox == {}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_nobody_withdraws_what_another_posts(tmp_path: Path, before: bool) -> None:
+    rival = Person()
+    world = World(tmp_path)
+    add = {
+        "role": "requester", "name": "Shelbyville", "sign": rival.signing.public.text,
+        "seal": rival.recipient, "upload_hosts": ["shelbyville.example"],
+    }  # fmt: skip
+    change_cards(world, lambda cards: cards.append(add))
+    world.restart()
+    world.house.record()
+    request = world.house.request()
+    if before:
+        withdraw(world, rival, world.house.post(request))
+    post = world.post(request)
+    if not before:
+        withdraw(world, rival, post)
+        assert rules(world, "post.refused") == ["no-such-request"]
+    assert world.request_state(post) == "OPEN"
+    world.kill()
+
+
+@pytest.mark.parametrize("place", ["requests/another-id-000000", "alerts/another-id-000000"])
+def test_a_copy_at_a_wrong_place_does_not_silence_the_request(world: World, place: str) -> None:
+    world.house.record()
+    request = world.house.request()
+    copy = world.house.post(request).encode()
+    for _ in range(3):
+        world.broker.send(f"{FEED}/{place}", copy, retained=True)
+        world.run()
+    assert len(rules(world, "post.refused")) == 1
+    assert world.request_state(world.post(request)) == "OPEN"
+
+
+# Clips whose time was corrected
+
+
+def correct_times(world: World) -> None:
+    """What the camera does once the clock is set, perhaps a moment after the gateway saw it."""
+    house = world.house
+    with house.open_index() as index:
+        store = ClipStore(house.config.state_dir, index, recipients=[], clock=house.clock)
+        assert store.correct_times()
+    world.run()
+
+
+@pytest.mark.parametrize(("step", "offered"), [(100, True), (5_000, False)])
+def test_a_clip_whose_time_was_corrected_is_offered_by_that_time(
+    world: World, step: float, offered: bool
+) -> None:
+    world.clock.is_synced = False
+    world.house.record()
+    world.clock.step_wall(step)
+    world.clock.is_synced = True
+    now = int(world.clock.now())
+    window = Window(start=now - int(step) - 1_000, end=now - int(step) + 1_000)
+    post = world.post(world.house.request(window=window))
+    letter = report(world, post)
+    assert letter is not None
+    (told,) = letter.clips
+    assert not told.clock_synced
+    correct_times(world)
+    letter = report(world, post)
+    assert letter is not None
+    corrected = [(offer.started_at, offer.clock_synced) for offer in letter.clips]
+    assert corrected == ([(told.started_at + step, True)] if offered else [])
+    written = len(world.broker.published)
+    world.house.record(seconds_ago=50_000)
+    assert [topic for topic, _ in world.broker.published[written:] if "/inbox/" in topic] == []

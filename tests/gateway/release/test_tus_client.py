@@ -1,0 +1,448 @@
+"""Uploads: against a real tus server through cuts and crashes, and against liars."""
+
+from __future__ import annotations
+
+import base64
+import random
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ConfigError, NetworkFault, ReceiverRefused
+from agent.gateway.release.tus_client import TusClient
+from tests.conftest import StartTusServer
+from tests.peers.certificates import Authority
+from tests.peers.process import free_port
+from tests.peers.tus_server import TusServer
+from tests.support.fake_receiver import FakeReceiver, answer
+
+BUNDLE = random.Random(1).randbytes(1_000_000)
+SIZE = len(BUNDLE)
+CHUNK = 200_000
+
+
+def new_client(
+    *, ca_file: Path | None = None, timeout_seconds: float = 10, loopback: bool = True
+) -> TusClient:
+    return TusClient(timeout_seconds=timeout_seconds, ca_file=ca_file, allow_loopback_http=loopback)
+
+
+def send_until(client: TusClient, url: str, offset: int, end: int) -> int:
+    while offset < end:
+        chunk = BUNDLE[offset : min(offset + CHUNK, end)]
+        offset = client.send(url, offset=offset, chunk=chunk, size=SIZE)
+    return offset
+
+
+# A real receiver
+
+
+def test_a_bundle_arrives_byte_for_byte_with_its_metadata(tus_server: TusServer) -> None:
+    client = new_client()
+    metadata = {"filename": "f\u00fcr Sie.age", "release": "0123456789abcdef"}
+    url = client.create(tus_server.url, size=SIZE, metadata=metadata)
+    assert client.offset(url, size=SIZE) == 0
+    assert send_until(client, url, 0, SIZE) == SIZE
+    assert client.offset(url, size=SIZE) == SIZE
+    [received] = tus_server.finished()
+    assert received.path.read_bytes() == BUNDLE
+    assert received.metadata == metadata
+
+
+def test_after_a_restart_of_the_receiver_it_goes_on_where_it_stopped(
+    tus_server: TusServer,
+) -> None:
+    client = new_client()
+    url = client.create(tus_server.url, size=SIZE, metadata={})
+    send_until(client, url, 0, 400_000)
+    tus_server.kill()
+    with pytest.raises(NetworkFault, match="refused"):
+        client.send(url, offset=400_000, chunk=b"x", size=SIZE)
+    with pytest.raises(NetworkFault):
+        client.offset(url, size=SIZE)
+    tus_server.start()
+    assert client.offset(url, size=SIZE) == 400_000
+    send_until(client, url, 400_000, SIZE)
+    [received] = tus_server.finished()
+    assert received.path.read_bytes() == BUNDLE
+
+
+def test_after_a_cut_inside_a_chunk_the_offset_tells_where_to_go_on(
+    tus_server: TusServer,
+) -> None:
+    client = new_client()
+    url = client.create(tus_server.url, size=SIZE, metadata={})
+    cut_off_in_the_middle(url, BUNDLE[:CHUNK], sent=50_000)
+    finish(client, url)
+    [received] = tus_server.finished()
+    assert received.path.read_bytes() == BUNDLE
+
+
+def finish(client: TusClient, url: str) -> None:
+    """Go on from wherever the receiver is; it may still be busy with what was cut off."""
+    for _ in range(100):
+        offset = client.offset(url, size=SIZE)
+        assert offset is not None
+        try:
+            send_until(client, url, offset, SIZE)
+        except NetworkFault:
+            continue
+        return
+    raise AssertionError("the receiver never came to rest")
+
+
+def cut_off_in_the_middle(url: str, chunk: bytes, *, sent: int) -> None:
+    """A PATCH whose connection dies after ``sent`` bytes of its body."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    address, _, port = host.partition(":")
+    with socket.create_connection((address, int(port))) as connection:
+        head = (
+            f"PATCH /{path} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\n"
+            f"Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n"
+            f"Content-Length: {len(chunk)}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + chunk[:sent])
+
+
+def test_a_chunk_that_does_not_fit_the_offset_is_a_fault_to_ask_again_after(
+    tus_server: TusServer,
+) -> None:
+    client = new_client()
+    url = client.create(tus_server.url, size=SIZE, metadata={})
+    send_until(client, url, 0, CHUNK)
+    with pytest.raises(NetworkFault, match="409"):
+        client.send(url, offset=0, chunk=BUNDLE[:CHUNK], size=SIZE)
+    assert client.offset(url, size=SIZE) == CHUNK
+
+
+def test_an_upload_that_never_was_is_gone(tus_server: TusServer) -> None:
+    client = new_client()
+    url = f"{tus_server.url}/nothing"
+    assert client.offset(url, size=SIZE) is None
+    with pytest.raises(NetworkFault, match="404"):
+        client.send(url, offset=0, chunk=b"x", size=SIZE)
+
+
+def test_an_expired_upload_is_gone(start_tus_server: StartTusServer) -> None:
+    client = new_client()
+    receiver = start_tus_server(expires_milliseconds=1)
+    url = client.create(receiver.url, size=SIZE, metadata={})
+    assert client.offset(url, size=SIZE) is None
+
+
+def test_https_works_with_the_receivers_own_authority_and_with_no_other(
+    start_tus_server: StartTusServer, tmp_path: Path
+) -> None:
+    ours, another = Authority(tmp_path / "ours"), Authority(tmp_path / "another")
+    receiver = start_tus_server(certificate=ours.issue("127.0.0.1"))
+    client = new_client(ca_file=ours.ca_file, loopback=False)
+    url = client.create(receiver.url, size=SIZE, metadata={})
+    assert url.startswith("https://")
+    send_until(client, url, 0, SIZE)
+    assert [upload.path.read_bytes() for upload in receiver.finished()] == [BUNDLE]
+
+    for deceived in (new_client(ca_file=another.ca_file), new_client()):
+        with pytest.raises(NetworkFault, match=r"TLS failed \(.*certificate"):
+            deceived.create(receiver.url, size=SIZE, metadata={})
+    assert len(receiver.uploads()) == 1
+
+
+def test_a_certificate_for_another_host_is_not_accepted(
+    start_tus_server: StartTusServer, tmp_path: Path
+) -> None:
+    ours = Authority(tmp_path / "ours")
+    receiver = start_tus_server(certificate=ours.issue("127.0.0.2"))
+    with pytest.raises(NetworkFault, match="TLS failed"):
+        new_client(ca_file=ours.ca_file).create(receiver.url, size=SIZE, metadata={})
+
+
+def test_an_unusable_ca_file_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none"):
+        new_client(ca_file=tmp_path / "none")
+
+
+# What goes over the wire
+
+
+def test_each_request_says_its_version_and_metadata_is_in_base64() -> None:
+    with FakeReceiver(
+        answer(201, Location="/files/1?part=2"),
+        answer(200, Upload_Offset="0", Upload_Length="10"),
+        answer(204, Upload_Offset="3"),
+    ) as fake:
+        client = new_client()
+        url = client.create(fake.url, size=10, metadata={"filename": "a b"})
+        assert client.offset(url, size=10) == 0
+        assert client.send(url, offset=0, chunk=b"abc", size=10) == 3
+    create, head, patch = fake.requests
+    assert (create.method, create.target) == ("POST", "/files")
+    assert create.headers["upload-length"] == "10"
+    assert create.headers["upload-metadata"] == "filename " + base64.b64encode(b"a b").decode()
+    assert create.headers["content-length"] == "0"
+    assert (head.method, head.target) == ("HEAD", "/files/1?part=2")
+    assert (patch.method, patch.body) == ("PATCH", b"abc")
+    assert patch.headers["upload-offset"] == "0"
+    assert patch.headers["content-type"] == "application/offset+octet-stream"
+    assert {request.headers["tus-resumable"] for request in fake.requests} == {"1.0.0"}
+
+
+@pytest.mark.parametrize("location", ["/files/1", "1", "//127.0.0.1:{port}/1", "{url}/1"])
+def test_a_location_may_be_absolute_or_relative(location: str) -> None:
+    fake = FakeReceiver()
+    where = location.format(port=fake.port, url=fake.url)
+    fake.answers = (answer(201, Location=where),)
+    with fake:
+        url = new_client().create(fake.url, size=1, metadata={})
+    assert url.startswith(f"http://127.0.0.1:{fake.port}/")
+
+
+def test_metadata_that_would_break_the_header_is_our_mistake() -> None:
+    with pytest.raises(ValueError, match="cannot be a key"):
+        new_client().create("http://127.0.0.1:1/", size=1, metadata={"a b,c": "x"})
+
+
+@pytest.mark.parametrize(("offset", "chunk"), [(0, b""), (9, b"ab"), (11, b"a")])
+def test_a_chunk_outside_the_upload_is_our_mistake(offset: int, chunk: bytes) -> None:
+    with pytest.raises(ValueError, match="inside"):
+        new_client().send("http://127.0.0.1:1/", offset=offset, chunk=chunk, size=10)
+
+
+# Liars
+
+
+def refusal(call: Callable[[TusClient, str], object], reply: bytes) -> str:
+    """The rule by which ``call`` is refused when the receiver says ``reply``."""
+    with FakeReceiver(reply) as fake, pytest.raises(ReceiverRefused) as refused:
+        call(new_client(), fake.url)
+    return refused.value.rule
+
+
+def create(client: TusClient, url: str) -> str:
+    return client.create(url, size=10, metadata={})
+
+
+def head(client: TusClient, url: str) -> int | None:
+    return client.offset(url, size=10, sent=6)
+
+
+def patch(client: TusClient, url: str) -> int:
+    return client.send(url, offset=4, chunk=b"ab", size=10)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://127.0.0.1/files/1",
+        "http://127.0.0.1:1/files/1",
+        "http://127.0.0.2/files/1",
+        "//127.0.0.1/1",
+    ],
+)
+def test_an_upload_may_not_move_to_another_origin(location: str) -> None:
+    assert refusal(create, answer(201, Location=location)) == "other-origin"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://evil.example/1",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/1",
+        "http://user@127.0.0.1/1",
+        "http://[::1",
+        "/a b",
+        "/\u00e9".encode().decode("latin-1"),
+        "http://127.0.0.1:99999/1",
+    ],
+)
+def test_an_unsafe_location_is_refused(location: str) -> None:
+    assert refusal(create, answer(201, Location=location)) == "unsafe-url"
+
+
+@pytest.mark.parametrize(
+    "reply", [answer(201), answer(201, Location="/" + "a" * 3_000), answer(200, Location="/1")]
+)
+def test_a_creation_without_a_place_is_refused(reply: bytes) -> None:
+    assert refusal(create, reply) == "unexpected-answer"
+
+
+@pytest.mark.parametrize("call", [create, head, patch])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_never_followed(
+    call: Callable[[TusClient, str], object], status: int
+) -> None:
+    with FakeReceiver(answer(201, Location="/1")) as elsewhere:
+        reply = answer(status, Location=elsewhere.url)
+        assert refusal(call, reply) == "redirect"
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("call", [create, head, patch])
+@pytest.mark.parametrize("status", [400, 401, 403, 412, 413, 415, 460])
+def test_a_no_for_good_is_not_tried_again(
+    call: Callable[[TusClient, str], object], status: int
+) -> None:
+    assert refusal(call, answer(status)) == "receiver-refuses"
+
+
+@pytest.mark.parametrize("call", [create, head, patch])
+@pytest.mark.parametrize("status", [408, 423, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_a_network_fault(
+    call: Callable[[TusClient, str], object], status: int
+) -> None:
+    with FakeReceiver(answer(status)) as fake, pytest.raises(NetworkFault, match=str(status)):
+        call(new_client(), fake.url)
+
+
+@pytest.mark.parametrize(
+    ("call", "reply"),
+    [
+        (create, answer(201, tus=False, Location="/1")),
+        (head, answer(200, tus=False, Upload_Offset="0", Upload_Length="10")),
+        (patch, answer(204, tus=False, Upload_Offset="6")),
+        (patch, answer(204, tus=False, Tus_Resumable="0.2.2", Upload_Offset="6")),
+    ],
+)
+def test_a_server_that_does_not_speak_tus_is_refused(
+    call: Callable[[TusClient, str], object], reply: bytes
+) -> None:
+    assert refusal(call, reply) == "not-tus"
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "5, 5", "0x5", "5.0", "\u0665", "9" * 17])
+def test_an_offset_that_is_no_number_is_refused(text: str) -> None:
+    wire = text.encode("utf-8").decode("latin-1")
+    reply = answer(200, Upload_Offset=wire, Upload_Length="10")
+    assert refusal(head, reply) == "no-offset"
+    assert refusal(patch, answer(204, Upload_Offset=wire)) == "no-offset"
+
+
+@pytest.mark.parametrize("offset", ["7", "10", "11"])
+def test_a_receiver_cannot_have_more_than_ever_went_out(offset: str) -> None:
+    reply = answer(200, Upload_Offset=offset, Upload_Length="10")
+    assert refusal(head, reply) == "offset-beyond"
+    assert refusal(patch, answer(204, Upload_Offset=offset)) == "offset-beyond"
+
+
+def test_a_receiver_that_forgot_is_believed_when_asked() -> None:
+    with FakeReceiver(answer(200, Upload_Offset="1", Upload_Length="10")) as fake:
+        assert head(new_client(), fake.url) == 1
+
+
+def test_an_answer_to_a_chunk_cannot_go_backwards() -> None:
+    assert refusal(patch, answer(204, Upload_Offset="3")) == "offset-backwards"
+
+
+def test_a_chunk_taken_in_part_counts_in_part_and_not_at_all_is_a_fault() -> None:
+    with FakeReceiver(answer(204, Upload_Offset="5"), answer(204, Upload_Offset="4")) as fake:
+        assert patch(new_client(), fake.url) == 5
+        with pytest.raises(NetworkFault, match="took nothing"):
+            patch(new_client(), fake.url)
+
+
+@pytest.mark.parametrize("length", ["11", "9", "", "x"])
+def test_an_upload_of_another_length_is_not_ours(length: str) -> None:
+    reply = answer(200, Upload_Offset="0", Upload_Length=length)
+    assert refusal(head, reply) == "wrong-length"
+
+
+# Bad answers
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 204 Ok\r\nTus-Resumable: 1.0.0\r\nUpload-Off",
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 204 Ok\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 204 Ok\r\n" + b"X: a\r\n" * 1_000 + b"\r\n",
+        b"HTTP/1.1 204" + b"a" * 200_000,
+    ],
+    ids=["nothing", "cut off", "not HTTP", "huge header", "many headers", "huge status"],
+)
+def test_a_broken_answer_is_a_network_fault_in_one_line(reply: bytes) -> None:
+    with FakeReceiver(reply) as fake, pytest.raises(NetworkFault) as fault:
+        patch(new_client(), fake.url)
+    assert "\n" not in str(fault.value)
+    assert len(str(fault.value)) < 300
+
+
+def test_an_endless_body_is_not_read_to_its_end() -> None:
+    def endless(connection: socket.socket) -> None:
+        head = answer(204, Upload_Offset="6").replace(b" 204 ", b" 200 ")
+        connection.sendall(head.replace(b"Connection: close", b"Content-Length: 99999999999"))
+        while True:
+            connection.sendall(bytes(65_536))
+
+    with FakeReceiver(endless) as fake, pytest.raises(ReceiverRefused):
+        patch(new_client(), fake.url)
+
+
+def test_silence_is_a_network_fault() -> None:
+    done = threading.Event()
+
+    def silent(_connection: socket.socket) -> None:
+        done.wait(10)
+
+    with FakeReceiver(silent) as fake:
+        with pytest.raises(NetworkFault, match="no answer in time"):
+            patch(new_client(timeout_seconds=0.1), fake.url)
+        done.set()
+
+
+def test_an_answer_that_drips_is_cut_off() -> None:
+    done = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 204 Ok\r\nX: ")
+        while not done.wait(0.02):
+            connection.sendall(b"a")
+
+    with FakeReceiver(drip) as fake:
+        with pytest.raises(NetworkFault):
+            patch(new_client(timeout_seconds=0.1), fake.url)
+        done.set()
+
+
+# Where it may go at all
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/files",
+        "http://localhost:1/files",
+        "http://127.0.0.1.example.org/files",
+        "https://user:password@example.org/files",
+        "https://example.org/files#part",
+        "https://",
+        "https:///files",
+        "example.org/files",
+        "https://example.org:0/files",
+        "https://example.org/a b",
+        "https://example.org/\r\nX: y",
+        "https://ex\u00e4mple.org/",
+        "https://example.org/" + "a" * 3_000,
+    ],
+)
+def test_only_https_goes_out_and_http_to_loopback_numbers(url: str) -> None:
+    with pytest.raises(ReceiverRefused) as refused:
+        new_client().create(url, size=1, metadata={})
+    assert refused.value.rule == "unsafe-url"
+
+
+def test_http_to_loopback_needs_to_be_allowed() -> None:
+    with pytest.raises(ReceiverRefused) as refused:
+        new_client(loopback=False).create("http://127.0.0.1:1/", size=1, metadata={})
+    assert refused.value.rule == "unsafe-url"
+
+
+def test_a_receiver_that_is_away_is_named_in_one_line() -> None:
+    port = free_port()
+    with pytest.raises(NetworkFault) as fault:
+        new_client().create(f"http://127.0.0.1:{port}/", size=1, metadata={})
+    assert str(fault.value) == f"127.0.0.1:{port}: Connection refused"

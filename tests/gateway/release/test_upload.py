@@ -1,0 +1,210 @@
+"""From the outbox to the receiver: when not to, how much at a time, and whose turn it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import config
+from agent.errors import NetworkFault
+from agent.mqtt import topics
+from agent.vault.clips import paths as files
+from tests.support.gateway_world import DEVICE, World, state_of
+from tests.support.house import fragmented_mp4
+
+CHUNK = 80_000
+VIDEO = fragmented_mp4(size=256, noisy=True)
+
+
+def stop(world: World, release_id: str) -> None:
+    """What a revocation or a withdrawal does, on the gateway's other thread."""
+    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+        db.execute("UPDATE release SET stop = 'revoked' WHERE id = ?", (release_id,))
+    db.close()
+
+
+def sealed(world: World, count: int, *, video: bytes | None = None) -> list[str]:
+    """So many releases whose uploads have not begun; their ids, the oldest first."""
+    assert world.gateway is not None
+    clips = [world.house.record(video=video) for _ in range(count)]
+    post = world.post()
+    for clip in clips:
+        world.broker.send(topics.owner(DEVICE), world.house.approve(post, [clip]))
+        world.gateway.step()
+        world.clock.advance(1)
+    world.gateway.releases.step()
+    assert world.receiver.calls == []
+    index = world.house.open_index()
+    ids = [str(row[0]) for row in index.rows("SELECT id FROM release ORDER BY approved_at")]
+    index.close()
+    assert len(ids) == count
+    return ids
+
+
+def turn(world: World) -> None:
+    """One turn of the thread of releases."""
+    assert world.gateway is not None
+    world.gateway.releases.step()
+    world.gateway.step()
+
+
+# When not to
+
+
+def test_a_release_revoked_while_another_has_its_turn_is_not_announced(world: World) -> None:
+    """Sending a piece takes minutes on a slow line, and the list was read before."""
+    first, second = sealed(world, 2)
+    create = world.receiver.create
+
+    def revoked_meanwhile(url: str, **more: Any) -> str:
+        stop(world, second)
+        return create(url, **more)
+
+    world.receiver.create = revoked_meanwhile  # type: ignore[method-assign]
+    turn(world)
+    assert [upload.release for upload in world.receiver.uploads.values()] == [first]
+    assert state_of(world, second) == "REVOKED"
+
+
+@pytest.mark.parametrize("done", ["nothing", "announced"])
+def test_a_release_stopped_while_its_bundle_was_read_meets_no_receiver(
+    world: World, monkeypatch: pytest.MonkeyPatch, done: str
+) -> None:
+    """Of a large one a Pi takes the digest for many seconds."""
+    (release_id,) = sealed(world, 1)
+    if done == "announced":
+        turn(world)
+        world.clock.is_synced = False
+        world.restart()  # and nothing is sent yet
+        world.clock.is_synced = True
+    digest = files.sha256
+
+    def stopped_meanwhile(path: Path) -> str:
+        stop(world, release_id)
+        return digest(path)
+
+    monkeypatch.setattr(files, "sha256", stopped_meanwhile)
+    calls = list(world.receiver.calls)
+    turn(world)
+    turn(world)
+    assert world.receiver.calls == calls
+    assert state_of(world, release_id) == "REVOKED"
+
+
+# How much at a time, and whose turn it is
+
+
+@pytest.fixture
+def pieces(tmp_path: Path) -> Iterator[World]:
+    """A world whose bundles take several chunks."""
+    upload = config.Upload(allow_loopback_http=True, chunk_bytes=CHUNK)
+    world = World(tmp_path, upload=upload)
+    yield world
+    world.kill()
+
+
+def test_releases_take_turns_chunk_by_chunk(pieces: World) -> None:
+    """A large bundle on a slow line must not keep the next owner's decision waiting."""
+    first, second = sealed(pieces, 2, video=VIDEO)
+    turn(pieces)  # announced
+    for chunks in (1, 2, 3):
+        turn(pieces)
+        had = {upload.release: len(upload.data) for upload in pieces.receiver.uploads.values()}
+        assert had == {first: chunks * CHUNK, second: chunks * CHUNK}
+    pieces.run()
+    assert {upload.release for upload in pieces.receiver.finished} == {first, second}
+    assert state_of(pieces, first) == state_of(pieces, second) == "SENT"
+
+
+def test_the_offset_is_asked_for_once_while_all_goes_well(pieces: World) -> None:
+    sealed(pieces, 1, video=VIDEO)
+    pieces.run()
+    assert pieces.receiver.calls[:4] == ["create", "offset", "send", "send"]
+    assert pieces.receiver.calls.count("offset") == 1
+
+
+def test_the_offset_is_asked_for_again_after_a_failure(pieces: World) -> None:
+    """The chunk may have arrived though the answer did not."""
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    pieces.receiver.faults = ["", "", "", "answer-lost"]
+    pieces.run()
+    pieces.clock.advance(60)
+    pieces.run()
+    assert pieces.receiver.calls[:6] == ["create", "offset", "send", "send", "offset", "send"]
+    assert state_of(pieces, release_id) == "SENT"
+
+
+def crawl(world: World, taken: int) -> list[int]:
+    """Let the receiver take so many bytes of each chunk; how many it was sent, a call an item."""
+    sent: list[int] = []
+
+    def send(upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        sent.append(len(chunk))
+        world.receiver.uploads[upload_url].data += chunk[:taken]
+        return offset + min(taken, len(chunk))
+
+    world.receiver.send = send  # type: ignore[method-assign]
+    return sent
+
+
+@pytest.mark.parametrize("taken", [1, 65_535])
+def test_a_receiver_that_takes_a_trickle_is_asked_ever_more_rarely(
+    pieces: World, taken: int
+) -> None:
+    """One byte a PATCH would be a megabyte of traffic for each, for days."""
+    sealed(pieces, 1, video=fragmented_mp4(size=512, noisy=True))
+    sent = crawl(pieces, taken)
+    for _ in range(600):
+        pieces.clock.advance(1)
+        pieces.run()
+    assert 3 <= len(sent) <= 12
+    (upload,) = pieces.receiver.uploads.values()
+    assert len(upload.data) == taken * len(sent), "and what it did take counts"
+
+
+def test_a_receiver_that_takes_a_trickle_keeps_nobody_else_from_their_turn(pieces: World) -> None:
+    slow, revoked, other = sealed(pieces, 3, video=VIDEO)
+    send = pieces.receiver.send
+
+    def slow_for_one(upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+        upload = pieces.receiver.uploads[upload_url]
+        if upload.release != slow:
+            return send(upload_url, offset=offset, chunk=chunk, size=size)
+        upload.data += chunk[:1]
+        stop(pieces, revoked)
+        return offset + 1
+
+    pieces.receiver.send = slow_for_one  # type: ignore[method-assign]
+    pieces.run()
+    assert state_of(pieces, revoked) == "REVOKED"
+    assert state_of(pieces, other) == "SENT"
+    assert state_of(pieces, slow) == "SEALED"
+
+
+def test_a_receiver_that_takes_its_least_of_each_chunk_is_no_failure(pieces: World) -> None:
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    sent = crawl(pieces, 65_536)
+    pieces.run()
+    assert state_of(pieces, release_id) == "SENT"
+    assert len(sent) > 4
+
+
+def test_what_arrived_without_an_answer_is_progress(pieces: World) -> None:
+    """A proxy that gives up before the receiver does: each answer is lost, and no byte."""
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    turn(pieces)
+    send = pieces.receiver.send
+
+    def lost(upload_url: str, **more: Any) -> int:
+        send(upload_url, **more)
+        raise NetworkFault("the answer was lost")
+
+    pieces.receiver.send = lost  # type: ignore[method-assign]
+    for _ in range(60):
+        pieces.clock.advance(4)  # the first pause is no longer, and none grows
+        pieces.run()
+    assert state_of(pieces, release_id) == "SENT"

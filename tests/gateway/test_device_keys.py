@@ -1,0 +1,210 @@
+"""The device's own keys: made once, for one reader, and never lost or replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.letters import Letter
+from agent.consent.signing import DeviceCard
+from agent.errors import KeyFileError, StorageFault
+from agent.gateway import device_keys as keys
+from agent.gateway.device_keys import CARD_NAME, DeviceKeys
+from tests.support.house import Person
+from tests.vault.support import in_child, watch_steps
+
+NAME = "front-door"
+MANY_STEPS = 40
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def key_file(state: Path) -> Path:
+    return state / "keys" / "device.key.json"
+
+
+def card(state: Path) -> DeviceCard:
+    return signing.parse_card((state / CARD_NAME).read_text(), DeviceCard, CARD_NAME)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_keys_are_made_once_and_stay(state: Path) -> None:
+    made = keys.load_or_create(state, name=NAME)
+    stored = key_file(state).read_bytes()
+    again = keys.load_or_create(state, name=NAME)
+    assert (again.id, again.identity) == (made.id, made.identity)
+    assert key_file(state).read_bytes() == stored
+    assert keys.load_or_create(state.parent / "other", name=NAME).id != made.id
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o007, 0o000])
+def test_only_the_gateway_can_read_them(state: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        keys.load_or_create(state, name=NAME)
+    finally:
+        os.umask(before)
+    assert mode(state / "keys") == 0o700
+    assert mode(key_file(state)) == 0o600
+    assert sorted(path.name for path in state.iterdir()) == [CARD_NAME, "keys"]
+
+
+def test_the_card_beside_the_index_is_their_public_half(state: Path) -> None:
+    made = keys.load_or_create(state, name=NAME)
+    assert card(state) == made.card(NAME)
+    assert card(state).id == made.id
+    letter = Letter(jws="a.b.c", keys={})
+    sealed = mail.seal(letter, [card(state).seal])
+    assert mail.open_letter(sealed, made.identity) == letter
+    public = (state / CARD_NAME).read_text()
+    secrets = json.loads(key_file(state).read_text())
+    assert not any(secret in public for secret in secrets.values())
+
+
+def test_a_card_that_was_lost_or_changed_is_written_again(state: Path) -> None:
+    made = keys.load_or_create(state, name=NAME)
+    (state / CARD_NAME).unlink()
+    keys.load_or_create(state, name=NAME)
+    assert card(state) == made.card(NAME)
+    plain = yaml.safe_load((state / CARD_NAME).read_text())
+    plain["sign"] = Person().signing.public.text
+    (state / CARD_NAME).write_text(yaml.safe_dump(plain))
+    keys.load_or_create(state, name="renamed")
+    assert card(state) == made.card("renamed")
+
+
+@pytest.mark.parametrize("trap", ["pipe", "endless", "keys"])
+def test_a_trap_in_the_place_of_the_card_is_replaced_and_not_read(state: Path, trap: str) -> None:
+    made = keys.load_or_create(state, name=NAME)
+    card, secret = state / CARD_NAME, key_file(state)
+    right, before = card.read_bytes(), secret.read_bytes()
+    card.unlink()
+    if trap == "pipe":
+        os.mkfifo(card)
+    else:
+        card.symlink_to("/dev/zero" if trap == "endless" else secret)
+    assert keys.load_or_create(state, name=NAME).id == made.id
+    assert card.is_file() and not card.is_symlink() and card.read_bytes() == right
+    assert secret.read_bytes() == before
+
+
+def test_a_card_that_is_right_is_not_written_again(state: Path) -> None:
+    keys.load_or_create(state, name=NAME)
+    before = (state / CARD_NAME).stat()
+    keys.load_or_create(state, name=NAME)
+    after = (state / CARD_NAME).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def damages() -> dict[str, bytes]:
+    person = Person()
+    sign, identity = person.signing.to_text(), person.identity
+    whole = {"sign": sign, "identity": identity}
+    return {
+        "empty": b"",
+        "cut off": json.dumps(whole).encode()[:-9],
+        "not text": b"\xff\xfe\x00",
+        "nothing in it": b"{}",
+        "another kind": b"[]",
+        "an unknown field": json.dumps({**whole, "more": 1}).encode(),
+        "a field of the wrong kind": json.dumps({**whole, "sign": 7}).encode(),
+        "no identity": json.dumps({"sign": sign}).encode(),
+        "an identity that is none": json.dumps({**whole, "identity": "AGE-SECRET-KEY-1"}).encode(),
+        "a public key for an identity": json.dumps(
+            {**whole, "identity": person.recipient}
+        ).encode(),
+        "a signing key that is none": json.dumps({**whole, "sign": "####"}).encode(),
+        "a signing key cut short": json.dumps({**whole, "sign": sign[:-4]}).encode(),
+        "a signing key beyond ASCII": json.dumps({**whole, "sign": sign[:-1] + "é"}).encode(),
+    }
+
+
+DAMAGES = damages()
+
+
+@pytest.mark.parametrize("data", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_named_and_never_replaced(state: Path, data: bytes) -> None:
+    keys.load_or_create(state, name=NAME)
+    public = (state / CARD_NAME).read_bytes()
+    key_file(state).write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(KeyFileError, match=r"device\.key\.json: the device's keys are damaged"):
+            keys.load_or_create(state, name=NAME)
+    assert key_file(state).read_bytes() == data
+    assert (state / CARD_NAME).read_bytes() == public
+    assert [path.name for path in (state / "keys").iterdir()] == ["device.key.json"]
+
+
+@pytest.mark.parametrize("blocked", ["state", "state/keys", f"state/{CARD_NAME}/in-the-way"])
+def test_something_in_the_way_is_one_sentence(tmp_path: Path, blocked: str) -> None:
+    (tmp_path / blocked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / blocked).touch()
+    with pytest.raises(StorageFault, match=r"The gateway's user must own the folder keys/"):
+        keys.load_or_create(tmp_path / "state", name=NAME)
+
+
+def kill_before(step: int, state: Path, name: str) -> bool:
+    """Load or make keys in a process that dies before its n-th step; False if it ended first."""
+
+    def child() -> None:
+        left = step
+
+        def count(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        watch_steps(count, None)
+        keys.load_or_create(state, name=name)
+
+    return in_child(child) == signal.SIGKILL
+
+
+def test_killed_at_any_step_of_making_them_they_are_made_whole_the_next_time(
+    tmp_path: Path,
+) -> None:
+    deaths = 0
+    for step in range(1, MANY_STEPS):
+        state = tmp_path / str(step)
+        killed = kill_before(step, state, NAME)
+        published = card(state) if (state / CARD_NAME).exists() else None
+        there = key_file(state).read_bytes() if key_file(state).exists() else None
+        made = keys.load_or_create(state, name=NAME)
+        if there is not None:
+            assert key_file(state).read_bytes() == there, "keys once made are kept"
+        assert card(state) == made.card(NAME)
+        assert published in (None, card(state)), "a card once seen stays true"
+        assert mode(key_file(state)) == 0o600
+        assert not list(state.rglob("*.new"))
+        if not killed:
+            break
+        deaths += 1
+    assert deaths > 6
+
+
+def test_killed_at_any_step_of_a_new_card_there_is_the_old_one_or_the_new(tmp_path: Path) -> None:
+    made: DeviceKeys = keys.load_or_create(tmp_path, name="old")
+    deaths = 0
+    for step in range(1, MANY_STEPS):
+        keys.load_or_create(tmp_path, name="old")
+        killed = kill_before(step, tmp_path, "new")
+        assert card(tmp_path) in (made.card("old"), made.card("new"))
+        if not killed:
+            break
+        deaths += 1
+    assert card(tmp_path) == made.card("new")
+    assert deaths > 2

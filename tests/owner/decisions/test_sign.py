@@ -1,0 +1,190 @@
+"""What an approval says, and what it refuses to say."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.statements import Approval, Box, Decline, Disclosure, Trim
+from agent.errors import MalformedStatement, Refused, UnreadableLetter
+from agent.keyfile import Keys
+from agent.mqtt import topics
+from agent.owner.decisions import selection as choosing
+from agent.owner.decisions import sign as decide
+from agent.owner.inbox import lookup as finding
+from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import OpenRequest
+from tests.owner.camera import NOW, FakeCamera, make_request
+
+NOTHING = Disclosure()
+
+
+@pytest.fixture
+def item(inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys) -> OpenRequest:
+    request = make_request(requester)
+    offers = [camera.record(bytes([n]) * 100) for n in range(3)]
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, offers), keys, now=NOW)
+    return inbox.requests()[0]
+
+
+def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
+    item: OpenRequest, camera: FakeCamera, keys: Keys
+) -> None:
+    chosen = choosing.choose(item.report.clips, ["2"])
+    decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    letter = mail.open_letter(decision.letter, camera.keys.identity)
+    approval = signing.verify(letter.jws, Approval, {keys.id: keys.signing.public})
+    offer = item.report.clips[1]
+    assert letter.keys == {offer.id: camera.identities[offer.id]}
+    assert [(clip.id, clip.sha256) for clip in approval.clips] == [(offer.id, offer.sha256)]
+    assert (approval.request, approval.aud) == (item.digest, camera.card.id)
+    assert approval.exp - approval.iat == 2 * 86_400
+    assert approval.disclose == NOTHING
+    assert decision.subject == signing.digest(letter.jws)[:16]
+
+
+def test_only_the_camera_can_read_an_approval(
+    item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    chosen = choosing.choose(item.report.clips, ["1"])
+    decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    for reader in (keys, requester):
+        with pytest.raises(UnreadableLetter):
+            mail.open_letter(decision.letter, reader.identity)
+    assert camera.identities[item.report.clips[0].id] not in repr(decision)
+
+
+def test_a_decline_carries_no_key(item: OpenRequest, camera: FakeCamera, keys: Keys) -> None:
+    decision = decide.decline(item, camera.card, keys, now=NOW)
+    letter = mail.open_letter(decision.letter, camera.keys.identity)
+    assert letter.keys == {}
+    decline = signing.verify(letter.jws, Decline, {keys.id: keys.signing.public})
+    assert (decline.request, decline.mute) == (item.digest, False)
+
+
+def test_an_expired_request_is_not_approved(
+    item: OpenRequest, camera: FakeCamera, keys: Keys
+) -> None:
+    chosen = choosing.choose(item.report.clips, ["1"])
+    with pytest.raises(Refused, match="expired"):
+        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=item.request.exp)
+
+
+@pytest.mark.parametrize("days", [0, -1, 7.1, float("nan")])
+def test_an_approval_holds_for_a_week_at_most(
+    item: OpenRequest, camera: FakeCamera, keys: Keys, days: float
+) -> None:
+    chosen = choosing.choose(item.report.clips, ["1"])
+    with pytest.raises(Refused, match="at most 7 days"):
+        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW, days=days)
+
+
+def test_the_sealed_key_of_one_clip_does_not_pass_for_that_of_another(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    """A gateway that was taken over asks about a harmless clip to get another one's key."""
+    secret = camera.record(b"never to be seen")
+    bait = camera.record(b"an empty street", sealed_key=secret.sealed_key)
+    request = make_request(requester)
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, [bait]), keys, now=NOW)
+    item = finding.open_request(inbox, signing.digest(request))
+    chosen = choosing.choose(item.report.clips, ["1"])
+    with pytest.raises(UnreadableLetter) as caught:
+        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    assert caught.value.rule == "key-of-another-clip"
+
+
+def test_a_clip_whose_key_is_not_sealed_to_us(
+    inbox: Inbox, item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    request = make_request(requester)
+    stolen = camera.record(b"x", sealed_key="AAAA")
+    topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.report(request, [stolen]), keys, now=NOW)
+    other = finding.open_request(inbox, signing.digest(request))
+    with pytest.raises(UnreadableLetter):
+        decide.approve(
+            other,
+            choosing.choose(other.report.clips, ["1"]),
+            camera.card,
+            keys,
+            disclose=NOTHING,
+            now=NOW,
+        )
+
+
+def test_what_would_act_on_its_reader_is_not_disclosed(
+    item: OpenRequest, camera: FakeCamera, keys: Keys
+) -> None:
+    chosen = choosing.choose(item.report.clips, ["1"])
+    with pytest.raises(MalformedStatement):
+        decide.approve(
+            item, chosen, camera.card, keys, disclose=Disclosure(name="a\x1b[2J"), now=NOW
+        )
+
+
+def test_trims_and_redacts_go_to_their_clip(item: OpenRequest) -> None:
+    trim, box = Trim(from_seconds=1, to_seconds=5), Box(x=0, y=0, width=0.5, height=1)
+    chosen = choosing.choose(
+        item.report.clips, ["1", "3"], trims=[("3", trim)], redacts=[("1", box), ("1", box)]
+    )
+    assert [(clip.trim, clip.redact) for clip in chosen] == [(None, (box, box)), (trim, ())]
+
+
+def test_the_same_clip_by_number_and_by_id_is_one(item: OpenRequest) -> None:
+    assert len(choosing.choose(item.report.clips, ["1", item.report.clips[0].id])) == 1
+
+
+def test_a_trim_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) -> None:
+    short, outside = Trim(from_seconds=1, to_seconds=5), Trim(from_seconds=1, to_seconds=50)
+    with pytest.raises(Refused, match="not among those that may leave"):
+        choosing.choose(item.report.clips, ["1"], trims=[("2", short)])
+    with pytest.raises(Refused, match="trimmed twice"):
+        choosing.choose(item.report.clips, ["1"], trims=[("1", short), ("1", short)])
+    with pytest.raises(Refused, match=r"only 12\.5 seconds"):
+        choosing.choose(item.report.clips, ["1"], trims=[("1", outside)])
+    with pytest.raises(Refused, match="no clip"):
+        choosing.choose(item.report.clips, ["1", "9"])
+
+
+def test_a_clip_of_unknown_length_can_be_trim(item: OpenRequest) -> None:
+    """Its end was lost, and with it how long it is; the camera refuses a trim without a picture."""
+    offers = [msgspec.structs.replace(o, duration_seconds=0.0) for o in item.report.clips]
+    trim = Trim(from_seconds=1, to_seconds=5)
+    (chosen,) = choosing.choose(offers, ["1"], trims=[("1", trim)])
+    assert chosen.trim == trim
+
+
+def test_trims_and_redacts_as_they_are_typed() -> None:
+    assert choosing.parse_trim("1=2.5-10") == ("1", Trim(from_seconds=2.5, to_seconds=10))
+    assert choosing.parse_redact("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
+        "20240124-183015-3f9a2c",
+        Box(x=0, y=0.25, width=0.5, height=0.75),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1=", "=1-2", "1=2", "1=5-2", "1=-1-2", "1=nan-2", "1=0-inf", "1=1-2-3"]
+)
+def test_a_trim_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        choosing.parse_trim(text)
+
+
+@given(st.text(), st.lists(st.floats(), max_size=5))
+def test_no_typed_text_gives_a_box_outside_the_picture(clip: str, numbers: list[float]) -> None:
+    try:
+        _, box = choosing.parse_redact(f"{clip}={','.join(map(str, numbers))}")
+    except ValueError:
+        return
+    assert 0 <= box.x < box.x + box.width <= 1.000_001
+    assert 0 <= box.y < box.y + box.height <= 1.000_001

@@ -1,0 +1,236 @@
+"""The owner's commands against a real broker, from letter to last word."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.config import Broker
+from agent.consent import signing
+from agent.consent.statements import Approval, Decline
+from agent.errors import KeyFileError, NetworkFault, Refused
+from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.mqtt import topics
+from agent.owner import broker as exchange
+from agent.owner.folder import OwnerFolder
+from tests.owner.camera import FakeCamera, make_request
+from tests.owner.tool import post, retain, run
+from tests.peers.mosquitto import Mosquitto
+
+Run = Callable[..., int]
+
+
+def test_from_letter_to_last_word(
+    online_home: OwnerFolder,
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+
+    assert run("inbox", *home) == 0  # with the real passphrase
+    assert name[:8] in capsys.readouterr().out
+
+    unlock, OwnerFolder.unlock = OwnerFolder.unlock, lambda self, passphrase: keys  # type: ignore[method-assign]
+    try:
+        assert run("show", name[:8], *home) == 0
+        assert "Bicycle theft" in capsys.readouterr().out
+
+        target = tmp_path / "seen.mp4"
+        with camera.serve(broker):
+            assert run("save", "2", "--request", name, "--output", str(target), *home) == 0
+            assert target.read_bytes() == bytes([1]) * 300_000
+            assert run("approve", name, "2", "--yes", "--wait", "20", *home) == 0
+        out = capsys.readouterr().out
+        assert "no name, no address, no e-mail" in out
+        assert out.rstrip().endswith("front-door: sent")
+    finally:
+        OwnerFolder.unlock = unlock  # type: ignore[method-assign]
+
+    letter = camera.decisions[-1]
+    approval = signing.verify(letter.jws, Approval, {keys.id: keys.signing.public})
+    assert [clip.id for clip in approval.clips] == list(camera.clips)[1:]
+    assert list(letter.keys) == list(camera.clips)[1:]
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_refusal_by_the_camera_is_a_failure(
+    online_home: OwnerFolder, broker: Broker, camera: FakeCamera, request_jws: str
+) -> None:
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+    run("inbox", *home)
+    answers = [("APPROVED", ""), ("REFUSED", "clip-changed")]
+    with camera.serve(broker, answers=answers):
+        assert run("approve", name, "1", "--yes", "--wait", "20", *home) == 1
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_decline_reaches_the_camera_alone(
+    online_home: OwnerFolder, broker: Broker, camera: FakeCamera, keys: Keys, request_jws: str
+) -> None:
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+    run("inbox", *home)
+    with camera.serve(broker):
+        assert run("decline", name, "--yes", *home) == 0
+        deadline = time.monotonic() + 10
+        while not camera.decisions and time.monotonic() < deadline:
+            time.sleep(0.01)
+    (letter,) = camera.decisions
+    signing.verify(letter.jws, Decline, {keys.id: keys.signing.public})
+    assert letter.keys == {}
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_nothing_leaves_without_a_yes(
+    online_home: OwnerFolder, broker: Broker, camera: FakeCamera, request_jws: str
+) -> None:
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+    run("inbox", *home)
+    with camera.serve(broker):
+        for command in (["approve", name, "1"], ["decline", name]):
+            with pytest.raises(Refused, match="--yes"):
+                run(*command, *home)
+    assert camera.decisions == []
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_the_inbox_as_json_with_a_strangers_letter_as_a_warning(
+    online_home: OwnerFolder,
+    broker: Broker,
+    camera: FakeCamera,
+    requester: Keys,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = post(broker, camera, request_jws)
+    stranger, other = FakeCamera(camera.name, camera.owner), make_request(requester)
+    topic = topics.inbox(camera.name, signing.digest(other)[:16])
+    release = topics.release(camera.name, "0123456789abcdef")
+    retain(
+        broker,
+        [
+            (topic, stranger.report(other, [])),
+            (release, camera.outcome("0123456789abcdef", "SEALED", "waiting")),
+        ],
+    )
+    assert run("inbox", "--json", "--home", str(online_home.path)) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert [item["digest"][:16] for item in plain["requests"]] == [name]
+    assert [(word["release"], word["event"]) for word in plain["releases"]] == [
+        ("0123456789abcdef", "SEALED")
+    ]
+    assert "unknown-signer" in plain["warnings"][0]
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_request_closed_at_the_broker_leaves_the_inbox(
+    online_home: OwnerFolder,
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+    run("inbox", *home)
+    retain(broker, [(topics.inbox(camera.name, name), b"")])
+    capsys.readouterr()
+    run("inbox", *home)
+    assert "No open requests" in capsys.readouterr().out
+    assert run("show", name, *home) == 0  # what it said can still be read
+    assert "can no longer be answered" in capsys.readouterr().out
+    with pytest.raises(Refused, match="no open request"):
+        run("approve", name, "1", *home)
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_camera_that_sends_nothing_is_told_in_one_line(
+    online_home: OwnerFolder,
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(exchange, "_CHUNK_SECONDS", 0.2)
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+    run("inbox", *home)
+    with pytest.raises(NetworkFault, match="did not arrive"):
+        run("save", "1", "--request", name, "--output", str(tmp_path / "x.mp4"), *home)
+    assert not (tmp_path / "x.mp4").exists()
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_broker_that_is_away_is_told_in_one_line(
+    online_home: OwnerFolder, mosquitto: Mosquitto
+) -> None:
+    mosquitto.stop()
+    with pytest.raises(NetworkFault) as caught:
+        run("inbox", "--home", str(online_home.path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_passphrase_is_told_before_anything_else(
+    online_home: OwnerFolder, monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto
+) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "wrong horse")
+    mosquitto.stop()
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        run("inbox", "--home", str(online_home.path))
+
+
+def test_init_makes_a_folder_that_the_other_commands_understand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ("--home", str(tmp_path / "new"))
+    assert run("init", "--broker", "[::1]:8884", "--tls", "--name", "Ann", *home) == 0
+    settings = OwnerFolder(tmp_path / "new").settings()
+    assert (settings.mqtt.host, settings.mqtt.port) == ("::1", 8884)
+    assert settings.mqtt.tls is not None
+    capsys.readouterr()
+    assert run("card", *home) == 0
+    assert "name: Ann" in capsys.readouterr().out
+    with pytest.raises(KeyFileError, match="not overwritten"):
+        run("init", "--broker", "127.0.0.1", *home)
+
+
+@pytest.mark.parametrize("trim", ["1", "1=5-2", "1=a-b"])
+def test_a_mistyped_trim_is_wrong_usage(trim: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("approve", "abcd", "1", "--trim", trim)
+    assert caught.value.code == 2
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_preview_without_a_terminal_leaves_a_plain_copy_for_its_user_alone(
+    online_home: OwnerFolder,
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    home = ("--home", str(online_home.path))
+    name = post(broker, camera, request_jws)
+    run("inbox", *home)
+    capsys.readouterr()
+    with camera.serve(broker):
+        assert run("preview", "1", "--request", name, *home) == 0
+    copy = Path(capsys.readouterr().out.splitlines()[0])
+    assert copy.read_bytes() == bytes(300_000)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert copy.parent.stat().st_mode & 0o777 == 0o700

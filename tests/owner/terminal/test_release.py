@@ -1,0 +1,430 @@
+"""Sharing, agreeing, muting, pausing: over a real broker, to a camera that answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.config import Broker
+from agent.consent import signing
+from agent.consent.letters import Letter
+from agent.consent.signing import RequesterCard
+from agent.consent.statements import (
+    Approval,
+    ApprovedClip,
+    Command,
+    Decline,
+    Disclosure,
+    Mute,
+    Pause,
+    Proposal,
+    Recipient,
+    Resume,
+    Revoke,
+    Share,
+    UploadTarget,
+)
+from agent.errors import Refused
+from agent.keyfile import Keys
+from agent.mqtt import topics
+from tests.owner.camera import FakeCamera
+from tests.owner.tool import post, retain, run
+
+URL = "https://neighbour.example/files/"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> tuple[Path, Keys]:
+    neighbour = Keys.generate()
+    made = RequesterCard(
+        role="requester",
+        name="The neighbour",
+        sign=neighbour.signing.public.text,
+        seal=neighbour.recipient,
+        upload_hosts=("neighbour.example",),
+    )
+    path = tmp_path / "requester.card.yaml"
+    path.write_text(signing.format_card(made))
+    return path, neighbour
+
+
+def commands(camera: FakeCamera, keys: Keys) -> list[object]:
+    """What the camera was told to do, in order."""
+    told: list[object] = []
+    for letter in camera.decisions:
+        assert letter.keys == {}, "a command brings no key"
+        told.append(signing.verify(letter.jws, Command, {keys.id: keys.signing.public}).command)
+    return told
+
+
+def last(camera: FakeCamera) -> Letter:
+    return camera.decisions[-1]
+
+
+# Clips and shares
+
+
+def test_clips_are_asked_for_listed_and_shared_with_a_card(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    card: tuple[Path, Keys],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, neighbour = card
+    first, second = camera.record(b"one"), camera.record(b"two")
+    with camera.serve(broker):
+        assert (
+            run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T19:00Z", *at_home) == 0
+        )
+        assert second.id in capsys.readouterr().out
+        share = ["share", "2", "--to", str(path), "--url", URL, "--trim", "2=1-5", "--yes"]
+        assert run(*share, "--tell-name", "Ann", "--wait", "20", *at_home) == 0
+    out = capsys.readouterr().out
+    assert "The neighbour, who has not asked" in out and "only 1 s to 5 s" in out
+    assert out.rstrip().endswith("front-door: sent")
+    (window,) = camera.listed
+    assert (window.start, window.end) == (1_706_115_600, 1_706_122_801)
+    said = signing.verify(last(camera).jws, Share, {keys.id: keys.signing.public})
+    assert (said.recipient.key, said.recipient.seal) == (
+        neighbour.signing.public.text,
+        neighbour.recipient,
+    )
+    assert (said.upload.url, said.disclose.name) == (URL, "Ann")
+    assert [clip.id for clip in said.clips] == [second.id]
+    assert last(camera).keys == {second.id: camera.identities[second.id]}
+    assert first.id not in last(camera).keys
+
+
+def test_listed_clips_as_json_carry_no_keys(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    offer = camera.record(b"one")
+    with camera.serve(broker):
+        assert run("clips", "--json", *at_home) == 0
+    printed = capsys.readouterr().out
+    (listed,) = json.loads(printed)
+    assert listed["clips"][0]["id"] == offer.id
+    assert offer.sealed_key not in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--url", "https://elsewhere.example/"], "does not list the host"),
+        (["--url", "http://neighbour.example/"], "not https"),
+        ([], "--to CARD, --url URL"),
+    ],
+)
+def test_a_share_goes_where_the_card_says_or_nowhere(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    card: tuple[Path, Keys],
+    options: list[str],
+    said: str,
+) -> None:
+    camera.record(b"one")
+    with camera.serve(broker):
+        run("clips", *at_home)
+        with pytest.raises(Refused, match=said):
+            run("share", "1", "--to", str(card[0]), *options, "--yes", *at_home)
+    assert len(camera.decisions) == 1
+
+
+def test_a_time_that_ends_before_it_begins_is_told(at_home: tuple[str, str]) -> None:
+    with pytest.raises(Refused, match="--from must be before"):
+        run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T16:00Z", *at_home)
+    with pytest.raises(SystemExit):
+        run("clips", "--from", "yesterday", *at_home)
+
+
+def test_a_camera_that_does_not_list_is_told(
+    at_home: tuple[str, str], camera: FakeCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.owner.broker._LISTING_SECONDS", 0.2)
+    from agent.errors import NetworkFault
+
+    with pytest.raises(NetworkFault, match="front-door does not answer"):
+        run("clips", *at_home)
+
+
+# Two owners
+
+
+def other_approval(camera: FakeCamera, clip: str, owner: str) -> Proposal:
+    offer = camera.offers[clip]
+    approved = ApprovedClip(id=clip, sha256=offer.sha256, trim=None, redact=())
+    return Proposal(
+        release="0123456789abcdef",
+        owner=owner,
+        clips=(approved,),
+        disclose=Disclosure(email="otto@example.org"),
+    )
+
+
+def propose(
+    broker: Broker,
+    camera: FakeCamera,
+    request: str,
+    owner: str,
+    **changes: object,
+) -> str:
+    offers = [camera.record(b"1"), camera.record(b"2")]
+    proposal = other_approval(camera, offers[1].id, owner)
+    name = signing.digest(request)[:16]
+    letter = camera.report(request, offers, approvals_needed=2, proposals=(proposal,), **changes)
+    retain(broker, [(topics.inbox(camera.name, name), letter)])
+    return name
+
+
+def test_a_second_owner_approves_exactly_the_same(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = propose(broker, camera, request_jws, Keys.generate().id)
+    run("inbox", *at_home)
+    with camera.serve(broker, answers=[("AGREED", "0123456789abcdef")]):
+        approve = ["approve", name, "--with", "0123", "--yes", "--wait", "2"]
+        assert run(*approve, *at_home) == 0
+    assert "email otto@example.org" in capsys.readouterr().out
+    said = signing.verify(last(camera).jws, Approval, {keys.id: keys.signing.public})
+    clip = list(camera.clips)[1]
+    assert said.clips == (
+        ApprovedClip(id=clip, sha256=camera.offers[clip].sha256, trim=None, redact=()),
+    )
+    assert said.disclose == Disclosure(email="otto@example.org")
+    assert list(last(camera).keys) == [clip]
+
+
+@pytest.mark.parametrize("more", [["1"], ["--tell-name", "Ann"], ["--trim", "2=1-3"]])
+def test_agreeing_takes_no_changes(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    more: list[str],
+) -> None:
+    name = propose(broker, camera, request_jws, Keys.generate().id)
+    run("inbox", *at_home)
+    with pytest.raises(Refused, match="exactly what another owner"):
+        run("approve", name, *more, "--with", "0123", "--yes", *at_home)
+
+
+def test_nobody_agrees_with_themselves_or_with_nothing(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    request_jws: str,
+) -> None:
+    name = propose(broker, camera, request_jws, keys.id)
+    run("inbox", *at_home)
+    with pytest.raises(Refused, match="your own approval"):
+        run("approve", name, "--with", "0123", "--yes", *at_home)
+    with pytest.raises(Refused, match="no owner has approved"):
+        run("approve", name, "--with", "99", "--yes", *at_home)
+
+
+def test_a_first_approval_ends_with_the_wait_for_another_owner(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = propose(broker, camera, request_jws, Keys.generate().id)
+    run("inbox", *at_home)
+    with camera.serve(broker, answers=[("PROPOSED", "")]):
+        assert run("approve", name, "1", "--yes", "--wait", "20", *at_home) == 0
+    out = capsys.readouterr().out
+    assert "before another owner has agreed" in out
+    assert "Nothing leaves before another owner has agreed to exactly this" in out
+
+
+def test_a_second_owner_shares_the_same(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    card: tuple[Path, Keys],
+) -> None:
+    offer, other = camera.record(b"one"), Keys.generate()
+    now = int(time.time())
+    said = Share(
+        iss=other.id,
+        jti="A" * 22,
+        iat=now,
+        exp=now + 600,
+        aud=camera.card.id,
+        recipient=Recipient(
+            name="The neighbour", key=card[1].signing.public.text, seal=card[1].recipient
+        ),
+        upload=UploadTarget(protocol="tus", url=URL),
+        clips=(ApprovedClip(id=offer.id, sha256=offer.sha256, trim=None, redact=()),),
+        disclose=Disclosure(),
+    )
+    subject = "0123456789abcdef"
+    letter = camera.outcome(subject, "PROPOSED", decision=other.signing.sign(said))
+    retain(broker, [(topics.release(camera.name, subject), letter)])
+    run("inbox", *at_home)
+    with camera.serve(broker):
+        run("clips", *at_home)
+        assert run("share", "--with", "0123", "--yes", "--wait", "20", *at_home) == 0
+    mine = signing.verify(last(camera).jws, Share, {keys.id: keys.signing.public})
+    assert (mine.recipient, mine.upload, mine.clips) == (said.recipient, said.upload, said.clips)
+    assert list(last(camera).keys) == [offer.id]
+
+
+# Saying no
+
+
+def test_decline_and_mute_is_remembered_and_said(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = post(broker, camera, request_jws)
+    run("inbox", *at_home)
+    with camera.serve(broker, answers=[("DONE", "")]):
+        assert run("decline", name, "--mute", "--yes", *at_home) == 0
+    assert "front-door: done" in capsys.readouterr().out
+    said = signing.verify(last(camera).jws, Decline, {keys.id: keys.signing.public})
+    assert said.mute
+    retain(broker, [(topics.inbox(camera.name, name), b"")])
+    run("inbox", *at_home)
+    capsys.readouterr()
+    assert run("show", name, *at_home) == 0
+    out = capsys.readouterr().out
+    assert "You muted Springfield PD on" in out and "You declined it on" in out
+    with camera.serve(broker):
+        assert run("unmute", name, *at_home) == 0
+    capsys.readouterr()
+    run("show", name, *at_home)
+    assert "MUTED" not in capsys.readouterr().out
+
+
+def test_mute_by_key_id_and_what_the_camera_refused_did_not_happen(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    requester: Keys,
+    request_jws: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = post(broker, camera, request_jws)
+    run("inbox", *at_home)
+    with camera.serve(broker):
+        assert run("mute", requester.id, "--yes", *at_home) == 0
+        assert run("show", name, *at_home) == 0
+        assert "MUTED" in capsys.readouterr().out
+        camera.command_answer = ("REFUSED", "replayed")
+        assert run("mute", requester.id, "--yes", *at_home) == 1
+    assert commands(camera, keys) == [Mute(requester=requester.id, muted=True)] * 2
+    subject = signing.digest(last(camera).jws)[:16]
+    refusal = camera.outcome(subject, "REFUSED", "replayed")
+    retain(broker, [(topics.release(camera.name, subject), refusal)])
+    run("inbox", *at_home)
+    capsys.readouterr()
+    run("show", name, *at_home)
+    assert "MUTED" not in capsys.readouterr().out
+
+
+def test_pause_is_said_in_the_inbox_until_it_ends(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with camera.serve(broker):
+        assert run("pause", *at_home) == 0
+        run("inbox", *at_home)
+        said = capsys.readouterr().out
+        assert "front-door: paused since" in said and "legal demands and alerts among them" in said
+        assert "No open requests" not in said, "nobody knows whether there are some"
+        assert run("resume", "--camera", camera.name, *at_home) == 0
+        capsys.readouterr()
+        run("inbox", *at_home)
+        assert "paused" not in capsys.readouterr().out
+        with pytest.raises(Refused, match="not enrolled"):
+            run("pause", "--camera", "back-door", *at_home)
+    assert commands(camera, keys) == [Pause(), Resume()]
+
+
+def test_a_camera_that_is_off_obeys_later(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    retain(broker, [(topics.availability(camera.name), b"")])
+    assert run("pause", "--wait", "0.1", *at_home) == 0
+    assert "it obeys as soon as it is" in capsys.readouterr().out
+
+
+def test_revoke_stops_what_was_not_sent(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    keys: Keys,
+) -> None:
+    waiting, sent = "0123456789abcdef", "f123456789abcdef"
+    retain(
+        broker,
+        [
+            (topics.release(camera.name, waiting), camera.outcome(waiting, "SEALED")),
+            (topics.release(camera.name, sent), camera.outcome(sent, "SENT")),
+        ],
+    )
+    run("inbox", *at_home)
+    with camera.serve(broker):
+        assert run("revoke", "0123", "--yes", *at_home) == 0
+        with pytest.raises(Refused, match="cannot be called back"):
+            run("revoke", "f1", "--yes", *at_home)
+        with pytest.raises(Refused, match="no release"):
+            run("revoke", "99", "--yes", *at_home)
+    assert commands(camera, keys) == [Revoke(release=waiting)]
+
+
+def test_nothing_is_muted_revoked_or_shared_without_a_yes(
+    at_home: tuple[str, str],
+    broker: Broker,
+    camera: FakeCamera,
+    requester: Keys,
+    card: tuple[Path, Keys],
+) -> None:
+    waiting = "0123456789abcdef"
+    retain(broker, [(topics.release(camera.name, waiting), camera.outcome(waiting, "SEALED"))])
+    camera.record(b"one")
+    run("inbox", *at_home)
+    with camera.serve(broker):
+        run("clips", *at_home)
+        for command in (
+            ["mute", requester.id],
+            ["revoke", "0123"],
+            ["share", "1", "--to", str(card[0]), "--url", URL],
+        ):
+            with pytest.raises(Refused, match="--yes"):
+                run(*command, *at_home)
+    assert len(camera.decisions) == 1  # the question for clips
+
+
+def test_a_request_of_nobody_known_cannot_be_muted(at_home: tuple[str, str]) -> None:
+    with pytest.raises(Refused, match="no open request"):
+        run("mute", "abcd", "--yes", *at_home)

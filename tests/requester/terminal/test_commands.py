@@ -1,0 +1,241 @@
+"""The requester's commands, with a real broker and the gateway's own upload client."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import keyfile
+from agent.config import Broker, Feed
+from agent.consent import signing
+from agent.consent.signing import SigningKey
+from agent.consent.statements import Request
+from agent.errors import BundleRefused, ConfigError, KeyFileError, NetworkFault
+from agent.gateway.release.tus_client import TusClient
+from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.mqtt import topics
+from agent.mqtt.link import Session, connect_broker
+from agent.requester.folder import RequesterFolder, Settings
+from agent.requester.receiver.server import Receiver
+from agent.requester.terminal import commands
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.requirements import ROOT
+from tests.requester.release import CLIP, FakeRelease
+
+PASSPHRASE = "correct horse battery"
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    commands.register(parser.add_subparsers(required=True))
+    parsed = parser.parse_args(["requester", *arguments])
+    code: int = parsed.run(parsed)
+    return code
+
+
+@pytest.fixture(autouse=True)
+def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+
+
+@pytest.fixture(scope="session")
+def locked(keys: Keys) -> bytes:
+    return keyfile.lock(keys, "requester", PASSPHRASE, now=time.time())
+
+
+@pytest.fixture
+def home(tmp_path: Path, mosquitto: Mosquitto, locked: bytes) -> RequesterFolder:
+    broker = Broker(host=mosquitto.host, port=mosquitto.port)
+    settings = Settings(name="Springfield PD", broker=broker, feed=Feed(topic="city/feed"))
+    return RequesterFolder.create(tmp_path / "requester", locked, settings)
+
+
+@pytest.fixture
+def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
+    """Opening the key file takes a second of scrypt; one test does it for all."""
+    monkeypatch.setattr(RequesterFolder, "unlock", lambda self, passphrase: keys)
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_request_is_posted_as_it_was_signed(
+    home: RequesterFolder, keys: Keys, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.make_card(keys, hosts=["evidence.example.org"], contact="")
+    end = datetime.now(UTC) - timedelta(hours=1)
+    ask = tmp_path / "ask.yaml"
+    ask.write_text(
+        "title: Bicycle theft\ntext: A red bicycle.\nincident: theft\nreference: '1'\n"
+        "contact: 413 555 0100\nupload: https://evidence.example.org/files/\n"
+        "around: {latitude: 42.1, longitude: -72.6, square_miles: 0.5}\n"
+        f"window: {{from: {(end - timedelta(hours=1)).isoformat()}, to: {end.isoformat()}}}\n"
+    )
+    assert run("post", str(ask), "--json", "--home", str(home.path)) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    link = connect_broker(
+        home.settings().broker,
+        client_id="a-camera",
+        subscriptions=[topics.requests_filter("city/feed")],
+        clean_session=True,
+    )
+    with Session(link) as session:
+        (post,) = session.collect(quiet_seconds=0.3, at_most_seconds=10)
+    request = signing.verify(post.payload, Request, {keys.id: keys.signing.public})
+    assert post.retained
+    assert post.topic == told["topic"] == topics.request("city/feed", request.jti)
+    assert signing.digest(post.payload.decode()) == told["digest"]
+    assert (home.path / "posted" / f"{told['digest'][:16]}.jws").read_bytes() == post.payload
+
+
+def test_a_posting_with_a_mistake_asks_for_no_passphrase(
+    home: RequesterFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSPHRASE_VARIABLE)
+    ask = tmp_path / "ask.yaml"
+    ask.write_text("title: x\n")
+    with pytest.raises(ConfigError, match="missing key"):
+        run("post", str(ask), "--home", str(home.path))
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_a_card_names_the_hosts(home: RequesterFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="--host"):
+        run("card", "--home", str(home.path))
+    arguments = ("--host", "a.example", "--host", "b.example:8443", "--home", str(home.path))
+    assert run("card", *arguments) == 0
+    assert "b.example:8443" in capsys.readouterr().out
+    assert home.card().upload_hosts == ("a.example", "b.example:8443")
+
+
+def test_a_host_that_is_none_leaves_the_card_as_it_was(home: RequesterFolder, keys: Keys) -> None:
+    home.make_card(keys, hosts=["a.example"], contact="")
+    with pytest.raises(ConfigError, match="upload_hosts"):
+        home.make_card(keys, hosts=["https://a.example/"], contact="")
+    assert home.card().upload_hosts == ("a.example",)
+
+
+def test_what_the_gateway_uploads_opens(
+    home: RequesterFolder,
+    keys: Keys,
+    release: FakeRelease,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sealed = release.bundle()
+    receiver = Receiver(tmp_path / "in")
+    receiver.start()
+    try:
+        client = TusClient(timeout_seconds=10, ca_file=None, allow_loopback_http=True)
+        metadata = {"filename": "0123456789abcdef.age", "release": "0123456789abcdef"}
+        url = client.create(receiver.url, size=len(sealed), metadata=metadata)
+        offset = 0
+        while offset < len(sealed):
+            chunk = sealed[offset : offset + 3_000]
+            offset = client.send(url, offset=offset, chunk=chunk, size=len(sealed))
+            assert client.offset(url, size=len(sealed)) == offset
+    finally:
+        receiver.stop()
+    bundle = tmp_path / "in" / "0123456789abcdef.age"
+
+    assert run("open", str(bundle), "--home", str(home.path)) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("bundle: ok\n")
+    clip = Path(out.splitlines()[-1])
+    assert clip.name == f"{CLIP}.mp4"
+    assert clip.exists()
+
+    bundle.write_bytes(sealed[:-1])
+    with pytest.raises(BundleRefused, match="cut off"):
+        run("open", str(bundle), "--output", str(tmp_path / "x"), "--home", str(home.path))
+
+
+def test_a_share_of_two_owners_names_both(
+    home: RequesterFolder,
+    release: FakeRelease,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    release.second, release.shared = SigningKey.generate(), True
+    bundle = tmp_path / "bundle.age"
+    bundle.write_bytes(release.bundle())
+    assert run("open", str(bundle), "--home", str(home.path)) == 0
+    out = capsys.readouterr().out
+    assert "shared by its owner, without a request" in out
+    assert f"approved by the owner  {release.owner.public.id}" in out
+    assert f"and by the owner       {release.second.public.id}" in out
+
+    folder = str(tmp_path / "again")
+    assert run("open", str(bundle), "--json", "--output", folder, "--home", str(home.path)) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["second_owner"] == release.second.public.id
+    assert (plain["request"], plain["reference"]) == (None, None)
+
+
+def test_the_wrong_passphrase(
+    home: RequesterFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "wrong horse")
+    bundle = tmp_path / "bundle.age"
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        run("open", str(bundle), "--home", str(home.path))
+
+
+@contextmanager
+def _receiving(folder: Path, listen: str) -> Iterator[subprocess.Popen[str]]:
+    code = (
+        "import argparse, sys; from agent.requester import commands;"
+        "p = argparse.ArgumentParser(); commands.register(p.add_subparsers());"
+        "a = p.parse_args(sys.argv[1:]); sys.exit(a.run(a))"
+    )
+    command = [sys.executable, "-c", code, "requester", "receive", "--dir", str(folder)]
+    with subprocess.Popen(
+        [*command, "--listen", listen],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_receive_tells_what_came_survives_a_kill_and_ends_on_sigterm(tmp_path: Path) -> None:
+    client = TusClient(timeout_seconds=10, ca_file=None, allow_loopback_http=True)
+    with _receiving(tmp_path / "in", "127.0.0.1:0") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[2]
+        upload = client.create(url, size=6, metadata={"release": "0123456789abcdef"})
+        client.send(upload, offset=0, chunk=b"abc", size=6)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    with pytest.raises(NetworkFault):
+        client.offset(upload, size=6)
+    with _receiving(tmp_path / "in", url.split("/")[2]) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert client.offset(upload, size=6) == 3
+        client.send(upload, offset=3, chunk=b"def", size=6)
+        assert process.stdout.readline().strip().endswith("0123456789abcdef.age")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert (tmp_path / "in" / "0123456789abcdef.age").read_bytes() == b"abcdef"
+
+
+def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="belong together"):
+        run("receive", "--dir", str(tmp_path), "--tls-cert", "x.pem")
+    with pytest.raises(ConfigError, match="HOST:PORT"):
+        run("receive", "--dir", str(tmp_path), "--listen", "nowhere:http")

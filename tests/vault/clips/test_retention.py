@@ -1,0 +1,267 @@
+"""Which clips go: by age, by bytes, by free space, and never those still asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.clock import SimulatedClock
+from agent.errors import StorageFault
+from agent.vault.clips.retention import Moment, Plan, Retention, free_bytes_of, plan
+from agent.vault.database.index import Clip
+from tests.vault.support import Vault, clip_files
+
+NOW = 1_000_000.0
+SINCE_BOOT = 50_000.0
+SYNCED = Moment(NOW, SINCE_BOOT, "this boot")
+UNSYNCED = Moment(None, SINCE_BOOT, "this boot")
+ROOMY: dict[str, Any] = {
+    "held": (),
+    "now": SYNCED,
+    "free_bytes": 10**12,
+    "max_bytes": 10**12,
+    "max_age_seconds": 1e9,
+    "min_free_bytes": 0,
+    "max_held_share": 0.5,
+}
+
+
+def clip(name: str, *, size: int = 100, ended: float = NOW, synced: bool = True) -> Clip:
+    return Clip(name, ended - 10, 10.0, 0.0, "an earlier boot", synced, size, "", "", False)
+
+
+def of_this_boot(name: str, *, ago: float, dated: float, synced: bool = True) -> Clip:
+    """A clip that ended so many seconds ago, and what the wall clock made of it."""
+    began = SINCE_BOOT - ago - 10
+    return Clip(name, dated - 10, 10.0, began, "this boot", synced, 100, "", "", False)
+
+
+def planned(clips: list[Clip], **limits: Any) -> tuple[str, bool]:
+    """The ids that go, run together, and whether the disk stays full."""
+    decided = plan(clips, **{**ROOMY, **limits})
+    return "".join(decided.delete), decided.disk_full
+
+
+FIVE = [clip(name) for name in "abcde"]
+
+
+def test_with_room_for_all_nothing_goes() -> None:
+    assert planned(FIVE) == ("", False)
+    assert planned([]) == ("", False)
+
+
+def test_the_first_recorded_go_until_the_rest_fits() -> None:
+    assert planned(FIVE, max_bytes=500) == ("", False)
+    assert planned(FIVE, max_bytes=499) == ("a", False)
+    assert planned(FIVE, max_bytes=201) == ("abc", False)
+    assert planned(FIVE, max_bytes=99) == ("abcde", False)
+
+
+def test_old_clips_go() -> None:
+    clips = [clip("a", ended=NOW - 101), clip("b", ended=NOW - 100), clip("c")]
+    assert planned(clips, max_age_seconds=100) == ("a", False)
+
+
+def test_an_unset_clock_never_judges_the_age_of_earlier_boots() -> None:
+    clips = [clip("a", ended=20), clip("b", ended=NOW - 500)]
+    assert planned(clips, max_age_seconds=100, now=UNSYNCED) == ("", False)
+
+
+@pytest.mark.parametrize("now", [SYNCED, UNSYNCED])
+@pytest.mark.parametrize("dated", [20.0, NOW - 3_600, NOW, NOW + 1e9])
+def test_what_the_clock_was_set_to_does_not_age_the_clips_of_this_boot(
+    now: Moment, dated: float
+) -> None:
+    clips = [of_this_boot("a", ago=101, dated=dated), of_this_boot("b", ago=99, dated=dated)]
+    assert planned(clips, max_age_seconds=100, now=now) == ("a", False)
+
+
+def test_a_clip_recorded_before_the_clock_was_set_ages_too() -> None:
+    clips = [of_this_boot("a", ago=101, dated=20, synced=False)]
+    assert planned(clips, max_age_seconds=100, now=UNSYNCED) == ("a", False)
+
+
+def test_a_clip_of_uncertain_time_is_never_too_old() -> None:
+    clips = [clip("a", ended=20, synced=False), clip("b", ended=NOW - 500)]
+    assert planned(clips, max_age_seconds=100) == ("b", False)
+
+
+def test_a_clip_of_an_unset_clock_does_not_go_before_older_recordings() -> None:
+    clips = [clip("a"), clip("b", ended=20, synced=False)]
+    assert planned(clips, max_bytes=100) == ("a", False)
+
+
+def test_clips_go_until_enough_is_free() -> None:
+    assert planned(FIVE, free_bytes=1_000, min_free_bytes=1_000) == ("", False)
+    assert planned(FIVE, free_bytes=999, min_free_bytes=1_000) == ("a", False)
+    assert planned(FIVE, free_bytes=500, min_free_bytes=1_000) == ("abcde", False)
+
+
+def test_what_other_rules_free_counts() -> None:
+    assert planned(FIVE, max_bytes=300, free_bytes=800, min_free_bytes=1_000) == ("ab", False)
+
+
+def test_when_others_fill_the_disk_no_clip_is_lost_for_nothing() -> None:
+    assert planned(FIVE, free_bytes=499, min_free_bytes=1_000) == ("", True)
+    assert planned(FIVE, free_bytes=0, min_free_bytes=1_000, max_bytes=400) == ("a", True)
+    assert planned([], free_bytes=0, min_free_bytes=1) == ("", True)
+
+
+def test_held_clips_within_the_share_never_go() -> None:
+    assert planned(FIVE, held="ab", max_bytes=400) == ("c", False)
+    old = [clip("a", ended=20), clip("b", ended=20)]
+    assert planned(old, held="a", max_age_seconds=1) == ("b", False)
+    assert planned(FIVE, held="abcde", free_bytes=900, min_free_bytes=1_000) == ("", True)
+
+
+def test_beyond_the_share_held_clips_are_like_any_other() -> None:
+    assert planned(FIVE, held="abcde", max_bytes=400) == ("c", False)  # a and b fill the half
+    assert planned(FIVE, held="abcde", max_bytes=400, max_held_share=0.0) == ("a", False)
+    assert planned(FIVE, held="de", max_bytes=200, max_held_share=1.0) == ("abc", False)
+
+
+def test_a_hold_on_what_is_gone_changes_nothing() -> None:
+    assert planned(FIVE, held=["x", "y"], max_bytes=499) == ("a", False)
+
+
+_clips = st.lists(
+    st.tuples(st.integers(1, 300), st.floats(0, NOW), st.booleans(), st.booleans()), max_size=12
+)
+
+
+@given(
+    rows=_clips,
+    free=st.integers(0, 2_000),
+    max_bytes=st.integers(1, 2_000),
+    max_age=st.floats(1, NOW),
+    min_free=st.integers(0, 2_000),
+    share=st.floats(0, 1),
+    synced=st.booleans(),
+)
+def test_the_rules_hold_for_any_clips(
+    rows: list[tuple[int, float, bool, bool]],
+    free: int,
+    max_bytes: int,
+    max_age: float,
+    min_free: int,
+    share: float,
+    synced: bool,
+) -> None:
+    clips = [
+        clip(f"{number:02d}", size=size, ended=ended, synced=certain)
+        for number, (size, ended, certain, _) in enumerate(rows)
+    ]
+    held = {each.id for each, row in zip(clips, rows, strict=True) if row[3]}
+    decided = plan(
+        clips,
+        held=held,
+        now=SYNCED if synced else UNSYNCED,
+        free_bytes=free,
+        max_bytes=max_bytes,
+        max_age_seconds=max_age,
+        min_free_bytes=min_free,
+        max_held_share=share,
+    )
+    gone = set(decided.delete)
+    assert len(gone) == len(decided.delete)
+    kept = [each for each in clips if each.id not in gone]
+    freed = sum(each.bytes for each in clips if each.id in gone)
+    held_bytes = sum(each.bytes for each in clips if each.id in held)
+    if held_bytes <= share * max_bytes:
+        assert not gone & held
+    if sum(each.bytes for each in kept) > max_bytes:
+        raise AssertionError("what is kept must fit")
+    assert decided.disk_full == (free + freed < min_free)
+    if synced:
+        for each in kept:
+            too_old = each.clock_synced and each.ended_at < NOW - max_age
+            assert not too_old or each.id in held
+    again = plan(
+        kept,
+        held=held,
+        now=SYNCED if synced else UNSYNCED,
+        free_bytes=free + freed,
+        max_bytes=max_bytes,
+        max_age_seconds=max_age,
+        min_free_bytes=min_free,
+        max_held_share=share,
+    )
+    assert again == Plan([], decided.disk_full)
+
+
+# On a real disk
+
+
+def retention(vault: Vault, **limits: Any) -> Retention:
+    named = {key: value for key, value in ROOMY.items() if key not in ("held", "now")}
+    named["free_bytes"] = lambda: 10**12
+    return Retention(vault.store, vault.index, clock=vault.clock, **{**named, **limits})
+
+
+def test_a_run_deletes_files_and_rows(vault: Vault) -> None:
+    clips = [vault.record(b"x" * 1_000) for _ in range(4)]
+    decided = retention(vault, max_bytes=clips[2].bytes + clips[3].bytes).run()
+    assert decided.delete == [clips[0].id, clips[1].id]
+    assert vault.index.clips() == clips[2:]
+    assert len(clip_files(vault.state_dir)) == 4
+
+
+def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
+    first, second = vault.record(), vault.record()
+    with vault.index.transaction() as db:
+        db.execute(
+            "INSERT INTO request (digest, jws, jti, requester, reference, state, rule,"
+            " received_at, window_start, window_end, expires_at)"
+            " VALUES ('d', '', '', '', '', 'OPEN', '', 0, 0, 0, 0)"
+        )
+        db.execute("INSERT INTO match (request, clip, sha256) VALUES ('d', ?, '')", (first.id,))
+    limits = retention(vault, max_bytes=first.bytes * 3 // 2, max_held_share=1.0)
+    assert limits.run().delete == [second.id]
+    with vault.index.transaction() as db:
+        db.execute("UPDATE request SET state = 'EXPIRED'")
+    vault.clock.advance(100)
+    assert retention(vault, max_age_seconds=50.0).run().delete == [first.id]
+
+
+def test_a_long_plan_is_carried_out_in_turns(vault: Vault) -> None:
+    clips = [vault.record() for _ in range(5)]
+    limits = retention(vault, max_bytes=clips[4].bytes * 3 // 2)  # their headers vary a little
+    assert [len(limits.run(at_most=3).delete) for _ in range(3)] == [4, 1, 0]
+    assert vault.index.clips() == clips[4:]
+
+
+def test_a_run_with_an_unset_clock_deletes_nothing_of_an_earlier_boot_for_its_age(
+    vault: Vault,
+) -> None:
+    clock = vault.clock
+    vault.record()
+    clock.advance(1_000)
+    clock.boot = "00000000-0000-0000-0000-000000000002"
+    clock.is_synced = False
+    limits = retention(vault, max_age_seconds=50.0)
+    assert limits.run().delete == []
+    clock.is_synced = True
+    assert len(limits.run().delete) == 1
+
+
+def test_a_disk_that_others_fill_is_said_clearly_and_costs_no_clip(vault: Vault) -> None:
+    clip = vault.record()
+    with pytest.raises(StorageFault, match="less than 5000 bytes are free") as caught:
+        retention(vault, free_bytes=lambda: 10, min_free_bytes=5_000).run()
+    assert caught.value.advice
+    assert vault.index.clips() == [clip]
+
+
+def test_the_space_of_the_disk_is_asked_for(vault: Vault) -> None:
+    assert free_bytes_of(vault.state_dir)() > 0
+    with pytest.raises(StorageFault, match="gone"):
+        free_bytes_of(vault.state_dir / "gone")()
+
+
+def test_the_clock_is_asked_and_nothing_else(vault: Vault) -> None:
+    assert isinstance(vault.clock, SimulatedClock)
+    retention(vault).run()
+    assert vault.clock.slept == []

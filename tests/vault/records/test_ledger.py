@@ -1,0 +1,238 @@
+"""The owner's record: nobody changes a line unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.consent.statements import LedgerHead
+from agent.errors import InternalFault, StorageFault
+from agent.vault.database.index import Index
+from agent.vault.records.ledger import Entry, Ledger, verify_chain
+from tests.vault.support import Vault, folder_in_memory
+
+LINES = 6
+
+
+@pytest.fixture
+def ledger(vault: Vault) -> Ledger:
+    """A ledger of six lines."""
+    ledger = Ledger(vault.index)
+    for number in range(LINES):
+        add(vault.index, "request.refused", f"subject {number}", {"rule": "area", "n": number})
+    return ledger
+
+
+def add(index: Index, event: str, subject: str, detail: dict[str, Any]) -> Entry:
+    with index.transaction():
+        return Ledger(index).append(event, subject, detail, at=1_706_121_000.1239)
+
+
+def tamper(vault: Vault, sql: str, *values: object) -> None:
+    """What somebody with the file and SQLite can do."""
+    vault.index.connection.execute(sql, values)
+
+
+def test_an_empty_ledger_is_whole_and_its_head_is_zeros(vault: Vault) -> None:
+    ledger = Ledger(vault.index)
+    assert ledger.verify() == 0
+    assert ledger.head() == LedgerHead(seq=0, sha256="0" * 64)
+    assert list(ledger.entries()) == []
+
+
+def test_lines_follow_each_other(ledger: Ledger) -> None:
+    entries = list(ledger.entries())
+    assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5, 6]
+    assert [entry.prev for entry in entries] == ["0" * 64, *(e.sha256 for e in entries[:-1])]
+    assert ledger.verify() == LINES
+    assert ledger.head() == LedgerHead(seq=LINES, sha256=entries[-1].sha256)
+    assert [entry.seq for entry in ledger.entries(after=4)] == [5, 6]
+    assert entries[2].detail == {"rule": "area", "n": 2}
+    assert entries[2].at == 1_706_121_000.124
+
+
+def test_the_digest_is_that_of_the_canonical_line(ledger: Ledger) -> None:
+    first = next(ledger.entries())
+    text = (
+        '{"at":1706121000.124,"detail":{"n":0,"rule":"area"},"event":"request.refused",'
+        f'"prev":"{"0" * 64}","seq":1,"subject":"subject 0"}}'
+    )
+    assert first.text() == text
+    assert first.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_line_outside_a_transaction_is_our_mistake(vault: Vault) -> None:
+    with pytest.raises(InternalFault):
+        Ledger(vault.index).append("event", "subject", {}, at=1.0)
+
+
+def test_a_line_goes_with_the_transaction_it_belongs_to(vault: Vault, ledger: Ledger) -> None:
+    with pytest.raises(ZeroDivisionError), vault.index.transaction():
+        ledger.append("event", "subject", {}, at=1.0)
+        ledger.append("event", "subject", {}, at=2.0)
+        assert ledger.head().seq == LINES + 2
+        raise ZeroDivisionError
+    assert ledger.head().seq == LINES
+    assert ledger.verify() == LINES
+
+
+@pytest.mark.parametrize("line", range(1, LINES + 1))
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", 1_706_121_000.125),
+        ("event", "request.accepted"),
+        ("subject", "another"),
+        ("detail", '{"n":0,"rule":"rate"}'),
+        ("detail", '{"n": 0, "rule": "area"}'),
+        ("detail", "[]"),
+        ("detail", "not JSON"),
+        ("detail", "[" * 100_000),
+        ("prev", "1" * 64),
+        ("sha256", "1" * 64),
+        ("sha256", ""),
+    ],
+)
+def test_a_change_in_any_field_of_any_line_is_found(
+    vault: Vault, ledger: Ledger, line: int, column: str, value: object
+) -> None:
+    tamper(vault, f"UPDATE ledger SET {column} = ? WHERE seq = ?", value, line)
+    with pytest.raises(StorageFault, match=rf"ledger line {line}: ") as caught:
+        ledger.verify()
+    assert caught.value.advice
+
+
+@pytest.mark.parametrize("line", range(1, LINES))
+def test_a_removed_line_is_found(vault: Vault, ledger: Ledger, line: int) -> None:
+    tamper(vault, "DELETE FROM ledger WHERE seq = ?", line)
+    with pytest.raises(StorageFault, match=f"ledger line {line}: it is missing"):
+        ledger.verify()
+
+
+@pytest.mark.parametrize("line", range(1, LINES))
+def test_a_removed_line_is_found_though_the_others_are_numbered_anew(
+    vault: Vault, ledger: Ledger, line: int
+) -> None:
+    tamper(vault, "DELETE FROM ledger WHERE seq = ?", line)
+    tamper(vault, "UPDATE ledger SET seq = -seq WHERE seq > ?", line)
+    tamper(vault, "UPDATE ledger SET seq = -seq - 1 WHERE seq < 0")
+    with pytest.raises(StorageFault, match=f"ledger line {line}: it does not follow"):
+        ledger.verify()
+
+
+def test_an_inserted_line_is_found(vault: Vault, ledger: Ledger) -> None:
+    entries = list(ledger.entries())
+    forged = Entry(4, 1.0, "e", "s", {}, entries[2].sha256, "")
+    forged = Entry(4, 1.0, "e", "s", {}, entries[2].sha256, forged.digest())
+    tamper(vault, "UPDATE ledger SET seq = -seq WHERE seq > 3")
+    tamper(vault, "UPDATE ledger SET seq = -seq + 1 WHERE seq < 0")
+    tamper(
+        vault,
+        "INSERT INTO ledger VALUES (4, 1.0, 'e', 's', '{}', ?, ?)",
+        forged.prev,
+        forged.sha256,
+    )
+    with pytest.raises(StorageFault, match="ledger line 5: it does not follow"):
+        ledger.verify()
+
+
+def test_two_lines_that_changed_places_are_found(vault: Vault, ledger: Ledger) -> None:
+    tamper(vault, "UPDATE ledger SET seq = 0 WHERE seq = 2")
+    tamper(vault, "UPDATE ledger SET seq = 2 WHERE seq = 3")
+    tamper(vault, "UPDATE ledger SET seq = 3 WHERE seq = 0")
+    with pytest.raises(StorageFault, match="ledger line 2: "):
+        ledger.verify()
+
+
+def test_a_line_before_the_first_is_found(vault: Vault, ledger: Ledger) -> None:
+    tamper(vault, "INSERT INTO ledger VALUES (0, 1.0, 'e', 's', '{}', '', '')")
+    with pytest.raises(StorageFault, match="ledger line 1: it is missing; line 0 stands"):
+        ledger.verify()
+
+
+def test_a_cut_off_end_is_found_by_the_head_of_an_earlier_letter(
+    vault: Vault, ledger: Ledger
+) -> None:
+    head = ledger.head()
+    tamper(vault, "DELETE FROM ledger WHERE seq > 4")
+    assert ledger.verify() == 4  # by itself the rest is a whole chain
+    with pytest.raises(StorageFault, match="ledger line 5: the record once had 6 lines"):
+        ledger.verify(head)
+
+
+def test_a_record_written_anew_is_found_by_the_head_of_an_earlier_letter(
+    vault: Vault, ledger: Ledger
+) -> None:
+    head = ledger.head()
+    tamper(vault, "DELETE FROM ledger")
+    for number in range(LINES + 3):
+        add(vault.index, "request.accepted", f"subject {number}", {})
+    assert ledger.verify() == LINES + 3
+    with pytest.raises(StorageFault, match=f"ledger line {LINES}: it is not the line"):
+        ledger.verify(head)
+
+
+def test_a_ledger_that_went_on_still_has_its_earlier_heads(vault: Vault, ledger: Ledger) -> None:
+    heads = [LedgerHead(seq=0, sha256="0" * 64)]
+    heads += [LedgerHead(seq=entry.seq, sha256=entry.sha256) for entry in ledger.entries()]
+    for head in heads:
+        assert ledger.verify(head) == LINES
+
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(1e-5, 1e15)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abä", max_size=3), inner),
+    max_leaves=8,
+)
+_lines = st.tuples(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
+    st.dictionaries(st.text("xyzé", max_size=4), _json, max_size=4),
+    st.floats(0, 4e9),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(lines=st.lists(_lines, max_size=6))
+def test_whatever_is_appended_verifies_and_an_export_stands_on_its_own(
+    lines: list[tuple[str, dict[str, Any], float]],
+) -> None:
+    with folder_in_memory() as folder, Index.open(folder / "agent.sqlite") as index:
+        ledger = Ledger(index)
+        for subject, detail, at in lines:
+            with index.transaction():
+                ledger.append("event", subject, detail, at=at)
+        assert ledger.verify() == len(lines)
+        out = io.StringIO()
+        ledger.export(out)
+        read = [json.loads(line) for line in out.getvalue().split("\n")[:-1]]
+        assert [line["detail"] for line in read] == [detail for _, detail, _ in lines]
+        assert verify_chain(Entry(**line) for line in read) == len(lines)
+        for line in read:  # as anybody would check it, without a line of ours
+            digest = line.pop("sha256")
+            text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            assert hashlib.sha256(text.encode()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, 1e-300])
+def test_numbers_without_one_spelling_are_refused(vault: Vault, number: float) -> None:
+    with pytest.raises(ValueError, match="has no place in a ledger"), vault.index.transaction():
+        Ledger(vault.index).append("event", "subject", {"number": number}, at=1.0)
+    assert Ledger(vault.index).verify() == 0
+
+
+def test_two_writers_make_one_chain(vault: Vault, ledger: Ledger, tmp_path: Path) -> None:
+    with Index.open(tmp_path / "state" / "agent.sqlite") as other:
+        for number in range(4):
+            add(other if number % 2 else vault.index, "event", f"subject {number}", {})
+        assert Ledger(other).verify() == ledger.verify() == LINES + 4
