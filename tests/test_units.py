@@ -244,8 +244,8 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 socket.socket.listen = socket.socket.accept = refuse
 from agent.config import Broker
-from agent.link import connect_broker
-from agent.mqtt import Connected
+from agent.mqtt.link import connect_broker
+from agent.mqtt.connection import Connected
 link = connect_broker(
     Broker(port=int(sys.argv[1])), client_id="gateway", subscriptions=["x"], clean_session=True
 )

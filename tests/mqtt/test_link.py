@@ -66,7 +66,7 @@ def client_process(broker: Mosquitto, code: str) -> Iterator[subprocess.Popen[st
     """``code`` in a process of its own, with a connected ``link``; it says `ready` when done."""
     script = f"""
         import sys, time
-        from agent.link import *
+        from agent.mqtt.link import *
         from tests.support.links import wait_for
         def connected(**more):
             link = MqttLink(host="{broker.host}", port={broker.port}, **more)

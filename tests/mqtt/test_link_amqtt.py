@@ -87,7 +87,7 @@ def test_amqtt_says_the_last_will_of_a_killed_process(amqtt_port: int) -> None:
     wait_for(reader, Connected)
     script = f"""
 import time
-from agent.link import Connected
+from agent.mqtt.link import Connected
 from tests.support.links import wait_for
 from tests.mqtt.test_link_amqtt import link_to
 wait_for(link_to({amqtt_port}, "camera", will=("available", b"offline")), Connected)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from agent.clock import SimulatedClock
 
-OURS = tuple(f"agent.camera.sources.pi_{part}" for part in ("camera", "controls", "threads"))
+OURS = tuple(f"agent.camera.sources.pi.{part}" for part in ("camera", "controls", "threads"))
 OFFERED: dict[str, tuple[Any, Any, Any]] = {
     "FrameDurationLimits": (16_666, 120_000_000, 33_333),
     "AeExposureMode": (0, 3, 0),

@@ -205,7 +205,7 @@ def test_a_half_written_bundle_that_stays_does_not_count_as_ever_more_deaths(
     clip = world.house.record()
     letter = world.house.approve(world.post(), [clip])
     with monkeypatch.context() as patched:
-        patched.setattr("agent.gateway.release.worker.Releases._seal", lambda *_: False)
+        patched.setattr("agent.gateway.release.worker.ReleaseWorker._seal", lambda *_: False)
         world.to_device(letter)
         release_id = release_of(world)
         part = world.house.config.state_dir / "outbox" / f"{release_id}.age.part"
@@ -330,7 +330,7 @@ def test_a_release_that_kills_the_gateway_again_and_again_is_given_up(
     world.broker.send(topics.owner(DEVICE), letter)
     assert not world._guard(world.gateway.step)  # type: ignore[union-attr]
     outbox = world.house.config.state_dir / "outbox"
-    monkeypatch.setattr("agent.gateway.release.worker.Releases._seal", lambda *_: False)
+    monkeypatch.setattr("agent.gateway.release.worker.ReleaseWorker._seal", lambda *_: False)
     deaths = 0
     while not world.outcomes() or next(iter(world.outcomes().values())).event == "APPROVED":
         (outbox / f"{release_of(world)}.age.part").write_bytes(b"half")
@@ -352,7 +352,7 @@ def test_a_release_that_waited_for_room_on_the_disk_survives_a_single_death(
     clip = world.house.record()
     letter = world.house.approve(world.post(), [clip])
     with monkeypatch.context() as patched:
-        patched.setattr("agent.gateway.release.contents.Sealer.seal", full)
+        patched.setattr("agent.gateway.release.contents.BundleContents.seal", full)
         world.to_device(letter)
         for _ in range(6):
             world.clock.advance(1_000)
@@ -377,7 +377,7 @@ def test_a_full_disk_does_not_keep_letters_until_a_revocation_cannot_come_in(
 
     clip, post = world.house.record(), world.post()
     with monkeypatch.context() as patched:
-        patched.setattr("agent.gateway.release.contents.Sealer.seal", full)
+        patched.setattr("agent.gateway.release.contents.BundleContents.seal", full)
         for _ in range(MAX_UNSEALED + 5):
             world.to_device(world.house.approve(post, [clip]))
         assert rules(world, "decision.refused") == ["too-many-waiting"] * 5

@@ -194,7 +194,7 @@ def test_the_wrong_passphrase(
 @contextmanager
 def _receiving(folder: Path, listen: str) -> Iterator[subprocess.Popen[str]]:
     code = (
-        "import argparse, sys; from agent.requester import commands;"
+        "import argparse, sys; from agent.requester.terminal import commands;"
         "p = argparse.ArgumentParser(); commands.register(p.add_subparsers());"
         "a = p.parse_args(sys.argv[1:]); sys.exit(a.run(a))"
     )

@@ -18,7 +18,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from agent.clock import SimulatedClock
-from agent.vault.atwork import at_work
+from agent.vault.clips.camera_lock import at_work
 with at_work(Path(sys.argv[1]), clock=SimulatedClock()):
     print("at work", flush=True)
     sys.stdin.read()

@@ -249,8 +249,8 @@ _RECORDER = """
 import itertools, sys
 from pathlib import Path
 from agent.clock import SystemClock
-from agent.vault.clips import ClipStore
-from agent.vault.index import Index
+from agent.vault.clips.store import ClipStore
+from agent.vault.database.index import Index
 from tests.vault.support import pattern
 
 state = Path(sys.argv[1])

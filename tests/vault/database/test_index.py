@@ -335,8 +335,8 @@ _WRITER = """
 import sys
 from contextlib import closing
 from pathlib import Path
-from agent.vault.index import Index
-from agent.vault.ledger import Ledger
+from agent.vault.database.index import Index
+from agent.vault.records.ledger import Ledger
 
 with Index.open(Path(sys.argv[1])) as index:
     for number in range(40):

@@ -126,7 +126,7 @@ LOOK = """
 import sys
 from pathlib import Path
 from agent import config
-from agent.camera.sources.choice import choose_source
+from agent.camera.sources.factory import choose_source
 from agent.clock import SystemClock
 from agent.errors import CameraFault
 stream = config.StreamSource(record=sys.argv[1], credentials_file=Path(sys.argv[2]))
