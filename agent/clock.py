@@ -4,14 +4,12 @@ A Raspberry Pi has no battery clock: after a boot it believes an old date until
 NTP answers. So wall time alone decides nothing here; whoever judges an expiry
 asks :meth:`Clock.synced` first and waits while the answer is no.
 
-Parts take a :class:`Clock`. The commands pass :class:`SystemClock`, the tests
-:class:`SimulatedClock`, whose ``sleep`` moves a number.
+Parts take a :class:`Clock`. The commands pass :class:`SystemClock`; the tests pass their own.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -73,44 +71,3 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """See :class:`Clock`."""
         time.sleep(seconds)
-
-
-@dataclass
-class SimulatedClock:
-    """A clock that tests move by hand; ``advance`` moves both kinds of time."""
-
-    wall_seconds: float = 1_706_121_000.0  # 2024-01-24T18:30:00Z
-    monotonic_seconds: float = 1_000.0
-    is_synced: bool = True
-    boot: str = "00000000-0000-0000-0000-000000000001"
-    slept: list[float] = field(default_factory=list)
-
-    def now(self) -> float:
-        """See :class:`Clock`."""
-        return self.wall_seconds
-
-    def monotonic(self) -> float:
-        """See :class:`Clock`."""
-        return self.monotonic_seconds
-
-    def synced(self) -> bool:
-        """See :class:`Clock`."""
-        return self.is_synced
-
-    def boot_id(self) -> str:
-        """See :class:`Clock`."""
-        return self.boot
-
-    def sleep(self, seconds: float) -> None:
-        """Advance instead of waiting, and remember that it was asked to."""
-        self.slept.append(seconds)
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass on both clocks."""
-        self.wall_seconds += seconds
-        self.monotonic_seconds += seconds
-
-    def step_wall(self, seconds: float) -> None:
-        """Step the wall clock alone, as a time service does."""
-        self.wall_seconds += seconds

@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent import config
-from agent.clock import SimulatedClock
 from agent.mqtt import topics
 from agent.mqtt.link import Connected, Event, MqttLink, Published
 from benchmarks import procfs
@@ -30,6 +29,7 @@ from benchmarks.figures import Figure
 from benchmarks.judge import report
 from tests.peers.mosquitto import HOST, Mosquitto
 from tests.peers.requirements import ROOT
+from tests.support.clock import SimulatedClock
 from tests.support.gateway_world import FEED
 from tests.support.house import House
 

@@ -20,10 +20,10 @@ import msgspec
 
 from agent import config
 from agent.camera import app
-from agent.clock import SimulatedClock
 from agent.vault.database.index import FILE_NAME, Index
 from benchmarks import procfs
 from benchmarks.player import Interval, Player
+from tests.support.clock import SimulatedClock
 from tests.support.video import Video, load
 
 _PACKETS = 120  # of the video, from a keyframe to the next but seven: what is played is held

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Luma, Packet, VideoFormat
-from agent.clock import SimulatedClock
+from tests.support.clock import SimulatedClock
 from tests.support.video import Video
 
 _FRAMES_EVERY = 2  # packets: 7.5 a second

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import EARLIEST_PLAUSIBLE_SECONDS, Clock, SimulatedClock, SystemClock
+from agent.clock import EARLIEST_PLAUSIBLE_SECONDS, Clock, SystemClock
+from tests.support.clock import SimulatedClock
 
 
 def test_the_system_clock_counts_as_synced_once_the_marker_is_there(tmp_path: Path) -> None:

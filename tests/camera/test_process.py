@@ -178,7 +178,7 @@ import json, os, sys
 from pathlib import Path
 from agent import config
 from agent.camera import app
-from agent.clock import SimulatedClock
+from tests.support.clock import SimulatedClock
 
 settings = config.load(Path(sys.argv[1]))
 clock = SimulatedClock()

@@ -9,9 +9,9 @@ import pytest
 from agent.camera import daemon as loop
 from agent.camera import stall as silence
 from agent.camera.stall import StallDetector, source_patience
-from agent.clock import SimulatedClock
 from agent.config import Recording
 from agent.errors import CameraFault
+from tests.support.clock import SimulatedClock
 
 LIMIT = Recording().no_frame_seconds
 

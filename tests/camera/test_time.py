@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import SimulatedClock
 from agent.errors import StorageFault
 from tests.support.camera_process import Porch
+from tests.support.clock import SimulatedClock
 from tests.support.video import Video, make
 
 YEAR_1970 = 30.0  # seconds since the epoch, as a board without a battery says after its start

@@ -19,7 +19,6 @@ import pytest
 
 from agent import config
 from agent.cli import main as cli
-from agent.clock import SimulatedClock
 from agent.consent import signing
 from agent.errors import ConfigError, InternalFault, StorageFault
 from agent.gateway import app
@@ -30,6 +29,7 @@ from agent.mqtt.link import Link, MqttLink, Session
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
+from tests.support.clock import SimulatedClock
 from tests.support.house import House
 from tests.support.peers import FakeBroker, FakeLink, FakeReceiver
 

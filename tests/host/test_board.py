@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import SimulatedClock
 from agent.host.board import Machine, Steady, Vitals
 from tests.support.board import Board
+from tests.support.clock import SimulatedClock
 
 
 def test_a_pi_tells_its_temperature_and_that_its_power_is_good(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Luma, Packet, VideoFormat
-from agent.clock import SimulatedClock
+from tests.support.clock import SimulatedClock
 from tests.support.video import Video, repeat
 
 FRAMES_EVERY = 2  # packets

@@ -14,11 +14,11 @@ from typing import Any
 from agent import config
 from agent.camera.app import build
 from agent.camera.daemon import CameraApp
-from agent.clock import SimulatedClock
 from agent.host.board import Machine
 from agent.vault.clips.store import ClipStore, Sidecar
 from agent.vault.database.index import Clip, Health
 from tests.support.camera import FakeSource
+from tests.support.clock import SimulatedClock
 from tests.support.house import House
 from tests.support.video import Video
 

@@ -30,7 +30,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from agent.clock import SimulatedClock
+from tests.support.clock import SimulatedClock
 
 OURS = tuple(f"agent.camera.sources.pi.{part}" for part in ("camera", "controls", "threads"))
 OFFERED: dict[str, tuple[Any, Any, Any]] = {

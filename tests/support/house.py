@@ -25,7 +25,6 @@ import pyrage
 import yaml
 
 from agent import config
-from agent.clock import SimulatedClock
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.letters import Letter
@@ -46,6 +45,7 @@ from agent.consent.statements import (
 from agent.vault.clips import seal
 from agent.vault.clips.store import Clip, ClipStore
 from agent.vault.database.index import Index
+from tests.support.clock import SimulatedClock
 
 LATITUDE, LONGITUDE = 42.1015, -72.5898
 UPLOAD_URL = "http://127.0.0.1:1/files/"

@@ -13,7 +13,8 @@ from agent import config
 from agent.camera.source import Frame, Packet
 from agent.camera.sources.pi.source import Pi
 from agent.camera.zones import PrivacyMask
-from agent.clock import Clock, SimulatedClock
+from agent.clock import Clock
+from tests.support.clock import SimulatedClock
 from tests.support.fake_picamera2 import OURS, FakeBoard
 
 SETTINGS = {"width": 320, "height": 180, "frames_per_second": 15, "bits_per_second": 1_000_000}

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.clock import SimulatedClock
+from tests.support.clock import SimulatedClock
 
 Picture = Callable[[int, int, int], NDArray[np.uint8]]  # number, width, height -> BGR
 

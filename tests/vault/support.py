@@ -17,11 +17,11 @@ from typing import Any
 
 import pyrage
 
-from agent.clock import SimulatedClock
 from agent.vault.clips.seal import CHUNK_BYTES
 from agent.vault.clips.store import Clip, ClipDraft, ClipStore
 from agent.vault.clips.unseal import open_stream
 from agent.vault.database.index import Index
+from tests.support.clock import SimulatedClock
 
 OWNER = pyrage.x25519.Identity.generate()
 RECOVERY = pyrage.x25519.Identity.generate()

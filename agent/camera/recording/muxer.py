@@ -111,7 +111,7 @@ def _matroska_header(video: VideoFormat) -> bytes:
     picture = _element(0xB0, video.width.to_bytes(2, "big"))
     picture += _element(0xBA, video.height.to_bytes(2, "big"))
     track = _element(0xD7, b"\1") + _element(0x73C5, b"\1")  # number, UID
-    track += _element(0x83, b"\1") + _element(0x86, codec)  # type: video; codec
+    track += _element(0x83, b"\1") + _element(0x86, codec)  # it is video; codec
     track += _element(0x63A2, video.extradata) + _element(0xE0, picture)
     tracks = _element(0x1654AE6B, _element(0xAE, track))
     cluster = _element(0x1F43B675, _element(0xE7, b"\0"))  # empty; ends the header

@@ -105,14 +105,15 @@ class Index:
         """
         if self.connection.in_transaction:
             raise InternalFault("a transaction of the index was begun inside another")
+        connection = self.connection
         with _faults(self._path):
-            self.connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self.connection
-                self.connection.execute("COMMIT")
+                yield connection
+                connection.execute("COMMIT")
             finally:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def changed(self) -> bool:
         """Whether another connection committed anything since this was last asked."""

@@ -19,11 +19,11 @@ from agent.camera.detection.detector import MotionDetector
 from agent.camera.recording.muxer import FragmentedMp4
 from agent.camera.recording.recorder import Recorder
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Packet
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault, StorageFault
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Clip
 from tests.camera.detection.test_detector import Lens
+from tests.support.clock import SimulatedClock
 from tests.support.house import House
 from tests.support.video import Video, make, play, repeat, unseal
 
@@ -198,8 +198,9 @@ def test_a_disk_that_fills_up_while_recording_leaves_the_clip_to_the_recovery(
 ) -> None:
     work = Desk(tmp_path, video)
     work.run(until=12, motion=(5, 12))
-    assert work.recorder.recording
-    recording = work.recorder._recording
+    recorder = work.recorder
+    assert recorder.recording
+    recording = recorder._recording
     assert recording is not None
 
     def full(data: bytes) -> int:

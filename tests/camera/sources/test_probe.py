@@ -11,8 +11,8 @@ import pytest
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Interruption, Item, VideoFormat
 from agent.camera.sources.probe import look
 from agent.camera.stall import StallDetector
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault, InternalFault
+from tests.support.clock import SimulatedClock
 
 VIDEO = VideoFormat("hevc", 1920, 1080, b"")
 FRAME = Frame(np.zeros((LUMA_HEIGHT, LUMA_WIDTH), np.uint8), 1.0)

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import SimulatedClock
 from agent.errors import ConfigError, NetworkFault, Refused, StorageFault
 from agent.requester.receiver.server import Receiver
 from agent.requester.receiver.tus_app import parse_metadata
 from agent.requester.receiver.uploads import Limits, Uploads
+from tests.support.clock import SimulatedClock
 
 RELEASE = "0123456789abcdef"
 DATA = os.urandom(100_000)

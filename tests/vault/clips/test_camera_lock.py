@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import SimulatedClock
 from agent.errors import StorageFault
 from agent.vault.clips.camera_lock import at_work, camera_state, is_at_work
 from agent.vault.database.index import Health
 from tests.peers.requirements import ROOT
+from tests.support.clock import SimulatedClock
 
 HOLD = """
 import sys
 from pathlib import Path
-from agent.clock import SimulatedClock
+from tests.support.clock import SimulatedClock
 from agent.vault.clips.camera_lock import at_work
 with at_work(Path(sys.argv[1]), clock=SimulatedClock()):
     print("at work", flush=True)

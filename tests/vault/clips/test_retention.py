@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import SimulatedClock
 from agent.errors import StorageFault
 from agent.vault.clips.retention import Moment, Plan, Retention, free_bytes_of, plan
 from agent.vault.database.index import Clip
+from tests.support.clock import SimulatedClock
 from tests.vault.support import Vault, clip_files
 
 NOW = 1_000_000.0

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.clock import SimulatedClock
 from agent.errors import (
     ClipDamaged,
     InternalFault,
@@ -39,6 +38,7 @@ from agent.vault.clips.seal import (
     seal_key,
 )
 from agent.vault.clips.unseal import whole_chunks
+from tests.support.clock import SimulatedClock
 from tests.vault.support import (
     OWNER,
     RECIPIENTS,

@@ -17,7 +17,6 @@ import msgspec
 import pyrage
 import pytest
 
-from agent.clock import SimulatedClock
 from agent.errors import ClipDamaged, InternalFault, StorageFault
 from agent.vault.clips import seal
 from agent.vault.clips.paths import ClipFiles
@@ -25,6 +24,7 @@ from agent.vault.clips.seal import CHUNK_BYTES, ClipIdentity, open_key
 from agent.vault.clips.sidecar import MAX_THUMBNAIL_BYTES
 from agent.vault.clips.store import ClipStore, Recovery
 from agent.vault.clips.unseal import whole_chunks
+from tests.support.clock import SimulatedClock
 from tests.vault.support import (
     OWNER,
     RECIPIENTS,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import SimulatedClock
 from agent.errors import DiskFull
 from agent.vault.clips import paths as files
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Clip, ClipDraft, reindex
 from agent.vault.database.rows import LONGEST_RECORDING_SECONDS
+from tests.support.clock import SimulatedClock
 from tests.vault.support import Vault
 
 PLAIN = bytes(200_000)

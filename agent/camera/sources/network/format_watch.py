@@ -10,7 +10,6 @@ from __future__ import annotations
 import av
 import av.error
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
@@ -54,8 +53,6 @@ class FormatWatch:
 def _decoded_size(codec: Codec, extradata: bytes, keyframe: bytes) -> tuple[int, int] | None:
     """Width and height of ``keyframe``; None if it is no picture."""
     decoder = av.CodecContext.create(codec, "r")
-    if not isinstance(decoder, VideoCodecContext):
-        return None
     decoder.extradata = extradata
     decoder.thread_count = 1
     try:

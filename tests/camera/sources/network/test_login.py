@@ -16,12 +16,12 @@ from agent import config
 from agent.camera.sources.factory import choose_source
 from agent.camera.sources.network.login import VARIABLE, Login, read_login
 from agent.camera.sources.network.track import TurnedAway
-from agent.clock import SimulatedClock
 from agent.errors import ConfigError
 from tests.camera.sources.network.test_source import stream
 from tests.peers.requirements import ROOT
 from tests.peers.rtsp import RtspServer
 from tests.peers.strict_camera import StrictCamera
+from tests.support.clock import SimulatedClock
 from tests.support.video import write_video
 
 WEIRD = "pä ss@w/o:r%d?#+&=[]"

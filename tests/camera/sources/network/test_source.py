@@ -16,10 +16,11 @@ import pytest
 
 from agent.camera.source import Frame, Interruption, Packet
 from agent.camera.sources.network.source import Stream
-from agent.clock import Clock, SimulatedClock, SystemClock
+from agent.clock import Clock, SystemClock
 from agent.errors import CameraFault
 from tests.peers.process import free_port
 from tests.peers.rtsp import RtspServer
+from tests.support.clock import SimulatedClock
 from tests.support.video import load, nal_units, write_video
 
 

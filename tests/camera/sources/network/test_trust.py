@@ -16,12 +16,12 @@ from agent.camera.source import Packet
 from agent.camera.sources.factory import choose_source
 from agent.camera.sources.network.login import Login
 from agent.camera.sources.network.trust import Trust
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault, ConfigError
 from tests.camera.sources.network.test_source import stream
 from tests.peers.certificates import Authority, self_signed
 from tests.peers.rtsp import RtspServer
 from tests.peers.tls_front import TlsFront
+from tests.support.clock import SimulatedClock
 from tests.support.video import write_video
 
 LOGIN = Login("viewer", "hunter2")

@@ -13,8 +13,8 @@ from agent.camera.sources.factory import choose_source
 from agent.camera.sources.pi import source as pi_module
 from agent.camera.sources.pi.source import Pi
 from agent.camera.stall import opening_seconds
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault
+from tests.support.clock import SimulatedClock
 from tests.support.fake_picamera2 import FakeBoard
 from tests.support.pi_board import HastyClock, Open, taken
 

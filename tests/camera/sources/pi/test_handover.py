@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Packet
 from agent.camera.sources.pi.handover import Handover
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault
+from tests.support.clock import SimulatedClock
 
 PARAMETER_SETS = b"\0\0\0\1\x67s\0\0\0\1\x68p"
 KEYFRAME, OTHER = PARAMETER_SETS + b"\0\0\0\1\x65", b"\0\0\0\1\x41"

@@ -14,8 +14,8 @@ from agent.camera.recording.muxer import FragmentedMp4
 from agent.camera.source import Frame, Packet
 from agent.camera.sources.pi.keyframes import counted_distance, how_to_ask
 from agent.camera.zones import PrivacyMask
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault
+from tests.support.clock import SimulatedClock
 from tests.support.fake_picamera2 import FakeBoard
 from tests.support.pi_board import LEFT_HALF, Open, taken
 from tests.support.video import play

@@ -14,8 +14,8 @@ from agent.camera.sources.luma import rows_of
 from agent.camera.sources.scene.source import Scene
 from agent.camera.sources.scene.street import Street
 from agent.camera.zones import PrivacyMask
-from agent.clock import SimulatedClock
 from tests.camera.recording.test_muxer import Paper
+from tests.support.clock import SimulatedClock
 from tests.support.video import play
 
 

@@ -25,9 +25,9 @@ from agent.camera.sources.factory import choose_source
 from agent.camera.sources.luma import rows_of
 from agent.camera.sources.webcam.source import Webcam
 from agent.camera.zones import PrivacyMask
-from agent.clock import SimulatedClock
 from agent.errors import CameraFault
 from tests.camera.recording.test_muxer import Paper
+from tests.support.clock import SimulatedClock
 from tests.support.video import play
 from tests.support.webcam import FakeCapture, grey, greys, jpeg
 

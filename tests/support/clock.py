@@ -1,0 +1,42 @@
+"""A clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class SimulatedClock:
+    """A clock that tests move by hand; ``advance`` moves both kinds of time."""
+
+    wall_seconds: float = 1_706_121_000.0  # 2024-01-24T18:30:00Z
+    monotonic_seconds: float = 1_000.0
+    is_synced: bool = True
+    boot: str = "00000000-0000-0000-0000-000000000001"
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.wall_seconds
+
+    def monotonic(self) -> float:
+        return self.monotonic_seconds
+
+    def synced(self) -> bool:
+        return self.is_synced
+
+    def boot_id(self) -> str:
+        return self.boot
+
+    def sleep(self, seconds: float) -> None:
+        """Advance instead of waiting, and remember that it was asked to."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass on both clocks."""
+        self.wall_seconds += seconds
+        self.monotonic_seconds += seconds
+
+    def step_wall(self, seconds: float) -> None:
+        """Step the wall clock alone, as a time service does."""
+        self.wall_seconds += seconds
