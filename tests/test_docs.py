@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from agent import config
 from agent.config import EXAMPLE, Config
-from agent.consent.signing import (
+from agent.consent.cards import (
     Card,
     DeviceCard,
     OwnerCard,

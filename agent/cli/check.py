@@ -16,7 +16,7 @@ from pathlib import Path
 from agent import config as configuration
 from agent.clock import SystemClock
 from agent.config import Broker, Config
-from agent.consent import signing
+from agent.consent.cards import parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.gateway.app import load_owners
 from agent.host.board import Machine
@@ -68,7 +68,7 @@ def _owners(config: Config) -> str:
 
 def _requesters(config: Config) -> str:
     text = configuration.read_text(config.requesters)
-    cards = signing.parse_requesters(text, str(config.requesters))
+    cards = parse_requesters(text, str(config.requesters))
     if not cards:
         return "nobody may ask: the list is empty"
     return "may ask: " + ", ".join(card.name for card in cards.values())

@@ -10,8 +10,8 @@ another key, and ``iss`` must equal it. One document has one form: base64url mus
 be canonical, so that the SHA-256 of the compact text names it. Verifying checks,
 in this order: size and form, header, signer known, signature, payload.
 
-Whose key is whose stands on cards (:mod:`agent.consent.cards`, whose names are
-offered here too), and whether a statement is acceptable is the policy's business.
+Cards (:mod:`agent.consent.cards`) say whose key is whose; policy and decisions say whether a
+statement is acceptable.
 """
 
 from __future__ import annotations
@@ -25,42 +25,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from agent.consent import decoding, statements
-from agent.consent.cards import (
-    Card,
-    DeviceCard,
-    OwnerCard,
-    PublicKey,
-    RequesterBook,
-    RequesterCard,
-    decode_base64url,
-    encode_base64url,
-    format_card,
-    parse_card,
-    parse_requesters,
-)
+from agent.consent.cards import PublicKey, decode_base64url, encode_base64url
 from agent.consent.statements import Statement
 from agent.errors import InternalFault, KeyFileError, MalformedStatement, UntrustedSignature
-
-__all__ = [
-    "Card",
-    "DeviceCard",
-    "OwnerCard",
-    "PublicKey",
-    "RequesterBook",
-    "RequesterCard",
-    "decode_base64url",
-    "encode_base64url",
-    "format_card",
-    "parse_card",
-    "parse_requesters",
-    "SigningKey",
-    "claimed_typ",
-    "digest",
-    "new_jti",
-    "signer_id",
-    "verify",
-    "verify_signature",
-]
 
 S = TypeVar("S", bound=Statement)
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from agent import config as configuration
 from agent.clock import Clock, SystemClock
 from agent.config import Config
-from agent.consent import signing
-from agent.consent.signing import OwnerCard, PublicKey, RequesterCard
+from agent.consent.cards import OwnerCard, PublicKey, RequesterCard, parse_card, parse_requesters
 from agent.errors import ConfigError, StorageFault
 from agent.gateway import device_keys
 from agent.gateway.daemon import Gateway, Notify
@@ -52,7 +51,7 @@ def load_owners(paths: tuple[Path, ...]) -> list[OwnerCard]:
     """
     owners: dict[str, OwnerCard] = {}
     for path in paths:
-        card = signing.parse_card(configuration.read_text(path), OwnerCard, str(path))
+        card = parse_card(configuration.read_text(path), OwnerCard, str(path))
         if card.id in owners:
             raise ConfigError(f"{path}: the key of {card.name!r} is on another owner's card too")
         owners[card.id] = card
@@ -80,7 +79,7 @@ def build(
     name = config.device.name
     owners = load_owners(config.owners)
     owner_keys = {owner.id: owner.key for owner in owners}
-    requesters = signing.parse_requesters(
+    requesters = parse_requesters(
         configuration.read_text(config.requesters), str(config.requesters)
     )
     keys = device_keys.load_or_create(config.state_dir, name=name)

@@ -15,8 +15,8 @@ import msgspec
 import pyrage
 
 from agent.consent import letters as mail
-from agent.consent import signing
-from agent.consent.signing import DeviceCard, SigningKey
+from agent.consent.cards import DeviceCard, format_card
+from agent.consent.signing import SigningKey
 from agent.consent.statements import Part
 from agent.errors import ClipDamaged, KeyFileError, StorageFault
 from agent.vault.clips import paths as files
@@ -59,7 +59,7 @@ def load_or_create(state_dir: Path, *, name: str) -> DeviceKeys:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = _load(path) if path.exists() else _create(path)
-        _write(state_dir / CARD_NAME, signing.format_card(keys.card(name)).encode(), mode=0o644)
+        _write(state_dir / CARD_NAME, format_card(keys.card(name)).encode(), mode=0o644)
     except OSError as error:
         raise StorageFault(
             f"{error.filename or path}: {error.strerror}",

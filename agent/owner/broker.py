@@ -16,7 +16,7 @@ import msgspec
 from agent.clock import Clock
 from agent.config import Broker
 from agent.consent import letters as mail
-from agent.consent.signing import DeviceCard
+from agent.consent.cards import DeviceCard
 from agent.consent.statements import Listing, Moment, Outcome
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys

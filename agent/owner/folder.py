@@ -35,8 +35,7 @@ from msgspec import Meta, Struct
 
 from agent import config, keyfile
 from agent.config import Broker
-from agent.consent import signing
-from agent.consent.signing import DeviceCard, OwnerCard
+from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, StorageFault
 from agent.keyfile import Keys
 from agent.owner.keys import NewOwner
@@ -73,7 +72,7 @@ class OwnerFolder:
         plain = msgspec.to_builtins(settings, enc_hook=str)
         keyfile.write_new(home.key_path, owner.locked, mode=0o600)
         keyfile.write_new(home.path / "recovery.txt", owner.sheet.encode(), mode=0o600)
-        keyfile.write_new(home.card_path, signing.format_card(owner.card).encode(), mode=0o644)
+        keyfile.write_new(home.card_path, format_card(owner.card).encode(), mode=0o644)
         keyfile.write_new(
             home.path / "owner.yaml", yaml.safe_dump(plain, sort_keys=False).encode(), mode=0o600
         )
@@ -97,7 +96,7 @@ class OwnerFolder:
                 advice="Copy it back from a backup, or from a camera (`owners:` in its agent.yaml)",
             )
         text = config.read_text(self.card_path)
-        return signing.parse_card(text, OwnerCard, str(self.card_path))
+        return parse_card(text, OwnerCard, str(self.card_path))
 
     def unlock(self, passphrase: str) -> Keys:
         """The owner's keys; raises KeyFileError. Takes about a second."""
@@ -124,7 +123,7 @@ class OwnerFolder:
             if card.id == known.id:
                 raise ConfigError(f"{card_file}: its key is enrolled already, as {known.name!r}")
         target = self.path / "devices" / (card.name + _CARD_SUFFIX)
-        keyfile.write_new(target, signing.format_card(card).encode(), mode=0o600)
+        keyfile.write_new(target, format_card(card).encode(), mode=0o600)
         return card
 
     # What the cameras wrote
@@ -177,7 +176,7 @@ def _read(path: Path) -> StoredStatement:
 
 def _device_card(path: Path) -> DeviceCard:
     """A camera's card whose name is safe in topics and file names."""
-    card = signing.parse_card(config.read_text(path), DeviceCard, str(path))
+    card = parse_card(config.read_text(path), DeviceCard, str(path))
     if not _DEVICE_NAME.fullmatch(card.name):
         raise ConfigError(f"{path}: name: must be lower-case letters, digits and hyphens")
     return card

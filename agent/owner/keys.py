@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pyrage
 
 from agent import keyfile
-from agent.consent.signing import OwnerCard
+from agent.consent.cards import OwnerCard
 from agent.keyfile import Keys
 
 _SHEET = """\

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 from agent import config, keyfile
 from agent.config import Broker
 from agent.consent import signing
-from agent.consent.signing import RequesterCard
+from agent.consent.cards import RequesterCard, format_card, parse_card
 from agent.errors import ConfigError
 from agent.keyfile import Keys
 
@@ -73,7 +73,7 @@ class RequesterFolder:
                 advice="Make it with `clip-agent requester card --host HOST`",
             )
         text = config.read_text(self.card_path)
-        return signing.parse_card(text, RequesterCard, str(self.card_path))
+        return parse_card(text, RequesterCard, str(self.card_path))
 
     def make_card(self, keys: Keys, *, hosts: Sequence[str], contact: str) -> RequesterCard:
         """Write the card anew, with the hosts that bundles may go to; raises ConfigError."""
@@ -85,8 +85,8 @@ class RequesterFolder:
             upload_hosts=tuple(hosts),
             contact=contact,
         )
-        text = signing.format_card(card)
-        signing.parse_card(text, RequesterCard, "the new card")
+        text = format_card(card)
+        parse_card(text, RequesterCard, "the new card")
         self.card_path.write_text(text, encoding="utf-8")
         return card
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agent import config
 from agent.config import EXAMPLE, Config
 from agent.config import example as config_example
-from agent.consent.signing import parse_requesters
+from agent.consent.cards import parse_requesters
 from agent.errors import ConfigError
 from tests.peers.requirements import ROOT
 

@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from agent.consent.signing import encode_base64url
+from agent.consent.cards import encode_base64url
 
 # Whatever may stand in a text: see ``control-character`` in agent/consent/statements.py.
 ALPHABET = st.characters(

@@ -13,12 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.consent import decoding, signing
-from agent.consent.signing import (
-    PublicKey,
-    SigningKey,
-    decode_base64url,
-    encode_base64url,
-)
+from agent.consent.cards import PublicKey, decode_base64url, encode_base64url
+from agent.consent.signing import SigningKey
 from agent.consent.statements import STATEMENTS, Approval, Decline, Request
 from agent.errors import (
     InternalFault,

@@ -14,12 +14,12 @@ import pytest
 
 from agent.consent import letters as mail
 from agent.consent import signing
+from agent.consent.cards import RequesterCard, parse_card
 from agent.consent.decisions.approval import check_approval, check_share
 from agent.consent.decisions.common import check_decision
 from agent.consent.letters import Letter
 from agent.consent.policy import alerts
 from agent.consent.policy import requests as policy
-from agent.consent.signing import RequesterCard
 from agent.consent.statements import STATEMENTS, Alert, Command, Decline, Request
 from agent.consent.transparency.proof import LogPolicy
 from agent.consent.transparency.view import LogView
@@ -75,7 +75,7 @@ def judge(vector: dict[str, Any]) -> None:
         case "proof" | "link":
             _judge_log(given, context.get("log", {}))
         case "card":
-            signing.parse_card(given, RequesterCard, "card.yaml")
+            parse_card(given, RequesterCard, "card.yaml")
         case "log-key":
             LogPolicy.pin(given)
         case other:

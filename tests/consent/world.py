@@ -17,10 +17,11 @@ import msgspec
 import pyrage
 
 from agent import config
+from agent.consent.cards import RequesterCard, encode_base64url
 from agent.consent.decisions.approval import HeldRequest
 from agent.consent.letters import Letter
 from agent.consent.policy.requests import History
-from agent.consent.signing import RequesterCard, SigningKey, digest, encode_base64url
+from agent.consent.signing import SigningKey, digest
 from agent.consent.statements import (
     Approval,
     ApprovedClip,

@@ -18,7 +18,7 @@ import yaml
 from agent import config
 from agent.cli import main as cli
 from agent.clock import SystemClock
-from agent.consent.signing import OwnerCard, parse_card
+from agent.consent.cards import OwnerCard, parse_card
 from agent.owner.folder import OwnerFolder
 from agent.requester.folder import RequesterFolder
 from agent.vault.clips.store import ClipStore

@@ -12,8 +12,15 @@ from typing import Any, cast
 import msgspec
 
 from agent import config
-from agent.consent import decoding, signing
-from agent.consent.signing import DeviceCard, OwnerCard, RequesterCard
+from agent.consent import decoding
+from agent.consent.cards import (
+    DeviceCard,
+    OwnerCard,
+    RequesterCard,
+    format_card,
+    parse_card,
+    parse_requesters,
+)
 from agent.errors import ClipDamaged, ConfigError, StorageFault
 from agent.vault.clips import sidecar
 from agent.vault.clips.sidecar import Opening, Sidecar
@@ -47,12 +54,12 @@ def run_card(data: bytes) -> None:
         return
     for kind in (OwnerCard, DeviceCard, RequesterCard):
         try:
-            card = signing.parse_card(text, kind, "card.yaml")
+            card = parse_card(text, kind, "card.yaml")
         except ConfigError:
             continue
-        assert signing.parse_card(signing.format_card(card), kind, "again") == card
+        assert parse_card(format_card(card), kind, "again") == card
     try:
-        book = signing.parse_requesters(text, "requesters.yaml")
+        book = parse_requesters(text, "requesters.yaml")
     except ConfigError:
         return
     assert all(card.id == key for key, card in book.items())
@@ -67,9 +74,9 @@ def seeds_card() -> Sequence[bytes]:
         seal=world.OWNER_RECIPIENT,
         recovery=world.REQUESTER_RECIPIENT,
     )
-    book = "requesters:\n- " + signing.format_card(world.CARD).replace("\n", "\n  ").rstrip()
+    book = "requesters:\n- " + format_card(world.CARD).replace("\n", "\n  ").rstrip()
     shipped = (_EXAMPLES / "requesters.yaml").read_text()
-    return [text.encode() for text in (*written, signing.format_card(owner), book, shipped)]
+    return [text.encode() for text in (*written, format_card(owner), book, shipped)]
 
 
 def run_config(data: bytes) -> None:

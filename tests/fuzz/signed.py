@@ -13,6 +13,7 @@ import pyrage
 
 from agent.consent import decoding, signing
 from agent.consent import letters as mail
+from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.letters import Letter
 from agent.consent.policy import alerts, area
 from agent.consent.policy import requests as policy
@@ -67,8 +68,7 @@ def run_jws(data: bytes) -> None:
         assert typ == kind.TYP
         assert data.decode("ascii").count(".") == _PARTS - 1
         again = ".".join(
-            signing.encode_base64url(signing.decode_base64url(part))
-            for part in data.decode("ascii").split(".")
+            encode_base64url(decode_base64url(part)) for part in data.decode("ascii").split(".")
         )
         assert again.encode() == data, "two texts of one statement"
 
@@ -220,10 +220,10 @@ def run_base64url(data: bytes) -> None:
     """One text for each value of base64url."""
     text = data.decode("utf-8", "replace")
     try:
-        decoded = signing.decode_base64url(text)
+        decoded = decode_base64url(text)
     except ValueError:
         return
-    assert signing.encode_base64url(decoded) == text
+    assert encode_base64url(decoded) == text
     try:
         assert len(signing.new_jti(decoded)) >= 22
     except InternalFault:

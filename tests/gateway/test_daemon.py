@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.consent import letters as mail
-from agent.consent import signing
-from agent.consent.signing import OwnerCard
+from agent.consent.cards import OwnerCard, encode_base64url, format_card
 from agent.errors import StorageFault
 from agent.gateway import app
 from agent.mqtt import topics
@@ -150,10 +149,10 @@ typs = st.sampled_from(
 
 def sign(person: Person, header: dict[str, str], payload: bytes) -> str:
     """A JWS whatever its payload is."""
-    head = signing.encode_base64url(json.dumps(header).encode())
-    body = f"{head}.{signing.encode_base64url(payload)}"
+    head = encode_base64url(json.dumps(header).encode())
+    body = f"{head}.{encode_base64url(payload)}"
     signature = person.signing._key.sign(body.encode())
-    return f"{body}.{signing.encode_base64url(signature)}"
+    return f"{body}.{encode_base64url(signature)}"
 
 
 # Two brokers, two owners
@@ -223,7 +222,7 @@ def test_either_of_two_owners_decides_and_both_are_told(tmp_path: Path) -> None:
         role="owner", name="Otto", sign=other.signing.public.text, seal=other.recipient,
         recovery=paper.recipient,
     )  # fmt: skip
-    (tmp_path / "otto.card.yaml").write_text(signing.format_card(card))
+    (tmp_path / "otto.card.yaml").write_text(format_card(card))
     owners = (*world.house.config.owners, tmp_path / "otto.card.yaml")
     world.house.config = msgspec.structs.replace(world.house.config, owners=owners)
     world.restart()

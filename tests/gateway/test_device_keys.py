@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from agent.consent import letters as mail
-from agent.consent import signing
+from agent.consent.cards import DeviceCard, parse_card
 from agent.consent.letters import Letter
-from agent.consent.signing import DeviceCard
 from agent.errors import KeyFileError, StorageFault
 from agent.gateway import device_keys as keys
 from agent.gateway.device_keys import CARD_NAME, DeviceKeys
@@ -34,7 +33,7 @@ def key_file(state: Path) -> Path:
 
 
 def card(state: Path) -> DeviceCard:
-    return signing.parse_card((state / CARD_NAME).read_text(), DeviceCard, CARD_NAME)
+    return parse_card((state / CARD_NAME).read_text(), DeviceCard, CARD_NAME)
 
 
 def mode(path: Path) -> int:

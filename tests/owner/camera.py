@@ -22,8 +22,8 @@ import pyrage
 from agent.config import Broker
 from agent.consent import letters as mail
 from agent.consent import signing
+from agent.consent.cards import DeviceCard, OwnerCard
 from agent.consent.letters import Letter
-from agent.consent.signing import DeviceCard, OwnerCard
 from agent.consent.statements import (
     ClipOffer,
     Command,

@@ -37,11 +37,11 @@ def home(tmp_path: Path, locked_owner: owner_keys.NewOwner) -> OwnerFolder:
 
 @pytest.fixture
 def camera(home: OwnerFolder, locked_owner: owner_keys.NewOwner, tmp_path: Path) -> FakeCamera:
-    from agent.consent import signing
+    from agent.consent.cards import format_card
 
     camera = FakeCamera("front-door", locked_owner.card)
     card = tmp_path / "device.card.yaml"
-    card.write_text(signing.format_card(camera.card))
+    card.write_text(format_card(camera.card))
     home.enrol(card)
     return camera
 

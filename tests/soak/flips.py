@@ -27,9 +27,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from agent.consent import letters as mail
+from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.decisions.approval import check_approval
 from agent.consent.letters import Letter
-from agent.consent.signing import decode_base64url, encode_base64url
 from agent.errors import Refused
 from tests.consent import world
 from tests.consent.world import CLIP, CLIP_2, CLIP_KEYS, FakeDevice

@@ -27,8 +27,9 @@ import yaml
 from agent import config
 from agent.consent import letters as mail
 from agent.consent import signing
+from agent.consent.cards import DeviceCard, OwnerCard, RequesterCard, format_card, parse_card
 from agent.consent.letters import Letter
-from agent.consent.signing import DeviceCard, OwnerCard, RequesterCard, SigningKey
+from agent.consent.signing import SigningKey
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
@@ -134,7 +135,7 @@ class House:
                 seal=person.recipient,
                 recovery=recovery.recipient,
             )
-            (root / f"{file}.card.yaml").write_text(signing.format_card(owner_card))
+            (root / f"{file}.card.yaml").write_text(format_card(owner_card))
         card = RequesterCard(
             role="requester",
             name="Springfield Police Department",
@@ -217,7 +218,7 @@ class House:
     def device_card(self) -> DeviceCard:
         """Written by the gateway at its first start."""
         path = self.config.state_dir / "device.card.yaml"
-        return signing.parse_card(path.read_text(), DeviceCard, path.name)
+        return parse_card(path.read_text(), DeviceCard, path.name)
 
     def approval(self, post: str, clips: list[Clip], /, **changes: Any) -> Approval:
         """The owner's approval of ``clips`` for the request posted as ``post``."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from agent.consent import letters as mail
-from agent.consent import signing
+from agent.consent.cards import format_card
 from agent.consent.statements import Alert, Withdrawal
 from tests.consent import logs, world
 from tests.consent.logs import FakeLog
@@ -97,7 +97,7 @@ def good() -> Iterator[Named]:
     clockwise = world.polygon(*reversed(world.square(0.5).coordinates[0][:-1]))
     turned = world.request(area=clockwise)
     yield "area-clockwise", vector.policy("an area whose ring turns the other way", turned)
-    yield "card", vector.written("a requester's card", "card", signing.format_card(world.CARD))
+    yield "card", vector.written("a requester's card", "card", format_card(world.CARD))
     yield "log-key", vector.written("a log's key", "log-key", FakeLog().key.text)
     log = proofs.log()
     yield "proof", vector.proof("a proof", logs.entry(3), log.proof(3).decode())

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import msgspec
 import pyrage
 
+from agent.consent.cards import PublicKey, RequesterCard
 from agent.consent.decisions.common import check_decision
 from agent.consent.letters import Letter
 from agent.consent.policy import upload
-from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, ApprovedClip, Share
 from agent.errors import ApprovalRefused
 

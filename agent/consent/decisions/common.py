@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from agent.consent import signing
-from agent.consent.signing import PublicKey
+from agent.consent.cards import PublicKey
 from agent.consent.statements import Approval, Command, Decline, Share
 from agent.errors import ApprovalRefused, MalformedStatement, UntrustedSignature
 

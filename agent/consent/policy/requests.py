@@ -51,9 +51,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agent import config
+from agent.consent.cards import RequesterCard
 from agent.consent.policy import area, upload
 from agent.consent.policy import wording as spelling
-from agent.consent.signing import RequesterCard
 from agent.consent.statements import Request
 from agent.errors import InternalFault, RequestRefused
 

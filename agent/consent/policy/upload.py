@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from agent.consent.signing import RequesterCard
+from agent.consent.cards import RequesterCard
 
 # One spelling only (RFC 3986 allows many): lower case, ASCII, no user, no fragment, no
 # backslash or space. Two readers of such a URL cannot differ on the host it names.

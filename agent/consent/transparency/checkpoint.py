@@ -38,7 +38,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent.consent import decoding
-from agent.consent.signing import PublicKey
+from agent.consent.cards import PublicKey
 from agent.consent.transparency.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
 from agent.errors import NotPublic
 

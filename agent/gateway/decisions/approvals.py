@@ -26,10 +26,10 @@ from dataclasses import replace
 from typing import Final
 
 from agent.consent import signing
+from agent.consent.cards import PublicKey, RequesterCard
 from agent.consent.decisions import approval as rules
 from agent.consent.decisions.approval import Consent, HeldRequest
 from agent.consent.letters import Letter
-from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, Request, Share
 from agent.errors import ApprovalRefused, ClipDamaged, Refused, StorageFault
 from agent.gateway.inbox.open_requests import OpenRequests

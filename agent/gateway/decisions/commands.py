@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 
 from agent.consent import lifecycle, signing
-from agent.consent.signing import RequesterCard
+from agent.consent.cards import RequesterCard
 from agent.consent.statements import (
     LEGAL_ORDER,
     Command,

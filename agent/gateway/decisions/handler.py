@@ -23,10 +23,10 @@ from collections.abc import Callable, Mapping
 
 from agent.consent import letters as mail
 from agent.consent import signing
+from agent.consent.cards import PublicKey
 from agent.consent.decisions import common as rules
 from agent.consent.decisions.common import RETAINED
 from agent.consent.letters import Letter
-from agent.consent.signing import PublicKey
 from agent.consent.statements import Approval, Command, Decline, Share
 from agent.errors import MalformedStatement, Refused
 from agent.gateway.decisions.approvals import Approvals

@@ -16,9 +16,9 @@ import msgspec
 
 from agent.config import Place, Requests
 from agent.consent import lifecycle
+from agent.consent.cards import RequesterCard
 from agent.consent.policy import alerts, area
 from agent.consent.policy import requests as policy
-from agent.consent.signing import RequesterCard
 from agent.consent.statements import (
     LEGAL_ORDER,
     Alert,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent import config as configuration
 from agent.config import Config
-from agent.consent.signing import PublicKey, RequesterCard
+from agent.consent.cards import PublicKey, RequesterCard
 from agent.consent.transparency.proof import LogPolicy
 from agent.gateway.feed.admission import Admission
 from agent.gateway.feed.handler import FeedHandler

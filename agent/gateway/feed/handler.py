@@ -23,7 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 from agent.consent import signing
-from agent.consent.signing import PublicKey, RequesterCard
+from agent.consent.cards import PublicKey, RequesterCard
 from agent.consent.statements import (
     MAX_STATEMENT_BYTES,
     Alert,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from agent.consent import signing
-from agent.consent.signing import RequesterCard
+from agent.consent.cards import RequesterCard
 from agent.consent.statements import Notice, Request, Statement, Withdrawal
 from agent.errors import MalformedStatement, Refused
 from agent.gateway.inbox.notices import NoticeBoard

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from agent.consent import lifecycle, signing
-from agent.consent.signing import PublicKey, RequesterCard
+from agent.consent.cards import PublicKey, RequesterCard
 from agent.consent.statements import Approval, LogPlace, Proposal, Repost
 from agent.errors import InternalFault, MalformedStatement, Refused
 from agent.gateway.feed.log_check import LOG_FORKED

@@ -19,8 +19,8 @@ import msgspec
 
 from agent.consent import decoding, signing
 from agent.consent import letters as mail
+from agent.consent.cards import OwnerCard
 from agent.consent.letters import Letter
-from agent.consent.signing import OwnerCard
 from agent.consent.statements import (
     ClipOffer,
     HouseholdOwner,

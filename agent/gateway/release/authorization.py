@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.consent import signing
+from agent.consent.cards import PublicKey, RequesterCard
 from agent.consent.decisions import approval as rules
 from agent.consent.decisions.approval import Consent
 from agent.consent.policy import upload
-from agent.consent.signing import PublicKey, RequesterCard
 from agent.consent.statements import Approval, Request, Share
 from agent.errors import Refused
 from agent.vault.records.requests import Cases, ReleaseCase

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from agent.consent import letters as mail
 from agent.consent import signing
+from agent.consent.cards import DeviceCard, RequesterCard
 from agent.consent.letters import Letter
 from agent.consent.policy import upload
-from agent.consent.signing import DeviceCard, RequesterCard
 from agent.consent.statements import (
     Approval,
     ApprovedClip,

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from agent.consent import letters as mail
-from agent.consent.signing import DeviceCard
+from agent.consent.cards import DeviceCard
 from agent.consent.statements import HouseholdOwner, InboxReport, Listing, Notices, Outcome
 from agent.errors import ConfigError, MalformedStatement, Refused
 from agent.keyfile import Keys

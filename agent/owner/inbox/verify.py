@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from agent.consent import decoding, signing
-from agent.consent.signing import DeviceCard
+from agent.consent.cards import DeviceCard, decode_base64url
 from agent.consent.statements import (
     InboxReport,
     Listing,
@@ -98,7 +98,7 @@ def read_share(jws: str) -> Share:
 
 def _read_quoted(jws: str, kind: type[Q]) -> Q:
     author = signing.signer_id(jws, kind)
-    payload = signing.decode_base64url(jws.split(".")[1])
+    payload = decode_base64url(jws.split(".")[1])
     quoted = decoding.decode(payload, kind, kind.MAX_BYTES)
     if quoted.iss != author:
         raise MalformedStatement("wrong-issuer", "`iss` is not the key that signed")

@@ -247,11 +247,11 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _card(arguments: argparse.Namespace) -> int:
-    from agent.consent import signing
+    from agent.consent.cards import format_card
 
     home = steps.home(arguments)
     if arguments.add is None:
-        print(signing.format_card(home.card()), end="")
+        print(format_card(home.card()), end="")
         return 0
     card = home.enrol(arguments.add)
     print(f"enrolled the camera {card.name} with the key {card.id}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.clock import Clock
-    from agent.consent.signing import DeviceCard
+    from agent.consent.cards import DeviceCard
     from agent.consent.statements import Outcome
     from agent.keyfile import Keys
     from agent.owner.broker import Presence

@@ -95,7 +95,7 @@ def _chosen(
 
 def share(arguments: argparse.Namespace) -> int:
     """``owner share``"""
-    from agent.consent import signing
+    from agent.consent.cards import PublicKey
     from agent.owner import broker as exchange
     from agent.owner.decisions import sign as decide
     from agent.owner.decisions.sent import SentDecisions
@@ -110,7 +110,7 @@ def share(arguments: argparse.Namespace) -> int:
     given = SentDecisions(home, inbox)
     sheet = asking.share(
         plan,
-        signing.PublicKey.from_text(plan.to.key).id,
+        PublicKey.from_text(plan.to.key).id,
         until,
         now=now,
         gifts=given.of(plan.device),
@@ -137,8 +137,7 @@ def share(arguments: argparse.Namespace) -> int:
 def _plan(inbox: Inbox, arguments: argparse.Namespace, me: str) -> tuple[SharePlan, str | None]:
     """What to share as typed, or as another owner proposed, with that proposal's id."""
     from agent import config
-    from agent.consent import signing
-    from agent.consent.signing import RequesterCard
+    from agent.consent.cards import RequesterCard, parse_card
     from agent.errors import Refused
     from agent.owner.decisions import selection as choosing
     from agent.owner.decisions import sign as decide
@@ -148,7 +147,7 @@ def _plan(inbox: Inbox, arguments: argparse.Namespace, me: str) -> tuple[SharePl
     if arguments.joins is None:
         if not arguments.clips or arguments.to is None or arguments.url is None:
             raise Refused("too-little", "name clips, and with whom to share: --to CARD, --url URL")
-        card = signing.parse_card(config.read_text(arguments.to), RequesterCard, str(arguments.to))
+        card = parse_card(config.read_text(arguments.to), RequesterCard, str(arguments.to))
         to, target = decide.recipient(
             card, arguments.url, allow_loopback_http=arguments.allow_loopback_http
         )

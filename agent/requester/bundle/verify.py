@@ -37,9 +37,9 @@ import pyrage
 from agent.consent import age_header as agefile
 from agent.consent import decoding, signing, statements
 from agent.consent import letters as mail
+from agent.consent.cards import PublicKey, decode_base64url
 from agent.consent.decisions import approval as approval_rules
 from agent.consent.decisions.approval import Consent
-from agent.consent.signing import PublicKey
 from agent.consent.statements import Approval, Release, Request, Share
 from agent.errors import BundleRefused, MalformedStatement, Refused, StorageFault
 from agent.keyfile import Keys
@@ -250,7 +250,7 @@ def _text(folder: Path, name: str) -> _Signed:
 
 def _payload(jws: str) -> bytes:
     signing.signer_id(jws, Release)  # checks size and form
-    return signing.decode_base64url(jws.split(".")[1])
+    return decode_base64url(jws.split(".")[1])
 
 
 def _key(text: str) -> PublicKey:

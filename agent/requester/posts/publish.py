@@ -21,7 +21,7 @@ from pathlib import Path
 
 from agent.config import Broker, Feed
 from agent.consent import signing
-from agent.consent.signing import RequesterCard
+from agent.consent.cards import RequesterCard
 from agent.consent.statements import Alert, Request, Withdrawal
 from agent.consent.transparency.proof import MAX_BYTES, LogPolicy, read_proof
 from agent.errors import ConfigError, MalformedStatement, NotPublic

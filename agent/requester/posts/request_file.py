@@ -20,9 +20,9 @@ from msgspec import Meta, Struct
 from agent import config
 from agent.config import SQUARE_METRES_PER_SQUARE_MILE, Place
 from agent.consent import signing
+from agent.consent.cards import RequesterCard
 from agent.consent.policy import requests as policy
 from agent.consent.policy.requests import History
-from agent.consent.signing import RequesterCard
 from agent.consent.statements import (
     Latitude,
     LegalOrder,

@@ -171,7 +171,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _card(arguments: argparse.Namespace) -> int:
-    from agent.consent import signing
+    from agent.consent.cards import format_card
 
     home = _home(arguments)
     if arguments.host:
@@ -179,7 +179,7 @@ def _card(arguments: argparse.Namespace) -> int:
         card = home.make_card(keys, hosts=arguments.host, contact=arguments.contact)
     else:
         card = home.card()
-    print(signing.format_card(card), end="")
+    print(format_card(card), end="")
     return 0
 
 

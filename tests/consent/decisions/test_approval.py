@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.decisions import approval as rules
 from agent.consent.decisions.common import check_decision
 from agent.consent.letters import Letter
-from agent.consent.signing import SigningKey, decode_base64url, digest, encode_base64url
+from agent.consent.signing import SigningKey, digest
 from agent.consent.statements import Approval, Command, Decline
 from agent.errors import ApprovalRefused, MalformedStatement
 from tests.consent import world

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.consent import signing
+from agent.consent.cards import decode_base64url
 from agent.consent.statements import (
     ApprovedClip,
     Disclosure,
@@ -86,7 +87,7 @@ def test_exactly_what_the_owner_ticked_is_told(
     assert opened(world, neighbour, tmp_path).release.disclosed == told
     (upload,) = world.receiver.finished
     text = files_of(bytes(upload.data), neighbour.identity)["data/release.jws"].split(b".")[1]
-    plain = signing.decode_base64url(text.decode())
+    plain = decode_base64url(text.decode())
     for untold in (b"Olive", b"42.10", b"-72.58", b"front-door", world.house.recovery.id.encode()):
         assert untold not in plain
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.consent import letters as mail
 from agent.consent import signing
-from agent.consent.signing import OwnerCard
+from agent.consent.cards import OwnerCard
 from agent.consent.statements import InboxReport, LedgerHead, Listing, Outcome, RequesterRecord
 from agent.errors import Refused
 from agent.gateway import device_keys as keys

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from hypothesis.stateful import invariant
 
-from agent.consent import signing
+from agent.consent.cards import decode_base64url
 from agent.consent.statements import Release
 from agent.mqtt import topics
 from agent.vault.records.ledger import Entry, Ledger
@@ -113,7 +113,7 @@ class GatewayModel(Owners, Weather):
         files = open_bundle(bundle, reader.identity)
         videos = {Path(name).stem for name in files if name.endswith(".mp4")}
         assert videos == release.clips
-        payload = signing.decode_base64url(files["data/release.jws"].decode().split(".")[1])
+        payload = decode_base64url(files["data/release.jws"].decode().split(".")[1])
         said = msgspec.json.decode(payload, type=Release)
         assert said.aud == reader.id
         assert (said.second_approval is not None) == (self.oracle.needed == 2)

@@ -14,6 +14,7 @@ import pytest
 from agent import config
 from agent.consent import letters as mail
 from agent.consent import signing
+from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.statements import (
     Command,
     InboxReport,
@@ -54,7 +55,7 @@ def test_only_the_approved_clip_reaches_the_requester(world: World) -> None:
     videos = [name for name in files if name.endswith(".mp4")]
     assert videos == [f"data/{clips[1].id}.mp4"]
     release = msgspec.json.decode(
-        signing.decode_base64url(files["data/release.jws"].decode().split(".")[1]), type=Release
+        decode_base64url(files["data/release.jws"].decode().split(".")[1]), type=Release
     )
     assert [clip.id for clip in release.clips] == [clips[1].id]
     assert release.request == signing.digest(post)
@@ -176,8 +177,8 @@ def test_what_is_no_request_is_refused_by_name(world: World, post: bytes, rule: 
 def test_a_request_changed_by_one_letter_has_no_valid_signature(world: World) -> None:
     request = world.house.request()
     header, payload, signature = world.house.post(request).split(".")
-    text = signing.decode_base64url(payload).replace(b"red coat", b"red coal")
-    changed = ".".join((header, signing.encode_base64url(text), signature))
+    text = decode_base64url(payload).replace(b"red coat", b"red coal")
+    changed = ".".join((header, encode_base64url(text), signature))
     world.to_feed(changed, request.jti)
     assert rules(world, "post.refused") == ["bad-signature"]
 

@@ -8,6 +8,7 @@ import pytest
 
 from agent.config import Broker
 from agent.consent import signing
+from agent.consent.cards import decode_base64url
 from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.mqtt import topics
@@ -69,7 +70,7 @@ def test_another_request_for_the_same_clip_shows_who_has_it(
     run("inbox", *at_home)
     with camera.serve(broker):
         run("approve", first[:8], "1", "--yes", "--wait", "20", *at_home)
-    payload = json.loads(signing.decode_base64url(request_jws.split(".")[1]))
+    payload = json.loads(decode_base64url(request_jws.split(".")[1]))
     again = make_request(requester, iat=payload["iat"], exp=payload["exp"], reference="2")
     second = signing.digest(again)[:16]
     letter = camera.report(again, list(camera.offers.values()))

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from agent.consent import signing
+from agent.consent.cards import decode_base64url
 from agent.consent.statements import Disclosure, LegalOrder, Trim
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
@@ -91,7 +92,7 @@ def test_a_terminal_escape_in_a_letter_is_refused(
 
     from agent.owner.inbox.verify import read_request
 
-    payload = msgspec.json.decode(signing.decode_base64url(make_request(requester).split(".")[1]))
+    payload = msgspec.json.decode(decode_base64url(make_request(requester).split(".")[1]))
     payload["text"] = "\x1b]0;owned\x07"
     headers = {"typ": "clip-request+jwt", "kid": requester.id}
     forged = jwt.PyJWS().encode(

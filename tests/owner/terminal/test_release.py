@@ -10,8 +10,8 @@ import pytest
 
 from agent.config import Broker
 from agent.consent import signing
+from agent.consent.cards import RequesterCard, format_card
 from agent.consent.letters import Letter
-from agent.consent.signing import RequesterCard
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
@@ -47,7 +47,7 @@ def card(tmp_path: Path) -> tuple[Path, Keys]:
         upload_hosts=("neighbour.example",),
     )
     path = tmp_path / "requester.card.yaml"
-    path.write_text(signing.format_card(made))
+    path.write_text(format_card(made))
     return path, neighbour
 
 

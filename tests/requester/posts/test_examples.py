@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from agent.cli import main as cli
-from agent.consent.signing import RequesterCard
+from agent.consent.cards import RequesterCard
 from agent.keyfile import Keys
 from agent.requester.posts import alert_file as informing
 from agent.requester.posts import request_file as posting

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.consent import signing
+from agent.consent.cards import RequesterCard
 from agent.consent.policy import area
-from agent.consent.signing import RequesterCard
 from agent.consent.statements import Request
 from agent.errors import ConfigError
 from agent.keyfile import Keys

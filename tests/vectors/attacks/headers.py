@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.consent import decoding
-from agent.consent.signing import decode_base64url, encode_base64url
+from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.statements import Alert, Request
 from tests.consent import world
 from tests.vectors import vector

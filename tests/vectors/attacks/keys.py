@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.consent import signing
-from agent.consent.signing import encode_base64url
+from agent.consent.cards import encode_base64url, format_card
 from agent.consent.transparency.checkpoint import LOG_KEY, VerifierKey, encode_base64
 from tests.consent import world
 from tests.consent.logs import FakeLog
@@ -27,7 +26,7 @@ SMALL_ORDER = {
 
 def cards() -> Iterator[Named]:
     """Cards and log keys that somebody got the owner to trust."""
-    good = signing.format_card(world.CARD)
+    good = format_card(world.CARD)
 
     def card(name: str, about: str, says: str, old: str, new: str) -> Named:
         assert good.count(old) == 1, old

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.consent import decoding
-from agent.consent.signing import encode_base64url
+from agent.consent.cards import encode_base64url
 from agent.consent.statements import Window
 from tests.consent import world
 from tests.consent.world import DAY, HOUR, NOW

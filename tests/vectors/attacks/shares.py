@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from agent.consent.cards import encode_base64url
 from agent.consent.letters import Letter
-from agent.consent.signing import encode_base64url
 from agent.consent.statements import Disclosure, Recipient, Share
 from tests.consent import world
 from tests.consent.world import CLIP, CLIP_2, CLIP_KEYS, DAY, NOW
