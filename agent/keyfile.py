@@ -54,9 +54,9 @@ class Keys:
         return cls(SigningKey.generate(), str(pyrage.x25519.Identity.generate()))
 
     @property
-    def id(self) -> str:
-        """The id of the signing key."""
-        return self.signing.public.id
+    def fingerprint(self) -> str:
+        """The fingerprint of the signing key."""
+        return self.signing.public.fingerprint
 
     @property
     def recipient(self) -> str:

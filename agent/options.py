@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agent.config import Broker
 
-_HYPHENED_KEY_ID = re.compile("-[A-Za-z0-9_-]{42}")  # the length of a SHA-256 in base64url
+_HYPHENED_FINGERPRINT = re.compile("-[A-Za-z0-9_-]{42}")  # the length of a SHA-256 in base64url
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes a key id for what it is, also one that begins with a hyphen, as one in 64 does.
+    """Takes a fingerprint for what it is, also one that begins with a hyphen, as one in 64 does.
 
     argparse takes such a word for an option, but never one with a space in it. No option
-    of ours is as long. Arguments that may be a key id say ``type=key_or_digits``.
+    of ours is as long. Arguments that may be a fingerprint say ``type=fingerprint_or_digits``.
     """
 
     def parse_known_args(  # type: ignore[override]  # typeshed has a second, generic form
@@ -30,12 +30,12 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """As argparse; ``parse_args`` and the parsers of commands come by here."""
         words = sys.argv[1:] if args is None else args
-        shown = [f" {word}" if _HYPHENED_KEY_ID.fullmatch(word) else word for word in words]
+        shown = [f" {word}" if _HYPHENED_FINGERPRINT.fullmatch(word) else word for word in words]
         return super().parse_known_args(shown, namespace)
 
 
-def key_or_digits(text: str) -> str:
-    """A key id, or the first digits of a digest, as it was typed."""
+def fingerprint_or_digits(text: str) -> str:
+    """A fingerprint, or the first digits of a digest, as it was typed."""
     return text.strip()
 
 

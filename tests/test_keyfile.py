@@ -32,7 +32,7 @@ def test_the_right_passphrase_gives_the_same_keys(
     path = tmp_path / "requester.age"
     keyfile.write_new(path, locked, mode=0o600)
     opened = keyfile.unlock(path, "requester", PASSPHRASE)
-    assert (opened.id, opened.identity) == (keys.id, keys.identity)
+    assert (opened.fingerprint, opened.identity) == (keys.fingerprint, keys.identity)
     assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -196,7 +196,7 @@ class Requests(Section, frozen=True):
         ),
     ] = 50
     muted: Annotated[
-        tuple[str, ...], doc("Key ids of requesters that are never shown to the owner.")
+        tuple[str, ...], doc("Fingerprints of requesters that are never shown to the owner.")
     ] = ()
     never_incidents: Annotated[
         tuple[str, ...],

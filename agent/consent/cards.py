@@ -61,7 +61,7 @@ def decode_base64url(text: str) -> bytes:
 
 
 class PublicKey:
-    """An Ed25519 public key, 32 bytes, and its id."""
+    """An Ed25519 public key, 32 bytes, and its fingerprint."""
 
     def __init__(self, raw: bytes) -> None:
         if len(raw) != _KEY_BYTES:
@@ -72,7 +72,7 @@ class PublicKey:
         self.text = encode_base64url(raw)
         # RFC 7638: the required members in lexicographic order, no white space.
         jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{self.text}"}}'
-        self.id = encode_base64url(hashlib.sha256(jwk.encode("ascii")).digest())
+        self.fingerprint = encode_base64url(hashlib.sha256(jwk.encode("ascii")).digest())
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -97,9 +97,9 @@ class Card(Part, frozen=True):
         return PublicKey.from_text(self.sign)
 
     @property
-    def id(self) -> str:
-        """The holder's key id."""
-        return self.key.id
+    def fingerprint(self) -> str:
+        """The fingerprint of the holder's signing key."""
+        return self.key.fingerprint
 
 
 class OwnerCard(Card, frozen=True):
@@ -158,14 +158,14 @@ def _name_other_role(text: str, kind: type[Card], name: str) -> None:
 
 
 def parse_requesters(text: str, name: str) -> dict[str, RequesterCard]:
-    """The cards of ``requesters.yaml`` by key id; :class:`ConfigError` names the mistake."""
+    """The cards of ``requesters.yaml`` by fingerprint; :class:`ConfigError` names the mistake."""
     cards: dict[str, RequesterCard] = {}
     for index, card in enumerate(config.parse_yaml(text, RequesterBook, name).requesters):
         where = f"{name}: requesters[{index}]"
         _check_card(card, where)
-        if card.id in cards:
+        if card.fingerprint in cards:
             raise ConfigError(f"{where}: the key of {card.name!r} is already in the list")
-        cards[card.id] = card
+        cards[card.fingerprint] = card
     return cards
 
 

@@ -67,11 +67,11 @@ class SigningKey:
         What the reader would refuse is not signed in the first place: raises
         :class:`MalformedStatement` like :func:`verify`.
         """
-        if statement.iss != self.public.id:
+        if statement.iss != self.public.fingerprint:
             raise InternalFault("a statement must name its signer in `iss`")
         payload = decoding.encode(statement)
         decoding.decode(payload, type(statement), statement.MAX_BYTES)
-        header = {"typ": statement.TYP, "kid": self.public.id}
+        header = {"typ": statement.TYP, "kid": self.public.fingerprint}
         return jwt.PyJWS().encode(payload, self._key, algorithm=_ALGORITHM, headers=header)
 
 
@@ -81,7 +81,7 @@ def digest(compact: str) -> str:
 
 
 def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -> S:
-    """The statement in ``compact``, signed by one of ``keys`` (by key id).
+    """The statement in ``compact``, signed by one of ``keys`` (by fingerprint).
 
     Raises :class:`MalformedStatement` with a rule of :mod:`.decoding` or
     ``not-jws``, ``wrong-header``, ``wrong-typ``, ``wrong-alg``, ``wrong-issuer``;
@@ -93,7 +93,7 @@ def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -
         raise UntrustedSignature("unknown-signer", f"no card for the key {header['kid'][:64]!r}")
     verify_signature(text, key)
     statement = decoding.decode(payload, kind, kind.MAX_BYTES)
-    if statement.iss != key.id:
+    if statement.iss != key.fingerprint:
         raise MalformedStatement("wrong-issuer", "`iss` is not the key that signed")
     return statement
 
@@ -107,8 +107,8 @@ def verify_signature(compact: str, key: PublicKey) -> None:
         raise UntrustedSignature("bad-signature", "the signature does not verify") from error
 
 
-def signer_id(compact: str | bytes, kind: type[Statement]) -> str:
-    """The key id that ``compact`` claims, unverified: for looking up a card or a log line."""
+def signer(compact: str | bytes, kind: type[Statement]) -> str:
+    """The fingerprint that ``compact`` claims, unverified: for looking up a card or a log line."""
     return str(_open(compact, kind)[1]["kid"])
 
 

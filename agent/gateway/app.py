@@ -52,9 +52,9 @@ def load_owners(paths: tuple[Path, ...]) -> list[OwnerCard]:
     owners: dict[str, OwnerCard] = {}
     for path in paths:
         card = parse_card(configuration.read_text(path), OwnerCard, str(path))
-        if card.id in owners:
+        if card.fingerprint in owners:
             raise ConfigError(f"{path}: the key of {card.name!r} is on another owner's card too")
-        owners[card.id] = card
+        owners[card.fingerprint] = card
     return list(owners.values())
 
 
@@ -78,7 +78,7 @@ def build(
     """
     name = config.device.name
     owners = load_owners(config.owners)
-    owner_keys = {owner.id: owner.key for owner in owners}
+    owner_keys = {owner.fingerprint: owner.key for owner in owners}
     requesters = parse_requesters(
         configuration.read_text(config.requesters), str(config.requesters)
     )

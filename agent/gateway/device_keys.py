@@ -39,8 +39,8 @@ class DeviceKeys:
 
     @property
     def id(self) -> str:
-        """The device's key id: the ``aud`` of everything that owners decide."""
-        return self.signing.public.id
+        """The device's fingerprint: the ``aud`` of everything that owners decide."""
+        return self.signing.public.fingerprint
 
     def card(self, name: str) -> DeviceCard:
         """The public half, under the device's name."""

@@ -48,7 +48,7 @@ _KEPT_EVENTS = frozenset(
 
 
 class RateLimiter:
-    """Measures posts by their source. ``names`` are those of the requesters, by key id.
+    """Measures posts by their source. ``names`` are those of the requesters, by fingerprint.
 
     Nobody is told of the flood of a requester that is ``muted``.
     """

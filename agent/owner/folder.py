@@ -120,7 +120,7 @@ class OwnerFolder:
         for known in self.devices().values():
             if card.name == known.name:
                 raise ConfigError(f"{card_file}: a camera named {card.name!r} is enrolled already")
-            if card.id == known.id:
+            if card.fingerprint == known.fingerprint:
                 raise ConfigError(f"{card_file}: its key is enrolled already, as {known.name!r}")
         target = self.path / "devices" / (card.name + _CARD_SUFFIX)
         keyfile.write_new(target, format_card(card).encode(), mode=0o600)

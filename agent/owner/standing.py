@@ -110,6 +110,6 @@ class StandingDecisions:
         kind: type[Decline] | type[Command]
         kind = Decline if signing.claimed_typ(letter.jws) == Decline.TYP else Command
         try:
-            return signing.verify(letter.jws, kind, {card.id: card.key})
+            return signing.verify(letter.jws, kind, {card.fingerprint: card.key})
         except Refused:
             return None  # of keys that this owner had before, or changed by somebody

@@ -29,9 +29,9 @@ def brief(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
 
 
-def short_key(key_id: str) -> str:
-    """The beginning of a key id, enough to compare by eye."""
-    return f"{key_id[:12]}…"
+def short_fingerprint(fingerprint: str) -> str:
+    """The beginning of a fingerprint, enough to compare by eye."""
+    return f"{fingerprint[:12]}…"
 
 
 def outcome(event: str, detail: str = "") -> str:

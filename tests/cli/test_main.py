@@ -131,13 +131,13 @@ class TestUsage:
         assert capsys.readouterr().err.startswith("usage: clip-agent")
 
     @pytest.mark.parametrize("command", ["mute", "unmute"])
-    def test_a_key_id_that_begins_with_a_hyphen_is_no_option(self, command: str) -> None:
+    def test_a_fingerprint_that_begins_with_a_hyphen_is_no_option(self, command: str) -> None:
         thumbprint = "-PcGV_PvlTfNkCol-haTqh8Cg171vy_MnxoKZ7QlOe4"  # one in 64 is like this
-        assert len(thumbprint) == len(signing.SigningKey.generate().public.id)
-        for key_id in (thumbprint, "-" + thumbprint[:-1]):
-            for words in ([key_id, "--wait", "1"], ["--wait", "1", key_id]):
+        assert len(thumbprint) == len(signing.SigningKey.generate().public.fingerprint)
+        for fingerprint in (thumbprint, "-" + thumbprint[:-1]):
+            for words in ([fingerprint, "--wait", "1"], ["--wait", "1", fingerprint]):
                 arguments = cli.build_parser().parse_args(["owner", command, *words])
-                assert (arguments.requester, arguments.wait) == (key_id, 1)
+                assert (arguments.requester, arguments.wait) == (fingerprint, 1)
 
     @pytest.mark.parametrize("word", ["-PcGV", "--requester", "-" * 42])
     def test_other_words_with_a_hyphen_are_options_that_there_are_not(

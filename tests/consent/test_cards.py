@@ -30,7 +30,7 @@ RFC_THUMBPRINT = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
 def test_the_thumbprint_of_rfc_8037() -> None:
-    assert PublicKey.from_text(RFC_PUBLIC).id == RFC_THUMBPRINT
+    assert PublicKey.from_text(RFC_PUBLIC).fingerprint == RFC_THUMBPRINT
 
 
 @given(st.binary(max_size=60))
@@ -73,7 +73,7 @@ def card_yaml(**changes: Any) -> str:
 
 def test_a_card_survives_its_text() -> None:
     assert cards.parse_card(card_yaml(), RequesterCard, "card.yaml") == world.CARD
-    assert world.CARD.id == world.REQUESTER.public.id
+    assert world.CARD.fingerprint == world.REQUESTER.public.fingerprint
 
 
 OWNER = OwnerCard(
@@ -142,10 +142,10 @@ def book(*entries: RequesterCard) -> str:
     )
 
 
-def test_the_requesters_of_a_book_by_key_id() -> None:
+def test_the_requesters_of_a_book_by_fingerprint() -> None:
     other = world.card(name="County Sheriff", sign=world.OTHER_REQUESTER.public.text)
     read = cards.parse_requesters(book(world.CARD, other), "requesters.yaml")
-    assert read == {world.CARD.id: world.CARD, other.id: other}
+    assert read == {world.CARD.fingerprint: world.CARD, other.fingerprint: other}
 
 
 def test_one_key_under_two_names_in_a_book() -> None:

@@ -1,4 +1,4 @@
-"""Signatures, key ids and cards: nobody speaks with another's key, one document has one form."""
+"""Signatures and fingerprints: nobody signs with another's key, a document has one form."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def crafted(
 ) -> str:
     """A correctly signed compact JWS of whatever header and payload; ``...`` drops a field."""
     if not isinstance(header, bytes):
-        fields = header or {"alg": "EdDSA", "kid": key.public.id, "typ": Request.TYP} | changes
+        fields = (
+            header or {"alg": "EdDSA", "kid": key.public.fingerprint, "typ": Request.TYP} | changes
+        )
         header = json.dumps({k: v for k, v in fields.items() if v is not ...}).encode()
     text = decoding.encode(world.request()) if payload is None else payload
     return world.sign_raw(header, text, key)
@@ -90,10 +92,10 @@ def test_the_digest_names_the_exact_text() -> None:
 def test_what_is_signed_verifies_and_comes_back(kind: type[Any], data: st.DataObject) -> None:
     drawn = data.draw(instances(kind))
     values = {name: getattr(drawn, name) for name in drawn.__struct_fields__}
-    statement = kind(**(values | {"iss": world.OWNER.public.id}))
+    statement = kind(**(values | {"iss": world.OWNER.public.fingerprint}))
     compact = world.OWNER.sign(statement)
     assert signing.verify(compact, kind, world.OWNERS) == statement
-    assert signing.signer_id(compact, kind) == world.OWNER.public.id
+    assert signing.signer(compact, kind) == world.OWNER.public.fingerprint
 
 
 def test_bytes_from_the_network_verify_like_text() -> None:
@@ -132,12 +134,12 @@ def test_any_signed_header_and_payload_are_refused(header: bytes, payload: bytes
 
 
 def test_signed_by_a_stranger() -> None:
-    statement = world.request(iss=world.STRANGER.public.id)
+    statement = world.request(iss=world.STRANGER.public.fingerprint)
     assert refusal(world.STRANGER.sign(statement)) == "unknown-signer"
 
 
 def test_signed_by_a_stranger_under_the_requesters_kid() -> None:
-    forged = crafted(key=world.STRANGER, kid=world.REQUESTER.public.id)
+    forged = crafted(key=world.STRANGER, kid=world.REQUESTER.public.fingerprint)
     assert refusal(forged) == "bad-signature"
 
 
@@ -162,7 +164,9 @@ def test_a_signature_with_the_group_order_added() -> None:
 
 def test_no_algorithm() -> None:
     header = encode_base64url(
-        json.dumps({"alg": "none", "kid": world.REQUESTER.public.id, "typ": Request.TYP}).encode()
+        json.dumps(
+            {"alg": "none", "kid": world.REQUESTER.public.fingerprint, "typ": Request.TYP}
+        ).encode()
     )
     payload = world.REQUEST_JWS.split(".")[1]
     assert refusal(f"{header}.{payload}.") == "not-jws"
@@ -170,7 +174,7 @@ def test_no_algorithm() -> None:
 
 
 def test_the_public_key_used_as_a_shared_secret() -> None:
-    header = {"alg": "HS512", "kid": world.REQUESTER.public.id, "typ": Request.TYP}
+    header = {"alg": "HS512", "kid": world.REQUESTER.public.fingerprint, "typ": Request.TYP}
     signed = f"{encode_base64url(json.dumps(header).encode())}.{world.REQUEST_JWS.split('.')[1]}"
     secret = decode_base64url(world.REQUESTER.public.text)
     tag = hmac.new(secret, signed.encode(), hashlib.sha512).digest()
@@ -213,7 +217,9 @@ def test_a_decline_that_is_passed_off_as_an_approval() -> None:
 
 
 def test_a_header_with_a_key_given_twice() -> None:
-    header = json.dumps({"alg": "EdDSA", "kid": world.REQUESTER.public.id, "typ": Request.TYP})
+    header = json.dumps(
+        {"alg": "EdDSA", "kid": world.REQUESTER.public.fingerprint, "typ": Request.TYP}
+    )
     twice = header.replace("{", '{"alg": "none", ', 1).encode()
     assert refusal(crafted(twice)) == "duplicate-key"
 
@@ -260,12 +266,12 @@ def test_a_payload_that_does_not_decode_although_it_is_signed() -> None:
 
 def test_an_unverified_look_at_the_signer_checks_the_form_too() -> None:
     with pytest.raises(MalformedStatement):
-        signing.signer_id(world.REQUEST_JWS + "=", Request)
+        signing.signer(world.REQUEST_JWS + "=", Request)
 
 
 @pytest.mark.parametrize("kind", STATEMENTS.values(), ids=lambda kind: kind.__name__)
 def test_the_claimed_type_of_anything_we_sign(kind: type[Any]) -> None:
-    header = {"alg": "EdDSA", "kid": world.OWNER.public.id, "typ": kind.TYP}
+    header = {"alg": "EdDSA", "kid": world.OWNER.public.fingerprint, "typ": kind.TYP}
     assert signing.claimed_typ(crafted(header, payload=b"{}", key=world.OWNER)) == kind.TYP
     with pytest.raises(MalformedStatement):
         signing.claimed_typ(crafted(header | {"alg": "none"}, payload=b"{}"))
@@ -276,7 +282,7 @@ def test_the_claimed_type_of_anything_we_sign(kind: type[Any]) -> None:
 
 def test_a_signing_key_survives_its_text() -> None:
     key = SigningKey.generate()
-    assert SigningKey.from_text(key.to_text()).public.id == key.public.id
+    assert SigningKey.from_text(key.to_text()).public.fingerprint == key.public.fingerprint
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "not base64!"])

@@ -54,8 +54,8 @@ def signing_key(who: str) -> SigningKey:
 OWNER, OTHER_OWNER, STRANGER = map(signing_key, ("owner", "other owner", "stranger"))
 DEVICE, OTHER_DEVICE = map(signing_key, ("device", "other device"))
 REQUESTER, OTHER_REQUESTER = map(signing_key, ("requester", "other requester"))
-OWNERS = {key.public.id: key.public for key in (OWNER, OTHER_OWNER)}
-REQUESTERS = {key.public.id: key.public for key in (REQUESTER, OTHER_REQUESTER)}
+OWNERS = {key.public.fingerprint: key.public for key in (OWNER, OTHER_OWNER)}
+REQUESTERS = {key.public.fingerprint: key.public for key in (REQUESTER, OTHER_REQUESTER)}
 
 OWNER_IDENTITY = "AGE-SECRET-KEY-1SVVZNCCXA7TWJ824KEJ4LKPRT2RWRQAUHEG6DFSXY7ZLSVYY2YYS8W8ZRU"
 OWNER_RECIPIENT = "age1p0949tzeyvz0t0w32vnhhl3wcwklzse4nprgfde5g8zy8k0l0y3s6z0vsh"
@@ -105,7 +105,7 @@ def square(
 def request(**changes: Any) -> Request:
     """A request that every rule of the default policy admits, but for ``changes``."""
     fields: dict[str, Any] = {
-        "iss": REQUESTER.public.id,
+        "iss": REQUESTER.public.fingerprint,
         "jti": "request-0000-0001",
         "iat": NOW - HOUR,
         "exp": NOW + 3 * DAY,
@@ -151,11 +151,11 @@ def approved(clip: str = CLIP, **changes: Any) -> ApprovedClip:
 
 def _decision(changes: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "iss": OWNER.public.id,
+        "iss": OWNER.public.fingerprint,
         "jti": "decision-0000-0001",
         "iat": NOW - 60,
         "exp": NOW + DAY,
-        "aud": DEVICE.public.id,
+        "aud": DEVICE.public.fingerprint,
     }
     return fields | changes
 
@@ -225,7 +225,7 @@ class FakeDevice:
         return {
             "retained": False,
             "owners": OWNERS,
-            "device_id": DEVICE.public.id,
+            "device_id": DEVICE.public.fingerprint,
             "now": float(NOW),
             "seen": self.acted_on.__contains__,
             "since": 0.0,

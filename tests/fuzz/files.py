@@ -62,7 +62,7 @@ def run_card(data: bytes) -> None:
         book = parse_requesters(text, "requesters.yaml")
     except ConfigError:
         return
-    assert all(card.id == key for key, card in book.items())
+    assert all(card.fingerprint == key for key, card in book.items())
 
 
 def seeds_card() -> Sequence[bytes]:

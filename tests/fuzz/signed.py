@@ -89,7 +89,7 @@ def run_statement(data: bytes) -> None:
     encoded = decoding.encode(statement)
     assert decoding.decode(encoded, kind, 2 * kind.MAX_BYTES) == statement
     for signer in (world.REQUESTER, world.OWNER):
-        if statement.iss == signer.public.id:
+        if statement.iss == signer.public.fingerprint:
             assert signing.verify(signer.sign(statement), kind, SIGNERS) == statement
             _judge(statement)
 
@@ -98,7 +98,7 @@ def _judge(statement: Statement) -> None:
     """What the gateway asks next of a post; it may refuse, and nothing else."""
     try:
         match statement:
-            case Request() if statement.iss == world.CARD.id:
+            case Request() if statement.iss == world.CARD.fingerprint:
                 policy.judge(
                     statement,
                     rules=world.RULES,

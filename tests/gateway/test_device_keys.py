@@ -64,7 +64,7 @@ def test_only_the_gateway_can_read_them(state: Path, umask: int) -> None:
 def test_the_card_beside_the_index_is_their_public_half(state: Path) -> None:
     made = keys.load_or_create(state, name=NAME)
     assert card(state) == made.card(NAME)
-    assert card(state).id == made.id
+    assert card(state).fingerprint == made.id
     letter = Letter(jws="a.b.c", keys={})
     sealed = mail.seal(letter, [card(state).seal])
     assert mail.open_letter(sealed, made.identity) == letter

@@ -65,7 +65,7 @@ AREA = Polygon(
 def make_request(author: Keys, **changes: object) -> str:
     """A signed request; fields by name replace the ordinary ones."""
     request = Request(
-        iss=author.id,
+        iss=author.fingerprint,
         jti=signing.new_jti(os.urandom(16)),
         iat=NOW,
         exp=NOW + 5 * 86_400,
@@ -134,7 +134,7 @@ class FakeCamera:
     def report(self, request: str, clips: Sequence[ClipOffer], **changes: object) -> bytes:
         """The sealed letter about a request."""
         report = InboxReport(
-            iss=self.keys.id,
+            iss=self.keys.fingerprint,
             jti=signing.new_jti(os.urandom(16)),
             iat=NOW + self.ledger_seq,
             device=self.name,
@@ -151,7 +151,7 @@ class FakeCamera:
     def notices(self, *notices: Notice, **changes: object) -> bytes:
         """The sealed letter with what cannot be answered."""
         letter = Notices(
-            iss=self.keys.id,
+            iss=self.keys.fingerprint,
             jti=signing.new_jti(os.urandom(16)),
             iat=NOW + self.ledger_seq,
             device=self.name,
@@ -164,7 +164,7 @@ class FakeCamera:
     def listing(self, clips: Sequence[ClipOffer], **changes: object) -> bytes:
         """The sealed letter that answers a question for its clips."""
         letter = Listing(
-            iss=self.keys.id,
+            iss=self.keys.fingerprint,
             jti=signing.new_jti(os.urandom(16)),
             iat=NOW + self.ledger_seq,
             device=self.name,
@@ -177,7 +177,7 @@ class FakeCamera:
     def outcome(self, subject: str, event: str, detail: str = "", **changes: object) -> bytes:
         """The sealed letter about what became of a decision."""
         outcome = Outcome(
-            iss=self.keys.id,
+            iss=self.keys.fingerprint,
             jti=signing.new_jti(os.urandom(16)),
             iat=NOW + self.ledger_seq,
             device=self.name,
@@ -247,7 +247,7 @@ class FakeCamera:
         """What the letter tells the camera to do; None for a decision."""
         owner = self.owner.key
         try:
-            return signing.verify(letter.jws, Command, {owner.id: owner}).command
+            return signing.verify(letter.jws, Command, {owner.fingerprint: owner}).command
         except MalformedStatement:
             return None
 

@@ -77,7 +77,7 @@ class FakeRelease:
 
     def make_request(self, author: Keys) -> str:
         request = Request(
-            iss=author.id,
+            iss=author.fingerprint,
             jti=_jti(),
             iat=NOW,
             exp=NOW + 86_400,
@@ -97,11 +97,11 @@ class FakeRelease:
         """What the owner signs, or another one: an approval, or a share."""
         owner, change = owner or self.owner, change or self.change_approval
         common: dict[str, Any] = {
-            "iss": owner.public.id,
+            "iss": owner.public.fingerprint,
             "jti": _jti(),
             "iat": NOW,
             "exp": NOW + 86_400,
-            "aud": self.device.public.id,
+            "aud": self.device.public.fingerprint,
             "clips": (self.approved,),
             "disclose": Disclosure(),
         }
@@ -126,10 +126,10 @@ class FakeRelease:
         if second is not None:
             payload[f"data/{kind}-2.jws"] = second.encode()
         release = Release(
-            iss=self.signs_release.public.id,
+            iss=self.signs_release.public.fingerprint,
             jti=_jti(),
             iat=NOW,
-            aud=self.requester.id,
+            aud=self.requester.fingerprint,
             request=None if self.shared else signing.digest(self.request),
             approval=signing.digest(approval),
             second_approval=signing.digest(second) if second else None,

@@ -68,8 +68,10 @@ def originals() -> list[str]:
         world.OWNER.sign(world.approval()),
         world.OWNER.sign(world.approval(jti="decision-0000-0002", clips=both)),
         world.OWNER.sign(world.approval(jti="decision-0000-0003", exp=world.NOW + 60)),
-        other.sign(world.approval(iss=other.public.id)),
-        other.sign(world.approval(iss=other.public.id, jti="decision-0000-0004", clips=both)),
+        other.sign(world.approval(iss=other.public.fingerprint)),
+        other.sign(
+            world.approval(iss=other.public.fingerprint, jti="decision-0000-0004", clips=both)
+        ),
     ]
 
 
@@ -80,8 +82,8 @@ def lent() -> list[str]:
         world.REQUEST_JWS,
         world.OWNER.sign(world.decline()),
         world.OWNER.sign(world.command()),
-        stranger.sign(world.approval(iss=stranger.public.id)),
-        world.OWNER.sign(world.approval(aud=world.OTHER_DEVICE.public.id)),
+        stranger.sign(world.approval(iss=stranger.public.fingerprint)),
+        world.OWNER.sign(world.approval(aud=world.OTHER_DEVICE.public.fingerprint)),
         world.OWNER.sign(world.approval(exp=world.NOW)),
     ]
 

@@ -87,4 +87,4 @@ def report(world: World, post: str) -> InboxReport | None:
 def _read(world: World, payload: bytes, kind: Any) -> Any:
     card = world.house.device_card()
     letter = mail.open_letter(payload, world.house.owner.identity)
-    return signing.verify(letter.jws, kind, {card.id: card.key})
+    return signing.verify(letter.jws, kind, {card.fingerprint: card.key})

@@ -162,7 +162,7 @@ class World:
     def outcomes(self) -> dict[str, Outcome]:
         """What the owner was told of releases, by release id."""
         prefix = f"clip-agent/{self.house.config.device.name}/release/"
-        keys = {self.house.device_card().id: self.house.device_card().key}
+        keys = {self.house.device_card().fingerprint: self.house.device_card().key}
         told = {}
         for topic, payload in self.broker.retained.items():
             if topic.startswith(prefix):

@@ -61,7 +61,7 @@ class Person:
 
     @property
     def id(self) -> str:
-        return self.signing.public.id
+        return self.signing.public.fingerprint
 
     @property
     def recipient(self) -> str:
@@ -228,7 +228,7 @@ class House:
             "jti": signing.new_jti(os.urandom(16)),
             "iat": now,
             "exp": now + 86_400,
-            "aud": self.device_card().id,
+            "aud": self.device_card().fingerprint,
             "request": signing.digest(post),
             "clips": tuple(
                 ApprovedClip(id=clip.id, sha256=clip.sha256, trim=None, redact=()) for clip in clips
@@ -266,7 +266,7 @@ class House:
             "jti": signing.new_jti(os.urandom(16)),
             "iat": now,
             "exp": now + 86_400,
-            "aud": self.device_card().id,
+            "aud": self.device_card().fingerprint,
         }
 
     def decline(self, post: str, *, by: Person | None = None, **changes: Any) -> bytes:

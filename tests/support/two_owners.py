@@ -47,4 +47,4 @@ def report(world: World) -> InboxReport:
     (letter,) = world.inbox.values()
     card = world.house.device_card()
     jws = mail.open_letter(letter, world.house.partner.identity).jws
-    return signing.verify(jws, InboxReport, {card.id: card.key})
+    return signing.verify(jws, InboxReport, {card.fingerprint: card.key})

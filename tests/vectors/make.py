@@ -107,7 +107,7 @@ def good() -> Iterator[Named]:
     yield "approval", vector.approval("an approval of one clip", world.letter())
     both = world.approval(clips=(world.approved(CLIP), world.approved(CLIP_2)))
     yield "approval-of-two", vector.approval("an approval of two clips", world.letter(both))
-    other = world.approval(iss=world.OTHER_OWNER.public.id)
+    other = world.approval(iss=world.OTHER_OWNER.public.fingerprint)
     letter = world.letter(other, signer=world.OTHER_OWNER)
     yield "approval-by-other-owner", vector.approval("another enrolled owner approves", letter)
     yield "share", vector.approval("a share of one clip", shares.letter(), "share")

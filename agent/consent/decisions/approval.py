@@ -80,7 +80,7 @@ def check_approval(
     message counts, and neither a clip is read nor a key tried before signature,
     ids and times are right.
 
-    ``owners`` maps key ids to keys; ``device_id`` is this device's key id; ``now``
+    ``owners`` maps fingerprints to keys; ``device_id`` is this device's fingerprint; ``now``
     comes from a synced clock, in Unix seconds. ``seen`` says whether a ``jti`` was
     acted on since the time ``since``; ``held`` finds a request by digest,
     ``digest_on_disk`` hashes a clip's sealed file (None: it is gone), ``key_opens``

@@ -120,7 +120,7 @@ def judge(
     ``surveyed`` is what :func:`area.survey` says of its area, if the caller asked already.
     Raises :class:`RequestRefused` with the name of the first rule that does not.
     """
-    if request.iss != requester.id:
+    if request.iss != requester.fingerprint:
         raise InternalFault("a request is judged by the card of its signer")
     case = Case(
         request,
@@ -147,7 +147,7 @@ def _kind_accepted(case: Case) -> None:
 
 def _requester_heard(case: Case) -> None:
     """2. The owner has not muted the requester."""
-    if case.requester.id in case.rules.muted:
+    if case.requester.fingerprint in case.rules.muted:
         raise RequestRefused("requester-muted", f"{case.requester.name} is muted")
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 MAX_STATEMENT_BYTES = 16_384  # what is posted in public, and what an owner decides
 MAX_REPORT_BYTES = 262_144  # a device's reports quote a whole request and list clips
 
-KeyId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # RFC 7638 thumbprint
+Fingerprint = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # RFC 7638 thumbprint
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]  # SHA-256, hexadecimal
 Jti = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{16,64}\Z")]
 ClipId = Annotated[str, Meta(pattern=r"\A[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")]
@@ -42,6 +42,6 @@ class Statement(Part, frozen=True):
     TYP: ClassVar[str]
     MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES
 
-    iss: KeyId
+    iss: Fingerprint
     jti: Jti
     iat: Moment

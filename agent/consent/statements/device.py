@@ -12,7 +12,7 @@ from agent.consent.statements.base import (
     ClipId,
     Count,
     Digest,
-    KeyId,
+    Fingerprint,
     Line,
     Moment,
     Name,
@@ -93,15 +93,15 @@ class Proposal(Part, frozen=True):
     """What one owner has approved, waiting for another owner to approve exactly the same."""
 
     release: ReleaseId
-    owner: KeyId
+    owner: Fingerprint
     clips: Annotated[tuple[ApprovedClip, ...], Meta(min_length=1, max_length=50)]
     disclose: Disclosure
 
 
 class HouseholdOwner(Part, frozen=True):
-    """An owner by key id, and the name on their card."""
+    """An owner by fingerprint, and the name on their card."""
 
-    key: KeyId
+    key: Fingerprint
     name: Name
 
 
@@ -229,7 +229,7 @@ class Release(Statement, frozen=True):
     TYP: ClassVar[str] = "clip-release+jwt"
     MAX_BYTES: ClassVar[int] = MAX_REPORT_BYTES
 
-    aud: KeyId
+    aud: Fingerprint
     request: Digest | None
     approval: Digest
     keys: SignerKeys

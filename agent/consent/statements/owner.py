@@ -9,8 +9,8 @@ from msgspec import Meta
 from agent.consent.statements.base import (
     ClipId,
     Digest,
+    Fingerprint,
     Fraction,
-    KeyId,
     Line,
     Moment,
     Name,
@@ -73,7 +73,7 @@ class Approval(Statement, frozen=True):
 
     TYP: ClassVar[str] = "clip-approval+jwt"
 
-    aud: KeyId
+    aud: Fingerprint
     exp: Moment
     request: Digest
     clips: Annotated[tuple[ApprovedClip, ...], Meta(min_length=1, max_length=50)]
@@ -85,7 +85,7 @@ class Decline(Statement, frozen=True):
 
     TYP: ClassVar[str] = "clip-decline+jwt"
 
-    aud: KeyId
+    aud: Fingerprint
     exp: Moment
     request: Digest
     mute: bool
@@ -114,7 +114,7 @@ class Resume(Part, frozen=True, tag_field="do", tag="resume"):
 class Mute(Part, frozen=True, tag_field="do", tag="mute"):
     """Show the owner nothing more of a requester, or show it again."""
 
-    requester: KeyId
+    requester: Fingerprint
     muted: bool
 
 
@@ -129,7 +129,7 @@ class Command(Statement, frozen=True):
 
     TYP: ClassVar[str] = "clip-command+jwt"
 
-    aud: KeyId
+    aud: Fingerprint
     exp: Moment
     command: Preview | Revoke | Pause | Resume | Mute | ListClips
 
@@ -147,7 +147,7 @@ class Share(Statement, frozen=True):
 
     TYP: ClassVar[str] = "clip-share+jwt"
 
-    aud: KeyId
+    aud: Fingerprint
     exp: Moment
     recipient: Recipient
     upload: UploadTarget

@@ -262,7 +262,7 @@ class Approvals:
         card = self._requesters.get(case.requester) if case else None
         if case is None or card is None:
             return None
-        posted = signing.verify(case.jws, Request, {card.id: card.key})
+        posted = signing.verify(case.jws, Request, {card.fingerprint: card.key})
         if signing.digest(case.jws) != digest:
             return None  # somebody exchanged it on the disk: the owner read another text
         return HeldRequest(

@@ -47,7 +47,7 @@ def build(
         work=work,
         feed=feed,
         notices=notices,
-        names={card.id: card.name for card in requesters.values()},
+        names={card.fingerprint: card.name for card in requesters.values()},
         muted=lambda requester: requester in (*muted, *work.cases.muted()),
         kept_a_day=config.requests.max_kept_daily_per_requester,
     )

@@ -80,7 +80,7 @@ class Withdrawals:
     def _notice(self, case: RequestCase, stopped: int, *, at: float) -> Notice:
         author = self._requesters[case.requester]
         try:
-            what = signing.verify(case.jws, Request, {author.id: author.key}).title
+            what = signing.verify(case.jws, Request, {author.fingerprint: author.key}).title
         except Refused:  # somebody exchanged it on the disk
             what = case.reference
         text = f"The request {case.reference} is no longer asked by its author."

@@ -176,7 +176,7 @@ class OpenRequests:
                 self.renew(case.digest)
 
     def pause(self, owner: str, *, at: float) -> None:
-        """``owner`` (a key id) wants to see no requests: no letter lies there any more."""
+        """``owner`` (a fingerprint) wants to see no requests: no letter lies there any more."""
         self._work.cases.pause(owner, at=at)
         self._work.ledger.append("requests.paused", "", {"owner": owner}, at=at)
         for case in self._work.cases.open_requests():

@@ -72,7 +72,9 @@ class LetterWriter:
         self._device_name = device_name
         self._keys = keys
         self._recipients = [owner.seal for owner in owners]
-        self._owners = tuple(HouseholdOwner(key=owner.id, name=owner.name) for owner in owners)
+        self._owners = tuple(
+            HouseholdOwner(key=owner.fingerprint, name=owner.name) for owner in owners
+        )
         self._random = random
 
     def request_matches(

@@ -37,7 +37,7 @@ class Signed:
 class Authorization:
     """The verified statements of one release, whom it goes to, and where.
 
-    ``request_jws`` is None for a share. ``reader`` is the key id of whoever receives the
+    ``request_jws`` is None for a share. ``reader`` is the fingerprint of whoever receives the
     bundle, ``seal`` their age recipient.
     """
 
@@ -117,7 +117,9 @@ class Authorizer:
             reader = PublicKey.from_text(share.recipient.key)
         except ValueError as error:
             raise Refused("bad-recipient", "the recipient's key is no key") from error
-        return Authorization(first, second, None, reader.id, share.recipient.seal, share.upload.url)
+        return Authorization(
+            first, second, None, reader.fingerprint, share.recipient.seal, share.upload.url
+        )
 
     def _of_approval(
         self, case: ReleaseCase, first: Signed, approval: Approval, second: Signed | None
@@ -125,12 +127,14 @@ class Authorizer:
         row = self._cases.request(case.request or "")
         if row is None:
             raise Refused("request-gone", "the request that was approved is not on record any more")
-        card = self._requesters.get(signing.signer_id(row.jws, Request))
+        card = self._requesters.get(signing.signer(row.jws, Request))
         if card is None:
             raise Refused("unknown-requester", "the requester's card was taken away since")
-        request = signing.verify(row.jws, Request, {card.id: card.key})
+        request = signing.verify(row.jws, Request, {card.fingerprint: card.key})
         if signing.digest(row.jws) != approval.request:
             raise Refused("other-request", "the request is not the one that was approved")
         if problem := upload.problem(request.upload.url, card, self._allow_loopback_http):
             raise Refused("upload-not-allowed", problem)
-        return Authorization(first, second, row.jws, card.id, card.seal, request.upload.url)
+        return Authorization(
+            first, second, row.jws, card.fingerprint, card.seal, request.upload.url
+        )

@@ -78,7 +78,7 @@ class SentDecisions:
             kind: type[Approval] | type[Share]
             kind = Share if signing.claimed_typ(letter.jws) == Share.TYP else Approval
             try:
-                said = signing.verify(letter.jws, kind, {card.id: card.key})
+                said = signing.verify(letter.jws, kind, {card.fingerprint: card.key})
             except Refused:
                 continue  # of keys that this owner had before, or changed by somebody
             request = said.request if isinstance(said, Approval) else None

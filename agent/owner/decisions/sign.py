@@ -96,11 +96,11 @@ def approve(
 ) -> Decision:
     """Let ``clips`` go to the author of this request; refused once the request expired."""
     approval = Approval(
-        iss=keys.id,
+        iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
         exp=int(approval_end(item, now=now, days=days)),
-        aud=device.id,
+        aud=device.fingerprint,
         request=item.digest,
         clips=clips,
         disclose=disclose,
@@ -142,11 +142,11 @@ def share(
 ) -> Decision:
     """Give clips to somebody who has not asked."""
     statement = Share(
-        iss=keys.id,
+        iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
         exp=int(end(now=now, days=days)),
-        aud=device.id,
+        aud=device.fingerprint,
         recipient=plan.to,
         upload=plan.target,
         clips=plan.clips,
@@ -166,11 +166,11 @@ def decline(
 ) -> Decision:
     """Answer this request with silence; with ``mute``, hear no more of its author either."""
     statement = Decline(
-        iss=keys.id,
+        iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
         exp=int(now + DEFAULT_DAYS * _DAY_SECONDS),
-        aud=device.id,
+        aud=device.fingerprint,
         request=item.digest,
         mute=mute,
     )
@@ -191,11 +191,11 @@ def command(
     """
     waits = isinstance(what, Preview | ListClips)
     statement = Command(
-        iss=keys.id,
+        iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
         exp=int(now + (_SOON_SECONDS if waits else DEFAULT_DAYS * _DAY_SECONDS)),
-        aud=device.id,
+        aud=device.fingerprint,
         command=what,
     )
     return _seal(statement, device, keys, {})

@@ -13,7 +13,7 @@ from agent.owner.inbox import verify as letters
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import NoticeItem, OpenRequest, ReleaseUpdate, is_number, pick
 
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _ADVICE = "See `clip-agent owner inbox`"
 
 
@@ -123,8 +123,8 @@ def _is_proposed_share(word: ReleaseUpdate) -> bool:
 
 
 def requester(inbox: Inbox, text: str) -> tuple[str, str]:
-    """Key id and name of a requester, by key id or by the first digits of its request."""
-    if _KEY_ID.fullmatch(text):
+    """Fingerprint and name of a requester, by fingerprint or by the first digits of its request."""
+    if _FINGERPRINT.fullmatch(text):
         known = inbox.all_requests()
         names = (item.report.record.name for item in known if item.request.iss == text)
         return text, next(names, "a requester of whom there is no letter here")
@@ -133,7 +133,7 @@ def requester(inbox: Inbox, text: str) -> tuple[str, str]:
         raise Refused(
             "not-a-request",
             f"{text!r} is a notice, which does not say by which key",
-            advice="Give the requester's key id: it stands in your requesters.yaml",
+            advice="Give the requester's fingerprint: it stands in your requesters.yaml",
         )
     return found.request.iss, found.report.record.name
 

@@ -63,7 +63,7 @@ def read_word(jws: str, device: DeviceCard) -> Word:
     kind = _WORDS.get(signing.claimed_typ(jws))
     if kind is None:
         raise MalformedStatement("wrong-typ", "is not what a camera writes to its owner")
-    word = signing.verify(jws, kind, {device.id: device.key})
+    word = signing.verify(jws, kind, {device.fingerprint: device.key})
     if word.device != device.name:
         raise UntrustedSignature("wrong-device", f"the letter speaks for a camera {word.device!r}")
     return word
@@ -97,7 +97,7 @@ def read_share(jws: str) -> Share:
 
 
 def _read_quoted(jws: str, kind: type[Q]) -> Q:
-    author = signing.signer_id(jws, kind)
+    author = signing.signer(jws, kind)
     payload = decode_base64url(jws.split(".")[1])
     quoted = decoding.decode(payload, kind, kind.MAX_BYTES)
     if quoted.iss != author:

@@ -130,8 +130,8 @@ def _register_refusing(commands: Commands) -> None:
     for command in (mute, unmute):
         command.add_argument(
             "requester",
-            type=options.key_or_digits,
-            help="their key id, or the first digits of a request of theirs",
+            type=options.fingerprint_or_digits,
+            help="their fingerprint, or the first digits of a request of theirs",
         )
     pause = _add(commands, "pause", refusing.pause, "see no requests until you resume")
     resume = _add(commands, "resume", refusing.resume, "see requests again, and those still open")
@@ -254,5 +254,5 @@ def _card(arguments: argparse.Namespace) -> int:
         print(format_card(home.card()), end="")
         return 0
     card = home.enrol(arguments.add)
-    print(f"enrolled the camera {card.name} with the key {card.id}")
+    print(f"enrolled the camera {card.name} with the key {card.fingerprint}")
     return 0

@@ -32,10 +32,10 @@ def approval(
     gifts: Sequence[SentDecision] = (),
     me: str = "",
 ) -> Group:
-    """Exactly what leaves, and to whom. ``gifts``: what left before; ``me``: my key id."""
+    """Exactly what leaves, and to whom. ``gifts``: what left before; ``me``: my fingerprint."""
     claim = ", a legal demand as they say" if item.request.order is not None else ""
     rows = [
-        ("To", Text(f"{item.report.record.name}, key {words.short_key(item.request.iss)}")),
+        ("To", Text(f"{item.report.record.name}, key {words.short_fingerprint(item.request.iss)}")),
         ("", Text(f"by upload to {item.request.upload.url}")),
         ("For", Text(f"their request {item.name}{claim}")),
         ("", Text(item.request.title)),
@@ -69,7 +69,7 @@ def _previews(item: OpenRequest, chosen: Sequence[ApprovedClip]) -> list[Text]:
 
 def share(
     plan: SharePlan,
-    key_id: str,
+    fingerprint: str,
     until: float,
     *,
     now: float,
@@ -80,7 +80,10 @@ def share(
 ) -> Group:
     """The same for a share: nobody has asked. ``joins``: another owner has signed it already."""
     rows = [
-        ("To", Text(f"{plan.to.name}, who has not asked, key {words.short_key(key_id)}")),
+        (
+            "To",
+            Text(f"{plan.to.name}, who has not asked, key {words.short_fingerprint(fingerprint)}"),
+        ),
         ("", Text(f"by upload to {plan.target.url}")),
         *_leaving(plan.offers, plan.clips, plan.disclose, until, now, gifts),
     ]
@@ -151,7 +154,7 @@ def awaited(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
 def named(household: Sequence[HouseholdOwner], key: str) -> str:
     """An owner by name and key, or by key alone."""
     name = next((owner.name for owner in household if owner.key == key), "another owner")
-    return f"{name} (key {words.short_key(key)})"
+    return f"{name} (key {words.short_fingerprint(key)})"
 
 
 NOTHING_TOLD = "nothing: no name, no address, no e-mail"

@@ -89,7 +89,7 @@ def show(arguments: argparse.Namespace) -> int:
             steps.clock().now(),
             standing=StandingDecisions(home, inbox).about(found),
             withdrawn=_withdrawn(inbox, found),
-            me=home.card().id,
+            me=home.card().fingerprint,
             gifts=SentDecisions(home, inbox).of(found.device),
         )
     )

@@ -31,7 +31,7 @@ def approve(arguments: argparse.Namespace) -> int:
     home, clock = steps.home(arguments), steps.clock()
     inbox = steps.kept_inbox(home)
     item = finding.open_request(inbox, arguments.request)
-    me, now = home.card().id, clock.now()
+    me, now = home.card().fingerprint, clock.now()
     chosen, disclose, joins = _chosen(item, arguments, me)
     until = decide.approval_end(item, now=now, days=arguments.days)
     given = SentDecisions(home, inbox)
@@ -104,13 +104,13 @@ def share(arguments: argparse.Namespace) -> int:
 
     home, clock = steps.home(arguments), steps.clock()
     inbox = steps.kept_inbox(home)
-    me, now = home.card().id, clock.now()
+    me, now = home.card().fingerprint, clock.now()
     plan, joins = _plan(inbox, arguments, me)
     until = decide.end(now=now, days=arguments.days)
     given = SentDecisions(home, inbox)
     sheet = asking.share(
         plan,
-        PublicKey.from_text(plan.to.key).id,
+        PublicKey.from_text(plan.to.key).fingerprint,
         until,
         now=now,
         gifts=given.of(plan.device),

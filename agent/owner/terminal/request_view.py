@@ -61,7 +61,7 @@ def request(
     """A request in full, its clips, and how to answer it.
 
     ``standing`` is what the owner has told the camera about it, ``withdrawn`` the notice
-    that it was withdrawn, ``me`` the owner's key id, and ``gifts`` what they let go so far.
+    that it was withdrawn, ``me`` the owner's fingerprint, and ``gifts`` what they let go so far.
     """
     parts: list[RenderableType] = [
         *_boxes(item, standing, withdrawn),

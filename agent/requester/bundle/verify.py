@@ -107,7 +107,7 @@ def check(
     if bag.SHARE not in files:
         name, asked = bag.APPROVAL, _text(folder, bag.REQUEST)
         with _naming(bag.REQUEST):
-            request = signing.verify(asked.jws, Request, {keys.id: keys.signing.public})
+            request = signing.verify(asked.jws, Request, {keys.fingerprint: keys.signing.public})
     release, device, owner, second_owner = _release(folder, keys)
     approved = _text(folder, name)
     approval = _consent(name, approved, owner, device)
@@ -144,8 +144,8 @@ def _release(folder: Path, keys: Keys) -> tuple[Release, PublicKey, PublicKey, P
         device, owner = _key(claimed.keys.device), _key(claimed.keys.owner)
         second = claimed.keys.second_owner
         second_owner = None if second is None else _key(second)
-        release = signing.verify(text.jws, Release, {device.id: device})
-    if release.aud != keys.id:
+        release = signing.verify(text.jws, Release, {device.fingerprint: device})
+    if release.aud != keys.fingerprint:
         raise BundleRefused("other-requester", "the bundle was made for another requester")
     return release, device, owner, second_owner
 
@@ -155,10 +155,10 @@ def _consent(name: str, signed: _Signed, owner: PublicKey, device: PublicKey) ->
     consent: Consent
     with _naming(name):
         if name in (bag.SHARE, bag.SECOND[bag.SHARE]):
-            consent = signing.verify(signed.jws, Share, {owner.id: owner})
+            consent = signing.verify(signed.jws, Share, {owner.fingerprint: owner})
         else:
-            consent = signing.verify(signed.jws, Approval, {owner.id: owner})
-    if consent.aud != device.id:
+            consent = signing.verify(signed.jws, Approval, {owner.fingerprint: owner})
+    if consent.aud != device.fingerprint:
         raise BundleRefused("other-device", "the approval was given to another device")
     return consent
 
@@ -249,7 +249,7 @@ def _text(folder: Path, name: str) -> _Signed:
 
 
 def _payload(jws: str) -> bytes:
-    signing.signer_id(jws, Release)  # checks size and form
+    signing.signer(jws, Release)  # checks size and form
     return decode_base64url(jws.split(".")[1])
 
 

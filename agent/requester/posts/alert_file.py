@@ -62,7 +62,7 @@ def sign_alert(
 ) -> str:
     """The signed alert. ConfigError names the file ``name`` and the key to change."""
     alert = Alert(
-        iss=keys.id,
+        iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
         exp=int(now + information.open_days * _DAY_SECONDS),
@@ -85,5 +85,7 @@ def sign_alert(
 def sign_withdrawal(request: str, keys: Keys, *, now: float, random: Random = os.urandom) -> str:
     """The signed word that the request with this digest is no longer asked."""
     return keys.signing.sign(
-        Withdrawal(iss=keys.id, jti=signing.new_jti(random(16)), iat=int(now), request=request)
+        Withdrawal(
+            iss=keys.fingerprint, jti=signing.new_jti(random(16)), iat=int(now), request=request
+        )
     )

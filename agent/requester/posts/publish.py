@@ -47,7 +47,7 @@ def read(jws: str, card: RequesterCard) -> Post:
     kind = _KINDS.get(signing.claimed_typ(jws))
     if kind is None:
         raise MalformedStatement("wrong-typ", "is nothing that is posted on a feed")
-    return signing.verify(jws, kind, {card.id: card.key})
+    return signing.verify(jws, kind, {card.fingerprint: card.key})
 
 
 def topic_of(post: Post, feed: Feed) -> str:

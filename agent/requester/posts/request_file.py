@@ -184,7 +184,7 @@ def sign(
     random: Callable[[int], bytes] = os.urandom,
 ) -> str:
     """The signed request. ConfigError names the file ``name`` and the key to change."""
-    if card.id != keys.id:
+    if card.fingerprint != keys.fingerprint:
         raise ConfigError("the card is not that of these keys", advice="Make it anew")
     request = _request(posting, keys, now=now, random=random)
     longitude, latitude = posting.polygon.coordinates[0][0]  # its edge belongs to an area
@@ -217,7 +217,7 @@ def _request(
     posting: Posting, keys: Keys, *, now: float, random: Callable[[int], bytes]
 ) -> Request:
     return Request(
-        iss=keys.id,
+        iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
         exp=int(now + posting.open_days * _DAY_SECONDS),

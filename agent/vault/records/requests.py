@@ -170,7 +170,7 @@ class Cases:
         return removed.rowcount > 0
 
     def muted(self) -> tuple[str, ...]:
-        """Key ids of the requesters that owners muted."""
+        """Fingerprints of the requesters that owners muted."""
         return tuple(row[0] for row in self._index.rows("SELECT requester FROM muted"))
 
     # Match sets

@@ -54,7 +54,7 @@ def test_an_approval_by_the_owner(device: FakeDevice) -> None:
 
 
 def test_an_approval_by_another_enrolled_owner(device: FakeDevice) -> None:
-    approval = world.approval(iss=world.OTHER_OWNER.public.id)
+    approval = world.approval(iss=world.OTHER_OWNER.public.fingerprint)
     assert check(device, world.letter(approval, signer=world.OTHER_OWNER)) == approval
 
 
@@ -72,19 +72,19 @@ def test_an_approval_at_the_very_edge_of_its_time(device: FakeDevice) -> None:
 
 
 def test_1_signed_by_a_stranger(device: FakeDevice) -> None:
-    approval = world.approval(iss=world.STRANGER.public.id)
+    approval = world.approval(iss=world.STRANGER.public.fingerprint)
     letter = world.letter(approval, signer=world.STRANGER)
     assert refusal(device, letter) == (1, "unknown-signer")
 
 
 def test_1_signed_by_the_requester(device: FakeDevice) -> None:
-    approval = world.approval(iss=world.REQUESTER.public.id)
+    approval = world.approval(iss=world.REQUESTER.public.fingerprint)
     letter = world.letter(approval, signer=world.REQUESTER)
     assert refusal(device, letter) == (1, "unknown-signer")
 
 
 def test_1_signed_by_the_device_itself(device: FakeDevice) -> None:
-    approval = world.approval(iss=world.DEVICE.public.id)
+    approval = world.approval(iss=world.DEVICE.public.fingerprint)
     assert refusal(device, world.letter(approval, signer=world.DEVICE)) == (1, "unknown-signer")
 
 
@@ -105,7 +105,7 @@ def test_1_an_approval_edited_on_the_way(device: FakeDevice) -> None:
 
 
 def test_1_an_owner_who_was_taken_off_the_list(device: FakeDevice) -> None:
-    others = {world.OTHER_OWNER.public.id: world.OTHER_OWNER.public}
+    others = {world.OTHER_OWNER.public.fingerprint: world.OTHER_OWNER.public}
     assert refusal(device, owners=others) == (1, "unknown-signer")
 
 
@@ -121,7 +121,7 @@ def test_2_another_decision_passed_off_as_an_approval(
 
 
 def test_2_re_targeted_to_another_device(device: FakeDevice) -> None:
-    assert refusal(device, of(aud=world.OTHER_DEVICE.public.id)) == (2, "wrong-device")
+    assert refusal(device, of(aud=world.OTHER_DEVICE.public.fingerprint)) == (2, "wrong-device")
 
 
 # Rule 3: jti never seen
@@ -331,14 +331,14 @@ DECISIONS = pytest.mark.parametrize("kind", [Decline, Command], ids=["decline", 
 
 def decision(kind: type[Any], *, signer: SigningKey = world.OWNER, **changes: Any) -> str:
     make = world.decline if kind is Decline else world.command
-    return signer.sign(make(iss=signer.public.id, **changes))
+    return signer.sign(make(iss=signer.public.fingerprint, **changes))
 
 
 def decide(kind: type[Any], jws: str, **changes: Any) -> Decline | Command:
     arguments: dict[str, Any] = {
         "retained": False,
         "owners": world.OWNERS,
-        "device_id": world.DEVICE.public.id,
+        "device_id": world.DEVICE.public.fingerprint,
         "now": float(NOW),
         "seen": lambda _: False,
         "since": 0.0,
@@ -350,7 +350,7 @@ def decide(kind: type[Any], jws: str, **changes: Any) -> Decline | Command:
 @DECISIONS
 @pytest.mark.parametrize("signer", [world.OWNER, world.OTHER_OWNER], ids=["owner", "other"])
 def test_any_owner_decides(kind: type[Any], signer: SigningKey) -> None:
-    assert decide(kind, decision(kind, signer=signer)).iss == signer.public.id
+    assert decide(kind, decision(kind, signer=signer)).iss == signer.public.fingerprint
 
 
 @DECISIONS
@@ -358,7 +358,7 @@ def test_any_owner_decides(kind: type[Any], signer: SigningKey) -> None:
     ("changes", "arguments", "expected"),
     [
         ({"signer": world.STRANGER}, {}, (1, "unknown-signer")),
-        ({"aud": world.OTHER_DEVICE.public.id}, {}, (2, "wrong-device")),
+        ({"aud": world.OTHER_DEVICE.public.fingerprint}, {}, (2, "wrong-device")),
         ({}, {"seen": lambda _: True}, (3, "replayed")),
         ({"exp": NOW}, {}, (4, "expired")),
         ({"iat": NOW + 301}, {}, (4, "issued-in-future")),

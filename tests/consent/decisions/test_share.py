@@ -40,11 +40,11 @@ def device() -> FakeDevice:
 def share(**changes: Any) -> Share:
     """A share of ``CLIP`` that every rule lets pass, but for ``changes``."""
     fields: dict[str, Any] = {
-        "iss": world.OWNER.public.id,
+        "iss": world.OWNER.public.fingerprint,
         "jti": "decision-0000-0002",
         "iat": NOW - 60,
         "exp": NOW + DAY,
-        "aud": world.DEVICE.public.id,
+        "aud": world.DEVICE.public.fingerprint,
         "recipient": NEIGHBOUR,
         "upload": UploadTarget(protocol="tus", url="https://files.example.net/up/"),
         "clips": (world.approved(),),
@@ -87,7 +87,7 @@ def test_a_share_by_the_owner(device: FakeDevice) -> None:
 
 
 def test_a_share_by_another_enrolled_owner(device: FakeDevice) -> None:
-    other = share(iss=world.OTHER_OWNER.public.id)
+    other = share(iss=world.OTHER_OWNER.public.fingerprint)
     assert check(device, letter(other, signer=world.OTHER_OWNER)) == other
 
 
@@ -103,7 +103,7 @@ def test_a_share_of_several_clips(device: FakeDevice) -> None:
 @pytest.mark.parametrize(
     ("changes", "arguments", "expected"),
     [
-        ({"aud": world.OTHER_DEVICE.public.id}, {}, (2, "wrong-device")),
+        ({"aud": world.OTHER_DEVICE.public.fingerprint}, {}, (2, "wrong-device")),
         ({}, {"seen": lambda _: True}, (3, "replayed")),
         ({"exp": NOW}, {}, (4, "expired")),
         ({"iat": NOW + 301}, {}, (4, "issued-in-future")),
@@ -125,7 +125,7 @@ def test_a_share_that_breaks_a_rule_of_every_decision(
 
 @pytest.mark.parametrize("signer", [world.STRANGER, world.REQUESTER, world.DEVICE])
 def test_1_signed_by_somebody_else(device: FakeDevice, signer: SigningKey) -> None:
-    forged = letter(share(iss=signer.public.id), signer=signer)
+    forged = letter(share(iss=signer.public.fingerprint), signer=signer)
     assert refusal(device, forged) == (1, "unknown-signer")
 
 
@@ -215,7 +215,7 @@ def test_what_does_not_decode_is_malformed(device: FakeDevice) -> None:
 # Two owners
 
 
-OTHER = world.OTHER_OWNER.public.id
+OTHER = world.OTHER_OWNER.public.fingerprint
 ANOTHER_LETTER: dict[str, Any] = {
     "iss": OTHER,
     "jti": "decision-0000-0099",
@@ -231,7 +231,7 @@ def test_who_signed_when_is_all_that_may_differ(make: Any) -> None:
 
 @pytest.mark.parametrize("make", [world.approval, share])
 def test_one_owner_does_not_agree_with_themselves(make: Any) -> None:
-    twice = make(**(ANOTHER_LETTER | {"iss": world.OWNER.public.id}))
+    twice = make(**(ANOTHER_LETTER | {"iss": world.OWNER.public.fingerprint}))
     assert "same owner" in rules.disagreement(make(), twice)
     assert rules.same_content(make(), twice)
 
@@ -251,7 +251,7 @@ CLIP_CHANGES: list[dict[str, Any]] = [
     {"clips": (world.approved(redact=(Box(x=0, y=0, width=1, height=1),)),)},
     {"disclose": Disclosure(name="Olive")},
     {"disclose": Disclosure(email="")},
-    {"aud": world.OTHER_DEVICE.public.id},
+    {"aud": world.OTHER_DEVICE.public.fingerprint},
 ]
 
 

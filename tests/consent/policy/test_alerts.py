@@ -17,7 +17,7 @@ from tests.consent.world import DAY, NOW, polygon, square
 def alert(**changes: Any) -> Alert:
     """An alert that may be shown, but for ``changes``."""
     values: dict[str, Any] = {
-        "iss": world.REQUESTER.public.id,
+        "iss": world.REQUESTER.public.fingerprint,
         "jti": "alert-0000-000001",
         "iat": NOW,
         "exp": NOW + DAY,
@@ -54,7 +54,7 @@ def test_a_closed_house_is_shown_nothing() -> None:
 
 
 def test_a_muted_author_is_not_shown() -> None:
-    assert refusal(alert(), muted=(world.REQUESTER.public.id,)) == "requester-muted"
+    assert refusal(alert(), muted=(world.REQUESTER.public.fingerprint,)) == "requester-muted"
 
 
 def test_an_alert_from_a_clock_that_is_ahead() -> None:

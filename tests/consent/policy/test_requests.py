@@ -80,8 +80,8 @@ def test_closed_to_everybody() -> None:
 
 
 def test_a_muted_requester() -> None:
-    assert refusal(rules=rules(muted=(world.CARD.id,))) == "requester-muted"
-    judge(rules=rules(muted=(world.OTHER_REQUESTER.public.id,)))
+    assert refusal(rules=rules(muted=(world.CARD.fingerprint,))) == "requester-muted"
+    judge(rules=rules(muted=(world.OTHER_REQUESTER.public.fingerprint,)))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def answers(world: World, kind: type[S]) -> list[S]:
         if topic.startswith(topics.release(DEVICE, "")) and topic not in world.broker.retained:
             jws = mail.open_letter(payload, world.house.owner.identity).jws
             if signing.claimed_typ(jws) == kind.TYP:
-                found.append(signing.verify(jws, kind, {card.id: card.key}))
+                found.append(signing.verify(jws, kind, {card.fingerprint: card.key}))
     return found
 
 

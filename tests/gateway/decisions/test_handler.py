@@ -251,7 +251,7 @@ def test_a_preview_of_a_clip_that_cannot_be_read_ends_and_nothing_else_does(
     now = int(world.clock.now())
     ask = Command(
         iss=world.house.owner.id, jti=signing.new_jti(b"p" * 16), iat=now, exp=now + 600,
-        aud=world.house.device_card().id, command=Preview(clip=clip.id),
+        aud=world.house.device_card().fingerprint, command=Preview(clip=clip.id),
     )  # fmt: skip
     world.to_device(world.house.letter(ask, {}))
     assert [event for event, _ in world.events("clip.")] == ["clip.previewed"]

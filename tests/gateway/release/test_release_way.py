@@ -37,7 +37,7 @@ def read_letter(world: World, payload: bytes) -> InboxReport:
     card = world.house.device_card()
     letter = mail.open_letter(payload, world.house.owner.identity)
     assert letter.keys == {}
-    return signing.verify(letter.jws, InboxReport, {card.id: card.key})
+    return signing.verify(letter.jws, InboxReport, {card.fingerprint: card.key})
 
 
 # The straight way
@@ -468,7 +468,7 @@ def command(world: World, what: Preview | Revoke) -> bytes:
             jti=signing.new_jti(f"{now:032d}".encode()[:16]),
             iat=now,
             exp=now + 3600,
-            aud=world.house.device_card().id,
+            aud=world.house.device_card().fingerprint,
             command=what,
         ),
         {},

@@ -299,7 +299,7 @@ def test_the_record_of_a_stopped_upload_says_how_much_had_arrived(world: World) 
     now = int(world.clock.now())
     revoke = Command(
         iss=world.house.owner.id, jti=signing.new_jti(b"r" * 16), iat=now, exp=now + 600,
-        aud=world.house.device_card().id, command=Revoke(release=release_id),
+        aud=world.house.device_card().fingerprint, command=Revoke(release=release_id),
     )  # fmt: skip
     world.to_device(world.house.letter(revoke, {}))
     (line,) = [detail for event, detail in world.events("release.revoked")]

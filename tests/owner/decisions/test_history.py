@@ -48,7 +48,9 @@ def test_what_was_approved_a_moment_ago_can_be_revoked(
     said = flat(capsys.readouterr().out)
     assert "to Springfield PD: no word of the camera yet" in said
     assert "front-door: done. It is stopped, and is not sent." in said
-    told = signing.verify(camera.decisions[-1].jws, Command, {keys.id: keys.signing.public})
+    told = signing.verify(
+        camera.decisions[-1].jws, Command, {keys.fingerprint: keys.signing.public}
+    )
     assert told.command == Revoke(release=approval)
 
 

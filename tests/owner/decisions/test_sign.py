@@ -39,11 +39,11 @@ def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
     chosen = choosing.choose(item.report.clips, ["2"])
     decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
     letter = mail.open_letter(decision.letter, camera.keys.identity)
-    approval = signing.verify(letter.jws, Approval, {keys.id: keys.signing.public})
+    approval = signing.verify(letter.jws, Approval, {keys.fingerprint: keys.signing.public})
     offer = item.report.clips[1]
     assert letter.keys == {offer.id: camera.identities[offer.id]}
     assert [(clip.id, clip.sha256) for clip in approval.clips] == [(offer.id, offer.sha256)]
-    assert (approval.request, approval.aud) == (item.digest, camera.card.id)
+    assert (approval.request, approval.aud) == (item.digest, camera.card.fingerprint)
     assert approval.exp - approval.iat == 2 * 86_400
     assert approval.disclose == NOTHING
     assert decision.subject == signing.digest(letter.jws)[:16]
@@ -64,7 +64,7 @@ def test_a_decline_carries_no_key(item: OpenRequest, camera: FakeCamera, keys: K
     decision = decide.decline(item, camera.card, keys, now=NOW)
     letter = mail.open_letter(decision.letter, camera.keys.identity)
     assert letter.keys == {}
-    decline = signing.verify(letter.jws, Decline, {keys.id: keys.signing.public})
+    decline = signing.verify(letter.jws, Decline, {keys.fingerprint: keys.signing.public})
     assert (decline.request, decline.mute) == (item.digest, False)
 
 

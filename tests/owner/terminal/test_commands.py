@@ -56,7 +56,7 @@ def test_from_letter_to_last_word(
         OwnerFolder.unlock = unlock  # type: ignore[method-assign]
 
     letter = camera.decisions[-1]
-    approval = signing.verify(letter.jws, Approval, {keys.id: keys.signing.public})
+    approval = signing.verify(letter.jws, Approval, {keys.fingerprint: keys.signing.public})
     assert [clip.id for clip in approval.clips] == list(camera.clips)[1:]
     assert list(letter.keys) == list(camera.clips)[1:]
 
@@ -86,7 +86,7 @@ def test_a_decline_reaches_the_camera_alone(
         while not camera.decisions and time.monotonic() < deadline:
             time.sleep(0.01)
     (letter,) = camera.decisions
-    signing.verify(letter.jws, Decline, {keys.id: keys.signing.public})
+    signing.verify(letter.jws, Decline, {keys.fingerprint: keys.signing.public})
     assert letter.keys == {}
 
 

@@ -94,7 +94,7 @@ def test_a_terminal_escape_in_a_letter_is_refused(
 
     payload = msgspec.json.decode(decode_base64url(make_request(requester).split(".")[1]))
     payload["text"] = "\x1b]0;owned\x07"
-    headers = {"typ": "clip-request+jwt", "kid": requester.id}
+    headers = {"typ": "clip-request+jwt", "kid": requester.fingerprint}
     forged = jwt.PyJWS().encode(
         json.dumps(payload).encode(), requester.signing._key, algorithm="EdDSA", headers=headers
     )
@@ -131,7 +131,7 @@ def test_show_says_all_that_matters(
     for expected in (
         "voluntary request",
         "Springfield PD",
-        requester.id,
+        requester.fingerprint,
         "has asked 3 times since January 2024",
         "2024-001234",
         "Det. A. Example",

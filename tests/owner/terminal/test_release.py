@@ -56,7 +56,9 @@ def commands(camera: FakeCamera, keys: Keys) -> list[object]:
     told: list[object] = []
     for letter in camera.decisions:
         assert letter.keys == {}, "a command brings no key"
-        told.append(signing.verify(letter.jws, Command, {keys.id: keys.signing.public}).command)
+        told.append(
+            signing.verify(letter.jws, Command, {keys.fingerprint: keys.signing.public}).command
+        )
     return told
 
 
@@ -89,7 +91,7 @@ def test_clips_are_asked_for_listed_and_shared_with_a_card(
     assert out.rstrip().endswith("front-door: sent")
     (window,) = camera.listed
     assert (window.start, window.end) == (1_706_115_600, 1_706_122_801)
-    said = signing.verify(last(camera).jws, Share, {keys.id: keys.signing.public})
+    said = signing.verify(last(camera).jws, Share, {keys.fingerprint: keys.signing.public})
     assert (said.recipient.key, said.recipient.seal) == (
         neighbour.signing.public.text,
         neighbour.recipient,
@@ -193,13 +195,13 @@ def test_a_second_owner_approves_exactly_the_same(
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = propose(broker, camera, request_jws, Keys.generate().id)
+    name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
     run("inbox", *at_home)
     with camera.serve(broker, answers=[("AGREED", "0123456789abcdef")]):
         approve = ["approve", name, "--with", "0123", "--yes", "--wait", "2"]
         assert run(*approve, *at_home) == 0
     assert "email otto@example.org" in capsys.readouterr().out
-    said = signing.verify(last(camera).jws, Approval, {keys.id: keys.signing.public})
+    said = signing.verify(last(camera).jws, Approval, {keys.fingerprint: keys.signing.public})
     clip = list(camera.clips)[1]
     assert said.clips == (
         ApprovedClip(id=clip, sha256=camera.offers[clip].sha256, trim=None, redact=()),
@@ -216,7 +218,7 @@ def test_agreeing_takes_no_changes(
     request_jws: str,
     more: list[str],
 ) -> None:
-    name = propose(broker, camera, request_jws, Keys.generate().id)
+    name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
     run("inbox", *at_home)
     with pytest.raises(Refused, match="exactly what another owner"):
         run("approve", name, *more, "--with", "0123", "--yes", *at_home)
@@ -229,7 +231,7 @@ def test_nobody_agrees_with_themselves_or_with_nothing(
     keys: Keys,
     request_jws: str,
 ) -> None:
-    name = propose(broker, camera, request_jws, keys.id)
+    name = propose(broker, camera, request_jws, keys.fingerprint)
     run("inbox", *at_home)
     with pytest.raises(Refused, match="your own approval"):
         run("approve", name, "--with", "0123", "--yes", *at_home)
@@ -244,7 +246,7 @@ def test_a_first_approval_ends_with_the_wait_for_another_owner(
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = propose(broker, camera, request_jws, Keys.generate().id)
+    name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
     run("inbox", *at_home)
     with camera.serve(broker, answers=[("PROPOSED", "")]):
         assert run("approve", name, "1", "--yes", "--wait", "20", *at_home) == 0
@@ -263,11 +265,11 @@ def test_a_second_owner_shares_the_same(
     offer, other = camera.record(b"one"), Keys.generate()
     now = int(time.time())
     said = Share(
-        iss=other.id,
+        iss=other.fingerprint,
         jti="A" * 22,
         iat=now,
         exp=now + 600,
-        aud=camera.card.id,
+        aud=camera.card.fingerprint,
         recipient=Recipient(
             name="The neighbour", key=card[1].signing.public.text, seal=card[1].recipient
         ),
@@ -282,7 +284,7 @@ def test_a_second_owner_shares_the_same(
     with camera.serve(broker):
         run("clips", *at_home)
         assert run("share", "--with", "0123", "--yes", "--wait", "20", *at_home) == 0
-    mine = signing.verify(last(camera).jws, Share, {keys.id: keys.signing.public})
+    mine = signing.verify(last(camera).jws, Share, {keys.fingerprint: keys.signing.public})
     assert (mine.recipient, mine.upload, mine.clips) == (said.recipient, said.upload, said.clips)
     assert list(last(camera).keys) == [offer.id]
 
@@ -303,7 +305,7 @@ def test_decline_and_mute_is_remembered_and_said(
     with camera.serve(broker, answers=[("DONE", "")]):
         assert run("decline", name, "--mute", "--yes", *at_home) == 0
     assert "front-door: done" in capsys.readouterr().out
-    said = signing.verify(last(camera).jws, Decline, {keys.id: keys.signing.public})
+    said = signing.verify(last(camera).jws, Decline, {keys.fingerprint: keys.signing.public})
     assert said.mute
     retain(broker, [(topics.inbox(camera.name, name), b"")])
     run("inbox", *at_home)
@@ -318,7 +320,7 @@ def test_decline_and_mute_is_remembered_and_said(
     assert "MUTED" not in capsys.readouterr().out
 
 
-def test_mute_by_key_id_and_what_the_camera_refused_did_not_happen(
+def test_mute_by_fingerprint_and_what_the_camera_refused_did_not_happen(
     at_home: tuple[str, str],
     broker: Broker,
     camera: FakeCamera,
@@ -330,12 +332,12 @@ def test_mute_by_key_id_and_what_the_camera_refused_did_not_happen(
     name = post(broker, camera, request_jws)
     run("inbox", *at_home)
     with camera.serve(broker):
-        assert run("mute", requester.id, "--yes", *at_home) == 0
+        assert run("mute", requester.fingerprint, "--yes", *at_home) == 0
         assert run("show", name, *at_home) == 0
         assert "MUTED" in capsys.readouterr().out
         camera.command_answer = ("REFUSED", "replayed")
-        assert run("mute", requester.id, "--yes", *at_home) == 1
-    assert commands(camera, keys) == [Mute(requester=requester.id, muted=True)] * 2
+        assert run("mute", requester.fingerprint, "--yes", *at_home) == 1
+    assert commands(camera, keys) == [Mute(requester=requester.fingerprint, muted=True)] * 2
     subject = signing.digest(last(camera).jws)[:16]
     refusal = camera.outcome(subject, "REFUSED", "replayed")
     retain(broker, [(topics.release(camera.name, subject), refusal)])
@@ -416,7 +418,7 @@ def test_nothing_is_muted_revoked_or_shared_without_a_yes(
     with camera.serve(broker):
         run("clips", *at_home)
         for command in (
-            ["mute", requester.id],
+            ["mute", requester.fingerprint],
             ["revoke", "0123"],
             ["share", "1", "--to", str(card[0]), "--url", URL],
         ):

@@ -246,8 +246,8 @@ def proposal(owner: str, release: str = "0123456789abcdef") -> Proposal:
 
 
 def test_what_another_owner_approved_and_how_to_agree(take: Take, keys: Keys) -> None:
-    item = take(approvals_needed=2, proposals=(proposal(Keys.generate().id),))
-    text = shown(page.request(item, NOW, me=keys.id))
+    item = take(approvals_needed=2, proposals=(proposal(Keys.generate().fingerprint),))
+    text = shown(page.request(item, NOW, me=keys.fingerprint))
     for expected in (
         "Two owners must approve the same",
         "Another owner (key ",
@@ -261,7 +261,11 @@ def test_what_another_owner_approved_and_how_to_agree(take: Take, keys: Keys) ->
 
 def test_ones_own_approval_waits_and_can_be_taken_back(take: Take, keys: Keys) -> None:
     text = shown(
-        page.request(take(approvals_needed=2, proposals=(proposal(keys.id),)), NOW, me=keys.id)
+        page.request(
+            take(approvals_needed=2, proposals=(proposal(keys.fingerprint),)),
+            NOW,
+            me=keys.fingerprint,
+        )
     )
     assert "You have approved" in text and "clip-agent owner revoke 01234567" in text
     assert "--with" not in text

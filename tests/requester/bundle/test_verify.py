@@ -274,7 +274,7 @@ def test_an_approval_signed_by_somebody_else(
 def test_an_approval_given_to_another_device(
     tmp_path: Path, keys: Keys, release: FakeRelease
 ) -> None:
-    release.change_approval = replace(aud=SigningKey.generate().public.id)
+    release.change_approval = replace(aud=SigningKey.generate().public.fingerprint)
     assert refusal(tmp_path, keys, release.bundle()) == "other-device"
 
 
@@ -295,7 +295,7 @@ def test_a_release_with_a_broken_signature(
 
 
 def test_a_release_for_another_requester(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
-    release.change_release = replace(aud=Keys.generate().id)
+    release.change_release = replace(aud=Keys.generate().fingerprint)
     assert refusal(tmp_path, keys, release.bundle()) == "other-requester"
 
 
@@ -368,7 +368,7 @@ def test_a_bundle_that_two_owners_approved_opens(
     release.second = SigningKey.generate()
     bundle = opened(tmp_path, keys, release.bundle())
     assert bundle.second is not None
-    assert bundle.second.iss == release.second.public.id
+    assert bundle.second.iss == release.second.public.fingerprint
     assert bundle.release.second_approval is not None
 
 
@@ -412,7 +412,7 @@ def test_a_second_approval_given_to_another_device(
     tmp_path: Path, keys: Keys, release: FakeRelease
 ) -> None:
     release.second = SigningKey.generate()
-    release.change_second = replace(aud=SigningKey.generate().public.id)
+    release.change_second = replace(aud=SigningKey.generate().public.fingerprint)
     assert refusal(tmp_path, keys, release.bundle()) == "other-device"
 
 

@@ -50,7 +50,7 @@ def test_a_good_posting_is_a_request_that_every_default_policy_admits(
     keys: Keys, card: RequesterCard
 ) -> None:
     jws = sign(GOOD, keys, card)
-    request = signing.verify(jws, Request, {keys.id: keys.signing.public})
+    request = signing.verify(jws, Request, {keys.fingerprint: keys.signing.public})
     assert request.title == "Bicycle theft on Elm Street"
     assert request.text == "A red bicycle was taken.\nDid your camera see it?\n"
     assert (request.window.start, request.window.end) == (1_706_108_400, 1_706_115_600)
@@ -62,14 +62,14 @@ def test_an_area_as_geojson(keys: Keys, card: RequesterCard) -> None:
     ring = "[[-72.595, 42.098], [-72.585, 42.098], [-72.585, 42.105], [-72.595, 42.098]]"
     polygon = f"area: {{type: Polygon, coordinates: [{ring}]}}"
     jws = sign(_with("around", polygon), keys, card)
-    request = signing.verify(jws, Request, {keys.id: keys.signing.public})
+    request = signing.verify(jws, Request, {keys.fingerprint: keys.signing.public})
     assert request.area.coordinates[0][0] == (-72.595, 42.098)
 
 
 def test_a_legal_order(keys: Keys, card: RequesterCard) -> None:
     order = f"order: {{court: District Court, docket: 24-CV-1, document_sha256: {'a' * 64}}}\n"
     jws = sign(GOOD + "kind: legal-order\n" + order, keys, card)
-    request = signing.verify(jws, Request, {keys.id: keys.signing.public})
+    request = signing.verify(jws, Request, {keys.fingerprint: keys.signing.public})
     assert request.order is not None
 
 

@@ -91,7 +91,7 @@ def test_a_request_is_posted_as_it_was_signed(
     )
     with Session(link) as session:
         (post,) = session.collect(quiet_seconds=0.3, at_most_seconds=10)
-    request = signing.verify(post.payload, Request, {keys.id: keys.signing.public})
+    request = signing.verify(post.payload, Request, {keys.fingerprint: keys.signing.public})
     assert post.retained
     assert post.topic == told["topic"] == topics.request("city/feed", request.jti)
     assert signing.digest(post.payload.decode()) == told["digest"]
@@ -172,13 +172,13 @@ def test_a_share_of_two_owners_names_both(
     assert run("open", str(bundle), "--home", str(home.path)) == 0
     out = capsys.readouterr().out
     assert "shared by its owner, without a request" in out
-    assert f"approved by the owner  {release.owner.public.id}" in out
-    assert f"and by the owner       {release.second.public.id}" in out
+    assert f"approved by the owner  {release.owner.public.fingerprint}" in out
+    assert f"and by the owner       {release.second.public.fingerprint}" in out
 
     folder = str(tmp_path / "again")
     assert run("open", str(bundle), "--json", "--output", folder, "--home", str(home.path)) == 0
     plain = json.loads(capsys.readouterr().out)
-    assert plain["second_owner"] == release.second.public.id
+    assert plain["second_owner"] == release.second.public.fingerprint
     assert (plain["request"], plain["reference"]) == (None, None)
 
 

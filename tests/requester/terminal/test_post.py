@@ -189,7 +189,7 @@ def test_what_another_key_signed_is_not_posted(home: RequesterFolder, tmp_path: 
     other = Keys.generate()
     foreign = tmp_path / "foreign.jws"
     foreign.write_text(
-        other.signing.sign(Withdrawal(iss=other.id, jti="A" * 22, iat=0, request="a" * 64))
+        other.signing.sign(Withdrawal(iss=other.fingerprint, jti="A" * 22, iat=0, request="a" * 64))
     )
     with pytest.raises(UntrustedSignature):
         run("post", str(foreign), "--home", str(home.path))
@@ -202,7 +202,7 @@ def test_an_alert_is_information_with_an_area(
     path.write_text(ALERT)
     posted(home, "alert", path)
     (message,) = seen(home).values()
-    alert = signing.verify(message.payload, Alert, {keys.id: keys.signing.public})
+    alert = signing.verify(message.payload, Alert, {keys.fingerprint: keys.signing.public})
     assert message.topic == topics.alert(FEED, alert.jti)
     assert (alert.title, alert.exp - alert.iat) == ("Water main broken on Elm Street", 172_800)
     assert area.square_miles(alert.area) == pytest.approx(2, rel=1e-2)
@@ -237,7 +237,9 @@ def test_a_request_is_withdrawn_by_the_first_digits_of_its_digest(
         run("withdraw", digest[:8], "--home", str(home.path))
     posted(home, "withdraw", digest[:8], "--yes")
     (message,) = [m for t, m in seen(home).items() if "/withdrawals/" in t]
-    withdrawal = signing.verify(message.payload, Withdrawal, {keys.id: keys.signing.public})
+    withdrawal = signing.verify(
+        message.payload, Withdrawal, {keys.fingerprint: keys.signing.public}
+    )
     assert withdrawal.request == digest
     assert message.topic == topics.withdrawal(FEED, withdrawal.jti)
     mine = signing.digest(message.payload.decode())
@@ -278,4 +280,4 @@ def test_a_request_without_a_log_is_the_jws_alone(
 ) -> None:
     posted(home, "post", ask)
     (message,) = seen(home).values()
-    signing.verify(message.payload, Request, {keys.id: keys.signing.public})
+    signing.verify(message.payload, Request, {keys.fingerprint: keys.signing.public})

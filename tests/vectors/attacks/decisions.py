@@ -31,7 +31,7 @@ def raw(statement: Statement, old: bytes, new: bytes) -> str:
     """``statement`` with ``old`` replaced, signed by the owner."""
     payload = decoding.encode(statement)
     assert payload.count(old) == 1, old
-    head = header(kid=world.OWNER.public.id, typ=statement.TYP)
+    head = header(kid=world.OWNER.public.fingerprint, typ=statement.TYP)
     return world.sign_raw(head, payload.replace(old, new), world.OWNER)
 
 
@@ -47,14 +47,14 @@ def approvals() -> Iterator[Named]:
         return world.letter(world.approval(**changes))
 
     def by(signer: SigningKey) -> Letter:
-        return world.letter(world.approval(iss=signer.public.id), signer=signer)
+        return world.letter(world.approval(iss=signer.public.fingerprint), signer=signer)
 
     good = world.letter()
     yield refused("by-a-stranger", 1, "unknown-signer", by(world.STRANGER))
     yield refused("by-the-requester", 1, "unknown-signer", by(world.REQUESTER))
     yield refused("by-the-device-itself", 1, "unknown-signer", by(world.DEVICE))
     payload = decoding.encode(world.approval())
-    head = header(kid=world.OWNER.public.id, typ=Approval.TYP)
+    head = header(kid=world.OWNER.public.fingerprint, typ=Approval.TYP)
     forged = Letter(jws=world.sign_raw(head, payload, world.STRANGER), keys=good.keys)
     yield refused("re-signed-under-the-owners-kid", 1, "bad-signature", forged)
     top, body, _ = good.jws.split(".")
@@ -65,9 +65,9 @@ def approvals() -> Iterator[Named]:
         yield refused(f"that-is-a-{name}", 2, "wrong-typ", told)
     asked = Letter(jws=world.REQUEST_JWS, keys=good.keys)
     yield refused("that-is-the-request", 2, "wrong-typ", asked)
-    other = of(aud=world.OTHER_DEVICE.public.id)
+    other = of(aud=world.OTHER_DEVICE.public.fingerprint)
     yield refused("for-another-device", 2, "wrong-device", other)
-    yield refused("for-the-owner", 2, "wrong-device", of(aud=world.OWNER.public.id))
+    yield refused("for-the-owner", 2, "wrong-device", of(aud=world.OWNER.public.fingerprint))
     yield refused("replayed", 3, "replayed", good, seen=[world.approval().jti])
     again = of(clips=(world.approved(CLIP_2),))
     yield refused("with-a-used-id", 3, "replayed", again, seen=[world.approval().jti])
@@ -108,7 +108,7 @@ def approvals() -> Iterator[Named]:
 
 def _approvals_that_do_not_decode(good: Letter) -> Iterator[Named]:
     clip = f'"id":"{CLIP}"'.encode()
-    aud = f'"aud":"{world.DEVICE.public.id}"'.encode()
+    aud = f'"aud":"{world.DEVICE.public.fingerprint}"'.encode()
     shape = "wrong-shape"
     for name, about, rule, old, new in (
         ("clip-path", "a clip that is a path", shape, clip, b'"id":"../../keys/device"'),
@@ -160,15 +160,17 @@ def _every_rule(kind: type[Decline | Command], made: Any, prefix: str) -> Iterat
         return world.OWNER.sign(made(**changes))
 
     stranger, requester = world.STRANGER, world.REQUESTER
-    by = stranger.sign(made(iss=stranger.public.id))
+    by = stranger.sign(made(iss=stranger.public.fingerprint))
     yield refused("by-a-stranger", 1, "unknown-signer", by)
-    by = requester.sign(made(iss=requester.public.id))
+    by = requester.sign(made(iss=requester.public.fingerprint))
     yield refused("by-the-requester", 1, "unknown-signer", by)
-    head = header(kid=world.OWNER.public.id, typ=kind.TYP)
+    head = header(kid=world.OWNER.public.fingerprint, typ=kind.TYP)
     forged = world.sign_raw(head, decoding.encode(made()), stranger)
     yield refused("under-a-stolen-kid", 1, "bad-signature", forged)
     yield refused("that-is-an-approval", 2, "wrong-typ", world.letter().jws)
-    yield refused("for-another-device", 2, "wrong-device", of(aud=world.OTHER_DEVICE.public.id))
+    yield refused(
+        "for-another-device", 2, "wrong-device", of(aud=world.OTHER_DEVICE.public.fingerprint)
+    )
     yield refused("replayed", 3, "replayed", of(), seen=[made().jti])
     yield refused("expired", 4, "expired", of(exp=NOW))
     yield refused("from-the-future", 4, "issued-in-future", of(iat=NOW + 301))
@@ -231,8 +233,8 @@ def commands() -> Iterator[Named]:
         (
             "mute-everybody",
             "to mute everybody",
-            world.command(command=Mute(requester=world.REQUESTER.public.id, muted=True)),
-            b'"requester":"' + world.REQUESTER.public.id.encode(),
+            world.command(command=Mute(requester=world.REQUESTER.public.fingerprint, muted=True)),
+            b'"requester":"' + world.REQUESTER.public.fingerprint.encode(),
             b'"requester":"*',
         ),
         (

@@ -22,12 +22,16 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 def header(**changes: Any) -> bytes:
     """The header of a request, changed; ``...`` leaves a field out."""
-    fields = {"alg": "EdDSA", "kid": world.REQUESTER.public.id, "typ": Request.TYP} | changes
+    fields = {
+        "alg": "EdDSA",
+        "kid": world.REQUESTER.public.fingerprint,
+        "typ": Request.TYP,
+    } | changes
     return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
 
 
 def kid_of(raw: bytes) -> str:
-    """The key id (RFC 7638) of any 32 bytes, also of those that are no key."""
+    """The fingerprint (RFC 7638) of any 32 bytes, also of those that are no key."""
     jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{encode_base64url(raw)}"}}'
     return encode_base64url(hashlib.sha256(jwk.encode()).digest())
 
@@ -68,7 +72,7 @@ def headers() -> Iterator[Named]:
     yield signed("kid-sql", "a kid that is a query", "unknown-signer", kid=sql)
     url = "https://evil.example/key.json"
     yield signed("kid-url", "a kid to fetch a key from", "unknown-signer", kid=url)
-    us = world.REQUESTER.public.id
+    us = world.REQUESTER.public.fingerprint
     looks_alike = "\u0410" + us[1:]
     yield signed("kid-homoglyph", "a Cyrillic letter", "unknown-signer", kid=looks_alike)
     yield signed("kid-padded", "our kid with padding", "unknown-signer", kid=us + "=")
@@ -150,7 +154,7 @@ def signatures() -> Iterator[Named]:
     stolen = world.sign_raw(header(), payload, world.STRANGER)
     yield "kid-stolen", vector.statement("signed under a stolen kid", stolen, rule="bad-signature")
     other = world.OTHER_REQUESTER
-    by_other = world.sign_raw(header(kid=other.public.id), payload, other)
+    by_other = world.sign_raw(header(kid=other.public.fingerprint), payload, other)
     yield (
         "issuer-other",
         vector.statement("one requester as another", by_other, rule="wrong-issuer"),

@@ -54,7 +54,7 @@ def texts() -> Iterator[Named]:
     window = f'"window":{{"from":{NOW - 2 * HOUR},'.encode()
     yield swap("key-twice-inside", "the window begins twice", "duplicate-key", window, inside)
     iss = b'{"iss":'
-    other = b'{"iss":"' + world.OTHER_REQUESTER.public.id.encode() + b'","iss":'
+    other = b'{"iss":"' + world.OTHER_REQUESTER.public.fingerprint.encode() + b'","iss":'
     yield swap("issuer-twice", "two authors", "duplicate-key", iss, other)
     many = b"{" + b",".join(b'"%x":1' % n for n in range(1_500)) + b',"5db":1}'
     yield whole("keys-many", "1500 keys, the last one twice", "duplicate-key", many)
@@ -149,6 +149,6 @@ def fields() -> Iterator[Named]:
     ):
         yield swap(f"jti-{name}", about, shape, jti, text.encode())
     yield swap("jti-nul", "a NUL in an id", "control-character", jti, jti + b"\\u0000")
-    iss = world.REQUESTER.public.id
+    iss = world.REQUESTER.public.fingerprint
     looks_alike = iss[:-1] + "\u0410"
     yield swap("iss-homoglyph", "looks like us", shape, iss.encode(), looks_alike.encode())

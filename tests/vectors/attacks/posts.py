@@ -19,7 +19,7 @@ from tests.vectors.vector import Named
 def alert(**changes: Any) -> Alert:
     """An alert that may be shown, but for ``changes``."""
     fields: dict[str, Any] = {
-        "iss": world.REQUESTER.public.id,
+        "iss": world.REQUESTER.public.fingerprint,
         "jti": "alert-0000-000001",
         "iat": NOW - HOUR,
         "exp": NOW + DAY,
@@ -33,7 +33,7 @@ def alert(**changes: Any) -> Alert:
 def withdrawal(signer: SigningKey = world.REQUESTER, **changes: Any) -> Withdrawal:
     """A withdrawal of the request."""
     fields: dict[str, Any] = {
-        "iss": signer.public.id,
+        "iss": signer.public.fingerprint,
         "jti": "withdrawal-000001",
         "iat": NOW - HOUR,
         "request": "0" * 64,
@@ -78,7 +78,7 @@ def alerts() -> Iterator[Named]:
         "alert-forged",
         vector.statement("under a stolen kid", forged, Alert.TYP, rule="bad-signature"),
     )
-    by_owner = world.OWNER.sign(alert(iss=world.OWNER.public.id))
+    by_owner = world.OWNER.sign(alert(iss=world.OWNER.public.fingerprint))
     about = "an owner's key is none of a requester"
     yield (
         "alert-by-an-owner",
@@ -130,7 +130,9 @@ def withdrawals() -> Iterator[Named]:
         vector.statement("under a stolen kid", forged, Withdrawal.TYP, rule="bad-signature"),
     )
     by_other = world.sign_raw(
-        header(typ=Withdrawal.TYP, kid=world.OTHER_REQUESTER.public.id), good, world.OTHER_REQUESTER
+        header(typ=Withdrawal.TYP, kid=world.OTHER_REQUESTER.public.fingerprint),
+        good,
+        world.OTHER_REQUESTER,
     )
     yield (
         "withdrawal-issuer-other",

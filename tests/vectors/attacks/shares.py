@@ -24,11 +24,11 @@ NEIGHBOUR = Recipient(
 def share(**changes: Any) -> Share:
     """A share of one clip with a neighbour, but for ``changes``."""
     fields: dict[str, Any] = {
-        "iss": world.OWNER.public.id,
+        "iss": world.OWNER.public.fingerprint,
         "jti": "share-0000-000001",
         "iat": NOW - 60,
         "exp": NOW + DAY,
-        "aud": world.DEVICE.public.id,
+        "aud": world.DEVICE.public.fingerprint,
         "recipient": NEIGHBOUR,
         "upload": world.upload("https://neighbour.example/files/"),
         "clips": (world.approved(),),
@@ -58,10 +58,12 @@ def shares() -> Iterator[Named]:
         return letter(recipient=Recipient(**(fields | changes)))
 
     signer = world.STRANGER
-    jws = signer.sign(share(iss=signer.public.id))
+    jws = signer.sign(share(iss=signer.public.fingerprint))
     yield refused("by-its-recipient", 1, "unknown-signer", Letter(jws=jws, keys=good.keys))
     yield refused("that-is-an-approval", 2, "wrong-typ", world.letter())
-    yield refused("of-another-device", 2, "wrong-device", letter(aud=world.OTHER_DEVICE.public.id))
+    yield refused(
+        "of-another-device", 2, "wrong-device", letter(aud=world.OTHER_DEVICE.public.fingerprint)
+    )
     yield refused("replayed", 3, "replayed", good, seen=[share().jti])
     yield refused("expired", 4, "expired", letter(exp=NOW))
     yield refused("until-the-year-9999", 4, "lives-too-long", letter(exp=LAST_SECOND))
