@@ -35,35 +35,6 @@ from agent.config.camera_checks import check_camera
 from agent.config.yamlfile import parse_yaml, read_text
 from agent.errors import ConfigError
 
-__all__ = [
-    "EXAMPLE",
-    "Broker",
-    "Camera",
-    "Config",
-    "Device",
-    "Feed",
-    "Kind",
-    "Motion",
-    "PiSource",
-    "Place",
-    "Polygon",
-    "Recording",
-    "Requests",
-    "SceneSource",
-    "Source",
-    "Storage",
-    "StreamSource",
-    "Time",
-    "Tls",
-    "Upload",
-    "WebcamSource",
-    "Zones",
-    "effective",
-    "load",
-    "parse_yaml",
-    "read_text",
-]
-
 SQUARE_METRES_PER_SQUARE_MILE = 2_589_988.110336  # international mile, 1609.344 m
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.consent import signing
-from agent.consent.statements import Command, Decline, Mute, Pause
+from agent.consent.statements import Command, Decline, Mute, PauseRequests
 from agent.errors import Refused
 from agent.owner.decisions.sign import Decision
 from agent.owner.folder import OwnerFolder, StoredStatement
@@ -58,7 +58,7 @@ class StandingDecisions:
     def paused_at(self, device: str) -> int | None:
         """Since when ``device`` shows no requests; None if it does."""
         said = self._said(device, _PAUSE)
-        if isinstance(said, Command) and isinstance(said.command, Pause):
+        if isinstance(said, Command) and isinstance(said.command, PauseRequests):
             return said.iat
         return None
 

@@ -29,7 +29,7 @@ from agent.consent.statements import (
     Decline,
     Disclosure,
     LegalOrder,
-    Pause,
+    PauseRequests,
     Polygon,
     Request,
     UploadTarget,
@@ -173,7 +173,7 @@ def decline(**changes: Any) -> Decline:
 
 def command(**changes: Any) -> Command:
     """A command to pause."""
-    return Command(**_decision({"command": Pause()} | changes))
+    return Command(**_decision({"command": PauseRequests()} | changes))
 
 
 def letter(statement: Approval | None = None, *, signer: SigningKey = OWNER) -> Letter:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.consent.statements import ListClips, Pause, Resume, Window
+from agent.consent.statements import ListClips, PauseRequests, ResumeRequests, Window
 from agent.gateway.letters import outbox
 from agent.mqtt import topics
 from tests.support.feed import publish, withdrawal
@@ -72,7 +72,7 @@ def test_no_row_ends_the_gateway(tmp_path: Path, table: str, column: str, value:
     post = world.post()
     world.receiver.faults = ["request-lost"] * 3
     world.to_device(world.house.approve(post, [clip]))
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     for row in (
         "notice (kind, at, until, who, title, text, subject)"
         " VALUES ('alert', 1, 9999999999, 'a', 'b', 'c', '')",
@@ -85,7 +85,7 @@ def test_no_row_ends_the_gateway(tmp_path: Path, table: str, column: str, value:
     change(world, table, column, value)
     world.receiver.faults = ["request-lost"] * 2
     world.restart()
-    world.to_device(world.house.command(Resume()))
+    world.to_device(world.house.command(ResumeRequests()))
     world.to_device(world.house.command(ListClips(window=Window(start=0, end=253_402_300_799))))
     world.clock.advance(700)
     world.house.record()

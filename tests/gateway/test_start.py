@@ -10,7 +10,7 @@ import pytest
 
 from agent import config
 from agent.consent import signing
-from agent.consent.statements import LegalOrder, Pause, Resume, Revoke
+from agent.consent.statements import LegalOrder, PauseRequests, ResumeRequests, Revoke
 from agent.mqtt import topics
 from agent.vault.clips.store import ClipStore, reindex
 from tests.support.feed import alert, notices, publish, report, withdrawal
@@ -97,7 +97,7 @@ def test_a_decision_from_before_the_record_was_lost_is_not_acted_on_again(world:
     world.to_feed(post, said.jti)
     assert world.request_state(post) == "OPEN"
     world.to_device(letter)
-    assert rules(world, "decision.refused") == ["before-the-record"]
+    assert rules(world, "decision.refused") == ["before-the-ledger"]
     assert world.receiver.finished == []
     world.to_device(world.house.approve(post, [clip]))
     assert len(world.receiver.finished) == 1, "a new one holds"
@@ -174,13 +174,13 @@ def test_a_clip_that_is_deleted_is_on_offer_no_more(world: World) -> None:
 
 def test_the_withdrawal_of_what_no_letter_was_about_is_no_news(world: World) -> None:
     post = world.post()  # nothing matches yet
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     world.clock.advance(5)
     world.house.record(seconds_ago=3)
     world.run()
     assert world.inbox == {}
     publish(world, withdrawal(world, post))
-    world.to_device(world.house.command(Resume()))
+    world.to_device(world.house.command(ResumeRequests()))
     assert notices(world) == []
 
 
@@ -198,5 +198,5 @@ def test_what_waits_at_the_broker_is_counted_and_nothing_that_was_asked_beside(
     world.house.record()
     world.run()
     assert pending() == 1
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     assert pending() == 0

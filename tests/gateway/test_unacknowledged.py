@@ -15,7 +15,7 @@ import pytest
 
 from agent import config
 from agent.consent import signing
-from agent.consent.statements import Pause
+from agent.consent.statements import PauseRequests
 from agent.errors import StorageFault
 from agent.gateway import app
 from agent.gateway.daemon import Gateway
@@ -121,7 +121,7 @@ def test_a_full_disk_keeps_no_decline_and_no_pause_from_coming_in(
     with porch.gateway() as gateway:
         post = porch.post(gateway)
         porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
-        porch.say(porch.house.decline(post), porch.house.command(Pause()))
+        porch.say(porch.house.decline(post), porch.house.command(PauseRequests()))
         porch.run(gateway, lambda: porch.state(post) == "DECLINED" and porch.paused())
 
 
@@ -135,7 +135,7 @@ def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
     with porch.gateway() as gateway:
         post = porch.post(gateway)
     porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
-    porch.say(porch.house.decline(post), porch.house.command(Pause()))
+    porch.say(porch.house.decline(post), porch.house.command(PauseRequests()))
     for _ in range(3):
         with porch.gateway() as gateway:
             gateway.step(wait_seconds=0.2)

@@ -274,7 +274,7 @@ class House:
         return self.letter(Decline(**{**values, **changes}), {}, by=by)
 
     def command(self, what: Any, *, by: Person | None = None, **changes: Any) -> bytes:
-        """A command as it travels: ``what`` is a Pause(), a Mute(...), ..."""
+        """A command as it travels: ``what`` is a PauseRequests(), a Mute(...), ..."""
         values = {**self.decision(by=by), "command": what}
         return self.letter(Command(**{**values, **changes}), {}, by=by)
 

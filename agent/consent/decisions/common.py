@@ -88,7 +88,7 @@ def _in_time(decision: _Decision, now: float, since: float) -> None:
         raise ApprovalRefused(4, "lives-too-long", "it is to hold for more than 7 days")
     if decision.iat < int(since):
         why = "it was issued before this record began, so it may have been acted on or revoked"
-        raise ApprovalRefused(4, "before-the-record", why)
+        raise ApprovalRefused(4, "before-the-ledger", why)
 
 
 def _not_retained(retained: bool) -> None:

@@ -101,7 +101,7 @@ class Proposal(Part, frozen=True):
 class HouseholdOwner(Part, frozen=True):
     """An owner by fingerprint, and the name on their card."""
 
-    key: Fingerprint
+    fingerprint: Fingerprint
     name: Name
 
 
@@ -161,7 +161,7 @@ class Notice(Part, frozen=True):
     - ``alert``: a requester informs the public; ``until`` it expires;
     - ``withdrawn``: a request that was open is no longer asked;
     - ``edited``: a request was posted again under its id with another text;
-    - ``muted-order``: somebody whom an owner has muted claims a court's order;
+    - ``muted-order``: somebody whom an owner has muted posts a legal order;
     - ``flood``: posts were counted and no longer kept one by one;
     - ``log``: the public log of the feed does not hold together.
 

@@ -103,11 +103,11 @@ class Revoke(Part, frozen=True, tag_field="do", tag="revoke"):
     release: ReleaseId
 
 
-class Pause(Part, frozen=True, tag_field="do", tag="pause"):
+class PauseRequests(Part, frozen=True, tag_field="do", tag="pause-requests"):
     """Show the owner no requests until further notice."""
 
 
-class Resume(Part, frozen=True, tag_field="do", tag="resume"):
+class ResumeRequests(Part, frozen=True, tag_field="do", tag="resume-requests"):
     """Show the owner requests again."""
 
 
@@ -131,7 +131,7 @@ class Command(Statement, frozen=True):
 
     aud: Fingerprint
     exp: Moment
-    command: Preview | Revoke | Pause | Resume | Mute | ListClips
+    command: Preview | Revoke | PauseRequests | ResumeRequests | Mute | ListClips
 
 
 class Recipient(Part, frozen=True):

@@ -18,7 +18,7 @@ from agent.consent.statements.base import (
     Url,
 )
 
-LEGAL_ORDER: Final = "legal-order"  # the kind of a request that claims a court's order
+LEGAL_ORDER: Final = "legal-order"  # the kind of a request that is a legal order
 
 
 class Polygon(Part, frozen=True):
@@ -47,7 +47,7 @@ class UploadTarget(Part, frozen=True):
 
 
 class LegalOrder(Part, frozen=True):
-    """A court's order, as the requester describes it."""
+    """The court's paper behind a legal order, as the requester describes it."""
 
     court: Name
     docket: Name

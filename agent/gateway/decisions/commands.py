@@ -19,9 +19,9 @@ from agent.consent.statements import (
     Command,
     ListClips,
     Mute,
-    Pause,
+    PauseRequests,
     Preview,
-    Resume,
+    ResumeRequests,
     Revoke,
     Window,
 )
@@ -87,11 +87,11 @@ class Commands:
             case Mute(requester=requester, muted=muted):
                 self._mute(statement, jws, requester, muted=muted)
                 self.answer_done(jws)
-            case Pause():
+            case PauseRequests():
                 with self._work.acting_on(statement, jws) as now:
                     self._inbox.pause(statement.iss, at=now)
                 self.answer_done(jws)
-            case Resume():
+            case ResumeRequests():
                 with self._work.acting_on(statement, jws) as now:
                     self._inbox.resume(statement.iss, at=now)
                 self.answer_done(jws)

@@ -73,7 +73,7 @@ class LetterWriter:
         self._keys = keys
         self._recipients = [owner.seal for owner in owners]
         self._owners = tuple(
-            HouseholdOwner(key=owner.fingerprint, name=owner.name) for owner in owners
+            HouseholdOwner(fingerprint=owner.fingerprint, name=owner.name) for owner in owners
         )
         self._random = random
 

@@ -30,10 +30,10 @@ from agent.consent.statements import (
     Disclosure,
     ListClips,
     Mute,
-    Pause,
+    PauseRequests,
     Preview,
     Recipient,
-    Resume,
+    ResumeRequests,
     Revoke,
     Share,
     Statement,
@@ -178,7 +178,7 @@ def decline(
 
 
 def command(
-    what: Preview | ListClips | Revoke | Pause | Resume | Mute,
+    what: Preview | ListClips | Revoke | PauseRequests | ResumeRequests | Mute,
     device: DeviceCard,
     keys: Keys,
     *,

@@ -60,7 +60,7 @@ def agreement(item: OpenRequest, me: str) -> Iterator[RenderableType]:
 
 
 def _is_owner(item: OpenRequest, me: str) -> bool:
-    return not item.report.owners or me in {owner.key for owner in item.report.owners}
+    return not item.report.owners or me in {owner.fingerprint for owner in item.report.owners}
 
 
 def _proposed(item: OpenRequest, proposal: Proposal) -> Iterator[tuple[str, Text]]:

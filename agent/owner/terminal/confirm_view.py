@@ -147,13 +147,13 @@ def _waits_for(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
 
 def awaited(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
     """Who is still to agree: by name, where the camera has told the names."""
-    names = [owner.name for owner in household if owner.key not in signed]
+    names = [owner.name for owner in household if owner.fingerprint not in signed]
     return " or ".join(names) if names else "another owner"
 
 
 def named(household: Sequence[HouseholdOwner], key: str) -> str:
     """An owner by name and key, or by key alone."""
-    name = next((owner.name for owner in household if owner.key == key), "another owner")
+    name = next((owner.name for owner in household if owner.fingerprint == key), "another owner")
     return f"{name} (key {words.short_fingerprint(key)})"
 
 

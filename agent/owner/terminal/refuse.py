@@ -13,7 +13,7 @@ from agent import options
 from agent.owner.terminal import prompts as steps
 
 if TYPE_CHECKING:
-    from agent.consent.statements import Pause, Resume
+    from agent.consent.statements import PauseRequests, ResumeRequests
     from agent.owner.decisions.sign import Decision
 
 _ORDERS_STAY = "Any other legal demand that is open stays open; of later ones you get a notice."
@@ -132,27 +132,27 @@ def revoke(arguments: argparse.Namespace) -> int:
 
 def pause(arguments: argparse.Namespace) -> int:
     """``owner pause``"""
-    from agent.consent.statements import Pause
+    from agent.consent.statements import PauseRequests
 
-    return _pause(arguments, Pause())
+    return _pause(arguments, PauseRequests())
 
 
 def resume(arguments: argparse.Namespace) -> int:
     """``owner resume``"""
-    from agent.consent.statements import Resume
+    from agent.consent.statements import ResumeRequests
 
-    return _pause(arguments, Resume())
+    return _pause(arguments, ResumeRequests())
 
 
-def _pause(arguments: argparse.Namespace, what: Pause | Resume) -> int:
-    from agent.consent.statements import Pause
+def _pause(arguments: argparse.Namespace, what: PauseRequests | ResumeRequests) -> int:
+    from agent.consent.statements import PauseRequests
     from agent.owner.decisions import sign as decide
     from agent.owner.standing import StandingDecisions
 
     home, now = steps.home(arguments), steps.clock().now()
     inbox, cards = steps.kept_inbox(home), steps.cameras(home, arguments.camera)
     done = "Requests are shown again: clip-agent owner inbox"
-    if isinstance(what, Pause):
+    if isinstance(what, PauseRequests):
         done = "Requests are no longer shown."
         print("From now on no request is shown to you, legal demands and alerts among them.")
         print("They may run out meanwhile. To end it: clip-agent owner resume")

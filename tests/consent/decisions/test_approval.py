@@ -163,7 +163,7 @@ def test_what_was_issued_before_the_record_began_may_have_been_acted_on(
 ) -> None:
     """To the second, as the statement says it."""
     said = of(iat=NOW - 10)
-    assert refusal(device, said, since=NOW - 9.0) == (4, "before-the-record")
+    assert refusal(device, said, since=NOW - 9.0) == (4, "before-the-ledger")
     with pytest.raises(ApprovalRefused, match="before this record began"):
         check(device, said, since=NOW - 9.0)
     assert check(device, said, since=NOW - 9.001)
@@ -363,7 +363,7 @@ def test_any_owner_decides(kind: type[Any], signer: SigningKey) -> None:
         ({"exp": NOW}, {}, (4, "expired")),
         ({"iat": NOW + 301}, {}, (4, "issued-in-future")),
         ({"exp": NOW + 8 * DAY}, {}, (4, "lives-too-long")),
-        ({}, {"since": NOW + 1.0}, (4, "before-the-record")),
+        ({}, {"since": NOW + 1.0}, (4, "before-the-ledger")),
         ({}, {"retained": True}, (9, "retained")),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",

@@ -108,7 +108,7 @@ def test_a_share_of_several_clips(device: FakeDevice) -> None:
         ({"exp": NOW}, {}, (4, "expired")),
         ({"iat": NOW + 301}, {}, (4, "issued-in-future")),
         ({"exp": NOW + 8 * DAY}, {}, (4, "lives-too-long")),
-        ({}, {"since": NOW - 59.0}, (4, "before-the-record")),
+        ({}, {"since": NOW - 59.0}, (4, "before-the-ledger")),
         ({"clips": (world.approved(), world.approved())}, {}, (6, "clip-twice")),
         ({}, {"retained": True}, (9, "retained")),
     ],

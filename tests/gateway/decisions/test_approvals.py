@@ -65,7 +65,7 @@ def test_the_other_owner_is_shown_what_was_proposed(couple: World) -> None:
     assert (proposal.clips, proposal.disclose) == (approval.clips, approval.disclose)
     assert report(couple).approvals_needed == 2
     owners = [couple.house.owner, couple.house.partner]
-    assert [one.key for one in report(couple).owners] == [
+    assert [one.fingerprint for one in report(couple).owners] == [
         one.signing.public.fingerprint for one in owners
     ]
     (outcome,) = couple.outcomes().values()

@@ -17,9 +17,9 @@ from agent.consent.statements import (
     Listing,
     Mute,
     Outcome,
-    Pause,
+    PauseRequests,
     Preview,
-    Resume,
+    ResumeRequests,
     Revoke,
     Statement,
     Window,
@@ -64,11 +64,11 @@ def around(world: World, *, hours: int = 24) -> ListClips:
 def test_while_paused_no_request_is_shown_and_after_it_those_that_are_open(world: World) -> None:
     world.house.record()
     first = world.post()
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     assert world.inbox == {}
     second = world.post()
     assert world.inbox == {}
-    world.to_device(world.house.command(Resume()))
+    world.to_device(world.house.command(ResumeRequests()))
     assert set(world.inbox) == {
         topics.inbox(DEVICE, signing.digest(post)[:16]) for post in (first, second)
     }
@@ -81,7 +81,7 @@ def test_while_paused_no_request_is_shown_and_after_it_those_that_are_open(world
 
 def test_a_pause_outlives_a_restart(world: World) -> None:
     world.house.record()
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     world.restart()
     world.post()
     assert world.inbox == {}
@@ -90,7 +90,7 @@ def test_a_pause_outlives_a_restart(world: World) -> None:
 def test_what_was_shown_before_a_pause_can_be_approved_in_it(world: World) -> None:
     clip = world.house.record()
     post = world.post()
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     world.to_device(world.house.approve(post, [clip]))
     assert len(world.receiver.finished) == 1
 
@@ -297,7 +297,7 @@ def test_an_answer_that_finds_no_broker_ends_nothing(world: World) -> None:
 # Who may
 
 
-@pytest.mark.parametrize("command", [Pause(), Resume(), Revoke(release="0" * 16)])
+@pytest.mark.parametrize("command", [PauseRequests(), ResumeRequests(), Revoke(release="0" * 16)])
 def test_a_stranger_commands_nothing(world: World, command: object) -> None:
     world.to_device(world.house.command(command, by=Person()))
     assert rules(world, "decision.refused") == ["unknown-signer"]
@@ -305,15 +305,15 @@ def test_a_stranger_commands_nothing(world: World, command: object) -> None:
 
 
 def test_a_retained_command_is_not_obeyed(world: World) -> None:
-    world.to_device(world.house.command(Pause()), retained=True)
+    world.to_device(world.house.command(PauseRequests()), retained=True)
     assert rules(world, "decision.refused") == ["retained"]
     assert world.events("requests.") == []
 
 
 def test_a_command_that_comes_again_is_obeyed_once(world: World) -> None:
-    letter = world.house.command(Pause())
+    letter = world.house.command(PauseRequests())
     world.to_device(letter)
-    world.to_device(world.house.command(Resume()))
+    world.to_device(world.house.command(ResumeRequests()))
     world.to_device(letter)
     world.house.record()
     world.post()

@@ -13,7 +13,7 @@ from agent.consent.statements import (
     ApprovedClip,
     Disclosure,
     ListClips,
-    Pause,
+    PauseRequests,
     Recipient,
     Revoke,
     Share,
@@ -103,7 +103,7 @@ def test_a_trim_is_kept_to(world: World, neighbour: Person, tmp_path: Path) -> N
 
 def test_an_owner_shares_while_requests_are_paused(world: World, neighbour: Person) -> None:
     clip = world.house.record()
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     world.to_device(world.house.share([clip], neighbour))
     assert len(world.receiver.finished) == 1
 

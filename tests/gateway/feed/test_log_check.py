@@ -11,7 +11,7 @@ import pytest
 
 from agent import config
 from agent.consent import signing
-from agent.consent.statements import LogPlace, Pause, Request, Resume
+from agent.consent.statements import LogPlace, PauseRequests, Request, ResumeRequests
 from agent.consent.transparency import merkle
 from agent.errors import ConfigError, StorageFault
 from agent.gateway.feed import pending as waiting
@@ -187,12 +187,12 @@ def test_a_fork_in_a_pause_is_told_at_once_and_in_the_letters_that_come_after_it
     public: Public,
 ) -> None:
     world, post = public.world, public.post()
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     public.post(FakeLog(3))
     assert [notice.kind for notice in notices(world)] == ["log"]
     assert report(world, post) is None
     world.restart()
-    world.to_device(world.house.command(Resume()))
+    world.to_device(world.house.command(ResumeRequests()))
     letter = report(world, post)
     assert letter is not None and letter.log is not None and letter.log.forked
 

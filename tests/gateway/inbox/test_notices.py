@@ -10,7 +10,7 @@ import pytest
 
 from agent import config
 from agent.consent import signing
-from agent.consent.statements import LegalOrder, Mute, Pause, Resume
+from agent.consent.statements import LegalOrder, Mute, PauseRequests, ResumeRequests
 from agent.mqtt import topics
 from tests.support.feed import (
     alert,
@@ -183,7 +183,7 @@ def test_in_a_pause_nothing_is_shown_and_afterwards_all_that_is_open(world: Worl
     world.house.record()
     first = world.post()
     assert len(world.inbox) == 1
-    world.to_device(world.house.command(Pause()))
+    world.to_device(world.house.command(PauseRequests()))
     assert world.inbox == {}
     second = world.post()
     publish(world, alert(world))
@@ -195,7 +195,7 @@ def test_in_a_pause_nothing_is_shown_and_afterwards_all_that_is_open(world: Worl
     assert [event for event, _ in world.events("request.matched")].count("request.matched") > 1
     world.restart()
     assert world.inbox == {}, "a pause outlives a restart"
-    world.to_device(world.house.command(Resume()))
+    world.to_device(world.house.command(ResumeRequests()))
     assert report(world, first) is None
     assert report(world, second) is not None
     assert {notice.kind for notice in notices(world)} == {"alert", "withdrawn"}

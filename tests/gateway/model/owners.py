@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule
 
-from agent.consent.statements import Mute, Pause, Resume, Revoke
+from agent.consent.statements import Mute, PauseRequests, ResumeRequests, Revoke
 from tests.gateway.model.base import DAY, Base
 from tests.gateway.model.messages import FLAWS, Mail, Posted
 from tests.gateway.model.requesters import Requesters
@@ -166,8 +166,8 @@ class Owners(Requesters):
     def owner_commands(self, kind: str, requester: int, owner: int, late: bool) -> Mail:
         key = self.requesters[requester].id
         commands: dict[str, Any] = {
-            "pause": Pause(),
-            "resume": Resume(),
+            "pause": PauseRequests(),
+            "resume": ResumeRequests(),
             "mute": Mute(requester=key, muted=True),
             "unmute": Mute(requester=key, muted=False),
         }

@@ -19,10 +19,10 @@ from agent.consent.statements import (
     Decline,
     Disclosure,
     Mute,
-    Pause,
+    PauseRequests,
     Proposal,
     Recipient,
-    Resume,
+    ResumeRequests,
     Revoke,
     Share,
     UploadTarget,
@@ -366,7 +366,7 @@ def test_pause_is_said_in_the_inbox_until_it_ends(
         assert "paused" not in capsys.readouterr().out
         with pytest.raises(Refused, match="not enrolled"):
             run("pause", "--camera", "back-door", *at_home)
-    assert commands(camera, keys) == [Pause(), Resume()]
+    assert commands(camera, keys) == [PauseRequests(), ResumeRequests()]
 
 
 def test_a_camera_that_is_off_obeys_later(

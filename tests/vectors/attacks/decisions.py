@@ -194,14 +194,20 @@ def declines() -> Iterator[Named]:
 def commands() -> Iterator[Named]:
     """Commands that nobody enrolled has signed, or that reach for something else."""
     yield from _every_rule(Command, world.command, "command")
-    pause = b'{"do":"pause"}'
+    pause = b'{"do":"pause-requests"}'
     window = ListClips(window=Window(start=NOW - DAY, end=NOW))
     cases: tuple[tuple[str, str, Any, bytes, bytes], ...] = (
         ("unknown", "one that nobody knows", world.command(), pause, b'{"do":"reboot"}'),
         ("none", "nothing to do", world.command(), pause, b"{}"),
         ("null", "null", world.command(), pause, b"null"),
         ("list", "several at once", world.command(), pause, b"[" + pause + b"]"),
-        ("surplus", "with a field more", world.command(), pause, b'{"do":"pause","for":1}'),
+        (
+            "surplus",
+            "with a field more",
+            world.command(),
+            pause,
+            b'{"do":"pause-requests","for":1}',
+        ),
         (
             "preview-path",
             "to send a file",
@@ -248,5 +254,5 @@ def commands() -> Iterator[Named]:
     for name, about, statement, old, new in cases:
         jws = raw(statement, old, new)
         yield f"command-{name}", vector.decision(about, jws, Command, rule="wrong-shape")
-    twice = raw(world.command(), pause, b'{"do":"resume","do":"pause"}')
+    twice = raw(world.command(), pause, b'{"do":"resume-requests","do":"pause-requests"}')
     yield "command-twice", vector.decision("two in one", twice, Command, rule="duplicate-key")

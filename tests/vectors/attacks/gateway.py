@@ -303,8 +303,8 @@ def _letter(what: str) -> Vector:
 def households() -> Iterator[Named]:
     """Old commands, and one owner who would be two."""
     asked = (_RECORD, _POST)
-    pause = _do("command", name="pause", what={"do": "pause"})
-    resume = _do("command", name="resume", what={"do": "resume"})
+    pause = _do("command", name="pause", what={"do": "pause-requests"})
+    resume = _do("command", name="resume", what={"do": "resume-requests"})
     paused = (*asked, pause, _letter("pause"), resume, _letter("resume"), _letter("pause"))
     yield (
         "replay-pause",
