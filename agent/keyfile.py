@@ -30,9 +30,10 @@ from typing import Literal
 
 import pyrage
 
-from agent.consent import letters as mail
+from agent import files
+from agent.consent import letters
 from agent.consent.signing import SigningKey
-from agent.errors import ConfigError, KeyFileError, StorageFault
+from agent.errors import ConfigError, KeyFileError
 
 Role = Literal["owner", "requester"]
 
@@ -61,7 +62,7 @@ class Keys:
     @property
     def recipient(self) -> str:
         """What others seal to (``age1...``)."""
-        return str(mail.parse_identity(self.identity).to_public())
+        return str(letters.parse_identity(self.identity).to_public())
 
 
 def format_keys(keys: Keys, role: Role, *, now: float) -> str:
@@ -81,7 +82,7 @@ def parse_keys(text: str, role: Role) -> Keys:
     identities = [line for line in text.splitlines() if line and not line.startswith("#")]
     if len(signing) != 1 or len(identities) != 1:
         raise KeyFileError(f"this is not the key file of a clip-agent {role}")
-    mail.parse_identity(identities[0])
+    letters.parse_identity(identities[0])
     return Keys(SigningKey.from_text(signing[0]), identities[0])
 
 
@@ -170,21 +171,15 @@ def refuse_existing(path: Path) -> None:
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
-    """Write ``path`` in a file that did not exist before, and see it to the disk.
+    """Write and sync a file that did not exist before, and its folder if need be.
 
-    Raises :class:`KeyFileError` if it exists (keys are never overwritten) and
-    :class:`StorageFault` if it cannot be written.
+    Raises :class:`KeyFileError` if it exists: keys are never overwritten.
     """
     refuse_existing(path)
-    try:
+    with files.faults(path, "cannot be written"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageFault(f"{path}: cannot be written ({error.strerror})") from error
+    files.write_new(path, data, mode=mode)
+    files.sync_directory(path.parent)
 
 
 def _first_line(file: Path) -> str:

@@ -13,11 +13,11 @@ from typing import get_args, get_type_hints
 import pytest
 from msgspec import Meta
 
+from agent import files
 from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
 from agent.camera.stall import opening_seconds
 from agent.config import EXAMPLE, Recording
 from agent.gateway import device_state as state
-from agent.vault.clips import paths as files
 from agent.vault.database import index
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program

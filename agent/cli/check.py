@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent import config as configuration
+from agent import files
 from agent.clock import SystemClock
 from agent.config import Broker, Config
 from agent.consent.cards import parse_requesters
@@ -21,7 +22,6 @@ from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.gateway.app import load_owners
 from agent.host.board import Machine
 from agent.mqtt.link import Session, connect_broker
-from agent.vault.clips import paths as files
 from agent.vault.database.index import FILE_NAME, Index
 
 _BROKER_SECONDS = 10.0

@@ -14,11 +14,11 @@ import hashlib
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from agent import files
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.mqtt.topics import CHUNK_BYTES
@@ -131,20 +131,10 @@ def player() -> str | None:
 def new_file(target: Path) -> Iterator[BinaryIO]:
     """A file for its user alone that gets its name ``target`` when all went well.
 
-    An existing ``target`` is refused with :class:`StorageFault`; nothing is left
+    An existing ``target`` is refused with :class:`StorageFault`; no file is left
     behind when the block fails.
     """
     if target.exists():
         raise StorageFault(f"{target}: exists, and is not overwritten")
-    try:
-        descriptor, draft = tempfile.mkstemp(prefix=".clip-", dir=target.parent)
-    except OSError as error:
-        raise StorageFault(f"{target}: cannot be written ({error.strerror})") from error
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-        Path(draft).rename(target)
-    except OSError as error:
-        raise StorageFault(f"{target}: cannot be written ({error.strerror})") from error
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    with files.new_file(target) as file:
+        yield file

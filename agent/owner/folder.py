@@ -22,8 +22,6 @@ Letters are kept as the signed text of the device, never as our reading of it:
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +31,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from agent import config, keyfile
+from agent import config, files, keyfile
 from agent.config import Broker
 from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, StorageFault
@@ -131,19 +129,14 @@ class OwnerFolder:
     def keep(self, folder: str, device: str, name: str, letter: StoredStatement) -> None:
         """Write or replace one letter; a crash leaves the old one or the new one."""
         target = self._letter_path(folder, device, name)
-        draft = target.with_suffix(".new")
-        with _storage(target):
+        with files.faults(target):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-                f.write(msgspec.json.encode(letter))
-            draft.replace(target)
+        files.replace(target, msgspec.json.encode(letter), mode=files.PRIVATE_MODE)
 
     def drop(self, folder: str, device: str, name: str) -> None:
         """Forget one letter."""
         target = self._letter_path(folder, device, name)
-        with _storage(target):
-            target.unlink(missing_ok=True)
+        files.remove(target)
 
     def letter(self, folder: str, device: str, name: str) -> StoredStatement | None:
         """One letter, if there is one."""
@@ -164,7 +157,7 @@ class OwnerFolder:
 
 
 def _read(path: Path) -> StoredStatement:
-    with _storage(path):
+    with files.faults(path):
         data = path.read_bytes()
     try:
         return msgspec.json.decode(data, type=StoredStatement)
@@ -180,12 +173,3 @@ def _device_card(path: Path) -> DeviceCard:
     if not _DEVICE_NAME.fullmatch(card.name):
         raise ConfigError(f"{path}: name: must be lower-case letters, digits and hyphens")
     return card
-
-
-@contextlib.contextmanager
-def _storage(path: Path) -> Iterator[None]:
-    """Name the file in whatever the disk has to say."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageFault(f"{path}: {error.strerror}") from error

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from agent import files
 from agent.consent import letters as mail
 from agent.consent.statements import Preview
 from agent.errors import ClipDamaged
-from agent.vault.clips import paths as files
 from agent.vault.clips import seal
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Clip, ClipStore

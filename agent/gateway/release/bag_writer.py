@@ -1,41 +1,36 @@
-"""What a requester receives: a BagIt bag (RFC 8493) in a tar archive, sealed with age.
+"""Bundle writer: a BagIt bag (RFC 8493) in a tar archive, sealed with age.
 
 ::
 
     <name>/data/<clip id>.mp4         each approved clip, trimmed and redacted as approved
-    <name>/data/request.jws           what was asked
-    <name>/data/approval.jws          what the owner signed; approval-2.jws: another owner
-    <name>/data/share.jws             instead of both, if nobody asked; share-2.jws likewise
-    <name>/data/release.jws           what the device says it sends: digests of the others
+    <name>/data/request.jws           the request
+    <name>/data/approval.jws          the owner's approval; approval-2.jws: a second owner's
+    <name>/data/share.jws             instead of both in a share; share-2.jws likewise
+    <name>/data/release.jws           the device's list of what it sends, with digests
     <name>/bagit.txt, bag-info.txt, manifest-sha256.txt, tagmanifest-sha256.txt
 
 ``age -d -i key <file> | tar x`` gives a folder that any BagIt validator accepts.
 
-Members stream through tar and age in one go: one clip is in memory at a time and no
-plaintext touches the disk. The archive names no user, no group and no machine, and
-every time in it is the one given. On the way to its name the file is a ``.part``;
-it gets its name once it is whole and synced, or it does not exist at all.
-
-What goes into a bundle, and that it may, is decided by the release.
+Members stream through tar and age: one clip is in memory at a time and no plaintext
+touches the disk. The archive names no user, group or machine, and its only time is
+``bagged_at``. :mod:`.contents` decides what goes into a bundle.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pyrage
 
+from agent import files
 from agent.consent.statements import BundledFile
-from agent.errors import InternalFault, ReceiverRefused, StorageFault
+from agent.errors import InternalFault, ReceiverRefused
 
 RELEASE_FILE: Final = "data/release.jws"
 
@@ -45,59 +40,40 @@ _BAG_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BAGIT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
-@dataclass(frozen=True, slots=True)
-class SealedBundle:
-    """The sealed file as it lies on the disk."""
-
-    sha256: str
-    bytes: int
-
-
 def write_bundle(
     path: Path,
     *,
     name: str,
     recipient: str,
-    files: Iterable[tuple[str, bytes]],
+    payload: Iterable[tuple[str, bytes]],
     release: Callable[[Sequence[BundledFile]], bytes],
     bagged_at: float,
-) -> SealedBundle:
+) -> files.WrittenFile:
     """Write the bag ``name`` to ``path``, sealed to ``recipient`` (``age1…``).
 
-    ``files`` yields the payload, ``data/…`` and its bytes; it is drawn from one at a
-    time. ``release`` gets the list of them all and gives the text of ``release.jws``.
-    ``bagged_at`` is in Unix seconds. An exception of either goes through as it is.
+    ``payload`` yields paths (``data/…``) and their bytes, and is drawn from one at a time.
+    ``release`` takes the list of them all and returns the text of ``release.jws``. What
+    either raises is raised unchanged. ``bagged_at`` is in Unix seconds.
 
-    Raises :class:`StorageFault` when the disk does not take it, and
-    :class:`ReceiverRefused` (``no-recipient``) for a recipient that is none. Then, as
-    after any other exception, nothing is left behind.
+    Raises :class:`StorageFault` for a disk that does not take it and
+    :class:`ReceiverRefused` (``no-recipient``). After any exception no file is left.
     """
     try:
         reader = pyrage.x25519.Recipient.from_str(recipient)
     except pyrage.RecipientError as error:
         raise ReceiverRefused("no-recipient", "the recipient is not an age recipient") from error
-    bag = _Bag(name, bagged_at)
-    source = _Source(bag.stream(files, release))
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with _new_file(part) as sink:
-            try:
-                pyrage.encrypt_io(source, sink, [reader])
-            except pyrage.EncryptError as error:
-                raise source.failure or sink.failure or InternalFault(f"age: {error}") from error
-            sink.sync()
-        _put_in_place(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageFault(f"{path.name}: cannot be written ({error.strerror})") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return SealedBundle(sink.sha256, sink.bytes)
+    source = _Source(_Bag(name, bagged_at).stream(payload, release))
+    with files.new_file(path) as file:
+        sink = files.DigestWriter(file.fileno())
+        try:
+            pyrage.encrypt_io(source, sink, [reader])
+        except pyrage.EncryptError as error:
+            raise source.error or sink.error or InternalFault(f"age: {error}") from error
+    return sink.written
 
 
 class _Bag:
-    """The members of the bag in the order of the archive, and what the manifests say of them."""
+    """The members of the bag in the order of the archive, and their manifests."""
 
     def __init__(self, name: str, bagged_at: float) -> None:
         if not _BAG_NAME.fullmatch(name):
@@ -108,13 +84,13 @@ class _Bag:
 
     def stream(
         self,
-        files: Iterable[tuple[str, bytes]],
+        payload: Iterable[tuple[str, bytes]],
         release: Callable[[Sequence[BundledFile]], bytes],
     ) -> Iterator[bytes]:
         """The archive, piece by piece."""
         yield self._header("", None)
         yield self._header("data", None)
-        for path, content in files:
+        for path, content in payload:
             yield from self._payload_member(path, content)
         yield from self._payload_member(RELEASE_FILE, release(tuple(self._payload)))
         tags = {
@@ -164,15 +140,15 @@ def _manifest(digests: Iterable[tuple[str, str]]) -> bytes:
 
 
 class _Source:
-    """What age reads from: an iterator of pieces as a file.
+    """An iterator of pieces as a file for age to read.
 
-    age turns an exception into its own; ``failure`` keeps the one that was raised.
+    age raises an exception of its own; ``error`` keeps the original.
     """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._left = memoryview(b"")
-        self.failure: Exception | None = None
+        self.error: Exception | None = None
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes; none at the end."""
@@ -183,71 +159,7 @@ class _Source:
                     return b""
                 self._left = memoryview(piece)
         except Exception as error:
-            self.failure = error
+            self.error = error
             raise
         taken, self._left = self._left[:size], self._left[size:]
         return bytes(taken)
-
-
-class _Sink:
-    """What age writes to: a new file, its digest and size."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
-        self._hash = hashlib.sha256()
-        self.bytes = 0
-        self.failure: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write all of ``data``."""
-        try:
-            with memoryview(data) as view:
-                written = 0
-                while written < len(data):
-                    written += self._file.write(view[written:])
-        except OSError as error:
-            self.failure = error
-            raise
-        self._hash.update(data)
-        self.bytes += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing waits here."""
-
-    def sync(self) -> None:
-        """Put what was written on the disk for good."""
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    @property
-    def sha256(self) -> str:
-        """Digest of all that was written, in hexadecimal."""
-        return self._hash.hexdigest()
-
-
-@contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[_Sink]:
-    """A file of ours alone at ``path``, which may hold the rest of an attempt that failed."""
-    path.unlink(missing_ok=True)
-    sink = _Sink(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield sink
-    finally:
-        sink.close()
-
-
-def _put_in_place(part: Path, path: Path) -> None:
-    """Give the file its name for good, or not at all."""
-    part.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)

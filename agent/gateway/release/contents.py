@@ -27,9 +27,10 @@ from agent.consent.statements import (
     SignerKeys,
 )
 from agent.errors import ClipDamaged, Refused
+from agent.files import WrittenFile
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
-from agent.gateway.release.bag_writer import SealedBundle, write_bundle
+from agent.gateway.release.bag_writer import write_bundle
 from agent.media import editing
 from agent.vault.clips import unseal
 from agent.vault.clips.store import ClipStore
@@ -61,7 +62,7 @@ class BundleContents:
         papers: Authorization,
         keys: Mapping[str, str],
         at: float,
-    ) -> SealedBundle:
+    ) -> WrittenFile:
         """Write the bundle that ``papers`` allow to ``path``, or leave nothing there.
 
         ``keys`` are the clips' identities as the owner's letter brought them.
@@ -71,7 +72,7 @@ class BundleContents:
         """
         clips = papers.first.consent.clips
 
-        def files() -> Iterator[tuple[str, bytes]]:
+        def payload() -> Iterator[tuple[str, bytes]]:
             for clip in clips:
                 yield _file_of(clip), self._prepare(clip, keys[clip.id])
             for path, jws in _statements(papers).items():
@@ -81,7 +82,7 @@ class BundleContents:
             path,
             name=f"release-{path.stem}",
             recipient=papers.seal,
-            files=files(),
+            payload=payload(),
             release=lambda files: self._release(papers, files, at),
             bagged_at=at,
         )

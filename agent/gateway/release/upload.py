@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from agent import files
 from agent.clock import Clock
 from agent.errors import ClipDamaged, NetworkFault, Refused, StorageFault
 from agent.gateway.release.tus_client import same_origin
-from agent.vault.clips import paths as files
 from agent.vault.database.index import Index
 from agent.vault.records.requests import Cases, ReleaseCase
 

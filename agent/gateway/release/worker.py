@@ -30,6 +30,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent import files
 from agent.errors import (
     ClipDamaged,
     EnvironmentFault,
@@ -41,7 +42,6 @@ from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.upload import Uploader
 from agent.gateway.unit_of_work import UnitOfWork, is_release_id
-from agent.vault.clips import paths as files
 from agent.vault.database.rows import clamp_count
 from agent.vault.records.requests import ReleaseCase
 

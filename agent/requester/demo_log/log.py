@@ -40,14 +40,13 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent import keyfile
+from agent import files, keyfile
 from agent.consent.transparency import checkpoint, merkle
 from agent.consent.transparency import proof as logproof
 from agent.consent.transparency.checkpoint import LOG_KEY, Note, Signature, VerifierKey
 from agent.consent.transparency.proof import LogPolicy
 from agent.errors import ConfigError, InternalFault, KeyFileError, NotPublic, StorageFault
 from agent.requester.demo_log.tree import Tree
-from agent.vault.clips import paths as files
 
 _PRIVATE = re.compile(r"PRIVATE\+KEY\+([^+]+)\+[0-9a-f]{8}\+([A-Za-z0-9+/=]+)\n")
 _ADVICE = "Restore the log's folder from a backup; never let it sign what it has lost"
@@ -119,7 +118,7 @@ class Log:
             raise ConfigError(f"{name!r} cannot be the name of a log") from error
         files.make_directory(folder / "checkpoints")
         keyfile.write_new(folder / "log.key", key.text().encode(), mode=0o600)
-        files.write_synced(folder / "entries", b"")
+        files.write_new(folder / "entries", b"")
         files.sync_directory(folder)
 
     @classmethod
@@ -175,14 +174,8 @@ class Log:
         if not entry or b"\n" in entry:
             raise InternalFault("an entry is one line, and not an empty one")
         path = self._folder / "entries"
-        with files.faults(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            try:
-                os.ftruncate(descriptor, self._bytes)  # what a failure or a power cut left torn
-                files.write_all(descriptor, entry + b"\n")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        with files.append(path, size=self._bytes) as file:  # without a line that was torn
+            files.write_all(file.fileno(), entry + b"\n")
         self._count(entry)
 
     def _count(self, entry: bytes) -> None:
@@ -202,9 +195,7 @@ class Log:
         cosigned = note + "".join(witness.cosign(link) for witness in self._witnesses)
         self._policy.verify(cosigned)  # what no reader would take is not kept
         path = self._folder / "checkpoints" / str(size)
-        files.write_synced(path.with_suffix(".new"), cosigned.encode())
-        files.rename(path.with_suffix(".new"), path)
-        files.sync_directory(path.parent)
+        files.replace(path, cosigned.encode())
         self._notes[size] = cosigned
 
     def _load(self) -> None:

@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import logging
-import os
 import re
 import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +33,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
+from agent import files
 from agent.clock import Clock
 from agent.errors import Refused, StorageFault
 
@@ -74,7 +74,7 @@ class Uploads:
         self._desk = folder / ".uploads"
         self._writing: set[str] = set()
         self._lock = threading.Lock()  # around _writing, and around finishing
-        with _storage(folder):
+        with files.faults(folder):
             self._desk.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._own = (self._desk / "lock").open("w")
             try:
@@ -109,7 +109,7 @@ class Uploads:
             release=release if _RELEASE.fullmatch(release) else "",
             expires_at=self._clock.now() + self.limits.expire_seconds,
         )
-        with _storage(self.folder):
+        with files.faults(self.folder):
             self._part(upload.id).touch(mode=0o600)
             self._note(upload)
         if size == 0:
@@ -142,15 +142,9 @@ class Uploads:
             with self._lock:
                 self._writing.discard(upload_id)
 
-    @contextlib.contextmanager
-    def append(self, upload: Upload) -> Iterator[BinaryIO]:
+    def append(self, upload: Upload) -> AbstractContextManager[BinaryIO]:
         """The claimed upload's file at its end; synced when the block ends, however it ends."""
-        with _storage(self.folder), self._part(upload.id).open("ab") as part:
-            try:
-                yield part
-            finally:
-                part.flush()
-                os.fsync(part.fileno())
+        return files.append(self._part(upload.id))
 
     def advance(self, upload: Upload) -> tuple[Upload, int]:
         """After bytes were appended: its later end, or its finish; and the new offset."""
@@ -170,7 +164,7 @@ class Uploads:
 
     def _finish(self, upload: Upload) -> Upload:
         """Give a complete upload its name: first on the note, then on the file."""
-        with self._lock, _storage(self.folder):
+        with self._lock, files.faults(self.folder):
             name = f"{upload.release or upload.id}.age"
             if (self.folder / name).exists() and not self._same(upload, name):
                 name = f"{upload.release or upload.id}-{upload.id[:8]}.age"
@@ -181,24 +175,18 @@ class Uploads:
         return upload
 
     def _move(self, upload: Upload) -> None:
-        self._part(upload.id).rename(self.folder / upload.name)
-        _sync_folder(self.folder)
+        files.rename(self._part(upload.id), self.folder / upload.name)
+        files.sync_directory(self.folder)
 
     def _same(self, upload: Upload, name: str) -> bool:
-        return _sha256(self._part(upload.id)) == _sha256(self.folder / name)
+        return files.sha256(self._part(upload.id)) == files.sha256(self.folder / name)
 
     def _part(self, upload_id: str) -> Path:
         return self._desk / f"{upload_id}.part"
 
     def _note(self, upload: Upload) -> None:
-        target = self._desk / f"{upload.id}.json"
-        draft = target.with_suffix(".new")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(upload))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-        _sync_folder(self._desk)
+        note = msgspec.json.encode(upload)
+        files.replace(self._desk / f"{upload.id}.json", note, mode=files.PRIVATE_MODE)
 
     def _all(self) -> Iterator[Upload]:
         for path in sorted(self._desk.glob("*.json")):
@@ -221,24 +209,3 @@ class Uploads:
             if upload.expires_at <= now and upload.id not in self._writing:
                 self._part(upload.id).unlink(missing_ok=True)
                 (self._desk / f"{upload.id}.json").unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _storage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageFault(f"{path}: {error.strerror}") from error

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent import files
 from agent.clock import Clock
 from agent.errors import StorageFault
-from agent.vault.clips import paths as files
 from agent.vault.database.index import Health
 
 _TRIES = 20

@@ -29,10 +29,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent import files
 from agent.clock import Clock
 from agent.errors import ClipDamaged, DiskFull, StorageFault
-from agent.vault.clips import paths as files
-from agent.vault.clips import sidecar, unseal
+from agent.vault.clips import paths, sidecar, unseal
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.sidecar import Opening, Sidecar
 from agent.vault.database.index import FILE_NAME, Index
@@ -131,9 +131,9 @@ class _Recoverer:
             self.deleted.append(clip_id)
         self._correct_rows()
         rows = {clip.id for clip in self.index.clips()}
-        for day in files.days(self.state_dir):
+        for day in paths.days(self.state_dir):
             with self._reporting():
-                for clip, present in files.clips_of(day):
+                for clip, present in paths.clips_of(day):
                     with self._reporting():
                         self._settle(clip, present, has_row=clip.id in rows)
         for clip_id in sorted(rows):
@@ -296,7 +296,7 @@ def reindex(state_dir: Path) -> Reindexed:
         found: list[Sidecar] = []
         damaged: list[str] = []
         with_media: set[str] = set()
-        for clip, present in files.scan(state_dir):
+        for clip, present in paths.scan(state_dir):
             if clip.media not in present:
                 continue
             with_media.add(clip.id)

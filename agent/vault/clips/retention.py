@@ -26,9 +26,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import files
 from agent.clock import Clock
 from agent.errors import DiskFull
-from agent.vault.clips import paths as files
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Clip, Index
 

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING
 
 import pyrage
 
+from agent import files
 from agent.clock import Clock
 from agent.consent import age_header as agefile
 from agent.consent.letters import parse_identity
 from agent.errors import InternalFault, StorageFault, UnreadableLetter
-from agent.vault.clips import paths as files
-from agent.vault.clips.sink import CHUNK_BYTES, Backlog, SealedFile, Sink
+from agent.vault.clips.sink import CHUNK_BYTES, Backlog, Sink
 from agent.vault.clips.unseal import open_stream, opens
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK_BYTES",
     "ClipIdentity",
-    "SealedFile",
     "SealedWriter",
     "open_key",
     "open_stream",
@@ -147,7 +146,7 @@ class _Source:
 class SealedWriter:
     """A file to write plaintext to, without seeking, that becomes an age file at ``path``.
 
-    ``path`` must not exist; it stays locked (:func:`agent.vault.clips.paths.being_written`)
+    ``path`` must not exist; it stays locked (:func:`agent.files.being_written`)
     until the end. A thread seals what comes through a pipe. If it fails, the disk
     being full, say, the next :meth:`write` or :meth:`close` raises the
     :class:`StorageFault`; nothing waits on a pipe that nobody reads.
@@ -163,7 +162,6 @@ class SealedWriter:
         self._backlog = Backlog()
         self._position = 0
         self._complete = False
-        self._result: SealedFile | None = None
         self._sink = Sink(path, clock, self._backlog, self._patience)
         try:
             read_end, self._write_end = os.pipe()
@@ -228,12 +226,12 @@ class SealedWriter:
         self._position += len(view)
         return len(view)
 
-    def close(self) -> SealedFile:
+    def close(self) -> files.WrittenFile:
         """Seal the last chunk and sync the file; :class:`StorageFault` if that failed."""
         self._hang_up()
-        if not self._complete or self._result is None:
+        if not self._complete:
             raise self._failed()
-        return self._result
+        return self._sink.written
 
     def abandon(self) -> None:
         """Stop without a last chunk; whole chunks stay on the disk, for a recovery."""
@@ -263,7 +261,7 @@ class SealedWriter:
             self._complete = False  # the writer asks for the reason
         finally:
             try:
-                self._result = self._sink.close()
+                self._sink.close()
             except OSError as error:
                 self._sink.error, self._complete = error, False
             finally:

@@ -14,10 +14,10 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from agent import files
 from agent.consent import decoding
 from agent.consent.statements import Base64, ClipId, Count, Digest, Name, Part
 from agent.errors import ClipDamaged, MalformedStatement
-from agent.vault.clips import paths as files
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.database.index import Clip
 

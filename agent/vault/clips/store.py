@@ -41,9 +41,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from agent import files
 from agent.clock import Clock
 from agent.errors import ClipDamaged, DiskFull, InternalFault, StorageFault
-from agent.vault.clips import paths as files
 from agent.vault.clips import recovery, seal, sidecar
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.recovery import Recovery, Reindexed, reindex

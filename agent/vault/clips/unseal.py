@@ -18,7 +18,6 @@ import pyrage
 from agent.consent import age_header as agefile
 from agent.consent.letters import parse_identity
 from agent.errors import ClipDamaged, KeyFileError
-from agent.vault.clips import paths as files
 from agent.vault.clips.sink import CHUNK_BYTES, SEALED_CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -42,23 +41,6 @@ def whole_chunks(sealed: BinaryIO) -> int:
     return max(0, length - end.end() - _NONCE_BYTES) // SEALED_CHUNK_BYTES
 
 
-class _PipeEnd:
-    """Where the age library writes plaintext."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def write(self, data: bytes) -> int:
-        files.write_all(self._descriptor, data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back here."""
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
 class _PlainReader(io.RawIOBase):
     """The plaintext of an age file as it is being opened by a thread."""
 
@@ -69,9 +51,8 @@ class _PlainReader(io.RawIOBase):
         self._error: BaseException | None = None  # with which the thread ended
         reader = parse_identity(identity_text)
         self._read_end, write_end = os.pipe()
-        self._thread = threading.Thread(
-            target=self._open, args=(sealed, _PipeEnd(write_end), reader), daemon=True
-        )
+        pipe = io.FileIO(write_end, "w")
+        self._thread = threading.Thread(target=self._open, args=(sealed, pipe, reader), daemon=True)
         self._thread.start()
 
     def readable(self) -> bool:
@@ -103,7 +84,7 @@ class _PlainReader(io.RawIOBase):
             self._thread.join()
         super().close()
 
-    def _open(self, sealed: BinaryIO, pipe: _PipeEnd, reader: pyrage.x25519.Identity) -> None:
+    def _open(self, sealed: BinaryIO, pipe: io.FileIO, reader: pyrage.x25519.Identity) -> None:
         """What the thread does."""
         try:
             _check_header(sealed)

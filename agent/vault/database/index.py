@@ -29,8 +29,8 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Self
 
+from agent import files
 from agent.errors import InternalFault, StorageFault
-from agent.vault.clips import paths as files
 from agent.vault.database import schema
 from agent.vault.database.rows import LONGEST_RECORDING_SECONDS, Clip, ClipDigest, Health, Totals
 

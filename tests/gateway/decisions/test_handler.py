@@ -13,11 +13,11 @@ import jwt
 import msgspec
 import pytest
 
+from agent import files
 from agent.consent import signing
 from agent.consent.statements import Command, Mute, Preview
 from agent.errors import StorageFault
 from agent.mqtt import topics
-from agent.vault.clips import paths as files
 from agent.vault.clips.store import ClipStore
 from tests.support.gateway_world import DEVICE, World, rules, state_of
 from tests.support.house import Person

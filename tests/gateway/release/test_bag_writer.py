@@ -19,7 +19,8 @@ import pytest
 
 from agent.consent.statements import BundledFile
 from agent.errors import ClipDamaged, ReceiverRefused, StorageFault
-from agent.gateway.release.bag_writer import SealedBundle, write_bundle
+from agent.files import WrittenFile
+from agent.gateway.release.bag_writer import write_bundle
 from tests.peers.requirements import need
 
 NAME = "clip-release-0123456789abcdef"
@@ -54,12 +55,12 @@ def write(
     identity: pyrage.x25519.Identity,
     files: Iterator[tuple[str, bytes]] | None = None,
     release: Callable[[Sequence[BundledFile]], bytes] = describe,
-) -> SealedBundle:
+) -> WrittenFile:
     return write_bundle(
         path,
         name=NAME,
         recipient=str(identity.to_public()),
-        files=iter(FILES) if files is None else files,
+        payload=iter(FILES) if files is None else files,
         release=release,
         bagged_at=BAGGED_AT,
     )
@@ -114,7 +115,7 @@ def test_the_digest_and_size_are_those_of_the_file(
 ) -> None:
     sealed = write(path, identity)
     content = path.read_bytes()
-    assert sealed == SealedBundle(hashlib.sha256(content).hexdigest(), len(content))
+    assert sealed == WrittenFile(hashlib.sha256(content).hexdigest(), len(content))
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
 
@@ -249,7 +250,7 @@ def test_the_rest_of_an_attempt_that_was_killed_is_replaced(
 def test_a_recipient_that_is_none_is_refused(path: Path) -> None:
     with pytest.raises(ReceiverRefused) as refused:
         write_bundle(
-            path, name=NAME, recipient="age1x", files=[], release=describe, bagged_at=BAGGED_AT
+            path, name=NAME, recipient="age1x", payload=[], release=describe, bagged_at=BAGGED_AT
         )
     assert refused.value.rule == "no-recipient"
     assert list(path.parent.iterdir()) == []

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent import config
+from agent import config, files
 from agent.errors import NetworkFault
 from agent.mqtt import topics
-from agent.vault.clips import paths as files
 from tests.support.gateway_world import DEVICE, World, state_of
 from tests.support.house import fragmented_mp4
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyrage
 import pytest
 
-from agent import config
+from agent import config, files
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.statements import Command, Revoke, UploadTarget
@@ -21,7 +21,6 @@ from agent.errors import StorageFault
 from agent.gateway.decisions.approvals import MAX_UNSEALED
 from agent.gateway.release.worker import SealJob
 from agent.mqtt import topics
-from agent.vault.clips import paths as files
 from tests.support.gateway_world import DEVICE, World, change_cards, rules, state_of
 from tests.support.house import Person, fragmented_mp4
 from tests.support.two_owners import write

@@ -76,7 +76,7 @@ def test_what_the_gateway_writes_opens(tmp_path: Path, keys: Keys, release: Fake
         tmp_path / "bundle.age",
         name="release-0123456789abcdef",
         recipient=keys.recipient,
-        files=payload,
+        payload=payload,
         release=lambda _: files["data/release.jws"],
         bagged_at=NOW,
     )

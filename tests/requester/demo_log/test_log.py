@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import files
 from agent.consent.transparency.proof import LogPolicy, read_link
 from agent.consent.transparency.view import Included, LogView
 from agent.errors import ConfigError, InternalFault, KeyFileError, NetworkFault, StorageFault
 from agent.requester.demo_log.log import Log, NoteKey
-from agent.vault.clips import paths as files
 from tests.consent import logs
 from tests.consent.logs import FakeWitness, entry, private_key
 

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from agent import files
 from agent.errors import StorageFault
-from agent.vault.clips import paths as files
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.retention import Retention
 from agent.vault.clips.seal import CHUNK_BYTES

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import files
 from agent.errors import DiskFull
-from agent.vault.clips import paths as files
+from agent.vault.clips import paths
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.seal import CHUNK_BYTES, open_key
 from agent.vault.clips.store import Recovery, reindex
@@ -371,11 +372,11 @@ def test_a_folder_that_cannot_be_read_is_reported_and_its_rows_stay(
     create(vault)
     (clip,) = vault.index.clips()
 
-    def unreadable(day: Path) -> list[files.Found]:
+    def unreadable(day: Path) -> list[paths.Found]:
         with files.faults(day):
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(files, "clips_of", unreadable)
+    monkeypatch.setattr(paths, "clips_of", unreadable)
     report = vault.store.recover()
     assert "2024-01-24: Input/output error" in report.damaged[0]
     assert report.lost == ()

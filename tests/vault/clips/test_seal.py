@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import files
 from agent.errors import (
     ClipDamaged,
     InternalFault,
@@ -26,7 +27,6 @@ from agent.errors import (
     StorageFault,
     UnreadableLetter,
 )
-from agent.vault.clips import paths as files
 from agent.vault.clips.seal import (
     CHUNK_BYTES,
     ClipIdentity,

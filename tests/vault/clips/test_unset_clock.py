@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import files
 from agent.errors import DiskFull
-from agent.vault.clips import paths as files
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Clip, ClipDraft, reindex
 from agent.vault.database.rows import LONGEST_RECORDING_SECONDS

@@ -1,0 +1,313 @@
+"""Files that survive a power cut: create, append, replace, rename, remove, and sync.
+
+Every step that orders one write before another is a function here, so that the order
+can be read and tested in one place. A step that fails raises :class:`StorageFault`,
+which names the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+from agent.errors import ClipDamaged, DiskFull, StorageFault
+
+DIRECTORY_MODE = 0o2770  # camera and gateway share the group; new files inherit it
+FILE_MODE = 0o640
+PRIVATE_MODE = 0o600
+
+_NEW = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_BYTES = 1 << 20
+
+
+# Faults
+
+
+def fault(path: Path, error: OSError, doing: str = "") -> StorageFault:
+    """``error`` on ``path`` as a sentence; ``doing`` says what failed."""
+    if error.errno in _FULL:
+        return disk_full(path)
+    reason = error.strerror or str(error)
+    return StorageFault(f"{path}: {doing} ({reason})" if doing else f"{path}: {reason}")
+
+
+def disk_full(path: Path) -> DiskFull:
+    """The fault for a disk without room for ``path``."""
+    return DiskFull(
+        f"{path}: cannot be written, the disk is full",
+        advice="Free some space, or lower storage.max_bytes",
+    )
+
+
+@contextmanager
+def faults(path: Path, doing: str = "") -> Iterator[None]:
+    """Turn the system's errors about ``path`` into :class:`StorageFault`."""
+    try:
+        yield
+    except OSError as error:
+        raise fault(path, error, doing) from error
+
+
+# Whole files
+
+
+def write_new(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
+    """Write a file that did not exist before, and sync it; its name is not synced yet."""
+    with faults(path, "cannot be written"):
+        descriptor = os.open(path, os.O_WRONLY | _NEW, mode)
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
+    """The same for a draft: a file left by an attempt that was cut off is removed first."""
+    with faults(path):
+        path.unlink(missing_ok=True)
+    write_new(path, data, mode=mode)
+
+
+def replace(path: Path, data: bytes, *, mode: int = FILE_MODE, draft: Path | None = None) -> None:
+    """Write or replace ``path``: after a crash the old file or the new one is there.
+
+    ``draft`` is the name it has on the way, ``<name>.new`` unless given.
+    """
+    draft = draft or path.with_name(f"{path.name}.new")
+    write_synced(draft, data, mode=mode)
+    rename(draft, path)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A private file to write, named ``<name>.part`` until the block ends.
+
+    Then it is synced and gets its name. If anything fails, no file is left behind.
+    """
+    written = path.with_name(f"{path.name}.part")
+    with faults(path, "cannot be written"):
+        written.unlink(missing_ok=True)
+        descriptor = os.open(written, os.O_RDWR | _NEW, PRIVATE_MODE)
+        try:
+            with os.fdopen(descriptor, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            written = written.replace(path)
+            sync_directory(path.parent)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def append(path: Path, *, size: int | None = None) -> Iterator[BinaryIO]:
+    """Append to ``path``, cut to ``size`` first; synced when the block ends, however it ends."""
+    with faults(path), path.open("ab") as file:
+        if size is not None:
+            file.truncate(size)
+        try:
+            yield file
+        finally:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+# Files under way
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A finished file: its digest (hexadecimal) and size."""
+
+    sha256: str
+    bytes: int
+
+
+class DigestWriter:
+    """A file that a library writes to, and the digest of all that was written.
+
+    Libraries replace an exception by one of their own; ``error`` keeps the original.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write all of ``data``."""
+        with self._remembering():
+            write_all(self._descriptor, data)
+            self._digest.update(data)
+            self.bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: no data is buffered."""
+
+    def sync(self) -> None:
+        """Put all that was written on the disk."""
+        with self._remembering():
+            os.fsync(self._descriptor)
+
+    @property
+    def written(self) -> WrittenFile:
+        """Digest and size so far."""
+        return WrittenFile(self._digest.hexdigest(), self.bytes)
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = error
+            raise
+
+
+def create(path: Path) -> int:
+    """Create a file to write; returns a descriptor with a lock that :func:`being_written` sees."""
+    with faults(path):
+        descriptor = os.open(path, os.O_WRONLY | _NEW, FILE_MODE)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
+
+
+def being_written(path: Path) -> bool:
+    """Tell if a living process holds ``path`` from :func:`create`; a killed one does not."""
+    with faults(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # of a pipe, too
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of ``data``, however little each call takes; raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+# Names
+
+
+def make_directory(path: Path) -> None:
+    """Create ``path`` and its missing parents, group-writable and synced."""
+    with faults(path):
+        if path.is_dir():
+            return
+    make_directory(path.parent)
+    with faults(path), suppress(FileExistsError):
+        path.mkdir()
+        # Under systemd the parent passes on its setgid bit and the umask keeps the rest, while
+        # RestrictSUIDSGID= refuses every chmod with that bit. Elsewhere the umask may drop some.
+        if path.stat().st_mode & DIRECTORY_MODE != DIRECTORY_MODE:
+            path.chmod(DIRECTORY_MODE)
+        sync_directory(path.parent)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give ``source`` the name ``target``, replacing what had it."""
+    with faults(source):
+        source.replace(target)
+
+
+def remove(path: Path) -> None:
+    """Unlink ``path``; fine if it is gone already."""
+    with faults(path), suppress(FileNotFoundError):
+        path.unlink()
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove a folder if it is empty."""
+    with faults(directory):
+        try:
+            directory.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+            return
+    sync_directory(directory.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Put the names made, changed and removed in ``path`` on the disk."""
+    with faults(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+# Reading
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file of a clip; :class:`ClipDamaged` if it is gone or not a regular file.
+
+    The camera's process owns the folder and may have been taken over: a link there would
+    make the gateway read its own keys, and a pipe would block it for ever.
+    """
+    no_link = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        folder = os.open(path.parent, no_link | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(path.name, no_link | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ClipDamaged(f"{path}: {error.strerror or error}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ClipDamaged(f"{path}: this is not a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal."""
+    with faults(path), path.open("rb", buffering=0) as file:
+        return sha256_of(file)
+
+
+def sha256_of(file: BinaryIO | FileIO, meanwhile: Callable[[], object] = lambda: None) -> str:
+    """The same of an open file, from its position; ``meanwhile`` is called after each MiB."""
+    digest = hashlib.sha256()
+    while data := file.read(_READ_BYTES):
+        digest.update(data)
+        meanwhile()
+    return digest.hexdigest()
+
+
+def exists(path: Path) -> bool:
+    """Tell if there is such a file; a fault if that cannot be seen."""
+    with faults(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def size(path: Path) -> int:
+    """The size of a file in bytes."""
+    with faults(path):
+        return path.stat().st_size
