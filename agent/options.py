@@ -1,4 +1,4 @@
-"""Command-line options that the owner's and the requester's commands share.
+"""Command-line options and the registration of commands, shared by all roles.
 
 Light to import: the command line is built before any role is chosen.
 """
@@ -6,15 +6,19 @@ Light to import: the command line is built before any role is chosen.
 from __future__ import annotations
 
 import argparse
+import pkgutil
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from agent.config import Broker
+import msgspec
 
+from agent.config import Broker
+from agent.errors import ConfigError, Refused
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _HYPHENED_FINGERPRINT = re.compile("-[A-Za-z0-9_-]{42}")  # the length of a SHA-256 in base64url
 
 
@@ -56,9 +60,40 @@ def add_passphrase(parser: argparse.ArgumentParser) -> None:
         "--passphrase-file",
         type=Path,
         metavar="FILE",
-        help="its first line is the passphrase "
-        "(else CLIP_AGENT_PASSPHRASE from the environment, else you are asked)",
+        help="a file whose first line is the passphrase",
     )
+
+
+HOW_TO_UNLOCK = """\
+Commands that need your private keys ask for your passphrase. They take it without asking
+from the first line of --passphrase-file, else from CLIP_AGENT_PASSPHRASE in the environment.
+"""
+
+
+def add_command(
+    commands: Commands, name: str, function: str, text: str, *, examples: str = ""
+) -> argparse.ArgumentParser:
+    """A command that runs ``function``, a dotted name such as ``package.module:function``.
+
+    Only the chosen command's module is imported, so the command line is quick to build.
+    """
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter
+        if examples
+        else argparse.HelpFormatter,
+    )
+    command.set_defaults(run=function)
+    return command
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command that was chosen; returns its exit code."""
+    code: int = pkgutil.resolve_name(arguments.run)(arguments)
+    return code
 
 
 def add_broker(parser: argparse.ArgumentParser) -> None:
@@ -83,11 +118,6 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def broker(arguments: argparse.Namespace) -> Broker:
     """The broker's settings from the options; ConfigError names what is wrong."""
-    import msgspec
-
-    from agent.config import Broker
-    from agent.errors import ConfigError
-
     uses_tls = arguments.tls or arguments.ca_file is not None
     host, port = split_address(arguments.broker, default_port=8883 if uses_tls else 1883)
     plain: dict[str, Any] = {"host": host, "port": port, "username": arguments.username}
@@ -106,8 +136,6 @@ def broker(arguments: argparse.Namespace) -> Broker:
 
 def split_address(text: str, *, default_port: int) -> tuple[str, int]:
     """``HOST[:PORT]`` or ``[IPV6][:PORT]``; ConfigError for anything else."""
-    from agent.errors import ConfigError
-
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(default_port)
@@ -119,8 +147,6 @@ def split_address(text: str, *, default_port: int) -> tuple[str, int]:
 
 def confirm(question: str, *, yes: bool) -> None:
     """Return if ``yes`` was given or the person at the terminal says so; else Refused."""
-    from agent.errors import Refused
-
     if yes:
         return
     if not sys.stdin.isatty():

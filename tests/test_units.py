@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -168,7 +169,7 @@ def test_exec_start_is_a_command_of_the_real_program(service: str) -> None:
     _, *arguments = shlex.split(read_unit(service)["ExecStart"][0])
     parsed = build_parser().parse_args(arguments)
     assert str(parsed.config) == "/etc/clip-agent/agent.yaml"
-    assert callable(parsed.run)
+    assert callable(pkgutil.resolve_name(parsed.run))
 
 
 @pytest.mark.parametrize("service", SERVICES)

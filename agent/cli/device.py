@@ -42,26 +42,26 @@ def _add_json_option(parser: argparse.ArgumentParser) -> None:
 def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the main parser."""
     for name, function, text in (
-        ("status", _status, "how the device is doing"),
-        ("clips", _clips, "the clips it holds"),
-        ("requests", _requests, "the requests it has seen, and what became of them"),
+        ("status", "_status", "how the device is doing"),
+        ("clips", "_clips", "the clips it holds"),
+        ("requests", "_requests", "the requests it has seen, and what became of them"),
     ):
         command = groups.add_parser(name, help=text, description=text)
         add_config_option(command)
         _add_json_option(command)
-        command.set_defaults(run=function)
+        command.set_defaults(run=f"{__name__}:{function}")
 
     text = "the record of everything asked and done"
     ledger = groups.add_parser("ledger", help=text, description=text)
     actions = ledger.add_subparsers(metavar="ACTION", required=True)
     for name, function, text in (
-        ("show", _ledger_show, "print its lines"),
-        ("verify", _ledger_verify, "check that no line was changed, removed or added"),
-        ("export", _ledger_export, "print it as JSON lines, or as a page to hand to a lawyer"),
+        ("show", "_ledger_show", "print its lines"),
+        ("verify", "_ledger_verify", "check that no line was changed, removed or added"),
+        ("export", "_ledger_export", "print it as JSON lines, or as a page to hand to a lawyer"),
     ):
         action = actions.add_parser(name, help=text, description=text)
         add_config_option(action)
-        action.set_defaults(run=function)
+        action.set_defaults(run=f"{__name__}:{function}")
         if name == "show":
             _add_json_option(action)
         if name == "export":
@@ -77,7 +77,7 @@ def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     text = "rebuild the index of clips from their sidecars"
     command = groups.add_parser("reindex", help=text, description=text)
     add_config_option(command)
-    command.set_defaults(run=_reindex)
+    command.set_defaults(run=f"{__name__}:_reindex")
 
 
 def _open(arguments: argparse.Namespace) -> Index:

@@ -1,9 +1,9 @@
 """The one command, ``clip-agent``: a group a role, and errors as messages.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 78 bad configuration
-(``EX_CONFIG``; systemd then does not restart). What a command does stands in its
-role's ``commands.py``; heavy imports happen there, inside the functions, so that
-the camera's process never carries the owner's libraries.
+(``EX_CONFIG``; systemd then does not restart). Each role registers its commands by
+dotted name in a ``commands.py`` that is light to import; only the chosen command's
+module is imported, so the camera's process never carries the owner's libraries.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from agent import __version__, config, options
 from agent.cli import device as vault
 from agent.config import example as config_example
 from agent.errors import ClipAgentError, ConfigError
+from agent.options import Commands
 from agent.owner.terminal import commands as owner
 from agent.requester.terminal import commands as requester
 
@@ -47,13 +48,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="log details")
     groups = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, function, text in (
-        ("camera", _camera, "the daemon that sees: records sealed clips"),
-        ("gateway", _gateway, "the daemon that talks: requests, decisions, releases"),
-        ("check", _check, "config, keys, camera, broker, clock, disk: a line each, with the cure"),
+        ("camera", "_camera", "the recording daemon: watches, and stores sealed clips"),
+        ("gateway", "_gateway", "the network daemon: requests, decisions, releases"),
+        (
+            "check",
+            "_check",
+            "config, keys, camera, broker, clock, disk: a line each, and how to fix it",
+        ),
     ):
-        command = groups.add_parser(name, help=text, description=text)
+        command = options.add_command(groups, name, f"{__name__}:{function}", text)
         vault.add_config_option(command)
-        command.set_defaults(run=function)
     vault.register(groups)
     _register_tune(groups)
     _register_config(groups)
@@ -63,9 +67,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _register_tune(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "what the motion detector sees: an annotated video and a plot to look at"
-    command = groups.add_parser("tune", help=text, description=text)
+def _register_tune(groups: Commands) -> None:
+    command = options.add_command(
+        groups,
+        "tune",
+        f"{__name__}:_tune",
+        "what the motion detector sees: an annotated video and a plot to look at",
+    )
     command.add_argument(
         "--config",
         type=Path,
@@ -87,7 +95,6 @@ def _register_tune(groups: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="where tune.mp4 and tune.png go (default: here)",
     )
-    command.set_defaults(run=_tune)
 
 
 def _positive(text: str) -> float:
@@ -97,9 +104,8 @@ def _positive(text: str) -> float:
     return number
 
 
-def _register_config(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "print a configuration"
-    command = groups.add_parser("config", help=text, description=text)
+def _register_config(groups: Commands) -> None:
+    command = options.add_command(groups, "config", f"{__name__}:_config", "print a configuration")
     vault.add_config_option(command)
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument(
@@ -108,16 +114,18 @@ def _register_config(groups: argparse._SubParsersAction[argparse.ArgumentParser]
     which.add_argument(
         "--effective", action="store_true", help="what the file comes to with all defaults"
     )
-    command.set_defaults(run=_config)
 
 
-def _register_demo(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "all roles on this machine, from a walker on a street to an opened clip"
-    command = groups.add_parser("demo", help=text, description=text)
+def _register_demo(groups: Commands) -> None:
+    command = options.add_command(
+        groups,
+        "demo",
+        f"{__name__}:_demo",
+        "all roles on this machine, from a walker on a street to an opened clip",
+    )
     command.add_argument("--video", metavar="FILE", help="a video instead of the drawn street")
     command.add_argument("--yes", action="store_true", help="let the demo's owner approve")
     command.add_argument("--keep", metavar="DIR", help="leave everything in DIR")
-    command.set_defaults(run=_demo)
 
 
 def _camera(arguments: argparse.Namespace) -> int:
@@ -187,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     _start_logging(verbose=arguments.verbose)
     try:
-        code: int = arguments.run(arguments)
+        return options.run(arguments)
     except ConfigError as error:
         print(f"clip-agent: {error}", file=sys.stderr)
         return EXIT_CONFIG
@@ -200,7 +208,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except (KeyboardInterrupt, EOFError):  # EOFError: the end of input instead of an answer
         print("clip-agent: stopped", file=sys.stderr)
         return 128 + 2
-    return code
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -103,7 +104,7 @@ class TestUsage:
     @pytest.mark.parametrize("path", list(commands(cli.build_parser())), ids=" ".join)
     def test_every_command_parses_and_has_a_function(self, path: tuple[str, ...]) -> None:
         arguments = cli.build_parser().parse_args([*path, *NEEDED.get(path, [])])
-        assert callable(arguments.run)
+        assert callable(pkgutil.resolve_name(arguments.run))
 
     @pytest.mark.parametrize("path", list(commands(cli.build_parser())), ids=" ".join)
     def test_every_command_says_what_it_does(
@@ -147,6 +148,17 @@ class TestUsage:
             cli.main(["owner", "mute", word])
         assert ended.value.code == cli.EXIT_USAGE
         assert "are required: requester" in capsys.readouterr().err
+
+    def test_help_is_quick_and_imports_no_heavy_library(self) -> None:
+        heavy = {"agent.owner.client", "av", "cryptography", "cv2", "paho", "pyrage", "rich"}
+        code = (
+            "import sys\nfrom agent.cli.main import build_parser\n"
+            "build_parser().format_help()\nprint(*sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert not heavy & set(done.stdout.split())
 
     def test_the_version_is_that_of_the_package(self) -> None:
         out, _ = run("--version", expected=0)

@@ -154,10 +154,10 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     inbox(say, is_open(demand))
     page = say("owner", "show", demand[:8])
     assert "THIS IS A LEGAL DEMAND" in page and "24-CV-1" in page
-    assert "front-door: done. Requests are no longer shown" in say("owner", "pause")
+    assert "front-door: done. Requests are no longer shown" in say("owner", "pause-requests")
     inbox(say, is_closed(demand))
     assert "You paused requests" in say("owner", "show", demand[:8])
-    assert say("owner", "resume").startswith("front-door: done. Requests are shown")
+    assert say("owner", "resume-requests").startswith("front-door: done. Requests are shown")
     inbox(say, is_open(demand))
 
     # Information, and a withdrawal

@@ -17,8 +17,7 @@ def run(*arguments: str) -> int:
     parser: argparse.ArgumentParser = options.Parser()
     commands.register(parser.add_subparsers(required=True))
     parsed = parser.parse_args(["owner", *arguments])
-    code: int = parsed.run(parsed)
-    return code
+    return options.run(parsed)
 
 
 def retain(broker: Broker, messages: list[tuple[str, bytes]]) -> None:

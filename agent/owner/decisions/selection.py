@@ -9,29 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
-
-import msgspec
 
 from agent.consent.statements import ApprovedClip, Box, ClipOffer, Trim
 from agent.errors import Refused
 from agent.owner.inbox.items import offered, pick
 
-P = TypeVar("P", Trim, Box)
-
 _MAX_CLIPS = 50
-
-
-def parse_trim(text: str) -> tuple[str, Trim]:
-    """``CLIP=FROM-TO`` in seconds from the clip's start; ValueError says what is wrong."""
-    clip, (start, end) = _split(text, "-", 2, "CLIP=FROM-TO, for example 1=2.5-10")
-    return clip, _convert({"from_seconds": start, "to_seconds": end}, Trim)
-
-
-def parse_redact(text: str) -> tuple[str, Box]:
-    """``CLIP=X,Y,W,H`` as shares of the picture from its upper left corner; ValueError."""
-    clip, (x, y, width, height) = _split(text, ",", 4, "CLIP=X,Y,W,H, for example 1=0.5,0,0.5,1")
-    return clip, _convert({"x": x, "y": y, "width": width, "height": height}, Box)
 
 
 def choose(
@@ -102,31 +85,3 @@ def _chosen(offers: Sequence[ClipOffer], name: str, chosen: set[str]) -> ClipOff
             "not-chosen", f"clip {name} is to be changed but not among those that may leave"
         )
     return offer
-
-
-def _split(text: str, separator: str, count: int, form: str) -> tuple[str, list[float]]:
-    clip, equals, rest = text.partition("=")
-    numbers = rest.split(separator)
-    if not (clip and equals) or len(numbers) != count:
-        raise ValueError(f"must be {form}")
-    try:
-        return clip, [_number(number) for number in numbers]
-    except ValueError as error:
-        raise ValueError(f"{error}; must be {form}") from error
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is not a finite number")
-    return value
-
-
-def _convert(plain: dict[str, object], kind: type[P]) -> P:
-    try:
-        return msgspec.convert(plain, kind)
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from error

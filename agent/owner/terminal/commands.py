@@ -1,33 +1,45 @@
-"""``clip-agent owner ...``: the options; what the commands do is in :mod:`.reading`,
-:mod:`.deciding`, :mod:`.refusing` and, for keys and cards, here."""
+"""``clip-agent owner ...``: the commands and their options. Light to import."""
 
 from __future__ import annotations
 
 import argparse
+import math
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
+
+import msgspec
 
 from agent import options
-from agent.owner.terminal import prompts as steps
-from agent.owner.terminal import read as reading
-from agent.owner.terminal import refuse as refusing
-from agent.owner.terminal import release as deciding
+from agent.consent.statements import Box, Trim
+from agent.options import Commands
 
-if TYPE_CHECKING:
-    from agent.consent.statements import Box, Trim
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+P = TypeVar("P", Trim, Box)
 
 DEFAULT_HOME = Path("~/.config/clip-agent/owner")
-_REQUEST = "the first digits of its digest"
+_REQUEST = "the first characters of its id"
 _ANSWER_SECONDS = 15.0
+_EDITS = """\
+  ... --trim 1=2.5-10          only seconds 2.5 to 10 of clip 1
+  ... --redact 1=0.5,0,0.5,1   the right half of clip 1 covered with grey
+"""
+_APPROVE_EXAMPLES = f"""\
+  clip-agent owner approve 3f9a2c1b 1 3
+  clip-agent owner approve 3f9a2c1b --with 8c31fb0a
+{_EDITS}"""
+_SHARE_EXAMPLES = f"""\
+  clip-agent owner share 2 --to neighbour.card.yaml --url https://files.example/
+{_EDITS}"""
+_PREVIEW_EXAMPLES = f"""\
+  clip-agent owner preview 1 --request 3f9a2c1b
+  clip-agent owner preview 20240124-183015-3f9a2c
+{_EDITS}"""
 
 
-def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(groups: Commands) -> None:
     """Add the group ``owner``."""
-    text = "your keys, who asks for your clips, and your answers"
-    group = groups.add_parser("owner", help=text, description=text)
+    text = "your keys, the requests for your clips, and your answers"
+    group = groups.add_parser("owner", help=text, description=text, epilog=options.HOW_TO_UNLOCK)
     commands = group.add_subparsers(metavar="COMMAND", required=True)
     _register_keys(commands)
     _register_reading(commands)
@@ -36,60 +48,59 @@ def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _register_keys(commands: Commands) -> None:
-    init = _add(commands, "init", _init, "make your keys and a recovery sheet")
-    init.add_argument("--name", default="owner", help="how your cameras call you")
+    init = _add(commands, "init", "keys:init", "make your keys and a recovery sheet")
+    init.add_argument("--name", default="owner", help="your name, as your cameras show it")
     options.add_broker(init)
     options.add_passphrase(init)
 
-    card = _add(commands, "card", _card, "print your card, or enrol a camera")
+    card = _add(commands, "card", "keys:card", "print your public key card, or enrol a camera")
     card.add_argument("--add", type=Path, metavar="FILE", help="a camera's device.card.yaml")
 
 
 def _register_reading(commands: Commands) -> None:
-    inbox = _add(commands, "inbox", reading.inbox, "collect and list what the cameras tell you")
+    text = "collect and list what the cameras tell you"
+    inbox = _add(commands, "inbox", "read:inbox", text)
     options.add_json(inbox)
     options.add_passphrase(inbox)
     _add_wait(inbox, "wait this long for a request if none is open")
 
-    show = _add(commands, "show", reading.show, "a request in full, with its clips, or a notice")
+    text = "show a request in full with its clips, or a notice"
+    show = _add(commands, "show", "read:show", text)
     show.add_argument("request", help=_REQUEST)
     options.add_json(show)
 
-    clips = _add(commands, "clips", reading.clips, "ask the cameras which clips they hold")
+    clips = _add(commands, "clips", "read:clips", "ask the cameras which clips they hold")
     clips.add_argument(
         "--from",
         dest="start",
         type=_moment,
         metavar="TIME",
-        help="2024-01-24T18:30, your local time unless it says another (default: a day ago)",
+        help="2024-01-24T18:30, in local time unless it names a zone (default: a day ago)",
     )
     clips.add_argument(
-        "--to", dest="end", type=_moment, metavar="TIME", help="likewise (default: now)"
+        "--to", dest="end", type=_moment, metavar="TIME", help="the same (default: now)"
     )
-    _add_camera(clips, "this camera alone")
+    _add_camera(clips, "this camera only")
     options.add_json(clips)
     options.add_passphrase(clips)
 
-    text = "see a clip before you decide; trimmed and redacted as it would be sent, if you like"
-    preview = _add(commands, "preview", reading.preview, text)
+    text = "look at a clip before you decide, as recorded or as it would be sent"
+    preview = _add(commands, "preview", "read:preview", text, examples=_PREVIEW_EXAMPLES)
     _add_clip(preview)
     _add_edits(preview)
 
-    save = _add(commands, "save", reading.save, "keep a clip as a file")
+    save = _add(commands, "save", "read:save", "keep a clip as a file")
     _add_clip(save)
     save.add_argument("--output", type=Path, metavar="FILE", help="default: <clip>.mp4")
-    save.add_argument("--sealed", action="store_true", help="as it lies on the camera, unopened")
+    save.add_argument("--sealed", action="store_true", help="still encrypted, as the camera has it")
 
 
 def _register_releasing(commands: Commands) -> None:
-    approve = _add(
-        commands,
-        "approve",
-        deciding.approve,
-        "let clips go to the author of a request; more of them later, if you like",
-    )
+    text = "release clips to the author of a request; you can release more of them later"
+    approve = _add(commands, "approve", "release:approve", text, examples=_APPROVE_EXAMPLES)
     approve.add_argument("request", help=_REQUEST)
-    share = _add(commands, "share", deciding.share, "give clips to somebody who has not asked")
+    text = "release clips to somebody who has not asked"
+    share = _add(commands, "share", "release:share", text, examples=_SHARE_EXAMPLES)
     for command in (approve, share):
         command.add_argument("clips", nargs="*", metavar="clip", help="number or id of a clip")
         _add_edits(command)
@@ -105,58 +116,63 @@ def _register_releasing(commands: Commands) -> None:
             "--days",
             type=float,
             default=2.0,
-            help="how long the camera may try (default 2, at most 7)",
+            help="days that the camera may try to send (default 2, at most 7)",
         )
-        _add_wait(command, "stay for what becomes of it, at most this long")
+        _add_wait(command, "wait up to this long for the outcome")
         _add_yes(command)
     share.add_argument("--to", type=Path, metavar="CARD", help="their requester.card.yaml")
-    share.add_argument("--url", help="where to upload to, on a host that their card names")
-    _add_camera(share, "clips are numbered as this camera last listed them")
+    share.add_argument("--url", help="upload address, on a host that their card names")
+    _add_camera(share, "number the clips as this camera last listed them")
     share.add_argument(
         "--allow-loopback-http",
         action="store_true",
-        help="take http://127.0.0.1 for upload: for demonstrations and tests only",
+        help="accept http://127.0.0.1 for upload: for demonstrations and tests only",
     )
 
 
 def _register_refusing(commands: Commands) -> None:
-    decline = _add(commands, "decline", refusing.decline, "answer a request with silence, for good")
+    text = "close a request for good, without telling anybody"
+    decline = _add(commands, "decline", "refuse:decline", text)
     decline.add_argument("request", help=_REQUEST)
-    decline.add_argument("--mute", action="store_true", help="and hear no more of who asks")
-    revoke = _add(commands, "revoke", refusing.revoke, "stop a release that has not been sent")
-    revoke.add_argument("release", help="the first digits of its id")
-    mute = _add(commands, "mute", refusing.mute, "hear no more of a requester")
-    unmute = _add(commands, "unmute", refusing.unmute, "hear of a requester again")
+    decline.add_argument("--mute", action="store_true", help="mute the requester too")
+    revoke = _add(commands, "revoke", "refuse:revoke", "stop a release that has not been sent yet")
+    revoke.add_argument("release", help=_REQUEST)
+    mute = _add(commands, "mute", "refuse:mute", "get no more requests of a requester")
+    unmute = _add(commands, "unmute", "refuse:unmute", "get requests of a requester again")
     for command in (mute, unmute):
         command.add_argument(
             "requester",
             type=options.fingerprint_or_digits,
-            help="their fingerprint, or the first digits of a request of theirs",
+            help="their fingerprint, or the first characters of one of their requests",
         )
-    pause = _add(commands, "pause", refusing.pause, "see no requests until you resume")
-    resume = _add(commands, "resume", refusing.resume, "see requests again, and those still open")
+    text = "get no requests until you resume; recording goes on"
+    pause = _add(commands, "pause-requests", "refuse:pause_requests", text)
+    text = "get requests again, and those that are still open"
+    resume = _add(commands, "resume-requests", "refuse:resume_requests", text)
     for command in (decline, revoke, mute):
         _add_yes(command)
     for command in (unmute, pause, resume):
         options.add_passphrase(command)
     for command in (mute, unmute, pause, resume):
-        _add_camera(command, "tell this camera alone")
+        _add_camera(command, "tell this camera only")
     for command in (decline, revoke, mute, unmute, pause, resume):
-        _add_wait(command, "wait for the camera's answer this long", default=_ANSWER_SECONDS)
+        _add_wait(command, "wait this long for the camera's answer", default=_ANSWER_SECONDS)
 
 
-def _add(commands: Commands, name: str, function: object, text: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=text)
+def _add(
+    commands: Commands, name: str, function: str, text: str, *, examples: str = ""
+) -> argparse.ArgumentParser:
+    dotted = f"agent.owner.terminal.{function}"
+    command = options.add_command(commands, name, dotted, text, examples=examples)
     options.add_home(command, DEFAULT_HOME)
-    command.set_defaults(run=function)
     return command
 
 
 def _add_clip(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "clip", help="id of a clip, or its number as `clips`, or with --request `show`, says it"
+        "clip", help="id of a clip, or its number in `clips` or, with --request, in `show`"
     )
-    command.add_argument("--request", help="the first digits of the request's digest")
+    command.add_argument("--request", help=_REQUEST)
     _add_camera(command, "the camera that has listed it")
     options.add_passphrase(command)
 
@@ -164,20 +180,19 @@ def _add_clip(command: argparse.ArgumentParser) -> None:
 def _add_edits(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--trim",
-        type=_trim,
+        type=parse_trim,
         action="append",
         default=[],
         metavar="CLIP=FROM-TO",
-        help="only this part may leave, in seconds from the clip's start: 1=2.5-10",
+        help="only this part may leave, in seconds from the clip's start",
     )
     command.add_argument(
         "--redact",
-        type=_redact,
+        type=parse_redact,
         action="append",
         default=[],
         metavar="CLIP=X,Y,W,H",
-        help="fill a box with grey; left, top, width, height as shares of the picture: "
-        "1=0.5,0,0.5,1 is its right half",
+        help="cover a box with grey: left, top, width, height as shares of the picture",
     )
 
 
@@ -186,7 +201,7 @@ def _add_camera(command: argparse.ArgumentParser, text: str) -> None:
 
 
 def _add_yes(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--yes", action="store_true", help="do not ask again")
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     options.add_passphrase(command)
 
 
@@ -196,63 +211,44 @@ def _add_wait(command: argparse.ArgumentParser, text: str, *, default: float = 0
     command.add_argument("--wait", type=float, default=default, metavar="SECONDS", help=text)
 
 
-def _trim(text: str) -> tuple[str, Trim]:
-    from agent.owner.decisions import selection as choosing
+# What a person types
 
+
+def parse_trim(text: str) -> tuple[str, Trim]:
+    """``CLIP=FROM-TO`` in seconds from the clip's start."""
+    clip, (start, end) = _split(text, "-", 2, "CLIP=FROM-TO, for example 1=2.5-10")
+    return clip, _convert({"from_seconds": start, "to_seconds": end}, Trim)
+
+
+def parse_redact(text: str) -> tuple[str, Box]:
+    """``CLIP=X,Y,W,H`` as shares of the picture, from its upper left corner."""
+    clip, (x, y, width, height) = _split(text, ",", 4, "CLIP=X,Y,W,H, for example 1=0.5,0,0.5,1")
+    return clip, _convert({"x": x, "y": y, "width": width, "height": height}, Box)
+
+
+def _split(text: str, separator: str, count: int, form: str) -> tuple[str, list[float]]:
+    clip, _, rest = text.partition("=")
     try:
-        return choosing.parse_trim(text)
+        numbers = [float(number) for number in rest.split(separator)]
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(f"{error}; must be {form}") from error
+    if not clip or len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise argparse.ArgumentTypeError(f"must be {form}")
+    return clip, numbers
 
 
-def _redact(text: str) -> tuple[str, Box]:
-    from agent.owner.decisions import selection as choosing
-
+def _convert(plain: dict[str, float], kind: type[P]) -> P:
     try:
-        return choosing.parse_redact(text)
-    except ValueError as error:
+        return msgspec.convert(plain, kind)
+    except msgspec.ValidationError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _moment(text: str) -> float:
-    """A time in ISO 8601; without a zone it is this computer's."""
+    """A time in ISO 8601; without a zone it is local time."""
     try:
         return max(0.0, datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time such as 2024-01-24T18:30"
         ) from error
-
-
-# Keys and cards
-
-
-def _init(arguments: argparse.Namespace) -> int:
-    import time
-
-    from agent import keyfile
-    from agent.owner import keys
-    from agent.owner.folder import OwnerFolder, Settings
-
-    settings = Settings(mqtt=options.broker(arguments))
-    keyfile.refuse_existing(OwnerFolder(arguments.home).key_path)
-    passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
-    owner = keys.make(arguments.name, passphrase, now=time.time())
-    home = OwnerFolder.create(arguments.home, owner, settings)
-    print(f"Your keys:       {home.key_path}, opened by your passphrase alone")
-    print(f"Your card:       {home.card_path}, for your cameras (owners: in agent.yaml)")
-    print(f"Recovery sheet:  {home.path / 'recovery.txt'}")
-    print("Print the recovery sheet, keep it on paper, and delete the file.")
-    return 0
-
-
-def _card(arguments: argparse.Namespace) -> int:
-    from agent.consent.cards import format_card
-
-    home = steps.home(arguments)
-    if arguments.add is None:
-        print(format_card(home.card()), end="")
-        return 0
-    card = home.enrol(arguments.add)
-    print(f"enrolled the camera {card.name} with the key {card.fingerprint}")
-    return 0

@@ -59,10 +59,10 @@ def inbox(
     parts: list[RenderableType] = []
     for device, since in (paused or {}).items():  # nothing is known to be open or not, then
         parts.append(
-            Text(f"{device}: paused since {words.moment(since)}", style="bold").append(
+            Text(f"{device}: requests paused since {words.moment(since)}", style="bold").append(
                 f" ({words.ago(now - since)}): requests are not shown, legal demands and alerts"
                 " among them, and may run out meanwhile. To see what is still open:"
-                " clip-agent owner resume",
+                " clip-agent owner resume-requests",
                 style="not bold",
             )
         )

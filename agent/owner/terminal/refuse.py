@@ -130,15 +130,15 @@ def revoke(arguments: argparse.Namespace) -> int:
     )
 
 
-def pause(arguments: argparse.Namespace) -> int:
-    """``owner pause``"""
+def pause_requests(arguments: argparse.Namespace) -> int:
+    """``owner pause-requests``"""
     from agent.consent.statements import PauseRequests
 
     return _pause(arguments, PauseRequests())
 
 
-def resume(arguments: argparse.Namespace) -> int:
-    """``owner resume``"""
+def resume_requests(arguments: argparse.Namespace) -> int:
+    """``owner resume-requests``"""
     from agent.consent.statements import ResumeRequests
 
     return _pause(arguments, ResumeRequests())
@@ -154,8 +154,10 @@ def _pause(arguments: argparse.Namespace, what: PauseRequests | ResumeRequests) 
     done = "Requests are shown again: clip-agent owner inbox"
     if isinstance(what, PauseRequests):
         done = "Requests are no longer shown."
-        print("From now on no request is shown to you, legal demands and alerts among them.")
-        print("They may run out meanwhile. To end it: clip-agent owner resume")
+        print(
+            "Recording goes on. From now on you get no requests, legal orders and alerts included."
+        )
+        print("They may run out meanwhile. To end it: clip-agent owner resume-requests")
     keys = steps.unlock(home, arguments)
     decided, code = StandingDecisions(home, inbox), 0
     for card in cards:

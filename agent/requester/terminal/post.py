@@ -10,30 +10,31 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from agent.config import Feed
-    from agent.keyfile import Keys
-    from agent.requester.folder import RequesterFolder
-    from agent.requester.posts.publish import Post, Publication
+from agent import config, keyfile, options
+from agent.config import Feed
+from agent.consent import signing
+from agent.consent.statements import Request
+from agent.errors import ConfigError, NetworkFault, Refused
+from agent.requester.demo_log.log import Log
+from agent.requester.folder import RequesterFolder
+from agent.requester.posts import alert_file, publish, request_file
+from agent.requester.posts.publish import Post, Publication
+from agent.requester.terminal.keys import unlock
 
 _SIGNED = ".jws"
 
 
 def post(arguments: argparse.Namespace) -> int:
     """``requester post``"""
-    from agent import config
-    from agent.requester.posts import request_file as posting
-
-    home, name = _home(arguments), str(arguments.file)
+    home, name = RequesterFolder(arguments.home), str(arguments.file)
     if arguments.file.suffix == _SIGNED:
         return _publish(home, config.read_text(arguments.file).strip(), arguments)
-    wanted = posting.parse(config.read_text(arguments.file), name)
+    wanted = request_file.parse(config.read_text(arguments.file), name)
     card = home.card()
-    jws = posting.sign(
+    jws = request_file.sign(
         wanted,
-        _unlock(home, arguments),
+        unlock(home, arguments),
         card,
         name=name,
         now=time.time(),
@@ -44,39 +45,32 @@ def post(arguments: argparse.Namespace) -> int:
 
 def alert(arguments: argparse.Namespace) -> int:
     """``requester alert``"""
-    from agent import config
-    from agent.requester.posts import alert_file as informing
-
-    home, name = _home(arguments), str(arguments.file)
+    home, name = RequesterFolder(arguments.home), str(arguments.file)
     if arguments.file.suffix == _SIGNED:
         return _publish(home, config.read_text(arguments.file).strip(), arguments)
-    wanted = informing.parse(config.read_text(arguments.file), name)
+    wanted = alert_file.parse(config.read_text(arguments.file), name)
     home.card()
-    keys = _unlock(home, arguments)
-    return _publish(home, informing.sign_alert(wanted, keys, name=name, now=time.time()), arguments)
+    keys = unlock(home, arguments)
+    return _publish(
+        home, alert_file.sign_alert(wanted, keys, name=name, now=time.time()), arguments
+    )
 
 
 def withdraw(arguments: argparse.Namespace) -> int:
     """``requester withdraw``"""
-    from agent import options
-    from agent.requester.posts import alert_file as informing
-    from agent.requester.posts import publish as publishing
-
-    home = _home(arguments)
+    home = RequesterFolder(arguments.home)
     digest, title = _find_request(home, arguments.request)
     if not arguments.json:
         print(f"{title} ({digest[:16]})")
     options.confirm("Withdraw it, for good?", yes=arguments.yes)
-    jws = informing.sign_withdrawal(digest, _unlock(home, arguments), now=time.time())
+    jws = alert_file.sign_withdrawal(digest, unlock(home, arguments), now=time.time())
     settings = home.settings()
-    said = publishing.read(jws, home.card())
-    return _send(home, jws, publishing.unproven(jws, said, settings.feed), arguments)
+    said = publish.read(jws, home.card())
+    return _send(home, jws, publish.unproven(jws, said, settings.feed), arguments)
 
 
 def log(arguments: argparse.Namespace) -> int:
     """``requester log``"""
-    from agent.requester.demo_log.log import Log
-
     if arguments.name is not None:
         Log.create(arguments.folder, arguments.name)
     with Log.open(arguments.folder) as opened:
@@ -90,11 +84,8 @@ def log(arguments: argparse.Namespace) -> int:
 
 def _publish(home: RequesterFolder, jws: str, arguments: argparse.Namespace) -> int:
     """Sign only, or post with what shows that it is public."""
-    from agent.errors import ConfigError
-    from agent.requester.posts import publish as publishing
-
     card, settings = home.card(), home.settings()
-    said = publishing.read(jws, card)
+    said = publish.read(jws, card)
     if arguments.sign_only is not None:
         _write_signed(arguments.sign_only, jws)
         print(f"signed, and not posted: {arguments.sign_only}")
@@ -108,27 +99,21 @@ def _publish(home: RequesterFolder, jws: str, arguments: argparse.Namespace) -> 
 def _publication(
     jws: str, said: Post, feed: Feed, log: Path | None, arguments: argparse.Namespace
 ) -> Publication:
-    from agent.requester.posts import publish as publishing
-
     if arguments.proof is not None:
         links = [_read(path) for path in arguments.link]
-        return publishing.with_proof(jws, said, feed, _read(arguments.proof), links)
+        return publish.with_proof(jws, said, feed, _read(arguments.proof), links)
     folder = arguments.log or log
     if folder is not None:
-        return publishing.through_log(jws, said, feed, folder)
-    return publishing.unproven(jws, said, feed)
+        return publish.through_log(jws, said, feed, folder)
+    return publish.unproven(jws, said, feed)
 
 
 def _send(
     home: RequesterFolder, jws: str, publication: Publication, arguments: argparse.Namespace
 ) -> int:
-    from agent.consent import signing
-    from agent.errors import NetworkFault
-    from agent.requester.posts import publish as publishing
-
     settings, kept = home.settings(), home.keep_posted(jws)
     try:
-        publishing.send(publication, settings.feed.broker or settings.broker)
+        publish.send(publication, settings.feed.broker or settings.broker)
     except NetworkFault as error:
         again = f"It is signed already: send it with `clip-agent requester post {kept}`"
         raise NetworkFault(error.message, advice=again) from error
@@ -142,16 +127,11 @@ def _send(
 
 def _find_request(home: RequesterFolder, prefix: str) -> tuple[str, str]:
     """Digest and title of the posted request whose digest begins so; Refused otherwise."""
-    from agent.consent import signing
-    from agent.consent.statements import Request
-    from agent.errors import Refused
-    from agent.requester.posts import publish as publishing
-
     card, found = home.card(), []
     for jws in home.posted():
         digest = signing.digest(jws)
         if prefix and digest.startswith(prefix.lower()):
-            said = publishing.read(jws, card)
+            said = publish.read(jws, card)
             if isinstance(said, Request):
                 found.append((digest, said.title))
     if len(found) != 1:
@@ -165,8 +145,6 @@ def _find_request(home: RequesterFolder, prefix: str) -> tuple[str, str]:
 
 
 def _read(path: Path) -> bytes:
-    from agent.errors import ConfigError
-
     try:
         return path.read_bytes()
     except OSError as error:
@@ -175,18 +153,4 @@ def _read(path: Path) -> bytes:
 
 def _write_signed(path: Path, jws: str) -> None:
     """Exactly the bytes that are to be submitted to a log: no line break behind them."""
-    from agent import keyfile
-
     keyfile.write_new(path, jws.encode("ascii"), mode=0o644)
-
-
-def _home(arguments: argparse.Namespace) -> RequesterFolder:
-    from agent.requester.folder import RequesterFolder
-
-    return RequesterFolder(arguments.home)
-
-
-def _unlock(home: RequesterFolder, arguments: argparse.Namespace) -> Keys:
-    from agent import keyfile
-
-    return home.unlock(keyfile.obtain_passphrase(arguments.passphrase_file, new=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from agent.owner.decisions import sign as decide
 from agent.owner.inbox import lookup as finding
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import OpenRequest
+from agent.owner.terminal import commands
 from tests.owner.camera import NOW, FakeCamera, make_request
 
 NOTHING = Disclosure()
@@ -156,7 +159,7 @@ def test_a_trim_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) -
         choosing.choose(item.report.clips, ["1", "9"])
 
 
-def test_a_clip_of_unknown_length_can_be_trim(item: OpenRequest) -> None:
+def test_a_clip_of_unknown_length_can_be_trimmed(item: OpenRequest) -> None:
     """Its end was lost, and with it how long it is; the camera refuses a trim without a picture."""
     offers = [msgspec.structs.replace(o, duration_seconds=0.0) for o in item.report.clips]
     trim = Trim(from_seconds=1, to_seconds=5)
@@ -165,8 +168,8 @@ def test_a_clip_of_unknown_length_can_be_trim(item: OpenRequest) -> None:
 
 
 def test_trims_and_redacts_as_they_are_typed() -> None:
-    assert choosing.parse_trim("1=2.5-10") == ("1", Trim(from_seconds=2.5, to_seconds=10))
-    assert choosing.parse_redact("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
+    assert commands.parse_trim("1=2.5-10") == ("1", Trim(from_seconds=2.5, to_seconds=10))
+    assert commands.parse_redact("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
         "20240124-183015-3f9a2c",
         Box(x=0, y=0.25, width=0.5, height=0.75),
     )
@@ -176,15 +179,15 @@ def test_trims_and_redacts_as_they_are_typed() -> None:
     "text", ["", "1", "1=", "=1-2", "1=2", "1=5-2", "1=-1-2", "1=nan-2", "1=0-inf", "1=1-2-3"]
 )
 def test_a_trim_that_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"\S"):
-        choosing.parse_trim(text)
+    with pytest.raises(argparse.ArgumentTypeError, match=r"\S"):
+        commands.parse_trim(text)
 
 
 @given(st.text(), st.lists(st.floats(), max_size=5))
 def test_no_typed_text_gives_a_box_outside_the_picture(clip: str, numbers: list[float]) -> None:
     try:
-        _, box = choosing.parse_redact(f"{clip}={','.join(map(str, numbers))}")
-    except ValueError:
+        _, box = commands.parse_redact(f"{clip}={','.join(map(str, numbers))}")
+    except argparse.ArgumentTypeError:
         return
     assert 0 <= box.x < box.x + box.width <= 1.000_001
     assert 0 <= box.y < box.y + box.height <= 1.000_001

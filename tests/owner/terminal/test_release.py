@@ -355,17 +355,20 @@ def test_pause_is_said_in_the_inbox_until_it_ends(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with camera.serve(broker):
-        assert run("pause", *at_home) == 0
+        assert run("pause-requests", *at_home) == 0
         run("inbox", *at_home)
         said = capsys.readouterr().out
-        assert "front-door: paused since" in said and "legal demands and alerts among them" in said
+        assert (
+            "front-door: requests paused since" in said
+            and "legal demands and alerts among them" in said
+        )
         assert "No open requests" not in said, "nobody knows whether there are some"
-        assert run("resume", "--camera", camera.name, *at_home) == 0
+        assert run("resume-requests", "--camera", camera.name, *at_home) == 0
         capsys.readouterr()
         run("inbox", *at_home)
         assert "paused" not in capsys.readouterr().out
         with pytest.raises(Refused, match="not enrolled"):
-            run("pause", "--camera", "back-door", *at_home)
+            run("pause-requests", "--camera", "back-door", *at_home)
     assert commands(camera, keys) == [PauseRequests(), ResumeRequests()]
 
 
@@ -376,7 +379,7 @@ def test_a_camera_that_is_off_obeys_later(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     retain(broker, [(topics.availability(camera.name), b"")])
-    assert run("pause", "--wait", "0.1", *at_home) == 0
+    assert run("pause-requests", "--wait", "0.1", *at_home) == 0
     assert "it obeys as soon as it is" in capsys.readouterr().out
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import keyfile
+from agent import keyfile, options
 from agent.config import Broker, Feed
 from agent.consent import signing
 from agent.consent.signing import SigningKey
@@ -40,8 +40,7 @@ def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     commands.register(parser.add_subparsers(required=True))
     parsed = parser.parse_args(["requester", *arguments])
-    code: int = parsed.run(parsed)
-    return code
+    return options.run(parsed)
 
 
 @pytest.fixture(autouse=True)
@@ -194,9 +193,10 @@ def test_the_wrong_passphrase(
 @contextmanager
 def _receiving(folder: Path, listen: str) -> Iterator[subprocess.Popen[str]]:
     code = (
-        "import argparse, sys; from agent.requester.terminal import commands;"
+        "import argparse, sys; from agent import options;"
+        "from agent.requester.terminal import commands;"
         "p = argparse.ArgumentParser(); commands.register(p.add_subparsers());"
-        "a = p.parse_args(sys.argv[1:]); sys.exit(a.run(a))"
+        "a = p.parse_args(sys.argv[1:]); sys.exit(options.run(a))"
     )
     command = [sys.executable, "-c", code, "requester", "receive", "--dir", str(folder)]
     with subprocess.Popen(
