@@ -23,7 +23,7 @@ from pathlib import Path
 
 from agent import config
 from agent.mqtt import topics
-from agent.mqtt.link import Connected, Event, MqttLink, Published
+from agent.mqtt.link import Connected, Event, MqttLink, Published, Settings
 from benchmarks import procfs
 from benchmarks.figures import Figure
 from benchmarks.judge import report
@@ -107,7 +107,7 @@ def _gateway(house: House, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def _publish(house: House, broker: Mosquitto, count: int) -> None:
     """Post so many valid requests, and wait until the broker has confirmed them."""
-    link = MqttLink(client_id="flood", host=HOST, port=broker.port)
+    link = MqttLink(Settings(client_id="flood", host=HOST, port=broker.port))
     link.start()
     _await(link, Connected, 1)
     for start in range(0, count, _BATCH):

@@ -21,7 +21,8 @@ from agent.consent.cards import parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.gateway.app import load_owners
 from agent.host.board import Machine
-from agent.mqtt.link import Session, connect_broker
+from agent.mqtt.link import connect_broker
+from agent.mqtt.session import Session
 from agent.vault.database.index import FILE_NAME, Index
 
 _BROKER_SECONDS = 10.0

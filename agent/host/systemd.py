@@ -1,21 +1,27 @@
-"""What a daemon says to systemd (sd_notify): READY, STATUS, WATCHDOG, STOPPING."""
+"""Messages of a daemon to systemd (sd_notify): READY, STATUS, WATCHDOG, STOPPING."""
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
-
-import sdnotify
+from contextlib import suppress
 
 
 def notifier() -> Callable[[str], None]:
-    """Says a message to systemd; says it to nobody where there is no systemd.
+    """A function that sends a message to systemd, or does nothing where there is none.
 
-    systemd wants UTF-8 and throws away a STATUS that is not. The library sends Latin-1
-    and drops what that cannot write, so it is handed the bytes as if they were that.
+    ``$NOTIFY_SOCKET`` names the socket: a path, or ``@`` and a name in Linux's abstract
+    namespace. A message that cannot be sent is dropped: no daemon stops for that.
     """
-    systemd = sdnotify.SystemdNotifier()
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address.startswith("@"):
+        address = f"\0{address[1:]}"
 
-    def notify(said: str) -> None:
-        systemd.notify(said.encode("utf-8", errors="replace").decode("latin-1"))
+    def notify(message: str) -> None:
+        if not address:
+            return
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.sendto(message.encode("utf-8", errors="replace"), address)
 
     return notify

@@ -1,12 +1,11 @@
-"""One MQTT 3.1.1 connection over paho, from its beginning to its end.
+"""One MQTT 3.1.1 connection over paho, from beginning to end.
 
-The only module that imports paho. It drives the network itself (paho's external
-event loop) on the thread that calls :meth:`Connection.run`, so an end, whatever its
-cause, is a return or an exception there and never a thread that died unseen. paho's
-callbacks put events on a queue, at most, and never wait.
+Only this module imports paho. It runs paho's external event loop on the thread that
+calls :meth:`Connection.run`, so any end is a return or an exception there and never a
+thread that died unseen. paho's callbacks only put events on a queue and never wait.
 
-A connection is used once: nothing queued in one leaks into the next. Connecting
-again, and how long to wait before, is :mod:`agent.mqtt.link`'s.
+A connection is used once, so nothing queued in one reaches the next.
+:mod:`agent.mqtt.link` connects again.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ from agent.errors import NetworkFault
 
 _QOS: Final = 1  # at least once, everywhere
 _CONNECT_SECONDS: Final = 10.0
-_CLOSE_SECONDS: Final = 3.0  # for saying goodbye to a broker that may be gone
+_CLOSE_SECONDS: Final = 3.0  # for a goodbye to a broker that may be gone
 _TICK_SECONDS: Final = 1.0
 _MAX_EVENTS: Final = 100  # that nobody has taken yet
-_FULL_SECONDS: Final = 0.02  # until it is looked again whether somebody has
+_FULL_SECONDS: Final = 0.02  # until the next look at that queue
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker answered; all subscriptions stand."""
+    """The broker answered, and all subscriptions stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,11 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message. ``duplicate``: the broker may have sent it before."""
+    """A message."""
 
     topic: str
     payload: bytes
     retained: bool
-    duplicate: bool
     receipt: object = field(repr=False, compare=False)  # for Link.acknowledge; opaque
 
 
@@ -71,34 +69,42 @@ Event = Connected | Disconnected | Received | Published
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where and as whom to connect. ``will``: topic and payload, retained."""
+    """The broker, and what a link asks of it.
+
+    ``will`` is a topic and a payload that the broker retains when we vanish. Unless
+    ``clean_session`` it keeps subscriptions and messages while we are away.
+    ``acknowledge_at_once``: a message is acknowledged as it comes, so that the broker
+    cannot tell from the time what it was worth to us.
+    """
 
     client_id: str
     host: str
     port: int
-    username: str | None
-    password: str | None = field(repr=False)
-    tls: ssl.SSLContext | None
-    keepalive_seconds: int
-    subscriptions: tuple[str, ...]
-    will: tuple[str, bytes] | None
-    clean_session: bool
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+    keepalive_seconds: int = 60
+    subscriptions: tuple[str, ...] = ()
+    will: tuple[str, bytes] | None = None
+    clean_session: bool = True
     acknowledge_at_once: bool = False
+    min_retry_seconds: float = 1.0
+    max_retry_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Names a message to the connection it came over."""
+    """The id of a message, and the connection it came over."""
 
     connection: Connection
     message_id: int
 
 
 class Connection:
-    """A connection that :meth:`run` opens and that ends with it.
+    """A connection that :meth:`run` opens and closes.
 
-    ``number`` tells its tokens from those of every other connection of a link. There is
-    no lock here on purpose: paho calls back with locks of its own held.
+    ``number`` tells its tokens from those of the link's other connections. It takes no
+    lock, because paho calls back with locks of its own held.
     """
 
     def __init__(
@@ -147,22 +153,22 @@ class Connection:
         return self._number << 16 | message_id
 
     def acknowledge(self, message_id: int) -> None:
-        """Tell the broker that a message need not come again."""
+        """Tell the broker that it need not send a message again."""
         if self._client.is_connected():
             self._client.ack(message_id, _QOS)
 
     def wake(self) -> None:
-        """Let :meth:`run` look at once whether it is to stop, or has something to send."""
+        """Have :meth:`run` check at once for a stop or for something to send."""
         with contextlib.suppress(OSError):  # full: it wakes anyway; closed: it has ended
             self._alarm.send(b"\0")
 
     def _step(self) -> bool:
-        """Wait for something to happen and deal with it; False when the connection is over."""
+        """Wait for an event of the network and handle it; False when the connection is over."""
         client = self._client
         connected = client.socket()
         if connected is None:
             return False
-        # Who reads the events is behind: let the broker wait, so that memory is bounded.
+        # While the reader of the events is behind the broker waits, so memory is bounded.
         is_full = self._events.qsize() >= _MAX_EVENTS
         pending = isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
         undelivered = pending and not is_full
@@ -185,7 +191,7 @@ class Connection:
             self.refusal = "the broker does not keep to MQTT 3.1.1"
 
     def _say_goodbye(self) -> None:
-        """Send what is queued, then DISCONNECT, unless the broker does not listen any more."""
+        """Send what is queued and DISCONNECT, unless the broker no longer listens."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         self._client.disconnect()
         while time.monotonic() < deadline and self._step():
@@ -264,7 +270,7 @@ class Connection:
         is_ours = message.qos == _QOS and not self._settings.acknowledge_at_once
         receipt = Receipt(self, message.mid) if is_ours else None
         payload = bytes(message.payload)
-        received = Received(message.topic, payload, message.retain, message.dup, receipt)
+        received = Received(message.topic, payload, message.retain, receipt)
         self._events.put(received)
 
     def _on_publish(
@@ -278,7 +284,7 @@ class Connection:
         self._events.put(Published(self._token(message_id)))
 
 
-# What a broker may answer to CONNECT (MQTT 3.1.1, table 3.1), by paho's names.
+# A broker's refusals of CONNECT (MQTT 3.1.1, table 3.1), by paho's names.
 _CREDENTIALS: Final = "the broker refuses this user name and password"
 _REFUSALS: Final = {
     "Bad user name or password": _CREDENTIALS,
@@ -289,7 +295,7 @@ _REFUSALS: Final = {
 
 
 def in_plain_words(error: OSError, where: str) -> str:
-    """Why ``where`` (host:port) could not be reached, for a person."""
+    """The reason why ``where`` (host:port) could not be reached, for a person."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"{where}: its certificate is not trusted ({error.verify_message})"

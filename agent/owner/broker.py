@@ -1,6 +1,6 @@
 """The owner's talk with the broker: collect letters, send a decision, hear the outcome.
 
-Each function takes an open :class:`~agent.mqtt.link.Session` with the subscriptions it
+Each function takes an open :class:`~agent.mqtt.session.Session` with the subscriptions it
 needs (:func:`connect`). What a message says is for :mod:`.inbox` and :mod:`.fetch`.
 """
 
@@ -21,7 +21,8 @@ from agent.consent.statements import Listing, Moment, Outcome
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.mqtt import link, topics
-from agent.mqtt.link import Received, Session
+from agent.mqtt.link import Received
+from agent.mqtt.session import Session
 from agent.mqtt.topics import Topic
 from agent.owner.decisions.sign import Decision
 from agent.owner.inbox import verify as letters

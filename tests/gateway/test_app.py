@@ -25,7 +25,8 @@ from agent.gateway import app
 from agent.gateway.daemon import Gateway
 from agent.gateway.device_keys import CARD_NAME, load_or_create
 from agent.mqtt import topics
-from agent.mqtt.link import Link, MqttLink, Session
+from agent.mqtt.link import Link, MqttLink, Settings
+from agent.mqtt.session import Session
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
@@ -232,7 +233,9 @@ def test_the_end_of_the_thread_of_a_link_is_the_end_of_the_process(
 
     monkeypatch.setattr(MqttLink, "_connect_once", ends)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the test's own, pytest's aside
-    run = Run(tmp_path, MqttLink(client_id="front-door", host="127.0.0.1", port=free_port()))
+    run = Run(
+        tmp_path, MqttLink(Settings(client_id="front-door", host="127.0.0.1", port=free_port()))
+    )
     with pytest.raises(InternalFault, match="the thread of the link to"):
         run.gateway.run()
     assert run.said[-1] == "STOPPING=1"
@@ -301,14 +304,16 @@ def wait(what: str, ready: Callable[[], object]) -> None:
 
 def retained(broker: Mosquitto) -> dict[str, bytes]:
     """Whatever a broker keeps for everybody."""
-    link = MqttLink(client_id="onlooker", host=broker.host, port=broker.port, subscriptions=["#"])
+    link = MqttLink(
+        Settings(client_id="onlooker", host=broker.host, port=broker.port, subscriptions=("#",))
+    )
     with Session(link) as session:
         messages = session.collect(quiet_seconds=0.3, at_most_seconds=5)
     return {message.topic: message.payload for message in messages}
 
 
 def publish(broker: Mosquitto, topic: str, payload: bytes) -> None:
-    link = MqttLink(client_id="requester", host=broker.host, port=broker.port)
+    link = MqttLink(Settings(client_id="requester", host=broker.host, port=broker.port))
     with Session(link) as session:
         session.publish(topic, payload, retained=True)
 

@@ -21,7 +21,8 @@ from agent.gateway import app
 from agent.gateway.daemon import Gateway
 from agent.gateway.release.contents import BundleContents
 from agent.mqtt import topics
-from agent.mqtt.link import MqttLink, Received, Session
+from agent.mqtt.link import MqttLink, Received, Settings
+from agent.mqtt.session import Session
 from agent.vault.records.requests import Cases
 from tests.peers.mosquitto import Mosquitto
 from tests.support.house import House
@@ -50,7 +51,7 @@ class Porch:
             gateway.stop()
 
     def publish(self, topic: str, *payloads: bytes, retained: bool = False) -> None:
-        link = MqttLink(client_id="people", host=self.broker.host, port=self.broker.port)
+        link = MqttLink(Settings(client_id="people", host=self.broker.host, port=self.broker.port))
         with Session(link) as session:
             for payload in payloads:
                 session.publish(topic, payload, retained=retained)
@@ -91,11 +92,13 @@ def porch(tmp_path: Path, mosquitto: Mosquitto) -> Porch:
 
 def test_the_broker_waits_with_the_next_until_one_is_acknowledged(porch: Porch) -> None:
     link = MqttLink(
-        client_id="keeper",
-        host=porch.broker.host,
-        port=porch.broker.port,
-        subscriptions=["x"],
-        clean_session=False,
+        Settings(
+            client_id="keeper",
+            host=porch.broker.host,
+            port=porch.broker.port,
+            subscriptions=("x",),
+            clean_session=False,
+        )
     )
     with Session(link):
         porch.publish("x", *(b"%d" % number for number in range(MANY)))

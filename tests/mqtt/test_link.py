@@ -26,9 +26,11 @@ from agent.mqtt.link import (
     MqttLink,
     Published,
     Received,
-    Session,
+    Settings,
     connect_broker,
 )
+from agent.mqtt.session import Session
+from agent.tls import trusting
 from tests.conftest import StartMosquitto
 from tests.peers.certificates import Authority
 from tests.peers.mosquitto import HOST, Mosquitto
@@ -46,8 +48,8 @@ def link_to() -> Iterator[Any]:
     with ExitStack() as running:
 
         def start(broker: Mosquitto, client_id: str, *subscriptions: str, **more: Any) -> MqttLink:
-            settings = {"host": broker.host, "port": broker.port, **QUICK, **more}
-            link = MqttLink(client_id=client_id, subscriptions=subscriptions, **settings)
+            settings: dict[str, Any] = {"host": broker.host, "port": broker.port, **QUICK, **more}
+            link = MqttLink(Settings(client_id=client_id, subscriptions=subscriptions, **settings))
             link.start()
             running.callback(link.stop)
             return link
@@ -69,7 +71,7 @@ def client_process(broker: Mosquitto, code: str) -> Iterator[subprocess.Popen[st
         from agent.mqtt.link import *
         from tests.support.links import wait_for
         def connected(**more):
-            link = MqttLink(host="{broker.host}", port={broker.port}, **more)
+            link = MqttLink(Settings(host="{broker.host}", port={broker.port}, **more))
             link.start()
             wait_for(link, Connected)
             return link
@@ -223,7 +225,7 @@ def test_a_message_that_was_not_acknowledged_comes_again_after_a_kill(
 
     camera = link_to(mosquitto, "camera", "owner", clean_session=False)
     again = wait_for(camera, Received)
-    assert (again.payload, again.duplicate, again.retained) == (b"second", True, False)
+    assert (again.payload, again.retained) == (b"second", False)
     camera.acknowledge(again)
     camera.stop()
 
@@ -309,34 +311,18 @@ def test_two_clients_with_one_id_are_told_of_each_other(mosquitto: Mosquitto, li
     assert "another client using the id same?" in wait_for(first, Disconnected).reason
 
 
-def test_the_pauses_double_up_to_a_bound_and_half_of_each_is_chance() -> None:
-    def pauses(share: float) -> list[float]:
-        link = MqttLink(
-            client_id="x",
-            host=HOST,
-            port=1,
-            min_retry_seconds=1,
-            max_retry_seconds=60,
-            random_share=lambda: share,
-        )
-        return [link.pause_seconds(count) for count in (0, 1, 2, 3, 6, 7, 10_000)]
-
-    assert pauses(1.0) == [1, 1, 2, 4, 32, 60, 60]
-    assert pauses(0.0) == [0.5, 0.5, 1, 2, 16, 30, 30]
-
-
 def test_tls_is_accepted_from_the_given_authority_alone(
     start_mosquitto: StartMosquitto, link_to: Any, tmp_path: Path
 ) -> None:
     ours, another = Authority(tmp_path / "ours"), Authority(tmp_path / "another")
     broker = start_mosquitto(certificate=ours.issue(HOST))
-    reader = link_to(broker, "reader", "a", tls=True, tls_ca_file=ours.ca_file)
+    reader = link_to(broker, "reader", "a", tls=trusting(ours.ca_file))
     wait_for(reader, Connected)
     payload = bytes(range(256)) * 2_000  # several TLS records
     reader.publish("a", payload, retained=False)
     assert wait_for(reader, Received).payload == payload
 
-    deceived = link_to(broker, "deceived", tls=True, tls_ca_file=another.ca_file)
+    deceived = link_to(broker, "deceived", tls=trusting(another.ca_file))
     assert "certificate is not trusted" in wait_for(deceived, Disconnected).reason
 
 
@@ -490,12 +476,12 @@ def test_whoever_listens_to_a_link_whose_thread_has_ended_is_told(
 ) -> None:
     """However quietly: a SystemExit ends a thread without a word."""
 
-    def ends(*_: object) -> float:
+    def ends(*_: object, **__: object) -> float:
         raise end
 
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the test's own, pytest's aside
-    monkeypatch.setattr(MqttLink, "pause_seconds", ends)
-    link = MqttLink(client_id="ends", host=HOST, port=free_port())
+    monkeypatch.setattr("agent.mqtt.link.pause_seconds", ends)
+    link = MqttLink(Settings(client_id="ends", host=HOST, port=free_port()))
     link.start()
     assert "nobody listens there" in wait_for(link, Disconnected).reason
     assert "the thread of the link" in wait_for(link, Disconnected).reason
@@ -562,51 +548,3 @@ def test_an_unusable_ca_file_is_a_config_error(tmp_path: Path, content: str | No
     broker = config.Broker(tls=config.Tls(ca_file=path))
     with pytest.raises(ConfigError, match=r"ca\.pem"):
         connect_broker(broker, client_id="x", subscriptions=[], clean_session=True)
-
-
-def session_link(broker: Mosquitto, *subscriptions: str) -> MqttLink:
-    return MqttLink(
-        client_id="command", host=broker.host, port=broker.port, subscriptions=subscriptions
-    )
-
-
-def test_a_session_collects_every_retained_message(mosquitto: Mosquitto) -> None:
-    with Session(session_link(mosquitto)) as writer:
-        for number in range(20):
-            writer.publish(f"inbox/{number}", b"letter", retained=True)
-    with Session(session_link(mosquitto, "inbox/+")) as reader:
-        letters = reader.collect(quiet_seconds=0.3, at_most_seconds=10)
-    assert {letter.topic for letter in letters} == {f"inbox/{number}" for number in range(20)}
-    assert all(letter.retained for letter in letters)
-
-
-def test_a_session_keeps_what_comes_while_it_waits_for_a_confirmation(
-    mosquitto: Mosquitto,
-) -> None:
-    with Session(session_link(mosquitto, "a")) as session:
-        for number in range(5):
-            session.publish("a", b"%d" % number, retained=False)
-        letters = [session.receive(10) for _ in range(5)]
-        assert [letter and letter.payload for letter in letters] == [b"0", b"1", b"2", b"3", b"4"]
-        assert session.receive(0) is None
-
-
-def test_a_session_with_a_broker_that_is_away_fails_in_one_line() -> None:
-    port = free_port()
-    link = MqttLink(client_id="command", host=HOST, port=port)
-    with pytest.raises(NetworkFault, match=f"127.0.0.1:{port}: nobody listens there"):
-        Session(link).__enter__()
-
-
-def test_a_session_does_not_wait_for_ever_for_a_broker_that_says_nothing() -> None:
-    with socket.create_server((HOST, 0)) as silent:
-        link = MqttLink(client_id="command", host=HOST, port=silent.getsockname()[1])
-        with pytest.raises(NetworkFault, match="too long"):
-            Session(link, seconds=0.2).__enter__()
-
-
-def test_a_session_notices_that_the_broker_has_gone(mosquitto: Mosquitto) -> None:
-    with Session(session_link(mosquitto, "a")) as session:
-        mosquitto.kill()
-        with pytest.raises(NetworkFault, match="closed the connection"):
-            session.receive(10)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from amqtt.broker import Broker
 
-from agent.mqtt.link import Connected, MqttLink, Published, Received
+from agent.mqtt.link import Connected, MqttLink, Published, Received, Settings
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
 from tests.support.links import wait_for
@@ -53,12 +53,14 @@ def amqtt_port() -> Iterator[int]:
 
 def link_to(port: int, client_id: str, *subscriptions: str, **more: Any) -> MqttLink:
     link = MqttLink(
-        client_id=client_id,
-        host=HOST,
-        port=port,
-        subscriptions=subscriptions,
-        min_retry_seconds=0.05,
-        **more,
+        Settings(
+            client_id=client_id,
+            host=HOST,
+            port=port,
+            subscriptions=subscriptions,
+            min_retry_seconds=0.05,
+            **more,
+        )
     )
     link.start()
     return link

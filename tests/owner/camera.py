@@ -44,7 +44,8 @@ from agent.consent.statements import (
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.mqtt.link import Session, connect_broker
+from agent.mqtt.link import connect_broker
+from agent.mqtt.session import Session
 from agent.vault.clips import seal
 
 NOW = 1_706_121_000

@@ -8,7 +8,8 @@ from agent import options
 from agent.config import Broker
 from agent.consent import signing
 from agent.mqtt import topics
-from agent.mqtt.link import Session, connect_broker
+from agent.mqtt.link import connect_broker
+from agent.mqtt.session import Session
 from agent.owner.terminal import commands
 from tests.owner.camera import FakeCamera
 

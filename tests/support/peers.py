@@ -51,7 +51,7 @@ class FakeBroker:
         self.client = client
         client.events.put(Connected())
         for receipt in list(self.unacknowledged):
-            client.deliver(receipt, duplicate=True)
+            client.deliver(receipt)
 
 
 class FakeLink:
@@ -88,9 +88,9 @@ class FakeLink:
     def acknowledge(self, received: Received) -> None:
         self._broker.unacknowledged.pop(received.receipt, None)  # type: ignore[call-overload]
 
-    def deliver(self, receipt: int, *, duplicate: bool = False) -> None:
+    def deliver(self, receipt: int) -> None:
         topic, payload, retained = self._broker.unacknowledged[receipt]
-        self.events.put(Received(topic, payload, retained, duplicate, receipt))
+        self.events.put(Received(topic, payload, retained, receipt))
 
 
 @dataclass

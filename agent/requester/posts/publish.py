@@ -26,6 +26,7 @@ from agent.consent.statements import Alert, Request, Withdrawal
 from agent.consent.transparency.proof import MAX_BYTES, LogPolicy, read_proof
 from agent.errors import ConfigError, MalformedStatement, NotPublic
 from agent.mqtt import link, topics
+from agent.mqtt.session import Session
 from agent.requester.demo_log.log import Log
 
 Post = Request | Alert | Withdrawal
@@ -105,7 +106,7 @@ def send(publication: Publication, broker: Broker) -> None:
         will=None,
         clean_session=True,
     )
-    with link.Session(connection) as session:
+    with Session(connection) as session:
         for topic, payload in publication.links.items():
             session.publish(topic, payload, retained=True)
         session.publish(publication.topic, publication.payload, retained=True)

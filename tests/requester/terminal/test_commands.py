@@ -25,7 +25,8 @@ from agent.errors import BundleRefused, ConfigError, KeyFileError, NetworkFault
 from agent.gateway.release.tus_client import TusClient
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt import topics
-from agent.mqtt.link import Session, connect_broker
+from agent.mqtt.link import connect_broker
+from agent.mqtt.session import Session
 from agent.requester.folder import RequesterFolder, Settings
 from agent.requester.receiver.server import Receiver
 from agent.requester.terminal import commands

@@ -17,7 +17,8 @@ from agent.consent.transparency.view import Included, LogView
 from agent.errors import ConfigError, NetworkFault, NotPublic, Refused, UntrustedSignature
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt import topics
-from agent.mqtt.link import Received, Session, connect_broker
+from agent.mqtt.link import Received, connect_broker
+from agent.mqtt.session import Session
 from agent.requester.demo_log.log import Log
 from agent.requester.folder import RequesterFolder, Settings
 from tests.peers.mosquitto import Mosquitto
