@@ -1,7 +1,7 @@
 """clip-agent: a camera that records for its owner, and for nobody else.
 
-See ``README.md`` for what it does, ``agent/THREATS.md`` for what it promises and
-``agent/DECISIONS.md`` for why it is built as it is.
+``README.md`` tells what it does, ``docs/threats.md`` what it promises, ``docs/ARCHITECTURE.md``
+where things are, and ``docs/decisions/`` why.
 """
 
 __version__ = "0.1.0"

@@ -1,12 +1,14 @@
-"""The documents against the code: what they name exists, what they show works."""
+"""The documents match the code: paths, links, commands, examples and printed parts."""
 
 from __future__ import annotations
 
+import ast
 import configparser
 import json
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from agent.consent.cards import (
     RequesterCard,
     parse_card,
 )
+from tests import printed
 from tests.peers.requirements import ROOT, SHARED
 
 CARDS: dict[str, type[Card]] = {
@@ -49,17 +52,17 @@ each_document = pytest.mark.parametrize(
 )
 
 
-def readme() -> str:
-    return (ROOT / "README.md").read_text()
-
-
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", text, re.M | re.S)
+
+
+def outside_blocks(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.M | re.S)
 
 
 def named_paths(text: str) -> set[str]:
     """What stands in backticks or link targets and begins like a path of this repository."""
-    inline = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    inline = outside_blocks(text)
     links = re.findall(r"\]\(([^)#\s]+)", inline)
     quoted = " ".join(re.findall(r"`([^`\n]+)`", inline)).split()
     tops = {path.name for path in ROOT.iterdir()} | {".."}
@@ -69,12 +72,22 @@ def named_paths(text: str) -> set[str]:
 
 
 def exists(path: str, document: Path) -> bool:
-    file, _, test = path.partition("::")
+    """Find a path, or ``FILE::name`` and ``FILE::Class.name`` in a Python file."""
+    file, _, name = path.partition("::")
     for folder in (ROOT, document.parent):
         found = list(folder.glob(file)) if "*" in file else [folder / file]
         if found and found[0].exists():
-            return f"def {test}(" in found[0].read_text() if test else True
+            return not name or name in defined(ast.parse(found[0].read_text()).body)
     return file.startswith("../shared/") and not SHARED.exists()
+
+
+def defined(body: Sequence[ast.AST], prefix: str = "") -> Iterator[str]:
+    """Names of the functions and classes in a module, methods as ``Class.name``."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield prefix + node.name
+        if isinstance(node, ast.ClassDef):
+            yield from defined(node.body, f"{prefix}{node.name}.")
 
 
 @each_document
@@ -88,17 +101,67 @@ def test_a_path_that_is_not_there_would_be_found() -> None:
     assert named == {"agent/nowhere.py", "docs/x.md"}
     assert not any(exists(path, ROOT / "README.md") for path in named)
     assert not exists("tests/test_docs.py::test_of_nothing", ROOT / "README.md")
+    assert exists("agent/config/__init__.py::Config", ROOT / "README.md")
 
 
-def test_the_help_in_the_readme_is_what_the_program_prints(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from agent.cli.main import build_parser
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", outside_blocks(document.read_text()), re.M)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
 
-    monkeypatch.setenv("COLUMNS", "100")
-    block = re.search(r"<!-- help -->\n+```\w*\n(.*?)```\n+<!-- /help -->", readme(), re.S)
-    assert block is not None, "README.md has no help block between <!-- help --> and <!-- /help -->"
-    assert block[1] == build_parser().format_help(), "COLUMNS=100 clip-agent --help"
+
+@each_document
+def test_every_anchor_that_a_document_links_to_exists(document: Path) -> None:
+    text = outside_blocks(document.read_text())
+    for file, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", text):
+        target = document.parent / file if file else document
+        assert anchor in anchors(target), f"{file}#{anchor}"
+
+
+def test_the_code_cites_no_document_that_is_not_there() -> None:
+    """Sources cite files of this repository only, and none that was removed."""
+    left = re.compile(r"\.\./shared|\bDESIGN\b|\bSTYLE\.md|\bDECISIONS?\.?(md)? ?\d|THREATS")
+    sources = [path for path in TRACKED if path.suffix == ".py"]
+    cited = re.compile(r"\bdocs/[\w./-]*\w")
+    for path in (path for path in sources if path != Path(__file__)):
+        text = path.read_text()
+        assert {name for name in cited.findall(text) if not (ROOT / name).exists()} == set(), path
+        if path.is_relative_to(ROOT / "agent"):
+            assert not left.search(text), path
+
+
+def test_the_index_of_decisions_lists_every_file_with_its_status() -> None:
+    folder = ROOT / "docs/decisions"
+    index = (folder / "README.md").read_text()
+    rows = re.findall(r"^\| \[(.+)\]\((.+)\) \| (.+) \|$", index, re.M)
+    files = {}
+    for path in sorted(folder.glob("*.md")):
+        head = re.match(r"# (.+)\n\nStatus: (.+)\n", path.read_text())
+        if path.name != "README.md":
+            assert head is not None, f"{path.name} does not begin with a title and a status"
+            assert re.match(r"accepted|replaced by \[", head[2])
+            files[path.name] = (head[1], head[2])
+    assert {name: (title, status) for title, name, status in rows} == files
+
+
+def test_every_promise_in_the_threats_names_its_test() -> None:
+    text = (ROOT / "docs/threats.md").read_text()
+    rows = re.findall(r"^\| (?:all|\d(?:, \d)*): .+ \| (.+) \| (.+) \|$", text, re.M)
+    assert len(rows) >= 10
+    for where, test in rows:
+        assert re.match(r"`(agent|systemd)/", where)
+        assert re.match(r"`tests/", test)
+
+
+def test_the_readme_is_one_screen() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 70
+
+
+@pytest.mark.parametrize("part", printed.PARTS)
+def test_a_printed_part_is_what_the_code_prints(part: str) -> None:
+    path, now, expected = printed.compare(part)
+    assert now == expected, f"{path}: run python -m tests.printed"
 
 
 @each_document
@@ -126,7 +189,9 @@ def commands(text: str) -> list[list[str]]:
 
 def test_the_installation_leaves_the_systems_numpy_in_force() -> None:
     """picamera2's own parts are built for it: a numpy 2 above Debian 12's breaks them."""
-    (line,) = (line for line in readme().splitlines() if "'.[camera]'" in line)
+    page = (ROOT / "docs/install.md").read_text()
+    line, *others = (line for line in page.splitlines() if "'.[camera]'" in line)
+    assert {line, *others} == {line}
     found = re.fullmatch(r"sudo \S+/pip install '\.\[camera\]' \$\((\S+/pip freeze \| .*)\)", line)
     assert found is not None
     listed = "msgspec==0.22.0\nnumpy==1.24.2\nnumpy-quaternion==1.0\n"

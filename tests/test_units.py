@@ -118,8 +118,10 @@ def enabled(root: Path) -> dict[str, str]:
     }
 
 
-def test_what_the_readme_enables_starts_both_services_with_the_machine(tmp_path: Path) -> None:
-    (name,) = re.findall(r"systemctl enable --now (\S+)", (ROOT / "README.md").read_text())
+def test_the_target_that_is_enabled_starts_both_services_with_the_machine(
+    tmp_path: Path,
+) -> None:
+    (name,) = re.findall(r"systemctl enable --now (\S+)", (ROOT / "docs/install.md").read_text())
     install(tmp_path)
     command = [program("systemctl"), f"--root={tmp_path}"]
     subprocess.run([*command, "enable", name], check=True, capture_output=True, timeout=60)
@@ -134,8 +136,8 @@ def test_what_the_readme_enables_starts_both_services_with_the_machine(tmp_path:
     assert enabled(tmp_path) == {}
 
 
-def test_the_documentation_that_a_unit_names_is_put_there_by_the_readme() -> None:
-    copied = re.findall(r"\bcp ([^&\n]+) (/\S+)", (ROOT / "README.md").read_text())
+def test_the_documentation_that_a_unit_names_is_put_there_by_the_installation() -> None:
+    copied = re.findall(r"\bcp ([^&\n]+) (/\S+)", (ROOT / "docs/install.md").read_text())
     there = {
         str(Path(folder) / Path(source).name)
         for sources, folder in copied

@@ -3,7 +3,7 @@
 A table maps (state, event) to the next state. What is not in a table cannot
 happen: :func:`advance` raises :class:`InternalFault`, because whoever calls it
 must already know, from a peer's message and the policy, that the event is due.
-The diagrams in ``LIFECYCLE.md`` are printed from the tables by :func:`diagram`.
+The diagrams in ``docs/lifecycle.md`` are printed from the tables by :func:`diagram`.
 
 When an event is due, and what must be written in the same transaction, is for
 the gateway to say. States are stored as their names (``vault/schema.sql``).

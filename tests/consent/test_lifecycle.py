@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 import agent.consent.lifecycle as lifecycle
 from agent.consent.lifecycle import RELEASE, REQUEST, Table
 from agent.errors import InternalFault
+from tests.peers.requirements import ROOT
 
-PAGE = Path(lifecycle.__file__).with_name("LIFECYCLE.md")
+PAGE = ROOT / "docs/lifecycle.md"
 TABLES = pytest.mark.parametrize("table", [REQUEST, RELEASE], ids=["request", "release"])
 
 

@@ -1,7 +1,7 @@
 """The gateway's own rows, as the camera's process could change them if it were taken over.
 
-It can hide or block what they are about, until the chain of the ledger is checked: see
-THREATS. It cannot end the gateway with them, at each start anew.
+It can hide or block requests and releases until the ledger's chain is checked
+(docs/threats.md). It cannot make the gateway end at each start.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ class Admission:
         return msgspec.structs.replace(self._rules, muted=muted)
 
     def _order_of_muted(self, request: Request, digest: str, *, at: float) -> Notice:
-        """A legal demand is not kept from the owner, whoever makes it: see DECISIONS 93."""
+        """Tell the owner of a muted requester's legal order (docs/decisions/stopping.md)."""
         order, name = request.order, self._requesters[request.iss].name
         claimed = "" if order is None else f" ({order.court}, docket {order.docket})"
         return Notice(

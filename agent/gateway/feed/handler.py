@@ -1,6 +1,6 @@
 """From a post on the public feed to a case for the owner's inbox, or a refusal on record.
 
-The way of a post (DESIGN, section 8), each step refusing by name:
+The way of a post, each step refusing by name:
 
 1. size, and that exactly this message was not judged before: a retained topic or a
    reconnect brings the same bytes again, which changes nothing and leaves no line;

@@ -147,7 +147,7 @@ class Track:
         """One thread, and no picture held back where the camera does not reorder them."""
         context = self._stream.codec_context
         context.thread_count = 1
-        # A third less work; the pictures came out the same to the bit (see DECISIONS 39).
+        # A third less work, and the same pictures to the bit (docs/decisions/detection.md).
         context.flags2 |= int(av.codec.context.Flags2.fast)
         if not context.has_b_frames:
             context.flags |= int(av.codec.context.Flags.low_delay)

@@ -136,7 +136,7 @@ def test_who_wants_no_certificate_checked_gets_what_comes(
 def test_a_certificate_that_has_its_address_in_the_common_name_alone_is_not_enough(
     ports: dict[str, int], tmp_path: Path
 ) -> None:
-    """GnuTLS looks for addresses elsewhere only; agent/THREATS.md says so."""
+    """GnuTLS looks for addresses elsewhere only; docs/threats.md says so."""
     certificate = self_signed(tmp_path, "127.0.0.1")
     with TlsFront(ports["rtsps"], certificate) as front:
         for name in (None, "127.0.0.1"):
