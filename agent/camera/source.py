@@ -1,17 +1,12 @@
-"""What a camera is to the rest of the room: encoded packets and small luma frames.
+"""The interface of a camera: encoded packets and small luma frames.
 
-A :class:`Source` gives both in one stream, in the order of time. Packets are what
-is recorded, untouched; frames are what the motion detector looks at, few and
-small. Times are monotonic seconds of the :class:`agent.clock.Clock` that the
-source was given, so that wall time can be told from them later, however long a
-packet waited. They never step back.
+A :class:`Source` gives both in one stream, in the order of time. Packets are recorded
+as they are; the few small frames are for the motion detector. Times are monotonic
+seconds of the :class:`agent.clock.Clock` that the source was given. They never step back.
 
-A source may lose its camera for a while and find it again: it says so with an
-:class:`Interruption`, and begins anew with a :class:`VideoFormat`. Nothing from
-before connects to what comes after.
-
-Sources live in ``sources/``, one module each. None of them ever opens audio.
-Which source is used is decided in :mod:`agent.camera.sources.factory`.
+A source may lose its camera and find it again: it gives an :class:`Interruption`, then a
+new :class:`VideoFormat`. Nothing from before connects to what comes after. No source ever
+opens audio.
 """
 
 from __future__ import annotations
@@ -26,6 +21,7 @@ from numpy.typing import NDArray
 from agent.errors import CameraFault
 
 LUMA_WIDTH, LUMA_HEIGHT = 320, 180
+KEYFRAME_SECONDS = 1.0  # between two keyframes of the encoders that we drive
 
 Luma = NDArray[np.uint8]  # [LUMA_HEIGHT, LUMA_WIDTH], as decoded (not stretched to 0..255)
 Chroma = NDArray[np.uint8]  # [2, LUMA_HEIGHT / 2, LUMA_WIDTH / 2]: Cb, Cr
@@ -34,10 +30,10 @@ Codec = Literal["h264", "hevc"]
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """How the packets that follow are encoded.
+    """The encoding of the packets that follow.
 
-    ``extradata`` is what a decoder must know first, in the form that goes with
-    the packets: an ``avcC``/``hvcC`` record or parameter sets with start codes.
+    A decoder needs ``extradata`` first. It has the form of the packets: an
+    ``avcC``/``hvcC`` record, or parameter sets with start codes.
     """
 
     codec: Codec
@@ -63,7 +59,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A small picture, its own copy: luma for the motion detector, and its colours if known."""
+    """A small picture, its own copy: luma for the motion detector, and chroma if known."""
 
     luma: Luma
     seconds: float
@@ -72,10 +68,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """The camera is lost, and is tried again in ``retry_seconds``.
-
-    ``fault`` says what happened, and what the owner may do about it.
-    """
+    """The camera is lost because of ``fault``; the next try is in ``retry_seconds``."""
 
     fault: CameraFault
     retry_seconds: float
@@ -85,39 +78,54 @@ Item = VideoFormat | Packet | Frame | Interruption
 
 
 class Source(Protocol):
-    """A camera, or what stands in for one."""
+    """A camera, or something that stands in for one."""
 
     def open(self) -> VideoFormat:
-        """Connect; :class:`agent.errors.CameraFault` says what to do when that fails."""
+        """Connect; raises :class:`agent.errors.CameraFault`."""
 
     def read(self) -> Iterator[Item]:
-        """Packets and frames until the source ends.
+        """Give packets and frames until the source ends.
 
-        A file may end, quietly. A camera that ends or falls silent is a
+        A file may end quietly. A camera that ends or falls silent is a
         :class:`agent.errors.CameraFault`, or an :class:`Interruption` where it can be
-        found again; then a :class:`VideoFormat` follows once it is back.
+        found again.
         """
 
     def close(self) -> None:
-        """Let go of the device or connection; called by the thread that read."""
+        """Release the device or connection; called by the thread that reads."""
 
 
 class FrameRate:
-    """Picks, from moments that come along, about ``per_second`` a second.
-
-    Counts from the first moment asked about, so that the picks stay even; after a
-    gap it starts to count anew.
-    """
+    """Picks about ``per_second`` moments a second, evenly; a gap starts the count anew."""
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second
         self._next: float | None = None
 
     def due(self, seconds: float) -> bool:
-        """Whether the moment ``seconds`` is one to take. Ask in ascending order."""
+        """Tell if the moment ``seconds`` is to be taken. Ask in ascending order."""
         if self._next is None or seconds > self._next + 1:
             self._next = seconds
         if seconds < self._next - self._interval / 100:
             return False
         self._next += self._interval
+        return True
+
+
+class KeyframeClock:
+    """Makes a keyframe due each :data:`KEYFRAME_SECONDS` of time.
+
+    Encoders count pictures instead: at one picture a second in the dark, a keyframe would
+    come every quarter of a minute. ``frame_seconds`` is the usual length of a picture.
+    """
+
+    def __init__(self, frame_seconds: float) -> None:
+        self._slack = frame_seconds / 2
+        self._last = float("-inf")
+
+    def due(self, seconds: float) -> bool:
+        """Tell if the picture taken at ``seconds`` is to be a keyframe. Ask for each in order."""
+        if seconds + self._slack < self._last + KEYFRAME_SECONDS:
+            return False
+        self._last = seconds
         return True

@@ -6,13 +6,12 @@ crosses itself nothing is left open, and a hole is drawn by going around it the
 other way.
 
 A privacy zone is rounded outward: every pixel that it touches is painted, and its
-neighbours. A block of the detector's grid counts by its centre. Who paints when is
-the sources' business; what the blocks are is :mod:`agent.camera.detection.detector`'s.
+neighbours. A block of the detector's grid counts by its centre.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -22,9 +21,10 @@ from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH
 from agent.errors import ConfigError
 
 GRID_WIDTH, GRID_HEIGHT = LUMA_WIDTH // 4, LUMA_HEIGHT // 4
+BLACK, NO_COLOUR = 16, 128  # luma and chroma in video range
 
 Mask = NDArray[np.uint8]  # [GRID_HEIGHT, GRID_WIDTH], 0 or 255
-Plane = NDArray[np.uint8]  # [height, width] or [height, width, channels]
+Plane = NDArray[np.uint8]  # [height, width]
 Polygon = Sequence[tuple[float, float]]  # corners (x, y), each 0..1
 
 _SUBPIXEL_BITS = 4
@@ -36,34 +36,30 @@ _Patch = tuple[tuple[slice, slice], NDArray[np.bool_]]  # a part of a plane, and
 class PrivacyMask:
     """Paints polygons over pictures of any size; false if there are none.
 
-    What a polygon comes to at a size is worked out once and kept.
+    The pixels of each polygon are computed once a size, and kept.
     """
 
     def __init__(self, polygons: Sequence[Polygon]) -> None:
         self._polygons = tuple(polygons)
-        self._patches: dict[tuple[int, int], tuple[_Patch, ...]] = {}
+        self._patches: dict[tuple[int, ...], tuple[_Patch, ...]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._polygons)
 
-    def paint(self, plane: Plane, value: int | Sequence[int]) -> None:
-        """Set what is private in ``plane`` to ``value``, in place.
-
-        ``plane`` is writable, [height, width] or [height, width, channels], of any
-        strides; then ``value`` may be one number, or one a channel.
-        """
-        height, width = plane.shape[:2]
-        patches = self._patches.get((height, width))
+    def paint(self, plane: Plane, value: int) -> None:
+        """Set the private pixels of ``plane``, writable and of any strides, to ``value``."""
+        patches = self._patches.get(plane.shape)
         if patches is None:
+            height, width = plane.shape
             patches = tuple(_patch(polygon, width, height) for polygon in self._polygons)
-            self._patches[height, width] = patches
+            self._patches[plane.shape] = patches
         for box, where in patches:
-            part = plane[box]
-            np.copyto(
-                part,
-                np.asarray(value, np.uint8),
-                where=where if part.ndim == 2 else where[..., None],
-            )
+            np.copyto(plane[box], np.uint8(value), where=where)
+
+    def blacken(self, planes: Iterable[Plane]) -> None:
+        """Paint the private part black in luma, and in Cb and Cr if given (video range)."""
+        for plane, level in zip(planes, (BLACK, NO_COLOUR, NO_COLOUR), strict=False):
+            self.paint(plane, level)
 
 
 def motion_mask(
@@ -74,8 +70,6 @@ def motion_mask(
     Those are the blocks whose centre lies in an ``include`` polygon, if there is
     one, and in no other. Raises :class:`ConfigError` if none is left.
     """
-    if not (include or exclude or privacy):
-        return None
     counts = np.full((GRID_HEIGHT, GRID_WIDTH), not include, np.bool_)
     for polygon in include:
         counts |= _inside(polygon, GRID_WIDTH, GRID_HEIGHT)
@@ -86,16 +80,14 @@ def motion_mask(
             "camera.zones leave no part of the picture in which motion counts",
             advice="Make an include zone larger, or an exclude or privacy zone smaller",
         )
-    if counts.all():
-        return None
-    return np.where(counts, np.uint8(255), np.uint8(0))
+    return None if counts.all() else np.where(counts, np.uint8(255), np.uint8(0))
 
 
 def _inside(polygon: Polygon, width: int, height: int) -> NDArray[np.bool_]:
-    """Which pixels of a [height, width] plane have their centre in ``polygon``.
+    """The pixels of a [height, width] plane that have their centre in ``polygon``.
 
     Along each row the winding number changes where an edge is crossed, by the
-    edge's direction; where it is not zero is inside.
+    edge's direction; a pixel is inside where it is not zero.
     """
     crossings = np.zeros((height, width + 1), np.int32)
     corners = np.asarray(polygon, np.float64) * (width, height)
@@ -112,7 +104,7 @@ def _inside(polygon: Polygon, width: int, height: int) -> NDArray[np.bool_]:
 
 
 def _patch(polygon: Polygon, width: int, height: int) -> _Patch:
-    """Where ``polygon`` hides a [height, width] plane: all it touches, and a pixel around."""
+    """The pixels of a [height, width] plane that ``polygon`` touches, and one pixel around."""
     # The outline runs through pixels whose centres it leaves outside, and a drawn line may
     # miss a pixel that it only grazes: hence the neighbours, for which the canvas has a rim.
     canvas = np.pad(_inside(polygon, width, height).astype(np.uint8), 1)

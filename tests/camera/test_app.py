@@ -90,7 +90,7 @@ def test_being_asked_to_stop_finishes_the_clip(tmp_path: Path, video: Video) -> 
     app = porch.app()
 
     def stop_when_silent() -> None:
-        porch.source.silent.wait(10)
+        porch.source.silent.wait(60)
         app.stop()
 
     stopper = threading.Thread(target=stop_when_silent)

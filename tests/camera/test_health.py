@@ -17,7 +17,7 @@ from tests.support.video import Video, make
 
 HARDWARE = "h264_v4l2m2m (hardware)"
 LIVE = config.Camera(source=config.WebcamSource(), recording=RECORDING)
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

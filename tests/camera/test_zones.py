@@ -81,12 +81,11 @@ def test_each_plane_of_a_picture_is_painted_at_its_own_size_and_in_place() -> No
     plane = picture[:, 1]  # rows that do not lie one behind the other
     small = np.zeros((90, 160, 2), np.uint8)
     for _ in range(2):
-        mask.paint(plane, 16)
-        mask.paint(small, (127, 128))
+        mask.blacken((plane, small[..., 0], small[..., 1]))
     assert (plane[:, :161] == 16).all()
     assert not plane[:, 163:].any()
     assert not picture[:, 0].any()
-    assert (small[:, :81] == (127, 128)).all()
+    assert (small[:, :81] == 128).all()
     assert not small[:, 83:].any()
 
 

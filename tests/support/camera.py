@@ -74,7 +74,7 @@ class FakeSource:
         if self._hang:
             self._clock.advance(60)
             self.silent.set()
-            self._closed.wait(10)
+            self._closed.wait(60)
 
     def close(self) -> None:
         self._closed.set()

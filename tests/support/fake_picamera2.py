@@ -16,7 +16,6 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -71,7 +70,6 @@ class FakeBoard:
     frame_seconds: float = 1 / 15
     faults: dict[str, BaseException] = field(default_factory=dict)  # by the name of the call
     stuck: set[str] = field(default_factory=set)  # calls that never return
-    slow: dict[str, float] = field(default_factory=dict)  # seconds that calls take
     encoder_fault: Exception | None = None
     repeats_headers: bool = True
     forces_keyframes: bool = True  # as picamera2 does since 0.3.31, for the board's encoder
@@ -94,7 +92,6 @@ class FakeBoard:
     def happens(self, call: str) -> None:
         """What is to happen at ``call``; one of them is ``import``."""
         self.calls.append(call)
-        time.sleep(self.slow.get(call, 0))
         if call in self.stuck:
             self.released.wait(60)
         if call in self.faults:

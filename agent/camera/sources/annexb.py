@@ -1,7 +1,7 @@
 """H.264 and H.265 as units behind start codes (ITU-T H.264 and H.265, Annex B).
 
-All that is wanted of it: parameter sets, which a decoder must know before the first
-picture. They stand before the first slice, and only that far is looked.
+Finds parameter sets, which a decoder must know before the first picture. They stand
+before the first slice, so the search ends there.
 """
 
 from __future__ import annotations
@@ -26,14 +26,19 @@ def joined(sets: Iterable[bytes]) -> bytes:
 
 
 def h264_extradata(data: bytes) -> bytes:
-    """What a decoder must know first of the packet ``data``; empty unless it is all there."""
+    """The two parameter sets in the packet ``data``; empty unless both are there."""
     sets = parameter_sets(data, "h264")
     kinds = {unit[0] & 0x1F for unit in sets}
     return joined(sets) if kinds == {_SEQUENCE, _PICTURE} else b""
 
 
+def h264_kinds(data: bytes) -> set[int]:
+    """The types (nal_unit_type) of all units in the packet ``data``."""
+    return {unit[0] & 0x1F for unit in data.split(_START_CODE)[1:] if unit}
+
+
 def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, int]]:
-    """The units before the first slice, and the kind of each."""
+    """The units before the first slice, each with its type."""
     at = data.find(_START_CODE)
     while 0 <= at < len(data) - 3:
         header = data[at + 3]

@@ -1,10 +1,9 @@
-"""H.264 for pictures that come unencoded, by the best encoder that this machine has.
+"""H.264 for pictures that come unencoded, by the best encoder of this machine.
 
-The same for every encoder: no picture waits for a later one, none is reordered, and
-a keyframe comes each second *of time*, however slow the pictures become in the dark.
-A board's own encoder is tried with a grey picture before it is trusted, since it may
-open and then refuse; and because it tells its parameter sets only with its first
-packet, that is where they are taken from.
+With every encoder, no picture waits for a later one, none is reordered, and a keyframe
+comes each second of time. A board's own encoder is tried with a grey picture before it is
+trusted, since it may open and then refuse. Its parameter sets come with its first packet,
+so they are taken from there.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ import av.error
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from agent.camera.source import Packet, VideoFormat
-from agent.camera.sources.annexb import h264_extradata
-from agent.camera.sources.keyframes import KEYFRAME_SECONDS, KeyframeClock
-from agent.camera.sources.luma import NO_COLOUR, rows_of
+from agent.camera.source import KEYFRAME_SECONDS, KeyframeClock, Packet, VideoFormat
+from agent.camera.sources.annexb import h264_extradata, h264_kinds
+from agent.camera.sources.luma import rows_of
+from agent.camera.zones import NO_COLOUR
 from agent.errors import CameraFault
 
 HARDWARE, SOFTWARE = "h264_v4l2m2m", "libx264"
@@ -32,11 +31,10 @@ HARDWARE, SOFTWARE = "h264_v4l2m2m", "libx264"
 _TICKS_PER_SECOND = 90_000
 _LONGEST_SECONDS = 1.0  # that a picture may claim to be shown
 _TRIAL_PICTURES = 30  # a board's encoder holds a few back, never so many
-# FFmpeg hands over rows as they are, without asking how long the board takes them to be. A
+# FFmpeg hands over rows as they are, without asking which length the board expects. A
 # Raspberry Pi's driver (bcm2835-codec) aligns them to 64 bytes where it encodes.
 _HARDWARE_WIDTH_STEP = 64
 _GREY_LUMA = 126
-_START_CODE = b"\0\0\1"
 _IDR, _SLICES = 5, frozenset(range(1, 6))  # nal_unit_type
 
 # FFmpeg's errors, and PyAV's for a codec that it was built without.
@@ -49,11 +47,11 @@ Create = Callable[[str], VideoCodecContext]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is to be encoded, and how well.
+    """The pictures to encode, and the quality to encode them with.
 
     ``crf`` and ``preset`` are x264's. ``bits_per_second`` is the most that software
-    uses over a second, and what a board's encoder aims at; None: no limit, and then
-    no board's encoder.
+    uses over a second, and the aim of a board's encoder. None: no limit, and no board's
+    encoder.
     """
 
     width: int
@@ -63,33 +61,35 @@ class Settings:
     preset: str
     bits_per_second: int | None = None
 
+    def format(self, extradata: bytes) -> VideoFormat:
+        """The format of the packets."""
+        return VideoFormat("h264", self.width, self.height, extradata)
+
 
 def open_encoder(settings: Settings, *, create: Create | None = None) -> Encoder:
-    """The best encoder that works; logs which, and why not a better one.
+    """The best encoder that works; logs its name, and why a better one does not.
 
     ``create`` makes a codec context by its name, for tests. Raises
     :class:`CameraFault` if there is none.
     """
     create = create or _create
-    context, video, description = None, None, f"{SOFTWARE} (software)"
+    rate = settings.frames_per_second
     if settings.bits_per_second is not None:
         try:
             video = _by_trial(create, settings)
             context = _opened(create, HARDWARE, settings)
-            description = f"{HARDWARE} (hardware)"
+            return Encoder(context, video, f"{HARDWARE} (hardware)", 1 / rate)
         except _ERRORS as error:
             _log.info("no %s here (%s)", HARDWARE, _reason(error))
-    if context is None or video is None:
-        try:
-            context = _opened(create, SOFTWARE, settings)
-        except _ERRORS as error:
-            raise CameraFault(
-                f"there is no H.264 encoder here ({_reason(error)})",
-                advice="Install PyAV's own wheel: pip install --force-reinstall av",
-            ) from error
-        video = _format(settings, bytes(context.extradata or b""))
-    _log.info("encoding with %s", description)
-    return Encoder(context, video, description, 1 / settings.frames_per_second)
+    try:
+        context = _opened(create, SOFTWARE, settings)
+    except _ERRORS as error:
+        raise CameraFault(
+            f"there is no H.264 encoder here ({_reason(error)})",
+            advice="Install PyAV's own wheel: pip install --force-reinstall av",
+        ) from error
+    video = settings.format(bytes(context.extradata or b""))
+    return Encoder(context, video, f"{SOFTWARE} (software)", 1 / rate)
 
 
 class Encoder:
@@ -99,11 +99,7 @@ class Encoder:
     """
 
     def __init__(
-        self,
-        context: VideoCodecContext,
-        video: VideoFormat,
-        description: str,
-        frame_seconds: float,
+        self, context: VideoCodecContext, video: VideoFormat, description: str, frame_seconds: float
     ) -> None:
         self.format = video
         self.description = description
@@ -114,9 +110,10 @@ class Encoder:
         self._last_ticks = -1
         self._last_seconds: float | None = None  # of the last packet
         self._keyframes = KeyframeClock(frame_seconds)
+        _log.info("encoding with %s", description)
 
     def encode(self, picture: VideoFrame, seconds: float) -> list[Packet]:
-        """What is ready once ``picture``, yuv420p in video range, went in.
+        """Take ``picture``, yuv420p in video range; give the packets that are ready.
 
         ``seconds`` must grow. Raises :class:`CameraFault` when the encoder fails.
         """
@@ -140,7 +137,7 @@ class Encoder:
 
     def _packet(self, data: bytes, ticks: int | None) -> Packet | None:
         """``data`` as a packet with its own picture's time; None if no picture is in it."""
-        kinds = {unit[0] & 0x1F for unit in data.split(_START_CODE)[1:] if unit}
+        kinds = h264_kinds(data)
         if not kinds & _SLICES:
             return None  # parameter sets in a packet of their own: the format has them
         seconds = self._time_of(ticks)
@@ -151,7 +148,7 @@ class Encoder:
         return Packet(data=data, keyframe=_IDR in kinds, seconds=seconds, duration_seconds=duration)
 
     def _time_of(self, ticks: int | None) -> float:
-        """When the picture of ``ticks`` was taken; the encoder may have dropped earlier ones."""
+        """The time of the picture of ``ticks``; the encoder may have dropped earlier ones."""
         stamp, seconds = self._waiting.popleft()
         while ticks is not None and stamp < ticks and self._waiting:
             stamp, seconds = self._waiting.popleft()
@@ -159,7 +156,7 @@ class Encoder:
 
 
 def _by_trial(create: Create, settings: Settings) -> VideoFormat:
-    """What the board's encoder makes of grey pictures; raises if it makes nothing."""
+    """The format that the board's encoder makes of grey pictures; raises if it makes nothing."""
     if settings.width % _HARDWARE_WIDTH_STEP:
         raise ValueError(f"the width is no multiple of {_HARDWARE_WIDTH_STEP}")
     trial = _opened(create, HARDWARE, settings)
@@ -171,7 +168,7 @@ def _by_trial(create: Create, settings: Settings) -> VideoFormat:
         grey.pts = round(number * _TICKS_PER_SECOND / settings.frames_per_second)
         data += b"".join(bytes(packet) for packet in trial.encode(grey))
         if sets := h264_extradata(data):
-            return _format(settings, sets)
+            return settings.format(sets)
     raise ValueError("it gave nothing that can be played")
 
 
@@ -181,33 +178,25 @@ def _opened(create: Create, name: str, settings: Settings) -> VideoCodecContext:
     context.width, context.height, context.pix_fmt = settings.width, settings.height, "yuv420p"
     context.time_base = Fraction(1, _TICKS_PER_SECOND)
     context.framerate = Fraction(settings.frames_per_second).limit_denominator(1001)
-    # Twice the distance of the keyframes that are asked for: those are the rule.
+    # Twice the distance of the keyframes that we ask for, which come first.
     context.gop_size = 2 * round(settings.frames_per_second * KEYFRAME_SECONDS)
-    if settings.bits_per_second is not None:
-        context.bit_rate = settings.bits_per_second
+    most = settings.bits_per_second
+    if most is not None:
+        context.bit_rate = most
     if name == SOFTWARE:
         context.thread_count = 1
         context.flags |= int(av.codec.context.Flags.global_header)
-        context.options = _x264_options(settings)
+        context.options = {
+            "preset": settings.preset,
+            "tune": "zerolatency",
+            "bf": "0",
+            "forced-idr": "1",
+            "crf": str(settings.crf),
+            # A limit, not an aim: a still picture gets less.
+            **({} if most is None else {"maxrate": str(most), "bufsize": str(most)}),
+        }
     context.open()
     return context
-
-
-def _x264_options(settings: Settings) -> dict[str, str]:
-    options = {
-        "preset": settings.preset,
-        "tune": "zerolatency",
-        "bf": "0",
-        "forced-idr": "1",
-        "crf": str(settings.crf),
-    }
-    if settings.bits_per_second is not None:  # a still picture needs less, and gets less
-        options["maxrate"] = options["bufsize"] = str(settings.bits_per_second)
-    return options
-
-
-def _format(settings: Settings, extradata: bytes) -> VideoFormat:
-    return VideoFormat("h264", settings.width, settings.height, extradata)
 
 
 def _create(name: str) -> VideoCodecContext:

@@ -21,7 +21,6 @@ from agent.camera.app import build_detector
 from agent.camera.detection.verdict import View
 from agent.camera.source import Frame, Interruption, Source
 from agent.camera.sources.factory import choose_source
-from agent.camera.sources.luma import NO_COLOUR
 from agent.camera.tune.clips import Clips, Course
 from agent.camera.tune.film import Film, Painter
 from agent.camera.tune.plot import draw
@@ -30,7 +29,6 @@ from agent.clock import SystemClock
 from agent.errors import CameraFault
 
 LIVE_SECONDS = 60.0
-_BLACK = 16  # luma in video range
 _CLIPS_NAMED = 6
 
 
@@ -123,9 +121,7 @@ def _painted(frames: Iterator[Frame], privacy: PrivacyMask) -> Iterator[Frame]:
     """``frames`` with what is private painted over, as a camera of ours does it."""
     for frame in frames:
         if privacy:
-            privacy.paint(frame.luma, _BLACK)
-            for plane in () if frame.chroma is None else frame.chroma:
-                privacy.paint(plane, NO_COLOUR)
+            privacy.blacken((frame.luma, *(() if frame.chroma is None else frame.chroma)))
         yield frame
 
 

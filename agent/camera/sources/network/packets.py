@@ -1,4 +1,4 @@
-"""What becomes of a track's packets: copies to record, small pictures to look at."""
+"""The items made of a track's packets: copies to record, small frames to look at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import av
 from av.video.stream import VideoStream
 
 from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
-from agent.camera.sources.luma import small_of
+from agent.camera.sources.luma import frame_of
 from agent.camera.sources.network.arrivals import Placed, seconds_of
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.track import Track
@@ -19,9 +19,9 @@ _LONGEST_DELAY_SECONDS = 2.0  # of reordered pictures; more is a broken stamp
 def recorded(
     track: Track, placed: Iterable[Placed], *, frames_per_second: float | None
 ) -> Iterator[VideoFormat | Packet | Frame]:
-    """Each packet as it came; before it a format that begins with it, after it its picture.
+    """Each packet as it came; before it a format that begins with it, after it its frame.
 
-    ``frames_per_second`` says how many of the pictures are wanted, None that none is.
+    ``frames_per_second`` limits the frames; None: there are none.
     """
     watch = FormatWatch(track.format)
     viewer = None if frames_per_second is None else _Viewer(track, frames_per_second)
@@ -41,17 +41,17 @@ def recorded(
 
 
 def watched(track: Track, placed: Iterable[Placed], *, frames_per_second: float) -> Iterator[Frame]:
-    """The pictures alone."""
+    """The frames alone."""
     viewer = _Viewer(track, frames_per_second)
     for packet, seconds in placed:
         yield from viewer.look(packet, seconds)
 
 
 class _Viewer:
-    """Small pictures, as many a second as are wanted.
+    """Decodes a track into at most ``frames_per_second`` small frames a second.
 
-    What does not decode is skipped: a camera joined in the middle begins with such. If
-    nothing decodes at all, the missing pictures end the process.
+    Packets that do not decode are skipped: a camera joined in the middle begins with such. If
+    nothing decodes at all, the missing frames end the process.
     """
 
     def __init__(self, track: Track, frames_per_second: float) -> None:
@@ -60,18 +60,17 @@ class _Viewer:
         self._wanted = False  # since a packet whose picture is yet to come out
 
     def look(self, packet: av.Packet[VideoStream], seconds: float) -> Iterator[Frame]:
-        """The picture that is due, if one is."""
+        """The frame that is due, if one is."""
         self._wanted = self._rate.due(seconds) or self._wanted
         pictures = self._track.decode(packet, wanted=self._wanted)
         if self._wanted and pictures:
             self._wanted = False
-            small = small_of(pictures[-1])
-            yield Frame(small.luma, seconds, small.chroma)
+            yield frame_of(pictures[-1], seconds)
 
 
 def _delay_seconds(packet: av.Packet[VideoStream]) -> float:
-    """How long after its decoding ``packet`` is shown."""
-    if packet.pts is None or packet.dts is None or packet.pts == packet.dts:
+    """The time from the decoding of ``packet`` until it is shown."""
+    if packet.pts is None or packet.dts is None:
         return 0.0
     delay = seconds_of(packet.pts - packet.dts, packet)
     return delay if 0 <= delay <= _LONGEST_DELAY_SECONDS else 0.0

@@ -1,13 +1,11 @@
 """Network cameras (RTSP, HTTP) and video files, their packets copied as they are.
 
-Detection looks at the camera's small stream when there is one (``detect``), else
-the main stream is decoded, on one thread, and scaled down as often as the detector
-asks. ``pace`` says what time means: ``live`` packets happen as they arrive;
-a file in ``real-time`` plays as if it were a camera; an ``import`` is read as fast
-as it goes and dated so that it ends at the moment it was opened.
+Motion is detected in the camera's small stream (``detect``) if there is one; else the
+main stream is decoded, on one thread. ``pace`` tells how to date the packets: those of a
+``live`` camera by their arrival, those of a file as :mod:`.video_file` says.
 
-A live camera that cannot be reached at first is a fault: somebody should look at
-what was configured. One that was there and is lost is tried again for ever.
+A live camera that cannot be reached at first is a fault: somebody should check the
+configuration. One that was there and is lost is tried again for ever.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
 
 from agent.camera.source import Interruption, Item, VideoFormat
 from agent.camera.sources.network.arrivals import live
@@ -25,63 +22,57 @@ from agent.camera.sources.network.packets import recorded, watched
 from agent.camera.sources.network.reconnect import BackOff
 from agent.camera.sources.network.track import Track, TurnedAway
 from agent.camera.sources.network.trust import Trust
-from agent.camera.sources.network.video_file import Files
+from agent.camera.sources.network.video_file import VideoFile
 from agent.clock import Clock
+from agent.config import StreamSource
 from agent.config.location import is_url
 from agent.errors import CameraFault
-
-Pace = Literal["live", "real-time", "import"]
 
 _NAP_SECONDS = 0.25  # how long close() may wait for a pause to end
 
 
 class Stream:
-    """A camera or file at ``record``, watched on ``detect``; see the module's text.
+    """The camera or file that ``settings`` name; a :class:`agent.camera.source.Source`.
 
-    ``login`` is for both, instead of what their URLs may carry, and so is ``trust``.
+    ``login`` replaces those in the URLs. ``login`` and ``trust`` hold for both streams.
     """
 
     def __init__(
         self,
+        settings: StreamSource,
         *,
-        record: str,
-        detect: str | None,
         login: Login | None = None,
         trust: Trust | None = None,
-        transport: Literal["tcp", "udp"],
-        pace: Pace,
-        frames_per_second: float,
+        motion_frames_per_second: float,
         timeout_seconds: float,
         clock: Clock,
     ) -> None:
-        self._pace = pace
-        self._record = record
-        self._detect = detect
+        self._settings = settings
         self._login = login
         self._trust = trust or Trust()
-        self._transport: Literal["tcp", "udp"] = transport
-        self._frames_per_second = frames_per_second
+        self._motion_frames_per_second = motion_frames_per_second
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._closed = threading.Event()
         self._connection: Connection | None = None
         self._stands_since: float | None = None
-        self._files: Files | None = None
+        self._file: VideoFile | None = None
 
     def open(self) -> VideoFormat:
         """See :class:`agent.camera.source.Source`."""
-        if self._pace != "live":
-            self._files = Files(
-                self._track(self._record),
-                None if self._detect is None else self._track(self._detect),
-                pace=self._pace,
-                frames_per_second=self._frames_per_second,
+        record, detect = self._settings.record, self._settings.detect
+        if self._settings.pace != "live":
+            self._file = VideoFile(
+                self._track(record),
+                None if detect is None else self._track(detect),
+                pace=self._settings.pace,
+                motion_frames_per_second=self._motion_frames_per_second,
                 clock=self._clock,
             )
-            return self._files.open()
-        if not is_url(self._record):
+            return self._file.open()
+        if not is_url(record):
             raise CameraFault(
-                f"{self._record} is a file, not a live camera",
+                f"{record} is a file, not a live camera",
                 advice="Set camera.source.pace to real-time or import",
             )
         video = self._connect()
@@ -91,8 +82,8 @@ class Stream:
 
     def read(self) -> Iterator[Item]:
         """See :class:`agent.camera.source.Source`."""
-        if self._files is not None:
-            yield from self._files.read()
+        if self._file is not None:
+            yield from self._file.read()
         elif self._connection is not None:
             yield from self._read_for_ever(self._connection)
 
@@ -102,12 +93,12 @@ class Stream:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-        files, self._files = self._files, None
-        if files is not None:
-            files.close()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _read_for_ever(self, connection: Connection) -> Iterator[Item]:
-        """What the camera gives; lost and found again, until closed."""
+        """The items of the camera, which is lost and found again, until closed."""
         back_off = BackOff()
         items = connection.items()
         while True:
@@ -118,7 +109,7 @@ class Stream:
             else:
                 return
             if self._connection is not None:
-                self._connection.hang_up()  # and be quick to say what happened
+                self._connection.hang_up()  # without waiting: the fault is reported at once
             now, since = self._clock.monotonic(), self._stands_since
             wait = back_off.lost(
                 stood_seconds=0.0 if since is None else now - since,
@@ -138,17 +129,17 @@ class Stream:
     def _connect(self) -> VideoFormat | None:
         """Open a new connection. Raises :class:`CameraFault`; None when closed meanwhile."""
         self._stands_since = None
-        rate = self._frames_per_second
+        rate, detect_url = self._motion_frames_per_second, self._settings.detect
 
         def record(track: Track) -> Iterator[Item]:
-            own = rate if self._detect is None else None
+            own = rate if detect_url is None else None
             return recorded(track, live(track, self._clock), frames_per_second=own)
 
         def detect(track: Track) -> Iterator[Item]:
             return watched(track, live(track, self._clock), frames_per_second=rate)
 
-        main = partial(self._track, self._record), record
-        small = None if self._detect is None else (partial(self._track, self._detect), detect)
+        main = partial(self._track, self._settings.record), record
+        small = None if detect_url is None else (partial(self._track, detect_url), detect)
         self._connection = connection = Connection(main, small)
         if self._closed.is_set():  # before there was something to close
             return None
@@ -168,6 +159,6 @@ class Stream:
         return Track(
             location,
             trust=self._trust,
-            transport=self._transport,
+            transport=self._settings.transport,
             timeout_seconds=self._timeout_seconds,
         )

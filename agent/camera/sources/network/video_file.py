@@ -1,4 +1,4 @@
-"""Video files in a camera's place, on the reader's own thread.
+"""A video file in a camera's place, read on the reader's own thread.
 
 In ``real-time`` a file plays as if it were a camera, from the moment it was opened.
 An ``import`` is read as fast as it goes, and dated so that it ends at that moment.
@@ -19,8 +19,8 @@ from agent.clock import Clock
 from agent.errors import CameraFault
 
 
-class Files:
-    """The file ``main`` is recorded, ``small`` is looked at; without it, the main one is."""
+class VideoFile:
+    """Records the file ``main``, and detects motion in ``small``, or else in ``main``."""
 
     def __init__(
         self,
@@ -28,18 +28,18 @@ class Files:
         small: Track | None,
         *,
         pace: Literal["real-time", "import"],
-        frames_per_second: float,
+        motion_frames_per_second: float,
         clock: Clock,
     ) -> None:
         self._main = main
         self._small = small
         self._pace = pace
-        self._frames_per_second = frames_per_second
+        self._rate = motion_frames_per_second
         self._clock = clock
         self._epoch = 0.0  # clock seconds of the first packet
 
     def open(self) -> VideoFormat:
-        """Fix what time the first packet has. Raises :class:`CameraFault`."""
+        """Date the first packet. Raises :class:`CameraFault`."""
         self._epoch = self._clock.monotonic()
         if self._pace == "import":
             length = self._main.length_seconds
@@ -53,13 +53,13 @@ class Files:
 
     def read(self) -> Iterator[Item]:
         """Both files to their ends, in the order of time."""
-        rate = self._frames_per_second
+        placed = self._placed(self._main)
         if self._small is None:
-            yield from recorded(self._main, self._placed(self._main), frames_per_second=rate)
+            yield from recorded(self._main, placed, frames_per_second=self._rate)
             return
         yield from heapq.merge(
-            recorded(self._main, self._placed(self._main), frames_per_second=None),
-            watched(self._small, self._placed(self._small), frames_per_second=rate),
+            recorded(self._main, placed, frames_per_second=None),
+            watched(self._small, self._placed(self._small), frames_per_second=self._rate),
             key=lambda item: getattr(item, "seconds", float("-inf")),  # a format goes first
         )
 
@@ -73,8 +73,7 @@ class Files:
         timeline = Timeline(follow=False)
         for packet in track.packets():
             seconds = timeline.place(stamp_of(packet), self._epoch)
-            if self._pace == "real-time":
-                ahead = seconds - self._clock.monotonic()
-                if ahead > 0:
-                    self._clock.sleep(ahead)
+            ahead = seconds - self._clock.monotonic()
+            if self._pace == "real-time" and ahead > 0:
+                self._clock.sleep(ahead)
             yield packet, seconds

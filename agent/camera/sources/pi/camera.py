@@ -1,10 +1,9 @@
 """A camera on the board's own connector, driven with picamera2.
 
-The way of a picture, all on picamera2's event loop: what is private is painted over, in
-the large picture before the encoder has it and in the small one before anybody has;
-then it is announced to the :class:`Handover`, and only then encoded, once a second of
-its time as a keyframe. If any of this raises, picamera2 does not get to the encoder, and
-the fault ends the source.
+Each picture goes this way, on picamera2's event loop: the private part of the large and
+the small picture is painted over; the picture is announced to the :class:`Handover`; only
+then is it encoded, once a second as a keyframe. If any of this raises, the picture does
+not reach the encoder, and the fault ends the source.
 
 Sensor modes are never listed and nothing is configured twice: both cost memory that small
 boards do not have. :mod:`agent.camera.sources.pi.source` puts time limits around all of this.
@@ -16,6 +15,7 @@ import atexit
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,8 @@ from picamera2 import MappedArray, Picamera2
 from picamera2.encoders import Encoder, H264Encoder, LibavH264Encoder
 from picamera2.encoders.v4l2_encoder import V4L2Encoder
 
-from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, FrameRate
-from agent.camera.sources.keyframes import KeyframeClock
-from agent.camera.sources.luma import NO_COLOUR, small_of_planes
+from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, FrameRate, KeyframeClock
+from agent.camera.sources.luma import frame_of_planes
 from agent.camera.sources.pi.controls import controls_for, transform
 from agent.camera.sources.pi.handover import Handover
 from agent.camera.sources.pi.keyframes import Ask, can_be_asked, counted_distance, how_to_ask
@@ -37,7 +36,6 @@ from agent.camera.zones import PrivacyMask
 from agent.config import PiSource
 from agent.errors import CameraFault
 
-_BLACK = 16  # luma
 # Of each stream: one being encoded, the others at the camera. Fast ones need more of them.
 _BUFFERS, _BUFFERS_WHEN_FAST, _FAST_FRAMES_PER_SECOND = 4, 6, 15
 _HAS_SENSOR_HDR = re.compile(r"imx708(_wide)?(_noir)?")
@@ -66,13 +64,13 @@ class PiCamera:
 
     @property
     def library(self) -> str:
-        """Which libcamera drives it."""
+        """The libcamera that drives it."""
         return f"libcamera {self._camera.camera_manager.version}"
 
     def start(
         self, handover: Handover, *, privacy: PrivacyMask, motion_frames_per_second: float
     ) -> None:
-        """Configure and start; pictures and packets go to ``handover`` from now on."""
+        """Configure and start; ``handover`` gets pictures and packets from now on."""
         camera = self._camera
         if self._sensor_hdr and camera.sensor_resolution[0] > _SENSOR_HDR_WIDTH:
             raise CameraFault(
@@ -82,7 +80,7 @@ class PiCamera:
             )
         self._configure()
         painter = _Painter(
-            handover,
+            handover=handover,
             full_range=_is_full_range(camera.camera_configuration()),
             privacy=privacy,
             rate=FrameRate(motion_frames_per_second),
@@ -98,10 +96,10 @@ class PiCamera:
         camera.start()
 
     def close(self) -> None:
-        """Stop all threads and give the camera back; goes on where a part of it fails."""
+        """Stop all threads and release the camera; goes on when a step fails."""
         steps = [self._camera.stop_encoder, self._camera.close]
         if self._loop is not None:
-            steps.insert(0, self._camera.stop_preview)  # first: nothing may be waited for on it
+            steps.insert(0, self._camera.stop_preview)  # first: the other steps may wait for it
         for step in steps:
             try:
                 step()
@@ -160,7 +158,7 @@ class PiCamera:
         }
         if issubclass(H264Encoder, V4L2Encoder) and self._codec_device.exists():
             self.encoder = "v4l2 h264 (hardware)"
-            options["iperiod"] = 2 * rate  # the rule are those that are asked for
+            options["iperiod"] = 2 * rate  # those that we ask for come first
             if not can_be_asked(H264Encoder):
                 slowest = settings.night_frames_per_second or rate
                 options["iperiod"] = counted_distance(rate, slowest)
@@ -175,54 +173,43 @@ class PiCamera:
         return encoder
 
 
+@dataclass(kw_only=True)
 class _Painter:
-    """What happens to each picture before anything else does."""
+    """Paints, announces and copies each picture before it is encoded."""
 
-    def __init__(
-        self,
-        handover: Handover,
-        *,
-        full_range: bool,
-        privacy: PrivacyMask,
-        rate: FrameRate,
-        keyframes: KeyframeClock,
-    ) -> None:
-        self._handover = handover
-        self._full_range = full_range
-        self._privacy = privacy
-        self._rate = rate
-        self._keyframes = keyframes
-        self.ask_for_keyframe: Ask = lambda: None
+    handover: Handover
+    full_range: bool
+    privacy: PrivacyMask
+    rate: FrameRate
+    keyframes: KeyframeClock
+    ask_for_keyframe: Ask = lambda: None
 
     def prepare(self, request: Any) -> None:
-        """picamera2's ``pre_callback``; what it raises keeps the picture from the encoder."""
+        """Serve as picamera2's ``pre_callback``; if it raises, the picture is not encoded."""
         metadata = request.get_metadata()
         if "SensorTimestamp" not in metadata:
             raise CameraFault(
                 "the camera does not say when a picture was taken",
                 advice="Use a camera that the board's libcamera supports",
             )
-        if self._privacy:
+        if self.privacy:
             self._with_planes(request, "main", self._paint)
-        # FrameDuration is in microseconds: how long it is from this picture to the next.
+        # FrameDuration is in microseconds: from this picture to the next.
         duration = metadata.get("FrameDuration", 0) / 1e6 or None
-        seconds = self._handover.picture(metadata["SensorTimestamp"], duration)
-        if self._keyframes.due(seconds):
+        seconds = self.handover.picture(metadata["SensorTimestamp"], duration)
+        if self.keyframes.due(seconds):
             self.ask_for_keyframe()
-        if self._rate.due(seconds):
+        if self.rate.due(seconds):
             self._with_planes(request, "lores", partial(self._hand_over, seconds))
 
     def _hand_over(self, seconds: float, planes: Planes) -> None:
-        if self._privacy:
+        if self.privacy:
             self._paint(planes)
-        small = small_of_planes(*planes, full_range=self._full_range)
-        self._handover.frame(Frame(small.luma, seconds, small.chroma))
+        self.handover.frame(frame_of_planes(seconds, *planes, full_range=self.full_range))
 
     def _paint(self, planes: Planes) -> None:
         try:
-            self._privacy.paint(planes.luma, _BLACK)
-            self._privacy.paint(planes.cb, NO_COLOUR)
-            self._privacy.paint(planes.cr, NO_COLOUR)
+            self.privacy.blacken(planes)
         except Exception as error:
             raise CameraFault(
                 f"a privacy zone could not be painted over, so nothing is recorded ({error})",
@@ -241,7 +228,7 @@ def _model(info: Mapping[str, Any]) -> str:
 
 
 def _find(number: int) -> dict[str, Any]:
-    """What libcamera says of camera ``number``."""
+    """The information of libcamera on camera ``number``."""
     cameras = Picamera2.global_camera_info()
     if not cameras:
         raise CameraFault(
@@ -259,9 +246,9 @@ def _find(number: int) -> dict[str, Any]:
 
 
 def _set_sensor_hdr(info: dict[str, Any], *, wanted: bool) -> bool:
-    """Switch the sensor's own HDR, if it has such, before it is opened; whether it is on.
+    """Switch the sensor's own HDR before it is opened; gives True if it is on now.
 
-    The sensor stays as it was left, so it is switched off too.
+    The sensor keeps its last state, so it is switched off too.
     """
     if not _HAS_SENSOR_HDR.fullmatch(_model(info)):
         return False
@@ -282,6 +269,6 @@ def _set_sensor_hdr(info: dict[str, Any], *, wanted: bool) -> bool:
 
 
 def _is_full_range(configuration: dict[str, Any]) -> bool:
-    """Whether luma goes from 0 to 255, as a webcam's may; a Pi's is video range."""
+    """Tell if luma goes from 0 to 255, as a webcam's may; a Pi's is video range."""
     space = configuration["colour_space"]
     return space is not None and bool(space.range == ColorSpace.Range.Full)

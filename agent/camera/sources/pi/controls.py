@@ -1,7 +1,7 @@
-"""What the owner asks of a Pi's camera, in libcamera's words.
+"""The owner's settings of a Pi's camera as libcamera's controls.
 
-What was asked for and cannot be had is a :class:`CameraFault` that names the key to
-change. A default that this camera does not know is left out, and said in the log.
+A setting that the camera cannot follow is a :class:`CameraFault` that names the key to
+change. A default that it does not know is left out, with a line in the log.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Offered = Mapping[str, tuple[Any, Any, Any]]  # control: least, most, default
 
 
 def transform(settings: PiSource) -> Transform:
-    """The rotation, and then the mirror."""
+    """The rotation, followed by the mirror."""
     turned = settings.rotation == 180
     return Transform(
         hflip=int(turned != (settings.flip == "horizontal")),

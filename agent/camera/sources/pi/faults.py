@@ -1,4 +1,4 @@
-"""What picamera2's errors mean to the person who has the camera."""
+"""Explanations of picamera2's errors for the owner of the camera."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _EXPLANATIONS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
 
 
 def explain(error: BaseException) -> CameraFault:
-    """``error``, raised by or through picamera2, as a fault that says what to do."""
+    """``error``, raised by or through picamera2, as a fault with advice."""
     chain = list(_chain(error))
     for cause in chain:
         if isinstance(cause, CameraFault):
@@ -72,7 +72,7 @@ def not_installed(error: BaseException) -> CameraFault:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """``error`` and what it was raised from, the outermost first."""
+    """``error`` and its causes, the outermost first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

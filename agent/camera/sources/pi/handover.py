@@ -1,15 +1,13 @@
-"""What picamera2's threads give, and the one thread that reads takes.
+"""A queue from picamera2's threads to the one thread that reads.
 
-Three rules, since those threads would swallow a mistake and a recording must not:
+1. The first fault counts. Items from before it are still taken, later ones are not.
+2. No packet is lost in silence: a full queue is a fault. Small frames may be dropped, the
+   oldest first.
+3. A packet is accepted only if its picture was announced before it was encoded. So a
+   picture that bypassed the privacy zones is never recorded, whatever the encoder does.
 
-1. The first fault counts. What came before it is still taken, nothing after it is.
-2. A packet is never lost in silence: more than fit are a fault. Small pictures may be
-   dropped, the oldest first.
-3. A packet is believed only if its picture was announced before it was encoded. So one
-   that passed by the privacy zones cannot come through, whatever the encoder does.
-
-Times: the sensor stamps each picture, and the encoder's packets carry the stamp of
-theirs. Each stamp is placed on our clock once, when its picture is announced.
+The sensor stamps each picture, and the encoder's packets carry the stamp of theirs. Each
+stamp is placed on our clock once, when its picture is announced.
 """
 
 from __future__ import annotations
@@ -40,10 +38,8 @@ class _Announced:
 
 
 class Handover:
-    """Between picamera2 and the reader; see the module's text.
-
-    ``frame_seconds`` is how long a picture usually lasts, ``most_packets`` how many may
-    wait for the reader.
+    """The queue; ``frame_seconds`` is the usual length of a picture, and at most
+    ``most_packets`` may wait for the reader.
     """
 
     def __init__(self, *, clock: Clock, frame_seconds: float, most_packets: int) -> None:
@@ -64,7 +60,7 @@ class Handover:
     # Called by picamera2's threads
 
     def picture(self, stamp_nanoseconds: int, duration_seconds: float | None) -> float:
-        """Announce a picture that is fit to be encoded; gives its clock seconds."""
+        """Announce a picture that may be encoded; gives its clock seconds."""
         with self._change:
             stamp = stamp_nanoseconds / 1e9
             arrival = self._clock.monotonic()
@@ -78,14 +74,14 @@ class Handover:
             return seconds
 
     def frame(self, frame: Frame) -> None:
-        """A small picture for the detector."""
+        """Add a small picture for the detector."""
         with self._change:
             if not self._closed:
                 self._frames.append(frame)
                 self._change.notify_all()
 
     def packet(self, data: bytes, *, keyframe: bool, stamp_microseconds: int) -> None:
-        """What the encoder made of the picture that the sensor stamped so."""
+        """Add the packet of the picture with this stamp of the sensor."""
         with self._change:
             if self._closed:
                 return
@@ -97,7 +93,7 @@ class Handover:
             if picture is None:
                 self._fail(
                     CameraFault(
-                        "the encoder sent a picture that did not pass by the privacy zones",
+                        "the encoder sent a picture that bypassed the privacy zones",
                         advice="Restart the camera's service; if it happens again, report it",
                     )
                 )
@@ -117,16 +113,16 @@ class Handover:
                 self._change.notify_all()
 
     def fail(self, fault: CameraFault) -> None:
-        """Something broke on picamera2's side."""
+        """Report an error on picamera2's side."""
         with self._change:
             self._fail(fault)
 
     # Called by the reader
 
     def wait_for_parameter_sets(self, seconds: float) -> bytes:
-        """What a decoder must know first; empty if it did not come in ``seconds``.
+        """The first parameter sets; empty if none came in ``seconds``.
 
-        Raises the fault that came first.
+        Raises a fault that comes before them.
         """
         with self._change:
             self._change.wait_for(lambda: self._parameter_sets or self._fault, seconds)
@@ -135,7 +131,7 @@ class Handover:
             return self._parameter_sets
 
     def take(self, seconds: float) -> list[Packet | Frame]:
-        """All that came, in the order of time; waits for ``seconds`` at most.
+        """All items, in the order of time; waits for ``seconds`` at most.
 
         Raises the fault once everything from before it was taken.
         """
@@ -149,7 +145,7 @@ class Handover:
         return sorted(items, key=lambda item: item.seconds)
 
     def end(self) -> None:
-        """Nothing is wanted any more."""
+        """Drop all items; later ones are ignored."""
         with self._change:
             self._over = True
             self._packets.clear()
@@ -157,7 +153,7 @@ class Handover:
 
     @property
     def encoder_is_behind(self) -> bool:
-        """Whether the encoder made nothing of use of the last picture that came."""
+        """True if the encoder gave nothing of use for the last announced picture."""
         with self._change:
             return self._last_announced != self._last_encoded
 

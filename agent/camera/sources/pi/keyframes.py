@@ -1,9 +1,8 @@
-"""How picamera2's encoders are asked for a keyframe.
+"""Keyframes on demand from picamera2's encoders.
 
-``force_key_frame`` does it for the board's encoder, since picamera2 0.3.31. That of libx264
-has it too, but names the picture's type by a letter, which PyAV 18 does not take: there the
-stream that picamera2 hands its pictures to is wrapped. Where neither is possible only a
-distance in pictures can be given, at the start.
+The board's encoder has ``force_key_frame``, since picamera2 0.3.31. That of libx264 names
+the picture's type by a letter, which PyAV 18 refuses, so the stream that gets picamera2's
+pictures is wrapped. Where neither is possible, only a distance in pictures can be set.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 from av.video.frame import PictureType
 
-from agent.camera.sources.keyframes import KEYFRAME_SECONDS
+from agent.camera.source import KEYFRAME_SECONDS
 
 _LONGEST_SECONDS = 4.0  # between keyframes that are counted, at the slowest
 
@@ -25,14 +24,14 @@ Ask = Callable[[], None]
 
 
 class OnDemand:
-    """A stream of PyAV that makes the next picture a keyframe once it was asked to."""
+    """A stream of PyAV that makes the next picture a keyframe when asked."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._wanted = False
 
     def ask(self) -> None:
-        """Called on the thread that also encodes."""
+        """Ask for a keyframe, on the thread that also encodes."""
         self._wanted = True
 
     def encode(self, picture: Any = None) -> Any:
@@ -47,7 +46,7 @@ class OnDemand:
 
 
 def how_to_ask(encoder: Any, *, hardware: bool) -> Ask:
-    """How to ask ``encoder``, which was started, for a keyframe."""
+    """The function that asks ``encoder``, which was started, for a keyframe."""
     ask = getattr(encoder, "force_key_frame", None) if hardware else _in_software(encoder)
     if ask is None:
         _log.info("this picamera2 cannot be asked for keyframes: pictures are counted instead")
@@ -56,15 +55,15 @@ def how_to_ask(encoder: Any, *, hardware: bool) -> Ask:
 
 
 def can_be_asked(board_encoder: type) -> bool:
-    """Whether that class of picamera2's, for the board's encoder, is recent enough."""
+    """Tell if picamera2's class for the board's encoder is recent enough."""
     return hasattr(board_encoder, "force_key_frame")
 
 
 def counted_distance(frames_per_second: float, slowest: float) -> int:
     """Pictures from one keyframe to the next where they can only be counted.
 
-    At the usual rate that is a second at most, at the ``slowest`` it is some seconds: as
-    fine as is possible without spending the day's bits on keyframes.
+    That is a second at most by day, and some seconds at the ``slowest`` rate, so that
+    keyframes do not take all bits of the day.
     """
     by_day = round(frames_per_second * KEYFRAME_SECONDS)
     return max(1, min(by_day, math.floor(slowest * _LONGEST_SECONDS)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agent.errors import CameraFault
 
-# Where Cb is: in the first of two planes, the second, or by turns with Cr in one.
+# The places of Cb and Cr: of two planes, or of two samples by turns in one plane.
 _PLANAR = {"YUV420": (0, 1), "YVU420": (1, 0)}
 _INTERLEAVED = {"NV12": (0, 1), "NV21": (1, 0)}
 
@@ -28,9 +28,9 @@ class Planes(NamedTuple):
 def planes_of(buffer: NDArray[np.uint8], stream: Mapping[str, Any]) -> Planes:
     """The planes in ``buffer``, uint8 [bytes], by picamera2's stream configuration.
 
-    That says ``format``, ``size`` (width, height; even) and ``stride`` (bytes from one
-    row of luma to the next: rows are padded). Raises :class:`CameraFault` for another
-    format, and for a buffer that is too small for what it is said to hold.
+    That gives ``format``, ``size`` (width, height; even) and ``stride`` (bytes from one
+    row of luma to the next). Raises :class:`CameraFault` for another format, and for a
+    buffer that is too small.
     """
     name, (width, height), stride = stream["format"], stream["size"], stream["stride"]
     needed = stride * height * 3 // 2

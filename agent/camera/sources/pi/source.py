@@ -1,9 +1,9 @@
 """A camera on a Raspberry Pi's own connector, by picamera2: the time limits around it.
 
 picamera2 waits for ever where a camera is stuck, when it is opened as when it is closed.
-So whatever might is done on a thread that is left alone once its time is up: the process
-ends with a sentence instead, and systemd starts it anew. The camera itself is driven in
-:mod:`agent.camera.sources.pi.camera`, which is imported only when one is opened.
+So these calls run on a thread that is left alone once its time is up: the process ends
+with a clear fault instead, and systemd starts it again. :mod:`agent.camera.sources.pi.camera`
+drives the camera; it is imported only when one is opened.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.camera.source import Frame, Packet, VideoFormat
 from agent.camera.sources.pi.faults import explain, not_installed
@@ -37,9 +38,9 @@ _T = TypeVar("_T")
 class Pi:
     """The camera that ``settings`` name; a :class:`agent.camera.source.Source`.
 
-    ``timeout_seconds`` bounds each wait for the camera, ``loading_seconds`` that for
-    picamera2 itself, which takes its time when an SD card is cold. ``codec_device`` is
-    where a board with an encoder of its own has it.
+    ``timeout_seconds`` bounds each wait for the camera, ``loading_seconds`` the import of
+    picamera2, which is slow from a cold SD card. ``codec_device`` is the board's own
+    encoder, where there is one.
     """
 
     def __init__(
@@ -65,18 +66,18 @@ class Pi:
 
     @property
     def encoder(self) -> str:
-        """What encodes; empty while nothing does."""
+        """The encoder's name; empty while it is not open."""
         return "" if self._camera is None else self._camera.encoder
 
     @property
     def description(self) -> str:
-        """The camera, and what drives it; empty while it is not open."""
+        """The camera and the library that drives it; empty while it is not open."""
         return "" if self._camera is None else f"{self._camera.model}, {self._camera.library}"
 
     def open(self) -> VideoFormat:
         """See :class:`agent.camera.source.Source`.
 
-        Takes until the first keyframe, for what a decoder must know first is in it.
+        Takes until the first keyframe, which holds the parameter sets.
         """
         settings = self._settings
         handover = self._handover = Handover(
@@ -97,7 +98,7 @@ class Pi:
                     motion_frames_per_second=self._motion_frames_per_second,
                 ),
             )
-            parameter_sets = self._first_keyframe(handover)
+            parameter_sets = self._first_parameter_sets(handover)
         except BaseException:
             self.close()
             raise
@@ -125,45 +126,33 @@ class Pi:
         if self._handover is not None:
             self._handover.end()
             self._handover = None
-        if camera is not None:
-            closing = _Task(camera.close)
-            if not closing.ended_within(_CLOSE_SECONDS):
-                _log.warning("the camera does not stop; it is left to the end of the process")
+        if camera is not None and wait([_started(camera.close)], _CLOSE_SECONDS).not_done:
+            _log.warning("the camera does not stop; it is left to the end of the process")
 
     def _loaded(self) -> type[PiCamera]:
-        """What drives the camera, imported, which looks for devices on the way."""
-        task = _Task(_load)
-        if not task.ended_within(self._loading_seconds):
-            raise CameraFault(
-                f"picamera2 was not loaded within {self._loading_seconds:g} s",
-                advice="Restart the board; if it happens again, try another SD card",
-            )
-        if task.error is not None:
-            # Not ImportError alone: numpy and libcamera of other versions raise what they like.
-            raise not_installed(task.error) from task.error
-        return task.results[0]
+        """The class that drives the camera. Its import looks for devices on the way."""
+        late = CameraFault(
+            f"picamera2 was not loaded within {self._loading_seconds:g} s",
+            advice="Restart the board; if it happens again, try another SD card",
+        )
+        # Not ImportError alone: numpy and libcamera of other versions raise what they like.
+        return _result(_load, self._loading_seconds, late=late, explain=not_installed)
 
     def _within(self, what: str, act: Callable[[], _T]) -> _T:
-        """What ``act`` gives; raises :class:`CameraFault` for what it raises, or in time."""
-        task = _Task(act)
-        if not task.ended_within(self._timeout_seconds):
-            raise CameraFault(
-                f"the camera did not {what} within {self._timeout_seconds:g} s",
-                advice="Restart the board; then check both ends of the camera's cable",
-            )
-        if task.error is not None:
-            raise explain(task.error) from task.error
-        return task.results[0]
+        """The result of ``act``. Raises :class:`CameraFault` if it fails, or is too late."""
+        late = CameraFault(
+            f"the camera did not {what} within {self._timeout_seconds:g} s",
+            advice="Restart the board; then check both ends of the camera's cable",
+        )
+        return _result(act, self._timeout_seconds, late=late, explain=explain)
 
-    def _first_keyframe(self, handover: Handover) -> bytes:
-        parameter_sets = handover.wait_for_parameter_sets(self._timeout_seconds)
-        if not parameter_sets:
-            raise self._silence()
-        return parameter_sets
+    def _first_parameter_sets(self, handover: Handover) -> bytes:
+        if parameter_sets := handover.wait_for_parameter_sets(self._timeout_seconds):
+            return parameter_sets
+        raise self._silence()
 
     def _silence(self) -> CameraFault:
-        """Nothing came for too long: from the camera, or only from its encoder?"""
-        name = self._camera.model if self._camera is not None else "camera"
+        """The fault of a camera, or of its encoder alone, that gave nothing for too long."""
         if self._handover is not None and self._handover.encoder_is_behind:
             return CameraFault(
                 f"the encoder ({self.encoder}) gave nothing for {self._timeout_seconds:g} s,"
@@ -171,6 +160,7 @@ class Pi:
                 advice="Restart the board; if it happens again, lower camera.source.width"
                 " and height",
             )
+        name = "camera" if self._camera is None else self._camera.model
         return CameraFault(
             f"the camera {name} gave no picture for {self._timeout_seconds:g} s",
             advice="With the power off, check both ends of its cable; journalctl -k says more",
@@ -183,23 +173,31 @@ def _load() -> type[PiCamera]:
     return PiCamera
 
 
-class _Task(Generic[_T]):
-    """``act`` on a thread of its own, which does not keep the process from ending."""
+def _result(
+    act: Callable[[], _T],
+    seconds: float,
+    *,
+    late: CameraFault,
+    explain: Callable[[BaseException], CameraFault],
+) -> _T:
+    """The result of ``act``; raises ``late`` after so many seconds."""
+    task = _started(act)
+    if wait([task], seconds).not_done:
+        raise late
+    if (error := task.exception()) is not None:
+        raise explain(error) from error
+    return task.result()
 
-    def __init__(self, act: Callable[[], _T]) -> None:
-        self.results: list[_T] = []
-        self.error: BaseException | None = None
-        self._act = act
-        self._thread = threading.Thread(target=self._run, name="pi", daemon=True)
-        self._thread.start()
 
-    def ended_within(self, seconds: float) -> bool:
-        """Wait for it, at most so long."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+def _started(act: Callable[[], _T]) -> Future[_T]:
+    """Run ``act`` on a daemon thread, which does not keep the process from ending."""
+    task: Future[_T] = Future()
 
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            self.results.append(self._act())
-        except BaseException as error:  # noqa: BLE001 - raised by who waits
-            self.error = error
+            task.set_result(act())
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+            task.set_exception(error)
+
+    threading.Thread(target=run, name="pi", daemon=True).start()
+    return task

@@ -1,6 +1,6 @@
-"""Where picamera2's threads enter our code, and what is raised on them is kept.
+"""Entry points of picamera2's threads, which keep the errors raised on them.
 
-picamera2 itself loses it: its event loop ends with a line in the log, its hardware
+picamera2 itself loses them: its event loop ends with a line in the log, its hardware
 encoder's thread with none, and the camera seems to be silent.
 """
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Packets(Output):  # type: ignore[misc]  # picamera2 has no types
-    """Where the encoder's packets go."""
+    """Passes the encoder's packets on to ``handover``."""
 
     def __init__(self, encoder: Encoder, handover: Handover) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Packets(Output):  # type: ignore[misc]  # picamera2 has no types
         packet: Any = None,  # noqa: ARG002 - picamera2's signature
         audio: bool = False,
     ) -> None:
-        """Called by picamera2, on the encoder's thread.
+        """Take a packet, on the encoder's thread.
 
         ``timestamp`` counts microseconds from the first picture that was encoded.
         """
@@ -51,7 +51,7 @@ class Packets(Output):  # type: ignore[misc]  # picamera2 has no types
 
 
 class EventLoop(NullPreview):  # type: ignore[misc]  # picamera2 has no types
-    """picamera2's event loop without a preview, whose mistakes are heard."""
+    """picamera2's event loop without a preview, whose errors are reported."""
 
     def __init__(self, handover: Handover) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class EventLoop(NullPreview):  # type: ignore[misc]  # picamera2 has no types
         self._is_broken = False
 
     def handle_request(self, picam2: Picamera2) -> None:
-        """Called by picamera2 for the pictures that have come."""
+        """Process the pictures that have come; called by picamera2."""
         if self._is_broken:
             return
         try:
@@ -70,7 +70,7 @@ class EventLoop(NullPreview):  # type: ignore[misc]  # picamera2 has no types
 
 
 def watched(poll: Callable[..., None], handover: Handover, *arguments: Any) -> None:
-    """``poll``, the hardware encoder's thread; what it raises is the source's fault."""
+    """Run ``poll``, the hardware encoder's thread; its errors are the source's fault."""
     try:
         poll(*arguments)
     except Exception as error:  # noqa: BLE001 - raised by the reader
@@ -78,6 +78,6 @@ def watched(poll: Callable[..., None], handover: Handover, *arguments: Any) -> N
 
 
 def _fail(handover: Handover, error: Exception) -> None:
-    """Let the reader raise ``error``; the log keeps where it came from."""
+    """Let the reader raise ``error``; its origin goes to the log."""
     _log.error("in a thread of picamera2: %s", error, exc_info=error)
     handover.fail(explain(error))

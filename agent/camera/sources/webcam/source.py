@@ -1,10 +1,8 @@
 """USB cameras (V4L2), their pictures encoded here.
 
-OpenCV drives the device and hands over what it sends, unconverted: JPEG pictures, which
-FFmpeg's decoder turns into YUV without a detour over RGB, or YUYV. Both become
-yuv420p in video range; what is private is painted over before anybody else has the
-picture. Which encoder follows is :mod:`agent.camera.sources.encoder`'s choice; why a
-device cannot be used, :mod:`agent.camera.sources.webcam.v4l2`'s to say.
+OpenCV drives the device and hands over its pictures unconverted: JPEG, which FFmpeg's
+decoder turns into YUV without a detour over RGB, or YUYV. Both become yuv420p in video
+range; what is private is painted over before anybody else has the picture.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import av
 import av.error
@@ -25,13 +23,12 @@ from numpy.typing import NDArray
 
 from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
 from agent.camera.sources.encoder import Encoder, Settings, open_encoder
-from agent.camera.sources.luma import BLACK, NO_COLOUR, rows_of, small_of, to_video_range
+from agent.camera.sources.luma import frame_of, rows_of, to_video_range
 from agent.camera.sources.webcam import v4l2
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
+from agent.config import WebcamSource
 from agent.errors import CameraFault
-
-PixelFormat = Literal["mjpeg", "yuyv"]
 
 _FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV"}
 _CRF, _PRESET = 23, "superfast"
@@ -48,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``."""
+    """The part of ``cv2.VideoCapture`` that is used."""
 
     def isOpened(self) -> bool: ...  # noqa: N802, D102 - OpenCV's name
     def get(self, propId: int, /) -> float: ...  # noqa: N803, D102
@@ -59,62 +56,56 @@ class Capture(Protocol):
 
 
 class Webcam:
-    """The camera at ``device``; a :class:`agent.camera.source.Source`.
+    """The USB camera that ``settings`` name; a :class:`agent.camera.source.Source`.
 
-    ``timeout_seconds`` bounds the wait for a picture. ``open_capture`` replaces
-    OpenCV, and ``why_not`` the device's own word, for tests.
+    ``timeout_seconds`` bounds the wait for a picture. For tests, ``open_capture`` replaces
+    OpenCV, and ``explain`` the questions to the device.
     """
 
     def __init__(
         self,
+        settings: WebcamSource,
         *,
-        device: str,
-        width: int,
-        height: int,
-        frames_per_second: int,
-        bits_per_second: int,
-        pixel_format: PixelFormat,
         privacy: PrivacyMask,
         motion_frames_per_second: float,
         timeout_seconds: float,
         clock: Clock,
         open_capture: Callable[[str, int], Capture] | None = None,
-        why_not: Callable[[str], CameraFault] = v4l2.why_not,
+        explain: Callable[[str], CameraFault] = v4l2.explain,
     ) -> None:
-        self._device = device
-        self._size = width, height
-        self._frames_per_second = frames_per_second
-        self._bits_per_second = bits_per_second
-        self._pixel_format: PixelFormat = pixel_format
+        self._settings = settings
+        self._device = settings.device
+        self._size = settings.width, settings.height
+        self._other_format = "yuyv" if settings.pixel_format == "mjpeg" else "mjpeg"
         self._privacy = privacy
         self._motion_frames_per_second = motion_frames_per_second
         self._timeout_seconds = max(1, math.floor(timeout_seconds))  # OpenCV counts whole ones
         self._clock = clock
         self._open_capture = open_capture or _open_capture
-        self._why_not = why_not
+        self._explain = explain
         self._capture: Capture | None = None
         self._encoder: Encoder | None = None
         self._last_seconds = float("-inf")  # of the last grabbed picture
-        self.description = device
+        self.description = settings.device
         self.encoder = ""  # its name, once opened
 
     def open(self) -> VideoFormat:
         """See :class:`agent.camera.source.Source`."""
         self._capture = self._open_capture(self._device, self._timeout_seconds)
         if not self._capture.isOpened():
-            raise self._why_not(self._device)
+            raise self._explain(self._device)
         self.description = v4l2.name_of(self._device)
-        rate = self._configure(self._capture)
         width, height = self._size
-        settings = Settings(
-            width=width,
-            height=height,
-            frames_per_second=rate,
-            crf=_CRF,
-            preset=_PRESET,
-            bits_per_second=self._bits_per_second,
+        self._encoder = open_encoder(
+            Settings(
+                width=width,
+                height=height,
+                frames_per_second=self._configure(self._capture),
+                crf=_CRF,
+                preset=_PRESET,
+                bits_per_second=self._settings.bits_per_second,
+            )
         )
-        self._encoder = open_encoder(settings)
         self.encoder = self._encoder.description
         return self._encoder.format
 
@@ -123,9 +114,9 @@ class Webcam:
         capture, encoder = self._capture, self._encoder
         if capture is None or encoder is None:
             return
-        decode = _jpeg_decoder() if self._pixel_format == "mjpeg" else _from_yuyv
+        decode = _jpeg_decoder() if self._settings.pixel_format == "mjpeg" else _from_yuyv
         rate = FrameRate(self._motion_frames_per_second)
-        shortest = _TOO_SOON / self._frames_per_second
+        shortest = _TOO_SOON / self._settings.frames_per_second
         taken, unreadable = float("-inf"), 0
         while True:
             seconds = self._grabbed(capture)
@@ -144,8 +135,7 @@ class Webcam:
             taken, unreadable = seconds, 0
             yield from encoder.encode(picture, seconds)
             if rate.due(seconds):
-                small = small_of(picture)
-                yield Frame(small.luma, seconds, small.chroma)
+                yield frame_of(picture, seconds)
 
     def close(self) -> None:
         """See :class:`agent.camera.source.Source`."""
@@ -153,27 +143,23 @@ class Webcam:
             self._capture.release()
         self._capture = self._encoder = None
 
-    @property
-    def _other_format(self) -> PixelFormat:
-        return "yuyv" if self._pixel_format == "mjpeg" else "mjpeg"
-
     def _configure(self, capture: Capture) -> float:
-        """Ask for pictures as configured; the frames a second that there will be."""
+        """Ask for pictures as configured; gives the frames a second to expect."""
         width, height = self._size
-        fourcc = cv2.VideoWriter.fourcc(*_FOURCC[self._pixel_format])
-        # What the camera made of it is read back: set() says yes to more than it does.
+        name = _FOURCC[self._settings.pixel_format]
+        fourcc = cv2.VideoWriter.fourcc(*name)
+        # The settings are read back: set() says yes to more than it does.
         for what, value in (
             (cv2.CAP_PROP_FOURCC, fourcc),
             (cv2.CAP_PROP_FRAME_WIDTH, width),
             (cv2.CAP_PROP_FRAME_HEIGHT, height),
-            (cv2.CAP_PROP_FPS, self._frames_per_second),
+            (cv2.CAP_PROP_FPS, self._settings.frames_per_second),
             (cv2.CAP_PROP_CONVERT_RGB, 0),
         ):
             capture.set(what, value)
         if (given := round(capture.get(cv2.CAP_PROP_FOURCC))) != fourcc:
             raise CameraFault(
-                f"{self._device} gives {_name(given)} pictures when asked for "
-                f"{_FOURCC[self._pixel_format]}",
+                f"{self._device} gives {_name(given)} pictures when asked for {name}",
                 advice=f"Set camera.source.pixel_format to {self._other_format}",
             )
         size = tuple(
@@ -189,15 +175,15 @@ class Webcam:
         return self._rate(capture.get(cv2.CAP_PROP_FPS))
 
     def _rate(self, given: float) -> float:
-        """The frames a second to expect of a camera that says it makes ``given``."""
-        wanted = float(self._frames_per_second)
+        """The frames a second to expect of a camera that reports ``given``."""
+        wanted = float(self._settings.frames_per_second)
         if not (math.isfinite(given) and given >= 1) or abs(given - wanted) < 0.5:
             return wanted
         _log.info("%s gives %.3g frames a second instead of %g", self._device, given, wanted)
         return min(given, wanted)
 
     def _grabbed(self, capture: Capture) -> float:
-        """Wait for the next picture; clock seconds of when it was taken."""
+        """Wait for the next picture; gives the clock seconds at which it was taken."""
         asked = self._clock.monotonic()
         for _ in range(_MOST_MISSED):
             if capture.grab():
@@ -210,7 +196,7 @@ class Webcam:
         )
 
     def _time_of(self, capture: Capture) -> float:
-        """The driver's own time of the picture, if it can be true; else now."""
+        """The driver's own time of the picture if that is plausible, else now."""
         now = self._clock.monotonic()
         stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         seconds = stamp if 0 <= now - stamp <= _OLDEST_SECONDS else now
@@ -225,18 +211,15 @@ class Webcam:
         picture = decode(np.asarray(data, np.uint8)) if is_there and data is not None else None
         if picture is None:
             return None
-        width, height = self._size
         if (picture.width, picture.height) != self._size:
             raise CameraFault(
                 f"{self._device} sends {picture.width}x{picture.height} instead of the"
-                f" {width}x{height} it had agreed to",
+                f" {self._size[0]}x{self._size[1]} it had agreed to",
                 advice="Set another camera.source.width and height, or pixel_format to "
                 f"{self._other_format}",
             )
         if self._privacy:
-            levels = (BLACK, NO_COLOUR, NO_COLOUR)
-            for plane, level in zip(picture.planes, levels, strict=True):
-                self._privacy.paint(rows_of(plane), level)
+            self._privacy.blacken(rows_of(plane) for plane in picture.planes)
         return picture
 
 

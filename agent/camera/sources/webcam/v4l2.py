@@ -1,7 +1,7 @@
-"""What a V4L2 device says of itself, to tell why it cannot be used.
+"""The state of a V4L2 device, to explain why it cannot be used.
 
 OpenCV opens a device or does not, and gives no reason. So it is opened once more here,
-and asked (``linux/videodev2.h``). Nothing here takes pictures.
+and asked (``linux/videodev2.h``). No pictures are taken.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import fcntl
 import getpass
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,48 +36,53 @@ class Capability(NamedTuple):
     captures: bool
 
 
-def capability(device: str, *, ioctl: Ioctl = fcntl.ioctl) -> Capability:
-    """What ``device`` is; :class:`OSError` if it cannot be opened or is no V4L2 device."""
-    handle = os.open(device, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        return _capability(handle, ioctl)
-    finally:
-        os.close(handle)
-
-
 def name_of(device: str, *, ioctl: Ioctl = fcntl.ioctl) -> str:
-    """What a person calls the camera; the path alone if it does not say its name."""
+    """The camera's name and path; the path alone if it does not tell its name."""
     try:
-        return f"{capability(device, ioctl=ioctl).card} at {device}"
+        with _opened(device) as handle:
+            return f"{_capability(handle, ioctl).card} at {device}"
     except OSError:
         return device
 
 
-def why_not(device: str, *, ioctl: Ioctl = fcntl.ioctl, folder: Path = Path("/dev")) -> CameraFault:
-    """Why ``device`` could not be used. ``folder`` is where other cameras would be."""
+def explain(device: str, *, ioctl: Ioctl = fcntl.ioctl, folder: Path = Path("/dev")) -> CameraFault:
+    """The reason why ``device`` could not be used. ``folder`` holds the other cameras."""
+    card = ""
+    is_open = False
     try:
-        handle = os.open(device, os.O_RDWR | os.O_NONBLOCK)
-    except OSError as error:
-        return _cannot_open(device, error, ioctl, folder)
-    try:
-        found = _capability(handle, ioctl)
-        if not found.captures:
-            return CameraFault(
-                f"{device} belongs to {found.card}, but gives no pictures",
-                advice=_choose_another(ioctl, folder),
-            )
-        if _is_busy(handle, ioctl):
-            return _in_use(device, found.card)
+        with _opened(device) as handle:
+            is_open = True
+            found = _capability(handle, ioctl)
+            if not found.captures:
+                return CameraFault(
+                    f"{device} belongs to {found.card}, but gives no pictures",
+                    advice=_choose_another(ioctl, folder),
+                )
+            card = f" ({found.card})"
+            _set_format_again(handle, ioctl)
     except OSError as error:
         if error.errno == errno.EBUSY:
-            return _in_use(device, "")
-        return CameraFault(f"{device} is no camera", advice=_choose_another(ioctl, folder))
-    finally:
-        os.close(handle)
+            return CameraFault(
+                f"{device}{card} is in use by another program",
+                advice=f"End that program; this names it: sudo fuser -v {device}",
+            )
+        if not is_open:
+            return _cannot_open(device, error, ioctl, folder)
+        if not card:
+            return CameraFault(f"{device} is no camera", advice=_choose_another(ioctl, folder))
     return CameraFault(
-        f"{device} ({found.card}) gives no pictures that OpenCV can read",
+        f"{device}{card} gives no pictures that OpenCV can read",
         advice=f"Look at what it gives: v4l2-ctl -d {device} --list-formats-ext",
     )
+
+
+@contextmanager
+def _opened(device: str) -> Iterator[int]:
+    handle = os.open(device, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _capability(handle: int, ioctl: Ioctl) -> Capability:
@@ -89,16 +95,12 @@ def _capability(handle: int, ioctl: Ioctl) -> Capability:
     return Capability(printable or "a camera without a name", bool(abilities & _CAN_CAPTURE))
 
 
-def _is_busy(handle: int, ioctl: Ioctl) -> bool:
-    """Whether another program holds the camera: then even what is set cannot be set."""
+def _set_format_again(handle: int, ioctl: Ioctl) -> None:
+    """Set the format that is set: EBUSY if another program holds the camera."""
     wanted = bytearray(_FORMAT_SIZE)
     struct.pack_into("I", wanted, 0, _CAPTURE_BUFFER)
-    try:
-        ioctl(handle, _GET_FORMAT, wanted)
-        ioctl(handle, _SET_FORMAT, wanted)
-    except OSError as error:
-        return error.errno == errno.EBUSY
-    return False
+    ioctl(handle, _GET_FORMAT, wanted)
+    ioctl(handle, _SET_FORMAT, wanted)
 
 
 def _cannot_open(device: str, error: OSError, ioctl: Ioctl, folder: Path) -> CameraFault:
@@ -110,32 +112,20 @@ def _cannot_open(device: str, error: OSError, ioctl: Ioctl, folder: Path) -> Cam
                 f"this user may not use {device}",
                 advice=f"Add it to the group video: sudo usermod -aG video {_user()}",
             )
-        case errno.EBUSY:
-            return _in_use(device, "")
     return CameraFault(
         f"{device} cannot be opened ({error.strerror})",
         advice="Unplug the camera and plug it in again",
     )
 
 
-def _in_use(device: str, card: str) -> CameraFault:
-    name = f"{device} ({card})" if card else device
-    return CameraFault(
-        f"{name} is in use by another program",
-        advice=f"End that program; this names it: sudo fuser -v {device}",
-    )
-
-
 def _choose_another(ioctl: Ioctl, folder: Path) -> str:
-    """Which devices there are that give pictures, as advice."""
+    """Advice that lists the devices that give pictures."""
     names = []
     for path in sorted(folder.glob("video*")):
-        try:
-            found = capability(str(path), ioctl=ioctl)
-        except OSError:
-            continue
-        if found.captures:
-            names.append(f"{path} ({found.card})")
+        with suppress(OSError), _opened(str(path)) as handle:
+            found = _capability(handle, ioctl)
+            if found.captures:
+                names.append(f"{path} ({found.card})")
     if not names:
         return "Plug in a USB camera; none is there now"
     return f"Set camera.source.device to one that does: {', '.join(names)}"

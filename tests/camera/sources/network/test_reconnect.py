@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from agent import config
 from agent.camera.app import build
+from agent.camera.daemon import CameraApp
 from agent.camera.source import Frame, Interruption, Packet, VideoFormat
 from agent.camera.sources.network.reconnect import LONGEST_SECONDS, TURNED_AWAY_SECONDS, BackOff
+from agent.camera.sources.network.source import Stream
 from agent.clock import SystemClock
+from agent.errors import CameraFault
 from agent.vault.database.index import Clip
 from tests.camera.sources.network.test_source import stream
 from tests.camera.test_app import opened
@@ -26,7 +29,7 @@ from tests.peers.rtsp import RtspServer
 from tests.support.house import House
 from tests.support.video import play, write_video
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 100.0
 Kind = TypeVar("Kind")
 
 
@@ -131,7 +134,7 @@ def test_a_camera_that_comes_back_reconfigured_is_of_a_new_format(
 def test_a_camera_that_freezes_is_lost_in_time(folder: Path, tmp_path: Path) -> None:
     with RtspServer(tmp_path, {"main": folder / "long.mp4"}) as server:
         source = stream(server.url("main"), clock=NapClock(), timeout_seconds=0.5)
-        source.open()
+        _wait(lambda: _opens(source))
         items = source.read()
         _next(items, Packet)
         server.freeze()
@@ -190,8 +193,17 @@ def test_a_pause_ends_when_the_source_is_closed(folder: Path, tmp_path: Path) ->
         reader = threading.Thread(target=lambda: list(items), daemon=True)
         reader.start()
         source.close()
-        reader.join(3)
+        reader.join(PATIENCE_SECONDS)
         assert not reader.is_alive()
+
+
+def _opens(source: Stream) -> bool:
+    """Open ``source``; False if a busy machine made it miss its short time limit."""
+    try:
+        source.open()
+    except CameraFault:
+        return False
+    return True
 
 
 def _next(items: Iterator[object], kind: type[Kind]) -> Kind:
@@ -212,7 +224,7 @@ def test_the_process_goes_on_by_itself_after_the_camera_was_off_and_after_it_hun
     said: list[str] = []
     with RtspServer(tmp_path, files) as server:
         source = config.StreamSource(record=server.url("main"), detect=server.url("small"))
-        recording = config.Recording(no_frame_seconds=4, pre_roll_seconds=1)
+        recording = config.Recording(no_frame_seconds=12, pre_roll_seconds=1)
         house = House.build(
             tmp_path / "h", camera=config.Camera(source=source, recording=recording)
         )
@@ -229,13 +241,13 @@ def test_the_process_goes_on_by_itself_after_the_camera_was_off_and_after_it_hun
         _wait(lambda: _told(said, "no-frames") > before)
         server.thaw()
         _wait(lambda: _told(said, "recording") == 3)
-        time.sleep(0.5)  # something for the last clip to hold
+        _wait(lambda: _recorded_seconds(app) > 0.5)
         app.stop()
         process.join(PATIENCE_SECONDS)
     with house.open_index() as index:
         clips = sorted(index.clips(), key=lambda clip: clip.started_at)
     assert [_size(house, clip) for clip in clips] == [192, 320, 320]
-    assert any("gave no video within 3 s" in words for words in said)
+    assert any("gave no video within 9 s" in words for words in said)
     assert any("127.0.0.1" in words and "no-frames" in words for words in said)
 
 
@@ -248,6 +260,12 @@ def _size(house: House, clip: Clip) -> int:
     assert played.pictures == len(played.packets) > 3
     with av.open(io.BytesIO(recording), "r") as container:
         return container.streams.video[0].width
+
+
+def _recorded_seconds(app: CameraApp) -> float:
+    """The length of the clip that is being written."""
+    recording = None if app._recorder is None else app._recorder._recording
+    return 0.0 if recording is None else recording.seconds
 
 
 def _told(said: list[str], state: str) -> int:

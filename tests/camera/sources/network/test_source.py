@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from agent.camera.source import Frame, Interruption, Packet
+from agent.camera.sources.network.login import Login
 from agent.camera.sources.network.source import Stream
+from agent.camera.sources.network.trust import Trust
 from agent.clock import Clock, SystemClock
+from agent.config import StreamSource
 from agent.errors import CameraFault
 from tests.peers.process import free_port
 from tests.peers.rtsp import RtspServer
@@ -24,16 +27,25 @@ from tests.support.clock import SimulatedClock
 from tests.support.video import load, nal_units, write_video
 
 
-def stream(record: Path | str, *, clock: Clock | None = None, **changes: Any) -> Stream:
-    values: dict[str, Any] = {
-        "detect": None,
-        "transport": "tcp",
-        "pace": "live" if "://" in str(record) else "import",
-        "frames_per_second": 7.5,
-        "timeout_seconds": 5.0,
-        **changes,
-    }
-    return Stream(record=str(record), clock=clock or SystemClock(None), **values)
+def stream(
+    record: Path | str,
+    *,
+    clock: Clock | None = None,
+    login: Login | None = None,
+    trust: Trust | None = None,
+    timeout_seconds: float = 20.0,
+    **changes: Any,
+) -> Stream:
+    """A source of ``record``; ``changes`` are settings."""
+    settings = {"pace": "live" if "://" in str(record) else "import", **changes}
+    return Stream(
+        StreamSource(record=str(record), **settings),
+        login=login,
+        trust=trust,
+        motion_frames_per_second=7.5,
+        timeout_seconds=timeout_seconds,
+        clock=clock or SystemClock(None),
+    )
 
 
 def read_all(source: Stream) -> tuple[list[Packet], list[Frame], CameraFault | None]:

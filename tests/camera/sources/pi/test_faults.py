@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from concurrent import futures
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from agent import config
 from agent.camera.source import Frame, Packet
 from agent.camera.sources.factory import choose_source
 from agent.camera.sources.pi import source as pi_module
+from agent.camera.sources.pi.handover import Handover
 from agent.camera.sources.pi.source import Pi
 from agent.camera.stall import opening_seconds
 from agent.errors import CameraFault
@@ -140,21 +143,32 @@ def test_an_encoder_that_falls_silent_is_told_from_a_sensor_that_does(
         list(source.read())
 
 
+def wait_for_nothing(handover: Handover, seconds: float) -> bytes:
+    """Give up at once: the fake board has given all that it will before it is started."""
+    assert seconds == 10
+    return real_wait(handover, 0)
+
+
+real_wait = Handover.wait_for_parameter_sets
+
+
 def test_a_camera_that_never_gives_a_picture_is_a_fault_at_its_opening(
-    board: FakeBoard, make: Open
+    board: FakeBoard, make: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board.at_start = 0
+    monkeypatch.setattr(Handover, "wait_for_parameter_sets", wait_for_nothing)
     with pytest.raises(CameraFault, match="gave no picture"):
-        make(timeout_seconds=0.05).open()
+        make().open()
     assert board.calls[-1] == "close"
 
 
 def test_an_encoder_that_never_sends_its_parameters_is_a_fault_at_its_opening(
-    board: FakeBoard, make: Open
+    board: FakeBoard, make: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board.repeats_headers = False
+    monkeypatch.setattr(Handover, "wait_for_parameter_sets", wait_for_nothing)
     with pytest.raises(CameraFault, match=r"encoder .* gave nothing"):
-        make(timeout_seconds=0.05).open()
+        make().open()
 
 
 def test_a_reader_that_is_held_up_loses_no_packet_in_silence(board: FakeBoard, make: Open) -> None:
@@ -178,12 +192,19 @@ def test_a_camera_that_is_stuck_as_it_opens_is_a_fault(
         make(timeout_seconds=0.05).open()
 
 
-def test_a_cold_card_that_takes_its_time_for_the_libraries_is_no_fault_of_the_camera(
-    board: FakeBoard, make: Open
+def test_slow_libraries_on_a_cold_card_do_not_use_up_the_time_of_the_camera(
+    board: FakeBoard, make: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    board.slow = {"import": 1.5}
-    source = make(timeout_seconds=1.0)
+    limits: list[float] = []
+
+    def wait(tasks: Any, seconds: float) -> Any:
+        limits.append(seconds)
+        return futures.wait(tasks, 60)
+
+    monkeypatch.setattr(pi_module, "wait", wait)
+    source = make(timeout_seconds=1.0, loading_seconds=30.0)
     source.open()
+    assert limits == [30, 1, 1], "to load, to open, to start"
     assert taken(source, 1)[0][0].keyframe
 
 

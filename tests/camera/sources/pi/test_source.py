@@ -249,6 +249,6 @@ def test_a_packet_whose_picture_was_never_announced_ends_the_source(
     assert board.encoder is not None
     board.encoder.output.outputframe(b"\0\0\1\x41secret", False, 7_000_000, None, False)
     got: list[Packet | Frame] = []
-    with pytest.raises(CameraFault, match="did not pass by the privacy zones"):
+    with pytest.raises(CameraFault, match="bypassed the privacy zones"):
         got.extend(source.read())
     assert all(b"secret" not in item.data for item in got if isinstance(item, Packet))

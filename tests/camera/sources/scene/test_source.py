@@ -14,12 +14,13 @@ from agent.camera.sources.luma import rows_of
 from agent.camera.sources.scene.source import Scene
 from agent.camera.sources.scene.street import Street
 from agent.camera.zones import PrivacyMask
+from agent.config import SceneSource
 from tests.camera.recording.test_muxer import Paper
 from tests.support.clock import SimulatedClock
 from tests.support.video import play
 
 
-def scene(clock: SimulatedClock, **changes: Any) -> Scene:
+def scene(clock: SimulatedClock, *, privacy: PrivacyMask | None = None, **changes: Any) -> Scene:
     values: dict[str, Any] = {
         "width": 320,
         "height": 180,
@@ -27,11 +28,14 @@ def scene(clock: SimulatedClock, **changes: Any) -> Scene:
         "seed": 1,
         "walkers_per_minute": 6.0,
         "duration_seconds": 20.0,
-        "privacy": PrivacyMask(()),
-        "motion_frames_per_second": 7.5,
         **changes,
     }
-    return Scene(clock=clock, **values)
+    return Scene(
+        SceneSource(**values),
+        privacy=privacy or PrivacyMask(()),
+        motion_frames_per_second=7.5,
+        clock=clock,
+    )
 
 
 def watch(source: Scene) -> tuple[list[Packet], list[Frame]]:

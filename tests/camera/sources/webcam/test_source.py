@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -23,8 +24,10 @@ from agent.camera.recording.muxer import FragmentedMp4
 from agent.camera.source import Frame, Packet, VideoFormat
 from agent.camera.sources.factory import choose_source
 from agent.camera.sources.luma import rows_of
+from agent.camera.sources.webcam import v4l2
 from agent.camera.sources.webcam.source import Webcam
 from agent.camera.zones import PrivacyMask
+from agent.config import WebcamSource
 from agent.errors import CameraFault
 from tests.camera.recording.test_muxer import Paper
 from tests.support.clock import SimulatedClock
@@ -34,23 +37,27 @@ from tests.support.webcam import FakeCapture, grey, greys, jpeg
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 
 
-class Desk:
-    """A webcam on a work, and what it gave until it was unplugged."""
+class Session:
+    """A webcam, and everything that it gave until it was unplugged."""
 
-    def __init__(self, clock: SimulatedClock, capture: FakeCapture, **changes: Any) -> None:
-        values: dict[str, Any] = {
-            "device": "/dev/video0",
-            "width": 640,
-            "height": 360,
-            "frames_per_second": 15,
-            "bits_per_second": 2_500_000,
-            "pixel_format": "mjpeg",
-            "privacy": PrivacyMask(()),
-            "motion_frames_per_second": 7.5,
-            "timeout_seconds": 7.5,
-            **changes,
-        }
-        self.source = Webcam(clock=clock, open_capture=capture.opened, **values)
+    def __init__(
+        self,
+        clock: SimulatedClock,
+        capture: FakeCapture,
+        *,
+        privacy: PrivacyMask | None = None,
+        explain: Callable[[str], CameraFault] = v4l2.explain,
+        **changes: Any,
+    ) -> None:
+        self.source = Webcam(
+            WebcamSource(**{"width": 640, "height": 360, **changes}),
+            privacy=privacy or PrivacyMask(()),
+            motion_frames_per_second=7.5,
+            timeout_seconds=7.5,
+            clock=clock,
+            open_capture=capture.opened,
+            explain=explain,
+        )
         self.packets: list[Packet] = []
         self.frames: list[Frame] = []
 
@@ -89,31 +96,33 @@ def test_what_the_camera_saw_is_recorded_picture_for_picture(
     clock: SimulatedClock, fourcc: str, pixel_format: str
 ) -> None:
     capture = FakeCapture(clock, pixel_format=fourcc)
-    work = Desk(clock, capture, pixel_format=pixel_format)
-    work.watch()
-    played = play(work.recording())
-    assert (work.format.width, work.format.height) == (640, 360)
+    session = Session(clock, capture, pixel_format=pixel_format)
+    session.watch()
+    played = play(session.recording())
+    assert (session.format.width, session.format.height) == (640, 360)
     assert played.pictures == len(played.packets) == len(capture.taken) == 60
-    assert [packet.seconds for packet in work.packets] == pytest.approx(capture.taken)
-    assert all(packet.delay_seconds == 0 for packet in work.packets)
-    assert len(work.frames) == 30
-    assert {frame.seconds for frame in work.frames} <= {packet.seconds for packet in work.packets}
+    assert [packet.seconds for packet in session.packets] == pytest.approx(capture.taken)
+    assert all(packet.delay_seconds == 0 for packet in session.packets)
+    assert len(session.frames) == 30
+    assert {frame.seconds for frame in session.frames} <= {
+        packet.seconds for packet in session.packets
+    }
     assert capture.released
-    assert "unplugged" in work.fault.message
+    assert "unplugged" in session.fault.message
 
 
 @pytest.mark.parametrize(("fourcc", "pixel_format"), FORMATS)
 def test_a_grey_is_the_same_grey_in_the_recording_and_for_the_detector(
     clock: SimulatedClock, fourcc: str, pixel_format: str
 ) -> None:
-    work = Desk(
+    session = Session(
         clock,
         FakeCapture(clock, pixel_format=fourcc, picture=greys, pictures=8),
         pixel_format=pixel_format,
     )
-    work.watch()
-    shown = work.pictures()[-1].to_ndarray(format="rgb24").astype(int)
-    small = work.frames[-1]
+    session.watch()
+    shown = session.pictures()[-1].to_ndarray(format="rgb24").astype(int)
+    small = session.frames[-1]
     assert small.chroma is not None
     assert np.abs(small.chroma.astype(int) - 128).max() <= 1
     for grey_level, row, small_row in ((10, 60, 30), (128, 180, 90), (245, 300, 150)):
@@ -126,9 +135,9 @@ def test_a_grey_is_the_same_grey_in_the_recording_and_for_the_detector(
 def test_jpegs_of_every_layout_are_read(clock: SimulatedClock, layout: str) -> None:
     capture = FakeCapture(clock, pictures=5)
     capture.layout = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{layout}")
-    work = Desk(clock, capture)
-    work.watch()
-    assert len(work.packets) == 5
+    session = Session(clock, capture)
+    session.watch()
+    assert len(session.packets) == 5
 
 
 def without_tables(picture: bytes) -> bytes:
@@ -147,9 +156,9 @@ def test_jpegs_without_huffman_tables_and_with_padding_are_read(clock: Simulated
     assert len(without_tables(jpeg(grey(0, 64, 64)))) < len(jpeg(grey(0, 64, 64)))
     capture = FakeCapture(clock, picture=grey, pictures=5)
     capture.change = lambda data: without_tables(data) + bytes(1000)
-    work = Desk(clock, capture)
-    work.watch()
-    assert np.abs(work.pictures()[-1].to_ndarray(format="rgb24").astype(int) - 128).max() <= 2
+    session = Session(clock, capture)
+    session.watch()
+    assert np.abs(session.pictures()[-1].to_ndarray(format="rgb24").astype(int) - 128).max() <= 2
 
 
 @pytest.mark.parametrize(("fourcc", "pixel_format"), FORMATS)
@@ -157,26 +166,26 @@ def test_a_privacy_zone_is_black_in_every_picture_and_small_picture(
     clock: SimulatedClock, fourcc: str, pixel_format: str
 ) -> None:
     capture = FakeCapture(clock, pixel_format=fourcc)
-    work = Desk(clock, capture, pixel_format=pixel_format, privacy=PrivacyMask([LEFT_HALF]))
-    work.watch()
-    pictures = work.pictures()
+    session = Session(clock, capture, pixel_format=pixel_format, privacy=PrivacyMask([LEFT_HALF]))
+    session.watch()
+    pictures = session.pictures()
     assert len(pictures) == 60
     for picture in pictures:
         luma, cb, cr = (rows_of(plane).astype(int) for plane in picture.planes)
         assert np.abs(luma[:, :312] - 16).max() <= 3
         assert np.abs(np.stack([cb, cr])[:, :, :156] - 128).max() <= 3
         assert luma[:, 330:].min() > 60
-    for frame in work.frames:
+    for frame in session.frames:
         assert frame.chroma is not None
         assert np.unique(frame.luma[:, :160]).tolist() == [16]
         assert np.unique(frame.chroma[:, :, :80]).tolist() == [128]
 
 
 def test_the_detector_sees_who_walks_by(clock: SimulatedClock) -> None:
-    work = Desk(clock, FakeCapture(clock, pictures=120))
-    work.watch()
+    session = Session(clock, FakeCapture(clock, pictures=120))
+    session.watch()
     look = MotionDetector(frames_per_second=7.5)
-    assert any(look(frame.luma, frame.seconds) for frame in work.frames)
+    assert any(look(frame.luma, frame.seconds) for frame in session.frames)
 
 
 def test_in_the_dark_the_rate_halves_and_keyframes_still_come_each_second(
@@ -184,21 +193,23 @@ def test_in_the_dark_the_rate_halves_and_keyframes_still_come_each_second(
 ) -> None:
     capture = FakeCapture(clock, says_rate=15, pictures=90)
     capture.rate = 7.5
-    work = Desk(clock, capture)
-    work.watch()
-    keys = [packet.seconds for packet in work.packets if packet.keyframe]
+    session = Session(clock, capture)
+    session.watch()
+    keys = [packet.seconds for packet in session.packets if packet.keyframe]
     assert len(keys) == 12
     assert all(b - a <= 1 + 1 / 7.5 for a, b in itertools.pairwise(keys))
-    assert [packet.duration_seconds for packet in work.packets[1:]] == pytest.approx([1 / 7.5] * 89)
+    assert [packet.duration_seconds for packet in session.packets[1:]] == pytest.approx(
+        [1 / 7.5] * 89
+    )
 
 
 def test_a_camera_that_only_goes_faster_is_thinned_out(
     clock: SimulatedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    work = Desk(clock, FakeCapture(clock, rate=30, pictures=120))
-    work.watch()
-    assert len(work.packets) == 60
+    session = Session(clock, FakeCapture(clock, rate=30, pictures=120))
+    session.watch()
+    assert len(session.packets) == 60
     assert "gives 30 frames a second instead of 15" in caplog.text
 
 
@@ -206,9 +217,9 @@ def test_a_camera_that_only_goes_faster_is_thinned_out(
 def test_a_camera_that_does_not_know_its_rate_is_believed_to_do_as_asked(
     clock: SimulatedClock, says: float
 ) -> None:
-    work = Desk(clock, FakeCapture(clock, says_rate=says, pictures=20))
-    work.watch()
-    assert work.packets[0].duration_seconds == pytest.approx(1 / 15)
+    session = Session(clock, FakeCapture(clock, says_rate=says, pictures=20))
+    session.watch()
+    assert session.packets[0].duration_seconds == pytest.approx(1 / 15)
 
 
 @pytest.mark.parametrize("stamps", ["wall", "none", "future"])
@@ -216,10 +227,10 @@ def test_a_driver_whose_times_cannot_be_ours_is_dated_by_arrival(
     clock: SimulatedClock, stamps: str
 ) -> None:
     capture = FakeCapture(clock, stamps=stamps, late=0.02)
-    work = Desk(clock, capture)
-    work.watch()
+    session = Session(clock, capture)
+    session.watch()
     arrived = [taken + 0.02 for taken in capture.taken]
-    assert [packet.seconds for packet in work.packets] == pytest.approx(arrived)
+    assert [packet.seconds for packet in session.packets] == pytest.approx(arrived)
 
 
 def test_time_never_steps_back_when_the_driver_s_does(clock: SimulatedClock) -> None:
@@ -231,43 +242,43 @@ def test_time_never_steps_back_when_the_driver_s_does(clock: SimulatedClock) -> 
         return ours(what) - back
 
     capture.get = get  # type: ignore[method-assign]
-    work = Desk(clock, capture)
-    work.watch()
-    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(work.packets))
-    assert work.packets[-1].seconds == pytest.approx(capture.taken[-1])
+    session = Session(clock, capture)
+    session.watch()
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(session.packets))
+    assert session.packets[-1].seconds == pytest.approx(capture.taken[-1])
 
 
 def test_a_grab_or_two_that_fail_are_skipped(clock: SimulatedClock) -> None:
     capture = FakeCapture(clock, grabs={5: "miss", 9: "miss", 10: "miss"})
-    work = Desk(clock, capture)
-    work.watch()
-    assert len(work.packets) == 57
+    session = Session(clock, capture)
+    session.watch()
+    assert len(session.packets) == 57
 
 
 @pytest.mark.parametrize("what", ["cut", "junk"])
 def test_damaged_pictures_are_skipped(clock: SimulatedClock, what: str) -> None:
-    work = Desk(clock, FakeCapture(clock, grabs={0: what, 7: what, 8: what}))
-    work.watch()
-    assert len(work.packets) == 57
-    assert play(work.recording()).pictures == 57
+    session = Session(clock, FakeCapture(clock, grabs={0: what, 7: what, 8: what}))
+    session.watch()
+    assert len(session.packets) == 57
+    assert play(session.recording()).pictures == 57
 
 
 def test_damaged_pictures_with_good_ones_between_are_no_reason_to_give_up(
     clock: SimulatedClock,
 ) -> None:
     damaged = {number: "cut" for number in range(200) if number % 10}
-    work = Desk(clock, FakeCapture(clock, grabs=damaged, pictures=200))
-    work.watch()
-    assert len(work.packets) == 20
-    assert "unplugged" in work.fault.message
+    session = Session(clock, FakeCapture(clock, grabs=damaged, pictures=200))
+    session.watch()
+    assert len(session.packets) == 20
+    assert "unplugged" in session.fault.message
 
 
 def test_nothing_but_damaged_pictures_is_a_fault(clock: SimulatedClock) -> None:
     capture = FakeCapture(clock, grabs=dict.fromkeys(range(10, 60), "cut"))
-    work = Desk(clock, capture)
-    work.watch()
+    session = Session(clock, capture)
+    session.watch()
     assert len(capture.taken) == 40
-    assert str(work.fault) == (
+    assert str(session.fault) == (
         "/dev/video0 sends pictures that cannot be read. "
         "Use another cable or USB port, or set camera.source.pixel_format to yuyv"
     )
@@ -275,24 +286,24 @@ def test_nothing_but_damaged_pictures_is_a_fault(clock: SimulatedClock) -> None:
 
 def test_a_camera_that_stalls_is_given_up_after_one_wait(clock: SimulatedClock) -> None:
     capture = FakeCapture(clock, grabs={20: "stall"}, stall_seconds=7)
-    work = Desk(clock, capture)
-    work.watch()
+    session = Session(clock, capture)
+    session.watch()
     assert capture.timeout_seconds == 7  # whole seconds within 7.5
-    assert len(work.packets) == len(capture.taken) == 20
-    assert "stopped giving pictures" in work.fault.message
+    assert len(session.packets) == len(capture.taken) == 20
+    assert "stopped giving pictures" in session.fault.message
 
 
 def test_pictures_that_change_their_size_are_a_fault(clock: SimulatedClock) -> None:
     capture = FakeCapture(clock)
     capture.change = lambda data: jpeg(grey(0, 320, 240)) if len(capture.taken) > 9 else data
-    work = Desk(clock, capture)
-    work.watch()
-    assert "sends 320x240 instead of the 640x360" in work.fault.message
-    assert len(work.packets) == 9
+    session = Session(clock, capture)
+    session.watch()
+    assert "sends 320x240 instead of the 640x360" in session.fault.message
+    assert len(session.packets) == 9
 
 
 def refused(clock: SimulatedClock, capture: FakeCapture, **changes: Any) -> str:
-    source = Desk(clock, capture, **changes).source
+    source = Session(clock, capture, **changes).source
     with pytest.raises(CameraFault) as caught:
         source.open()
     source.close()
@@ -322,7 +333,7 @@ def test_another_pixel_format_is_refused(
 def test_a_device_that_does_not_open_says_why(clock: SimulatedClock) -> None:
     fault = CameraFault("somebody has it", advice="Ask")
     capture = FakeCapture(clock, is_open=False)
-    said = refused(clock, capture, why_not=lambda device: fault)
+    said = refused(clock, capture, explain=lambda device: fault)
     assert said == "somebody has it. Ask"
 
 
@@ -340,8 +351,8 @@ def test_it_says_which_encoder_it_found(
     clock: SimulatedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    work = Desk(clock, FakeCapture(clock, pictures=2))
-    assert work.source.encoder == ""
-    work.watch()
-    assert work.source.encoder in ("h264_v4l2m2m (hardware)", "libx264 (software)")
-    assert f"encoding with {work.source.encoder}" in caplog.text
+    session = Session(clock, FakeCapture(clock, pictures=2))
+    assert session.source.encoder == ""
+    session.watch()
+    assert session.source.encoder in ("h264_v4l2m2m (hardware)", "libx264 (software)")
+    assert f"encoding with {session.source.encoder}" in caplog.text

@@ -58,7 +58,7 @@ def dev(tmp_path: Path) -> Path:
 
 
 def why(dev: Path, name: str, kernel: FakeKernel | None = None) -> str:
-    return str(v4l2.why_not(str(dev / name), ioctl=kernel or FakeKernel(NODES), folder=dev))
+    return str(v4l2.explain(str(dev / name), ioctl=kernel or FakeKernel(NODES), folder=dev))
 
 
 def test_a_camera_that_is_not_there_names_those_that_are(dev: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_second_node_of_a_camera_is_told_from_its_first(dev: Path) -> None:
 def test_a_file_is_no_camera_and_neither_is_another_device(dev: Path) -> None:
     assert why(dev, "video3").startswith(f"{dev}/video3 is no camera. Set")
     for real in (str(dev / "video3"), "/dev/null"):  # and the kernel says the same
-        fault = v4l2.why_not(real, folder=dev)
+        fault = v4l2.explain(real, folder=dev)
         assert str(fault) == f"{real} is no camera. Plug in a USB camera; none is there now"
 
 
@@ -118,7 +118,7 @@ def test_a_user_outside_the_group_is_told_to_be_added(tmp_path: Path) -> None:
     node.chmod(0)
     try:
         with as_nobody():
-            said = str(v4l2.why_not(str(node), folder=tmp_path))
+            said = str(v4l2.explain(str(node), folder=tmp_path))
     finally:
         node.unlink()
     assert said.startswith(f"this user may not use {node}. Add it to the group video: sudo usermod")
