@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -25,7 +26,7 @@ from tests.peers.requirements import ROOT, program
 
 SYSTEMD = ROOT / "systemd"
 SERVICES = ("clip-agent-camera.service", "clip-agent-gateway.service")
-CEILINGS = {"clip-agent-camera.service": 0.6, "clip-agent-gateway.service": 1.5}
+CEILINGS = {"clip-agent-camera.service": 0.4, "clip-agent-gateway.service": 1.0}
 STATE_DIR = str(EXAMPLE.state_dir)
 FOLDERS = {  # path: mode, owner
     "/etc/clip-agent": (0o750, "root"),
@@ -33,6 +34,8 @@ FOLDERS = {  # path: mode, owner
     f"{STATE_DIR}/clips": (0o2770, "clip-camera"),
     f"{STATE_DIR}/outbox": (0o700, "clip-gateway"),
     f"{STATE_DIR}/keys": (0o700, "clip-gateway"),
+    "/run/clip-agent/root": (0o755, "root"),
+    "/run/systemd/timesync": (0o755, "root"),
 }
 GROUPS = {"clip-camera": {"clip-agent", "video"}, "clip-gateway": {"clip-agent"}}
 
@@ -51,6 +54,14 @@ def read_unit(name: str) -> Unit:
 
 def words(unit: Unit, key: str) -> list[str]:
     return " ".join(unit.get(key, [])).split()
+
+
+def paths(unit: Unit, key: str) -> set[str]:
+    """Paths in the unit's own root: an optional one begins with ``-``."""
+    given = words(unit, key)
+    if "RootDirectory" in unit and not key.startswith("Bind"):
+        assert all(path.lstrip("-").startswith("+") for path in given), "not of the host's root"
+    return {path.lstrip("-+") for path in given}
 
 
 def install(folder: Path) -> Path:
@@ -168,8 +179,8 @@ def test_the_sandbox_leaves_little_exposed(tmp_path: Path, service: str) -> None
 def test_exec_start_is_a_command_of_the_real_program(service: str) -> None:
     from agent.cli.main import build_parser  # every room: too much for the other tests here
 
-    _, *arguments = shlex.split(read_unit(service)["ExecStart"][0])
-    parsed = build_parser().parse_args(arguments)
+    command = shlex.split(read_unit(service)["ExecStart"][0])
+    parsed = build_parser().parse_args(command[command.index("agent") + 1 :])
     assert str(parsed.config) == "/etc/clip-agent/agent.yaml"
     assert callable(pkgutil.resolve_name(parsed.run))
 
@@ -215,15 +226,15 @@ def test_the_sandbox_shows_the_boards_sensors_and_its_boot_id(service: str) -> N
     assert "/sys" not in hidden
     assert "/proc" not in hidden
     assert "ProcSubset" not in unit
-    assert "RootDirectory" not in unit
+    assert unit["MountAPIVFS"] == ["yes"]  # /proc and /sys, in the root that is otherwise empty
 
 
 def test_the_camera_has_no_network_and_no_way_to_keys_or_outbox() -> None:
     unit = read_unit(SERVICES[0])
     assert (unit["PrivateNetwork"], unit["IPAddressDeny"]) == (["yes"], ["any"])
     assert words(unit, "RestrictAddressFamilies") == ["AF_UNIX", "AF_NETLINK"]
-    assert words(unit, "InaccessiblePaths") == [f"{STATE_DIR}/keys", f"{STATE_DIR}/outbox"]
-    assert words(unit, "ReadWritePaths") == [STATE_DIR]
+    assert paths(unit, "InaccessiblePaths") == {f"{STATE_DIR}/keys", f"{STATE_DIR}/outbox"}
+    assert paths(unit, "ReadWritePaths") == {STATE_DIR}
     assert words(unit, "DeviceAllow")[::2] == ["char-video4linux", "char-media", "char-dma_heap"]
 
 
@@ -232,9 +243,95 @@ def test_the_gateway_has_no_device_and_no_listening_socket_and_only_reads_clips(
     assert unit["PrivateDevices"] == ["yes"]
     assert unit["SocketBindDeny"] == ["1-65535"]
     assert {"listen", "accept", "accept4"} <= set(unit["SystemCallFilter"][-1].split())
-    assert words(unit, "ReadOnlyPaths") == [f"{STATE_DIR}/clips"]
-    assert words(unit, "ReadWritePaths") == [STATE_DIR]
+    assert paths(unit, "ReadOnlyPaths") == {f"{STATE_DIR}/clips"}
+    assert paths(unit, "ReadWritePaths") == {STATE_DIR}
     assert "SupplementaryGroups" not in unit
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_of_the_file_system_only_a_list_is_there(service: str) -> None:
+    """A socket that some later package makes is not on it, wherever it is."""
+    unit = read_unit(service)
+    assert unit["RootDirectory"] == ["/run/clip-agent/root"]
+    given = paths(unit, "BindReadOnlyPaths") | paths(unit, "BindPaths")
+    program = {"/usr", "/lib", "/lib64", "/etc", "/opt/clip-agent", STATE_DIR}
+    systemd = {"/run/systemd/notify", "/run/systemd/timesync"}
+    names = {
+        *(f"/run/systemd/resolve/{file}" for file in ("stub-resolv.conf", "resolv.conf")),
+        *("/run/NetworkManager", "/run/resolvconf", "/run/avahi-daemon"),
+    }
+    devices = {"/run/udev/data", "/run/udev/tags"}
+    assert given == program | systemd | (devices if service == SERVICES[0] else names)
+
+
+def test_the_folder_of_the_clocks_marker_outlives_a_restart_of_the_time_service() -> None:
+    """The services hold on to the folder that was there when they started."""
+    unit = read_unit("systemd-timesyncd.service.d/clip-agent.conf")
+    assert unit["RuntimeDirectoryPreserve"] == ["yes"]
+    assert "systemd/systemd-timesyncd.service.d " in (ROOT / "docs/install.md").read_text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_plaintext_and_keys_reach_neither_swap_nor_a_core_dump(service: str) -> None:
+    unit = read_unit(service)
+    # At 0 the kernel would still start the program of a core_pattern with a pipe.
+    assert (unit["LimitCORE"], unit["MemorySwapMax"]) == (["1"], ["0"])
+
+
+def plant(folder: Path, ran: Path) -> dict[str, str]:
+    """Code wherever Python might take it from below ``folder``; variables that point there."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    user_site = folder / ".local/lib" / version / "site-packages"
+    user_site.mkdir(parents=True)
+    for place in (folder, user_site):
+        for name in ("usercustomize", "sitecustomize", "agent", "json", "logging"):
+            (place / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (user_site / "evil.pth").write_text("import usercustomize\n")
+    return {
+        "HOME": str(folder),
+        "PYTHONPATH": str(folder),
+        "PYTHONSTARTUP": str(folder / "usercustomize.py"),
+        "PYTHONUSERBASE": str(folder / ".local"),
+    }
+
+
+def virtual_environment(folder: Path) -> Path:
+    """Python in an environment as it is installed, with the agent and what it needs."""
+    made = [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(folder)]
+    subprocess.run(made, check=True, timeout=60)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    installed = sysconfig.get_path("purelib")
+    (packages / "clip-agent.pth").write_text(f"{ROOT}\n{installed}\n")
+    return folder / "bin/python"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_code_planted_in_home_working_folder_and_environment_does_not_run(
+    tmp_path: Path, service: str
+) -> None:
+    """Either service can write what the other one finds in the state folder."""
+    _, *arguments = shlex.split(read_unit(service)["ExecStart"][0])
+    options = arguments[: arguments.index("-m")]
+    python, ran = virtual_environment(tmp_path / "venv"), tmp_path / "ran"
+    planted = plant(tmp_path / "state", ran)
+
+    def start(*options: str) -> subprocess.CompletedProcess[str]:
+        ran.unlink(missing_ok=True)
+        return subprocess.run(
+            [str(python), *options, "-m", "agent", "--version"],
+            cwd=tmp_path / "state",
+            env=planted,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    start()
+    assert ran.exists(), "the plant works"
+    done = start(*options)
+    assert not ran.exists()
+    assert done.stdout.startswith("clip-agent "), done.stderr
 
 
 CONNECTS_WITHOUT_LISTENING = """
@@ -289,6 +386,13 @@ def test_an_ip_camera_by_udp_may_take_udp_ports_and_no_others() -> None:
     comment = re.search(r"((?:^ *#  +#.*\n)+) *#  +transport: tcp$", config, re.M)
     assert comment is not None
     assert example in comment[1]
+
+
+def test_neither_user_has_a_home_or_a_shell(tmp_path: Path) -> None:
+    users_and_groups(tmp_path)
+    passwd = [line.split(":") for line in (tmp_path / "etc/passwd").read_text().splitlines()]
+    homes = {fields[0]: (fields[5], fields[6]) for fields in passwd if fields[0] in GROUPS}
+    assert homes == dict.fromkeys(GROUPS, ("/", "/usr/sbin/nologin"))
 
 
 def users_and_groups(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
@@ -360,5 +464,5 @@ def test_the_folder_of_a_day_is_made_although_the_unit_forbids_to_set_its_group_
 def test_tmpfiles_makes_all_folders_that_the_units_name() -> None:
     for service in SERVICES:
         unit = read_unit(service)
-        for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths"):
-            assert set(words(unit, key)) <= FOLDERS.keys()
+        for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "RootDirectory"):
+            assert {path.lstrip("+") for path in words(unit, key)} <= FOLDERS.keys()
