@@ -1,12 +1,10 @@
-"""Public keys, and the cards that carry them.
+"""Public keys, and the key cards that carry them.
 
-A **card** is the public half of somebody's keys as a small YAML file, safe to
-hand out. A key's id is its JWK thumbprint (RFC 7638), so nobody can claim the id
-of another key.
+A **key card** holds the public half of somebody's keys as a small YAML file, safe to hand out.
+A key's fingerprint is its JWK thumbprint (RFC 7638), so no key can claim that of another.
 
-Which cards are trusted is the configuration's business. What a key signed is for
-:mod:`agent.consent.signing`, which needs a signature library; whoever only seals to
-a card, as the camera does, is spared its memory.
+The configuration says which cards are trusted. Signatures are checked in
+:mod:`agent.consent.signing`: the camera, which only seals to cards, never loads that library.
 """
 
 from __future__ import annotations
@@ -28,8 +26,8 @@ from agent.errors import ConfigError
 C = TypeVar("C", bound="Card")
 
 _KEY_BYTES = 32
-# Points of small order make some signatures verify for any text. The encodings, without
-# their sign bit, are those of Cremers and Jackson, "Prime, Order Please!" (2019), table 2.
+# A point of small order makes some signatures verify for any text. Encodings without the sign
+# bit, from Cremers and Jackson, "Prime, Order Please!" (2019), table 2.
 _SMALL_ORDER = frozenset(
     bytes.fromhex(point)
     for point in (
@@ -67,7 +65,7 @@ class PublicKey:
         if len(raw) != _KEY_BYTES:
             raise ValueError("is not 32 bytes long")
         if raw[:-1] + bytes([raw[-1] & 0x7F]) in _SMALL_ORDER:
-            raise ValueError("is a key of small order, which signs nothing")
+            raise ValueError("is a key of small order, which proves nothing")
         self.raw = raw
         self.text = encode_base64url(raw)
         # RFC 7638: the required members in lexicographic order, no white space.
@@ -85,7 +83,7 @@ Host = Annotated[str, Meta(pattern=r"\A[a-z0-9.\[\]:-]{1,255}\Z")]
 
 
 class Card(Part, frozen=True):
-    """Public keys and a name. ``sign`` verifies, ``seal`` is an age recipient."""
+    """A name and public keys: ``sign`` verifies signatures, ``seal`` is an age recipient."""
 
     name: Annotated[Name, Meta(min_length=1)]
     sign: PublicKeyText
@@ -103,20 +101,20 @@ class Card(Part, frozen=True):
 
 
 class OwnerCard(Card, frozen=True):
-    """An owner: what clips are sealed to, and whose decisions count."""
+    """An owner: clips are sealed to their keys, and their decisions count."""
 
     role: Literal["owner"]
     recovery: AgeRecipient
 
 
 class DeviceCard(Card, frozen=True):
-    """A camera: whom an owner writes letters to, and by which name in MQTT topics."""
+    """A device: the recipient of an owner's letters; ``name`` is its name in MQTT topics."""
 
     role: Literal["device"]
 
 
 class RequesterCard(Card, frozen=True):
-    """A requester: who may ask, and which hosts (host or host:port) a bundle may go to."""
+    """A requester who may ask; bundles may go to ``upload_hosts`` (host or host:port)."""
 
     role: Literal["requester"]
     upload_hosts: Annotated[tuple[Host, ...], Meta(min_length=1, max_length=16)]
@@ -125,13 +123,13 @@ class RequesterCard(Card, frozen=True):
 
 _HOLDERS: dict[type[Card], str] = {
     OwnerCard: "an owner",
-    DeviceCard: "a camera",
+    DeviceCard: "a device",
     RequesterCard: "a requester",
 }
 
 
 class RequesterBook(Part, frozen=True):
-    """``requesters.yaml``: the requesters that an owner lets ask."""
+    """``requesters.yaml``: the requesters that may ask."""
 
     requesters: tuple[RequesterCard, ...]
 
@@ -148,13 +146,13 @@ def parse_card(text: str, kind: type[C], name: str) -> C:
 
 
 def _name_other_role(text: str, kind: type[Card], name: str) -> None:
-    """Raise ConfigError if it is a card, but of another role: people mix them up."""
+    """Raise ConfigError if ``text`` is a card of another role: people mix them up."""
     for other, holder in _HOLDERS.items():
         try:
             config.parse_yaml(text, other, name)
         except ConfigError:
             continue
-        raise ConfigError(f"{name}: is the card of {holder}, not of {_HOLDERS[kind]}")
+        raise ConfigError(f"{name}: is the key card of {holder}, not of {_HOLDERS[kind]}")
 
 
 def parse_requesters(text: str, name: str) -> dict[str, RequesterCard]:
@@ -175,19 +173,17 @@ def format_card(card: Card) -> str:
 
 
 def _check_card(card: Card, name: str) -> None:
-    """What the types cannot say: keys that are keys, and texts that only stand there."""
+    """Check what types cannot: usable keys, and texts without control characters."""
     for field in ("name", "contact"):
         if found := decoding.acting_character(getattr(card, field, "")):
-            raise ConfigError(f"{name}: {field}: {found} may not stand in a text")
+            raise ConfigError(f"{name}: {field}: {found} is not allowed in a text")
     try:
         PublicKey.from_text(card.sign)
     except ValueError as error:
         raise ConfigError(f"{name}: sign: {error}") from error
     for field in ("seal", "recovery"):
-        recipient = getattr(card, field, None)
-        if recipient is None:
-            continue
         try:
-            pyrage.x25519.Recipient.from_str(recipient)
+            if recipient := getattr(card, field, None):
+                pyrage.x25519.Recipient.from_str(recipient)
         except pyrage.RecipientError as error:
             raise ConfigError(f"{name}: {field}: is not an age recipient") from error

@@ -1,4 +1,4 @@
-"""From bytes to a statement: strict, whole, or refused by the name of the rule broken.
+"""Strict decoding: bytes become a whole statement, or are refused by the name of a rule.
 
 - ``too-large``            more bytes than the type allows
 - ``not-utf-8``            bytes that are not UTF-8
@@ -8,8 +8,7 @@
 - ``control-character``    a control, surrogate, line-separator or text-direction character
 - ``wrong-shape``          an unknown, missing or ill-typed field, or one out of range
 
-What the fields are is in :mod:`agent.consent.statements`; signatures are for
-:mod:`agent.consent.signing`.
+:mod:`agent.consent.statements` defines the fields, :mod:`agent.consent.signing` checks signatures.
 """
 
 from __future__ import annotations
@@ -26,26 +25,25 @@ from agent.errors import MalformedStatement
 
 S = TypeVar("S", bound=Part)
 
-# Characters that act on whoever reads a text instead of standing in it: controls but the
-# line feed (category Cc), surrogates (Cs), line separators (Zl, Zp), and the direction
-# controls of UAX #9, which make a line read as something it is not.
+# Characters that change how a text is shown: all controls except the line feed (category Cc),
+# surrogates (Cs), line separators (Zl, Zp), and the direction controls of UAX #9.
 _ACTING = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-_MAX_REASON = 200  # characters of a decoder's message that are kept: it may quote the sender
+_MAX_REASON = 200  # characters kept of a decoder's message, which may quote the sender
 
 
 def encode(statement: Part) -> bytes:
     """``statement`` as JSON, fields in the order of their declaration."""
     try:
         return msgspec.json.encode(statement)
-    except UnicodeEncodeError as error:  # a lone surrogate, as undecodable arguments leave them
+    except UnicodeEncodeError as error:  # a lone surrogate, from undecodable arguments
         raise MalformedStatement("not-utf-8", "a text is not valid Unicode") from error
 
 
 def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
-    """``payload`` as a ``kind``, or :class:`MalformedStatement` naming the rule it broke."""
+    """``payload`` as a ``kind``; :class:`MalformedStatement` names the rule it breaks."""
     plain = strict_json(payload, max_bytes)
     try:
         return msgspec.convert(plain, kind, strict=True)
@@ -54,7 +52,7 @@ def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
 
 
 def strict_json(payload: bytes, max_bytes: int) -> Any:
-    """The JSON value in ``payload``, under every rule that needs no type."""
+    """The JSON value in ``payload``, checked by every rule that needs no type."""
     if len(payload) > max_bytes:
         raise MalformedStatement("too-large", f"{len(payload)} bytes, at most {max_bytes}")
     try:
@@ -76,9 +74,9 @@ def strict_json(payload: bytes, max_bytes: int) -> Any:
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    for key, value in pairs:  # once through: a letter has room for tens of thousands of keys
+    for key, value in pairs:  # one pass: a letter has room for tens of thousands of keys
         if key in plain:
-            raise MalformedStatement("duplicate-key", f"the key {key[:64]!r} stands twice")
+            raise MalformedStatement("duplicate-key", f"the key {key[:64]!r} is given twice")
         plain[key] = value
     return plain
 
@@ -93,7 +91,7 @@ def _not_finite(constant: str) -> NoReturn:
 
 
 def _check_strings(plain: Any) -> None:
-    """Refuse characters that would let a text act on a terminal or read backwards."""
+    """Refuse characters that would control a terminal or make a text read backwards."""
     pending = [plain]
     while pending:
         value = pending.pop()
@@ -102,10 +100,10 @@ def _check_strings(plain: Any) -> None:
         elif isinstance(value, list):
             pending += value
         elif isinstance(value, str) and (found := acting_character(value)):
-            raise MalformedStatement("control-character", f"{found} may not stand in a text")
+            raise MalformedStatement("control-character", f"{found} is not allowed in a text")
 
 
 def acting_character(text: str) -> str | None:
-    """The first character of ``text`` that may not stand in it, as ``U+XXXX``."""
+    """The first character of ``text`` that is not allowed, as ``U+XXXX``."""
     match = _ACTING.search(text)
     return f"U+{ord(match[0]):04X}" if match else None

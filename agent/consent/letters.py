@@ -1,13 +1,9 @@
 """Sealed letters between owner and device.
 
-Everything the two say to each other travels as ``age(JSON {jws, keys})``: signed
-first, then sealed to the reader (age-encryption.org/v1), so that a broker sees
-sizes, times and topics only. ``keys`` maps a clip id to that clip's age identity and is
-filled in an approval's letter alone: consent carries the key. Keys are used and
-never stored.
-
-Who may read is decided by the recipients given; who wrote is in the JWS and
-verified by :mod:`agent.consent.signing`.
+All they say to each other travels as ``age(JSON {jws, keys})``: signed, then sealed to its
+readers (age-encryption.org/v1), so that a broker sees sizes, times and topics only. ``keys``
+maps a clip id to the clip's age identity; only letters that approve or share carry any.
+Keys are used and never stored. :mod:`agent.consent.signing` verifies who wrote the JWS.
 """
 
 from __future__ import annotations
@@ -18,19 +14,18 @@ from typing import Annotated
 import pyrage
 from msgspec import Meta
 
-from agent.consent import age_header as agefile
-from agent.consent import decoding
+from agent.consent import age_header, decoding
 from agent.consent.statements import ClipId, Part
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 
 MAX_LETTER_BYTES = 524_288
-_SEALING_BYTES = 16_384  # what age adds at most: header, a stanza a reader, a tag a chunk
+_SEALING_BYTES = 16_384  # age adds at most this: header, a stanza a reader, a tag a chunk
 
 ClipKey = Annotated[str, Meta(pattern=r"\AAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\Z")]
 
 
 class Letter(Part, frozen=True):
-    """What is inside: one compact JWS, and the clip keys that go with it."""
+    """The content of a letter: one compact JWS, and the clip keys that go with it."""
 
     jws: Annotated[str, Meta(max_length=400_000)]
     keys: dict[ClipId, ClipKey]
@@ -43,8 +38,8 @@ class Letter(Part, frozen=True):
 def seal(letter: Letter, recipients: Sequence[str]) -> bytes:
     """``letter`` sealed to all ``recipients`` (``age1…``).
 
-    Raises :class:`KeyFileError` for a recipient that is none, and
-    :class:`MalformedStatement` ``too-large`` for a letter that no reader would open.
+    Raises :class:`KeyFileError` for a bad recipient, and :class:`MalformedStatement`
+    ``too-large`` for a letter that no reader would open.
     """
     try:
         readers = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
@@ -65,8 +60,8 @@ def open_letter(sealed: bytes, identity: str) -> Letter:
     """
     if len(sealed) > MAX_LETTER_BYTES:
         raise UnreadableLetter("too-large", f"{len(sealed)} bytes, at most {MAX_LETTER_BYTES}")
-    if not agefile.has_small_header(sealed):
-        raise UnreadableLetter("not-sealed-to-us", "it does not begin as a letter to us does")
+    if not age_header.has_small_header(sealed):
+        raise UnreadableLetter("not-sealed-to-us", "it does not begin like a letter to us")
     reader = parse_identity(identity)
     try:
         plain: bytes = pyrage.decrypt(sealed, [reader])
@@ -77,7 +72,7 @@ def open_letter(sealed: bytes, identity: str) -> Letter:
     try:
         return decoding.decode(plain, Letter, MAX_LETTER_BYTES)
     except MalformedStatement as error:
-        # The decoder's message may quote the letter, and the letter holds keys: only the rule.
+        # The decoder's message may quote keys from the letter, so only the rule is kept.
         raise UnreadableLetter(error.rule, "the opened letter does not decode") from None
 
 

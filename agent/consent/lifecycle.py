@@ -1,12 +1,8 @@
-"""The two small machines, a request's and a release's, as tables.
+"""The lifecycles of a request and of a release, as tables from (state, event) to the next state.
 
-A table maps (state, event) to the next state. What is not in a table cannot
-happen: :func:`advance` raises :class:`InternalFault`, because whoever calls it
-must already know, from a peer's message and the policy, that the event is due.
-The diagrams in ``docs/lifecycle.md`` are printed from the tables by :func:`diagram`.
-
-When an event is due, and what must be written in the same transaction, is for
-the gateway to say. States are stored as their names (``vault/schema.sql``).
+The gateway decides when an event is due; an event that a table does not have is our own
+mistake (:class:`InternalFault`). :func:`diagram` prints the diagrams in ``docs/lifecycle.md``.
+The database stores states by name.
 """
 
 from __future__ import annotations
@@ -18,26 +14,25 @@ from agent.errors import InternalFault
 
 Table = Mapping[tuple[str, str], str]
 
-# A public request, from its arrival on the feed. Final states have no way out: a requester
-# whose request is closed posts a new one, and the owner decides anew.
+# A public request, from its arrival on the feed. A closed request never opens again: its
+# requester posts a new one, and the owner decides anew.
 REQUEST: Table = MappingProxyType(
     {
         ("RECEIVED", "refuse"): "REFUSED",  # the policy says no; the rule's name is kept
         ("RECEIVED", "admit"): "OPEN",  # the owner is asked as soon as a clip matches
         ("OPEN", "decline"): "DECLINED",  # an owner said no; the requester is not told
         ("OPEN", "expire"): "EXPIRED",  # nobody answered in time
-        ("OPEN", "withdraw"): "WITHDRAWN",  # the requester no longer asks
+        ("OPEN", "withdraw"): "WITHDRAWN",  # its requester withdrew it
     }
 )
 
-# A release, one for each approval or share. What waits for another owner ends with its request.
-# Once approved it outlives it: what the owners approved in time is sent even if the request is
-# declined or expires meanwhile, unless an owner revokes it or the requester, by withdrawing the
-# request, asks for it no more.
+# A release, one for each approval or share. A proposed release ends with its request. An approved
+# one is sent even if the request is declined or expires meanwhile; only an owner who revokes it
+# or a requester who withdraws the request stops it.
 RELEASE: Table = MappingProxyType(
     {
         ("PROPOSED", "agree"): "APPROVED",  # as many owners as are needed have said the same
-        ("PROPOSED", "revoke"): "REVOKED",  # an owner said no, or nobody asks any more
+        ("PROPOSED", "revoke"): "REVOKED",  # an owner said no, or the request was withdrawn
         ("PROPOSED", "fail"): "FAILED",  # its time ran out before another owner agreed
         ("APPROVED", "seal"): "SEALED",  # the bundle lies in the outbox, sealed to the requester
         ("APPROVED", "revoke"): "REVOKED",  # the owner stopped it before anything was made

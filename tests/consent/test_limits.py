@@ -137,7 +137,7 @@ def judge(request: Request, **changes: Any) -> None:
         "now": float(world.NOW),
         "max_clip_age_seconds": world.MAX_CLIP_AGE,
     }
-    policy.judge(request, **(arguments | changes))
+    policy.judge(policy.Case(request=request, **(arguments | changes)))
 
 
 def test_an_area_as_small_or_as_large_as_may_be() -> None:

@@ -57,13 +57,15 @@ def judge(vector: dict[str, Any]) -> None:
             signing.verify(text_of(given), STATEMENTS[vector["typ"]], signers)
         case "policy":
             policy.judge(
-                signing.verify(given, Request, SIGNERS),
-                rules=world.RULES,
-                place=world.PLACE,
-                requester=world.CARD,
-                history=replace(world.NO_HISTORY, **context.get("history", {})),
-                now=float(world.NOW),
-                max_clip_age_seconds=world.MAX_CLIP_AGE,
+                policy.Case(
+                    request=signing.verify(given, Request, SIGNERS),
+                    rules=world.RULES,
+                    place=world.PLACE,
+                    requester=world.CARD,
+                    history=replace(world.NO_HISTORY, **context.get("history", {})),
+                    now=float(world.NOW),
+                    max_clip_age_seconds=world.MAX_CLIP_AGE,
+                )
             )
         case "alert":
             shown = signing.verify(given, Alert, world.REQUESTERS)

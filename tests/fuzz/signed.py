@@ -100,13 +100,15 @@ def _judge(statement: Statement) -> None:
         match statement:
             case Request() if statement.iss == world.CARD.fingerprint:
                 policy.judge(
-                    statement,
-                    rules=world.RULES,
-                    place=world.PLACE,
-                    requester=world.CARD,
-                    history=world.NO_HISTORY,
-                    now=float(world.NOW),
-                    max_clip_age_seconds=world.MAX_CLIP_AGE,
+                    policy.Case(
+                        request=statement,
+                        rules=world.RULES,
+                        place=world.PLACE,
+                        requester=world.CARD,
+                        history=world.NO_HISTORY,
+                        now=float(world.NOW),
+                        max_clip_age_seconds=world.MAX_CLIP_AGE,
+                    )
                 )
                 check_area(statement.area)
             case Alert():

@@ -1,1 +1,1 @@
-"""The rules that a public post must satisfy."""
+"""The rules for public posts, and the checks that they share."""

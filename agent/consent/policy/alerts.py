@@ -1,16 +1,15 @@
-"""Whether an alert may be shown to the owner: the rules of a request that make sense for it.
+"""The policy for alerts: the rules of a request that make sense where nobody can answer.
 
-An alert asks for nothing, so most rules of :mod:`agent.consent.policy.requests` have no meaning
-here. Those that keep the owner from being addressed alone, for ever or against their
-will have, under the same names:
+They keep an alert from addressing one house, lasting for ever, or coming against the owner's
+will, under the names of :mod:`agent.consent.policy.requests`:
 
-- ``kind-not-accepted``  the owner is closed: nothing at all is shown
-- ``requester-muted``    the owner wants to hear nothing of this requester
+- ``kind-not-accepted``  the owner is closed: nothing is shown
+- ``requester-muted``    the owner has muted its author
 - ``issued-in-future``, ``expired``, ``open-too-long``
 - ``area-invalid``, ``area-too-small``: no alert is for one house
-- ``place-outside``      it is not about where this camera stands
+- ``place-outside``      the camera stands outside its area
 
-There is no largest area: a warning may well be for a whole town.
+There is no largest area: a warning may be for a whole town.
 """
 
 from __future__ import annotations
@@ -25,12 +24,9 @@ _DAY_SECONDS = 86_400
 
 
 def judge(alert: Alert, *, rules: config.Requests, place: config.Place, now: float) -> None:
-    """Return if ``alert``, whose signature is verified, may be shown.
-
-    Raises :class:`RequestRefused` with the name of the first rule that it breaks.
-    """
+    """Return if ``alert``, whose signature is good, may be shown; else raise RequestRefused."""
     if not rules.accept:
-        raise RequestRefused("kind-not-accepted", "nothing is accepted at all")
+        raise RequestRefused("kind-not-accepted", "no posts are accepted")
     if alert.iss in rules.muted:
         raise RequestRefused("requester-muted", "its author is muted")
     if alert.iat > now + MAX_SKEW_SECONDS:
@@ -49,4 +45,4 @@ def judge(alert: Alert, *, rules: config.Requests, place: config.Place, now: flo
             f"{size:.4f} square miles, at least {rules.min_area_square_miles:g}",
         )
     if not area.contains(alert.area, place.latitude, place.longitude):
-        raise RequestRefused("place-outside", "the area does not hold this camera's place")
+        raise RequestRefused("place-outside", "the camera stands outside the area")

@@ -1,18 +1,17 @@
-"""Whether a public request may reach the owner at all: numbered rules, one function each.
+"""The policy for public requests: numbered rules, one function each.
 
-:func:`judge` asks :data:`RULES` in order and stops at the first that refuses, by
-raising :class:`RequestRefused` with the rule's name. The limits come from
-``requests:`` in ``agent.yaml``. Their defaults are the rules of the public
-request tool of 2021 ("Request for Assistance", help article 1500012585181 for
-public safety agencies, below: 2021), and where that page is silent, ours:
+:func:`judge` asks :data:`RULES` in order; the first that refuses raises :class:`RequestRefused`
+with its name. The limits come from ``requests:`` in ``agent.yaml``. Their defaults follow the
+public request tool of 2021 ("Request for Assistance", help article 1500012585181 for public
+safety agencies, below: 2021); where it is silent, they are ours:
 
 ==  =====================  ============================================================
 no  rule                   source
 ==  =====================  ============================================================
-1   kind-not-accepted      ours: after January 2024 an owner may want legal orders only
+1   kind-not-accepted      ours: since January 2024 an owner may want legal orders only
 2   requester-muted        2021: residents may stop an agency's notifications
-3   incident-never         2021: no posts on lawful activity such as protests; the other
-                           incidents are what critics ask to be left out
+3   incident-never         2021: no posts on lawful activity such as protests; critics
+                           ask to leave out the other incidents
 4   reference-missing      2021: a valid reference number of the agency
 5   incident-missing       2021: the incident type of an active investigation
 6   contact-missing        2021: an e-mail address or a telephone number
@@ -21,26 +20,24 @@ no  rule                   source
 9   open-too-long          ours: posts are public and must not pile up
 10  window-too-short       2021: at least 15 minutes
 11  window-too-long        2021: at most 12 hours
-12  window-in-future       ours: a request is about what has happened, not a subscription
-13  window-too-old         ours: nothing so old is kept, so nothing could match
+12  window-in-future       ours: a request asks about the past and is no subscription
+13  window-too-old         ours: no clip is kept that long, so none could match
 14  area-invalid           :mod:`agent.consent.policy.area`
 15  area-too-small         2021: at least 0.025 square miles, so that it names no house
 16  area-too-large         2021: at most 0.5 square miles
 17  place-outside          2021: posts go to residents in the area
-18  upload-not-allowed     ours: a bundle goes only where the requester's card says
-19  order-incomplete       January 2024: video only for a warrant, which a court has issued
+18  upload-not-allowed     ours: bundles go only to hosts on the requester's key card
+19  order-incomplete       January 2024: video only for a warrant, which a court issues
 20  too-many-open          ours, against mass requests
 21  too-many-today         ours, against mass requests; 2021 had an agency rate cap
 22  too-many-on-reference  2021: at most two posts for one investigation
 23  jti-reused             RFC 7519, section 4.1.7: one id, one statement
 ==  =====================  ============================================================
 
-Left to others: form and signature (:mod:`.decoding`, :mod:`.signing`); whether
-the requester is known; which clips match; counting the :class:`History`; that
-the clock is synced. Left to the owner, who reads the request in full: what 2021
-prohibited in the text (profiling, threats, pressure, names of victims), and an
-incident that hides behind another word. Rules 4 to 6 see that something stands
-there, not that it is true.
+Decided elsewhere: form and signature (:mod:`.decoding`, :mod:`.signing`), whether the requester
+is known, which clips match, the :class:`History`, and that the clock is synced. Left to the owner,
+who reads the whole request: texts that 2021 prohibited (profiling, threats, pressure, names of
+victims), and incidents under another name. Rules 4 to 6 check presence, not truth.
 """
 
 from __future__ import annotations
@@ -52,22 +49,20 @@ from functools import cached_property
 
 from agent import config
 from agent.consent.cards import RequesterCard
-from agent.consent.policy import area, upload
-from agent.consent.policy import wording as spelling
+from agent.consent.policy import area, upload, wording
 from agent.consent.statements import Request
 from agent.errors import InternalFault, RequestRefused
 
-MAX_SKEW_SECONDS = 300  # by which an honest requester's clock may be ahead of ours
+MAX_SKEW_SECONDS = 300  # an honest requester's clock may be this far ahead of ours
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class History:
-    """What this requester has asked before this request.
+    """Earlier requests of the same requester.
 
-    ``open``: requests that are open now. ``last_day``: received in the last 24
-    hours. ``same_reference``: ever received under the same reference.
-    ``jti_used``: another request (another digest) already had this id.
+    ``open``: open now. ``last_day``: received in the last 24 hours. ``same_reference``: ever
+    received under this reference. ``jti_used``: another digest already had this id.
     """
 
     open: int
@@ -76,9 +71,13 @@ class History:
     jti_used: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
-    """Everything that a rule may look at; times in Unix seconds."""
+    """A request with a good signature, and all that a rule may look at; times in Unix seconds.
+
+    ``requester`` is its signer's card. ``surveyed`` is the result of :func:`area.survey` on its
+    area, if the caller has it already.
+    """
 
     request: Request
     rules: config.Requests
@@ -87,61 +86,39 @@ class Case:
     history: History
     now: float
     max_clip_age_seconds: float
-    allow_loopback_http: bool
-    surveyed: area.Survey | None
+    allow_loopback_http: bool = False
+    surveyed: area.Survey | None = None
 
     @cached_property
     def survey(self) -> area.Survey:
-        """What is wrong with the area, or its size: found out once."""
+        """The area's size or problem, computed once."""
         return self.surveyed or area.survey(self.request.area)
 
     @property
     def square_miles(self) -> float:
-        """The size of an area that can be judged."""
-        size = self.survey.square_miles
-        assert size is not None
-        return size
+        """The size of a valid area."""
+        assert self.survey.square_miles is not None
+        return self.survey.square_miles
+
+    @property
+    def window_seconds(self) -> int:
+        """The length of the window."""
+        return self.request.window.end - self.request.window.start
 
 
-def judge(
-    request: Request,
-    *,
-    rules: config.Requests,
-    place: config.Place,
-    requester: RequesterCard,
-    history: History,
-    now: float,
-    max_clip_age_seconds: float,
-    allow_loopback_http: bool = False,
-    surveyed: area.Survey | None = None,
-) -> None:
-    """Return if every rule admits ``request``, whose signature ``requester`` has made.
-
-    ``surveyed`` is what :func:`area.survey` says of its area, if the caller asked already.
-    Raises :class:`RequestRefused` with the name of the first rule that does not.
-    """
-    if request.iss != requester.fingerprint:
+def judge(case: Case) -> None:
+    """Return if every rule admits the request; RequestRefused names the first that does not."""
+    if case.request.iss != case.requester.fingerprint:
         raise InternalFault("a request is judged by the card of its signer")
-    case = Case(
-        request,
-        rules,
-        place,
-        requester,
-        history,
-        now,
-        max_clip_age_seconds,
-        allow_loopback_http,
-        surveyed,
-    )
     for rule in RULES:
         rule(case)
 
 
 def _kind_accepted(case: Case) -> None:
-    """1. The owner answers this kind of request."""
+    """1. The owner accepts this kind of request."""
     if case.request.kind not in case.rules.accept:
         raise RequestRefused(
-            "kind-not-accepted", f"requests of the kind {case.request.kind} are not accepted"
+            "kind-not-accepted", f"requests of kind {case.request.kind} are not accepted"
         )
 
 
@@ -152,9 +129,9 @@ def _requester_heard(case: Case) -> None:
 
 
 def _incident_answered(case: Case) -> None:
-    """3. The incident type speaks of nothing that is never answered."""
+    """3. The incident type is none that the owner never answers."""
     for never in case.rules.never_incidents:
-        if spelling.speaks_of(case.request.incident, never):
+        if wording.speaks_of(case.request.incident, never):
             raise RequestRefused(
                 "incident-never", f"incidents of the type {never} are not answered"
             )
@@ -162,13 +139,13 @@ def _incident_answered(case: Case) -> None:
 
 def _reference_present(case: Case) -> None:
     """4. There is a reference number."""
-    if spelling.is_blank(case.request.reference):
+    if wording.is_blank(case.request.reference):
         raise RequestRefused("reference-missing", "there is no reference number")
 
 
 def _incident_present(case: Case) -> None:
     """5. There is an incident type."""
-    if spelling.is_blank(case.request.incident):
+    if wording.is_blank(case.request.incident):
         raise RequestRefused("incident-missing", "there is no incident type")
 
 
@@ -187,7 +164,7 @@ def _issued_by_now(case: Case) -> None:
 
 
 def _not_expired(case: Case) -> None:
-    """8. It has not expired, nor did it when it was issued."""
+    """8. It has not expired, and was issued before its expiry."""
     if case.request.exp <= max(case.now, case.request.iat):
         raise RequestRefused("expired", "the request has expired")
 
@@ -202,40 +179,41 @@ def _open_short_enough(case: Case) -> None:
 
 def _window_long_enough(case: Case) -> None:
     """10. The window is not too short."""
-    if _window_seconds(case) < case.rules.min_window_seconds:
+    if case.window_seconds < case.rules.min_window_seconds:
         raise RequestRefused(
-            "window-too-short", f"the window is below {case.rules.min_window_seconds} seconds"
+            "window-too-short",
+            f"the window is shorter than {case.rules.min_window_seconds} seconds",
         )
 
 
 def _window_short_enough(case: Case) -> None:
     """11. The window is not too long."""
-    if _window_seconds(case) > case.rules.max_window_seconds:
+    if case.window_seconds > case.rules.max_window_seconds:
         raise RequestRefused(
-            "window-too-long", f"the window is above {case.rules.max_window_seconds} seconds"
+            "window-too-long", f"the window is longer than {case.rules.max_window_seconds} seconds"
         )
 
 
 def _window_begun(case: Case) -> None:
-    """12. The window has begun; while it is open it may still be running."""
+    """12. The window has begun; it may still be running."""
     if case.request.window.start > case.now + MAX_SKEW_SECONDS:
         raise RequestRefused("window-in-future", "the window begins in the future")
 
 
 def _window_recent(case: Case) -> None:
-    """13. The window has not ended before the oldest clip that may still be kept."""
+    """13. The window ended after the oldest clip that may still be kept."""
     if case.request.window.end < case.now - case.max_clip_age_seconds:
         raise RequestRefused("window-too-old", "the window ended before the oldest clip kept")
 
 
 def _area_valid(case: Case) -> None:
-    """14. The area is a polygon that can be judged."""
+    """14. The area is a valid polygon."""
     if case.survey.problem:
         raise RequestRefused("area-invalid", case.survey.problem)
 
 
 def _area_large_enough(case: Case) -> None:
-    """15. The area is not so small that it names a house."""
+    """15. The area is too large to name a single house."""
     size = case.square_miles
     if size < case.rules.min_area_square_miles:
         raise RequestRefused(
@@ -257,11 +235,11 @@ def _area_small_enough(case: Case) -> None:
 def _place_inside(case: Case) -> None:
     """17. The camera stands in the area."""
     if not area.contains(case.request.area, case.place.latitude, case.place.longitude):
-        raise RequestRefused("place-outside", "the area does not hold this camera's place")
+        raise RequestRefused("place-outside", "the camera stands outside the area")
 
 
 def _upload_allowed(case: Case) -> None:
-    """18. The requester's card names the host that a bundle would go to."""
+    """18. The requester's card lists the host that a bundle would go to."""
     problem = upload.problem(case.request.upload.url, case.requester, case.allow_loopback_http)
     if problem:
         raise RequestRefused("upload-not-allowed", problem)
@@ -270,7 +248,7 @@ def _upload_allowed(case: Case) -> None:
 def _order_complete(case: Case) -> None:
     """19. A legal order names its court and docket."""
     order = case.request.order
-    if order is not None and (spelling.is_blank(order.court) or spelling.is_blank(order.docket)):
+    if order is not None and (wording.is_blank(order.court) or wording.is_blank(order.docket)):
         raise RequestRefused("order-incomplete", "the order names no court or no docket")
 
 
@@ -283,7 +261,7 @@ def _few_open(case: Case) -> None:
 
 
 def _few_today(case: Case) -> None:
-    """21. The requester has asked little in the last 24 hours."""
+    """21. The requester has made few requests in the last 24 hours."""
     if case.history.last_day >= case.rules.max_daily_per_requester:
         raise RequestRefused(
             "too-many-today", f"{case.history.last_day} requests of this requester in 24 hours"
@@ -291,11 +269,11 @@ def _few_today(case: Case) -> None:
 
 
 def _few_on_reference(case: Case) -> None:
-    """22. The requester has asked little under this reference."""
+    """22. The requester has made few requests under this reference."""
     if case.history.same_reference >= case.rules.max_per_reference:
         raise RequestRefused(
             "too-many-on-reference",
-            f"{case.history.same_reference} requests under this reference already",
+            f"there are {case.history.same_reference} requests under this reference",
         )
 
 
@@ -332,18 +310,14 @@ RULES: tuple[Callable[[Case], None], ...] = (
 )
 
 
-def _window_seconds(case: Case) -> int:
-    return case.request.window.end - case.request.window.start
-
-
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+")
 _TELEPHONE = re.compile(r"\+?\(?[0-9][0-9 ()./-]{5,24}[0-9]")
 _MIN_TELEPHONE_DIGITS, _MAX_TELEPHONE_DIGITS = 7, 15  # ITU-T E.164 allows 15
 
 
 def _reachable(contact: str) -> bool:
-    """Whether ``contact`` holds something like an e-mail address or a telephone number."""
-    contact = spelling.seen(contact)
+    """True if ``contact`` holds something like an e-mail address or a telephone number."""
+    contact = wording.seen(contact)
     if _EMAIL.search(contact):
         return True
     counts = (sum(map(str.isdigit, found)) for found in _TELEPHONE.findall(contact))

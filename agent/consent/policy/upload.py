@@ -1,9 +1,8 @@
-"""Where a bundle may be uploaded to: one check for requests (policy), approvals and shares.
+"""The check of upload URLs, for requests, approvals and shares.
 
-The policy asks it when a request arrives, rule 8 of an approval asks again when
-the owner decides, by the requester's card as it is then. The host of a share is the
-owner's own word, and only its form is judged. Redirects, and where an
-upload goes on after its creation, are for the gateway's tus client to watch.
+The policy checks a request's URL on arrival; rule 8 of an approval checks it again, against the
+requester's card as it is then. The owner signs the URL of a share, so only its form is checked.
+The gateway's tus client watches redirects and where an upload continues.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import re
 
 from agent.consent.cards import RequesterCard
 
-# One spelling only (RFC 3986 allows many): lower case, ASCII, no user, no fragment, no
-# backslash or space. Two readers of such a URL cannot differ on the host it names.
+# One spelling (RFC 3986 allows many): lower case, ASCII, no user, no fragment, no backslash or
+# space. All readers of such a URL agree on its host.
 _URL = re.compile(
     r"(?P<scheme>https?)://"
     r"(?P<place>(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?)"
@@ -23,28 +22,25 @@ _URL = re.compile(
 
 
 def problem(url: str, card: RequesterCard, allow_loopback_http: bool = False) -> str:
-    """Why a bundle may not be uploaded to ``url``, or an empty string if it may.
+    """The reason why a bundle may not be uploaded to ``url``; empty if it may.
 
-    It must be https on a host that ``card`` lists, spelled exactly as there, port
-    included. With ``allow_loopback_http`` it may also be http, on a listed host
-    that is the literal address of a loopback interface.
+    It must be https on a host that ``card`` lists, spelled exactly so, with its port. With
+    ``allow_loopback_http`` it may be http on a listed host that is a loopback address.
     """
-    if found := form_problem(url, allow_loopback_http):
-        return found
+    found = form_problem(url, allow_loopback_http)
     match = _URL.fullmatch(url)
-    place = match["place"] if match else ""
-    if place not in card.upload_hosts:
-        return f"the card of {card.name} does not list the host {place}"
-    return ""
+    if not found and match and match["place"] not in card.upload_hosts:
+        return f"the card of {card.name} does not list the host {match['place']}"
+    return found
 
 
 def form_problem(url: str, allow_loopback_http: bool = False) -> str:
-    """Why nothing may be uploaded to ``url``, whatever its host, or an empty string."""
+    """The reason why the form of ``url`` is not allowed; empty if it is."""
     match = _URL.fullmatch(url)
     if match is None:
         return "the upload URL is not a plain https URL"
     if match["port"] and int(match["port"]) > 65_535:
-        return "the upload URL names no port"
+        return "the upload URL has a bad port"
     if match["scheme"] == "http" and not (allow_loopback_http and _is_loopback(match["host"])):
         return "the upload URL is not https"
     return ""

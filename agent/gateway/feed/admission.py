@@ -191,15 +191,17 @@ class Admission:
         history = self._work.cases.history(request.iss, request.reference, request.jti, now=now)
         try:
             policy.judge(
-                request,
-                rules=rules,
-                place=self._place,
-                requester=self._requesters[request.iss],
-                history=history,
-                now=now,
-                max_clip_age_seconds=self._max_clip_age_seconds,
-                allow_loopback_http=self._allow_loopback_http,
-                surveyed=surveyed,
+                policy.Case(
+                    request=request,
+                    rules=rules,
+                    place=self._place,
+                    requester=self._requesters[request.iss],
+                    history=history,
+                    now=now,
+                    max_clip_age_seconds=self._max_clip_age_seconds,
+                    allow_loopback_http=self._allow_loopback_http,
+                    surveyed=surveyed,
+                )
             )
         except RequestRefused as error:
             return error.rule, error.message[:200]

@@ -34,7 +34,7 @@ def judge(request: Request | None = None, **changes: Any) -> None:
         "now": float(NOW),
         "max_clip_age_seconds": world.MAX_CLIP_AGE,
     }
-    policy.judge(request or world.request(), **(arguments | changes))
+    policy.judge(policy.Case(request=request or world.request(), **(arguments | changes)))
 
 
 def refusal(request: Request | None = None, **changes: Any) -> str:

@@ -1,4 +1,4 @@
-"""The files that the requester's tool prints to begin with are good to post."""
+"""The templates that the requester's tool prints can be posted as they are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import yaml
 from agent.cli import main as cli
 from agent.consent.cards import RequesterCard
 from agent.keyfile import Keys
-from agent.requester.posts import alert_file as informing
-from agent.requester.posts import request_file as posting
+from agent.requester.posts.alert_file import AlertFile
+from agent.requester.posts.request_file import RequestFile
 
 KEYS = Keys.generate()
 CARD = RequesterCard(
@@ -31,26 +31,26 @@ def printed(capsys: pytest.CaptureFixture[str], command: str) -> str:
     return capsys.readouterr().out
 
 
-def test_the_example_of_a_request_is_signed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_request_can_be_signed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     text, now = printed(capsys, "post"), datetime.now().astimezone()
-    said = posting.parse(text, "request.yaml")
+    said = RequestFile.parse(text, "request.yaml")
     assert timedelta(0) < now - said.window.end < timedelta(days=2)
-    assert posting.sign(said, KEYS, CARD, name="request.yaml", now=now.timestamp())
+    assert said.sign(KEYS, CARD, name="request.yaml", now=now.timestamp())
 
 
-def test_with_what_it_comments_out_it_is_a_courts_order(
+def test_with_its_commented_lines_it_is_a_legal_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = printed(capsys, "post")
     order = text[text.index("#kind:") :].replace("#", "")
-    said = posting.parse(text + order, "request.yaml")
+    said = RequestFile.parse(text + order, "request.yaml")
     assert said.order is not None and said.order.docket == "24-CV-1234"
     now = time.time()
-    assert posting.sign(said, KEYS, CARD, name="request.yaml", now=now)
+    assert said.sign(KEYS, CARD, name="request.yaml", now=now)
 
 
-def test_the_example_of_an_alert_is_signed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_alert_can_be_signed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "alert")
     assert set(yaml.safe_load(text)) == {"title", "text", "around", "open_days"}
-    said = informing.parse(text, "alert.yaml")
-    assert informing.sign_alert(said, KEYS, name="alert.yaml", now=time.time())
+    said = AlertFile.parse(text, "alert.yaml")
+    assert said.sign(KEYS, CARD, name="alert.yaml", now=time.time())

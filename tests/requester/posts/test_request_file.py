@@ -12,8 +12,8 @@ from agent.consent.policy import area
 from agent.consent.statements import Request
 from agent.errors import ConfigError
 from agent.keyfile import Keys
-from agent.requester.posts import request_file as posting
-from agent.requester.posts.request_file import Around
+from agent.requester.posts.area_file import Around, ring_around
+from agent.requester.posts.request_file import RequestFile
 
 NOW = 1_706_121_000.0  # 2024-01-24T18:30:00Z
 GOOD = """\
@@ -43,7 +43,7 @@ def card(keys: Keys) -> RequesterCard:
 
 
 def sign(text: str, keys: Keys, card: RequesterCard) -> str:
-    return posting.sign(posting.parse(text, "ask.yaml"), keys, card, name="ask.yaml", now=NOW)
+    return RequestFile.parse(text, "ask.yaml").sign(keys, card, name="ask.yaml", now=NOW)
 
 
 def test_a_good_posting_is_a_request_that_every_default_policy_admits(
@@ -139,7 +139,7 @@ def test_the_card_of_other_keys(card: RequesterCard) -> None:
 def test_a_ring_has_the_size_asked_for_everywhere(
     latitude: float, longitude: float, square_miles: float
 ) -> None:
-    ring = posting.ring_around(
+    ring = ring_around(
         Around(latitude=latitude, longitude=longitude, square_miles=square_miles)
     )
     area.check(ring)
