@@ -5,7 +5,7 @@
     requester.age          the keys, under a passphrase
     requester.yaml         name, broker, feed (:class:`Settings`)
     requester.card.yaml    the public half, for the owners' requesters.yaml
-    posted/<digest16>.jws  what was signed to be posted, as it was signed
+    posted/<digest16>.jws  each signed post
 """
 
 from __future__ import annotations
@@ -32,33 +32,31 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     broker: Broker
     feed: config.Feed = config.Feed()
-    log: Path | None = None  # a small public log, for demos and tests: requester/log.py
+    log: Path | None = None  # a small public log, for demos and tests: demo_log/log.py
 
 
 class RequesterFolder:
-    """A requester's folder that :func:`create` made."""
+    """A requester's folder, made by :meth:`create`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser()
         self.key_path = self.path / "requester.age"
         self.card_path = self.path / "requester.card.yaml"
+        self.settings_path = self.path / "requester.yaml"
 
     @classmethod
     def create(cls, path: Path, locked: bytes, settings: Settings) -> RequesterFolder:
         """Write a new folder; an existing key file is refused with KeyFileError."""
-        home = cls(path)
+        folder = cls(path)
         plain = msgspec.to_builtins(settings, enc_hook=str)
-        keyfile.write_new(home.key_path, locked, mode=0o600)
-        keyfile.write_new(
-            home.path / "requester.yaml",
-            yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode(),
-            mode=0o600,
-        )
-        return home
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        keyfile.write_new(folder.key_path, locked, mode=0o600)
+        keyfile.write_new(folder.settings_path, text.encode(), mode=0o600)
+        return folder
 
     def settings(self) -> Settings:
         """``requester.yaml``; raises ConfigError."""
-        path = self.path / "requester.yaml"
+        path = self.settings_path
         return config.parse_yaml(config.read_text(path), Settings, str(path), base=self.path)
 
     def unlock(self, passphrase: str) -> Keys:
@@ -66,7 +64,7 @@ class RequesterFolder:
         return keyfile.unlock(self.key_path, "requester", passphrase)
 
     def card(self) -> RequesterCard:
-        """The requester's card; ConfigError with the cure when there is none yet."""
+        """The requester's card; ConfigError with advice when there is none yet."""
         if not self.card_path.exists():
             raise ConfigError(
                 f"{self.card_path}: there is no card yet",
@@ -76,7 +74,7 @@ class RequesterFolder:
         return parse_card(text, RequesterCard, str(self.card_path))
 
     def make_card(self, keys: Keys, *, hosts: Sequence[str], contact: str) -> RequesterCard:
-        """Write the card anew, with the hosts that bundles may go to; raises ConfigError."""
+        """Write a new card, with the hosts that bundles may go to; raises ConfigError."""
         card = RequesterCard(
             role="requester",
             name=self.settings().name,
@@ -91,12 +89,12 @@ class RequesterFolder:
         return card
 
     def keep_posted(self, jws: str) -> Path:
-        """Keep what is about to be posted; where it is kept."""
+        """Store a post before it is sent; returns its file."""
         path = self.path / "posted" / f"{signing.digest(jws)[:16]}.jws"
         if not path.exists():
             keyfile.write_new(path, jws.encode("ascii"), mode=0o644)
         return path
 
     def posted(self) -> list[str]:
-        """Everything that was kept by :meth:`keep_posted`."""
+        """All stored posts."""
         return [config.read_text(path) for path in sorted((self.path / "posted").glob("*.jws"))]

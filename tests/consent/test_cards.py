@@ -89,12 +89,12 @@ DEVICE = DeviceCard(
     seal=world.DEVICE_RECIPIENT,
     role="device",
 )
-HOLDERS: dict[Card, str] = {OWNER: "an owner", DEVICE: "a camera", world.CARD: "a requester"}
+HOLDERS: dict[Card, str] = {OWNER: "an owner", DEVICE: "a device", world.CARD: "a requester"}
 
 
 @pytest.mark.parametrize("card", HOLDERS)
 @pytest.mark.parametrize("wanted", HOLDERS)
-def test_a_card_of_another_role_is_called_what_it_is(card: Card, wanted: Card) -> None:
+def test_a_card_of_another_role_is_refused_by_its_role(card: Card, wanted: Card) -> None:
     text = cards.format_card(card)
     if card is wanted:
         assert cards.parse_card(text, type(wanted), "a.yaml") == card
@@ -102,7 +102,7 @@ def test_a_card_of_another_role_is_called_what_it_is(card: Card, wanted: Card) -
     with pytest.raises(ConfigError) as caught:
         cards.parse_card(text, type(wanted), "a.yaml")
     assert caught.value.message == (
-        f"a.yaml: is the card of {HOLDERS[card]}, not of {HOLDERS[wanted]}"
+        f"a.yaml: is the key card of {HOLDERS[card]}, not of {HOLDERS[wanted]}"
     )
 
 

@@ -1,15 +1,14 @@
-"""From a signed post to the feed: its topic, its place in the public log, the links.
+"""Publishing: a signed post goes to the feed with its proof and links of a public log.
 
-What owners get is the JWS, and in the lines below it the proof that a public log holds
-it; on topics of their own, the links by which that log grew. Where the proof comes from:
+Owners get the JWS, and in the lines below it the proof that a public log holds it. Links, on
+topics of their own, show how that log grew. The proof comes from
 
-- **in production**, from an existing log (Tessera, or another with C2SP tlog-tiles): sign
-  first, submit, fetch the proof, and post it (:func:`with_proof`). How is said in
-  :mod:`.log`;
-- **in the demo and in tests**, from the small log of :mod:`.log` (:func:`through_log`).
+- **in production** an existing log (Tessera, or another with C2SP tlog-tiles): sign, submit, fetch
+  the proof, and post it (:func:`with_proof`); :mod:`agent.requester.demo_log.log` says how;
+- **in the demo and in tests** the small log in that module (:func:`through_log`).
 
-If this requester has pinned the log's key itself (``feed.log_key``), a proof that owners
-would not take is refused here.
+If this requester has pinned the log's key (``feed.log_key``), a proof that owners would refuse is
+refused here.
 """
 
 from __future__ import annotations
@@ -36,23 +35,29 @@ _OLD = "old "
 
 @dataclass(frozen=True)
 class Publication:
-    """What goes to the feed for one post: its topic and payload, and links of the log."""
+    """One post for the feed: its topic, JWS and log proof, and the log's links by topic."""
 
     topic: str
-    payload: bytes
+    jws: str
+    proof: bytes = b""
     links: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def payload(self) -> bytes:
+        """The JWS, and the proof in the lines below."""
+        return b"\n".join(filter(None, (self.jws.encode("ascii"), self.proof)))
 
 
 def read(jws: str, card: RequesterCard) -> Post:
-    """What this requester signed; Refused if it is another's, or nothing to post."""
+    """The post in ``jws``; Refused if this requester did not sign it, or it is no post."""
     kind = _KINDS.get(signing.claimed_typ(jws))
     if kind is None:
-        raise MalformedStatement("wrong-typ", "is nothing that is posted on a feed")
+        raise MalformedStatement("wrong-typ", "is not a request, alert or withdrawal")
     return signing.verify(jws, kind, {card.fingerprint: card.key})
 
 
 def topic_of(post: Post, feed: Feed) -> str:
-    """Where ``post`` belongs on the feed."""
+    """The topic of ``post`` on the feed."""
     match post:
         case Request():
             return topics.request(feed.topic, post.jti)
@@ -64,41 +69,37 @@ def topic_of(post: Post, feed: Feed) -> str:
 
 def unproven(jws: str, post: Post, feed: Feed) -> Publication:
     """``jws`` alone. ConfigError when owners of this feed would ask for a proof."""
-    if needs_log(feed) and not isinstance(post, Withdrawal):
+    needs_log = feed.log == "required" or (feed.log is None and feed.log_key is not None)
+    if needs_log and not isinstance(post, Withdrawal):
         raise ConfigError(
-            "owners of this feed hear only what stands in its public log",
+            "owners of this feed accept only posts in its public log",
             advice="Give --proof with the log's proof, or in a demo --log",
         )
-    return Publication(topic_of(post, feed), jws.encode("ascii"))
-
-
-def needs_log(feed: Feed) -> bool:
-    """Whether this feed's posts must stand in a public log, by the requester's own settings."""
-    return feed.log == "required" or (feed.log is None and feed.log_key is not None)
+    return Publication(topic_of(post, feed), jws)
 
 
 def through_log(jws: str, post: Post, feed: Feed, folder: Path) -> Publication:
-    """``jws`` as the small log in ``folder`` holds it, from now on at least."""
+    """``jws`` with its proof and links, after adding it to the small log in ``folder``."""
     with Log.open(folder) as log:
         proof = log.publish(jws.encode("ascii")).encode()
         links = {
             topics.log_link(feed.topic, old): text.encode() for old, text in log.links().items()
         }
     _check(jws, proof, feed)
-    return Publication(topic_of(post, feed), _joined(jws, proof), links)
+    return Publication(topic_of(post, feed), jws, proof, links)
 
 
 def with_proof(
     jws: str, post: Post, feed: Feed, proof: bytes, links: Sequence[bytes]
 ) -> Publication:
-    """``jws`` with the proof and the links of a log elsewhere."""
+    """``jws`` with the proof and the links of another log."""
     _check(jws, proof, feed)
     named = {topics.log_link(feed.topic, _old_size(text)): text for text in links}
-    return Publication(topic_of(post, feed), _joined(jws, proof), named)
+    return Publication(topic_of(post, feed), jws, proof, named)
 
 
 def send(publication: Publication, broker: Broker) -> None:
-    """Give everything to the feed's broker, retained; NetworkFault unless it took all."""
+    """Send everything to the feed's broker, retained; NetworkFault unless it accepts all."""
     connection = link.connect_broker(
         broker,
         client_id=f"clip-requester-{secrets.token_hex(6)}",
@@ -112,19 +113,15 @@ def send(publication: Publication, broker: Broker) -> None:
         session.publish(publication.topic, publication.payload, retained=True)
 
 
-def _joined(jws: str, proof: bytes) -> bytes:
-    return jws.encode("ascii") + b"\n" + proof
-
-
 def _check(jws: str, proof: bytes, feed: Feed) -> None:
-    """Hold a proof against the key that this requester has pinned, if it has."""
+    """Check a proof against the log key that this requester has pinned, if any."""
     if len(proof) > MAX_BYTES:
         raise NotPublic("proof-malformed", f"the proof has {len(proof)} bytes, at most {MAX_BYTES}")
     if feed.log_key is None:
         return
     policy = LogPolicy.pin(feed.log_key, feed.witness_keys, feed.witnesses_needed)
     if not read_proof(proof, policy).holds(jws.encode("ascii")):
-        raise NotPublic("not-included", "the proof is not of what is to be posted")
+        raise NotPublic("not-included", "the proof is for another post")
 
 
 def _old_size(text: bytes) -> int:

@@ -31,12 +31,12 @@ def register(groups: Commands) -> None:
     options.add_broker(init)
     options.add_passphrase(init)
 
-    card = _add(commands, "card", "keys:card", "print your card, or make it anew")
+    card = _add(commands, "card", "keys:card", "print your key card, or make a new one")
     card.add_argument(
         "--host",
         action="append",
         metavar="HOST[:PORT]",
-        help="where bundles may be uploaded to; makes the card anew",
+        help="a host that bundles may be uploaded to; makes a new card",
     )
     card.add_argument("--contact", default="", metavar="TEXT", help="how owners reach you")
     options.add_passphrase(card)
@@ -44,19 +44,20 @@ def register(groups: Commands) -> None:
     _register_public(commands)
 
     receive = options.add_command(
-        commands, "receive", f"{_HERE}.receive:receive", "receive uploads (tus 1.0)"
+        commands,
+        "receive",
+        f"{_HERE}.receive:receive",
+        "run a server that receives the bundles owners upload (tus 1.0)",
     )
     receive.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
-    receive.add_argument("--dir", type=Path, required=True, help="where bundles go")
+    receive.add_argument("--dir", type=Path, required=True, help="folder for the bundles")
     receive.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM")
     receive.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
     receive.add_argument(
         "--max-bytes", type=int, default=2_000_000_000, help="largest bundle (default 2 GB)"
     )
 
-    opening = _add(
-        commands, "open", "receive:open_", "open a bundle and check that it holds together"
-    )
+    opening = _add(commands, "open", "receive:open_", "open a bundle and verify it")
     opening.add_argument("bundle", type=Path, metavar="BUNDLE.age")
     opening.add_argument("--output", type=Path, metavar="DIR", help="default: beside the bundle")
     options.add_json(opening)
@@ -65,7 +66,7 @@ def register(groups: Commands) -> None:
 
 def _register_public(commands: Commands) -> None:
     post = _add(commands, "post", "post:post", "sign a request and post it in public")
-    alert = _add(commands, "alert", "post:alert", "publish an alert, which nobody can answer")
+    alert = _add(commands, "alert", "post:alert", "publish an alert (no replies)")
     post.add_argument(
         "--allow-loopback-http",
         action="store_true",
@@ -74,7 +75,7 @@ def _register_public(commands: Commands) -> None:
     for command, action in ((post, _RequestExample), (alert, _AlertExample)):
         command.add_argument("--example", action=action, help="print a template, and exit")
         command.add_argument(
-            "file", type=Path, metavar="FILE", help="YAML; or a .jws that was signed before"
+            "file", type=Path, metavar="FILE", help="YAML, or a .jws file signed before"
         )
         how = command.add_mutually_exclusive_group()
         how.add_argument(
@@ -109,12 +110,12 @@ def _register_public(commands: Commands) -> None:
 
     log = _add(commands, "log", "post:log", "a small public log, for demonstrations and tests only")
     log.add_argument("folder", type=Path, metavar="DIR")
-    log.add_argument("--name", metavar="HOST/NAME", help="make a new one, of this name")
+    log.add_argument("--name", metavar="HOST/NAME", help="make a new log with this name")
     options.add_json(log)
 
 
 class _RequestExample(argparse.Action):
-    """Like ``--help``: prints, and ends."""
+    """Print a template and exit, like ``--help``."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **rest: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **rest)
@@ -124,14 +125,14 @@ class _RequestExample(argparse.Action):
         parser.exit()
 
     def text(self) -> str:
-        """What to print."""
+        """The template of a request."""
         example = pkgutil.resolve_name("agent.requester.posts.request_file:example")
         return str(example(datetime.now().astimezone()))
 
 
 class _AlertExample(_RequestExample):
     def text(self) -> str:
-        """See above."""
+        """The template of an alert."""
         return str(pkgutil.resolve_name("agent.requester.posts.alert_file:EXAMPLE"))
 
 

@@ -1,4 +1,4 @@
-"""A requester's keys and card: ``init card``."""
+"""A requester's keys and key card: ``init card``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from agent.keyfile import Keys
 from agent.requester.folder import RequesterFolder, Settings
 
 
-def unlock(home: RequesterFolder, arguments: argparse.Namespace) -> Keys:
+def unlock(folder: RequesterFolder, arguments: argparse.Namespace) -> Keys:
     """The requester's keys, opened with their passphrase."""
-    return home.unlock(keyfile.obtain_passphrase(arguments.passphrase_file, new=False))
+    return folder.unlock(keyfile.obtain_passphrase(arguments.passphrase_file, new=False))
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -25,20 +25,20 @@ def init(arguments: argparse.Namespace) -> int:
     passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
     keys = keyfile.Keys.generate()
     locked = keyfile.lock(keys, "requester", passphrase, now=time.time())
-    home = RequesterFolder.create(arguments.home, locked, settings)
-    home.settings()  # what a person typed may not be what the file allows
-    print(f"Your keys: {home.key_path}, opened by your passphrase alone")
-    print("Next: clip-agent requester card --host HOST, where owners may upload to")
+    folder = RequesterFolder.create(arguments.home, locked, settings)
+    folder.settings()  # options are read as text: check them like the file's values
+    print(f"Your keys: {folder.key_path}, protected by your passphrase")
+    print("Next: clip-agent requester card --host HOST (the host that owners upload to)")
     return 0
 
 
 def card(arguments: argparse.Namespace) -> int:
     """``requester card``"""
-    home = RequesterFolder(arguments.home)
+    folder = RequesterFolder(arguments.home)
     if arguments.host:
-        keys = unlock(home, arguments)
-        card = home.make_card(keys, hosts=arguments.host, contact=arguments.contact)
+        keys = unlock(folder, arguments)
+        card = folder.make_card(keys, hosts=arguments.host, contact=arguments.contact)
     else:
-        card = home.card()
+        card = folder.card()
     print(format_card(card), end="")
     return 0

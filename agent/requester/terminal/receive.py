@@ -44,9 +44,8 @@ def receive(arguments: argparse.Namespace) -> int:
 def open_(arguments: argparse.Namespace) -> int:
     """``requester open``"""
     output = arguments.output or arguments.bundle.with_suffix("")
-    opened = open_bundle(
-        arguments.bundle, unlock(RequesterFolder(arguments.home), arguments), output
-    )
+    keys = unlock(RequesterFolder(arguments.home), arguments)
+    opened = open_bundle(arguments.bundle, keys, output)
     if arguments.json:
         print(json.dumps(_plain(opened), indent=2))
         return 0

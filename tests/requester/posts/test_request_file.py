@@ -139,9 +139,7 @@ def test_the_card_of_other_keys(card: RequesterCard) -> None:
 def test_a_ring_has_the_size_asked_for_everywhere(
     latitude: float, longitude: float, square_miles: float
 ) -> None:
-    ring = ring_around(
-        Around(latitude=latitude, longitude=longitude, square_miles=square_miles)
-    )
+    ring = ring_around(Around(latitude=latitude, longitude=longitude, square_miles=square_miles))
     area.check(ring)
     assert 0.025 <= area.square_miles(ring) <= 0.5
     assert area.square_miles(ring) == pytest.approx(square_miles, rel=2e-3)

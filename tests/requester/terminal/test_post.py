@@ -155,7 +155,7 @@ def test_signed_first_and_posted_with_the_proof_of_a_log_elsewhere(
 
 
 @pytest.mark.parametrize("proof", [b"", b"nonsense\n\n", b"x" * 9_000])
-def test_a_proof_that_no_owner_would_take_is_not_posted(
+def test_a_proof_that_owners_would_refuse_is_not_posted(
     tmp_path: Path, mosquitto: Mosquitto, keys: Keys, ask: Path, log: Path, proof: bytes
 ) -> None:
     broker = Broker(host=mosquitto.host, port=mosquitto.port)
@@ -166,14 +166,14 @@ def test_a_proof_that_no_owner_would_take_is_not_posted(
         run("post", str(ask), "--proof", str(path), "--home", str(home.path))
     with Log.open(log) as opened:
         path.write_text(opened.publish(b"another-post"))
-    with pytest.raises(NotPublic, match="not of what is to be posted"):
+    with pytest.raises(NotPublic, match="for another post"):
         run("post", str(ask), "--proof", str(path), "--home", str(home.path))
-    with pytest.raises(ConfigError, match="only what stands in its public log"):
+    with pytest.raises(ConfigError, match="accept only posts in its public log"):
         run("post", str(ask), "--home", str(home.path))
     assert seen(home) == {}
 
 
-def test_a_link_that_is_none(home: RequesterFolder, ask: Path, log: Path, tmp_path: Path) -> None:
+def test_a_malformed_link_is_not_posted(home: RequesterFolder, ask: Path, log: Path, tmp_path: Path) -> None:
     signed, proof, link = (tmp_path / name for name in ("ask.jws", "ask.proof", "grown"))
     run("post", str(ask), "--sign-only", str(signed), "--home", str(home.path))
     with Log.open(log) as opened:
@@ -245,7 +245,7 @@ def test_a_request_is_withdrawn_by_the_first_digits_of_its_digest(
     assert message.topic == topics.withdrawal(FEED, withdrawal.jti)
     mine = signing.digest(message.payload.decode())
     for nothing in ("", "zz", mine[:12]):  # a withdrawal cannot be withdrawn
-        with pytest.raises(Refused, match="none is a request"):
+        with pytest.raises(Refused, match="no request posted from here"):
             run("withdraw", nothing, "--yes", "--home", str(home.path))
 
 
