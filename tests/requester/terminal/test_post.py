@@ -173,7 +173,9 @@ def test_a_proof_that_owners_would_refuse_is_not_posted(
     assert seen(home) == {}
 
 
-def test_a_malformed_link_is_not_posted(home: RequesterFolder, ask: Path, log: Path, tmp_path: Path) -> None:
+def test_a_malformed_link_is_not_posted(
+    home: RequesterFolder, ask: Path, log: Path, tmp_path: Path
+) -> None:
     signed, proof, link = (tmp_path / name for name in ("ask.jws", "ask.proof", "grown"))
     run("post", str(ask), "--sign-only", str(signed), "--home", str(home.path))
     with Log.open(log) as opened:
