@@ -20,7 +20,7 @@ from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
 from agent.camera.stall import opening_seconds
 from agent.config import EXAMPLE, Recording
 from agent.gateway import device_state as state
-from agent.vault.database import index
+from agent.vault.database.connection import _BUSY_SECONDS
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT, program
 
@@ -215,7 +215,7 @@ def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
     from agent.camera import daemon as loop
 
     watchdog = float(read_unit(SERVICES[0])["WatchdogSec"][0])
-    honest = index._BUSY_SECONDS + loop._TICK_SECONDS + loop._POLL_SECONDS + loop._CLOSE_SECONDS
+    honest = _BUSY_SECONDS + loop._TICK_SECONDS + loop._POLL_SECONDS + loop._CLOSE_SECONDS
     assert watchdog >= 2 * honest
 
 

@@ -1,87 +1,70 @@
-"""What to do to the index of an older version, so that it is one of the next.
+"""Migration of an older file: the tables of ``schema.sql``, filled with the old rows.
 
-Statements, in order; :mod:`.schema` runs them in one transaction. A process of the old
-program may still be at work on the file, so what is added has a default.
+Columns keep their rows by name and new columns take their default, so a new column has a
+default or allows null. A process of the old program may still have the file open.
 """
 
 from __future__ import annotations
 
-UPGRADES: dict[int, tuple[str, ...]] = {
-    1: (
-        "ALTER TABLE health ADD COLUMN encoder TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE request ADD COLUMN kind TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE request ADD COLUMN incident TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE request ADD COLUMN square_miles REAL",
-        "ALTER TABLE request ADD COLUMN first_post TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE request ADD COLUMN log_origin TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE request ADD COLUMN log_index INTEGER",
-        "ALTER TABLE request ADD COLUMN log_size INTEGER",
-        "CREATE INDEX request_by_jti ON request (requester, jti)",
-        "CREATE INDEX request_by_reference ON request (requester, reference)",
-        "DROP INDEX request_by_requester",
-        (
-            "CREATE INDEX request_by_requester ON request (requester, received_at, state, rule, "
-            "kind, incident, square_miles, first_post, window_start, window_end)"
-        ),
-        (
-            "CREATE TABLE pause ( only_row INTEGER PRIMARY KEY CHECK (only_row = 1), owner TEXT "
-            "NOT NULL, at REAL NOT NULL ) STRICT"
-        ),
-        (
-            "CREATE TABLE notice ( number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT "
-            "NULL, until REAL, who TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, "
-            "subject TEXT NOT NULL ) STRICT"
-        ),
-        (
-            "CREATE TABLE flood ( day INTEGER NOT NULL, source TEXT NOT NULL, posts INTEGER NOT "
-            "NULL, PRIMARY KEY (day, source) ) STRICT, WITHOUT ROWID"
-        ),
-        ("CREATE TABLE log ( origin TEXT PRIMARY KEY, view TEXT NOT NULL ) STRICT, WITHOUT ROWID"),
-        "CREATE INDEX notice_by_subject ON notice (subject)",
-        "ALTER TABLE release RENAME TO old_release",
-        (
-            "CREATE TABLE release ( id TEXT PRIMARY KEY, request TEXT REFERENCES request "
-            "(digest), approval TEXT NOT NULL, second TEXT NOT NULL DEFAULT '', state TEXT NOT "
-            "NULL, detail TEXT NOT NULL, approved_at REAL NOT NULL, expires_at REAL NOT NULL, "
-            "stop TEXT NOT NULL DEFAULT '', bundle_bytes INTEGER, bundle_sha256 TEXT, upload_url "
-            "TEXT, sent_bytes INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, "
-            "not_before REAL NOT NULL DEFAULT 0 ) STRICT"
-        ),
-        (
-            "INSERT INTO release (id, request, approval, state, detail, approved_at, expires_at, "
-            "stop, bundle_bytes, bundle_sha256, upload_url, sent_bytes, attempts, not_before) "
-            "SELECT id, request, approval, state, detail, approved_at, expires_at, stop, "
-            "bundle_bytes, bundle_sha256, upload_url, sent_bytes, attempts, not_before FROM "
-            "old_release"
-        ),
-        "DROP TABLE old_release",
-        "CREATE INDEX release_by_state ON release (state, not_before)",
-    ),
-    2: (
-        (
-            "CREATE TABLE release_clip ( release TEXT NOT NULL REFERENCES release (id), clip TEXT "
-            "NOT NULL, PRIMARY KEY (release, clip) ) STRICT, WITHOUT ROWID"
-        ),
-        (
-            "INSERT INTO release_clip SELECT release.id, match.clip FROM release JOIN match "
-            "USING (request) WHERE release.state = 'APPROVED'"
-        ),
-        "ALTER TABLE match ADD COLUMN gone INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE request ADD COLUMN told_at REAL",
-        (
-            "UPDATE request SET told_at = received_at"
-            " WHERE EXISTS (SELECT 1 FROM match WHERE request = digest)"
-        ),
-        "ALTER TABLE letter ADD COLUMN at REAL NOT NULL DEFAULT 0",
-        (
-            "CREATE TABLE counted ( source TEXT PRIMARY KEY, posts INTEGER NOT NULL ) STRICT, "
-            "WITHOUT ROWID"
-        ),
-        (
-            "CREATE TABLE begun ( only_row INTEGER PRIMARY KEY CHECK (only_row = 1), at REAL NOT "
-            "NULL ) STRICT"
-        ),
-        "INSERT INTO begun VALUES (1, 0)",
-        "ALTER TABLE release ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
-    ),
-}
+import sqlite3
+
+from agent.vault.database import schema
+
+# Rows that version 3 added and that can be told from those of older files.
+_ADDED_BY_3 = (
+    "INSERT INTO release_clip SELECT release.id, match.clip FROM release JOIN match"
+    " USING (request) WHERE release.state = 'APPROVED'",
+    "UPDATE request SET told_at = received_at"
+    " WHERE EXISTS (SELECT 1 FROM match WHERE request = digest)",
+    "INSERT INTO begun VALUES (1, 0)",
+)
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring an older file up to date in one transaction; fine if another process just did.
+
+    Foreign keys must not be checked yet: tables are dropped in any order.
+    """
+    if not _is_older(connection):
+        return
+    connection.execute("PRAGMA legacy_alter_table = ON")  # references keep naming the new tables
+    with schema.transaction(connection):
+        if _is_older(connection):
+            _carry_over(connection)
+    connection.execute("PRAGMA legacy_alter_table = OFF")
+
+
+def _is_older(connection: sqlite3.Connection) -> bool:
+    return 0 < schema.pragma(connection, "user_version") < schema.version()
+
+
+def _carry_over(connection: sqlite3.Connection) -> None:
+    found = schema.pragma(connection, "user_version")
+    for (index,) in _names(connection, "index"):
+        connection.execute(f"DROP INDEX {index}")
+    tables = [table for (table,) in _names(connection, "table")]
+    for table in tables:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    for statement in schema.statements():
+        connection.execute(statement)
+    for table in tables:
+        new, old = _columns(connection, table), _columns(connection, f"old_{table}")
+        if shared := ", ".join(column for column in old if column in new):
+            connection.execute(
+                f"INSERT INTO {table} ({shared}) SELECT {shared} FROM old_{table}"  # noqa: S608
+            )
+        connection.execute(f"DROP TABLE old_{table}")
+    if found < 3:
+        for statement in _ADDED_BY_3:
+            connection.execute(statement)
+
+
+def _names(connection: sqlite3.Connection, kind: str) -> list[tuple[str]]:
+    """The tables or indexes of the file, but for those that SQLite made by itself."""
+    query = "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%'"
+    return connection.execute(query, (kind,)).fetchall()
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    query = "SELECT name FROM pragma_table_info(?)"
+    return [name for (name,) in connection.execute(query, (table,))]

@@ -1,7 +1,7 @@
-"""What the camera's process writes into the index, as types, and what is believed of it.
+"""Rows of the index that the camera's process writes.
 
-That process sees, and may have been taken over through what it sees: a row that it would
-never write is there for nobody (``is_sound``). Which that are is said here alone.
+That process may have been taken over. Rows that our camera would never write are
+ignored; ``is_sound`` defines which.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MOST_BYTES = 2**53  # the largest count that a statement can hold
 
 
 def clamp_count(number: float, *, most: int = _MOST_BYTES) -> int:
-    """``number`` of a row as a count: SQLite holds numbers that no count can be."""
+    """``number`` of a row within the range of a count."""
     return int(min(max(number, 0), most))
 
 
 def clamp_time(seconds: float) -> float:
-    """``seconds`` of a row as a moment that a calendar has."""
+    """``seconds`` of a row within the range of a calendar."""
     return min(max(seconds, -_LAST_MOMENT), _LAST_MOMENT)
 
 
@@ -53,12 +53,12 @@ class Clip:
 
     @property
     def length_is_known(self) -> bool:
-        """Not that of a recording which was cut off while the clock was set."""
+        """False for a recording that was cut off while the clock was set."""
         return not (self.truncated and self.duration_seconds == 0)
 
     @property
     def is_sound(self) -> bool:
-        """Whether it can stand in a letter."""
+        """True if a letter can hold it."""
         return bool(
             ClipDigest(self.id, self.sha256).is_sound
             and _SEALED_KEY.fullmatch(self.sealed_key)
@@ -70,20 +70,20 @@ class Clip:
 
 
 class ClipDigest(NamedTuple):
-    """A clip by its name and the digest of its sealed file."""
+    """The id of a clip and the digest of its sealed file."""
 
     id: str
     sha256: str
 
     @property
     def is_sound(self) -> bool:
-        """Whether it can stand in a match set."""
+        """True if a match set can hold it."""
         return bool(_ID.fullmatch(self.id) and _DIGEST.fullmatch(self.sha256))
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the vault holds: how many clips, their size, the start of the oldest."""
+    """All clips together: their number, size, and the start of the oldest."""
 
     count: int
     bytes: int
@@ -92,7 +92,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a process last said of itself."""
+    """The state that a process last wrote."""
 
     part: str
     at: float
@@ -103,9 +103,9 @@ class Health:
 
     @property
     def is_sound(self) -> bool:
-        """Whether it can be published: a few words, and moments that a clock can show.
+        """True for a few words and plausible times.
 
-        Nothing longer, or the process without a network could speak through the other's.
+        Anything longer would let the process without a network speak through the gateway.
         """
         motion = self.last_motion_at
         return bool(

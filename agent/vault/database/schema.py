@@ -1,9 +1,8 @@
-"""Is this file our index, and does it look like ``schema.sql`` says?
+"""Check that a file is our index and matches ``schema.sql``.
 
-The application id tells our files from others', the user version tells how new
-they are; an older one is brought up to date (:mod:`.upgrades`), losing nothing. The
-comparison is of what SQLite itself understood of each file: tables,
-columns with type, default and key, and indexes. Comments and spacing do not count.
+The application id tells our files from others', the user version gives their age. The
+comparison is of SQLite's own view of each file: tables, columns with type, default and
+key, and indexes. Comments and spacing do not count.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from agent.errors import StorageFault
-from agent.vault.database.migrations import UPGRADES
 
-Shape = dict[str, str]  # what there is, to how it is defined
+Shape = dict[str, str]  # a table, column or index, and its definition
 
 
 @cache
@@ -33,14 +31,14 @@ def text() -> str:
 @cache
 def _application_id() -> int:
     with closing(_reference()) as reference:
-        return _pragma(reference, "application_id")
+        return pragma(reference, "application_id")
 
 
 @cache
 def version() -> int:
     """The version that this program reads and writes."""
     with closing(_reference()) as reference:
-        return _pragma(reference, "user_version")
+        return pragma(reference, "user_version")
 
 
 @cache
@@ -55,15 +53,16 @@ def _reference() -> sqlite3.Connection:
     return reference
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    """The value of a numeric pragma."""
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is empty; :class:`StorageFault` if it is foreign or newer than we."""
+    """Tell if the file is empty; :class:`StorageFault` if it is foreign or newer than we."""
     connection.execute("BEGIN")  # one view of both, while another process may set it up
     is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    application_id = _pragma(connection, "application_id")
+    application_id = pragma(connection, "application_id")
     connection.execute("COMMIT")
     if is_empty and application_id == 0:
         return True
@@ -71,7 +70,7 @@ def check_owner(connection: sqlite3.Connection, path: Path) -> bool:
         raise StorageFault(
             f"{path}: is a database, but not one of clip-agent's", advice="Check state_dir"
         )
-    if (found := _pragma(connection, "user_version")) > version():
+    if (found := pragma(connection, "user_version")) > version():
         raise StorageFault(
             f"{path}: was written by a newer clip-agent (schema {found}, this one knows"
             f" {version()})",
@@ -80,37 +79,28 @@ def check_owner(connection: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, with the write lock from the beginning."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Set up an empty file in one transaction; fine if another process just did."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if _pragma(connection, "application_id") == 0:
-            for statement in _statements():
+    with transaction(connection):
+        if pragma(connection, "application_id") == 0:
+            for statement in statements():
                 connection.execute(statement)
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring the file of an older program up to date; fine if another process just did."""
-    if _pragma(connection, "user_version") not in UPGRADES:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        while (found := _pragma(connection, "user_version")) in UPGRADES:
-            for statement in UPGRADES[found]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {found + 1}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
-def _statements() -> Iterator[str]:
-    """``executescript`` would commit on its own, so the statements go one by one."""
+def statements() -> Iterator[str]:
+    """The statements of ``schema.sql`` one by one: ``executescript`` would commit first."""
     statement = ""
     for line in text().splitlines(keepends=True):
         statement += line
@@ -130,7 +120,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def differences(found: Shape, wanted: Shape) -> list[str]:
-    """What is missing, too much, or defined otherwise, a sentence each."""
+    """A sentence for each definition that is missing, extra or different."""
     missing = [f"{name} is missing" for name in wanted if name not in found]
     extra = [f"{name} is not ours" for name in found if name not in wanted]
     changed = [
@@ -143,7 +133,7 @@ def differences(found: Shape, wanted: Shape) -> list[str]:
 
 def shape(connection: sqlite3.Connection) -> Shape:
     """Tables, columns and indexes of a database, each with its definition."""
-    known: Shape = {"user_version": str(_pragma(connection, "user_version"))}
+    known: Shape = {"user_version": str(pragma(connection, "user_version"))}
     tables = connection.execute(
         "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main'"
         " AND name NOT LIKE 'sqlite_%'"

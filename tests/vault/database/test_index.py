@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import InternalFault, StorageFault
-from agent.vault.database import schema
+from agent.vault.database import migrations, schema
 from agent.vault.database.index import Clip, Health, Index, Totals
-from agent.vault.database.migrations import UPGRADES
 from agent.vault.records.requests import Cases
 from tests.peers.requirements import ROOT
 from tests.vault.support import Vault
@@ -208,23 +207,6 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_path: P
 
 def test_a_file_of_version_2_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite"
-    old_file(path)
-    with closing(sqlite3.connect(path)) as old:
-        for statement in UPGRADES[1]:
-            old.execute(statement)
-        old.execute("UPDATE release SET attempts = 4 WHERE state = 'APPROVED'")
-        old.execute("PRAGMA user_version = 2")
-        old.commit()
-    with Index.open(path, create=False) as index:
-        assert index.rows("PRAGMA user_version") == [(schema.version(),)]
-        assert index.rows("SELECT id, attempts, deaths FROM release") == [
-            ("0123456789abcdef", 0, 0),
-            ("fedcba9876543210", 4, 0),
-        ]
-
-
-def test_a_file_of_version_2_is_brought_up_to_date_too(tmp_path: Path) -> None:
-    path = tmp_path / "agent.sqlite"
     with closing(sqlite3.connect(path)) as old:
         old.executescript(VERSION_2.read_text())
         columns = (
@@ -236,6 +218,9 @@ def test_a_file_of_version_2_is_brought_up_to_date_too(tmp_path: Path) -> None:
             old.execute(f"INSERT INTO request ({columns}) VALUES (?{', ?' * 10})", row)
         old.execute("INSERT INTO match VALUES ('told', 'clip', '00')")
         old.execute("INSERT INTO letter VALUES ('topic', x'00', 3, 3)")
+        release = "id, request, approval, state, detail, approved_at, expires_at, attempts"
+        values = "'0123456789abcdef', 'told', 'approval', 'APPROVED', '', 5, 6, 4"
+        old.execute(f"INSERT INTO release ({release}) VALUES ({values})")
         old.commit()
     with Index.open(path, create=False) as index:
         assert index.rows("PRAGMA user_version") == [(schema.version(),)]
@@ -244,6 +229,9 @@ def test_a_file_of_version_2_is_brought_up_to_date_too(tmp_path: Path) -> None:
             ("told", 5.0),
         ]
         assert index.rows("SELECT clip, gone FROM match") == [("clip", 0)]
+        assert index.rows("SELECT id, attempts, deaths FROM release") == [
+            ("0123456789abcdef", 4, 0)
+        ]
         assert index.rows("SELECT topic, acked, at FROM letter") == [("topic", 3, 0.0)]
         assert Cases(index).begun_at() == 0, "it began before anybody noted when"
 
@@ -264,17 +252,37 @@ def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
 ) -> None:
     path = tmp_path / "agent.sqlite"
     old_file(path)
-    half = {1: (*UPGRADES[1], "SELECT no_such_function()")}
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "UPGRADES", half)
+        patch.setattr(migrations, "_ADDED_BY_3", ("SELECT no_such_function()",))
         with pytest.raises(InternalFault, match="no_such_function"):
             Index.open(path)
     with Index.open(path) as index:
         assert index.health("camera") is not None
 
 
-def test_every_older_version_has_its_way_up() -> None:
-    assert sorted(UPGRADES) == list(range(1, schema.version()))
+def test_an_older_file_of_any_version_gets_the_tables_of_the_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "agent.sqlite"
+    Index.open(path).close()
+    next_version = (
+        schema.text()
+        .replace(f"user_version = {schema.version()}", f"user_version = {schema.version() + 1}")
+        .replace(" log_origin ", " log_name ")
+    )
+    with Index.open(path) as index:
+        add_request(index, "d", "OPEN", "clip")
+    monkeypatch.setattr(schema, "text", lambda: next_version)
+    for cached in (schema.version, schema._wanted):
+        cached.cache_clear()
+    try:
+        with Index.open(path) as index:
+            assert index.rows("SELECT digest, log_name FROM request") == [("d", "")]
+            assert index.held_clips() == ["clip"]
+            assert index.rows("PRAGMA foreign_key_check") == []
+    finally:
+        for cached in (schema.version, schema._wanted):
+            cached.cache_clear()
 
 
 def test_every_column_of_the_schema_has_a_comment() -> None:
