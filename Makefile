@@ -49,10 +49,12 @@ test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; 
 	tests/pi/build $(PI_ROOT)
 	$(BIN)/python -m pytest -n 4 tests/pi $(ARGS)
 
-lint: .venv/dev  ## Style, formatting and types alone
+lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	@$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check . || { echo "Run: $(BIN)/ruff format" >&2; exit 1; }
 	$(BIN)/mypy --no-error-summary
+	$(BIN)/vulture
+	git -c safe.directory='*' ls-files -z | xargs -0 $(BIN)/codespell
 
 bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")
 	@.ci/packages $(BENCH_PACKAGES)

@@ -24,7 +24,6 @@ from agent.owner.terminal import commands as owner
 from agent.requester.terminal import commands as requester
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_CONFIG = 78
 
 _EXTRAS = {  # which extra brings a package that the base does not

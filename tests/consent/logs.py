@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.consent.transparency import checkpoint, merkle
 from agent.consent.transparency import proof as logproof
-from agent.consent.transparency.checkpoint import WITNESS_KEY, Signature, VerifierKey
+from agent.consent.transparency.checkpoint import WITNESS_KEY, Checkpoint, Signature, VerifierKey
 from agent.consent.transparency.proof import LogPolicy
+from agent.consent.transparency.view import LogView
 from agent.requester.demo_log.log import NoteKey
 from agent.requester.demo_log.tree import Tree
 
@@ -43,6 +44,11 @@ def private_key(who: str) -> Ed25519PrivateKey:
 def entry(number: int, past: str = "") -> bytes:
     """The ``number``-th post of a log with that ``past``."""
     return f"eyJhbGciOiJFZERTQSJ9.{past}{number}.c2ln".encode()
+
+
+def latest(view: LogView) -> Checkpoint | None:
+    """The newest checkpoint that ``view`` knows; none before the first."""
+    return view.heads[max(view.heads)] if view.heads else None
 
 
 class FakeWitness:

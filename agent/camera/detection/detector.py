@@ -184,7 +184,6 @@ class MotionDetector:
         return View(
             verdict=self._verdict,
             moves=sum(self._hits) >= 2,
-            hits=sum(self._hits),
             ratio=ratio,
             changed=self._changed.copy(),
             contrast=float(np.partition(counting, -rank)[-rank]),

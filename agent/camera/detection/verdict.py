@@ -34,12 +34,11 @@ class View:
     that is above 1. Everything else looks only where motion counts: ``contrast`` is
     the ``min_size``-th largest ratio, above 1 when enough blocks have changed;
     ``size`` the blocks of the largest region that lasts, ``region`` its box.
-    ``hits`` of the last three frames had something that moves; two make ``moves``.
+    ``moves`` if something moved in two of the last three frames.
     """
 
     verdict: Verdict
     moves: bool
-    hits: int
     ratio: NDArray[np.float32]
     changed: Mask
     contrast: float

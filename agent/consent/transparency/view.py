@@ -93,11 +93,6 @@ class LogView:
     links: tuple[Link, ...] = field(default=(), compare=False)
     troubles: tuple[NotPublic, ...] = field(default=(), compare=False)
 
-    @property
-    def latest(self) -> Checkpoint | None:
-        """The newest known checkpoint; none before the first."""
-        return self.heads[max(self.heads)] if self.heads else None
-
     def knows(self, size: int) -> bool:
         """Whether a post that waits for ``size`` can be decided."""
         return size in self.heads or bool(self.fork)

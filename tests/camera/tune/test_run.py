@@ -171,7 +171,7 @@ def test_without_a_video_there_must_be_a_configuration(tmp_path: Path) -> None:
 def test_seconds_must_be_a_time(seconds: str) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["tune", "--video", "x.mp4", "--seconds", seconds])
-    assert ended.value.code == cli.EXIT_USAGE
+    assert ended.value.code == 2
 
 
 def test_clips_begin_end_and_are_cut_as_the_recorder_does_it() -> None:

@@ -38,11 +38,11 @@ class CheckingWitness:
     def cosign(self, link: Callable[[int], str]) -> str:
         if self.down:
             raise NetworkFault("the witness cannot be reached")
-        seen = self._view.latest
+        seen = logs.latest(self._view)
         body = link(seen.size if seen else 0)
         self._view = self._view.advance(body.encode())
-        assert self._view.troubles == () and self._view.latest
-        assert read_link(body.encode(), self._view.policy).head == self._view.latest
+        assert self._view.troubles == () and logs.latest(self._view)
+        assert read_link(body.encode(), self._view.policy).head == logs.latest(self._view)
         return self.signer.line(body.split("\n\n")[1] + "\n")
 
 
