@@ -31,9 +31,9 @@ menu:
 demo: .venv/demo  ## See it work: camera, owner and requester on this machine (ARGS="--video FILE")
 	@$(BIN)/clip-agent demo --yes $(ARGS)
 
-test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval")
+test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval": no coverage)
 	@.ci/packages $(TEST_PACKAGES)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),--cov --cov-report=)
 
 test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
 	@if ! why=$$(tests/pi/build --possible); then

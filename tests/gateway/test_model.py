@@ -5,12 +5,15 @@ The model is in :mod:`tests.gateway.model`; ``make soak`` plays it for many thou
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.gateway.model.machine import GatewayModel
 
 
+@pytest.mark.timeout(600)  # bounded by examples and steps; a time limit would look like a flaw
+@pytest.mark.no_cover  # half a minute of tracing, for lines that other tests run too
 def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     GatewayModel.told.clear()
     run_state_machine_as_test(
