@@ -53,7 +53,9 @@ lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	@$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check . || { echo "Run: $(BIN)/ruff format" >&2; exit 1; }
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/vulture
+	mkdir -p .cache
+	$(BIN)/python .ci/commands >.cache/commands.py
+	$(BIN)/vulture agent .cache/commands.py
 	git -c safe.directory='*' ls-files -z | xargs -0 $(BIN)/codespell
 
 bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.peers.certificates import ServerCertificate
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import LOUD
 from tests.peers.tus_server import TusServer
 
-settings.register_profile("patient", deadline=None)  # no test asserts a timing
+# No test asserts a timing, and a busy machine is no flaw of an example.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 pytest_plugins = ["pytester"]
@@ -85,6 +86,13 @@ def start_tus_server(tmp_path: Path) -> Iterator[StartTusServer]:
 def tus_server(start_tus_server: StartTusServer) -> TusServer:
     """A running receiver over plain HTTP on loopback."""
     return start_tus_server()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that draw examples are bounded by their number; a time limit would look like a flaw."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -73,7 +73,7 @@ def test_one_approved_clip_of_several_arrives_and_nothing_before(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -124,7 +124,7 @@ def test_a_film_in_which_nothing_moves_ends_with_the_reason(tmp_path: Path) -> N
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
     )  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -136,7 +136,7 @@ def test_without_a_terminal_nobody_consents_by_silence(film: Path, tmp_path: Pat
     command = [sys.executable, "-m", "agent", "demo", "--video", str(film)]
     done = subprocess.run(
         [*command, "--keep", str(tmp_path / "kept")],
-        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

@@ -29,6 +29,7 @@ from tests.peers.tus_server import TusServer
 from tests.support.house import fragmented_mp4
 
 Say = Callable[..., str]
+pytestmark = pytest.mark.timeout(900)  # several daemons and commands each
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def inbox(
     say: Say, ready: Callable[[dict[str, list[dict[str, object]]]], bool], role: str = "owner"
 ) -> None:
     """Collect until what is there is as wanted."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not ready(plain := json.loads(say(role, "inbox", "--json"))):
         assert time.monotonic() < deadline, plain
 
@@ -146,7 +147,7 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     card = house.root / "requester" / "requester.card.yaml"
     url = house.receiver_url
     share = ["share", "2", "--to", card, "--url", url, "--allow-loopback-http", "--yes"]
-    assert say("owner", *share, "--wait", "30").rstrip().endswith("front-door: sent")
+    assert say("owner", *share, "--wait", "120").rstrip().endswith("front-door: sent")
 
     # A demand of a court, paused and resumed
     order = {"court": "District Court", "docket": "24-CV-1", "document_sha256": "a" * 64}
@@ -178,7 +179,7 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     request = ask(house, say, reference="2024-2")
     inbox(say, is_open(request))
     for clip in (older, newer):
-        approve = ["approve", request[:8], clip, "--yes", "--wait", "30"]
+        approve = ["approve", request[:8], clip, "--yes", "--wait", "120"]
         assert say("owner", *approve).rstrip().endswith("front-door: sent")
     assert "front-door: done" in say("owner", "mute", request[:8], "--yes")
     inbox(say, is_closed(request))
@@ -219,7 +220,7 @@ def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
         "--tell-email",
         "o@x.example",
     ]
-    said = say("owner", *approve, "--yes", "--wait", "30")
+    said = say("owner", *approve, "--yes", "--wait", "120")
     assert "another owner has agreed to exactly this" in said
     release = signed_as(said)
 
@@ -233,7 +234,7 @@ def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
     say("owner", "inbox")
     assert "It waits for Otto" in say("owner", "show", request[:8])
     assert f"--with {release[:8]}" in page
-    agreed = say("partner", "approve", request[:8], "--with", release, "--yes", "--wait", "30")
+    agreed = say("partner", "approve", request[:8], "--with", release, "--yes", "--wait", "120")
     assert "email o@x.example" in agreed
     assert agreed.rstrip().endswith("front-door: sent")
 
@@ -241,11 +242,11 @@ def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
     say("owner", "clips")
     card = household.root / "requester" / "requester.card.yaml"
     share = ["share", "1", "--to", card, "--url", household.receiver_url, "--allow-loopback-http"]
-    said = say("owner", *share, "--yes", "--wait", "30")
+    said = say("owner", *share, "--yes", "--wait", "120")
     release = signed_as(said)
     inbox(
         say, lambda plain: release in [one["release"] for one in plain["releases"]], role="partner"
     )
-    agreed = say("partner", "share", "--with", release, "--yes", "--wait", "30")
+    agreed = say("partner", "share", "--with", release, "--yes", "--wait", "120")
     assert "Springfield Police Department, who has not asked" in agreed
     assert agreed.rstrip().endswith("front-door: sent")

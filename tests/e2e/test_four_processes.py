@@ -30,7 +30,7 @@ def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterat
     household.kill_all()
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 def test_both_daemons_killed_at_each_step_of_a_release_still_deliver_one_bundle(
     house: Household, tus_server: TusServer, tmp_path: Path
 ) -> None:
@@ -85,7 +85,7 @@ def test_both_daemons_killed_at_each_step_of_a_release_still_deliver_one_bundle(
     assert events.count("release.approved") == events.count("release.sent") == 1
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 def test_a_decline_is_silent_and_an_outage_of_broker_and_receiver_loses_nothing(
     house: Household, mosquitto: Mosquitto, tus_server: TusServer, tmp_path: Path
 ) -> None:

@@ -30,12 +30,13 @@ from agent.mqtt.session import Session
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
+from tests.support import links
 from tests.support.clock import SimulatedClock
 from tests.support.house import House
 from tests.support.peers import FakeBroker, FakeLink, FakeReceiver
 
 FEED = "clip-feed"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 ELSEWHERE = config.Feed(broker=config.Broker(host="feed.example", port=free_port()))
 
 
@@ -303,13 +304,8 @@ def wait(what: str, ready: Callable[[], object]) -> None:
 
 
 def retained(broker: Mosquitto) -> dict[str, bytes]:
-    """Whatever a broker keeps for everybody."""
-    link = MqttLink(
-        Settings(client_id="onlooker", host=broker.host, port=broker.port, subscriptions=("#",))
-    )
-    with Session(link) as session:
-        messages = session.collect(quiet_seconds=0.3, at_most_seconds=5)
-    return {message.topic: message.payload for message in messages}
+    """All that a broker keeps for everybody."""
+    return {message.topic: message.payload for message in links.retained(broker, "#")}
 
 
 def publish(broker: Mosquitto, topic: str, payload: bytes) -> None:

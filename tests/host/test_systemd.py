@@ -19,7 +19,7 @@ def test_any_text_arrives_as_utf_8(
     address = f"@clip-agent-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(address.replace("@", "\0"))
-        systemd.settimeout(10)
+        systemd.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         service.notifier()(said)
         assert systemd.recv(4096).decode("utf-8") == said

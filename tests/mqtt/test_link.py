@@ -343,7 +343,7 @@ def fake_broker(*answers: bytes) -> Iterator[Mosquitto]:
         address = Mosquitto.__new__(Mosquitto)
         address.host, address.port = HOST, listener.getsockname()[1]
         yield address
-        thread.join(10)
+        thread.join(60)
 
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -379,7 +379,7 @@ def speaking_broker(speak: Callable[[socket.socket], None]) -> Iterator[Mosquitt
         address = Mosquitto.__new__(Mosquitto)
         address.host, address.port = HOST, listener.getsockname()[1]
         yield address
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_link_that_acknowledges_at_once_lets_no_broker_time_its_owner(link_to: Any) -> None:
@@ -392,7 +392,7 @@ def test_a_link_that_acknowledges_at_once_lets_no_broker_time_its_owner(link_to:
 
     with speaking_broker(speak) as broker:
         link = link_to(broker, "anybody", acknowledge_at_once=True)
-        assert heard.get(timeout=10) == b"\x40\x02\x00\x07"  # PUBACK 7
+        assert heard.get(timeout=60) == b"\x40\x02\x00\x07"  # PUBACK 7
         link.acknowledge(wait_for(link, Received))  # does nothing any more
         link.stop()
 
@@ -425,7 +425,7 @@ def test_a_broker_that_refuses_a_subscription_is_not_a_connection(link_to: Any) 
     suback_refused = b"\x90\x03\x00\x01\x80"
     with fake_broker(CONNACK + suback_refused) as broker:
         link = link_to(broker, "camera", "secret/#")
-        event = link.events.get(timeout=10)
+        event = link.events.get(timeout=60)
         assert event == Disconnected("the broker does not let us read secret/#")
 
 
@@ -487,7 +487,7 @@ def test_whoever_listens_to_a_link_whose_thread_has_ended_is_told(
     assert "the thread of the link" in wait_for(link, Disconnected).reason
     for _ in range(2):
         with pytest.raises(InternalFault, match="the thread of the link"):
-            link.events.get(timeout=5)
+            link.events.get(timeout=60)
         with pytest.raises(InternalFault, match="the thread of the link"):
             link.events.get(block=False)
 

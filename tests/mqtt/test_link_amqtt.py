@@ -43,11 +43,11 @@ def amqtt_port() -> Iterator[int]:
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    broker = asyncio.run_coroutine_threadsafe(make(), loop).result(20)
+    broker = asyncio.run_coroutine_threadsafe(make(), loop).result(60)
     yield port
-    asyncio.run_coroutine_threadsafe(broker.shutdown(), loop).result(20)
+    asyncio.run_coroutine_threadsafe(broker.shutdown(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(60)
     loop.close()
 
 

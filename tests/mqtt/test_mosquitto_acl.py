@@ -31,7 +31,7 @@ from tests.peers.requirements import ROOT, program
 
 CONFIG = ROOT / "config" / "mosquitto"
 PASSWORD = "correct horse"
-SECONDS = 20.0
+SECONDS = 60.0
 
 DEVICE, FEED = EXAMPLE.device.name, EXAMPLE.feed.topic
 OTHER = "garage"

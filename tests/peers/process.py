@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Peer:
@@ -64,17 +64,17 @@ class Peer:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(START_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(START_SECONDS)
             self._process = None
 
     def kill(self) -> None:
         """End it as a power cut does (SIGKILL)."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(START_SECONDS)
             self._process = None
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def hanging_fails(seconds: int = 10) -> Iterator[None]:
+def hanging_fails(seconds: int = 60) -> Iterator[None]:
     """Fail instead of hanging; for the main thread."""
 
     def alarm(*_: object) -> None:

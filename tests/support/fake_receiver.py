@@ -49,7 +49,7 @@ class FakeReceiver:
             except OSError:  # closed: the test wanted fewer answers
                 return
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 self.requests.append(_read_request(connection))
                 try:
                     if callable(answer):
@@ -66,7 +66,7 @@ class FakeReceiver:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 def answer(status: int, /, body: bytes = b"", *, tus: bool = True, **headers: str) -> bytes:

@@ -76,7 +76,7 @@ def test_the_inbox_tells_in_words_what_became_of_an_approval(
     name = post(broker, camera, request_jws)
     run("inbox", *at_home)
     with camera.serve(broker, answers=[(event, detail)]):
-        run("approve", name, "1", "--yes", "--wait", "20", *at_home)
+        run("approve", name, "1", "--yes", "--wait", "60", *at_home)
         assert f"front-door: {said}" in flat(capsys.readouterr().out)
         run("inbox", *at_home)
     page = flat(capsys.readouterr().out)
@@ -130,7 +130,7 @@ def test_two_owners_words_that_made_one_release_are_told_as_one(
     name = post(broker, camera, request_jws)
     run("inbox", *at_home)
     with camera.serve(broker, answers=[("AGREED", "0" * 16)]):
-        run("approve", name, "1", "--yes", "--wait", "20", *at_home)
+        run("approve", name, "1", "--yes", "--wait", "60", *at_home)
     retain(broker, [(topics.release(camera.name, "0" * 16), camera.outcome("0" * 16, "SENT"))])
     (one,) = answers(at_home, capsys)
     assert (one["release"], one["event"]) == (subject(camera), "SENT")

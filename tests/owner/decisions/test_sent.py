@@ -34,7 +34,7 @@ def test_a_clip_that_went_to_somebody_is_said_to_have_gone(
     name = post(broker, camera, request_jws)
     run("inbox", *at_home)
     has_last_word = event != "SEALED"  # without one, all the time would be waited out
-    wait = ("--wait", "20") if has_last_word else ()
+    wait = ("--wait", "60") if has_last_word else ()
     with camera.serve(broker, answers=[(event, "")]):
         run("approve", name[:8], "1", "--yes", *wait, *at_home)
         shown = _shown(name, at_home, capsys)  # what was heard while waiting: without `inbox`
@@ -69,7 +69,7 @@ def test_another_request_for_the_same_clip_shows_who_has_it(
     first = post(broker, camera, request_jws, count=1)
     run("inbox", *at_home)
     with camera.serve(broker):
-        run("approve", first[:8], "1", "--yes", "--wait", "20", *at_home)
+        run("approve", first[:8], "1", "--yes", "--wait", "60", *at_home)
     payload = json.loads(decode_base64url(request_jws.split(".")[1]))
     again = make_request(requester, iat=payload["iat"], exp=payload["exp"], reference="2")
     second = signing.digest(again)[:16]

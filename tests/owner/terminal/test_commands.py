@@ -48,7 +48,7 @@ def test_from_letter_to_last_word(
         with camera.serve(broker):
             assert run("save", "2", "--request", name, "--output", str(target), *home) == 0
             assert target.read_bytes() == bytes([1]) * 300_000
-            assert run("approve", name, "2", "--yes", "--wait", "20", *home) == 0
+            assert run("approve", name, "2", "--yes", "--wait", "60", *home) == 0
         out = capsys.readouterr().out
         assert "no name, no address, no e-mail" in out
         assert out.rstrip().endswith("front-door: sent")
@@ -70,7 +70,7 @@ def test_a_refusal_by_the_camera_is_a_failure(
     run("inbox", *home)
     answers = [("APPROVED", ""), ("REFUSED", "clip-changed")]
     with camera.serve(broker, answers=answers):
-        assert run("approve", name, "1", "--yes", "--wait", "20", *home) == 1
+        assert run("approve", name, "1", "--yes", "--wait", "60", *home) == 1
 
 
 @pytest.mark.usefixtures("unlocked")
@@ -82,7 +82,7 @@ def test_a_decline_reaches_the_camera_alone(
     run("inbox", *home)
     with camera.serve(broker):
         assert run("decline", name, "--yes", *home) == 0
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not camera.decisions and time.monotonic() < deadline:
             time.sleep(0.01)
     (letter,) = camera.decisions

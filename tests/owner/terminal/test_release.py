@@ -85,7 +85,7 @@ def test_clips_are_asked_for_listed_and_shared_with_a_card(
         )
         assert second.id in capsys.readouterr().out
         share = ["share", "2", "--to", str(path), "--url", URL, "--trim", "2=1-5", "--yes"]
-        assert run(*share, "--tell-name", "Ann", "--wait", "20", *at_home) == 0
+        assert run(*share, "--tell-name", "Ann", "--wait", "60", *at_home) == 0
     out = capsys.readouterr().out
     assert "The neighbour, who has not asked" in out and "only 1 s to 5 s" in out
     assert out.rstrip().endswith("front-door: sent")
@@ -198,7 +198,7 @@ def test_a_second_owner_approves_exactly_the_same(
     name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
     run("inbox", *at_home)
     with camera.serve(broker, answers=[("AGREED", "0123456789abcdef")]):
-        approve = ["approve", name, "--with", "0123", "--yes", "--wait", "2"]
+        approve = ["approve", name, "--with", "0123", "--yes", "--wait", "60"]
         assert run(*approve, *at_home) == 0
     assert "email otto@example.org" in capsys.readouterr().out
     said = signing.verify(last(camera).jws, Approval, {keys.fingerprint: keys.signing.public})
@@ -249,7 +249,7 @@ def test_a_first_approval_ends_with_the_wait_for_another_owner(
     name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
     run("inbox", *at_home)
     with camera.serve(broker, answers=[("PROPOSED", "")]):
-        assert run("approve", name, "1", "--yes", "--wait", "20", *at_home) == 0
+        assert run("approve", name, "1", "--yes", "--wait", "60", *at_home) == 0
     out = capsys.readouterr().out
     assert "before another owner has agreed" in out
     assert "Nothing leaves before another owner has agreed to exactly this" in out
@@ -283,7 +283,7 @@ def test_a_second_owner_shares_the_same(
     run("inbox", *at_home)
     with camera.serve(broker):
         run("clips", *at_home)
-        assert run("share", "--with", "0123", "--yes", "--wait", "20", *at_home) == 0
+        assert run("share", "--with", "0123", "--yes", "--wait", "60", *at_home) == 0
     mine = signing.verify(last(camera).jws, Share, {keys.fingerprint: keys.signing.public})
     assert (mine.recipient, mine.upload, mine.clips) == (said.recipient, said.upload, said.clips)
     assert list(last(camera).keys) == [offer.id]

@@ -33,7 +33,7 @@ class Sender:
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self._address, timeout=10)
+        connection = http.client.HTTPConnection(self._address, timeout=60)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, {"Tus-Resumable": "1.0.0", **named})
         answer = connection.getresponse()
@@ -143,7 +143,7 @@ def test_more_than_was_announced_in_pieces_without_a_length(
     receiver: Receiver, sender: Sender
 ) -> None:
     path = sender.create(10)
-    connection = http.client.HTTPConnection(receiver.address, timeout=10)
+    connection = http.client.HTTPConnection(receiver.address, timeout=60)
     headers = {
         "Tus-Resumable": "1.0.0",
         "Upload-Offset": "0",
@@ -206,7 +206,7 @@ def test_a_second_writer_waits(receiver: Receiver, sender: Sender) -> None:
 
 
 def test_a_silent_sender_frees_the_upload(tmp_path: Path) -> None:
-    receiver = Receiver(tmp_path / "in", idle_seconds=0.1)
+    receiver = Receiver(tmp_path / "in", idle_seconds=3)
     receiver.start()
     try:
         sender = Sender(receiver)
@@ -222,7 +222,7 @@ def test_a_silent_sender_frees_the_upload(tmp_path: Path) -> None:
 def _half_a_patch(receiver: Receiver, path: str, data: bytes) -> socket.socket:
     """A PATCH of all of DATA of which only ``data`` is sent."""
     host, port = receiver.address.split(":")
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection = socket.create_connection((host, int(port)), timeout=60)
     head = (
         f"PATCH {path} HTTP/1.1\r\nHost: {receiver.address}\r\nTus-Resumable: 1.0.0\r\n"
         f"Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n"

@@ -25,14 +25,13 @@ from agent.errors import BundleRefused, ConfigError, KeyFileError, NetworkFault
 from agent.gateway.release.tus_client import TusClient
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt import topics
-from agent.mqtt.link import connect_broker
-from agent.mqtt.session import Session
 from agent.requester.folder import RequesterFolder, Settings
 from agent.requester.receiver.server import Receiver
 from agent.requester.terminal import commands
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT
 from tests.requester.release import CLIP, FakeRelease
+from tests.support.links import retained
 
 PASSPHRASE = "correct horse battery"
 
@@ -83,14 +82,7 @@ def test_a_request_is_posted_as_it_was_signed(
     assert run("post", str(ask), "--json", "--home", str(home.path)) == 0
     told = json.loads(capsys.readouterr().out)
 
-    link = connect_broker(
-        home.settings().broker,
-        client_id="a-camera",
-        subscriptions=[topics.requests_filter("city/feed")],
-        clean_session=True,
-    )
-    with Session(link) as session:
-        (post,) = session.collect(quiet_seconds=0.3, at_most_seconds=10)
+    (post,) = retained(home.settings().broker, topics.requests_filter("city/feed"))
     request = signing.verify(post.payload, Request, {keys.fingerprint: keys.signing.public})
     assert post.retained
     assert post.topic == told["topic"] == topics.request("city/feed", request.jti)
@@ -136,7 +128,7 @@ def test_what_the_gateway_uploads_opens(
     receiver = Receiver(tmp_path / "in")
     receiver.start()
     try:
-        client = TusClient(timeout_seconds=10, ca_file=None, allow_loopback_http=True)
+        client = TusClient(timeout_seconds=60, ca_file=None, allow_loopback_http=True)
         metadata = {"filename": "0123456789abcdef.age", "release": "0123456789abcdef"}
         url = client.create(receiver.url, size=len(sealed), metadata=metadata)
         offset = 0
@@ -214,14 +206,14 @@ def _receiving(folder: Path, listen: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_receive_tells_what_came_survives_a_kill_and_ends_on_sigterm(tmp_path: Path) -> None:
-    client = TusClient(timeout_seconds=10, ca_file=None, allow_loopback_http=True)
+    client = TusClient(timeout_seconds=60, ca_file=None, allow_loopback_http=True)
     with _receiving(tmp_path / "in", "127.0.0.1:0") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[2]
         upload = client.create(url, size=6, metadata={"release": "0123456789abcdef"})
         client.send(upload, offset=0, chunk=b"abc", size=6)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     with pytest.raises(NetworkFault):
         client.offset(upload, size=6)
     with _receiving(tmp_path / "in", url.split("/")[2]) as process:
@@ -231,7 +223,7 @@ def test_receive_tells_what_came_survives_a_kill_and_ends_on_sigterm(tmp_path: P
         client.send(upload, offset=3, chunk=b"def", size=6)
         assert process.stdout.readline().strip().endswith("0123456789abcdef.age")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert (tmp_path / "in" / "0123456789abcdef.age").read_bytes() == b"abcdef"
 
 

@@ -17,12 +17,12 @@ from agent.consent.transparency.view import Included, LogView
 from agent.errors import ConfigError, NetworkFault, NotPublic, Refused, UntrustedSignature
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt import topics
-from agent.mqtt.link import Received, connect_broker
-from agent.mqtt.session import Session
+from agent.mqtt.link import Received
 from agent.requester.demo_log.log import Log
 from agent.requester.folder import RequesterFolder, Settings
 from tests.peers.mosquitto import Mosquitto
 from tests.requester.terminal.test_commands import run
+from tests.support.links import retained
 
 FEED = "city/feed"
 ALERT = """\
@@ -79,22 +79,13 @@ def ask(tmp_path: Path) -> Path:
 
 def seen(home: RequesterFolder) -> dict[str, Received]:
     """Everything that a camera sees on the feed, by topic."""
-    link = connect_broker(
-        home.settings().broker,
-        client_id="a-camera",
-        subscriptions=[
-            topics.requests_filter(FEED),
-            topics.alerts_filter(FEED),
-            topics.withdrawals_filter(FEED),
-            topics.log_filter(FEED),
-        ],
-        clean_session=True,
+    filters = (
+        topics.requests_filter(FEED),
+        topics.alerts_filter(FEED),
+        topics.withdrawals_filter(FEED),
+        topics.log_filter(FEED),
     )
-    with Session(link) as session:
-        return {
-            message.topic: message
-            for message in session.collect(quiet_seconds=0.3, at_most_seconds=10)
-        }
+    return {message.topic: message for message in retained(home.settings().broker, *filters)}
 
 
 def posted(home: RequesterFolder, *arguments: str | Path) -> None:

@@ -54,7 +54,6 @@ class Street:
     """The street of ``seed`` at ``width`` x ``height`` pixels."""
 
     def __init__(self, *, width: int, height: int, seed: int, walkers_per_minute: float) -> None:
-        self._width = width
         self._seed = seed
         self._slot_seconds = 60 / walkers_per_minute if walkers_per_minute else math.inf
         self._empty = _Canvas(np.zeros((height, width, 3), np.uint8))
