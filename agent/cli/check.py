@@ -1,15 +1,17 @@
 """``clip-agent check``: is everything as it must be? A line each, with the cure.
 
 Looks at what the daemons will need, with the daemons' own code: the configuration
-and its cards, the keys, the disk, the clock, the board, the camera (one picture), the
-brokers. Changes nothing, and waits for nothing without end. Exit code 0 if all is
-well, 1 if not, 78 for a configuration that cannot be used at all.
+and its cards, the keys, the disk, the clock, the board, its memory, Python, the camera
+(one picture), the brokers. Changes nothing, and waits for nothing without end. Exit code 0
+if all is well, 1 if not, 78 for a configuration that cannot be used at all.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import site
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +42,8 @@ def run(path: Path) -> int:
         ("disk", _disk),
         ("clock", _clock),
         ("machine", _machine),
+        ("memory", _memory),
+        ("python", _python),
         ("camera", _camera),
         ("broker", lambda c: _broker(c.mqtt)),
     ]
@@ -161,6 +165,40 @@ def _machine(_: Config) -> str:
         )
     power = "" if vitals.under_voltage is None else ", good power"
     return f"{vitals}{power}" if vitals.celsius is not None else "says nothing of its temperature"
+
+
+def _memory(_: Config) -> str:
+    guards = Machine().memory()
+    swaps = ", ".join(guards.swaps)
+    if guards.limits is False:
+        also = f", and {swaps} may keep plaintext and keys" if swaps else ""
+        raise ClipAgentError(
+            f"the kernel's memory cgroup is off: the units' limits have no effect{also}",
+            advice="On a Raspberry Pi add cgroup_enable=memory to the line in"
+            " /boot/firmware/cmdline.txt, and reboot",
+        )
+    if swaps and not guards.limits:
+        raise ClipAgentError(
+            f"swap is on: {swaps} may keep plaintext and keys",
+            advice="Turn it off, also for the next start, or use zram alone",
+        )
+    if guards.dump_socket:
+        raise ClipAgentError(
+            "core dumps go to a socket, which no limit stops",
+            advice="Set kernel.core_pattern to core",
+        )
+    return "stays in memory: " + ("the units keep out of swap" if swaps else "no swap on a disk")
+
+
+def _python(_: Config) -> str:
+    """The units run Python isolated; a command at the prompt does not."""
+    folder = Path(site.getusersitepackages())
+    if site.ENABLE_USER_SITE and files.exists(folder):
+        raise ClipAgentError(
+            f"{folder}: code in there runs in each `clip-agent` that you start",
+            advice="Remove that folder, or set PYTHONNOUSERSITE=1",
+        )
+    return f"{platform.python_version()}, no modules of yours"
 
 
 def _broker(broker: Broker) -> str:

@@ -50,11 +50,44 @@ class Vitals:
         return ", ".join(said)
 
 
-class Machine:
-    """The board, read below ``sys``, which tests put elsewhere."""
+@dataclass(frozen=True, slots=True)
+class MemoryGuards:
+    """Settings of the kernel by which memory stays in memory.
 
-    def __init__(self, sys: Path = Path("/sys")) -> None:
+    ``limits`` says if the memory cgroup works, on which ``MemoryMax=`` and ``MemorySwapMax=``
+    depend; None where it cannot be seen. ``swaps`` are those that end on a disk.
+    ``dump_socket`` says if core dumps go to a socket, which no ``LimitCORE=`` stops.
+    """
+
+    limits: bool | None = None
+    swaps: tuple[str, ...] = ()
+    dump_socket: bool = False
+
+
+class Machine:
+    """The board, read below ``sys`` and ``proc``, which tests put elsewhere."""
+
+    def __init__(self, sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> None:
         self._sys = sys
+        self._proc = proc
+
+    def memory(self) -> MemoryGuards:
+        """How memory is guarded against reaching a disk."""
+        controllers = _text(self._sys / "fs/cgroup/cgroup.controllers")
+        swaps = (_text(self._proc / "swaps") or "").splitlines()[1:]
+        names = [line.split()[0] for line in swaps if line]
+        return MemoryGuards(
+            limits=None if controllers is None else "memory" in controllers.split(),
+            swaps=tuple(name for name in names if self._is_on_disk(name)),
+            dump_socket=(_text(self._proc / "sys/kernel/core_pattern") or "").startswith("@"),
+        )
+
+    def _is_on_disk(self, swap: str) -> bool:
+        """zram is memory, unless the kernel may write it back to a disk (``backing_dev``)."""
+        name = Path(swap).name
+        if not name.startswith("zram"):
+            return True
+        return _text(self._sys / "block" / name / "backing_dev") not in (None, "none")
 
     def vitals(self) -> Vitals:
         """How it is just now; a few small reads of memory, none of a disk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import site
 import socket
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ SECTIONS = (
     "disk",
     "clock",
     "machine",
+    "memory",
+    "python",
     "camera",
     "broker",
 )
@@ -106,6 +109,8 @@ def test_a_device_in_order_passes_line_by_line(
     assert checked.texts["disk"].endswith(" GB free")
     assert checked.texts["clock"] == "trusted, as the configuration says"
     assert checked.texts["machine"] == "50 °C, good power"
+    assert checked.texts["memory"] == "stays in memory: no swap on a disk"
+    assert checked.texts["python"].endswith(", no modules of yours")
     assert checked.texts["camera"].startswith("h264, 320x180")
     assert checked.texts["broker"] == f"connected to 127.0.0.1:{mosquitto.port}"
     assert checked.texts["feed"] == checked.texts["broker"]
@@ -200,6 +205,53 @@ def test_a_board_without_sensors_is_no_fault(
     checked = check()
     assert "machine" not in checked.failed
     assert checked.texts["machine"] == "says nothing of its temperature"
+
+
+def test_a_memory_cgroup_that_is_off_is_told_with_the_cure(check: Any, board: Board) -> None:
+    board.memory_cgroup(False)
+    checked = check()
+    assert "memory" in checked.failed
+    assert "the units' limits have no effect. On a Raspberry Pi" in checked.texts["memory"]
+    assert "cgroup_enable=memory" in checked.texts["memory"]
+
+
+@pytest.mark.parametrize(
+    ("swap", "written_back_to"),
+    [("/dev/mmcblk0p3", None), ("/var/swap", None), ("/dev/zram0", "/dev/loop0")],
+)
+def test_swap_on_a_disk_is_told_unless_the_units_keep_out_of_it(
+    check: Any, board: Board, swap: str, written_back_to: str | None
+) -> None:
+    board.swap(swap, written_back_to=written_back_to)
+    assert check().texts["memory"] == "stays in memory: the units keep out of swap"
+    board.memory_cgroup(False)
+    checked = check()
+    assert "memory" in checked.failed
+    assert f"{swap} may keep plaintext and keys" in checked.texts["memory"]
+    (board.sys / "fs/cgroup/cgroup.controllers").unlink()
+    assert check().texts["memory"].startswith(f"swap is on: {swap} may keep plaintext and keys")
+
+
+def test_zram_is_memory(check: Any, board: Board) -> None:
+    board.swap("/dev/zram0", "/dev/zram1")
+    assert check().texts["memory"] == "stays in memory: no swap on a disk"
+
+
+def test_a_core_dump_that_no_limit_stops_is_told(check: Any, board: Board) -> None:
+    board.core_pattern("|/usr/lib/systemd/systemd-coredump %P")  # LimitCORE=1 stops this one
+    assert "memory" not in check().failed
+    board.core_pattern("@@/run/dumps.sock")
+    assert check().texts["memory"].startswith("core dumps go to a socket")
+
+
+def test_modules_in_the_users_own_folder_are_told(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path / "packages"))
+    assert "python" not in check().failed
+    (tmp_path / "packages").mkdir()
+    assert check().texts["python"].startswith(f"{tmp_path}/packages: code in there runs")
 
 
 def test_a_camera_that_takes_the_connection_and_stays_silent_is_named_in_time(
