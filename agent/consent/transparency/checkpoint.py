@@ -1,6 +1,6 @@
 """Signed notes, and the checkpoints of public logs in them.
 
-A **note** (C2SP signed-note) is a text and below it lines with signatures::
+A **note** (C2SP signed-note) is a text with signature lines below::
 
     example.com/log                              origin: which log
     20852163                                     size: how many entries
@@ -9,19 +9,17 @@ A **note** (C2SP signed-note) is a text and below it lines with signatures::
 
     — example.com/log Az3grlgtzPICa5OS8npVmf1M…  name of the key, its id and signature
 
-A **checkpoint** (C2SP tlog-checkpoint) is a note with such a text. The log signs with
-an Ed25519 key of type 0x01; **witnesses**, who have seen that it only grew, add
-cosignatures (C2SP tlog-cosignature, ``cosignature/v1``, type 0x04). A key is written
-``name+id+base64``, as C2SP logs and Go's ``sumdb/note`` publish theirs.
+A **checkpoint** (C2SP tlog-checkpoint) is a note with such a text. The log signs with an Ed25519
+key of type 0x01. **Witnesses**, who have checked that it only grew, add cosignatures (C2SP
+tlog-cosignature, ``cosignature/v1``, type 0x04). Keys are written ``name+id+base64``, as C2SP logs
+and Go's ``sumdb/note`` publish theirs.
 
-As the specifications want, lines of unknown keys are ignored, be they well or badly
-signed, and one bad line of a known key spoils the note. Two lines of one known key
-are refused: which of them counts would be anybody's guess. A note has one form here,
-so that nobody can put the same signature under two texts that look alike.
+By the specifications, lines of unknown keys are ignored, and one bad line of a known key spoils
+the note. Two lines of one known key are refused, as it is not defined which counts. A note has
+one form, so the same signature cannot appear under two texts that look alike.
 
-Rules: ``note-malformed``, ``unknown-log``, ``bad-log-signature``,
-``bad-witness-signature``, ``witness-missing``. What a checkpoint proves about a post is
-for :mod:`agent.consent.transparency.view`.
+Rules: ``note-malformed``, ``unknown-log``, ``bad-log-signature``, ``bad-witness-signature``,
+``witness-missing``.
 """
 
 from __future__ import annotations
@@ -64,10 +62,10 @@ _KEY: Final = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 def decode_base64(text: str) -> bytes:
     """The bytes of canonical, padded base64 (RFC 4648, section 4); ValueError otherwise."""
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except ValueError as error:
-        raise ValueError("is not base64") from error
-    if base64.b64encode(data).decode("ascii") != text:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        data = b""
+    if encode_base64(data) != text:
         raise ValueError("is not canonical base64")
     return data
 
@@ -117,7 +115,7 @@ class VerifierKey:
 
     @cached_property
     def id(self) -> bytes:
-        """Four bytes that, with the name, say whose a signature claims to be."""
+        """Four bytes: with the name, they say which key a signature claims to be from."""
         encoded = self.name.encode() + b"\n" + bytes([self.kind]) + self.raw
         return hashlib.sha256(encoded).digest()[:_ID_BYTES]
 
@@ -127,7 +125,7 @@ class VerifierKey:
         return f"{self.name}+{self.id.hex()}+{encode_base64(bytes([self.kind]) + self.raw)}"
 
     def verifies(self, text: str, signature: bytes) -> bool:
-        """Whether this key made ``signature`` under ``text``."""
+        """True if this key made ``signature`` under ``text``."""
         message = text.encode()
         if self.kind == WITNESS_KEY:
             time = int.from_bytes(signature[:_TIME_BYTES], "big")
@@ -142,13 +140,13 @@ class VerifierKey:
 
 
 def cosigned(body: bytes, time: int) -> bytes:
-    """What a witness signs to say that it saw ``body`` at ``time``, in Unix seconds."""
+    """The text that a witness signs when it sees ``body`` at ``time``, in Unix seconds."""
     return b"cosignature/v1\ntime %d\n%b" % (time, body)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """One line below a note. Says who signed, and proves nothing yet."""
+    """One line below a note, not verified yet."""
 
     name: str
     id: bytes
@@ -171,10 +169,10 @@ class Note:
     def from_text(cls, text: str) -> Note:
         """From the note as it is sent; NotPublic ``note-malformed``."""
         if found := decoding.acting_character(text):
-            raise _malformed(f"{found} may not stand in it")
+            raise _malformed(f"{found} is not allowed in it")
         body, blank, below = text.rpartition("\n\n")
         if not blank or not body or not below.endswith("\n"):
-            raise _malformed("it is not a text, an empty line and signatures")
+            raise _malformed("it is not a text, an empty line, and signatures")
         return cls(f"{body}\n", tuple(map(_signature, below[:-1].split("\n"))))
 
     @property
@@ -186,7 +184,7 @@ class Note:
 def _signature(line: str) -> Signature:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not _is_name(name):
-        raise _malformed("below the empty line stands something else than a signature")
+        raise _malformed("a line below the empty line is not a signature")
     try:
         data = decode_base64(encoded)
     except ValueError as error:
@@ -197,18 +195,14 @@ def _signature(line: str) -> Signature:
 
 
 def _is_name(name: str) -> bool:
-    """Whether ``name`` may be the name of a key."""
-    if "+" in name or decoding.acting_character(name):
-        return False
-    return bool(name) and not any(map(str.isspace, name))
+    """True if ``name`` may be the name of a key."""
+    odd = any(one == "+" or one.isspace() for one in name) or decoding.acting_character(name)
+    return bool(name) and not odd
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a log has signed: its ``size`` and its ``root`` then.
-
-    ``note`` is the signed note, without the lines of keys that nobody asked.
-    """
+    """A log's signed ``size`` and ``root``; ``note`` is the note without lines of other keys."""
 
     origin: str
     size: int
@@ -224,8 +218,9 @@ def format_body(origin: str, size: int, root: bytes) -> str:
 def verify(
     text: str, *, origin: str, log: VerifierKey, witnesses: Sequence[VerifierKey], needed: int
 ) -> Checkpoint:
-    """The checkpoint in the signed note ``text``: of the log ``origin``, signed by ``log``
-    and by at least ``needed`` of ``witnesses``. Raises NotPublic.
+    """The checkpoint in the signed note ``text``; raises NotPublic.
+
+    It must be of the log ``origin``, signed by ``log`` and at least ``needed`` of ``witnesses``.
     """
     note = Note.from_text(text)
     said, size, root = _parse_body(note.text)
@@ -236,8 +231,8 @@ def verify(
         raise NotPublic("unknown-log", "the checkpoint is not signed by the log's key")
     by_witnesses = _signed_by(note, witnesses, "bad-witness-signature")
     if len(by_witnesses) < needed:
-        some = f"{len(by_witnesses)} of the {needed} needed witnesses have"
-        raise NotPublic("witness-missing", f"{some} signed the checkpoint")
+        signed = f"{len(by_witnesses)} of {needed} witnesses that are needed"
+        raise NotPublic("witness-missing", f"the checkpoint is signed by {signed}")
     return Checkpoint(said, size, root, Note(note.text, (*by_log, *by_witnesses)).full)
 
 

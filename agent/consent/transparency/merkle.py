@@ -1,12 +1,9 @@
-"""The tree of a public log: hashing as in RFC 6962, verification as in RFC 9162.
+"""Verification of a public log's Merkle tree: hashing as in RFC 6962, proofs as in RFC 9162.
 
-A log is a list of entries that only grows. Its root, one hash, stands for the whole
-list; an **inclusion** proof shows that an entry is in it, a **consistency** proof that
-an older list is the beginning of a newer one. Leaves and inner nodes are hashed under
-different first bytes, so that neither can be passed off as the other.
-
-Only verifying is done here, which takes no list. Who signed a root is for
-:mod:`.checkpoint`; what to believe, for :mod:`.view`.
+A log is a list of entries that only grows; its root, one hash, stands for the whole list. An
+**inclusion** proof shows that an entry is in it, a **consistency** proof that an older list is the
+beginning of a newer one. Leaves and inner nodes are hashed with different first bytes, so that
+one cannot pass for the other.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 HASH_BYTES: Final = 32
-MAX_SIZE: Final = 2**53  # entries of a log, as far as every JSON reader can count
+MAX_SIZE: Final = 2**53  # entries of a log: every JSON reader can count so far
 MAX_HASHES: Final = 63  # of one proof, as in C2SP tlog-witness; it takes 54 at MAX_SIZE
 EMPTY_ROOT: Final = hashlib.sha256().digest()
 
@@ -32,7 +29,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Whether ``leaf`` is number ``index`` (from 0) of the ``size`` leaves under ``root``.
+    """True if ``leaf`` is number ``index`` (from 0) of the ``size`` leaves under ``root``.
 
     RFC 9162, section 2.1.3.2. ``path`` holds the siblings from the leaf upward.
     """
@@ -41,7 +38,7 @@ def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
     node, last, above = index, size - 1, leaf
     for sibling in path:
         if last == 0:
-            return False  # the path goes on above the root
+            return False  # the path continues above the root
         if node & 1 or node == last:
             above = node_hash(sibling, above)
             node, last = _skip_single(node, last)
@@ -54,10 +51,10 @@ def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
 def is_consistent(
     old_size: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]
 ) -> bool:
-    """Whether the first ``old_size`` leaves under ``root`` are those under ``old_root``.
+    """True if the first ``old_size`` leaves under ``root`` are those under ``old_root``.
 
-    RFC 9162, section 2.1.4.2, and C2SP tlog-witness where it is silent: any tree
-    grows out of the empty one, and nothing needs proof where nothing grew.
+    RFC 9162, section 2.1.4.2; as in C2SP tlog-witness, growth from the empty tree and trees of
+    equal size need no proof.
     """
     if not 0 <= old_size <= size:
         return False
@@ -65,7 +62,7 @@ def is_consistent(
         return not path and old_root == root
     if old_size == 0:
         return not path and old_root == EMPTY_ROOT
-    # Where the older tree is complete, its root is where the path starts, and is left out.
+    # If the older tree is complete, the path starts at its root and leaves it out.
     nodes = [old_root, *path] if old_size & (old_size - 1) == 0 else list(path)
     if not nodes:
         return False
@@ -86,7 +83,7 @@ def is_consistent(
 
 
 def _skip_single(node: int, last: int) -> tuple[int, int]:
-    """Up from the last node of a level past the levels on which it has no sibling."""
+    """Go up from the last node of a level, past levels where it has no sibling."""
     while node and not node & 1:
         node, last = node >> 1, last >> 1
     return node, last

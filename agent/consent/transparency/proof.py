@@ -1,7 +1,7 @@
-"""The two texts that show that a post stands in a public log: proofs and links.
+"""The texts that show that a post is in a public log: proofs and links.
 
-A **proof** (C2SP tlog-proof) comes with a post, in the lines after its JWS, and shows
-that the log whose checkpoint it ends with holds exactly that JWS::
+A **proof** (C2SP tlog-proof) follows a post's JWS line, and shows that the log whose checkpoint it
+ends with holds exactly that JWS::
 
     c2sp.org/tlog-proof@v1
     index 73894
@@ -10,8 +10,8 @@ that the log whose checkpoint it ends with holds exactly that JWS::
     example.com/log
     …
 
-A **link** (the body of C2SP tlog-witness ``add-checkpoint``) comes on a topic of its own
-and shows that a log has only grown since it had the size named first::
+A **link** (the body of C2SP tlog-witness ``add-checkpoint``) comes on a topic of its own, and shows
+that a log has only grown since it had the size named first::
 
     old 20852014
     PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=     a consistency proof
@@ -19,20 +19,17 @@ and shows that a log has only grown since it had the size named first::
     example.com/log
     …
 
-Both are bounded and have one form. They are read with the keys that the owner pinned,
-so whoever holds a :class:`Proof` or a :class:`Link` holds a verified checkpoint; whether
-the hashes are right is still to be asked. An ``extra`` line is allowed, and ignored: it
-proves nothing.
+Both are bounded and have one form. The checkpoint in a :class:`Proof` or :class:`Link` is verified
+by the keys that the owner pinned; ``holds`` checks its hashes. An ``extra`` line is ignored.
 
-Rules: ``proof-missing``, ``proof-malformed``, ``link-malformed``, ``log-went-back``, and
-those of :mod:`agent.consent.transparency.checkpoint`. What follows from a proof or a link is for
-:mod:`agent.consent.transparency.view`.
+Rules: ``proof-missing``, ``proof-malformed``, ``link-malformed``, ``log-went-back``, and those of
+:mod:`agent.consent.transparency.checkpoint`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from agent.consent.transparency import checkpoint, merkle
@@ -52,16 +49,16 @@ V = TypeVar("V")
 
 MAX_BYTES: Final = 8_192  # of a proof or a link
 MAX_WITNESSES: Final = 16
-MAX_ORIGIN: Final = 120  # characters: as many as a statement has for it (LogPlace)
+MAX_ORIGIN: Final = 120  # characters, as in a statement (LogPlace)
 _A_KEY: Final = {LOG_KEY: "a log", WITNESS_KEY: "a witness"}
 _FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
 
 
 @dataclass(frozen=True)
 class LogPolicy:
-    """Which log an owner believes: its key, and how many of which witnesses it takes.
+    """The log that an owner trusts: its key, its witnesses, and how many of them are needed.
 
-    ``origin`` is the log's name in its checkpoints, as a rule the name of its key.
+    ``origin`` is the log's name in its checkpoints, usually the name of its key.
     """
 
     origin: str
@@ -73,7 +70,7 @@ class LogPolicy:
     def pin(
         cls, key: str, witnesses: Sequence[str] = (), needed: int = 0, *, origin: str | None = None
     ) -> LogPolicy:
-        """From the keys as they stand in a config file; ConfigError names the key to change."""
+        """From the values in a config file; ConfigError names the key to change."""
         log = _key(key, LOG_KEY, "feed.log_key")
         seen = [_key(text, WITNESS_KEY, "feed.witness_keys") for text in witnesses]
         origin = log.name if origin is None else origin
@@ -82,7 +79,7 @@ class LogPolicy:
                 f"feed.log_key: the log's name has {len(origin)} characters, {MAX_ORIGIN} at most"
             )
         if len({one.raw for one in (log, *seen)}) <= len(seen):
-            raise ConfigError("feed.witness_keys: one key stands there under two names")
+            raise ConfigError("feed.witness_keys: one key is listed under two names")
         if len(seen) > MAX_WITNESSES:
             raise ConfigError(f"feed.witness_keys: more than {MAX_WITNESSES}")
         if not 0 <= needed <= len(seen):
@@ -91,16 +88,17 @@ class LogPolicy:
 
     def verify(self, note: str) -> Checkpoint:
         """The checkpoint in a signed note; raises NotPublic."""
-        return self._verify(note, self.witnesses_needed)
+        return checkpoint.verify(
+            note,
+            origin=self.origin,
+            log=self.key,
+            witnesses=self.witnesses,
+            needed=self.witnesses_needed,
+        )
 
     def verify_kept(self, note: str) -> Checkpoint:
-        """The checkpoint in a note that was accepted before, when fewer may have been needed."""
-        return self._verify(note, 0)
-
-    def _verify(self, note: str, needed: int) -> Checkpoint:
-        return checkpoint.verify(
-            note, origin=self.origin, log=self.key, witnesses=self.witnesses, needed=needed
-        )
+        """The checkpoint in a note accepted earlier, when fewer witnesses may have been needed."""
+        return replace(self, witnesses_needed=0).verify(note)
 
 
 def _key(text: str, kind: int, where: str) -> VerifierKey:
@@ -115,28 +113,28 @@ def _key(text: str, kind: int, where: str) -> VerifierKey:
 
 @dataclass(frozen=True)
 class Proof:
-    """That an entry is number ``index`` of the log at ``head``, if ``path`` is right."""
+    """The claim that an entry is number ``index`` of the log at ``head``."""
 
     index: int
     path: tuple[bytes, ...]
     head: Checkpoint
 
     def holds(self, entry: bytes) -> bool:
-        """Whether the log at :attr:`head` has ``entry`` there."""
+        """True if ``path`` proves it for ``entry``."""
         leaf = merkle.leaf_hash(entry)
         return merkle.is_included(leaf, self.index, self.head.size, self.path, self.head.root)
 
 
 @dataclass(frozen=True)
 class Link:
-    """That the log at ``head`` has grown out of ``old_size`` entries, if ``path`` is right."""
+    """The claim that the log at ``head`` begins with its earlier ``old_size`` entries."""
 
     old_size: int
     path: tuple[bytes, ...]
     head: Checkpoint
 
     def holds(self, old: Checkpoint) -> bool:
-        """Whether the log at :attr:`head` begins with all that it held at ``old``."""
+        """True if ``path`` proves it for the checkpoint ``old``."""
         return old.size == self.old_size and merkle.is_consistent(
             old.size, old.root, self.head.size, self.head.root, self.path
         )
@@ -146,7 +144,7 @@ def read_proof(payload: bytes, policy: LogPolicy) -> Proof:
     """The proof in ``payload``, the lines after a post's first; raises NotPublic."""
     rule = "proof-malformed"
     if not payload:
-        raise NotPublic("proof-missing", "nothing shows that the post is in the public log")
+        raise NotPublic("proof-missing", "the post has no proof that it is in the public log")
     first, *lines, note = _split(payload, rule)
     if first != _FIRST_LINE:
         raise NotPublic(rule, f"the proof does not begin with {_FIRST_LINE}")
@@ -167,7 +165,7 @@ def read_link(payload: bytes, policy: LogPolicy) -> Link:
         raise NotPublic(rule, "a link from an empty log needs no hashes")
     head = policy.verify(note)
     if head.size < old_size:
-        raise NotPublic("log-went-back", f"a log of {old_size} entries has {head.size} later")
+        raise NotPublic("log-went-back", f"the log shrank from {old_size} entries to {head.size}")
     return Link(old_size, path, head)
 
 
@@ -182,7 +180,7 @@ def format_link(old_size: int, path: Iterable[bytes], note: str) -> str:
 
 
 def _split(payload: bytes, rule: str) -> list[str]:
-    """The lines before the first empty line, and last what follows it."""
+    """The lines before the first empty line, and as the last item the text after it."""
     if len(payload) > MAX_BYTES:
         raise NotPublic(rule, f"{len(payload)} bytes, at most {MAX_BYTES}")
     try:
@@ -196,7 +194,7 @@ def _split(payload: bytes, rule: str) -> list[str]:
 
 
 def _value(name: str, line: str, decode: Callable[[str], V], rule: str) -> V:
-    """What follows ``name`` and a space in ``line``."""
+    """The value after ``name`` and a space in ``line``."""
     word, _, text = line.partition(" ")
     if word != name:
         raise NotPublic(rule, f"a line `{name} …` is missing")
