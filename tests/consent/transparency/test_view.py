@@ -437,7 +437,7 @@ KEY, WITNESS = LOG.key.text, WITNESSES[0].key.text
         ((WITNESS,), "feed.log_key: .* a witness's"),
         (("nonsense",), "feed.log_key: the key is not a verifier key"),
         ((KEY, [KEY]), "feed.witness_keys: .* a log's"),
-        ((KEY, [WITNESS, WITNESS]), "feed.witness_keys: one key stands there under two names"),
+        ((KEY, [WITNESS, WITNESS]), "feed.witness_keys: one key is listed under two names"),
         ((KEY, [WITNESS], 2), "feed.witnesses_needed: 2 of 1"),
         ((KEY, [], -1), "feed.witnesses_needed"),
         ((KEY, [FakeWitness(f"w{n}").key.text for n in range(17)]), "more than 16"),
