@@ -1,4 +1,4 @@
-"""``camera:`` in ``agent.yaml``: where pictures come from, what counts, what is kept."""
+"""``camera:`` in ``agent.yaml``: the source of pictures, motion, and recording."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ class PiSource(Section, frozen=True, tag_field="type", tag="pi"):
     bits_per_second: _BitRate = 2_500_000
     rotation: Annotated[Literal[0, 180], doc("180: the camera hangs upside down.")] = 0
     flip: Annotated[
-        Literal["none", "horizontal", "vertical"], doc("Mirrors the picture, after the rotation.")
+        Literal["none", "horizontal", "vertical"], doc("Mirrors the picture after the rotation.")
     ] = "none"
     exposure: Annotated[
         Literal["normal", "short", "long"],
-        doc("short: less blur of what moves. long: less noise in the dark."),
+        doc("short: less motion blur. long: less noise in the dark."),
     ] = "normal"
     exposure_compensation: Annotated[
         float, doc("Brighter or darker, in stops (EV).", ge=-4, le=4)
     ] = 0.0
     hdr: Annotated[
-        bool, doc("High dynamic range; refused where neither camera nor board has it.")
+        bool, doc("High dynamic range; refused if neither camera nor board supports it.")
     ] = False
     focus_dioptres: Annotated[
         Annotated[float, Meta(ge=0, le=32)] | None,
         doc(
-            "Fixed focus at 1/metres, 0 is far away; refused where the lens does not move."
-            " null: autofocus, where there is one."
+            "Fixed focus in 1/metres, 0 is far away; refused if the lens cannot move."
+            " null: autofocus, if available."
         ),
     ] = None
     night_frames_per_second: Annotated[
         Annotated[float, Meta(ge=1, le=30)] | None,
-        doc("May go down to this in the dark, for longer exposures. null: never."),
+        doc("Lowest rate in the dark, for longer exposures. null: never lower."),
     ] = None
 
 
 class WebcamSource(Section, frozen=True, tag_field="type", tag="webcam"):
-    """A USB camera (V4L2). Its pictures are encoded here."""
+    """A USB camera (V4L2), encoded on this computer."""
 
     device: Annotated[
-        str, doc("The device; /dev/v4l/by-id/... stays the same.", pattern=r"\A/dev/[^\0]+\Z")
+        str, doc("The device; /dev/v4l/by-id/... never changes.", pattern=r"\A/dev/[^\0]+\Z")
     ] = "/dev/video0"
     width: _Width = 1280
     height: _Height = 720
@@ -67,7 +67,7 @@ class WebcamSource(Section, frozen=True, tag_field="type", tag="webcam"):
     ] = 2_500_000
     pixel_format: Annotated[
         Literal["mjpeg", "yuyv"],
-        doc("How the camera sends pictures. mjpeg carries large ones over USB 2."),
+        doc("Format of the camera's pictures. mjpeg fits large pictures through USB 2."),
     ] = "mjpeg"
 
 
@@ -77,7 +77,7 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
     record: Annotated[
         str,
         doc(
-            "What is recorded: rtsp(s)://, http(s)://, or the path of a file. Packets are copied.",
+            "Stream to record: rtsp(s)://, http(s)://, or the path of a file. Packets are copied.",
             min_length=1,
         ),
     ]
@@ -85,21 +85,21 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
         str | None,
         doc(
             "The camera's small stream, for motion detection: 640x360 at 8 frames a second "
-            "will do. null: decode the main one."
+            "is enough. null: decode the main one."
         ),
     ] = None
     credentials_file: Annotated[
         Path | None,
         doc(
-            "File whose first line is name:password of the camera. null: those of the "
-            "environment variable CLIP_AGENT_CAMERA_LOGIN, or of the URL (percent-encoded)."
+            "File whose first line is name:password of the camera. null: taken from the "
+            "environment variable CLIP_AGENT_CAMERA_LOGIN, or from the URL (percent-encoded)."
         ),
     ] = None
     ca_file: Annotated[
         Path | None,
         doc(
-            "For rtsps:// and https://: the camera's own certificate, or that of who signed it, "
-            "PEM. null: those that the system trusts."
+            "For rtsps:// and https://: the camera's own certificate or its issuer's, PEM. "
+            "null: the system's."
         ),
     ] = None
     certificate_name: Annotated[
@@ -108,33 +108,33 @@ class StreamSource(Section, frozen=True, tag_field="type", tag="stream"):
     ] = None
     verify_certificate: Annotated[
         bool,
-        doc("false: whoever is on the network may pass for the camera, and is told its password."),
+        doc("false: anybody on the network can pose as the camera and learns its password."),
     ] = True
     transport: Annotated[
         Literal["tcp", "udp"],
-        doc("How RTSP carries its packets. For udp see systemd/examples/ip-camera.conf."),
+        doc("Transport of RTSP packets. For udp see systemd/examples/ip-camera.conf."),
     ] = "tcp"
     pace: Annotated[
         Literal["live", "real-time", "import"],
         doc(
-            "live: as packets come (network cameras). real-time: a file, played as if it "
-            "were a camera. import: a file, as fast as it reads, dated to end now."
+            "live: packets as they arrive (network cameras). real-time: a file, played like "
+            "a camera. import: a file, read at full speed and dated to end now."
         ),
     ] = "live"
 
 
 class SceneSource(Section, frozen=True, tag_field="type", tag="scene"):
-    """A drawn street with walkers: for demonstrations and tests."""
+    """A drawn street with walkers, for demonstrations and tests."""
 
-    width: Annotated[int, doc("Pixels, even.", ge=320, le=1920, multiple_of=2)] = 640
-    height: Annotated[int, doc("Pixels, even.", ge=180, le=1080, multiple_of=2)] = 360
-    frames_per_second: Annotated[int, doc("Frames drawn a second.", ge=5, le=30)] = 15
-    seed: Annotated[int, doc("Same seed, same street.", ge=0)] = 1
+    width: _Width = 640
+    height: _Height = 360
+    frames_per_second: _Rate = 15
+    seed: Annotated[int, doc("The same seed draws the same street.", ge=0)] = 1
     walkers_per_minute: Annotated[
-        float, doc("How often somebody walks by; 0 is a still street.", ge=0, le=30)
+        float, doc("Walkers a minute; 0 is a still street.", ge=0, le=30)
     ] = 4.0
     duration_seconds: Annotated[
-        Annotated[float, Meta(gt=0)] | None, doc("The scene ends after this. null: never.")
+        Annotated[float, Meta(gt=0)] | None, doc("Length of the scene. null: endless.")
     ] = None
 
 
@@ -147,55 +147,55 @@ Polygon = Annotated[tuple[tuple[_Share, _Share], ...], Meta(min_length=3, max_le
 class Zones(Section, frozen=True):
     """Parts of the picture, as polygons of [x, y] from [0, 0] top left to [1, 1]."""
 
-    include: Annotated[tuple[Polygon, ...], doc("Only here motion counts. Empty: everywhere.")] = ()
-    exclude: Annotated[tuple[Polygon, ...], doc("Here motion never counts.")] = ()
+    include: Annotated[tuple[Polygon, ...], doc("Motion counts only here. Empty: everywhere.")] = ()
+    exclude: Annotated[tuple[Polygon, ...], doc("Motion never counts here.")] = ()
     privacy: Annotated[
         tuple[Polygon, ...],
-        doc(
-            "Painted over before anything is recorded. Not for a stream, whose packets are copied."
-        ),
+        doc("Painted over before recording. Not for a stream, whose packets are copied."),
     ] = ()
 
 
 def covers_something(polygon: Polygon) -> bool:
-    """Whether the corners of ``polygon`` do not all lie on one line."""
+    """True unless all corners of ``polygon`` lie on one line."""
     (x0, y0), *others = polygon
     spans = [(x - x0, y - y0) for x, y in others]
     return any(abs(dx * ey - ex * dy) > 1e-9 for dx, dy in spans for ex, ey in spans)
 
 
 class Motion(Section, frozen=True):
-    """The motion detector's two knobs, and its rate."""
+    """The motion detector."""
 
     min_size: Annotated[
-        int,
-        doc("Smallest moving region that counts, in blocks of an 80x45 grid.", ge=1, le=400),
+        int, doc("Smallest moving region that counts, in blocks of an 80x45 grid.", ge=1, le=400)
     ] = 4
     sensitivity: Annotated[
         float,
-        doc("1 is as measured; 2 reacts to half the contrast over noise.", ge=0.2, le=4),
+        doc(
+            "1 is the measured default; 2 reacts to half the contrast over noise. "
+            "Raise it if people with low contrast are missed.",
+            ge=0.2,
+            le=4,
+        ),
     ] = 1.0
     frames_per_second: Annotated[
-        float, doc("How many frames a second the detector looks at.", ge=2, le=15)
+        float, doc("Frames a second that the detector examines.", ge=2, le=15)
     ] = 7.5
 
 
 class Recording(Section, frozen=True):
-    """How much of the time around a motion becomes a clip."""
+    """The part of a motion's surroundings that becomes a clip."""
 
     pre_roll_seconds: Annotated[
-        float, doc("Kept from before the motion; lives in memory.", ge=0, le=30)
+        float, doc("Recorded from before the motion; kept in memory.", ge=0, le=30)
     ] = 5.0
-    post_roll_seconds: Annotated[
-        float, doc("Goes on for this long after the last motion.", ge=1, le=60)
-    ] = 7.0
+    post_roll_seconds: Annotated[float, doc("Recorded after the last motion.", ge=1, le=60)] = 7.0
     max_clip_seconds: Annotated[
-        float, doc("A longer clip is cut here and goes on in the next.", ge=10, le=600)
+        float, doc("A longer recording continues in a new clip.", ge=10, le=600)
     ] = 120.0
     no_frame_seconds: Annotated[
         float,
         doc(
-            "A camera silent for this long is lost; if it is no stream, the process ends.",
+            "A camera silent for this long is lost; if not a stream, the process ends.",
             ge=2,
             le=120,
         ),
@@ -203,11 +203,9 @@ class Recording(Section, frozen=True):
 
 
 class Camera(Section, frozen=True):
-    """The process that sees."""
+    """The recording process."""
 
-    source: Annotated[Source, doc("Where pictures come from.")] = SceneSource()
-    zones: Annotated[Zones, doc("Which parts of the picture count, and which are hidden.")] = (
-        Zones()
-    )
-    motion: Annotated[Motion, doc("What counts as motion.")] = Motion()
-    recording: Annotated[Recording, doc("What becomes a clip.")] = Recording()
+    source: Annotated[Source, doc("Source of the pictures.")] = SceneSource()
+    zones: Annotated[Zones, doc("Parts of the picture that count or are hidden.")] = Zones()
+    motion: Annotated[Motion, doc("Motion detection.")] = Motion()
+    recording: Annotated[Recording, doc("Length of clips.")] = Recording()

@@ -1,4 +1,4 @@
-"""What is wrong with ``camera:`` though each key by itself is right."""
+"""Checks of ``camera:`` that involve more than one key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agent.errors import ConfigError
 
 
 def check_camera(camera: Camera, name: str) -> None:
-    """Raises :class:`ConfigError`; ``name`` is the file's."""
+    """Raise :class:`ConfigError` for a mistake; ``name`` is the file's."""
     _check_zones(camera, name)
     match camera.source:
         case PiSource() as source:
@@ -20,14 +20,10 @@ def check_camera(camera: Camera, name: str) -> None:
 
 
 def _check_zones(camera: Camera, name: str) -> None:
-    """A zone must cover something, and what is only copied cannot be painted over."""
+    """A zone must cover something, and a copied stream cannot be painted over."""
     zones = camera.zones
-    for key, polygons in (
-        ("include", zones.include),
-        ("exclude", zones.exclude),
-        ("privacy", zones.privacy),
-    ):
-        for number, polygon in enumerate(polygons):
+    for key in ("include", "exclude", "privacy"):
+        for number, polygon in enumerate(getattr(zones, key)):
             if not covers_something(polygon):
                 where = f"{name}: camera.zones.{key}[{number}]"
                 raise ConfigError(f"{where}: its corners lie on one line, it covers nothing")
@@ -40,7 +36,7 @@ def _check_zones(camera: Camera, name: str) -> None:
 
 
 def _check_frame_rates(source: PiSource, name: str) -> None:
-    """A camera may slow down in the dark; it cannot be told to hurry."""
+    """A camera may slow down in the dark, but not speed up."""
     night = source.night_frames_per_second
     if night is not None and night > source.frames_per_second:
         raise ConfigError(
@@ -50,8 +46,8 @@ def _check_frame_rates(source: PiSource, name: str) -> None:
 
 
 def _check_location(key: str, location: str, source: StreamSource, name: str) -> None:
-    """A URL must be clear, lest a piece of a password be taken for a host; and a camera on
-    the network has no end that would be in order.
+    """A URL must be clear, or part of a password is taken for a host; and a network camera must
+    be live, because it never ends normally.
     """
     url = split(location)
     if url is None:

@@ -1,13 +1,9 @@
 """Prints the commented ``config/agent.yaml`` from the structs of :mod:`agent.config`.
 
-Each key gets its description and its allowed range as a comment and its default as
-the value; the required keys get the values of :data:`agent.config.EXAMPLE`. Where
-one of several kinds may stand (``camera.source``), the default one is shown and the
-others follow, commented out. A section that is null by default is shown the same
-way, once.
-
-The text is for people, so it is written here line by line and not by a YAML
-library. That it loads to exactly the defaults is for the tests to show.
+Each key has its description and range as a comment, and its default as the value; required keys
+have the values of :data:`agent.config.EXAMPLE`. Where several kinds are possible
+(``camera.source``), the others follow the default one, commented out. So do sections that are null
+by default, once. A test loads the text and compares it with the defaults.
 """
 
 from __future__ import annotations
@@ -24,13 +20,13 @@ from msgspec import Struct, inspect
 from agent import config
 
 _HEAD = """\
-# What this camera agent does. Copy to /etc/clip-agent/agent.yaml and edit.
+# Settings of the camera agent. Copy to /etc/clip-agent/agent.yaml and edit.
 #
-# Every key is here, with its default; only `device` and `owners` must be given.
-# Unknown keys are refused. Relative paths are taken from the folder of this file.
+# Every key is listed with its default; only `device` and `owners` are required.
+# Unknown keys are refused. Relative paths start at the folder of this file.
 #
 # clip-agent config --example      prints this file
-# clip-agent config --effective    prints what yours comes to, defaults included
+# clip-agent config --effective    prints your settings with all defaults filled in
 """
 
 _WIDTH = 88
@@ -51,7 +47,7 @@ def example() -> str:
 
 
 class _Printer:
-    """Walks the structs; remembers which sections it has already shown, and where."""
+    """Walks the structs, and remembers where it has shown each section."""
 
     def __init__(self) -> None:
         self._shown: dict[type[Struct], str] = {}
@@ -83,7 +79,7 @@ class _Printer:
             yield from self._commented_out(name, other, path)
 
     def _commented_out(self, name: str, kind: type[Struct], path: str) -> Iterator[str]:
-        """What may stand in place of the default, behind ``#``."""
+        """An alternative to the default, behind ``#``."""
         if kind in self._shown:
             yield f"# or the keys of a section like `{self._shown[kind]}`"
             return
@@ -112,7 +108,7 @@ def _first_line(kind: type[Struct]) -> str:
 
 
 def _limits(kind: inspect.Type, description: str) -> str:
-    """What may stand here, in words; nothing where that goes without saying."""
+    """The allowed values in words; empty if the description says them."""
     if isinstance(kind, inspect.UnionType):
         return "".join(_limits(_unwrap(member)[1], description) for member in kind.types)
     if isinstance(kind, inspect.LiteralType):
@@ -121,21 +117,15 @@ def _limits(kind: inspect.Type, description: str) -> str:
         return "" if known else f"One of: {', '.join(values)}."
     if not isinstance(kind, inspect.IntType | inspect.FloatType):
         return ""
-    if kind.ge is not None and kind.le is not None:
-        return f"{_number(kind.ge)} to {_number(kind.le)}."
-    if kind.gt is not None and kind.le is not None:
-        return f"Above {_number(kind.gt)}, at most {_number(kind.le)}."
     if kind.gt is not None:
-        return f"Above {_number(kind.gt)}."
-    return f"At least {_number(kind.ge)}." if kind.ge is not None and kind.ge > 1 else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:,}"
+        return f"Above {kind.gt:,}" + ("." if kind.le is None else f", at most {kind.le:,}.")
+    if kind.le is not None:
+        return f"{kind.ge:,} to {kind.le:,}."
+    return f"At least {kind.ge:,}." if kind.ge is not None and kind.ge > 1 else ""
 
 
 def _hint(name: str, value: Any) -> str:
-    """A large number of bytes or seconds once more, as people say it."""
+    """A large number of bytes or seconds in common units."""
     units = {"bytes": _BYTE_UNITS, "seconds": _TIME_UNITS}.get(name.rpartition("_")[2], ())
     for size, unit in units:
         if value and value >= size and value % size == 0:

@@ -1,11 +1,11 @@
-"""Where a stream is: the path of a file, or a URL that may carry a name and password.
+"""The location of a stream: the path of a file, or a URL that may carry a name and password.
 
-Taken apart as FFmpeg does: what is between ``://`` and the first ``/ ? #`` is login and
-host, divided by its last ``@``. A password that holds one of these letters unescaped
-turns that upside down, so that its beginning is taken for the host. Hence two rules:
+URLs are parsed as in FFmpeg: between ``://`` and the first ``/ ? #`` stand login and host, divided
+by the last ``@``. If a password holds one of these letters unescaped, its beginning is taken for
+the host. Hence two rules:
 
-1. Nothing here raises, whatever was written.
-2. What is shown never holds anything from before the last ``@``, wherever that stands.
+1. Parsing never raises.
+2. Nothing before the last ``@``, wherever it stands, is ever shown.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Url:
     scheme: str
     login: str = field(repr=False)
     host: str = field(repr=False)  # with its port
-    rest: str = field(repr=False)  # path, query, fragment, from their first letter on
+    rest: str = field(repr=False)  # path, query, fragment
 
     @property
     def is_clear(self) -> bool:
-        """Whether host and login can be told apart; no part of one is to be shown if not."""
+        """True if host and login can be told apart; if not, neither may be shown."""
         return bool(_HOST.fullmatch(self.host)) and "@" not in self.rest
 
     @property
@@ -55,7 +55,7 @@ def split(location: str) -> Url | None:
 
 
 def is_url(location: str) -> bool:
-    """Whether ``location`` is on a network rather than the path of a file."""
+    """True if ``location`` is on a network and not the path of a file."""
     return split(location) is not None
 
 

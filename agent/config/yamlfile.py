@@ -1,7 +1,7 @@
-"""A YAML file as a typed struct, strictly: unknown and repeated keys are refused.
+"""Strict loading of a YAML file into a typed struct: unknown and repeated keys are refused.
 
-For ``agent.yaml`` and for cards. Every error names the file and the dotted path, or
-the line, of the mistake. What the keys are is for the structs to say.
+Used for ``agent.yaml`` and for key cards. Every error names the file, and the line or the dotted
+path of the mistake.
 """
 
 from __future__ import annotations
@@ -19,25 +19,22 @@ T = TypeVar("T")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice instead of keeping the last one.
+    """Safe YAML that refuses a key given twice.
 
     Only ``true`` and ``false`` are booleans, as in YAML 1.2: ``off`` and ``no`` are words.
-    A key is a word: one that is a list of aliases of lists of aliases would fill the memory
-    as soon as it was compared, and cards come from strangers.
+    A key must be a word: cards come from strangers, and a key made of nested aliases would fill
+    the memory when compared.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a word", key_node.start_mark
-                )
-            key = str(self.construct_object(key_node, deep=True))
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
+            problem, key = "a key must be a word", ""
+            if isinstance(key_node, yaml.ScalarNode):
+                key = str(self.construct_object(key_node, deep=True))
+                problem = f"the key {key!r} is given twice" if key in seen else ""
+            if problem:
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -53,10 +50,9 @@ _StrictLoader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
-    """``text`` as ``kind``; ``name`` is what an error calls it (a file's path).
+    """``text`` as ``kind``. Relative paths inside start at ``base``.
 
-    Relative paths inside are taken from ``base``. Raises :class:`ConfigError`
-    with the line or the dotted path of the mistake.
+    Raises :class:`ConfigError` with the file's ``name`` and the line or path of the mistake.
     """
 
     def decode_path(type_: type[Any], value: Any) -> Any:
@@ -76,8 +72,8 @@ def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
         raise ConfigError(f"{where}: {problem}") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deeply") from error
-    except (ValueError, LookupError) as error:  # PyYAML lets a tagged or dated value's own pass
-        raise ConfigError(f"{name}: a value is not what its form says ({error})") from error
+    except (ValueError, LookupError) as error:  # from PyYAML, for a bad tagged value or date
+        raise ConfigError(f"{name}: a value does not fit its form ({error})") from error
     try:
         plain = {} if raw is None else raw
         return msgspec.convert(plain, kind, strict=True, dec_hook=decode_path)

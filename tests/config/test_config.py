@@ -221,10 +221,10 @@ class TestLoad:
             (MINIMAL.replace("[owner.card.yaml]", "[]"), "agent.yaml: owners: Expected `array`"),
             (
                 MINIMAL + "approvals_needed: 2",
-                "agent.yaml: approvals_needed: 2 owners must agree, and `owners` names 1",
+                "agent.yaml: approvals_needed: 2 owners must agree, but `owners` lists 1",
             ),
             (MINIMAL + "feed: {log: required}", "agent.yaml: feed.log_key: missing, since"),
-            (MINIMAL + "feed: {witnesses_needed: 1}", "agent.yaml: feed.witnesses_needed: 1, and"),
+            (MINIMAL + "feed: {witnesses_needed: 1}", "agent.yaml: feed.witnesses_needed: 1, but"),
             (MINIMAL + "upload: {allow_loopback_http: on}", "agent.yaml: upload.allow_loopback"),
             (MINIMAL + "requesters: null", "agent.yaml: requesters: Expected a path"),
             (MINIMAL + "requesters: ~nobody-here/r.yaml", "agent.yaml: requesters: Could not"),
