@@ -9,6 +9,7 @@ import pytest
 from agent.errors import StorageFault
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Reindexed, reindex
+from agent.vault.database.connection import Database
 from agent.vault.records.ledger import Ledger
 from tests.vault.support import Vault, clip_files, pattern
 
@@ -30,6 +31,28 @@ def test_a_lost_index_comes_back_from_the_sidecars(tmp_path: Path) -> None:
     assert again.index.clips() == clips
     assert not again.store.recover().acted
     again.close()
+
+
+def test_a_link_in_place_of_the_index_leads_root_to_no_other_file(tmp_path: Path) -> None:
+    """The camera's process may write to the folder, and root runs `clip-agent reindex`."""
+    state = tmp_path / "state"
+    state.mkdir()
+    new, other = tmp_path / "nologin", tmp_path / "other.sqlite"
+    Database.open(other).close()
+    before = other.read_bytes()
+    for target in (new, other):
+        (state / "agent.sqlite").symlink_to(target)
+        with pytest.raises(StorageFault):
+            reindex(state)
+        (state / "agent.sqlite").unlink()
+    assert not new.exists()
+    assert other.read_bytes() == before
+
+
+def test_a_state_folder_that_is_a_link_will_do(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "disk")
+    assert reindex(tmp_path / "state") == Reindexed(clips=0)
 
 
 def test_an_index_that_is_right_stays_as_it_is(vault: Vault) -> None:

@@ -54,10 +54,15 @@ class Database:
             )
         with _faults(path):
             connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                f"{path.absolute().as_uri()}?mode=rw",  # never makes a file
+                uri=True,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
             )
             connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
             try:
+                _refuse_link(connection, path)
                 _prepare(connection, path, create=create)
             except BaseException:
                 connection.close()
@@ -115,6 +120,16 @@ def _make_file(path: Path) -> None:
         finally:
             os.close(descriptor)
     files.sync_directory(path.parent)
+
+
+def _refuse_link(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a link: it would have root change a file of the camera's choice (`sudo clip-agent`).
+
+    SQLite resolves links first, opens what it found with O_NOFOLLOW, and says here what that was.
+    """
+    (_, _, opened) = connection.execute("PRAGMA database_list").fetchone()
+    if Path(opened) != path.parent.resolve() / path.name:
+        raise StorageFault(f"{path}: is a link to {opened}", advice="Remove the link")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
