@@ -32,7 +32,7 @@ from agent.consent.cards import OwnerCard, parse_card
 from agent.host import systemd as service
 from agent.host.board import Machine, Steady
 from agent.vault.clips.camera_lock import at_work
-from agent.vault.clips.retention import Retention, free_bytes_of
+from agent.vault.clips.retention import Limits, Retention, free_bytes_of
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import FILE_NAME, Index
 
@@ -62,10 +62,12 @@ def build(
         index,
         clock=clock,
         free_bytes=free_bytes or free_bytes_of(config.state_dir),
-        max_bytes=storage.max_bytes,
-        max_age_seconds=storage.max_age_days * 86_400,
-        min_free_bytes=storage.min_free_bytes,
-        max_held_share=storage.max_held_share,
+        limits=Limits(
+            max_bytes=storage.max_bytes,
+            max_age_seconds=storage.max_age_days * 86_400,
+            min_free_bytes=storage.min_free_bytes,
+            max_held_share=storage.max_held_share,
+        ),
     )
     keeper = Housekeeping(store=store, retention=retention, clock=clock)
 

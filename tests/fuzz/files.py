@@ -22,6 +22,7 @@ from agent.consent.cards import (
     parse_requesters,
 )
 from agent.errors import ClipDamaged, ConfigError, StorageFault
+from agent.files import WrittenFile
 from agent.vault.clips import sidecar
 from agent.vault.clips.sidecar import Opening, Sidecar
 from agent.vault.database.index import Index
@@ -129,9 +130,8 @@ def seeds_sidecar() -> Sequence[bytes]:
     )
     whole = sidecar.finished(
         opening,
+        WrittenFile("0" * 64, 10),
         duration_seconds=2.0,
-        size=10,
-        sha256="0" * 64,
         truncated=False,
         sealed_thumbnail="AAAA",
     )

@@ -1,9 +1,8 @@
-"""Is the camera at work, whatever it said last?
+"""Lock that a running camera holds on the folder of the clips.
 
-A process that is killed says nothing, and its last word, ``recording`` perhaps, stands
-in the index for good. So the camera holds a lock while it runs, which the kernel gives
-up when it dies; nothing is written for it. The lock is on the folder of the clips: it
-also keeps two cameras from one vault.
+A killed process leaves its last state, ``recording`` perhaps, in the index. The kernel
+releases its lock, so the lock tells if the camera is alive, and writes nothing. It also
+keeps two cameras from using one vault.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from agent.errors import StorageFault
 from agent.vault.database.index import Health
 
 _TRIES = 20
-_TRY_SECONDS = 0.1  # whoever looks holds the lock for a moment, too
+_TRY_SECONDS = 0.1  # a reader that looks also holds the lock for a moment
 _RUNNING = ("armed", "recording", "disk-full", "storage-failed", "no-frames")
 
 
 @contextmanager
 def at_work(state_dir: Path, *, clock: Clock) -> Iterator[None]:
-    """Hold the lock meanwhile. Raises :class:`StorageFault` if another camera has it."""
+    """Hold the lock for the block. Raises :class:`StorageFault` if another camera has it."""
     files.make_directory(_folder(state_dir))
     descriptor = _open(state_dir)
     try:
@@ -45,7 +44,7 @@ def at_work(state_dir: Path, *, clock: Clock) -> Iterator[None]:
 
 
 def is_at_work(state_dir: Path) -> bool:
-    """Whether a living camera holds the lock."""
+    """Tell if a living camera holds the lock."""
     folder = _folder(state_dir)
     with files.faults(folder):  # before Python 3.12 is_dir() raises for too long a name
         if not folder.is_dir():
@@ -58,10 +57,10 @@ def is_at_work(state_dir: Path) -> bool:
 
 
 def camera_state(health: Health | None, *, running: bool, restarts: bool = False) -> str:
-    """What to believe of the camera's last word.
+    """The camera's state, judged by its last word and the lock.
 
-    ``no-frames`` is that of a stream which waits for its camera, but also that of a process
-    which ended for it and is started again in ten seconds: ``restarts`` says so.
+    A process that ended for want of frames is started again in ten seconds; while
+    ``restarts`` says so it still counts as ``no-frames``.
     """
     if health is None:
         return "never started"

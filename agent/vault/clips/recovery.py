@@ -1,29 +1,29 @@
-"""After any end, of a process or of the power: files and rows are brought together.
+"""Recovery: reconcile files and rows after the end of a process or of the power.
 
-For each clip of which a file is left, the first line that fits:
+For each clip of which a file is left, the first line that fits applies:
 
 ====================================  ==========================================
-what is there                         what is done
+found                                 action
 ====================================  ==========================================
 its row is marked as deleting         the deletion is finished
-recording still being written         nothing: its process lives
-``.part`` as its sidecar says         renamed, row inserted: it was whole
+recording still being written         none: its process lives
+``.part`` that matches its sidecar    renamed, row inserted: it was whole
 ``.part`` with a whole age chunk      closed as a clip marked truncated
-``.part`` with less                   removed: there is nothing to open in it
+``.part`` with less                   removed: no chunk of it opens
 recording and sidecar, no row         row inserted
 recording, opening sidecar only       closed as a clip marked truncated
 recording, no readable sidecar        reported by name and left; its row stays
-what cannot be read at all            the same
-sidecars only                         removed; a row without a recording goes too
+anything unreadable                   the same
+sidecars only                         removed, and with them the row, if any
 ====================================  ==========================================
 
-Each line ends in a state in which its next run does nothing, and each may itself be
-cut off anywhere. Whoever gets the report decides what to tell whom.
+Each action may be cut off anywhere, and a second run of it does nothing.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,18 +43,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a recovery found and did, by clip id."""
+    """The report of a recovery, by clip id."""
 
     closed: tuple[str, ...] = ()  # recordings that were cut off, now clips marked truncated
     adopted: tuple[str, ...] = ()  # whole clips that had no row
-    deleted: tuple[str, ...] = ()  # deletions brought to their end
-    discarded: tuple[str, ...] = ()  # beginnings with nothing in them that opens
-    lost: tuple[str, ...] = ()  # rows whose recording somebody removed
-    damaged: tuple[str, ...] = ()  # left as they are: the sentence names the file
+    deleted: tuple[str, ...] = ()  # deletions finished
+    discarded: tuple[str, ...] = ()  # recordings without a chunk that opens
+    lost: tuple[str, ...] = ()  # rows whose recording somebody else removed
+    damaged: tuple[str, ...] = ()  # left unchanged; a sentence that names the file
 
     @property
     def acted(self) -> bool:
-        """Whether anything was changed."""
+        """True if anything was changed."""
         return any((self.closed, self.adopted, self.deleted, self.discarded, self.lost))
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """What :func:`reindex` found: how many clips, and what could not be read."""
+    """The report of :func:`reindex`: the number of clips, and the rows and files at fault."""
 
     clips: int
     dropped: tuple[str, ...] = ()
@@ -83,14 +83,14 @@ class Reindexed:
 
 
 def put_in_place(clip: ClipFiles) -> None:
-    """Step 6 of create: the recording gets its name, and the names are synced."""
+    """Do step 6 of create: give the recording its name and sync the names."""
     files.rename(clip.media_part, clip.media)
     files.remove(clip.opening)
     files.sync_directory(clip.directory)
 
 
 def finish_delete(clip: ClipFiles, index: Index) -> None:
-    """Steps 2 to 5 of delete; the recording goes first, so that no sidecar is orphaned by it."""
+    """Do steps 2 to 5 of delete. The recording goes first, so it never lacks its sidecar."""
     _remove_files(clip)
     with index.transaction():
         index.drop_clip(clip.id)
@@ -106,7 +106,7 @@ def _remove_files(clip: ClipFiles) -> None:
 
 
 def recover(state_dir: Path, index: Index, clock: Clock) -> Recovery:
-    """Do what the table above says. A clip that resists is reported and the rest goes on.
+    """Act on the table above. A clip that cannot be read is reported and the rest goes on.
 
     Raises :class:`DiskFull` when there is no room for what must be written.
     """
@@ -118,17 +118,12 @@ class _Recoverer:
     state_dir: Path
     index: Index
     clock: Clock
-    closed: list[str] = field(default_factory=list)
-    adopted: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    discarded: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self) -> Recovery:
         for clip_id in self.index.deleting_clips():
             finish_delete(ClipFiles.of(self.state_dir, clip_id), self.index)
-            self.deleted.append(clip_id)
+            self.found["deleted"].append(clip_id)
         self._correct_rows()
         rows = {clip.id for clip in self.index.clips()}
         for day in paths.days(self.state_dir):
@@ -139,31 +134,24 @@ class _Recoverer:
         for clip_id in sorted(rows):
             with self._reporting():
                 self._drop_if_lost(clip_id)
-        return Recovery(
-            closed=tuple(self.closed),
-            adopted=tuple(self.adopted),
-            deleted=tuple(self.deleted),
-            discarded=tuple(self.discarded),
-            lost=tuple(self.lost),
-            damaged=tuple(self.damaged),
-        )
+        return Recovery(**{report: tuple(clips) for report, clips in self.found.items()})
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """One clip that cannot be read must not keep others from being recorded."""
+        """Report a clip that cannot be read, and go on with the others."""
         try:
             yield
         except DiskFull:
             raise
         except StorageFault as error:
-            self.damaged.append(str(error))
+            self.found["damaged"].append(str(error))
 
     def _drop_if_lost(self, clip_id: str) -> None:
         clip = ClipFiles.of(self.state_dir, clip_id)
         if not (files.exists(clip.media) or files.exists(clip.media_part)):
             with self.index.transaction():
                 self.index.drop_clip(clip_id)
-            self.lost.append(clip_id)
+            self.found["lost"].append(clip_id)
 
     def _settle(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
         if clip.media_part in present:
@@ -174,7 +162,7 @@ class _Recoverer:
         else:
             _remove_files(clip)
             if not has_row:
-                self.discarded.append(clip.id)
+                self.found["discarded"].append(clip.id)
 
     def _settle_part(self, clip: ClipFiles, present: Set[Path]) -> None:
         if clip.sidecar in present:
@@ -183,16 +171,16 @@ class _Recoverer:
             except ClipDamaged as error:
                 log.warning("a recording is closed without its sidecar: %s", error)
             else:
-                if _is_as_said(clip.media_part, known):
+                if _written(clip.media_part) == files.WrittenFile(known.sha256, known.bytes):
                     put_in_place(clip)
                     self._insert(known)
-                    self.adopted.append(clip.id)
+                    self.found["adopted"].append(clip.id)
                     return
         with files.open_regular(clip.media_part) as sealed, files.faults(clip.media_part):
             chunks = unseal.whole_chunks(sealed)
         if chunks == 0:
             _remove_files(clip)
-            self.discarded.append(clip.id)
+            self.found["discarded"].append(clip.id)
             return
         self._close(clip, clip.media_part)
 
@@ -208,16 +196,15 @@ class _Recoverer:
         if has_row and clip.sidecar in present:
             return
         self._insert(sidecar.read(clip.sidecar, Sidecar, clip.id))
-        self.adopted.append(clip.id)
+        self.found["adopted"].append(clip.id)
 
     def _close(self, clip: ClipFiles, media: Path) -> None:
-        """Make a truncated clip of ``media``, whose recording was cut off."""
+        """Make a truncated clip of ``media``, a recording that was cut off."""
         opening = sidecar.read(clip.opening, Opening, clip.id)
         known = sidecar.finished(
             opening,
+            _written(media),
             duration_seconds=seconds_until_cut_off(media, self._starts(opening)),
-            size=files.size(media),
-            sha256=_sha256(media),
             truncated=True,
         )
         sidecar.replace(clip, known)
@@ -227,10 +214,10 @@ class _Recoverer:
         else:
             put_in_place(clip)
         self._insert(known)
-        self.closed.append(clip.id)
+        self.found["closed"].append(clip.id)
 
     def _starts(self, opening: Opening) -> list[float]:
-        """When a recording began, by the clock it began with and, if another, by today's."""
+        """The start of a recording by the clock at that time and, if it differs, by today's."""
         true = true_start(opening, self.clock)
         if opening.clock_synced or true is None:
             return [opening.started_at]
@@ -241,7 +228,7 @@ class _Recoverer:
             self.index.put_clip(known.clip)
 
     def _correct_rows(self) -> None:
-        """A correction of the time that reached the sidecar and not the row."""
+        """Copy corrected times that are in the sidecar and not in the row."""
         for clip in self.index.unsynced_clips():
             try:
                 path = ClipFiles.of(self.state_dir, clip.id).sidecar
@@ -256,28 +243,24 @@ class _Recoverer:
                     )
 
 
-def _is_as_said(media: Path, known: Sidecar) -> bool:
-    return files.size(media) == known.bytes and _sha256(media) == known.sha256
-
-
-def _sha256(media: Path) -> str:
+def _written(media: Path) -> files.WrittenFile:
     with files.open_regular(media) as sealed, files.faults(media):
-        return files.sha256_of(sealed)
+        return files.WrittenFile(files.sha256_of(sealed), files.size(media))
 
 
 def true_start(clip: Clip | Opening, clock: Clock) -> float | None:
-    """When a recording began, by a clock that is set now; None if that cannot be known."""
+    """The start of a recording by a clock that is set now; None if it cannot be computed."""
     if not clock.synced() or clip.boot_id != clock.boot_id():
         return None
     return clock.now() - clock.monotonic() + clip.monotonic_seconds
 
 
 def seconds_until_cut_off(media: Path, starts: Iterable[float]) -> float:
-    """How long a recording ran, by the last change of its file and when it may have begun.
+    """The length of a recording, from its possible ``starts`` to the last change of its file.
 
-    A clock that was set in between gives nonsense for one of the two: of what makes sense
-    the longer counts, so that no window is missed. 0, which in a truncated clip says
-    ``unknown``, where nothing does.
+    If the clock was set in between, one of the starts makes no sense: the longest plausible
+    length counts, so that no window is missed. 0, the mark of an unknown length in a
+    truncated clip, if none is plausible.
     """
     with files.faults(media):
         last_write = media.stat().st_mtime
@@ -286,11 +269,11 @@ def seconds_until_cut_off(media: Path, starts: Iterable[float]) -> float:
 
 
 def reindex(state_dir: Path) -> Reindexed:
-    """Rebuild ``clip`` from the sidecars, in one transaction.
+    """Rebuild the rows of clips from the sidecars, in one transaction.
 
-    A clip whose sidecar is damaged or does not fit its recording is reported by
-    name; a row that there is of it stays, being the last copy. Recordings still
-    under way and deletions half done are left to a recovery.
+    A clip whose sidecar is damaged or does not fit its recording is reported by name; its
+    row, if any, stays, as the last copy. Running recordings and deletions that were cut off
+    are left to a recovery.
     """
     with Index.open(state_dir / FILE_NAME) as index:
         found: list[Sidecar] = []
@@ -319,5 +302,5 @@ def reindex(state_dir: Path) -> Reindexed:
 def _read_for_index(clip: ClipFiles) -> Sidecar:
     known = sidecar.read(clip.sidecar, Sidecar, clip.id)
     if files.size(clip.media) != known.bytes:
-        raise ClipDamaged(f"{clip.media}: its size is not the one its sidecar names")
+        raise ClipDamaged(f"{clip.media}: its size differs from its sidecar")
     return known

@@ -1,21 +1,17 @@
-"""Which clips go so that there is room for new ones.
+"""Retention: delete clips to make room for new ones.
 
-:func:`plan` decides and touches nothing; :class:`Retention` asks the disk and deletes.
-The rules, in this order, each taking the clip recorded first:
+:func:`plan` decides; :class:`Retention` asks the disk and deletes. The rules, in this
+order, each taking the clip recorded first:
 
-1. A clip that an open request asks for, or that an owner wants to let go, is **held**: no
-   rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``; those recorded
-   first are held first, and what exceeds the share is like any other clip.
+1. A clip that matches an open request or is in a release not sealed yet is **held**: no
+   rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``, those recorded
+   first; a held clip beyond that share is like any other.
 2. Clips that ended more than ``max_age_seconds`` ago go. Those of this boot age by the
    monotonic clock, which nobody can set. Those of earlier boots age by the wall clock:
-   while it is not synced none of them is too old, and one whose own time is uncertain
-   never is.
+   none of them is too old while it is not synced, or if its own time is uncertain.
 3. While all clips together exceed ``max_bytes``, clips go.
-4. While less than ``min_free_bytes`` is free, clips go, if that can help at all. If
-   even all of them would not make enough room, none goes for this rule: then
-   others fill the disk, and the plan says ``disk_full``.
-
-What a full disk means for the recorder is for the camera to say.
+4. While less than ``min_free_bytes`` is free, clips go. If even all of them would not
+   make enough room, others fill the disk: no clip goes, and the plan says ``disk_full``.
 """
 
 from __future__ import annotations
@@ -37,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, by all that is known of it."""
+    """The present time by each clock."""
 
     wall: float | None  # None while the clock is not synced
     monotonic: float
@@ -46,37 +42,39 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ids of the clips to delete, in that order, and whether the disk stays full."""
+    """Ids of the clips to delete, in that order; ``disk_full``: that does not help."""
 
     delete: list[str]
     disk_full: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits of the rules, as in ``storage`` of agent.yaml."""
+
+    max_bytes: int
+    max_age_seconds: float
+    min_free_bytes: int
+    max_held_share: float
+
+
 def plan(
-    clips: Sequence[Clip],
-    *,
-    held: Collection[str],
-    now: Moment,
-    free_bytes: int,
-    max_bytes: int,
-    max_age_seconds: float,
-    min_free_bytes: int,
-    max_held_share: float,
+    clips: Sequence[Clip], limits: Limits, *, held: Collection[str], now: Moment, free_bytes: int
 ) -> Plan:
-    """What the rules say of ``clips``, given in the order of their recording."""
-    protected = _protected(clips, held, max_held_share * max_bytes)
+    """Apply the rules to ``clips``, given in the order of their recording."""
+    protected = _protected(clips, held, limits.max_held_share * limits.max_bytes)
     gone: list[Clip] = []
     left: list[Clip] = []
     for clip in clips:
         if clip.id not in protected:
-            (gone if _is_too_old(clip, now, max_age_seconds) else left).append(clip)
+            (gone if _is_too_old(clip, now, limits.max_age_seconds) else left).append(clip)
 
-    excess = _sum(clips) - _sum(gone) - max_bytes
+    excess = _sum(clips) - _sum(gone) - limits.max_bytes
     while excess > 0 and left:
         gone.append(left.pop(0))
         excess -= gone[-1].bytes
 
-    lacking = min_free_bytes - free_bytes - _sum(gone)
+    lacking = limits.min_free_bytes - free_bytes - _sum(gone)
     if lacking > _sum(left):
         return Plan([clip.id for clip in gone], disk_full=True)
     while lacking > 0:
@@ -86,7 +84,7 @@ def plan(
 
 
 def _protected(clips: Sequence[Clip], held: Collection[str], share_bytes: float) -> set[str]:
-    """Held clips within the share, those recorded first before the others."""
+    """Held clips within the share, those recorded first."""
     wanted = frozenset(held)
     protected: set[str] = set()
     for clip in clips:
@@ -110,7 +108,7 @@ def _sum(clips: Sequence[Clip]) -> int:
 
 
 def free_bytes_of(state_dir: Path) -> Callable[[], int]:
-    """Asks how much a process without privileges may still write below ``state_dir``."""
+    """A function that returns the bytes an ordinary process may still write in ``state_dir``."""
 
     def ask() -> int:
         with files.faults(state_dir):
@@ -120,7 +118,7 @@ def free_bytes_of(state_dir: Path) -> Callable[[], int]:
 
 
 class Retention:
-    """Deletes what :func:`plan` says; the keywords are those of the plan."""
+    """Deletes the clips of a :func:`plan`, whose ``limits`` it takes."""
 
     def __init__(
         self,
@@ -129,28 +127,23 @@ class Retention:
         *,
         clock: Clock,
         free_bytes: Callable[[], int],
-        max_bytes: int,
-        max_age_seconds: float,
-        min_free_bytes: int,
-        max_held_share: float,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._index = index
         self._clock = clock
         self._free_bytes = free_bytes
-        self._max_bytes = max_bytes
-        self._max_age_seconds = max_age_seconds
-        self._min_free_bytes = min_free_bytes
-        self._max_held_share = max_held_share
+        self._limits = limits
 
     def run(self, *, at_most: int | None = None) -> Plan:
-        """Delete what must go; :class:`DiskFull` if the disk is still too full then.
+        """Delete at most ``at_most`` clips of the plan; the next run goes on.
 
-        Of a longer plan only the first ``at_most`` clips are deleted; the next run goes on.
+        Raises :class:`DiskFull` if the disk is still too full then.
         """
         clock = self._clock
         decided = plan(
             self._index.clips_as_recorded(),
+            self._limits,
             held=self._index.held_clips(),
             now=Moment(
                 wall=clock.now() if clock.synced() else None,
@@ -158,18 +151,14 @@ class Retention:
                 boot_id=clock.boot_id(),
             ),
             free_bytes=self._free_bytes(),
-            max_bytes=self._max_bytes,
-            max_age_seconds=self._max_age_seconds,
-            min_free_bytes=self._min_free_bytes,
-            max_held_share=self._max_held_share,
         )
         for clip_id in decided.delete[:at_most]:
             self._store.delete(clip_id)
             log.info("clip %s deleted to make room", clip_id)
         if decided.disk_full:
             raise DiskFull(
-                f"less than {self._min_free_bytes} bytes are free, and deleting clips that may"
-                " go would not change that",
+                f"less than {self._limits.min_free_bytes} bytes are free, and deleting the clips"
+                " that may go would not change that",
                 advice="Free some space on the disk; recording goes on by itself then",
             )
         return decided

@@ -1,21 +1,19 @@
 """Streaming age encryption: plaintext goes in, only ciphertext reaches the disk.
 
-Each clip has an age identity of its own, made when its recording begins. The clip
-is sealed to the owners, to their recovery identities and to its own identity; that
-identity is then sealed to the owners alone (:func:`seal_key`) and forgotten. So an
-owner opens every clip with stock ``age``, and can hand out the key of one clip
-without that of another. The clip's id is sealed in with its key: who passes off the
-sealed key of one clip as that of another is found out before it is handed out.
+Each clip has an age identity of its own. The clip is sealed to the owners, their recovery
+identities and its own identity, which is then sealed to the owners alone
+(:func:`seal_key`) and forgotten. So an owner opens every clip with stock ``age``, and can
+hand out the key of one clip only. The clip's id is sealed together with its key, so a
+sealed key that was exchanged for another clip's is detected before it is handed out.
 
 An age file (age-encryption.org/v1) is a header, a nonce of 16 bytes and chunks of
-64 KiB of plaintext, each sealed with a tag of 16 bytes. A chunk leaves the writer
-when the first byte after it arrives. A file that is cut off gives back every
-whole chunk, and a changed bit stops the reader at its chunk.
+64 KiB of plaintext, each sealed with a tag of 16 bytes. A chunk leaves the writer when
+the first byte after it arrives. A file that is cut off still gives every whole chunk; a
+changed bit stops the reader at its chunk.
 
-What a power cut may cost is decided here: a chunk is synced to the disk once its
-oldest byte would otherwise wait for longer than ``sync_seconds``, counting the
-second that a muxer holds back. Filling a chunk that fills too slowly is for
-:class:`agent.vault.clips.store.ClipDraft`, which knows what the plaintext is.
+A chunk is synced before its oldest byte has waited for ``sync_seconds``, including the
+second that a muxer holds back; this limits the loss of a power cut.
+:class:`agent.vault.clips.store.ClipDraft` fills chunks that fill too slowly.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ import pyrage
 
 from agent import files
 from agent.clock import Clock
-from agent.consent import age_header as agefile
+from agent.consent import age_header
 from agent.consent.letters import parse_identity
 from agent.errors import InternalFault, StorageFault, UnreadableLetter
 from agent.vault.clips.sink import CHUNK_BYTES, Backlog, Sink
@@ -58,7 +56,7 @@ _KEY = re.compile(
     rb"# clip (?P<clip>[0-9a-f-]{22})\n(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
 )
 _PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
-# The next chance to push a chunk out comes with the muxer's next fragment: a second, and a bit.
+# The next chance to push a chunk out is the muxer's next fragment, in a second and a bit.
 _NEXT_CHANCE_SECONDS = 1.25
 
 
@@ -71,26 +69,26 @@ class ClipIdentity:
 
     @classmethod
     def generate(cls) -> ClipIdentity:
-        """A new one, from the random source of the age library."""
+        """Make one from the random source of the age library."""
         return cls(pyrage.x25519.Identity.generate())
 
 
 def seal_key(identity_text: str, recipients: Sequence[str], *, clip_id: str) -> str:
-    """The identity of ``clip_id``, sealed to ``recipients`` (``age1…``), in base64.
+    """Seal the identity of ``clip_id`` to ``recipients`` (``age1…``); returns base64.
 
-    What is sealed is an age identity file: a comment with the clip's id, and the key.
+    The plaintext is an age identity file: a comment with the clip's id, and the key.
     """
     return seal_bytes(f"# clip {clip_id}\n{identity_text}\n".encode("ascii"), recipients)
 
 
 def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
-    """Something small, sealed to ``recipients``, in base64."""
+    """Seal a few bytes to ``recipients``; returns base64."""
     sealed: bytes = pyrage.encrypt(plain, _readers(recipients))
     return base64.b64encode(sealed).decode("ascii")
 
 
 def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
-    """What :func:`seal_key` sealed for ``clip_id``, opened with an owner's identity.
+    """Open a key that :func:`seal_key` sealed for ``clip_id``, with an owner's identity.
 
     Raises :class:`UnreadableLetter`: ``not-sealed-to-us`` (also when damaged),
     ``not-a-clip-key``, or ``key-of-another-clip``.
@@ -111,8 +109,8 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
 
 
 def _opened(sealed: bytes, reader: pyrage.x25519.Identity) -> bytes:
-    if not agefile.has_small_header(sealed):
-        raise ValueError("does not begin as a sealed key does")
+    if not age_header.has_small_header(sealed):
+        raise ValueError("it does not begin as a sealed key does")
     plain: bytes = pyrage.decrypt(sealed, [reader])
     return plain
 
@@ -122,18 +120,18 @@ def _readers(recipients: Sequence[str]) -> list[pyrage.x25519.Recipient]:
 
 
 class _Abandoned(Exception):
-    """The clip is given up: the age library must not write its last chunk."""
+    """The clip is abandoned: the age library must not write its last chunk."""
 
 
 class _Source:
-    """Where the age library reads: the pipe's end."""
+    """The end of the pipe that the age library reads."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.abandoned = False
 
     def read(self, limit: int) -> bytes:
-        """What is there, at most ``limit`` bytes; waits for the first one."""
+        """Read at most ``limit`` bytes; waits for the first one."""
         data = os.read(self._descriptor, limit)
         if not data and self.abandoned:
             raise _Abandoned
@@ -146,10 +144,9 @@ class _Source:
 class SealedWriter:
     """A file to write plaintext to, without seeking, that becomes an age file at ``path``.
 
-    ``path`` must not exist; it stays locked (:func:`agent.files.being_written`)
-    until the end. A thread seals what comes through a pipe. If it fails, the disk
-    being full, say, the next :meth:`write` or :meth:`close` raises the
-    :class:`StorageFault`; nothing waits on a pipe that nobody reads.
+    ``path`` must not exist; it is locked (:func:`agent.files.being_written`) until the end.
+    A thread seals what comes through a pipe. If it fails, as on a full disk, the next
+    :meth:`write` or :meth:`close` raises :class:`StorageFault`; no writer waits for ever.
     """
 
     def __init__(
@@ -168,7 +165,7 @@ class SealedWriter:
         except OSError as error:
             self._sink.close()
             raise files.fault(path, error) from error
-        with suppress(OSError):  # a system may allow less; then it is less
+        with suppress(OSError):  # a system may allow less
             fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._source = _Source(read_end)
         self._thread = threading.Thread(
@@ -183,18 +180,18 @@ class SealedWriter:
 
     @property
     def missing(self) -> int:
-        """Bytes of plaintext until the chunk now filling leaves for the disk."""
+        """Bytes of plaintext until the current chunk is full and leaves."""
         return self._emitted + CHUNK_BYTES + 1 - self._position
 
     @property
     def stale_seconds(self) -> float:
-        """How long the oldest byte waits that is not in a whole chunk; 0 if none does."""
+        """The age of the oldest byte that is not in a whole chunk; 0 if there is none."""
         oldest = self._backlog.oldest_after(self._emitted)
         return 0.0 if oldest is None else self._clock.monotonic() - oldest
 
     @property
     def overdue(self) -> bool:
-        """Whether that byte would wait for too long if it missed this chance."""
+        """True if that byte would wait too long for the next chance."""
         waits = self._backlog.oldest_after(self._emitted) is not None
         return waits and self.stale_seconds >= self._patience
 
@@ -204,7 +201,7 @@ class SealedWriter:
         return max(0, self._position - 1) // CHUNK_BYTES * CHUNK_BYTES
 
     def write(self, data: ReadableBuffer) -> int:
-        """Seal ``data``; raises :class:`StorageFault` if the sealing has failed."""
+        """Seal ``data``; raises :class:`StorageFault` if sealing has failed."""
         at = self._clock.monotonic()  # a slow disk may hold up what follows
         length = self._push(data)
         if length:
@@ -212,7 +209,7 @@ class SealedWriter:
         return length
 
     def fill(self, filler: bytes) -> None:
-        """Seal bytes that nobody would miss: they do not count as waiting."""
+        """Seal filler bytes, which do not count as waiting."""
         self._push(filler)
 
     def _push(self, data: ReadableBuffer) -> int:
@@ -234,7 +231,7 @@ class SealedWriter:
         return self._sink.written
 
     def abandon(self) -> None:
-        """Stop without a last chunk; whole chunks stay on the disk, for a recovery."""
+        """Stop without a last chunk; whole chunks stay on the disk for a recovery."""
         self._source.abandoned = True
         self._hang_up()
 
@@ -251,14 +248,14 @@ class SealedWriter:
         return StorageFault(f"{self._path}: sealing was stopped")
 
     def _seal(self, readers: list[pyrage.x25519.Recipient]) -> None:
-        """What the thread does. Its end closes the pipe, so that no writer waits on it."""
+        """Run the thread. Its end closes the pipe, so no writer waits for it."""
         try:
             pyrage.encrypt_io(self._source, self._sink, readers)
             self._sink.sync()
-            # The library swallows a fault of its last write: the sink remembers it.
+            # The library hides a fault of its last write; the sink remembers it.
             self._complete = self._sink.error is None
         except (OSError, pyrage.EncryptError, _Abandoned):
-            self._complete = False  # the writer asks for the reason
+            self._complete = False  # the writer looks up the reason
         finally:
             try:
                 self._sink.close()

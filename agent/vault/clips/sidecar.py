@@ -1,9 +1,8 @@
-"""What stands beside a clip: enough to rebuild its row of the index.
+"""Sidecars: JSON files beside the clips from which their rows can be rebuilt.
 
-The **opening** sidecar is written before the first byte of a clip, so that a
-recording which is cut off still has its key and its time. The **sidecar** takes its
-place when the clip is finished. Both are JSON, decoded as strictly as a statement
-(:mod:`agent.consent.decoding`): the disk may have been in other hands.
+The **opening** sidecar is written before the first byte of a clip, so a recording that is
+cut off still has its key and time. The **sidecar** replaces it when the clip is finished.
+Both are decoded as strictly as a statement: somebody else may have written to the disk.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from agent import files
 from agent.consent import decoding
 from agent.consent.statements import Base64, ClipId, Count, Digest, Name, Part
 from agent.errors import ClipDamaged, MalformedStatement
+from agent.files import WrittenFile
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.database.index import Clip
 
@@ -32,7 +32,7 @@ P = TypeVar("P", bound="Opening")
 
 
 class Opening(Part, frozen=True):
-    """What is known of a clip when its recording begins. Units as in ``schema.sql``."""
+    """The sidecar of a clip whose recording begins. Units as in ``schema.sql``."""
 
     id: ClipId
     started_at: NotNegative
@@ -46,7 +46,7 @@ class Opening(Part, frozen=True):
 
 
 class Sidecar(Opening, frozen=True):
-    """What is known of a finished clip; ``sealed_thumbnail`` is a JPEG for the owners."""
+    """The sidecar of a finished clip; ``sealed_thumbnail`` is a JPEG for the owners."""
 
     duration_seconds: NotNegative
     bytes: Count
@@ -56,33 +56,31 @@ class Sidecar(Opening, frozen=True):
 
     @property
     def clip(self) -> Clip:
-        """The row of the index that this sidecar stands for."""
+        """The row of the index that belongs to this sidecar."""
         return Clip(**{name: getattr(self, name) for name in Clip.__dataclass_fields__})
 
 
 def finished(
     opening: Opening,
+    written: WrittenFile,
     *,
     duration_seconds: float,
-    size: int,
-    sha256: str,
     truncated: bool,
     sealed_thumbnail: str | None = None,
 ) -> Sidecar:
-    """The sidecar of a clip that began with ``opening``."""
-    known = {name: getattr(opening, name) for name in Opening.__struct_fields__}
+    """The sidecar of a clip that began with ``opening`` and was written as ``written``."""
     return Sidecar(
-        **known,
+        **structs.asdict(opening),
         duration_seconds=duration_seconds,
-        bytes=size,
-        sha256=sha256,
+        bytes=written.bytes,
+        sha256=written.sha256,
         truncated=truncated,
         sealed_thumbnail=sealed_thumbnail,
     )
 
 
 def read(path: Path, kind: type[P], clip_id: str) -> P:
-    """The sidecar of ``clip_id`` at ``path``; :class:`ClipDamaged` names what is wrong."""
+    """Read the sidecar of ``clip_id`` at ``path``; :class:`ClipDamaged` names the fault."""
     try:
         with files.open_regular(path) as file:
             known = decoding.decode(file.read(MAX_BYTES + 1), kind, MAX_BYTES)
@@ -91,19 +89,16 @@ def read(path: Path, kind: type[P], clip_id: str) -> P:
     except MalformedStatement as error:
         raise ClipDamaged(f"{path}: {error.message}") from error
     if known.id != clip_id:
-        raise ClipDamaged(f"{path}: speaks of another clip, {known.id}")
+        raise ClipDamaged(f"{path}: is of another clip, {known.id}")
     return known
 
 
 def replace(clip: ClipFiles, sidecar: Sidecar) -> None:
-    """Write ``sidecar`` so that there is always a whole one: the old or the new.
-
-    Its name is on the disk once the directory is synced, which is the caller's.
-    """
+    """Write ``sidecar`` in place of the old one; the caller syncs the directory."""
     files.write_synced(clip.replacement, encode(sidecar))
     files.rename(clip.replacement, clip.sidecar)
 
 
 def encode(sidecar: Opening) -> bytes:
-    """``sidecar`` as JSON with a line a field: owners read these files too."""
+    """``sidecar`` as JSON with a line for each field, as people read these files too."""
     return msgspec.json.format(decoding.encode(sidecar), indent=2) + b"\n"

@@ -1,18 +1,18 @@
-"""The clips: how one comes to be, and how it goes. ``clips/`` is the truth, the index a cache.
+"""The clip store creates, reads and deletes clips. Files are the truth, the index a cache.
 
-What always holds, also after a power cut and a restart:
+Invariants, also after a power cut and a restart:
 
-1. Plaintext is never on the disk, nor is a clip's identity except sealed.
-2. A row of the index stands for a whole, synced file whose digest it holds.
-3. A clip is lost only by :meth:`ClipStore.delete`; a recording that is cut off
+1. Plaintext is never on the disk, and a clip's identity is there only sealed.
+2. A row of the index belongs to a whole, synced file whose digest it holds.
+3. Only :meth:`ClipStore.delete` loses a clip; a recording that is cut off
    keeps all but the last two seconds.
-4. A clip whose deletion began is offered to nobody, and its files go in the end.
+4. A clip whose deletion began is offered to nobody, and its files are removed in the end.
 
 **Create**
 
 1. opening sidecar (key, start, boot id) written and synced, ``.json.part``;
 2. the recording is opened, ``.mp4.age.part``; directory synced;
-3. ciphertext streams in, synced as :mod:`agent.vault.clips.seal` says; if the clock is set
+3. ciphertext streams in and is synced (:mod:`agent.vault.clips.seal`); if the clock is set
    meanwhile, the opening sidecar is replaced by one with the true start;
 4. last chunk, file synced;
 5. sidecar written and synced as ``.json.new``, renamed to ``.json``;
@@ -22,11 +22,11 @@ What always holds, also after a power cut and a restart:
 **Delete**
 
 1. row marked and committed; 2. recording removed; 3. sidecar removed; 4. directory
-synced, and removed if it is empty; 5. row dropped and committed. On a disk with no room
-for step 1, step 2 makes it.
+synced, and removed if it is empty; 5. row dropped and committed. On a full disk step 2
+makes room for step 1.
 
-**Recover**, whatever step was the last: :mod:`agent.vault.clips.recovery`. Which clips go,
-and when, is for :mod:`agent.vault.clips.retention` to say.
+:mod:`agent.vault.clips.recovery` goes on after any of these steps;
+:mod:`agent.vault.clips.retention` decides which clips to delete.
 """
 
 from __future__ import annotations
@@ -85,53 +85,48 @@ class ClipDraft:
         self._time_is_kept = opening.clock_synced
 
     def write(self, data: ReadableBuffer) -> int:
-        """Seal ``data``; :class:`StorageFault` when the disk no longer takes it."""
+        """Seal ``data``; :class:`StorageFault` when the disk does not take it."""
         return self._writer.write(data)
 
     def pad_if_stale(self) -> None:
-        """Call between two fragments, once a second: keeps the promise of a power cut.
+        """Limit the loss of a power cut; call between two fragments, once a second.
 
-        At a low bit-rate a chunk of 64 KiB takes long to fill. Before its first byte
-        has waited for too long, the chunk is filled with a ``free`` box (ISO/IEC
-        14496-12, 8.1.2), which players skip.
+        At a low bit-rate a chunk of 64 KiB fills slowly. Before its first byte has waited
+        too long, a ``free`` box fills it (ISO/IEC 14496-12, 8.1.2), which players skip.
         """
         if self._writer.overdue:
             self._writer.fill(_free_box(self._writer.missing))
 
     def correct_time(self) -> None:
-        """Call now and then: keeps the true start once the clock is set, through a power cut.
+        """Store the true start once the clock is set; call now and then.
 
-        Another boot knows nothing of this one's monotonic time any more.
+        After a power cut it could no longer be computed: another boot has other monotonic times.
         """
         started_at = None if self._time_is_kept else recovery.true_start(self._opening, self._clock)
         if started_at is None:
             return
-        self._time_is_kept = True  # or not, on a full disk: it is worth one try, and no recording
+        self._time_is_kept = True  # a full disk may prevent it: one try is enough
         corrected = msgspec.structs.replace(self._opening, started_at=started_at, clock_synced=True)
         try:
-            files.write_synced(self._files.replacement, sidecar.encode(corrected))
-            files.rename(self._files.replacement, self._files.opening)
-            files.sync_directory(self._files.directory)
+            data = sidecar.encode(corrected)
+            files.replace(self._files.opening, data, draft=self._files.replacement)
         except StorageFault as error:
-            log.warning("the true time of a clip is not kept while it is recorded: %s", error)
+            log.warning("the true start of a running clip is not stored: %s", error)
         else:
             self._opening = corrected
 
     def finish(
         self, *, duration_seconds: float, thumbnail: bytes | None = None, truncated: bool = False
     ) -> Clip:
-        """Steps 4 to 7 of create. ``thumbnail`` is a small JPEG, sealed to the owners alone.
+        """Do steps 4 to 7 of create. ``thumbnail`` is a small JPEG, sealed to the owners alone.
 
-        ``truncated``: something went wrong, and the end is missing.
-
-        After a :class:`StorageFault` the recording waits for a recovery.
+        ``truncated``: the end is missing. After a :class:`StorageFault` a recovery finishes
+        the recording.
         """
-        sealed = self._writer.close()
         known = sidecar.finished(
             self._opening,
+            self._writer.close(),
             duration_seconds=duration_seconds,
-            size=sealed.bytes,
-            sha256=sealed.sha256,
             truncated=truncated,
             sealed_thumbnail=self._sealed_thumbnail(thumbnail),
         )
@@ -147,7 +142,7 @@ class ClipDraft:
         return seal.seal_bytes(thumbnail, self._owners)
 
     def abandon(self) -> None:
-        """Stop recording; what is on the disk waits for a recovery."""
+        """Stop recording and leave what is on the disk to a recovery."""
         self._writer.abandon()
 
 
@@ -182,10 +177,10 @@ class ClipStore:
         height: int,
         clock_synced: bool | None = None,
     ) -> ClipDraft:
-        """Steps 1 and 2 of create. Both times are those of the first frame.
+        """Do steps 1 and 2 of create. Both times are those of the first frame.
 
-        ``clock_synced`` says whether ``started_at`` comes from a synced clock; without it
-        the clock is asked now, which is too late if it may have been set in between.
+        ``clock_synced``: ``started_at`` comes from a synced clock. Without it the clock is
+        asked now, which is too late if it may have been set in between.
         """
         identity = ClipIdentity.generate()
         clip = self._unused(started_at)
@@ -225,7 +220,7 @@ class ClipStore:
         clip = ClipFiles.of(self._state_dir, clip_id)
         try:
             found = self._mark_deleting(clip_id)
-        except DiskFull:  # cut off behind this, a recovery drops the row: it has no recording
+        except DiskFull:  # after a cut here a recovery drops the row, which has no recording
             files.remove(clip.media)
             found = self._mark_deleting(clip_id)
         if found:
@@ -237,11 +232,11 @@ class ClipStore:
             return self._index.mark_deleting(clip_id)
 
     def recover(self) -> Recovery:
-        """Bring files and rows together after any end; what is being recorded is left alone."""
+        """Reconcile files and rows; running recordings are left alone."""
         return recovery.recover(self._state_dir, self._index, self._clock)
 
     def path(self, clip_id: str) -> Path:
-        """Where the sealed recording stands; it need not exist."""
+        """The path of the sealed recording, which need not exist."""
         return ClipFiles.of(self._state_dir, clip_id).media
 
     def open_sealed(self, clip_id: str) -> BinaryIO:
@@ -256,9 +251,9 @@ class ClipStore:
     def sha256_on_disk(
         self, clip_id: str, *, meanwhile: Callable[[], object] = lambda: None
     ) -> str | None:
-        """The digest of the file as it is now; None if it is gone.
+        """The digest of the file on the disk; None if it is gone.
 
-        ``meanwhile`` is called now and then: a long clip takes seconds.
+        ``meanwhile`` is called after each MiB: a long clip takes seconds.
         """
         path = self.path(clip_id)
         if not files.exists(path):
@@ -267,14 +262,14 @@ class ClipStore:
             return files.sha256_of(sealed, meanwhile)
 
     def read_sidecar(self, clip_id: str) -> Sidecar:
-        """What stands beside the clip; :class:`ClipDamaged` if that cannot be read."""
+        """The sidecar of a clip; :class:`ClipDamaged` if it cannot be read."""
         return sidecar.read(ClipFiles.of(self._state_dir, clip_id).sidecar, Sidecar, clip_id)
 
     def correct_times(self, *, at_most: int | None = None) -> list[str]:
-        """Give this boot's clips, recorded before the clock was set, their wall time.
+        """Correct the start of this boot's clips that were recorded before the clock was set.
 
-        Returns their ids, ``at_most`` so many; none while the clock is not synced. Ids
-        and names stay.
+        Returns the ids of at most ``at_most`` clips, none while the clock is not synced.
+        Their ids and names stay.
         """
         if not self._clock.synced():
             return []
@@ -296,7 +291,7 @@ class ClipStore:
         try:
             known = self.read_sidecar(clip.id)
         except ClipDamaged as error:
-            log.warning("the corrected time of a clip stands in the index alone: %s", error)
+            log.warning("the corrected time of a clip is in the index alone: %s", error)
         else:
             sidecar.replace(paths, msgspec.structs.replace(known, **corrected))
             files.sync_directory(paths.directory)
@@ -305,6 +300,6 @@ class ClipStore:
 
 
 def _free_box(size: int) -> bytes:
-    """A box of at least ``size`` bytes, and at least its own header, that says nothing."""
+    """An empty box of ``size`` bytes, or of its own header's size if that is larger."""
     size = max(size, _BOX_HEADER_BYTES)
     return struct.pack(">I4s", size, b"free") + bytes(size - _BOX_HEADER_BYTES)

@@ -1,8 +1,7 @@
-"""Opening sealed clips: for a release, for an owner, and after a recording was cut off.
+"""Streaming age decryption of clips, the counterpart of :mod:`agent.vault.clips.seal`.
 
-The counterpart of :mod:`agent.vault.clips.seal`. Plaintext is handed on piece by piece
-and stored nowhere here. A file that is cut off gives back every whole chunk; of a
-clip that is not marked as truncated, anything but a proper end is damage.
+Plaintext is passed on piece by piece and never stored here. A truncated clip gives every
+whole chunk; any other clip that lacks a proper end is damaged.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyrage
 
-from agent.consent import age_header as agefile
+from agent.consent import age_header
 from agent.consent.letters import parse_identity
 from agent.errors import ClipDamaged, KeyFileError
 from agent.vault.clips.sink import CHUNK_BYTES, SEALED_CHUNK_BYTES
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
 _NONCE_BYTES = 16
 _MAX_HEADER_BYTES = 65_536
-_CUT_OFF = (OSError, pyrage.DecryptError)  # with which a file that is cut off ends
+_CUT_OFF = (OSError, pyrage.DecryptError)  # raised at the end of a file that is cut off
 _HEADER_START = b"age-encryption.org/v1\n"
 _HEADER_END = re.compile(rb"\n--- [A-Za-z0-9+/]{43}\n")
 
 
 def whole_chunks(sealed: BinaryIO) -> int:
-    """How many whole chunks an age file holds that may be cut off anywhere."""
+    """Count the whole chunks of an age file that may be cut off anywhere."""
     length = sealed.seek(0, os.SEEK_END)
     sealed.seek(0)
     header = sealed.read(_MAX_HEADER_BYTES)
@@ -85,28 +84,28 @@ class _PlainReader(io.RawIOBase):
         super().close()
 
     def _open(self, sealed: BinaryIO, pipe: io.FileIO, reader: pyrage.x25519.Identity) -> None:
-        """What the thread does."""
+        """Run the thread."""
         try:
             _check_header(sealed)
             pyrage.decrypt_io(sealed, pipe, [reader])
-        except BaseException as error:  # noqa: BLE001 - else it would pass for a proper end
+        except BaseException as error:  # noqa: BLE001 - it must not pass for a proper end
             self._error = error
         finally:
             pipe.close()
 
 
 def open_stream(sealed: BinaryIO, identity_text: str, *, truncated: bool = False) -> BinaryIO:
-    """The plaintext of ``sealed`` (seekable), opened piece by piece and never stored.
+    """Open ``sealed`` (seekable) as a stream of plaintext.
 
-    Of a ``truncated`` clip it gives every whole chunk. Raises, while being read,
-    :class:`ClipDamaged` where the file does not open; :class:`KeyFileError` at once
-    for a damaged identity. Close it, also before its end; ``sealed`` stays open.
+    Raises :class:`KeyFileError` for a damaged identity, and while being read
+    :class:`ClipDamaged` where the file does not open. Close it, also before its end;
+    ``sealed`` stays open.
     """
     return io.BufferedReader(_PlainReader(sealed, identity_text, truncated=truncated), CHUNK_BYTES)
 
 
 def opens(sealed: BinaryIO, identity_text: str) -> bool:
-    """Whether this identity opens ``sealed``, judged by its header and first chunk."""
+    """Tell if this identity opens ``sealed``, judged by its header and first chunk."""
     try:
         with open_stream(sealed, identity_text) as plain:
             plain.read(1)
@@ -116,8 +115,8 @@ def opens(sealed: BinaryIO, identity_text: str) -> bool:
 
 
 def _check_header(sealed: BinaryIO) -> None:
-    """Raise OSError, as the library does, for a header that none of our clips has."""
-    start = sealed.read(agefile.MAX_HEADER_BYTES)
+    """Raise OSError, as the library does, for a header unlike those of our clips."""
+    start = sealed.read(age_header.MAX_HEADER_BYTES)
     sealed.seek(0)
-    if not agefile.has_small_header(start):
+    if not age_header.has_small_header(start):
         raise OSError("it does not begin as a clip does")

@@ -24,9 +24,9 @@ from agent.vault.database import migrations, schema
 _FILE_MODE = 0o660  # camera and gateway are two users of one group; -wal and -shm follow it
 _BUSY_SECONDS = 10.0
 _CURE = (
-    "Stop both services, move this file and the two with -wal and -shm behind its name away, and"
-    " run `clip-agent reindex`: it finds every clip again. Only this file held the requests and"
-    " the ledger; sqlite3's .recover may save them"
+    "Stop both services, move this file and those with -wal and -shm after its name away, and run"
+    " `clip-agent reindex`: it finds every clip again. Only this file held the requests and the"
+    " ledger; sqlite3's .recover may save them"
 )
 
 

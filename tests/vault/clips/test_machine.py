@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent import files
 from agent.errors import StorageFault
 from agent.vault.clips.paths import ClipFiles
-from agent.vault.clips.retention import Retention
+from agent.vault.clips.retention import Limits, Retention
 from agent.vault.clips.seal import CHUNK_BYTES
 from agent.vault.clips.store import Clip, ClipDraft, reindex
 from tests.vault.support import Vault, clip_files, folder_in_memory, pattern, whole
@@ -124,10 +124,9 @@ class VaultMachine(RuleBasedStateMachine):
             self.vault.index,
             clock=self.vault.clock,
             free_bytes=lambda: 10**12,
-            max_bytes=limit,
-            max_age_seconds=1e9,
-            min_free_bytes=0,
-            max_held_share=0.5,
+            limits=Limits(
+                max_bytes=limit, max_age_seconds=1e9, min_free_bytes=0, max_held_share=0.5
+            ),
         ).run()
         assert decided.delete == [clip.id for clip in held[: max(0, len(held) - keep)]]
         for clip_id in decided.delete:

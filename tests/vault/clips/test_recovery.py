@@ -388,7 +388,7 @@ def test_a_disk_that_is_full_is_not_a_damaged_clip(
 ) -> None:
     lay_out(vault.state_dir, *part)
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes, **_: object) -> None:
         raise files.disk_full(path)
 
     monkeypatch.setattr(files, "write_synced", full)

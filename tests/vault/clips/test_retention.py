@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import StorageFault
-from agent.vault.clips.retention import Moment, Plan, Retention, free_bytes_of, plan
+from agent.vault.clips.retention import Limits, Moment, Plan, Retention, free_bytes_of, plan
 from agent.vault.database.index import Clip
 from tests.support.clock import SimulatedClock
 from tests.vault.support import Vault, clip_files
@@ -18,15 +20,7 @@ NOW = 1_000_000.0
 SINCE_BOOT = 50_000.0
 SYNCED = Moment(NOW, SINCE_BOOT, "this boot")
 UNSYNCED = Moment(None, SINCE_BOOT, "this boot")
-ROOMY: dict[str, Any] = {
-    "held": (),
-    "now": SYNCED,
-    "free_bytes": 10**12,
-    "max_bytes": 10**12,
-    "max_age_seconds": 1e9,
-    "min_free_bytes": 0,
-    "max_held_share": 0.5,
-}
+ROOMY = Limits(max_bytes=10**12, max_age_seconds=1e9, min_free_bytes=0, max_held_share=0.5)
 
 
 def clip(name: str, *, size: int = 100, ended: float = NOW, synced: bool = True) -> Clip:
@@ -39,9 +33,16 @@ def of_this_boot(name: str, *, ago: float, dated: float, synced: bool = True) ->
     return Clip(name, dated - 10, 10.0, began, "this boot", synced, 100, "", "", False)
 
 
-def planned(clips: list[Clip], **limits: Any) -> tuple[str, bool]:
+def planned(
+    clips: list[Clip],
+    *,
+    held: Collection[str] = (),
+    now: Moment = SYNCED,
+    free_bytes: int = 10**12,
+    **limits: Any,
+) -> tuple[str, bool]:
     """The ids that go, run together, and whether the disk stays full."""
-    decided = plan(clips, **{**ROOMY, **limits})
+    decided = plan(clips, replace(ROOMY, **limits), held=held, now=now, free_bytes=free_bytes)
     return "".join(decided.delete), decided.disk_full
 
 
@@ -155,16 +156,14 @@ def test_the_rules_hold_for_any_clips(
         for number, (size, ended, certain, _) in enumerate(rows)
     ]
     held = {each.id for each, row in zip(clips, rows, strict=True) if row[3]}
-    decided = plan(
-        clips,
-        held=held,
-        now=SYNCED if synced else UNSYNCED,
-        free_bytes=free,
+    limits = Limits(
         max_bytes=max_bytes,
         max_age_seconds=max_age,
         min_free_bytes=min_free,
         max_held_share=share,
     )
+    now = SYNCED if synced else UNSYNCED
+    decided = plan(clips, limits, held=held, now=now, free_bytes=free)
     gone = set(decided.delete)
     assert len(gone) == len(decided.delete)
     kept = [each for each in clips if each.id not in gone]
@@ -179,26 +178,23 @@ def test_the_rules_hold_for_any_clips(
         for each in kept:
             too_old = each.clock_synced and each.ended_at < NOW - max_age
             assert not too_old or each.id in held
-    again = plan(
-        kept,
-        held=held,
-        now=SYNCED if synced else UNSYNCED,
-        free_bytes=free + freed,
-        max_bytes=max_bytes,
-        max_age_seconds=max_age,
-        min_free_bytes=min_free,
-        max_held_share=share,
-    )
+    again = plan(kept, limits, held=held, now=now, free_bytes=free + freed)
     assert again == Plan([], decided.disk_full)
 
 
 # On a real disk
 
 
-def retention(vault: Vault, **limits: Any) -> Retention:
-    named = {key: value for key, value in ROOMY.items() if key not in ("held", "now")}
-    named["free_bytes"] = lambda: 10**12
-    return Retention(vault.store, vault.index, clock=vault.clock, **{**named, **limits})
+def retention(
+    vault: Vault, *, free_bytes: Callable[[], int] = lambda: 10**12, **limits: Any
+) -> Retention:
+    return Retention(
+        vault.store,
+        vault.index,
+        clock=vault.clock,
+        free_bytes=free_bytes,
+        limits=replace(ROOMY, **limits),
+    )
 
 
 def test_a_run_deletes_files_and_rows(vault: Vault) -> None:

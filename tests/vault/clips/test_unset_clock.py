@@ -136,7 +136,7 @@ def test_a_disk_without_room_for_the_time_ends_no_recording(
     draft = begun(vault)
     set_clock(vault)
 
-    def full(path: Path, _: bytes) -> None:
+    def full(path: Path, _: bytes, **__: object) -> None:
         raise DiskFull(f"{path}: the disk is full")
 
     with monkeypatch.context() as patch:
