@@ -275,7 +275,7 @@ def test_the_cure_for_a_damaged_index_is_said_and_cures(vault: Vault, say: Say) 
     damaged = bytearray(index.read_bytes())
     damaged[4096:] = b"\xaa" * (len(damaged) - 4096)
     index.write_bytes(damaged)
-    assert "move this file and those with -wal and -shm" in say("clips", code=1)
+    assert "move this file and the two with -wal and -shm" in say("clips", code=1)
     for file in vault.state_dir.glob("agent.sqlite*"):
         file.rename(file.with_name(f"damaged.{file.name}"))
     assert say("reindex").startswith("2 clips indexed")
