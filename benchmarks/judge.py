@@ -92,14 +92,14 @@ def measure(folder: Path, *, clips: int, posts: int) -> list[Figure]:
     fill(world.house, clips)
     messages = _messages(world.house, log, posts)
     assert world.gateway is not None
-    judge = world.gateway._posts
+    handler = world.gateway._feed
     spent: list[float] = []
     judged: list[float] = []
     with transactions_timed() as written:
         for topic, payload in messages:
             written.clear()
             began = time.perf_counter()
-            judge.receive(topic, payload)
+            handler.receive(topic, payload)
             spent.append(time.perf_counter() - began)
             judged.append(spent[-1] - sum(written))
     matched = world.events("request.matched")

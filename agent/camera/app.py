@@ -11,7 +11,6 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 from agent import config as configuration
@@ -28,9 +27,9 @@ from agent.camera.stall import StallDetector
 from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
 from agent.config import Config
-from agent.consent.cards import OwnerCard, parse_card
 from agent.host import systemd as service
 from agent.host.board import Machine, Steady
+from agent.parties import load_owners, recipients
 from agent.vault.clips.camera_lock import at_work
 from agent.vault.clips.retention import Limits, Retention, free_bytes_of
 from agent.vault.clips.store import ClipStore
@@ -55,7 +54,8 @@ def build(
     card that does not do, :class:`StorageFault` for a vault that cannot be used.
     """
     index = Index.open(config.state_dir / FILE_NAME)
-    store = ClipStore(config.state_dir, index, recipients=_recipients(config.owners), clock=clock)
+    sealed_to = recipients(load_owners(config.owners))
+    store = ClipStore(config.state_dir, index, recipients=sealed_to, clock=clock)
     storage, recording = config.storage, config.camera.recording
     retention = Retention(
         store,
@@ -150,9 +150,3 @@ def _may_end(source: configuration.Source) -> bool:
             return pace != "live"
         case other:
             return isinstance(other, configuration.SceneSource)
-
-
-def _recipients(cards: tuple[Path, ...]) -> list[str]:
-    """Whom every clip is sealed to: each owner, and each owner's recovery key on paper."""
-    owners = [parse_card(configuration.read_text(path), OwnerCard, str(path)) for path in cards]
-    return [recipient for owner in owners for recipient in (owner.seal, owner.recovery)]

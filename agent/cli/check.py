@@ -21,10 +21,10 @@ from agent.clock import SystemClock
 from agent.config import Broker, Config
 from agent.consent.cards import parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
-from agent.gateway.app import load_owners
 from agent.host.board import Machine
 from agent.mqtt.link import connect_broker
 from agent.mqtt.session import Session
+from agent.parties import load_owners
 from agent.vault.database.index import FILE_NAME, Index
 
 _BROKER_SECONDS = 10.0

@@ -126,9 +126,10 @@ def _read_surroundings(synced_marker: Path | None) -> dict[str, Any]:
 def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
     from agent.vault.clips.camera_lock import camera_state, is_at_work
     from agent.vault.records.ledger import Ledger
-    from agent.vault.records.requests import Cases
+    from agent.vault.records.releases import ReleaseTable
+    from agent.vault.records.requests import RequestTable
 
-    cases, totals = Cases(index), index.totals()
+    totals = index.totals()
     status: dict[str, Any] = {"clips": totals.count, "bytes": totals.bytes}
     status["oldest_clip"] = local(totals.oldest) if totals.oldest is not None else None
     for part in ("camera", "gateway"):
@@ -140,8 +141,8 @@ def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
             status["encoder"] = (health.encoder if health else "") or None
             if health and health.last_motion_at:
                 status["last_motion"] = local(health.last_motion_at)
-    status["open_requests"] = len(cases.open_requests())
-    status["releases_under_way"] = len(cases.releases("APPROVED")) + len(cases.releases("SEALED"))
+    status["open_requests"] = len(RequestTable(index).open())
+    status["releases_under_way"] = len(ReleaseTable(index).all("APPROVED", "SEALED"))
     status["ledger_lines"] = Ledger(index).head().seq
     return status
 
@@ -171,21 +172,21 @@ def _notes(*, truncated: bool, clock_synced: bool) -> str:
 
 
 def _requests(arguments: argparse.Namespace) -> int:
-    from agent.vault.records.requests import Cases
+    from agent.vault.records.requests import RequestTable
 
     with _open(arguments) as index:
-        cases = Cases(index)
+        requests = RequestTable(index)
         rows = [
             {
-                "request": case.digest[:16],
-                "state": case.state,
-                "rule": case.rule,
-                "requester": case.requester[:12],
-                "reference": case.reference,
-                "received": local(case.received_at),
-                "matching": len(cases.matches(case.digest)),
+                "request": request.digest[:16],
+                "state": request.state,
+                "rule": request.rule,
+                "requester": request.requester[:12],
+                "reference": request.reference,
+                "received": local(request.received_at),
+                "matching": len(requests.matches(request.digest)),
             }
-            for case in cases.requests()
+            for request in requests.all()
         ]
     return _list(rows, arguments, "no requests yet")
 

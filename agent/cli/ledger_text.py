@@ -11,57 +11,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from agent.vault.records.events import Event
 from agent.vault.records.ledger import Entry
-
-_SENTENCES: dict[str, str] = {
-    "request.opened": "{who} asked for clips ({kind}, reference {reference}). The owner's rules "
-    "admit the request.",
-    "request.refused": "{who} asked for clips ({kind}, reference {reference}). The owner's rules "
-    "refused the request: {why} ({rule}). Nobody was told.",
-    "request.matched": "{count} of this device were recorded in the time that was asked about.",
-    "request.declined": "An owner declined the request{because}. Nobody else was told.",
-    "request.expired": "The request ended without an answer to it.",
-    "request.withdrawn": "Whoever asked withdrew the request.",
-    "requests.paused": "An owner paused requests: from here on none is shown.",
-    "requests.resumed": "An owner resumed requests: from here on they are shown again.",
-    "requester.muted": "An owner muted a requester: nothing more of it is shown.",
-    "requester.unmuted": "An owner wants to hear of a muted requester again.",
-    "withdrawal.received": "{who} withdrew a request.",
-    "withdrawal.early": "A withdrawal came before its request, which will never be opened.",
-    "alert.received": "{who} informed the public: {title}. Nobody can answer that.",
-    "alert.refused": "{who} informed the public: {title}. The owner's rules keep it from being "
-    "shown: {why} ({rule}).",
-    "post.refused": "Something was posted that does not count: {why} ({rule}).",
-    "post.dropped": "A post was let go before it could be judged: {why} ({rule}).",
-    "post.waiting": "Something was posted that waits and is not judged yet: {why} ({rule}).",
-    "posts.flooded": "Too many posts came from {who}. From here on they were counted and no "
-    "longer recorded one by one.",
-    "posts.flood-over": "The flood of {day} from {who} is over: {counted} posts were only counted.",
-    "log.pinned": "From here on the public log {origin} is the one that is believed.",
-    "log.forked": "The public log {origin} has signed two different pasts. Nothing in it is "
-    "believed any more.",
-    "link.refused": "A link of the public log does not hold: {why} ({rule}).",
-    "letter.refused": "A letter came that is not one of an owner's: {why} ({rule}).",
-    "decision.refused": "What an owner's letter wanted was refused: {why} ({rule}). It changed "
-    "nothing.",
-    "clip.previewed": "An owner had a clip sent to look at it.",
-    "clips.listed": "An owner asked which clips the device holds.",
-    "release.proposed": "An owner let {count} go{to}, if another owner agrees.",
-    "release.approved": "An owner let {count} go{to}; as many owners as are needed have agreed.",
-    "release.sealed": "What an owner let go was prepared and sealed to whom it is for.",
-    "release.sent": "What an owner let go was sent to {url}. It cannot be called back.",
-    "release.failed": "What an owner let go was not sent{because}.",
-    "release.revoked": "What an owner let go was stopped{because}.",
-    "release.revoke-asked": "An owner asked to stop a release.",
-    "release.revoked-early": "An owner revoked an approval that had not arrived yet.",
-}
-KNOWN_EVENTS = frozenset(_SENTENCES)
 
 
 def sentence(entry: Entry) -> str:
-    """What a line of the ledger says, in plain words on one line."""
-    form = _SENTENCES.get(entry.event)
-    if form is None:
+    """The meaning of a line of the ledger, in plain words on one line."""
+    try:
+        form = Event.named(entry.event).sentence
+    except ValueError:
         return f"{shown(entry.event)} (what this means is not known to this version)"
     return form.format_map(_Fields(entry.detail))
 

@@ -53,7 +53,7 @@ class Gateway:
         index: Index,
         owner_link: Link,
         feed_link: Link,
-        posts: FeedHandler,
+        feed: FeedHandler,
         inbox: OpenRequests,
         decisions: DecisionHandler,
         outbox: Outbox,
@@ -62,7 +62,6 @@ class Gateway:
         state: DeviceState,
         device_name: str,
         feed_topic: str,
-        acknowledged: queue.SimpleQueue[Received],
         notify: Notify,
     ) -> None:
         self._clock = clock
@@ -70,7 +69,7 @@ class Gateway:
         self._owner_link = owner_link
         self._feed_link = feed_link
         self._links = list(dict.fromkeys((owner_link, feed_link)))
-        self._posts = posts
+        self._feed = feed
         self._inbox = inbox
         self._decisions = decisions
         self._outbox = outbox
@@ -79,7 +78,7 @@ class Gateway:
         self._device_state = state
         self._device_name = device_name
         self._feed_topic = feed_topic
-        self._acknowledged = acknowledged
+        self._acknowledged: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self._notify = notify
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
@@ -124,7 +123,7 @@ class Gateway:
     def start(self) -> None:
         """Pick up what an earlier run left, and connect."""
         self.releases.recover()
-        self._posts.start()
+        self._feed.start()
         self._note("connecting")
         for link in self._links:
             link.start()
@@ -141,7 +140,7 @@ class Gateway:
             log.info("not connected: the broker says our last will")
         for link in self._links:
             link.stop()
-        self._posts.stop()
+        self._feed.stop()
         self._note("stopped")
 
     def step(self, *, wait_seconds: float = 0.0) -> None:
@@ -169,7 +168,7 @@ class Gateway:
             for _ in range(min(len(self._waiting), _EVENTS_A_STEP)):
                 self._dispatch_next()
             self._inbox.expire()
-            self._posts.tick()
+            self._feed.tick()
             self._outbox.tidy(self._clock.now())
             if self._clips_changed:
                 self._clips_changed = False
@@ -187,7 +186,7 @@ class Gateway:
         if not self._is_synced:
             self._is_synced = True
             self._decisions.begin()
-            self._posts.review()
+            self._feed.review()
         return True
 
     # Events
@@ -239,7 +238,7 @@ class Gateway:
     def _dispatch(self, link: Link, received: Received) -> None:
         topic = topics.parse(received.topic, feed=self._feed_topic)
         if topic is not None and topic.kind in _FEED_KINDS and link is self._feed_link:
-            self._posts.receive(topic, received.payload)
+            self._feed.receive(topic, received.payload)
             link.acknowledge(received)
         elif received.topic == topics.owner(self._device_name) and link is self._owner_link:
             done = partial(self._acknowledged.put, received)  # when its effect is on disk

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
-from agent.gateway.letters.outbox import Letters
+from agent.gateway.letters.outbox import letters_about_requests
 from agent.host.board import Steady
 from agent.vault.clips.camera_lock import camera_state, is_at_work
 from agent.vault.database.index import Health, Index
@@ -44,13 +44,11 @@ class DeviceState:
         *,
         state_dir: Path,
         index: Index,
-        letters: Letters,
         clock: Clock,
         board: Steady,
     ) -> None:
         self._state_dir = state_dir
         self._index = index
-        self._letters = letters
         self._clock = clock
         self._board = board
         self._seen_at_work = -math.inf  # monotonic
@@ -68,7 +66,7 @@ class DeviceState:
             "last_motion": None if last_motion_at is None else int(last_motion_at),
             "clips": totals.count,
             "bytes": totals.bytes,
-            "pending": self._letters.about_requests(),
+            "pending": letters_about_requests(self._index),
             "clock_synced": self._clock.synced(),
             "temperature": None if vitals.celsius is None else int(vitals.celsius),
             "under_voltage": vitals.under_voltage,

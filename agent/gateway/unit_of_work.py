@@ -1,61 +1,102 @@
-"""Where a decision and its consequences are written down, by one thread.
+"""One thread's records, and the transactions that change them.
 
-State, ledger line and the owners' letter belong into one transaction: what is here is
-called inside it. A :class:`UnitOfWork` bundles the rows, the ledger and the letters of one
-connection to the index, so that no part that decides can forget one of them.
+State, ledger line and letter commit together: they are written through a :class:`Change`,
+which exists only while a transaction is open.
+
+>>> with work.transaction() as change:
+...     change.advance(release, "seal", {"bytes": 1000})
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from agent.clock import Clock
 from agent.consent import signing
 from agent.consent.statements import Approval, Command, Decline, Share
-from agent.gateway.letters.outbox import Letters
+from agent.errors import Refused
+from agent.gateway.device_keys import DeviceKeys
+from agent.gateway.letters.outbox import LetterTable
 from agent.gateway.letters.writer import LetterWriter
 from agent.mqtt import topics
+from agent.parties import Parties
 from agent.vault.database.index import Index
-from agent.vault.records.ledger import Json, Ledger
-from agent.vault.records.requests import Cases, ReleaseCase
+from agent.vault.records.decisions import DecisionTable, DecisionWriter
+from agent.vault.records.events import Event, entered
+from agent.vault.records.floods import FloodTable, FloodWriter, LogTable, LogWriter
+from agent.vault.records.ledger import Json, Ledger, LedgerWriter
+from agent.vault.records.notices import NoticeTable, NoticeWriter
+from agent.vault.records.releases import ReleaseRow, ReleaseTable, ReleaseWriter
+from agent.vault.records.requests import RequestTable, RequestWriter
 
 log = logging.getLogger(__name__)
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _RELEASE_ID = re.compile(r"[0-9a-f]{16}")
 
 
-@dataclass(frozen=True)
 class UnitOfWork:
-    """The record of one thread; ``index`` is that thread's own connection."""
+    """Reads the records; ``index`` is this thread's own connection, ``keys`` sign its letters."""
 
-    index: Index
-    cases: Cases
-    ledger: Ledger
-    letters: Letters
-    reports: LetterWriter
-    clock: Clock
-    device_name: str
+    def __init__(
+        self,
+        index: Index,
+        *,
+        parties: Parties,
+        keys: DeviceKeys,
+        clock: Clock,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.index = index
+        self.parties = parties
+        self.clock = clock
+        self.requests = RequestTable(index)
+        self.releases = ReleaseTable(index)
+        self.decisions = DecisionTable(index)
+        self.notices = NoticeTable(index)
+        self.floods = FloodTable(index)
+        self.logs = LogTable(index)
+        self.ledger = Ledger(index)
+        self.write = LetterWriter(
+            parties=parties, keys=keys, ledger=self.ledger, clock=clock, random=random
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Change]:
+        """All of the changes, durable once the block ends, or none."""
+        with self.index.transaction():
+            yield Change(self)
 
     @contextmanager
     def acting_on(
         self, decision: Approval | Share | Decline | Command, jws: str
-    ) -> Iterator[float]:
-        """The transaction in which ``decision`` takes effect, once; gives the time."""
-        now = self.clock.now()
-        with self.index.transaction():
-            self.cases.mark_seen(decision.jti, signing.digest(jws), at=now)
-            yield now
+    ) -> Iterator[Change]:
+        """The transaction in which ``decision`` takes effect, once."""
+        with self.transaction() as change:
+            change.decisions.mark_seen(decision.jti, signing.digest(jws), at=change.now)
+            yield change
 
-    # Inside a transaction
 
-    def note(self, event: str, subject: str, detail: Mapping[str, Json]) -> None:
-        """A line in the ledger."""
-        self.ledger.append(event, subject, detail, at=self.clock.now())
+class Change:
+    """An open transaction, begun at ``now``: each table for writing, the ledger, the letters."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
+        self.now = work.clock.now()
+        self.requests = RequestWriter(work.index)
+        self.releases = ReleaseWriter(work.index)
+        self.decisions = DecisionWriter(work.index)
+        self.notices = NoticeWriter(work.index)
+        self.floods = FloodWriter(work.index)
+        self.logs = LogWriter(work.index)
+        self.letters = LetterTable(work.index)
+        self._ledger = LedgerWriter(work.index)
+
+    def note(self, event: Event, subject: str, detail: Mapping[str, Json]) -> None:
+        """Add a line to the ledger."""
+        self._ledger.append(event, subject, detail, at=self.now)
 
     def tell(
         self,
@@ -66,45 +107,31 @@ class UnitOfWork:
         request: str | None = None,
         decision: str = "",
     ) -> None:
-        """A letter to the owners, retained until the next about the same ``subject``."""
-        letter = self.report(subject, event, detail, request=request, decision=decision)
-        self.letters.put(topics.release(self.device_name, subject), letter, at=self.clock.now())
-
-    def report(
-        self,
-        subject: str,
-        event: str,
-        detail: str = "",
-        *,
-        request: str | None = None,
-        decision: str = "",
-    ) -> bytes:
-        """The sealed letter that says what became of ``subject``."""
-        return self.reports.outcome(
-            subject=subject,
-            request=request if request and _DIGEST.fullmatch(request) else None,
-            event=event,
-            detail=detail,
-            decision=decision,
-            head=self.ledger.head(),
-            at=self.clock.now(),
+        """Write a letter to the owners, retained until the next about the same ``subject``."""
+        letter = self._work.write.outcome(
+            subject, event, detail, request=request, decision=decision
         )
+        self.put_letter(topics.release(self._work.parties.device_name, subject), letter)
+
+    def put_letter(self, topic: str, letter: bytes) -> None:
+        """Replace what ``topic`` holds."""
+        self.letters.put(topic, letter, at=self.now)
 
     def advance(
-        self,
-        case: ReleaseCase,
-        event: str,
-        line: Mapping[str, Json],
-        *,
-        detail: str = "",
+        self, release: ReleaseRow, event: str, line: Mapping[str, Json], *, detail: str = ""
     ) -> None:
-        """Move a release along its table, with the line and the letter that belong to it."""
-        state = self.cases.advance_release(case.id, event, detail=detail)
-        self.note(f"release.{state.lower()}", case.id, line)
-        self.tell(case.id, state, detail, request=case.request)
-        log.info("release %s: %s %s", case.id, state, detail)
+        """Move a release along its table, with its ledger line and its letter."""
+        state = self.releases.advance(release.id, event, detail=detail)
+        self.note(entered("release", state), release.id, line)
+        self.tell(release.id, state, detail, request=release.request)
+        log.info("release %s: %s %s", release.id, state, detail)
+
+
+def reason(error: Refused) -> dict[str, Json]:
+    """The rule that refused something and why, as a ledger line names them."""
+    return {"rule": error.rule, "why": error.message[:200]}
 
 
 def is_release_id(text: str) -> bool:
-    """Whether an approval can have this name: the camera's process, too, can write a row."""
+    """True for the form of a release's id: the camera's process, too, can write a row."""
     return _RELEASE_ID.fullmatch(text) is not None

@@ -12,10 +12,11 @@ from agent.cli import device as commands
 from agent.cli import main as cli
 from agent.host.board import Machine
 from agent.vault.clips.camera_lock import at_work
-from agent.vault.records.ledger import Ledger
-from agent.vault.records.requests import Cases
+from agent.vault.records.ledger import LedgerWriter
+from agent.vault.records.requests import RequestTable
 from tests.support.board import Board
-from tests.vault.records.test_requests import add, release, request
+from tests.vault.records.test_releases import add, release
+from tests.vault.records.test_requests import request
 from tests.vault.support import Vault
 
 Say = Callable[..., str]
@@ -51,7 +52,9 @@ def write_lines(vault: Vault, count: int) -> None:
     with vault.index.transaction():
         for number in range(count):
             detail = {"rule": "area", "why": f"number {number}"}
-            Ledger(vault.index).append("request.refused", "d" * 64, detail, at=1_706_121_000.0)
+            LedgerWriter(vault.index).append(
+                "request.refused", "d" * 64, detail, at=1_706_121_000.0
+            )
 
 
 # Nothing yet
@@ -206,7 +209,7 @@ def test_show_prints_each_line_with_its_detail(vault: Vault, say: Say) -> None:
 def test_a_text_of_a_requester_cannot_pass_for_a_line_of_the_ledger(vault: Vault, say: Say) -> None:
     with vault.index.transaction():
         detail = {"why": "no\n     2  2024-01-24 18:30:00 UTC  release.sent\x1b[2K"}
-        Ledger(vault.index).append("post.refused", "d" * 64, detail, at=1.0)
+        LedgerWriter(vault.index).append("post.refused", "d" * 64, detail, at=1.0)
     _, why = say("ledger", "show").splitlines()
     assert why.strip().startswith("why: no\\n     2")
     assert why.endswith("\\x1b[2K")
@@ -293,7 +296,7 @@ def test_reindex_brings_lost_rows_back_and_touches_nothing_else(vault: Vault, sa
     assert [json.loads(line)["id"] for line in say("clips", "--json").splitlines()] == [
         clip.id for clip in clips
     ]
-    assert Cases(vault.index).requests() == [request()]
+    assert RequestTable(vault.index).all() == [request()]
 
 
 def test_reading_changes_nothing_on_disk(vault: Vault, say: Say) -> None:

@@ -91,17 +91,14 @@ def _judge_decision(vector: dict[str, Any], context: dict[str, Any]) -> None:
         sealed = device.sealed.pop(clip)
         device.sealed |= {clip: world.SEALED_CLIPS[in_its_place]} if in_its_place else {}
         assert sealed
-    asked = device.arguments() | {"retained": context.get("retained", False)}
+    asked = device.context(retained=context.get("retained", False))
     if vector["check"] == "approval":
-        check_approval(msgspec.convert(vector["input"], Letter), **asked)
-        return
-    del asked["held"]
-    if vector["check"] == "share":
-        check_share(msgspec.convert(vector["input"], Letter), **asked)
-        return
-    del asked["digest_on_disk"], asked["key_opens"]
-    kind = {kind.TYP: kind for kind in (Decline, Command)}[vector["typ"]]
-    check_decision(vector["input"], kind, **asked)  # type: ignore[type-var]
+        check_approval(msgspec.convert(vector["input"], Letter), asked, device)
+    elif vector["check"] == "share":
+        check_share(msgspec.convert(vector["input"], Letter), asked, device)
+    else:
+        kind = {kind.TYP: kind for kind in (Decline, Command)}[vector["typ"]]
+        check_decision(vector["input"], kind, asked)  # type: ignore[type-var]
 
 
 def _judge_log(given: str | dict[str, str], context: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ import pyrage
 from agent import config
 from agent.consent.cards import RequesterCard, encode_base64url
 from agent.consent.decisions.approval import HeldRequest
+from agent.consent.decisions.common import DecisionContext
 from agent.consent.letters import Letter
 from agent.consent.policy.requests import History
 from agent.consent.signing import SigningKey, digest
@@ -201,7 +202,7 @@ class FakeDevice:
     acted_on: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
 
-    def find(self, name: str) -> HeldRequest | None:
+    def request(self, name: str) -> HeldRequest | None:
         """The request with this digest."""
         return self.held if name == self.held.digest else None
 
@@ -220,19 +221,17 @@ class FakeDevice:
             return False
         return True
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of ``check_approval`` beside the letter."""
-        return {
-            "retained": False,
-            "owners": OWNERS,
-            "device_id": DEVICE.public.fingerprint,
-            "now": float(NOW),
-            "seen": self.acted_on.__contains__,
-            "since": 0.0,
-            "held": self.find,
-            "digest_on_disk": self.digest_on_disk,
-            "key_opens": self.key_opens,
-        }
+    def context(self, **changes: Any) -> DecisionContext:
+        """The circumstances of a decision that all rules let pass, but for ``changes``."""
+        context = DecisionContext(
+            owners=OWNERS,
+            device_id=DEVICE.public.fingerprint,
+            now=float(NOW),
+            since=0.0,
+            seen=self.acted_on.__contains__,
+            retained=False,
+        )
+        return replace(context, **changes)
 
     def holds(self, **changes: Any) -> None:
         """Change what is known of the request."""

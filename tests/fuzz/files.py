@@ -26,7 +26,7 @@ from agent.files import WrittenFile
 from agent.vault.clips import sidecar
 from agent.vault.clips.sidecar import Opening, Sidecar
 from agent.vault.database.index import Index
-from agent.vault.records.ledger import Json, Ledger
+from agent.vault.records.ledger import Json, Ledger, LedgerWriter
 from tests.consent import world
 from tests.fuzz.signed import vectors
 from tests.fuzz.target import Target
@@ -194,7 +194,7 @@ def seeds_ledger() -> Sequence[bytes]:
         with index.transaction():
             for number in range(3):
                 detail: dict[str, Json] = {"rule": "expired", "n": number, "share": 0.5}
-                Ledger(index).append("post.refused", "x", detail, at=1.5 + number)
+                LedgerWriter(index).append("post.refused", "x", detail, at=1.5 + number)
         columns = "seq, at, event, subject, detail, prev, sha256"
         rows = index.rows(f"SELECT {columns} FROM ledger ORDER BY seq")
         index.close()

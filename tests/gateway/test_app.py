@@ -174,7 +174,7 @@ def test_a_file_where_the_outbox_should_be_is_told(tmp_path: Path) -> None:
     house = House.build(tmp_path)
     house.config.state_dir.mkdir()
     (house.config.state_dir / "outbox").touch()
-    with pytest.raises(StorageFault, match=r"outbox: cannot be made"):
+    with pytest.raises(StorageFault, match=r"outbox: File exists"):
         app.build(house.config, clock=house.clock)
 
 

@@ -23,7 +23,8 @@ from agent.gateway.release.contents import BundleContents
 from agent.mqtt import topics
 from agent.mqtt.link import MqttLink, Received, Settings
 from agent.mqtt.session import Session
-from agent.vault.records.requests import Cases
+from agent.vault.records.decisions import DecisionTable
+from agent.vault.records.requests import RequestTable
 from tests.peers.mosquitto import Mosquitto
 from tests.support.house import House
 from tests.support.peers import FakeReceiver
@@ -70,12 +71,12 @@ class Porch:
 
     def state(self, jws: str) -> str:
         with self.house.open_index() as index:
-            case = Cases(index).request(signing.digest(jws))
+            case = RequestTable(index).get(signing.digest(jws))
         return "" if case is None else case.state
 
     def paused(self) -> bool:
         with self.house.open_index() as index:
-            return Cases(index).paused_at() is not None
+            return DecisionTable(index).paused_at() is not None
 
     def run(self, gateway: Gateway, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

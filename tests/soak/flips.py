@@ -167,7 +167,7 @@ class Verifier:
         for number, sealed in enumerate(self._sealed):
             opened = mail.open_letter(sealed, world.DEVICE_IDENTITY)
             assert opened.jws == self._originals[number]
-            check_approval(opened, **self._device.arguments())
+            check_approval(opened, self._device.context(), self._device)
 
     def forge(self, number: int) -> None:
         """Try ``number`` forgeries, every tenth by the whole way of a letter."""
@@ -218,7 +218,7 @@ class Verifier:
 
     def _judge(self, letter: Letter) -> None:
         try:
-            check_approval(letter, **self._device.arguments())
+            check_approval(letter, self._device.context(), self._device)
         except Refused as refusal:
             self.count.rules[refusal.rule] += 1
         else:

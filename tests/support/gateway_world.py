@@ -31,7 +31,7 @@ from agent.host.board import Machine
 from agent.mqtt import topics
 from agent.vault.database.index import Index
 from agent.vault.records.ledger import Ledger
-from agent.vault.records.requests import Cases
+from agent.vault.records.requests import RequestTable
 from tests.support.house import House
 from tests.support.peers import Crash, FakeBroker, FakeLink, FakeReceiver
 
@@ -183,10 +183,10 @@ class World:
     def request_state(self, post: str) -> str:
         index = self.house.open_index()
         try:
-            case = Cases(index).request(signing.digest(post))
+            request = RequestTable(index).get(signing.digest(post))
         finally:
             index.close()
-        return "" if case is None else case.state
+        return "" if request is None else request.state
 
 
 def rules(world: World, prefix: str) -> list[str]:

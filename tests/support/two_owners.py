@@ -11,7 +11,7 @@ from agent.consent.statements import InboxReport
 from agent.keyfile import Keys
 from agent.requester.bundle.verify import OpenedBundle, open_bundle
 from agent.vault.database.index import Clip
-from agent.vault.records.requests import Cases, ReleaseCase
+from agent.vault.records.releases import ReleaseRow, ReleaseTable
 from tests.support.gateway_world import World
 from tests.support.house import Person
 
@@ -23,9 +23,9 @@ def write(world: World, query: str, *values: object) -> None:
     db.close()
 
 
-def cases(world: World) -> list[ReleaseCase]:
+def cases(world: World) -> list[ReleaseRow]:
     with world.house.open_index() as index:
-        return Cases(index).releases()
+        return ReleaseTable(index).all()
 
 
 def opened(world: World, person: Person, folder: Path) -> OpenedBundle:

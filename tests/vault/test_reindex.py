@@ -10,7 +10,7 @@ from agent.errors import StorageFault
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Reindexed, reindex
 from agent.vault.database.connection import Database
-from agent.vault.records.ledger import Ledger
+from agent.vault.records.ledger import Ledger, LedgerWriter
 from tests.vault.support import Vault, clip_files, pattern
 
 
@@ -58,7 +58,7 @@ def test_a_state_folder_that_is_a_link_will_do(tmp_path: Path) -> None:
 def test_an_index_that_is_right_stays_as_it_is(vault: Vault) -> None:
     clips = [vault.record() for _ in range(3)]
     with vault.index.transaction():
-        Ledger(vault.index).append("event", "subject", {}, at=1.0)
+        LedgerWriter(vault.index).append("event", "subject", {}, at=1.0)
     for _ in range(2):
         assert reindex(vault.state_dir) == Reindexed(clips=3)
     assert vault.index.clips() == clips

@@ -1,30 +1,28 @@
-"""Whether a clip may leave: the nine rules of an approval, and those of a share.
+"""The gate in front of every clip: the nine rules of an approval, and those of a share.
 
-This is the gate in front of every byte that leaves. :func:`check_approval`
-answers for an approval, :func:`check_share` for what an owner sends unasked, and
-:func:`disagreement` for two owners who have to say the same. Each rule is a
-small function that raises :class:`ApprovalRefused` with the rule's number and
-the name of what is wrong; what does not even decode raises
-:class:`MalformedStatement`. The rules that all decisions share are in
-:mod:`agent.consent.decisions.common`.
+:func:`check_approval` checks an approval, :func:`check_share` a share, which an owner sends
+unasked, and :func:`disagreement` compares those of two owners who have to say the same. Each
+rule is a small function that raises :class:`ApprovalRefused` with the rule's number and the name
+of what is wrong; a statement that does not decode raises :class:`MalformedStatement`. The rules
+that all decisions share are in :mod:`agent.consent.decisions.common`.
 
-The letter has been opened already (:mod:`agent.consent.letters`), so it was sealed
-to this device. What the device holds is asked through the functions passed in:
-nothing is read or written here. The caller sees that the clock is synced before
-it asks, and in one transaction remembers the ``jti`` and acts. Keys are handed to
-``key_opens`` and nowhere else; no message quotes one.
+The letter has been opened already (:mod:`agent.consent.letters`), so it was sealed to this
+device. :class:`Holdings` answers for what the device holds: nothing is read or written here.
+The caller sees that the clock is synced before it asks, and in one transaction remembers the
+``jti`` and acts. Keys are handed to ``key_opens`` and nowhere else; no message quotes one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 import pyrage
 
 from agent.consent.cards import PublicKey, RequesterCard
-from agent.consent.decisions.common import check_decision
+from agent.consent.decisions.common import DecisionContext, check_decision
 from agent.consent.letters import Letter
 from agent.consent.policy import upload
 from agent.consent.statements import Approval, ApprovedClip, Share
@@ -49,112 +47,85 @@ class HeldRequest:
     matches: Mapping[str, str]
 
 
+class Holdings(Protocol):
+    """What the device holds."""
+
+    def request(self, digest: str) -> HeldRequest | None:
+        """The request with this digest."""
+
+    def digest_on_disk(self, clip_id: str) -> str | None:
+        """The SHA-256 of a clip's sealed file; None if it is gone."""
+
+    def key_opens(self, clip_id: str, identity: str) -> bool:
+        """True if ``identity`` opens the clip on disk."""
+
+
 def check_approval(
     letter: Letter,
+    context: DecisionContext,
+    holdings: Holdings,
     *,
-    retained: bool,
-    owners: Mapping[str, PublicKey],
-    device_id: str,
-    now: float,
-    seen: Callable[[str], bool],
-    held: Callable[[str], HeldRequest | None],
-    digest_on_disk: Callable[[str], str | None],
-    key_opens: Callable[[str, str], bool],
     allow_loopback_http: bool = False,
-    since: float,
 ) -> Approval:
     """The approval in ``letter``, if all nine rules of an approval hold:
 
     1. it is signed by the key of an enrolled owner;
     2. its ``typ`` is that of an approval, and its ``aud`` is this device;
     3. its ``jti`` was never seen;
-    4. it was issued and expires in the allowed span of time, and not before what is known
-       of such ids;
+    4. it was issued and expires in the allowed span of time, and not before the time from
+       which such ids are known;
     5. it names a request that the device holds, open and unexpired;
     6. every clip is in that request's match set, once, its digest unchanged;
     7. the letter brings the keys of exactly these clips, and each opens its clip;
     8. the upload goes to a host that the requester's card allows;
     9. it did not arrive as a retained message.
 
-    Asked for in the order 9, 2 (``typ``), 1 to 5, 8, 6, 7: nothing in a retained
+    Checked in the order 9, 2 (``typ``), 1 to 5, 8, 6, 7: nothing in a retained
     message counts, and neither a clip is read nor a key tried before signature,
     ids and times are right.
 
-    ``owners`` maps fingerprints to keys; ``device_id`` is this device's fingerprint; ``now``
-    comes from a synced clock, in Unix seconds. ``seen`` says whether a ``jti`` was
-    acted on since the time ``since``; ``held`` finds a request by digest,
-    ``digest_on_disk`` hashes a clip's sealed file (None: it is gone), ``key_opens``
-    tries a clip id's key.
-
     Raises :class:`ApprovalRefused`, or :class:`MalformedStatement`.
     """
-    approval = check_decision(
-        letter.jws,
-        Approval,
-        retained=retained,
-        owners=owners,
-        device_id=device_id,
-        now=now,
-        seen=seen,
-        since=since,
-    )
-    request = _held_open(held(approval.request), now)
+    approval = check_decision(letter.jws, Approval, context)
+    request = _held_open(holdings.request(approval.request), context.now)
     _upload_allowed(request, allow_loopback_http)
     _clips_once(approval.clips)
     _clips_matched(approval.clips, request.matches)
-    _clips_unchanged(approval.clips, digest_on_disk)
-    _keys_open(approval.clips, letter.keys, key_opens)
+    _clips_unchanged(approval.clips, holdings)
+    _keys_open(approval.clips, letter.keys, holdings)
     return approval
 
 
 def check_share(
     letter: Letter,
+    context: DecisionContext,
+    holdings: Holdings,
     *,
-    retained: bool,
-    owners: Mapping[str, PublicKey],
-    device_id: str,
-    now: float,
-    seen: Callable[[str], bool],
-    digest_on_disk: Callable[[str], str | None],
-    key_opens: Callable[[str, str], bool],
     allow_loopback_http: bool = False,
-    since: float,
 ) -> Share:
     """The share in ``letter``, if the rules of an approval hold as far as they concern it.
 
-    It answers no request, so rule 5 asks nothing; rule 6 asks of every clip that it is
+    It answers no request, so rule 5 does not apply; rule 6 demands of every clip that it is
     held, and named once with the digest it has; and rule 8 that the recipient's keys are
     keys and the upload goes to a plain https URL, on the host that the owner signed.
 
-    Arguments and errors are those of :func:`check_approval`.
+    Raises :class:`ApprovalRefused`, or :class:`MalformedStatement`.
     """
-    share = check_decision(
-        letter.jws,
-        Share,
-        retained=retained,
-        owners=owners,
-        device_id=device_id,
-        now=now,
-        seen=seen,
-        since=since,
-    )
+    share = check_decision(letter.jws, Share, context)
     _recipient_usable(share, allow_loopback_http)
     _clips_once(share.clips)
-    _clips_unchanged(share.clips, digest_on_disk)
-    _keys_open(share.clips, letter.keys, key_opens)
+    _clips_unchanged(share.clips, holdings)
+    _keys_open(share.clips, letter.keys, holdings)
     return share
 
 
 def same_content(first: Consent, second: Consent) -> bool:
-    """Whether both let exactly the same leave: who signed when is all that may differ.
-
-    The order in which clips are named says nothing.
-    """
+    """True if both let exactly the same leave; signer, times and order of clips may differ."""
     return type(first) is type(second) and _content(first) == _content(second)
 
 
 def disagreement(first: Consent, second: Consent) -> str:
-    """Why these are not two owners who approve the same, or an empty string if they are."""
+    """The reason why these are not two owners who approve the same; empty if they are."""
     if first.iss == second.iss:
         return "both are by the same owner"
     if not same_content(first, second):
@@ -199,12 +170,10 @@ def _clips_matched(clips: tuple[ApprovedClip, ...], matches: Mapping[str, str]) 
             )
 
 
-def _clips_unchanged(
-    clips: tuple[ApprovedClip, ...], digest_on_disk: Callable[[str], str | None]
-) -> None:
+def _clips_unchanged(clips: tuple[ApprovedClip, ...], holdings: Holdings) -> None:
     """Rule 6, by what is on the disk: each clip is there and is what was matched."""
     for clip in clips:
-        found = digest_on_disk(clip.id)
+        found = holdings.digest_on_disk(clip.id)
         if found is None:
             raise ApprovalRefused(6, "clip-gone", f"the clip {clip.id} is no longer kept")
         if found != clip.sha256:
@@ -212,23 +181,19 @@ def _clips_unchanged(
 
 
 def _keys_open(
-    clips: tuple[ApprovedClip, ...],
-    keys: Mapping[str, str],
-    key_opens: Callable[[str, str], bool],
+    clips: tuple[ApprovedClip, ...], keys: Mapping[str, str], holdings: Holdings
 ) -> None:
-    """Rule 7: the consent carries the keys, all that are needed and no others."""
+    """Rule 7: the letter carries the keys, all that are needed and no others."""
     approved = {clip.id for clip in clips}
     for clip_id in sorted(approved - keys.keys()):
         raise ApprovalRefused(7, "key-missing", f"there is no key for the clip {clip_id}")
     for clip_id in sorted(keys.keys() - approved):
-        raise ApprovalRefused(
-            7, "key-surplus", f"there is a key for the clip {clip_id}, which is not approved"
-        )
+        why = f"there is a key for the clip {clip_id}, which is not approved"
+        raise ApprovalRefused(7, "key-surplus", why)
     for clip in clips:
-        if not key_opens(clip.id, keys[clip.id]):
-            raise ApprovalRefused(
-                7, "wrong-key", f"the key for the clip {clip.id} does not open it"
-            )
+        if not holdings.key_opens(clip.id, keys[clip.id]):
+            why = f"the key for the clip {clip.id} does not open it"
+            raise ApprovalRefused(7, "wrong-key", why)
 
 
 def _upload_allowed(request: HeldRequest, allow_loopback_http: bool) -> None:
@@ -239,7 +204,7 @@ def _upload_allowed(request: HeldRequest, allow_loopback_http: bool) -> None:
 
 
 def _recipient_usable(share: Share, allow_loopback_http: bool) -> None:
-    """Rule 8 of a share: whom it goes to is somebody, and where it goes is a place."""
+    """Rule 8 of a share: the recipient's keys are keys, and the upload goes to a plain URL."""
     try:
         PublicKey.from_text(share.recipient.key)
         pyrage.x25519.Recipient.from_str(share.recipient.seal)

@@ -1,17 +1,18 @@
-"""Whether an owner's decision may be acted on at all: what every decision has to keep.
+"""The rules that every decision of an owner must satisfy.
 
-:func:`check_decision` asks rules 1 to 4 and 9 of an approval, by their numbers in
-:mod:`agent.consent.decisions.approval`. For declines and commands, which bring no keys and name
-no upload, that is all; what an approval or a share has to keep beside is there.
+:func:`check_decision` checks rules 1 to 4 and 9 of an approval, by their numbers in
+:mod:`agent.consent.decisions.approval`. Declines and commands bring no keys and name
+no upload, so these are all of their rules; approvals and shares have more.
 
 Each rule is a small function that raises :class:`ApprovalRefused` with the rule's
-number and the name of what is wrong; what does not even decode raises
+number and the name of what is wrong; a statement that does not decode raises
 :class:`MalformedStatement`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from agent.consent import signing
@@ -31,26 +32,33 @@ D = TypeVar("D", Approval, Share, Decline, Command)
 _Decision = Approval | Share | Decline | Command
 
 
-def check_decision(
-    jws: str,
-    kind: type[D],
-    *,
-    retained: bool,
-    owners: Mapping[str, PublicKey],
-    device_id: str,
-    now: float,
-    seen: Callable[[str], bool],
-    since: float,
-) -> D:
+@dataclass(frozen=True)
+class DecisionContext:
+    """The circumstances in which a decision arrives.
+
+    ``owners`` maps fingerprints to keys; ``device_id`` is this device's fingerprint; ``now``
+    comes from a synced clock, in Unix seconds. ``seen`` says of a ``jti`` that it was acted on
+    since the time ``since``; ``retained`` says that the message was a retained one.
+    """
+
+    owners: Mapping[str, PublicKey]
+    device_id: str
+    now: float
+    since: float
+    seen: Callable[[str], bool]
+    retained: bool
+
+
+def check_decision(jws: str, kind: type[D], context: DecisionContext) -> D:
     """The owner's decision in ``jws``, if rules 1 to 4 and 9 of an approval hold.
 
-    Arguments and errors are those of :func:`agent.consent.decisions.approval.check_approval`.
+    Raises :class:`ApprovalRefused`, or :class:`MalformedStatement`.
     """
-    _not_retained(retained)
-    decision = _signed_by_owner(jws, kind, owners)
-    _for_this_device(decision, device_id)
-    _never_seen(decision, seen)
-    _in_time(decision, now, since)
+    _not_retained(context.retained)
+    decision = _signed_by_owner(jws, kind, context.owners)
+    _for_this_device(decision, context.device_id)
+    _never_seen(decision, context.seen)
+    _in_time(decision, context.now, context.since)
     return decision
 
 
@@ -79,7 +87,7 @@ def _never_seen(decision: _Decision, seen: Callable[[str], bool]) -> None:
 
 
 def _in_time(decision: _Decision, now: float, since: float) -> None:
-    """Rule 4: it holds now, does not hold for long, and what was done with it is on record."""
+    """Rule 4: it holds now, not for long, and its ``jti`` would be known if it had been used."""
     if decision.iat > now + MAX_SKEW_SECONDS:
         raise ApprovalRefused(4, "issued-in-future", "it was issued in the future")
     if decision.exp <= max(now, decision.iat):
@@ -87,7 +95,7 @@ def _in_time(decision: _Decision, now: float, since: float) -> None:
     if decision.exp - decision.iat > MAX_LIFE_SECONDS:
         raise ApprovalRefused(4, "lives-too-long", "it is to hold for more than 7 days")
     if decision.iat < int(since):
-        why = "it was issued before this record began, so it may have been acted on or revoked"
+        why = "it was issued before this ledger began, so it may have been acted on or revoked"
         raise ApprovalRefused(4, "before-the-ledger", why)
 
 

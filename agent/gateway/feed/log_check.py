@@ -1,18 +1,18 @@
-"""Whether a post is public, as far as this device has seen: the log's view, kept and used.
+"""The public log that posts must stand in, as far as this device has seen it.
 
-What to believe of a log is decided in :mod:`agent.consent.transparency.view`. Here
+:mod:`agent.consent.transparency.view` decides what to believe of a log. Here
 
-- the view is read at the start, and written down with each post that counts on it, else
+- the view is read at the start, and written down with each post that relies on it, else
   once a minute and at the end: links come again from the broker, which retains them;
-- posts whose checkpoint no link has led to yet wait (:mod:`.waiting`); what waits in vain,
-  and what has to go for others, gets a line on the record;
-- what the log did wrong becomes a ledger line, and what the owner must know, a notice.
+- posts whose checkpoint no link has led to yet wait (:mod:`.pending`); a post that waits in
+  vain, or is dropped for others, gets a ledger line;
+- a fault of the log becomes a ledger line, and if the owners must know it, a notice.
 
-A log that has forked is not believed any more: what needs it is refused as ``log-forked``
+A log that has forked is not believed any more: posts that need it are refused as ``log-forked``
 until the owner, who has both notes as evidence on the ledger, pins another key.
 
-An alert needs the log as much as a request: what one household alone gets to see is not
-public. A withdrawal does not: it can only stop, and stopping must not depend on a log.
+Alerts need the log as much as requests: a post that only one household gets to see is not
+public. Withdrawals do not: they only stop things, and stopping must not depend on a log.
 """
 
 from __future__ import annotations
@@ -26,35 +26,37 @@ from agent.consent.statements import LogPlace, Notice
 from agent.consent.transparency.proof import LogPolicy
 from agent.consent.transparency.view import Included, LogView, Waiting
 from agent.errors import InternalFault, NotPublic
-from agent.gateway.feed.pending import PendingPosts, Post
+from agent.gateway.feed.pending import PendingPosts
+from agent.gateway.feed.post import Post
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.rate_limit import ANYBODY, RateLimiter
-from agent.gateway.unit_of_work import UnitOfWork
-from agent.vault.records.feed import Feed
+from agent.gateway.unit_of_work import Change, UnitOfWork, reason
+from agent.vault.records.events import Event
 from agent.vault.records.ledger import Json
 
 log = logging.getLogger(__name__)
 
-LOG_FORKED: Final = "log.forked"  # the line whose subject is the origin of the log
-_WRITE_SECONDS = 60.0
+_WRITE_SECONDS: Final = 60.0
 _NEEDS_LOG = frozenset({"requests", "alerts"})
 
 
-class Publicness:
-    """Says of a verified post whether it is public. This one asks for nothing
-    (``feed.log: off``); the methods of :class:`PinnedLog` do.
-    """
+class Unsettled(Exception):
+    """Nothing is known yet of a post that waits for a link of its log."""
+
+
+class LogCheck:
+    """Checks that verified posts are public; by default they need not stand in any log."""
 
     @property
     def terms(self) -> str:
-        """What it asks for, in words that change when that does."""
+        """The demands on a post, in words that change when they do."""
         return ""
 
     def start(self) -> None:
         """Pick up what an earlier run left."""
 
     def check(self, post: Post, source: str) -> LogPlace | None:  # noqa: ARG002
-        """Where the post stands; None if it need not stand anywhere.
+        """The place of the post; None if it needs none.
 
         Raises :class:`NotPublic`, or :class:`Unsettled` when it will be asked about again.
         """
@@ -70,42 +72,40 @@ class Publicness:
         """The posts that were waiting, and need wait no longer."""
         return []
 
-    def write(self) -> None:
-        """Inside a transaction: write down what is believed, if that is news."""
+    def write(self, change: Change) -> None:
+        """Write the view down, if it is new."""
 
     def tick(self) -> None:
-        """Write it down when it is time."""
+        """Write the view down when it is time."""
 
     def stop(self) -> None:
-        """Write it down."""
+        """Write the view down in a transaction of its own."""
 
 
-class Unsettled(Exception):
-    """Nothing is known yet of a post that waits for a link of its log."""
+class NoLog(LogCheck):
+    """Demands nothing: ``feed.log: off``."""
 
 
-class PinnedLog(Publicness):
+class PinnedLog(LogCheck):
     """The one log whose key the owner has pinned.
 
     Unless it is ``required``, a post without a proof counts too, but a false one does not.
-    ``forked`` is called, inside the transaction, with the origin of a log that was convicted.
+    ``forked`` is called with the origin of a log that was convicted.
     """
 
     def __init__(
         self,
         *,
         work: UnitOfWork,
-        feed: Feed,
         notices: NoticeBoard,
-        floods: RateLimiter,
+        rate_limiter: RateLimiter,
         policy: LogPolicy,
         required: bool,
-        forked: Callable[[str], None],
+        forked: Callable[[Change, str], None],
     ) -> None:
         self._work = work
-        self._feed = feed
         self._notices = notices
-        self._floods = floods
+        self._rate_limiter = rate_limiter
         self._policy = policy
         self._required = required
         self._forked = forked
@@ -117,15 +117,15 @@ class PinnedLog(Publicness):
 
     @property
     def terms(self) -> str:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         policy = self._policy
         keys = " ".join(key.text for key in (policy.key, *policy.witnesses))
         return f"{self._required} {policy.witnesses_needed} {keys}"
 
     def start(self) -> None:
-        """See :class:`Publicness`; StorageFault if what was kept is damaged."""
+        """See :class:`LogCheck`; StorageFault if what was kept is damaged."""
         origin = self._policy.origin
-        text = self._feed.log_view(origin)
+        text = self._work.logs.view(origin)
         if text is not None:
             self._view = LogView.from_text(text, self._policy)
         if text is not None and self._view.text() == text:
@@ -133,12 +133,12 @@ class PinnedLog(Publicness):
             return
         if text is None or LogView(self._policy).text() == self._view.text():
             detail: dict[str, Json] = {"origin": origin, "key": self._policy.key.text}
-            with self._work.index.transaction():
-                self._work.note("log.pinned", "", detail)
-                self.write()
+            with self._work.transaction() as change:
+                change.note(Event.LOG_PINNED, "", detail)
+                self.write(change)
 
     def check(self, post: Post, source: str) -> LogPlace | None:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         if post.topic.kind not in _NEEDS_LOG or not (self._required or post.proof):
             return None
         view, answer = self._view.check(post.jws, post.proof)
@@ -158,35 +158,35 @@ class PinnedLog(Publicness):
         raise InternalFault(f"a log view answered {answer!r}")
 
     def witness(self, post: Post) -> None:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         if post.topic.kind in _NEEDS_LOG and post.proof:
             view, _ = self._view.check(post.jws, post.proof)
             self._adopt(view)
 
     def link(self, payload: bytes) -> None:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         view = self._view.advance(payload)
         refused = [trouble for trouble in view.troubles if trouble.rule != "checkpoint-forked"]
         self._adopt(view)
         subject = hashlib.sha256(payload).hexdigest()
-        if refused and not self._work.ledger.tells(subject, "link.refused"):
+        if refused and not self._work.ledger.tells(subject, Event.LINK_REFUSED):
             self._refuse_link(refused[0], subject)
 
     def settled(self) -> list[Post]:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         if not self._is_news:
             return []
         self._is_news = False
         return self._waiting.take(self._view.knows)
 
-    def write(self) -> None:
-        """See :class:`Publicness`."""
+    def write(self, change: Change) -> None:
+        """See :class:`LogCheck`."""
         if self._view != self._written:
-            self._feed.put_log_view(self._policy.origin, self._view.text())
+            change.logs.put(self._policy.origin, self._view.text())
             self._written, self._written_at = self._view, self._work.clock.monotonic()
 
     def tick(self) -> None:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         now = self._work.clock.monotonic()
         if now - self._written_at >= _WRITE_SECONDS:
             self.stop()
@@ -194,10 +194,10 @@ class PinnedLog(Publicness):
             self._note_waiting(post, source)
 
     def stop(self) -> None:
-        """See :class:`Publicness`."""
+        """See :class:`LogCheck`."""
         if self._view != self._written:
-            with self._work.index.transaction():
-                self.write()
+            with self._work.transaction() as change:
+                self.write(change)
 
     def _adopt(self, view: LogView) -> None:
         """Believe ``view`` from now on; a fork is written down at once, with its evidence."""
@@ -207,16 +207,12 @@ class PinnedLog(Publicness):
             return
         digests = [hashlib.sha256(note.encode()).hexdigest() for note in view.fork]
         origin = self._policy.origin
-        detail: dict[str, Json] = {
-            "origin": origin,
-            "digests": digests,
-            "notes": list(view.fork),
-        }
-        with self._work.index.transaction():
-            self._work.note(LOG_FORKED, origin, detail)
-            self.write()
-            self._forked(origin)
-            self._notices.add(_fork_notice(origin, at=self._work.clock.now()))
+        detail: dict[str, Json] = {"origin": origin, "digests": digests, "notes": [*view.fork]}
+        with self._work.transaction() as change:
+            change.note(Event.LOG_FORKED, origin, detail)
+            self.write(change)
+            self._forked(change, origin)
+            self._notices.add(change, _fork_notice(origin, at=change.now))
         log.error("the public log %s has signed two different pasts", origin)
 
     def _wait(self, post: Post, source: str, size: int) -> None:
@@ -225,44 +221,37 @@ class PinnedLog(Publicness):
         if gone is None:
             return
         dropped, busiest = gone
-        if self._floods.take(busiest, bytes.fromhex(dropped.digest)):
-            detail: dict[str, Json] = {
-                "rule": "log-link-missing",
-                "why": "too many posts wait for links of the log",
-                "topic": dropped.place,
-                "post": dropped.digest,
-                "requester": busiest,
-            }
+        if self._rate_limiter.take(busiest, bytes.fromhex(dropped.digest)):
+            why = "too many posts wait for links of the log"
+            detail = {**_link_missing(dropped, busiest, why), "post": dropped.digest}
             # Its subject is not the post's: it may come again, and then be judged.
-            with self._work.index.transaction():
-                self._work.note("post.dropped", "", detail)
+            with self._work.transaction() as change:
+                change.note(Event.POST_DROPPED, "", detail)
 
     def _note_waiting(self, post: Post, source: str) -> None:
-        """What waits in vain was asked all the same. It goes on waiting, and after a restart
-        it comes again. What is more than the day's measure of its author is counted, and waits
-        no longer: like all that is only counted, it is heard when it comes on another day.
+        """Put a post that waits in vain on the ledger, once; it goes on waiting.
+
+        Beyond the day's measure of its author it is counted, and waits no longer: like all
+        posts that are only counted, it is heard when it comes on another day.
         """
-        if self._work.ledger.tells(post.digest, "post.waiting"):
+        if self._work.ledger.tells(post.digest, Event.POST_WAITING):
             return
-        if not self._floods.take(source, bytes.fromhex(post.digest)):
+        if not self._rate_limiter.take(source, bytes.fromhex(post.digest)):
             self._waiting.forget(post.digest)
             return
-        detail: dict[str, Json] = {
-            "rule": "log-link-missing",
-            "why": "nothing shows that the log only grew to hold it",
-            "topic": post.place,
-            "requester": source,
-        }
-        with self._work.index.transaction():
-            self._work.note("post.waiting", post.digest, detail)
+        why = "nothing shows that the log only grew to hold it"
+        with self._work.transaction() as change:
+            change.note(Event.POST_WAITING, post.digest, _link_missing(post, source, why))
 
     def _refuse_link(self, trouble: NotPublic, subject: str) -> None:
-        """Anybody who may write to the feed can have made it up: a line, and no more."""
-        if not self._floods.take(ANYBODY, bytes.fromhex(subject)):
-            return
-        detail: dict[str, Json] = {"rule": trouble.rule, "why": trouble.message[:200]}
-        with self._work.index.transaction():
-            self._work.note("link.refused", subject, detail)
+        """Only a ledger line: anybody who may write to the feed can have made it up."""
+        if self._rate_limiter.take(ANYBODY, bytes.fromhex(subject)):
+            with self._work.transaction() as change:
+                change.note(Event.LINK_REFUSED, subject, reason(trouble))
+
+
+def _link_missing(post: Post, source: str, why: str) -> dict[str, Json]:
+    return {"rule": "log-link-missing", "why": why, "topic": post.place, "requester": source}
 
 
 def _fork_notice(origin: str, *, at: float) -> Notice:

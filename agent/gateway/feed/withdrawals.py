@@ -1,27 +1,22 @@
-"""A requester's word that it no longer asks.
+"""A requester's withdrawal of its own request.
 
-It closes the request that it names and stops what has not been sent yet. Retained posts
-come in any order: one that comes before its request sees that the request never opens.
-What stops something is never too much, and needs no public log.
+It closes the request that it names and stops releases that were not sent yet. Retained posts
+come in any order: a withdrawal that comes before its request keeps it from ever opening.
+Withdrawals only stop things, so those that stop something skip the rate limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 from agent.consent import signing
-from agent.consent.cards import RequesterCard
-from agent.consent.statements import Notice, Request, Statement, Withdrawal
+from agent.consent.statements import Notice, Request, Withdrawal
 from agent.errors import MalformedStatement, Refused
+from agent.gateway.feed.post import Verified
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.rate_limit import RateLimiter
 from agent.gateway.unit_of_work import UnitOfWork
-from agent.vault.records.ledger import Json
-from agent.vault.records.requests import RequestCase
-
-EARLY: Final = "withdrawal.early"  # of a request that had not come yet
+from agent.vault.records.events import Event
+from agent.vault.records.requests import RequestRow
 
 
 class Withdrawals:
@@ -33,57 +28,54 @@ class Withdrawals:
         work: UnitOfWork,
         inbox: OpenRequests,
         notices: NoticeBoard,
-        floods: RateLimiter,
-        requesters: Mapping[str, RequesterCard],
+        rate_limiter: RateLimiter,
     ) -> None:
         self._work = work
         self._inbox = inbox
         self._notices = notices
-        self._floods = floods
-        self._requesters = requesters
+        self._rate_limiter = rate_limiter
 
     def came_before(self, digest: str, author: str) -> bool:
-        """Whether its author withdrew a request before it came."""
-        said = self._work.ledger.says(EARLY, digest)
+        """True if its author withdrew a request before it came."""
+        said = self._work.ledger.says(Event.WITHDRAWAL_EARLY, digest)
         return any(detail.get("requester") == author for detail in said)
 
-    def receive(self, withdrawal: Withdrawal, digest: str) -> None:
-        """Close what it names, or, if that has not come yet, see that it never opens.
+    def receive(self, posted: Verified[Withdrawal]) -> None:
+        """Close the request it names or, if that has not come yet, keep it from opening.
 
-        Raises :class:`MalformedStatement` if it names what somebody else posted.
+        Raises :class:`MalformedStatement` if it names somebody else's post.
         """
-        author, now = withdrawal.iss, self._work.clock.now()
-        case = self._work.cases.request(withdrawal.request)
-        if case is not None and case.requester != author:
+        author, digest, named = posted.author, posted.digest, posted.statement.request
+        request = self._work.requests.get(named)
+        if request is not None and request.requester != author:
             raise MalformedStatement("no-such-request", "withdraws nothing that its signer posted")
-        stops = case is not None and (case.is_open or self._work.cases.has_unsent(case.digest))
-        if not stops and not self._floods.take(author, bytes.fromhex(digest)):
+        stops = request is not None and (
+            request.is_open or self._work.releases.has_unsent(request.digest)
+        )
+        if not stops and not self._rate_limiter.take(author, bytes.fromhex(digest)):
             return
-        about = {**author_of(withdrawal, self._requesters), "request": withdrawal.request}
-        with self._work.index.transaction():
-            self._work.note("withdrawal.received", digest, about)
-            if case is None:
-                self._work.ledger.append(
-                    EARLY,
-                    withdrawal.request,
-                    {"requester": author, "withdrawal": digest},
-                    at=now,
-                )
+        name = self._work.parties.requesters[author].name
+        with self._work.transaction() as change:
+            about = {"requester": author, "name": name, "request": named}
+            change.note(Event.WITHDRAWAL_RECEIVED, digest, about)
+            if request is None:
+                early = {"requester": author, "withdrawal": digest}
+                change.note(Event.WITHDRAWAL_EARLY, named, early)
                 return
-            told = self._inbox.told(case)
-            if case.is_open:
-                self._inbox.close(case.digest, "withdraw", {}, at=now)
-            stopped = self._work.cases.ask_to_stop("the request was withdrawn", request=case.digest)
-            if stops and told:
-                self._notices.add(self._notice(case, len(stopped), at=now))
+            if request.is_open:
+                self._inbox.close(change, request.digest, "withdraw", {})
+            stopped = change.releases.ask_to_stop("the request was withdrawn", request=named)
+            if stops and request.told_at is not None:
+                notice = self._notice(request, len(stopped), at=change.now)
+                self._notices.add(change, notice)
 
-    def _notice(self, case: RequestCase, stopped: int, *, at: float) -> Notice:
-        author = self._requesters[case.requester]
+    def _notice(self, request: RequestRow, stopped: int, *, at: float) -> Notice:
+        author = self._work.parties.requesters[request.requester]
         try:
-            what = signing.verify(case.jws, Request, {author.fingerprint: author.key}).title
+            title = signing.verify(request.jws, Request, {author.fingerprint: author.key}).title
         except Refused:  # somebody exchanged it on the disk
-            what = case.reference
-        text = f"The request {case.reference} is no longer asked by its author."
+            title = request.reference
+        text = f"The request {request.reference} is no longer asked by its author."
         if stopped:
             text += (
                 " What you had approved for it and was not sent yet is stopped."
@@ -94,12 +86,7 @@ class Withdrawals:
             at=int(at),
             until=None,
             who=author.name,
-            title=f"Withdrawn: {what}",
+            title=f"Withdrawn: {title}",
             text=text,
-            subject=case.digest,
+            subject=request.digest,
         )
-
-
-def author_of(statement: Statement, requesters: Mapping[str, RequesterCard]) -> dict[str, Json]:
-    """What the ledger says of the author of a verified post."""
-    return {"requester": statement.iss, "name": requesters[statement.iss].name}

@@ -1,10 +1,9 @@
-"""Messages that must arrive: written with the change they tell of, sent after it.
+"""Letters that must arrive: written with the change they tell of, sent after it.
 
-``Letters.put`` is called inside the transaction that changes a request or a release, so
-a letter exists if and only if its cause does. ``Outbox.flush`` sends what the broker has
-not confirmed; ``reconnected`` sends everything that is still retained once more,
-since a broker may have lost it. Receivers bear duplicates. paho's own queue is
-memory only and is not relied on.
+A letter is put into its table in the transaction of its cause, so it exists if and only if
+its cause does. The outbox sends what the broker has not confirmed, and after a reconnection
+everything that is still retained, since a broker may have lost it. Receivers bear duplicates.
+paho's own queue is memory only and is not relied on.
 
 Each topic holds its last payload: an older one that never left is of no use.
 """
@@ -15,10 +14,12 @@ import logging
 import re
 from typing import Final
 
+from agent.consent import signing
 from agent.errors import NetworkFault
 from agent.mqtt import topics
 from agent.mqtt.link import Link
 from agent.vault.database.index import Index
+from agent.vault.records.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -33,54 +34,71 @@ _NEXT_REVISION = (
 )
 
 
-class Letters:
-    """The table ``letter``: what each outgoing topic holds. Any thread's own index will do."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
+class LetterTable(Table):
+    """Writes the table ``letter``: what each outgoing topic holds."""
 
     def put(self, topic: str, payload: bytes, *, at: float) -> None:
-        """Replace what ``topic`` holds; call inside the transaction of its cause."""
-        self._index.connection.execute(
+        """Replace what ``topic`` holds."""
+        self._execute(
             "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"  # noqa: S608
             " ON CONFLICT (topic) DO UPDATE"
             f" SET payload = excluded.payload, {_NEXT_REVISION}, at = excluded.at",
-            (topic, payload, at),
+            *(topic, payload, at),
         )
 
     def clear(self, topic: str) -> None:
         """Empty a retained topic; nothing happens if nothing was ever put there."""
-        self._index.connection.execute(
+        self._execute(
             f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
             " WHERE topic = ? AND length(payload) > 0",
-            (topic,),
+            topic,
         )
 
     def clear_outcomes(self, prefix: str, *, before: float) -> None:
-        """Inside a transaction: empty what below ``prefix`` was confirmed and is so old.
+        """Empty the topics below ``prefix`` that were confirmed and are so old.
 
         The release's id follows on ``prefix``; one that is under way keeps its letter.
         """
-        self._index.connection.execute(
+        self._execute(
             f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
             " WHERE topic GLOB ?1 || '*' AND at < ?2 AND revision = acked AND length(payload) > 0"
             " AND NOT EXISTS (SELECT 1 FROM release WHERE ?1 || id = topic"
             "  AND state IN ('PROPOSED', 'APPROVED', 'SEALED'))",
-            (prefix, before),
+            *(prefix, before),
         )
 
-    def about_requests(self) -> int:
-        """How many letters about open requests there are."""
-        query = "SELECT count(*) FROM letter WHERE topic LIKE '%/inbox/%' AND length(payload) > 0"
-        return int(self._index.rows(query)[0][0])
+
+def letters_about_requests(index: Index) -> int:
+    """The number of letters about open requests."""
+    query = "SELECT count(*) FROM letter WHERE topic LIKE '%/inbox/%' AND length(payload) > 0"
+    return int(index.rows(query)[0][0])
+
+
+class Replies:
+    """Answers an owner's command once, if the broker is there.
+
+    A reply is not retained and may be lost: a command is of use at once or not at all, and
+    the owner asks again.
+    """
+
+    def __init__(self, link: Link, *, device_name: str) -> None:
+        self._link = link
+        self._device_name = device_name
+
+    def send(self, jws: str, letter: bytes) -> None:
+        """Answer the decision in ``jws`` with a sealed ``letter``."""
+        topic = topics.release(self._device_name, signing.digest(jws)[:16])
+        try:
+            self._link.publish(topic, letter, retained=False)
+        except NetworkFault:
+            log.info("not connected: the owner gets no answer, and may ask again")
 
 
 class Outbox:
     """Brings the letters to the broker, over one link.
 
-    What became of a decision is told for :data:`_TOLD_SECONDS`. Whatever the table says,
-    only the device's own letter topics are written: the camera can write to the same file,
-    and must not speak through the gateway.
+    Outcomes stay for :data:`_TOLD_SECONDS`. Only the device's own letter topics are written:
+    the camera can write to the table, and must not speak through the gateway.
     """
 
     def __init__(self, index: Index, link: Link, *, device_name: str) -> None:
@@ -116,8 +134,8 @@ class Outbox:
         if sent is None:
             return
         topic, revision = sent
-        # What an older message's confirmation meant may be forgotten with the row: revisions
-        # of a topic that was emptied begin anew, so it must not be taken for one of those.
+        # Revisions of an emptied topic begin anew with its next row: the confirmation of an
+        # older message must not be taken for one of those.
         self._in_flight = {
             other: (its_topic, its_revision)
             for other, (its_topic, its_revision) in self._in_flight.items()
@@ -125,7 +143,7 @@ class Outbox:
         }
         news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
         if not self._index.rows(news, sent):
-            return  # it was said again at a new connection: nothing to write down
+            return  # it was sent again at a new connection: nothing to write down
         with self._index.transaction() as db:
             db.execute("UPDATE letter SET acked = ? WHERE topic = ?", (revision, topic))
             db.execute(
@@ -134,16 +152,16 @@ class Outbox:
             )
 
     def tidy(self, now: float) -> None:
-        """Take down the letters that have been told for long; the clock must be synced."""
+        """Empty the topics of old outcomes; the clock must be synced."""
         if now < self._next_tidy:
             return
         self._next_tidy = now + _TIDY_SECONDS
         with self._index.transaction():
-            Letters(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
+            LetterTable(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
 
     @property
     def waiting(self) -> int:
-        """How many messages the broker has not confirmed."""
+        """The number of messages that the broker has not confirmed."""
         query = "SELECT count(*) FROM letter WHERE revision > acked"
         return int(self._index.rows(query)[0][0])
 
@@ -171,7 +189,7 @@ class Outbox:
         )
 
     def _report_foreign(self, topic: str) -> None:
-        """Once is enough: this is looked at many times a minute, and the log is on the card."""
+        """Log it once: rows are read many times a minute, and the log is on the SD card."""
         if not self._foreign_seen:
             self._foreign_seen = True
             log.error("a letter for the topic %r is not of ours and not sent", topic[:100])

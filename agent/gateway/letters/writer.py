@@ -1,31 +1,24 @@
-"""What the device writes to its owners: signed reports in sealed letters.
+"""Letters from the device to its owners: signed statements, sealed.
 
-A request that matches (:class:`~agent.consent.statements.InboxReport`), what became of
-a decision (:class:`~agent.consent.statements.Outcome`), what needs no answer
-(:class:`~agent.consent.statements.Notices`) and the clips that an owner asked for
-(:class:`~agent.consent.statements.Listing`). All carry the ledger's head, so that a
-device rolled back to an older state shows. Nothing here decides or sends: :mod:`.inbox`,
-:mod:`.notices` and :mod:`.release` call it inside their transactions and give the result
-to :mod:`.outbox`.
+All carry the ledger's head, so that a device rolled back to an older state shows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from agent.consent import decoding, signing
-from agent.consent import letters as mail
-from agent.consent.cards import OwnerCard
+from agent.clock import Clock
+from agent.consent import decoding, letters, signing
 from agent.consent.letters import Letter
 from agent.consent.statements import (
     ClipOffer,
     HouseholdOwner,
     InboxReport,
-    LedgerHead,
     Listing,
     LogPlace,
     Notice,
@@ -38,12 +31,16 @@ from agent.consent.statements import (
     Statement,
 )
 from agent.gateway.device_keys import DeviceKeys
+from agent.parties import Parties
 from agent.vault.database.index import Clip
+from agent.vault.records.ledger import Ledger
 
 P = TypeVar("P", bound=Part)
+S = TypeVar("S", InboxReport, Listing)
 
 MAX_OFFERED_CLIPS = 200
 _SPARE_BYTES = 256  # commas, and a count that grows
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,6 @@ class Asked:
     record: RequesterRecord
     reposts: tuple[Repost, ...] = ()
     proposals: tuple[Proposal, ...] = ()
-    approvals_needed: int = 1
     log: LogPlace | None = None
 
 
@@ -64,83 +60,63 @@ class LetterWriter:
     def __init__(
         self,
         *,
-        device_name: str,
+        parties: Parties,
         keys: DeviceKeys,
-        owners: Sequence[OwnerCard],
+        ledger: Ledger,
+        clock: Clock,
         random: Callable[[int], bytes],
     ) -> None:
-        self._device_name = device_name
+        self._parties = parties
         self._keys = keys
-        self._recipients = [owner.seal for owner in owners]
-        self._owners = tuple(
-            HouseholdOwner(fingerprint=owner.fingerprint, name=owner.name) for owner in owners
-        )
+        self._ledger = ledger
+        self._clock = clock
         self._random = random
 
-    def request_matches(
-        self,
-        *,
-        asked: Asked,
-        clips: Sequence[Clip],
-        more_clips: int = 0,
-        head: LedgerHead,
-        at: float,
-    ) -> bytes:
+    def request_matches(self, asked: Asked, clips: Sequence[Clip], more_clips: int = 0) -> bytes:
         """A letter that offers ``clips`` (the last ones if they do not all fit) for a request.
 
         ``more_clips`` match too and are not among them.
         """
+        needed, owners = self._parties.approvals_needed, self._parties.owners
         report = InboxReport(
-            iss=self._keys.id,
-            jti=self._new_jti(),
-            iat=int(at),
-            device=self._device_name,
+            **self._common(),
             request=asked.request,
             record=asked.record,
             clips=(),
             more_clips=more_clips,
-            ledger=head,
             reposts=asked.reposts,
             proposals=asked.proposals,
-            approvals_needed=asked.approvals_needed,
+            approvals_needed=needed,
             log=asked.log,
-            owners=self._owners if asked.approvals_needed > 1 else (),
+            owners=tuple(
+                HouseholdOwner(fingerprint=owner.fingerprint, name=owner.name) for owner in owners
+            )
+            if needed > 1
+            else (),
         )
-        room = InboxReport.MAX_BYTES - len(decoding.encode(report)) - _SPARE_BYTES
-        offers = _fitting([_offer(clip) for clip in clips], room)
-        more_clips += len(clips) - len(offers)
-        offers.sort(key=lambda offer: (offer.started_at, offer.id))
-        return self._seal(
-            msgspec.structs.replace(report, clips=tuple(offers), more_clips=more_clips)
-        )
+        report = _with_clips(report, clips)
+        in_order = sorted(report.clips, key=lambda offer: (offer.started_at, offer.id))
+        return self._seal(msgspec.structs.replace(report, clips=tuple(in_order)))
 
-    def notices(
-        self, notices: Sequence[Notice], *, more: int, head: LedgerHead, at: float
-    ) -> bytes:
+    def listing(self, clips: Sequence[Clip], more_clips: int) -> bytes:
+        """A letter that names ``clips``, oldest first; the oldest are left out if need be."""
+        listing = Listing(**self._common(), clips=(), more_clips=more_clips)
+        return self._seal(_with_clips(listing, clips))
+
+    def notices(self, notices: Sequence[Notice], more: int) -> bytes:
         """A letter with ``notices``, the newest first; the last are left out if they do not fit."""
-        letter = Notices(
-            iss=self._keys.id,
-            jti=self._new_jti(),
-            iat=int(at),
-            device=self._device_name,
-            notices=(),
-            more=more,
-            ledger=head,
-        )
-        room = Notices.MAX_BYTES - len(decoding.encode(letter)) - _SPARE_BYTES
-        fitting = _fitting(list(notices)[::-1], room)[::-1]
+        letter = Notices(**self._common(), notices=(), more=more)
+        fitting = _fitting(list(notices)[::-1], _room(letter))[::-1]
         more += len(notices) - len(fitting)
         return self._seal(msgspec.structs.replace(letter, notices=tuple(fitting), more=more))
 
     def outcome(
         self,
-        *,
         subject: str,
-        request: str | None,
         event: str,
-        detail: str,
-        head: LedgerHead,
-        at: float,
+        detail: str = "",
+        *,
+        request: str | None = None,
         decision: str = "",
     ) -> bytes:
         """A letter that says what became of ``subject``: see :class:`Outcome`.
@@ -149,51 +125,41 @@ class LetterWriter:
         """
         return self._seal(
             Outcome(
-                iss=self._keys.id,
-                jti=self._new_jti(),
-                iat=int(at),
-                device=self._device_name,
+                **self._common(),
                 subject=subject,
-                request=request,
+                request=request if request and _DIGEST.fullmatch(request) else None,
                 event=event,
                 detail=_one_line(detail),
-                ledger=head,
                 decision=decision,
             )
         )
 
-    def listing(
-        self, *, clips: Sequence[Clip], more_clips: int, head: LedgerHead, at: float
-    ) -> bytes:
-        """A letter that names ``clips``, oldest first; the oldest are left out if need be."""
-        letter = Listing(
-            iss=self._keys.id,
-            jti=self._new_jti(),
-            iat=int(at),
-            device=self._device_name,
-            clips=(),
-            more_clips=more_clips,
-            ledger=head,
-        )
-        room = Listing.MAX_BYTES - len(decoding.encode(letter)) - _SPARE_BYTES
-        offers = _fitting([_offer(clip) for clip in clips], room)
-        more_clips += len(clips) - len(offers)
-        return self._seal(
-            msgspec.structs.replace(letter, clips=tuple(offers), more_clips=more_clips)
-        )
+    def _common(self) -> dict[str, Any]:
+        """The fields that all statements of a device have."""
+        return {
+            "iss": self._parties.device_id,
+            "jti": signing.new_jti(self._random(16)),
+            "iat": int(self._clock.now()),
+            "device": self._parties.device_name,
+            "ledger": self._ledger.head(),
+        }
 
     def _seal(self, statement: Statement) -> bytes:
         letter = Letter(jws=self._keys.signing.sign(statement), keys={})
-        return mail.seal(letter, self._recipients)
-
-    def _new_jti(self) -> str:
-        return signing.new_jti(self._random(16))
+        return letters.seal(letter, [owner.seal for owner in self._parties.owners])
 
 
 def _one_line(text: str) -> str:
     """``text`` as a statement can hold it, whatever a row or a stranger put there."""
     line = " ".join(text.split())[:200]
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+
+
+def _with_clips(report: S, clips: Sequence[Clip]) -> S:
+    """``report`` with the last of ``clips`` that fit; the others are counted."""
+    offers = _fitting([_offer(clip) for clip in clips], _room(report))
+    more = report.more_clips + len(clips) - len(offers)
+    return msgspec.structs.replace(report, clips=tuple(offers), more_clips=more)
 
 
 def _offer(clip: Clip) -> ClipOffer:
@@ -207,6 +173,10 @@ def _offer(clip: Clip) -> ClipOffer:
         clock_synced=clip.clock_synced,
         sealed_key=clip.sealed_key,
     )
+
+
+def _room(letter: Statement) -> int:
+    return letter.MAX_BYTES - len(decoding.encode(letter)) - _SPARE_BYTES
 
 
 def _fitting(parts: list[P], room: int) -> list[P]:

@@ -11,17 +11,18 @@ decided before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.consent import signing
-from agent.consent.cards import PublicKey, RequesterCard
+from agent.consent.cards import PublicKey
 from agent.consent.decisions import approval as rules
 from agent.consent.decisions.approval import Consent
 from agent.consent.policy import upload
 from agent.consent.statements import Approval, Request, Share
 from agent.errors import Refused
-from agent.vault.records.requests import Cases, ReleaseCase
+from agent.parties import Parties
+from agent.vault.records.releases import ReleaseRow
+from agent.vault.records.requests import RequestTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +56,15 @@ class Authorizer:
     def __init__(
         self,
         *,
-        cases: Cases,
-        owners: Mapping[str, PublicKey],
-        approvals_needed: int,
-        device_id: str,
-        requesters: Mapping[str, RequesterCard],
+        requests: RequestTable,
+        parties: Parties,
         allow_loopback_http: bool,
     ) -> None:
-        self._cases = cases
-        self._owners = owners
-        self._approvals_needed = approvals_needed
-        self._device_id = device_id
-        self._requesters = requesters
+        self._requests = requests
+        self._parties = parties
         self._allow_loopback_http = allow_loopback_http
 
-    def of(self, case: ReleaseCase) -> Authorization:
+    def of(self, case: ReleaseRow) -> Authorization:
         """The papers of ``case``; :class:`Refused` names what does not hold.
 
         ``unknown-requester``, ``other-approval``, ``no-agreement``, ``second-missing``,
@@ -84,31 +79,31 @@ class Authorizer:
             return self._of_share(first, first.consent, second)
         return self._of_approval(case, first, first.consent, second)
 
-    def first(self, case: ReleaseCase) -> Signed:
+    def first(self, case: ReleaseRow) -> Signed:
         """What the owner signed that gave ``case`` its name."""
         if signing.digest(case.approval)[:16] != case.id:
             raise Refused("other-approval", "the release is not the one that was approved")
         return self._signed(case, case.approval)
 
-    def _second(self, case: ReleaseCase) -> Signed | None:
+    def _second(self, case: ReleaseRow) -> Signed | None:
         if case.second:
             second = self._signed(case, case.second)
             if problem := rules.disagreement(self.first(case).consent, second.consent):
                 raise Refused("no-agreement", problem)
             return second
-        if self._approvals_needed > 1:
+        if self._parties.approvals_needed > 1:
             raise Refused("second-missing", "another owner has not approved the same")
         return None
 
-    def _signed(self, case: ReleaseCase, jws: str) -> Signed:
+    def _signed(self, case: ReleaseRow, jws: str) -> Signed:
         consent: Consent
         if case.request is None:
-            consent = signing.verify(jws, Share, self._owners)
+            consent = signing.verify(jws, Share, self._parties.owner_keys)
         else:
-            consent = signing.verify(jws, Approval, self._owners)
-        if consent.aud != self._device_id:
+            consent = signing.verify(jws, Approval, self._parties.owner_keys)
+        if consent.aud != self._parties.device_id:
             raise Refused("wrong-device", "the approval was given to another device")
-        return Signed(consent, jws, self._owners[consent.iss])
+        return Signed(consent, jws, self._parties.owner_keys[consent.iss])
 
     def _of_share(self, first: Signed, share: Share, second: Signed | None) -> Authorization:
         if problem := upload.form_problem(share.upload.url, self._allow_loopback_http):
@@ -122,12 +117,12 @@ class Authorizer:
         )
 
     def _of_approval(
-        self, case: ReleaseCase, first: Signed, approval: Approval, second: Signed | None
+        self, case: ReleaseRow, first: Signed, approval: Approval, second: Signed | None
     ) -> Authorization:
-        row = self._cases.request(case.request or "")
+        row = self._requests.get(case.request or "")
         if row is None:
             raise Refused("request-gone", "the request that was approved is not on record any more")
-        card = self._requesters.get(signing.signer(row.jws, Request))
+        card = self._parties.requesters.get(signing.signer(row.jws, Request))
         if card is None:
             raise Refused("unknown-requester", "the requester's card was taken away since")
         request = signing.verify(row.jws, Request, {card.fingerprint: card.key})

@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Protocol
 
 from agent import files
-from agent.clock import Clock
 from agent.errors import ClipDamaged, NetworkFault, Refused, StorageFault
 from agent.gateway.release.tus_client import same_origin
-from agent.vault.database.index import Index
-from agent.vault.records.requests import Cases, ReleaseCase
+from agent.gateway.unit_of_work import UnitOfWork
+from agent.vault.records.releases import ReleaseRow
 
 _LEAST_PROGRESS = 65_536  # bytes of a chunk, or all of a smaller one: less is a failure
 
@@ -48,21 +47,17 @@ class Uploader:
     def __init__(
         self,
         *,
-        index: Index,
-        cases: Cases,
+        work: UnitOfWork,
         receiver: Receiver,
-        clock: Clock,
         chunk_bytes: int,
     ) -> None:
-        self._index = index
-        self._cases = cases
+        self._work = work
         self._receiver = receiver
-        self._clock = clock
         self._chunk_bytes = chunk_bytes
         self._intact: set[str] = set()  # bundles that this process found to be what was sealed
         self._reached: dict[str, int] = {}  # offsets, from the last answers of receivers
 
-    def send(self, case: ReleaseCase, bundle: Path, *, to: str) -> bool:
+    def send(self, case: ReleaseRow, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send the next chunk that the receiver lacks.
 
         True once the receiver has all of it. Raises :class:`NetworkFault` and
@@ -89,7 +84,7 @@ class Uploader:
         self._intact.discard(release_id)
         self._reached.pop(release_id, None)
 
-    def _check(self, case: ReleaseCase, bundle: Path) -> None:
+    def _check(self, case: ReleaseRow, bundle: Path) -> None:
         if case.id in self._intact:
             return
         if not bundle.exists():
@@ -98,7 +93,7 @@ class Uploader:
             raise ClipDamaged("the sealed bundle in the outbox was changed")
         self._intact.add(case.id)
 
-    def _send_next(self, case: ReleaseCase, bundle: Path, url: str, size: int) -> bool:
+    def _send_next(self, case: ReleaseRow, bundle: Path, url: str, size: int) -> bool:
         offset = self._reached.pop(case.id, None)
         if offset is None:
             offset = self._ask(case, url, size)
@@ -107,7 +102,7 @@ class Uploader:
             self._reached[case.id] = offset
         return offset == size
 
-    def _ask(self, case: ReleaseCase, url: str, size: int) -> int:
+    def _ask(self, case: ReleaseRow, url: str, size: int) -> int:
         """Where the receiver is, after a restart or a failure."""
         # A chunk may have arrived though its answer, or our note of it, was lost.
         sent = min(size, case.sent_bytes + self._chunk_bytes)
@@ -120,7 +115,7 @@ class Uploader:
             self._note(case, url, offset, forward=forward)
         return offset
 
-    def _send_chunk(self, case: ReleaseCase, bundle: Path, url: str, offset: int, size: int) -> int:
+    def _send_chunk(self, case: ReleaseRow, bundle: Path, url: str, offset: int, size: int) -> int:
         chunk = self._read(bundle, offset)
         reached = self._receiver.send(url, offset=offset, chunk=chunk, size=size)
         forward = _is_progress(reached - offset, of=len(chunk))
@@ -129,11 +124,11 @@ class Uploader:
             raise NetworkFault(f"the receiver took {reached - offset} of {len(chunk)} bytes")
         return reached
 
-    def _must_stop(self, case: ReleaseCase) -> bool:
-        now = self._cases.release(case.id)
+    def _must_stop(self, case: ReleaseRow) -> bool:
+        now = self._work.releases.get(case.id)
         if now is None or now.state != "SEALED" or now.stop:
             return True
-        return not self._clock.synced() or self._clock.now() >= now.expires_at
+        return not self._work.clock.synced() or self._work.clock.now() >= now.expires_at
 
     def _read(self, bundle: Path, offset: int) -> bytes:
         try:
@@ -148,11 +143,12 @@ class Uploader:
             raise ClipDamaged("the sealed bundle in the outbox is too short")
         return chunk
 
-    def _note(self, case: ReleaseCase, url: str | None, sent_bytes: int, *, forward: bool) -> None:
+    def _note(self, case: ReleaseRow, url: str | None, sent_bytes: int, *, forward: bool) -> None:
         """Write down where the receiver is. Unless that is ``forward``, failures still count."""
-        with self._index.transaction():
-            self._cases.set_progress(
-                case.id, upload_url=url, sent_bytes=sent_bytes, forward=forward
+        failures = {"attempts": 0} if forward else {}
+        with self._work.transaction() as change:
+            change.releases.set(
+                case.id, upload_url=url, sent_bytes=sent_bytes, not_before=0.0, **failures
             )
 
 

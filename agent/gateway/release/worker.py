@@ -43,7 +43,7 @@ from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.upload import Uploader
 from agent.gateway.unit_of_work import UnitOfWork, is_release_id
 from agent.vault.database.rows import clamp_count
-from agent.vault.records.requests import ReleaseCase
+from agent.vault.records.releases import ReleaseRow
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class ReleaseWorker:
         *,
         work: UnitOfWork,
         sealer: BundleContents,
-        papers: Authorizer,
+        authorizer: Authorizer,
         uploader: Uploader,
         random: Callable[[int], bytes],
         outbox_dir: Path,
@@ -77,7 +77,7 @@ class ReleaseWorker:
     ) -> None:
         self._work = work
         self._sealer = sealer
-        self._papers = papers
+        self._authorizer = authorizer
         self._uploader = uploader
         self._random = random
         self._outbox_dir = outbox_dir
@@ -95,8 +95,8 @@ class ReleaseWorker:
         A half-written one says that the process was killed while it was sealing, for
         want of memory perhaps. The letter comes again, so this must not go on for ever.
         """
-        wanted = {f"{case.id}.age" for case in self._work.cases.releases("SEALED")}
-        sealing = {f"{case.id}.age.part": case for case in self._work.cases.releases("APPROVED")}
+        wanted = {f"{case.id}.age" for case in self._work.releases.all("SEALED")}
+        sealing = {f"{case.id}.age.part": case for case in self._work.releases.all("APPROVED")}
         for path in self._outbox_dir.iterdir():
             if path.name in wanted:
                 continue
@@ -104,23 +104,23 @@ class ReleaseWorker:
             if _removed(path) and path.name in sealing:  # else it would count at each start
                 self._note_death(sealing[path.name])
 
-    def _note_death(self, case: ReleaseCase) -> None:
+    def _note_death(self, case: ReleaseRow) -> None:
         deaths = case.deaths + 1
         if deaths >= _MAX_DEATHS:
             self._finish(case, "fail", "the gateway was killed each time it prepared these clips")
             return
-        with self._work.index.transaction():
-            self._work.cases.set_deaths(case.id, deaths)
+        with self._work.transaction() as change:
+            change.releases.set(case.id, deaths=deaths)
         self._retry_later(case, StorageFault("the gateway was killed while it was sealing"))
 
     def step(self) -> bool:
         """One turn: the next piece of work of every release; whether there was any."""
         self._take_jobs()
         worked = False
-        for listed in self._work.cases.releases("APPROVED") + self._work.cases.releases("SEALED"):
+        for listed in self._work.releases.all("APPROVED") + self._work.releases.all("SEALED"):
             if not is_release_id(listed.id):
                 continue  # no approval has such a name: a row that the camera's side wrote
-            case = self._work.cases.release(listed.id)
+            case = self._work.releases.get(listed.id)
             if case is None or case.state != listed.state:
                 continue  # the camera's side wrote again
             if self._stopped(case):  # perhaps since this turn began: the others' pieces take long
@@ -133,32 +133,32 @@ class ReleaseWorker:
         """Take over the keys that arrived, unless they are of no more use."""
         while not self._arrived.empty():
             job = self._arrived.get()
-            case = self._work.cases.release(job.release_id)
+            case = self._work.releases.get(job.release_id)
             if case is None or case.state != "APPROVED":
                 job.done()  # the letter came twice, and the first was enough
                 continue
             self._forget_keys(case)
             self._jobs[job.release_id] = job
 
-    def _stopped(self, case: ReleaseCase) -> bool:
+    def _stopped(self, case: ReleaseRow) -> bool:
         if not case.stop:
             return False
         self._finish(case, "revoke", case.stop, _so_far(case))
         return True
 
-    def _expired(self, case: ReleaseCase) -> bool:
+    def _expired(self, case: ReleaseRow) -> bool:
         if self._work.clock.now() < case.expires_at:
             return False
         why = f"the approval ended while the release was {case.state}"
         self._finish(case, "fail", why, _so_far(case))
         return True
 
-    def _due(self, case: ReleaseCase) -> bool:
+    def _due(self, case: ReleaseRow) -> bool:
         """Whether its pause is over; one longer than any was noted by a clock far ahead."""
         pause = case.not_before - self._work.clock.now()
         return pause <= 0 or pause > self._max_backoff_seconds
 
-    def _advance(self, case: ReleaseCase) -> bool:
+    def _advance(self, case: ReleaseRow) -> bool:
         """Seal or send one step; faults that may pass are noted and tried again later."""
         try:
             if case.state == "APPROVED":
@@ -174,26 +174,33 @@ class ReleaseWorker:
 
     # APPROVED -> SEALED
 
-    def _seal(self, case: ReleaseCase) -> bool:
+    def _seal(self, case: ReleaseRow) -> bool:
         job = self._jobs.get(case.id)
         if job is None:
             return False  # the broker brings the approval, and with it the keys, again
-        papers = self._papers.of(case)
+        papers = self._authorizer.of(case)
         bundle = self._sealer.seal(
             self._path(case), papers=papers, keys=job.keys, at=self._work.clock.now()
         )
-        with self._work.index.transaction():
-            self._work.cases.set_bundle(case.id, size=bundle.bytes, sha256=bundle.sha256)
-            self._work.cases.set_progress(case.id, upload_url=None, sent_bytes=0)
-            line: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
-            self._work.advance(case, "seal", line)
+        sealed: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
+        with self._work.transaction() as change:
+            change.releases.set(
+                case.id,
+                bundle_bytes=bundle.bytes,
+                bundle_sha256=bundle.sha256,
+                upload_url=None,
+                sent_bytes=0,
+                attempts=0,
+                not_before=0.0,
+            )
+            change.advance(case, "seal", sealed)
         self._forget_keys(case)
         return True
 
     # SEALED -> SENT
 
-    def _send(self, case: ReleaseCase) -> bool:
-        papers = self._papers.of(case)
+    def _send(self, case: ReleaseRow) -> bool:
+        papers = self._authorizer.of(case)
         if self._uploader.send(case, self._path(case), to=papers.upload_url):
             where: dict[str, str | int] = {
                 "bytes": case.bundle_bytes or 0,
@@ -204,40 +211,40 @@ class ReleaseWorker:
 
     # Ends and retries
 
-    def _retry_later(self, case: ReleaseCase, error: EnvironmentFault) -> None:
+    def _retry_later(self, case: ReleaseRow, error: EnvironmentFault) -> None:
         """Exponential back-off with full jitter between half and the whole of the pause."""
-        now = self._work.cases.release(case.id) or case  # what was tried may have got forward
+        now = self._work.releases.get(case.id) or case  # what was tried may have got forward
         attempts = clamp_count(now.attempts, most=_MAX_ATTEMPTS) + 1
         ceiling = min(self._max_backoff_seconds, _FIRST_BACKOFF_SECONDS * 2 ** min(attempts, 30))
         share = int.from_bytes(self._random(2)) / 0xFFFF
         pause = ceiling * (0.5 + 0.5 * share)
         due = self._work.clock.now() + pause
-        with self._work.index.transaction():
-            self._work.cases.set_retry(case.id, attempts=attempts, not_before=due)
+        with self._work.transaction() as change:
+            change.releases.set(case.id, attempts=attempts, not_before=due)
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
         log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
 
     def _finish(
         self,
-        case: ReleaseCase,
+        case: ReleaseRow,
         event: str,
         detail: str,
         more: Mapping[str, str | int] | None = None,
     ) -> None:
         """End a release: the row, the ledger line and the letter, then the bundle's file."""
         line: dict[str, str | int] = {"why": detail} if detail else {}
-        with self._work.index.transaction():
-            self._work.advance(case, event, {**line, **(more or {})}, detail=detail)
+        with self._work.transaction() as change:
+            change.advance(case, event, {**line, **(more or {})}, detail=detail)
         self._uploader.forget(case.id)
         _removed(self._path(case))
         self._forget_keys(case)
 
-    def _forget_keys(self, case: ReleaseCase) -> None:
+    def _forget_keys(self, case: ReleaseRow) -> None:
         job = self._jobs.pop(case.id, None)
         if job is not None:
             job.done()
 
-    def _path(self, case: ReleaseCase) -> Path:
+    def _path(self, case: ReleaseRow) -> Path:
         return self._outbox_dir / f"{case.id}.age"
 
 
@@ -251,7 +258,7 @@ def _removed(path: Path) -> bool:
     return True
 
 
-def _so_far(case: ReleaseCase) -> dict[str, str | int]:
+def _so_far(case: ReleaseRow) -> dict[str, str | int]:
     """How much of a bundle the receiver has confirmed; of the last chunk it may have more."""
     if case.bundle_bytes is None:
         return {}

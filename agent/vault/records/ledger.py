@@ -1,4 +1,4 @@
-"""The owner's record: each line carries the digest of the line before.
+"""The owner's ledger: each line carries the digest of the line before.
 
 A line is the JSON object ``{at, detail, event, prev, seq, subject}`` in canonical form
 (RFC 8785: keys sorted, no white space, numbers as ECMAScript writes them), and its
@@ -6,12 +6,9 @@ digest the SHA-256 of that text in UTF-8. The first line follows 64 zeros. An
 exported line is the same object with its digest as ``sha256``, so anybody can check an
 export with a JSON library and SHA-256.
 
-The chain shows a line that was changed, removed, inserted or moved. Lines cut off at
-the end leave a shorter chain that is whole: only a head remembered elsewhere shows
-that, which is why every letter to the owner carries it.
-
-What is worth a line is for the callers to say. They append inside the transaction
-of the change that the line is about: both happen, or neither.
+The chain shows a line that was changed, removed, inserted or moved. Lines cut off at the end
+leave a shorter, valid chain: only a head remembered elsewhere shows that, which is why every
+letter to the owner carries it.
 """
 
 from __future__ import annotations
@@ -22,12 +19,12 @@ import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
 from agent.consent.statements import LedgerHead
-from agent.errors import InternalFault, StorageFault
-from agent.vault.database.index import Index
+from agent.errors import StorageFault
+from agent.vault.records.table import Table
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -44,7 +41,7 @@ _END_OF_FIRST_RUN = (
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PAGE_LINES = 500
 _PLAIN_NUMBERS = (1e-6, 1e16)  # between these, Python and ECMAScript write floats alike
-_ADVICE = "Somebody may have changed the record: compare it with an earlier export"
+_ADVICE = "Somebody may have changed the ledger: compare it with an earlier export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Entry:
         return _canonical({**self._fields(), "sha256": self.sha256})
 
     def digest(self) -> str:
-        """What :attr:`sha256` must be."""
+        """The digest that :attr:`sha256` must be."""
         return hashlib.sha256(self.text().encode("utf-8")).hexdigest()
 
     def _fields(self) -> dict[str, Any]:
@@ -97,32 +94,8 @@ def _plain(value: Any) -> Any:
     return int(value) if value.is_integer() else value
 
 
-class Ledger:
-    """The ledger of an index."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def append(self, event: str, subject: str, detail: Mapping[str, Json], *, at: float) -> Entry:
-        """Add a line, inside the caller's transaction; ``at`` is kept to the millisecond."""
-        if not self._index.connection.in_transaction:
-            raise InternalFault("a ledger line belongs into the transaction of its change")
-        head = self.head()
-        open_line = Entry(
-            seq=head.seq + 1,
-            at=round(at, 3),
-            event=event,
-            subject=subject,
-            detail=_plain(detail),
-            prev=head.sha256,
-            sha256="",
-        )
-        line = Entry(**{**open_line._fields(), "sha256": open_line.digest()})
-        self._index.connection.execute(
-            f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (line.seq, line.at, event, subject, _canonical(detail), line.prev, line.sha256),
-        )
-        return line
+class Ledger(Table):
+    """Reads the ledger of an index."""
 
     def head(self) -> LedgerHead:
         """The last line's number and digest; line 0 and zeros while there is none."""
@@ -135,10 +108,9 @@ class Ledger:
         return LedgerHead(seq=seq, sha256=sha256)
 
     def tells(self, subject: str, *events: str) -> bool:
-        """Whether a line tells of one of ``events`` about ``subject``.
+        """True if a line tells of one of ``events`` about ``subject``.
 
-        A subject alone says little: some are digests of what a stranger has sent, who may
-        send the very bytes that another subject is the digest of.
+        A subject alone proves little: some are digests of bytes that a stranger chose.
         """
         marks = ", ".join("?" * len(events))
         query = f"SELECT 1 FROM ledger WHERE subject = ? AND event IN ({marks}) LIMIT 1"  # noqa: S608
@@ -147,7 +119,7 @@ class Ledger:
     def says(self, event: str, subject: str) -> list[Mapping[str, Json]]:
         """The details of the lines that tell of ``event`` about ``subject``, oldest first.
 
-        Of a line whose detail was forged, none: that is for :meth:`verify` to say.
+        A forged detail is read as empty; :meth:`verify` names its line.
         """
         query = "SELECT seq, detail FROM ledger WHERE subject = ? AND event = ? ORDER BY seq"
         details: list[Mapping[str, Json]] = []
@@ -165,19 +137,16 @@ class Ledger:
         Dates need not rise with the numbers: a line may come from before the clock was set.
         """
         query = f"SELECT {_COLUMNS} FROM ledger WHERE at >= ? AND at < ? ORDER BY seq"  # noqa: S608
-        for seq, at, event, subject, detail, prev, sha256 in self._index.rows(query, (start, end)):
-            yield Entry(seq, at, event, subject, _read_detail(seq, detail), prev, sha256)
+        return map(_entry, self._index.rows(query, (start, end)))
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        """The lines behind number ``after``, in order; StorageFault at one without JSON.
+        """The lines after number ``after``, in order; StorageFault at one without JSON.
 
-        Read a page at a time: the record of years is long, and nobody waits for its reader.
+        Read a page at a time: the ledger of years is long, and a reader must not block a writer.
         """
         page = f"SELECT {_COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
         while rows := self._index.rows(page, (after, _PAGE_LINES)):
-            for seq, at, event, subject, detail, prev, sha256 in rows:
-                known = _read_detail(seq, detail)
-                yield Entry(seq, at, event, subject, known, prev, sha256)
+            yield from map(_entry, rows)
             after = rows[-1][0]
 
     def verify(self, expected: LedgerHead | None = None) -> int:
@@ -196,6 +165,26 @@ class Ledger:
             except ValueError as error:
                 raise _broken(entry.seq, "it was changed") from error
             out.write(line + "\n")
+
+
+class LedgerWriter(Ledger):
+    """Adds lines."""
+
+    def append(self, event: str, subject: str, detail: Mapping[str, Json], *, at: float) -> Entry:
+        """Add a line; ``at`` is kept to the millisecond."""
+        head = self.head()
+        line = Entry(head.seq + 1, round(at, 3), event, subject, _plain(detail), head.sha256, "")
+        line = replace(line, sha256=line.digest())
+        self._execute(
+            f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            *(line.seq, line.at, event, subject, _canonical(detail), line.prev, line.sha256),
+        )
+        return line
+
+
+def _entry(row: tuple[int, float, str, str, str, str, str]) -> Entry:
+    seq, at, event, subject, detail, prev, sha256 = row
+    return Entry(seq, at, event, subject, _read_detail(seq, detail), prev, sha256)
 
 
 def _read_detail(seq: int, text: str) -> dict[str, Json]:
@@ -217,7 +206,7 @@ def _holds(entry: Entry) -> bool:
 
 
 def verify_chain(entries: Iterable[Entry], expected: LedgerHead | None = None) -> int:
-    """What :meth:`Ledger.verify` does, for lines from anywhere."""
+    """Check lines from anywhere as :meth:`Ledger.verify` does."""
     count, head = 0, BEFORE_THE_FIRST
     for entry in entries:
         if entry.seq != count + 1:
@@ -230,7 +219,7 @@ def verify_chain(entries: Iterable[Entry], expected: LedgerHead | None = None) -
         if expected is not None and count == expected.seq and head != expected.sha256:
             raise _broken(count, "it is not the line that was there before")
     if expected is not None and count < expected.seq:
-        raise _broken(count + 1, f"the record once had {expected.seq} lines and ends at {count}")
+        raise _broken(count + 1, f"the ledger once had {expected.seq} lines and ends at {count}")
     return count
 
 

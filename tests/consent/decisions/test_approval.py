@@ -26,7 +26,9 @@ def device() -> FakeDevice:
 
 def check(device: FakeDevice, letter: Letter | None = None, **changes: Any) -> Approval:
     """Ask the nine rules about ``letter``."""
-    return rules.check_approval(letter or world.letter(), **(device.arguments() | changes))
+    loopback = changes.pop("allow_loopback_http", False)
+    context, letter = device.context(**changes), letter or world.letter()
+    return rules.check_approval(letter, context, device, allow_loopback_http=loopback)
 
 
 def refusal(
@@ -158,13 +160,13 @@ def test_4_living_too_long(device: FakeDevice) -> None:
     assert refusal(device, of(iat=NOW, exp=NOW + 7 * DAY + 1)) == (4, "lives-too-long")
 
 
-def test_what_was_issued_before_the_record_began_may_have_been_acted_on(
+def test_what_was_issued_before_the_ledger_began_may_have_been_acted_on(
     device: FakeDevice,
 ) -> None:
     """To the second, as the statement says it."""
     said = of(iat=NOW - 10)
     assert refusal(device, said, since=NOW - 9.0) == (4, "before-the-ledger")
-    with pytest.raises(ApprovalRefused, match="before this record began"):
+    with pytest.raises(ApprovalRefused, match="before this ledger began"):
         check(device, said, since=NOW - 9.0)
     assert check(device, said, since=NOW - 9.001)
 
@@ -335,15 +337,7 @@ def decision(kind: type[Any], *, signer: SigningKey = world.OWNER, **changes: An
 
 
 def decide(kind: type[Any], jws: str, **changes: Any) -> Decline | Command:
-    arguments: dict[str, Any] = {
-        "retained": False,
-        "owners": world.OWNERS,
-        "device_id": world.DEVICE.public.fingerprint,
-        "now": float(NOW),
-        "seen": lambda _: False,
-        "since": 0.0,
-    }
-    found: Decline | Command = check_decision(jws, kind, **(arguments | changes))
+    found: Decline | Command = check_decision(jws, kind, FakeDevice().context(**changes))
     return found
 
 

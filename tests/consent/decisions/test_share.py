@@ -61,9 +61,9 @@ def letter(statement: Share | None = None, *, signer: SigningKey = world.OWNER) 
 
 
 def check(device: FakeDevice, sent: Letter | None = None, **changes: Any) -> Share:
-    arguments = device.arguments() | changes
-    del arguments["held"]
-    return rules.check_share(sent or letter(), **arguments)
+    loopback = changes.pop("allow_loopback_http", False)
+    context = device.context(**changes)
+    return rules.check_share(sent or letter(), context, device, allow_loopback_http=loopback)
 
 
 def refusal(
@@ -135,7 +135,7 @@ def test_2_an_approval_passed_off_as_a_share(device: FakeDevice) -> None:
 
 def test_2_a_share_passed_off_as_an_approval(device: FakeDevice) -> None:
     with pytest.raises(ApprovalRefused) as caught:
-        rules.check_approval(letter(), **device.arguments())
+        rules.check_approval(letter(), device.context(), device)
     assert (caught.value.number, caught.value.rule) == (2, "wrong-typ")
 
 

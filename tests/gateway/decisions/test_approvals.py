@@ -21,8 +21,8 @@ from agent.consent.statements import (
     Withdrawal,
 )
 from agent.errors import ConfigError
-from agent.gateway import app
 from agent.mqtt import topics
+from agent.parties import load_owners
 from agent.vault.database.index import Clip
 from agent.vault.records.ledger import Ledger
 from tests.support.gateway_world import DEVICE, FEED, World, rules, state_of
@@ -174,7 +174,7 @@ def test_one_key_on_two_cards_is_one_owner(tmp_path: Path) -> None:
     plain = yaml.safe_load(card.read_text()) | {"name": "Somebody else"}
     twin.write_text(yaml.safe_dump(plain))
     with pytest.raises(ConfigError, match=r"twin\.card\.yaml.*another owner's card"):
-        app.load_owners((card, twin))
+        load_owners((card, twin))
     world.kill()
 
 

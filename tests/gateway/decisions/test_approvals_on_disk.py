@@ -10,7 +10,7 @@ import yaml
 
 from agent.consent import signing
 from agent.consent.statements import Disclosure
-from agent.vault.records.requests import Cases
+from agent.vault.records.requests import RequestTable
 from tests.support.gateway_world import World, rules
 from tests.support.house import Person
 from tests.support.two_owners import ask, cases, report, write
@@ -30,7 +30,7 @@ def agreed_and_waiting(world: World) -> str:
 def forged_second(world: World, kind: str) -> str:
     house, (case,) = world.house, cases(world)
     with house.open_index() as index:
-        request = Cases(index).requests()[0]
+        request = RequestTable(index).all()[0]
         clip = index.clips()[0]
     same = house.approval(request.jws, [clip])
     match kind:

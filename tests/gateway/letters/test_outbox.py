@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent.errors import StorageFault
-from agent.gateway.letters.outbox import Letters, Outbox
+from agent.gateway.letters.outbox import LetterTable, Outbox
 from agent.mqtt import topics
 from agent.mqtt.link import Published
 from agent.vault.database.index import Index
@@ -31,7 +31,7 @@ class Post:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "agent.sqlite"
         self.index = Index.open(self.path)
-        self.letters = Letters(self.index)
+        self.letters = LetterTable(self.index)
         self.broker = FakeBroker()
         self.restart()
 

@@ -10,16 +10,18 @@ import pytest
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.cards import OwnerCard
-from agent.consent.statements import InboxReport, LedgerHead, Listing, Outcome, RequesterRecord
+from agent.consent.statements import InboxReport, Listing, Outcome, RequesterRecord
 from agent.errors import Refused
 from agent.gateway import device_keys as keys
 from agent.gateway.letters.writer import MAX_OFFERED_CLIPS, Asked, LetterWriter
+from agent.parties import Parties
 from agent.vault.clips import seal
-from agent.vault.database.index import Clip
+from agent.vault.database.index import FILE_NAME, Clip, Index
+from agent.vault.records.ledger import Ledger, LedgerWriter
+from tests.support.clock import SimulatedClock
 from tests.support.house import House, Person
 
 NOW = 1_706_121_000.0
-HEAD = LedgerHead(seq=7, sha256="7" * 64)
 
 
 class Family:
@@ -43,8 +45,14 @@ class Family:
         self.sealed_key = seal.seal_key(
             seal.ClipIdentity.generate().text, recipients, clip_id="20240124-000000-3f9a2c"
         )
-        self.reports = LetterWriter(
-            device_name="front-door", keys=self.keys, owners=cards, random=os.urandom
+        parties = Parties("front-door", self.keys.id, cards, 1, requesters={})
+        index = Index.open(root / FILE_NAME)
+        with index.transaction():
+            LedgerWriter(index).append("event", "subject", {}, at=NOW)
+        self.ledger = Ledger(index)
+        clock = SimulatedClock(NOW + 0.9)
+        self.writer = LetterWriter(
+            parties=parties, keys=self.keys, ledger=self.ledger, clock=clock, random=os.urandom
         )
 
     def clips(self, count: int) -> list[Clip]:
@@ -73,9 +81,7 @@ class Family:
             refused=0,
             withdrawn=0,
         )
-        return self.reports.request_matches(
-            asked=Asked(request=request, record=record), clips=clips, head=HEAD, at=NOW + 0.9
-        )
+        return self.writer.request_matches(Asked(request=request, record=record), clips)
 
     def read(self, letter: bytes, owner: Person) -> InboxReport:
         opened = mail.open_letter(letter, owner.identity)
@@ -94,7 +100,7 @@ def test_each_owner_opens_a_letter_and_nobody_else(tmp_path: Path) -> None:
     reports = [family.read(letter, owner) for owner in family.owners]
     assert reports[0] == reports[1] == reports[2]
     assert (reports[0].iss, reports[0].iat) == (family.keys.id, int(NOW))
-    assert (reports[0].device, reports[0].ledger) == ("front-door", HEAD)
+    assert (reports[0].device, reports[0].ledger) == ("front-door", family.ledger.head())
     with pytest.raises(Refused):
         mail.open_letter(letter, Person().identity)
 
@@ -140,9 +146,7 @@ def test_a_clip_recorded_before_the_clock_was_set_is_offered_all_the_same(family
 
 
 def test_an_outcome_tells_what_became_of_a_decision_in_few_words(family: Family) -> None:
-    letter = family.reports.outcome(
-        subject="0" * 16, request=None, event="FAILED", detail="x" * 1000, head=HEAD, at=NOW
-    )
+    letter = family.writer.outcome("0" * 16, "FAILED", "x" * 1000, request="not a digest")
     opened = mail.open_letter(letter, family.owners[0].identity)
     outcome = signing.verify(opened.jws, Outcome, {family.keys.id: family.keys.signing.public})
     assert (outcome.subject, outcome.request, outcome.event) == ("0" * 16, None, "FAILED")
@@ -159,7 +163,7 @@ def test_a_list_of_clips_fits_into_a_letter_and_says_what_does_not(
     family: Family, count: int
 ) -> None:
     clips = family.clips(count)
-    sealed = family.reports.listing(clips=clips, more_clips=1_000, head=HEAD, at=NOW)
+    sealed = family.writer.listing(clips, more_clips=1_000)
     jws = mail.open_letter(sealed, family.owners[0].identity).jws
     listing = signing.verify(jws, Listing, {family.keys.id: family.keys.signing.public})
     assert len(listing.clips) + listing.more_clips == count + 1_000
@@ -167,4 +171,4 @@ def test_a_list_of_clips_fits_into_a_letter_and_says_what_does_not(
     assert [offer.id for offer in listing.clips] == [
         clip.id for clip in clips[count - len(listing.clips) :]
     ]
-    assert listing.ledger == HEAD
+    assert listing.ledger == family.ledger.head()

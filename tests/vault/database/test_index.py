@@ -15,7 +15,7 @@ import pytest
 from agent.errors import InternalFault, StorageFault
 from agent.vault.database import migrations, schema
 from agent.vault.database.index import Clip, Health, Index, Totals
-from agent.vault.records.requests import Cases
+from agent.vault.records.decisions import DecisionTable
 from tests.peers.requirements import ROOT
 from tests.vault.support import Vault
 
@@ -233,7 +233,7 @@ def test_a_file_of_version_2_is_brought_up_to_date_and_loses_nothing(tmp_path: P
             ("0123456789abcdef", 4, 0)
         ]
         assert index.rows("SELECT topic, acked, at FROM letter") == [("topic", 3, 0.0)]
-        assert Cases(index).begun_at() == 0, "it began before anybody noted when"
+        assert DecisionTable(index).begun_at() == 0, "it began before anybody noted when"
 
 
 def test_a_process_of_the_old_program_can_still_write_its_health(tmp_path: Path) -> None:
@@ -344,12 +344,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from agent.vault.database.index import Index
-from agent.vault.records.ledger import Ledger
+from agent.vault.records.ledger import Ledger, LedgerWriter
 
 with Index.open(Path(sys.argv[1])) as index:
     for number in range(40):
         with index.transaction():
-            Ledger(index).append("event", sys.argv[2], {"number": number}, at=1.0)
+            LedgerWriter(index).append("event", sys.argv[2], {"number": number}, at=1.0)
         index.set_health(sys.argv[2], f"state {number}", "", 1.0)
 """
 

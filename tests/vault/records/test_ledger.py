@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent.consent.statements import LedgerHead
 from agent.errors import InternalFault, StorageFault
 from agent.vault.database.index import Index
-from agent.vault.records.ledger import Entry, Ledger, verify_chain
+from agent.vault.records.ledger import Entry, Ledger, LedgerWriter, verify_chain
 from tests.vault.support import Vault, folder_in_memory
 
 LINES = 6
@@ -32,7 +32,7 @@ def ledger(vault: Vault) -> Ledger:
 
 def add(index: Index, event: str, subject: str, detail: dict[str, Any]) -> Entry:
     with index.transaction():
-        return Ledger(index).append(event, subject, detail, at=1_706_121_000.1239)
+        return LedgerWriter(index).append(event, subject, detail, at=1_706_121_000.1239)
 
 
 def tamper(vault: Vault, sql: str, *values: object) -> None:
@@ -70,13 +70,13 @@ def test_the_digest_is_that_of_the_canonical_line(ledger: Ledger) -> None:
 
 def test_a_line_outside_a_transaction_is_our_mistake(vault: Vault) -> None:
     with pytest.raises(InternalFault):
-        Ledger(vault.index).append("event", "subject", {}, at=1.0)
+        LedgerWriter(vault.index).append("event", "subject", {}, at=1.0)
 
 
 def test_a_line_goes_with_the_transaction_it_belongs_to(vault: Vault, ledger: Ledger) -> None:
     with pytest.raises(ZeroDivisionError), vault.index.transaction():
-        ledger.append("event", "subject", {}, at=1.0)
-        ledger.append("event", "subject", {}, at=2.0)
+        for at in (1.0, 2.0):
+            LedgerWriter(vault.index).append("event", "subject", {}, at=at)
         assert ledger.head().seq == LINES + 2
         raise ZeroDivisionError
     assert ledger.head().seq == LINES
@@ -163,7 +163,7 @@ def test_a_cut_off_end_is_found_by_the_head_of_an_earlier_letter(
     head = ledger.head()
     tamper(vault, "DELETE FROM ledger WHERE seq > 4")
     assert ledger.verify() == 4  # by itself the rest is a whole chain
-    with pytest.raises(StorageFault, match="ledger line 5: the record once had 6 lines"):
+    with pytest.raises(StorageFault, match="ledger line 5: the ledger once had 6 lines"):
         ledger.verify(head)
 
 
@@ -208,7 +208,7 @@ def test_whatever_is_appended_verifies_and_an_export_stands_on_its_own(
     lines: list[tuple[str, dict[str, Any], float]],
 ) -> None:
     with folder_in_memory() as folder, Index.open(folder / "agent.sqlite") as index:
-        ledger = Ledger(index)
+        ledger = LedgerWriter(index)
         for subject, detail, at in lines:
             with index.transaction():
                 ledger.append("event", subject, detail, at=at)
@@ -227,7 +227,7 @@ def test_whatever_is_appended_verifies_and_an_export_stands_on_its_own(
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, 1e-300])
 def test_numbers_without_one_spelling_are_refused(vault: Vault, number: float) -> None:
     with pytest.raises(ValueError, match="has no place in a ledger"), vault.index.transaction():
-        Ledger(vault.index).append("event", "subject", {"number": number}, at=1.0)
+        LedgerWriter(vault.index).append("event", "subject", {"number": number}, at=1.0)
     assert Ledger(vault.index).verify() == 0
 
 

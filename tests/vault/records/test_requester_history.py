@@ -14,7 +14,7 @@ from agent.consent.statements import Tally
 from agent.errors import StorageFault
 from agent.vault.records import requester_history as record
 from agent.vault.records.requester_history import requester_record
-from agent.vault.records.requests import RequestCase
+from agent.vault.records.requests import RequestRow
 from tests.vault.records.test_requests import NOW, add, request
 from tests.vault.support import Vault, folder_in_memory
 
@@ -37,14 +37,14 @@ posts = st.lists(
 )
 
 
-def tallies(rows: list[RequestCase], of: Callable[[RequestCase], str]) -> tuple[Tally, ...]:
+def tallies(rows: list[RequestRow], of: Callable[[RequestRow], str]) -> tuple[Tally, ...]:
     counts = Counter(of(row) for row in rows if of(row))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Tally(name=name, count=count) for name, count in ranked)
 
 
 @given(posts)
-def test_the_record_is_that_of_all_posts_of_one_requester(rows: list[RequestCase]) -> None:
+def test_the_record_is_that_of_all_posts_of_one_requester(rows: list[RequestRow]) -> None:
     with folder_in_memory() as folder:
         vault = Vault(folder / "state")
         add(vault, *rows)

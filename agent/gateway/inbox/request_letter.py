@@ -1,0 +1,99 @@
+"""The letter about an open request: the request, its clips, its author's history, proposals."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from agent.consent import signing
+from agent.consent.statements import Approval, LogPlace, Proposal, Repost
+from agent.errors import Refused
+from agent.gateway.letters.writer import MAX_OFFERED_CLIPS, Asked
+from agent.gateway.unit_of_work import UnitOfWork
+from agent.vault.database.index import Clip
+from agent.vault.records.events import Event
+from agent.vault.records.requester_history import requester_record
+from agent.vault.records.requests import RequestRow
+
+log = logging.getLogger(__name__)
+
+_MAX_REPOSTS, _MAX_PROPOSALS = 3, 8  # of one letter, as the statement has room for
+
+
+class Offer(NamedTuple):
+    """The clips that a letter offers, the most wanted last, and how many more there are."""
+
+    clips: tuple[Clip, ...]
+    more: int
+    proposals: tuple[Proposal, ...]
+
+
+class RequestLetter:
+    """Composes letters about requests."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
+
+    def compose(self, request: RequestRow, offer: Offer) -> bytes:
+        """The letter about ``request``, sealed to the owners."""
+        work = self._work
+        author = work.parties.requesters[request.requester]
+        asked = Asked(
+            request=request.jws,
+            record=requester_record(
+                work.index, author.fingerprint, name=author.name, now=work.clock.now()
+            ),
+            reposts=tuple(
+                Repost(received_at=max(0, int(repost.received_at)), request=repost.jws)
+                for repost in work.requests.reposts(request, at_most=_MAX_REPOSTS)
+            ),
+            proposals=offer.proposals,
+            log=self._log_place(request),
+        )
+        return work.write.request_matches(asked, offer.clips, offer.more)
+
+    def offer(self, request: RequestRow) -> Offer:
+        """The clips to offer for ``request``.
+
+        Clips that another owner has approved come first of all: who is to agree needs their keys.
+        """
+        proposals = self._proposals(request.digest)
+        index = self._work.index
+        newest, more = index.newest_clips(
+            start=request.window_start, end=request.window_end, at_most=MAX_OFFERED_CLIPS
+        )
+        proposed = {clip.id for proposal in proposals for clip in proposal.clips}
+        older = proposed - {clip.id for clip in newest}
+        found = [clip for clip in map(index.clip, sorted(older)) if clip is not None]
+        clips = sorted([*found, *newest], key=lambda clip: (clip.id in proposed, clip.started_at))
+        return Offer(tuple(clips), more - len(found), proposals)
+
+    def _proposals(self, digest: str) -> tuple[Proposal, ...]:
+        """The approvals of a request that wait for another owner's."""
+        proposals = []
+        for release in self._work.releases.proposals(digest)[-_MAX_PROPOSALS:]:
+            try:
+                approval = signing.verify(release.approval, Approval, self._work.parties.owner_keys)
+            except Refused as error:  # its owner's card was taken away since
+                log.warning("proposal %s is not shown: %s", release.id, error)
+                continue
+            proposals.append(
+                Proposal(
+                    release=release.id,
+                    owner=approval.iss,
+                    clips=approval.clips,
+                    disclose=approval.disclose,
+                )
+            )
+        return tuple(proposals)
+
+    def _log_place(self, request: RequestRow) -> LogPlace | None:
+        """The place in the public log at which the request was shown to stand, if it was."""
+        if request.log_index is None or request.log_size is None:
+            return None
+        return LogPlace(
+            origin=request.log_origin,
+            index=request.log_index,
+            size=request.log_size,
+            forked=self._work.ledger.tells(request.log_origin, Event.LOG_FORKED),
+        )
