@@ -208,9 +208,8 @@ def run_answer(data: bytes) -> None:
     except (NetworkFault, ReceiverRefused) as error:
         assert str(error).isprintable()
     finally:
-        if client._pool is not None:
-            client._pool.close()
-            client._pool = None
+        if client._connection is not None:
+            client._connection.close()
 
 
 def _create(client: TusClient, url: str) -> None:

@@ -38,7 +38,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -72,7 +72,7 @@ class TusClient:
         self._timeout_seconds = timeout_seconds
         self._tls = trusting(ca_file)
         self._allow_loopback_http = allow_loopback_http
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._connection: HTTPConnection | None = None
         self._origin: tuple[str, str, int] | None = None
         self._socket: socket.socket | None = None
 
@@ -133,27 +133,35 @@ class TusClient:
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> urllib3.BaseHTTPResponse:
-        """One request and its answer, whatever it says; the body is dropped."""
+        """One request and its answer, with any status; the body of the answer is dropped."""
         parts = self._check_url(url)
-        target = parts.path or "/"
-        if parts.query:
-            target += f"?{parts.query}"
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         longest = 4 * self._timeout_seconds + len(body or b"") / _SLOWEST_BYTES_PER_SECOND
+        connection = self._connection_to(parts)
         try:
             with self._cut_off_after(longest):
-                answer = self._pool_for(parts).request(
-                    method,
-                    target,
-                    body=body,
-                    headers={"Tus-Resumable": _VERSION, **headers},
-                    redirect=False,
-                    preload_content=False,
-                )
-                _drop_body(answer)
-        except urllib3.exceptions.SSLError as error:
-            raise NetworkFault(f"{parts.netloc}: TLS failed ({_first_cause(error)})") from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NetworkFault(f"{parts.netloc}: {_first_cause(error)}") from error
+                if not connection.is_connected:
+                    connection.close()
+                    connection.connect()
+                    self._socket = connection.sock
+                # A receiver may answer and hang up before it has read the whole body.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    connection.request(
+                        method,
+                        target,
+                        body=body,
+                        headers={"Tus-Resumable": _VERSION, **headers},
+                        preload_content=False,
+                    )
+                answer = connection.getresponse()
+                if len(answer.read(_MAX_BODY_BYTES + 1, decode_content=False)) > _MAX_BODY_BYTES:
+                    connection.close()
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            connection.close()
+            cause = _first_cause(error)
+            if isinstance(error, ssl.SSLError):
+                cause = f"TLS failed ({cause})"
+            raise NetworkFault(f"{parts.netloc}: {cause}") from error
         if answer.status >= 500 or answer.status in _PASSING:
             raise NetworkFault(f"{parts.netloc}: not now (HTTP {answer.status})")
         return answer
@@ -175,31 +183,21 @@ class TusClient:
             raise ReceiverRefused("unsafe-url", "a user or fragment may not stand in an upload URL")
         return parts
 
-    def _pool_for(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
-        """The connections to an origin; they are kept while the origin stays the same."""
+    def _connection_to(self, parts: SplitResult) -> HTTPConnection:
+        """The connection to an origin, kept while the origin stays the same."""
         origin = _origin(parts)
-        if self._pool is None or origin != self._origin:
-            if self._pool is not None:
-                self._pool.close()
+        if self._connection is None or origin != self._origin:
+            if self._connection is not None:
+                self._connection.close()
             scheme, host, port = origin
-            common: dict[str, Any] = {
-                "timeout": urllib3.Timeout(
-                    connect=self._timeout_seconds, read=self._timeout_seconds
-                ),
-                "maxsize": 1,
-                "retries": False,
-                "on_connect": self._remember_socket,
-            }
-            self._pool = (
-                _HttpsPool(host, port, ssl_context=self._tls, **common)
+            self._connection = (
+                HTTPSConnection(host, port, timeout=self._timeout_seconds, ssl_context=self._tls)
                 if scheme == "https"
-                else _HttpPool(host, port, **common)
+                else HTTPConnection(host, port, timeout=self._timeout_seconds)
             )
+            self._connection.response_class = _Response
             self._origin = origin
-        return self._pool
-
-    def _remember_socket(self, connected: socket.socket) -> None:
-        self._socket = connected
+        return self._connection
 
     @contextlib.contextmanager
     def _cut_off_after(self, seconds: float) -> Iterator[None]:
@@ -239,44 +237,6 @@ class _Response(http.client.HTTPResponse):
         self.fp = _WholeLines(sock.makefile("rb", buffering=0))
 
 
-class _HttpConnection(HTTPConnection):
-    """Tells who waits for it which socket it uses."""
-
-    response_class = _Response
-
-    def __init__(self, *args: Any, on_connect: Callable[[socket.socket], None], **more: Any):
-        super().__init__(*args, **more)
-        self._on_connect = on_connect
-
-    def connect(self) -> None:
-        """Connect, and say over what."""
-        super().connect()
-        self._on_connect(self.sock)
-
-
-class _HttpsConnection(HTTPSConnection):
-    """Tells who waits for it which socket it uses."""
-
-    response_class = _Response
-
-    def __init__(self, *args: Any, on_connect: Callable[[socket.socket], None], **more: Any):
-        super().__init__(*args, **more)
-        self._on_connect = on_connect
-
-    def connect(self) -> None:
-        """Connect, and say over what."""
-        super().connect()
-        self._on_connect(self.sock)
-
-
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
 def _encode_metadata(metadata: Mapping[str, str]) -> str:
     """``Upload-Metadata``: each key with its value in base64."""
     for key in metadata:
@@ -311,14 +271,6 @@ def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) ->
     if offset < at_least:
         raise ReceiverRefused("offset-backwards", f"had {at_least} bytes, claims {offset} now")
     return offset
-
-
-def _drop_body(answer: urllib3.BaseHTTPResponse) -> None:
-    """Free the connection for the next request, or close it if the answer goes on and on."""
-    if answer.read(_MAX_BODY_BYTES + 1, decode_content=False)[_MAX_BODY_BYTES:]:
-        answer.close()
-    else:
-        answer.release_conn()
 
 
 def same_origin(first: str, second: str) -> bool:
