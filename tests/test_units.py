@@ -212,10 +212,11 @@ def test_a_camera_that_ended_is_started_again_long_before_it_is_called_dead() ->
 
 
 def test_the_watchdog_is_longer_than_any_honest_wait_of_the_loop() -> None:
-    from agent.camera import daemon as loop
+    from agent.camera import daemon
+    from agent.camera.sources.reader import CLOSE_SECONDS, POLL_SECONDS
 
     watchdog = float(read_unit(SERVICES[0])["WatchdogSec"][0])
-    honest = _BUSY_SECONDS + loop._TICK_SECONDS + loop._POLL_SECONDS + loop._CLOSE_SECONDS
+    honest = _BUSY_SECONDS + daemon._TICK_SECONDS + POLL_SECONDS + CLOSE_SECONDS
     assert watchdog >= 2 * honest
 
 

@@ -1,7 +1,7 @@
-"""The process that sees: its wiring.
+"""The wiring of the camera process.
 
-:func:`build` is the one place where all parts meet; the command and the tests call
-it alike. What the process does is in :mod:`agent.camera.daemon`.
+:func:`build` is the one place where all parts meet; the command and the tests both call
+it. The loop of the process is in :mod:`agent.camera.daemon`.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def build(
     free_bytes: Callable[[], int] | None = None,
     machine: Machine | None = None,
 ) -> CameraApp:
-    """Everything that ``clip-agent camera`` is made of.
+    """All parts of ``clip-agent camera``, put together.
 
-    ``source`` replaces the configured one, ``notify`` systemd's socket, ``free_bytes``
-    the disk and ``machine`` the board, for tests. Raises :class:`ConfigError` for an owner's
-    card that does not do, :class:`StorageFault` for a vault that cannot be used.
+    For tests, ``source`` replaces the configured one, ``notify`` systemd's socket,
+    ``free_bytes`` the disk and ``machine`` the board. Raises :class:`ConfigError` for an
+    invalid owner's card, :class:`StorageFault` for a vault that cannot be used.
     """
     index = Index.open(config.state_dir / FILE_NAME)
     sealed_to = recipients(load_owners(config.owners))
@@ -69,18 +69,16 @@ def build(
             max_held_share=storage.max_held_share,
         ),
     )
-    keeper = Housekeeping(store=store, retention=retention, clock=clock)
+    housekeeping = Housekeeping(store=store, retention=retention, clock=clock)
 
     def make_recorder(video: VideoFormat) -> Recorder:
         return Recorder(
             store=store,
             video=video,
             clock=clock,
-            pre_roll_seconds=recording.pre_roll_seconds,
-            post_roll_seconds=recording.post_roll_seconds,
-            max_clip_seconds=recording.max_clip_seconds,
-            before_clip=keeper.before_clip,
-            after_clip=keeper.after_clip,
+            lengths=recording,
+            before_clip=housekeeping.before_clip,
+            after_clip=housekeeping.after_clip,
         )
 
     camera = source or choose_source(config.camera, clock=clock)
@@ -95,9 +93,9 @@ def build(
         source=camera,
         detector=build_detector(config.camera),
         make_recorder=make_recorder,
-        keeper=keeper,
+        housekeeping=housekeeping,
         health=health,
-        silence=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
+        stall=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         index=index,
         clock=clock,
         at_work=partial(at_work, config.state_dir, clock=clock),
@@ -106,9 +104,7 @@ def build(
 
 
 def build_detector(camera: configuration.Camera) -> MotionDetector:
-    """The detector that ``camera`` asks for. Raises :class:`ConfigError` for zones that leave
-    it nothing to look at.
-    """
+    """The detector for ``camera``. Raises :class:`ConfigError` for zones without any block."""
     motion, zones = camera.motion, camera.zones
     return MotionDetector(
         frames_per_second=motion.frames_per_second,
@@ -119,10 +115,10 @@ def build_detector(camera: configuration.Camera) -> MotionDetector:
 
 
 def run(config: Config) -> int:
-    """What ``clip-agent camera`` does: record until SIGTERM or SIGINT.
+    """Run ``clip-agent camera``: record until SIGTERM or SIGINT.
 
-    A camera that turned us away at the first try is left alone for a while before the
-    process ends: it would be started again at once, with the same password.
+    After a camera refused us at the first try, the process waits before it ends: systemd
+    would start it again at once, with the same password.
     """
     clock = SystemClock(config.time.synced_marker)
     app = build(config, clock=clock)
@@ -144,9 +140,7 @@ def run(config: Config) -> int:
 
 
 def _may_end(source: configuration.Source) -> bool:
-    """Whether the end of ``source`` is no fault: a file's, or a drawn scene's."""
-    match source:
-        case configuration.StreamSource(pace=pace):
-            return pace != "live"
-        case other:
-            return isinstance(other, configuration.SceneSource)
+    """True if ``source`` is a file or a drawn scene, whose end is no fault."""
+    if isinstance(source, configuration.StreamSource):
+        return source.pace != "live"
+    return isinstance(source, configuration.SceneSource)

@@ -1,10 +1,9 @@
-"""How long a camera may be silent before it is no camera.
+"""Stall detection: time limits for missing packets and frames.
 
-Packets without pictures, or pictures without packets, are silence too. All limits
-come from ``no_frame_seconds``, which is meant for the whole way from the last frame
-to the end of the process: the source, which knows best what is wrong, is asked to
-speak after :func:`source_patience`; the process ends the clip a little later, so that
-also a source that hangs for good is left in time.
+All limits come from ``no_frame_seconds``, the time from the last frame to the end of the
+process. The source, which knows best what is wrong, should report a silent camera after
+:func:`source_patience`. The process ends the clip a little later, so that it also leaves
+a source that hangs for good.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from agent.errors import CameraFault
 
 _SOURCE_SHARE = 0.75
 _SHARE = 0.85  # the rest is for finishing the clip and for leaving a source that hangs
-_LEAST_LEAD_SECONDS = 0.5  # that the source has over the loop, however short the limit
-_DEAF_SECONDS = 1.0  # what is shorter is a part of the limit
+_LEAST_LEAD_SECONDS = 0.5  # of the source over the loop, however short the limit
+_DEAF_SECONDS = 1.0  # shorter times are a part of the limit
 # Opening takes several waits: connecting and probing, for each of two streams.
 OPENING_WAITS = 4
 
@@ -26,41 +25,40 @@ def source_patience(no_frame_seconds: float) -> float:
 
 
 def opening_seconds(no_frame_seconds: float) -> float:
-    """How long a camera may take until it says what its pictures are like."""
+    """Seconds that a camera may take until its format is known."""
     return OPENING_WAITS * no_frame_seconds
 
 
 class StallDetector:
-    """Watches for what does not come. :meth:`check` raises once that is too long."""
+    """Watches for missing packets and frames. :meth:`check` raises after the limit."""
 
     def __init__(self, *, no_frame_seconds: float, clock: Clock) -> None:
         self._no_frame_seconds = no_frame_seconds
         self._clock = clock
-        self._limit = opening_seconds(no_frame_seconds)
-        self._last_packet = self._last_picture = clock.monotonic()
+        self.opening()
 
     def opening(self, retry_seconds: float = 0.0) -> None:
-        """The camera is being looked for, the next time in ``retry_seconds``."""
+        """Start the limit for a camera that is looked for in ``retry_seconds``."""
         self._start(opening_seconds(self._no_frame_seconds) + retry_seconds)
 
     def opened(self) -> None:
-        """The camera is there: from now on it must give packets and pictures."""
+        """Start the limit for a camera that must give packets and pictures from now on."""
         patience = source_patience(self._no_frame_seconds)
         self._start(max(_SHARE * self._no_frame_seconds, patience + _LEAST_LEAD_SECONDS))
 
     def packet(self) -> None:
-        """A packet came."""
+        """Note that a packet came."""
         self._last_packet = self._clock.monotonic()
 
     def picture(self) -> None:
-        """A small picture came."""
+        """Note that a small picture came."""
         self._last_picture = self._clock.monotonic()
 
     def check(self, *, deaf_seconds: float = 0.0) -> None:
-        """Raise :class:`CameraFault` when something has not come for too long.
+        """Raise :class:`CameraFault` when packets or pictures are missing for too long.
 
-        ``deaf_seconds``: for so long until now nobody has listened. A slow disk must not be
-        taken for a silent camera.
+        ``deaf_seconds`` is the time until now in which nobody listened, so that a slow disk
+        is not taken for a silent camera.
         """
         now = self._clock.monotonic()
         if deaf_seconds >= _DEAF_SECONDS:

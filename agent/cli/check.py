@@ -147,8 +147,8 @@ def _camera(config: Config) -> str:
         ) from error
 
     build_detector(config.camera)  # refuses zones that leave it nothing to look at
-    silence = StallDetector(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
-    return str(look(source, silence=silence))
+    stall = StallDetector(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
+    return str(look(source, stall=stall))
 
 
 def _machine(_: Config) -> str:

@@ -78,8 +78,8 @@ def _record(house: House, file: Path) -> tuple[list[Packet], list[float]]:
     motions = [*visits, (begin, begin + _LONG_VISIT_SECONDS)]
     player = Player(load(file), house.clock, seconds=motions[-1][1] + 20, motions=motions)
     camera = app.build(house.config, clock=house.clock, source=player, notify=lambda _: None)
-    eye = _Eye(camera._detector)
-    camera._detector = eye  # type: ignore[assignment]
+    eye = _Eye(camera.detector)
+    camera.detector = eye  # type: ignore[assignment]
     camera.start()
     camera.step(player.open())
     sent = []

@@ -71,7 +71,7 @@ def _watch(workshop: Workshop, port: int) -> list[tuple[float, float]]:
     house = House.build(workshop.subfolder(), camera=config.Camera(source=source))
     camera = app.build(house.config, clock=SystemClock(None), notify=lambda _: None)
     eye = _Eye(camera.stop)
-    camera._detector = eye  # type: ignore[assignment]
+    camera.detector = eye  # type: ignore[assignment]
     camera.run()
     return eye.ages
 

@@ -300,7 +300,7 @@ def test_old_clips_go_even_when_nothing_moves(tmp_path: Path, video: Video) -> N
     assert len(porch.clips()) == 1
     for _ in range(1300):
         porch.clock.advance(1)
-        app._silence.opened()
+        app.stall.opened()
         app.step(None)
     assert porch.clips() == []
 

@@ -154,7 +154,7 @@ def test_a_mistake_of_our_own_ends_the_process_with_its_traceback(
     def fail(*_: object) -> bool:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(app, "_detector", fail)
+    monkeypatch.setattr(app, "detector", fail)
     with pytest.raises(ZeroDivisionError):
         app.run()
     assert porch.health().state == "failed"
@@ -181,7 +181,7 @@ def test_a_disk_that_hangs_starves_the_watchdog(
         return 1 << 40
 
     app = porch.app()
-    monkeypatch.setattr(app._keeper._retention, "_free_bytes", free_bytes)
+    monkeypatch.setattr(app.housekeeping._retention, "_free_bytes", free_bytes)
     process = threading.Thread(target=app.run)
     process.start()
     assert stuck.wait(PATIENCE)

@@ -280,7 +280,7 @@ def test_the_times_of_a_clip_recovered_after_a_full_disk_are_corrected_too(
         assert recorder._recording is not None
         recorder._recording.abandon()
         recorder._recording = None
-        app._keeper.failed(StorageFault("the disk is full"))
+        app.housekeeping.failed(StorageFault("the disk is full"))
         sync(porch)
         mark(porch)
 

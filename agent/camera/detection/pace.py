@@ -1,8 +1,8 @@
-"""What the motion detector's time constants come to, frame by frame.
+"""The motion detector's time constants, in frames.
 
-The detector is tuned in seconds and works in frames. A camera that is slower than was
-said (at night, a webcam) is followed by the times of its frames; one that is as fast, or
-hiccups now and then, keeps exactly the pace that was configured.
+The detector is tuned in seconds and works in frames. A camera that is slower than
+configured (at night, a webcam) is followed by the times of its frames; one that is as
+fast, or hiccups now and then, keeps the configured pace.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 
 _GUARD_SECONDS = 0.5
 _START_SECONDS, _RELEARN_SECONDS = 1.2, 0.7
-_START_FRAMES_LEAST = 6  # to learn takes pictures, however slowly they come
+_START_FRAMES_LEAST = 6  # learning takes pictures, however slowly they come
 # How fast (seconds) the background follows: where it is still, under what moves, under what
 # only changed its light, under a ghost; and the noise.
 _STILL, _MOVING, _RELIT, _GHOST = 6.0, 25.0, 0.6, 4.0
 _NOISE_SECONDS = 12.0
-# What the time from frame to frame is taken to be: a mean that forgets, in which one frame
-# that comes late (it counts at most so many times the mean) is not yet another rate.
+# The time between frames is a mean that forgets. One late frame counts at most so many times
+# the mean: it is not yet another rate.
 _GAP_WEIGHT, _GAP_MOST = 1 / 10, 2.0
 _SLOWER, _FOLLOWED_CLOSELY = 1.15, 0.03
 
@@ -41,12 +41,12 @@ class Pace:
 
 
 class PaceFollower:
-    """The pace of a camera that was said to give ``frames_per_second``."""
+    """The pace of a camera, ``frames_per_second`` by its configuration."""
 
     def __init__(self, frames_per_second: float) -> None:
         self.pace = self._configured = Pace(frames_per_second)
         self._last_seconds: float | None = None
-        self._frame_seconds = self.pace.frame_seconds  # as it comes to be measured
+        self._frame_seconds = self.pace.frame_seconds  # as measured
 
     def at(self, seconds: float) -> Pace:
         """The pace at the frame of ``seconds``; ask for each frame, in order."""

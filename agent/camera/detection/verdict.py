@@ -1,4 +1,4 @@
-"""What the detector thought of a frame, for a person to see; made only when asked for."""
+"""The detector's judgement of a frame, made for a person to see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Box = tuple[int, int, int, int]  # left, top, width, height, in blocks
 
 
 class Verdict(enum.Enum):
-    """Why a frame counts, or why not: the first step of the detector that settled it."""
+    """The reason why a frame counts or not: the detector's first step that settled it."""
 
     SETTLING = "settling: learning what belongs here"
     NOTHING = "nothing has changed"
@@ -31,7 +31,7 @@ class View:
     """One frame as the detector sees it.
 
     ``ratio`` [45, 80] is each block's change over its threshold, ``changed`` where
-    that is above 1. Everything else looks only where motion counts: ``contrast`` is
+    that is above 1. The rest is measured where motion counts: ``contrast`` is
     the ``min_size``-th largest ratio, above 1 when enough blocks have changed;
     ``size`` the blocks of the largest region that lasts, ``region`` its box.
     ``moves`` if something moved in two of the last three frames.

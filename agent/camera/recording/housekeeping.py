@@ -1,9 +1,8 @@
-"""The vault's side of the camera: order at the start, room for clips, true times.
+"""The camera's care for the vault: recovery at the start, room for clips, true times.
 
-A :class:`StorageFault` is a state here, not an end: recording stops with its
-sentence, the pre-roll goes on in memory, and every few seconds it is seen whether
-it can be done again. Room comes first in everything, since all else needs some. What is
-deleted to make it is for :mod:`agent.vault.clips.retention` to say.
+A :class:`StorageFault` is a state here, not an end: recording stops, the pre-roll goes on
+in memory, and the storage is tried again every few seconds. Room is made first, since
+everything else needs some; :mod:`agent.vault.clips.retention` chooses what is deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from agent.vault.database.index import Clip
 _RETRY_SECONDS = 10.0  # a full disk is looked at again
 _RETENTION_SECONDS = 600.0  # clips age even when nothing moves
 _LOOK_SECONDS = 30.0  # a long clip may fill what was free when it began
-# Each costs several syncs of an SD card, and meanwhile nobody listens to the camera or feeds
+# Each costs several syncs of an SD card, in which nobody listens to the camera or feeds
 # the watchdog. A clock that is set after days, or a new limit, may concern thousands.
 _DELETIONS_A_TURN = 10
 _CORRECTIONS_A_TURN = 5
@@ -29,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Keeps ``store`` in order. ``fault`` says why nothing can be recorded, while that is so."""
+    """Keeps ``store`` in order. While nothing can be recorded, ``fault`` is the reason."""
 
     def __init__(self, *, store: ClipStore, retention: Retention, clock: Clock) -> None:
         self._store = store
@@ -43,7 +42,7 @@ class Housekeeping:
         self.fault: StorageFault | None = None
 
     def start(self) -> None:
-        """Put in order what an earlier run left behind, and make room."""
+        """Recover what an earlier run left behind, and make room."""
         try:
             self._bring_in_order()
         except StorageFault as fault:
@@ -55,7 +54,7 @@ class Housekeeping:
         self._make_room()
 
     def after_clip(self, clip: Clip) -> None:
-        """A clip is safe: make room for the next."""
+        """Make room for the next clip, now that this one is safe."""
         self._times_pending |= not clip.clock_synced
         try:
             self._make_room()
@@ -64,14 +63,14 @@ class Housekeeping:
             self.failed(fault)
 
     def failed(self, fault: StorageFault) -> None:
-        """Recording is off until there is space again."""
+        """Turn recording off until the storage works again."""
         if self.fault is None:
             _log.error("recording is off: %s", fault)
         self.fault = fault
         self._next_retry = self._clock.monotonic() + _RETRY_SECONDS
 
     def tick_while_recording(self) -> None:
-        """See that the clip being recorded does not fill the disk; to be called now and then."""
+        """Keep the clip being recorded from filling the disk; to be called now and then."""
         now = self._clock.monotonic()
         if now < self._next_look:
             return

@@ -1,4 +1,4 @@
-"""Packets to fragmented MP4 (ISO/IEC 14496-12), copied, never encoded again.
+"""Fragmented MP4 (ISO/IEC 14496-12) from packets, which are never encoded again.
 
 A fragment holds about a second, and reaches the sink as soon as it is complete:
 that second is what a power cut costs. Nothing in the file counts bytes from its
@@ -30,14 +30,14 @@ _TAGS: dict[Codec, str] = {"h264": "avc1", "hevc": "hvc1"}  # ISO/IEC 14496-15
 
 
 class Sink(Protocol):
-    """Where the file goes; written from front to end."""
+    """The destination of the file; written from front to end."""
 
     def write(self, data: bytes) -> int:
-        """All of ``data``."""
+        """Take all of ``data``."""
 
 
 class _CountingSink:
-    """Knows how much was written, and can be cut off from its file."""
+    """Counts the bytes written, and can be cut off from its file."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink: Sink | None = sink

@@ -1,10 +1,10 @@
-"""The seconds before a motion, kept in memory until they are wanted.
+"""The seconds before a motion, kept in memory.
 
 A ring of encoded packets that always begins at a keyframe, so that a clip can begin at
-the keyframe at or before the moment that is wanted. It reaches back at least ``seconds``
-from the picture that was looked at last, which may be behind the packets: a small stream
-is another connection. It is bounded in bytes too: a camera with few keyframes or a huge
-bit-rate costs pre-roll, never memory. Nothing here touches the disk.
+the keyframe at or before any moment. It reaches back at least ``seconds`` from the last
+picture that was looked at, which may be behind the packets: a small stream is another
+connection. It is bounded in bytes too: a camera with few keyframes or a huge bit-rate
+costs pre-roll, never memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PreRoll:
         self.bytes = 0
 
     def add(self, packet: Packet) -> None:
-        """Keep ``packet`` and let go of what is too old or too much."""
+        """Keep ``packet`` and drop what is too old or too much."""
         if packet.keyframe:
             self._groups.append([])
         elif not self._groups:
@@ -47,19 +47,16 @@ class PreRoll:
             self._drop_oldest()
 
     def look(self, seconds: float) -> None:
-        """The picture of ``seconds`` was looked at: motion is seen there at the earliest."""
+        """Note that the picture of ``seconds`` was looked at: no motion is found earlier."""
         self._looked_at = max(self._looked_at, seconds)
 
     def since(self, seconds: float) -> list[Packet]:
-        """From the keyframe at or before ``seconds``, or else from the oldest, until now."""
-        first = 0
-        for number, group in enumerate(self._groups):
-            if group[0].seconds <= seconds:
-                first = number
+        """The packets from the keyframe at or before ``seconds``, or else from the oldest."""
+        first = max(sum(group[0].seconds <= seconds for group in self._groups) - 1, 0)
         return [packet for group in list(self._groups)[first:] for packet in group]
 
     def _has_expired(self, now: float) -> bool:
-        """Whether the second group alone reaches back far enough."""
+        """True if the second group alone reaches back far enough."""
         return self._groups[1][0].seconds <= now - self._seconds
 
     def _drop_oldest(self) -> None:

@@ -1,7 +1,7 @@
-"""Is there a camera, and does it give pictures? One look, bounded in time.
+"""One bounded look at the camera, for ``clip-agent check``.
 
-For ``clip-agent check``. Uses the source as the daemon does, on a thread of its own,
-so that a camera that hangs while it is opened, read or closed cannot hang the look.
+Uses the source as the daemon does, on a thread of its own, so that a camera that hangs
+while it is opened, read or closed cannot hang the look.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.camera.source import Frame, Interruption, Source, VideoFormat
-from agent.camera.sources.reader import End, Reader
+from agent.camera.sources.reader import CLOSE_SECONDS, LEAVE_SECONDS, POLL_SECONDS, End, Reader
 from agent.camera.stall import StallDetector
 from agent.errors import CameraFault
-
-_POLL_SECONDS = 0.25
-_CLOSE_SECONDS = 2.0  # for the source to let go of its camera
-_LEAVE_SECONDS = 0.5  # for one that failed, and may hang
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found: the video's format, and the source's own words where it has some."""
+    """The video's format, with the source's own description and encoder if it has them."""
 
     video: VideoFormat
     description: str
@@ -34,38 +30,37 @@ class Seen:
 
 
 def look(
-    source: Source, *, silence: StallDetector, each_wait: Callable[[], None] = lambda: None
+    source: Source, *, stall: StallDetector, each_wait: Callable[[], None] = lambda: None
 ) -> Seen:
-    """Wait for the first small picture; :class:`CameraFault` says why there is none.
+    """Wait for the first small picture; raises :class:`CameraFault` if there is none.
 
-    ``silence`` bounds each wait as it does for the daemon. ``each_wait`` is called
+    ``stall`` bounds each wait as it does for the daemon. ``each_wait`` is called
     whenever nothing came for a moment.
     """
     reader = Reader(source)
     reader.start()
     seen: Seen | None = None
-    patience = _LEAVE_SECONDS
-    silence.opening()
+    patience = LEAVE_SECONDS
+    stall.opening()
     try:
         while True:
-            item = reader.next(_POLL_SECONDS)
+            item = reader.next(POLL_SECONDS)
             match item:
                 case VideoFormat():
-                    silence.opened()
-                    seen = Seen(item, _said(source, "description"), _said(source, "encoder"))
+                    stall.opened()
+                    description, encoder = (
+                        str(getattr(source, name, "")) for name in ("description", "encoder")
+                    )
+                    seen = Seen(item, description, encoder)
                 case Interruption(fault=fault):
                     raise fault
                 case Frame() if seen is not None:
-                    patience = _CLOSE_SECONDS
+                    patience = CLOSE_SECONDS
                     return seen
                 case End.OVER:
                     raise CameraFault("the camera gives no picture", advice="Check camera.source")
                 case End.SILENCE:
                     each_wait()
-            silence.check()
+            stall.check()
     finally:
         reader.stop(patience)
-
-
-def _said(source: Source, what: str) -> str:
-    return str(getattr(source, what, ""))

@@ -20,6 +20,9 @@ from agent.errors import ClipAgentError, InternalFault
 # Ten seconds of a camera with 30 pictures a second: a slow card may take as long to end a
 # clip, to delete what makes room, and to begin the next.
 _QUEUE_ITEMS = 400
+POLL_SECONDS = 0.25  # for which a SIGTERM may go unnoticed
+CLOSE_SECONDS = 2.0  # for the source to release its camera
+LEAVE_SECONDS = 0.5  # for one that failed, and may hang
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class Reader:
             raise item
         return item
 
-    def stop(self, timeout_seconds: float = 2.0) -> None:
+    def stop(self, timeout_seconds: float = CLOSE_SECONDS) -> None:
         """Ask the thread to close the source; leave it alone if it does not in time."""
         self._producer.stop()
         self._producer.join(timeout_seconds)

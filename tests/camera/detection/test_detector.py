@@ -219,7 +219,7 @@ def test_a_zone_of_the_whole_picture_answers_exactly_as_none() -> None:
     for one, other in zip(walk(plain), walk(zoned), strict=True):
         assert first(one) == second(other)
         assert first.look.strength == second.look.strength
-    assert np.array_equal(first.look._background, second.look._background)
+    assert np.array_equal(first.look._background.level, second.look._background.level)
 
 
 @pytest.mark.parametrize("light", [0.7, 1.4])
@@ -239,7 +239,7 @@ def background_after(fps: float, configured: float, seconds: float) -> float:
     look = Watch(fps=fps, configured=configured)
     answers(look, [lens.picture() for _ in range(40)])
     answers(look, [lens.picture(box=(100, 40, 200)) for _ in range(round(seconds * fps))])
-    return float(look.look._background[25, 30])
+    return float(look.look._background.level[25, 30])
 
 
 @pytest.mark.parametrize("fps", [2.0, 5.0])
@@ -324,5 +324,5 @@ def test_to_explain_changes_nothing() -> None:
     for one, other in zip(walk(Lens()), walk(Lens()), strict=True):
         assert mute(one) == asked(other)
         asked.look.explain()
-    assert np.array_equal(mute.look._background, asked.look._background)
-    assert np.array_equal(mute.look._noise, asked.look._noise)
+    assert np.array_equal(mute.look._background.level, asked.look._background.level)
+    assert np.array_equal(mute.look._background._noise, asked.look._background._noise)

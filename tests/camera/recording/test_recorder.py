@@ -30,7 +30,7 @@ from tests.support.video import Video, make, play, repeat, unseal
 STEP = 1 / 15  # seconds between packets; a keyframe each second
 
 
-class Desk:
+class Rig:
     """A recorder between a camera's packets and a vault."""
 
     def __init__(self, folder: Path, video: Video, *, max_clip_seconds: float = 60) -> None:
@@ -52,9 +52,9 @@ class Desk:
             store=self.store,
             video=video.format,
             clock=self.clock,
-            pre_roll_seconds=3,
-            post_roll_seconds=4,
-            max_clip_seconds=max_clip_seconds,
+            lengths=config.Recording(
+                pre_roll_seconds=3, post_roll_seconds=4, max_clip_seconds=max_clip_seconds
+            ),
             before_clip=self._before_clip,
             after_clip=self.finished.append,
         )
@@ -121,41 +121,41 @@ def video(tmp_path: Path) -> Video:
 def test_a_clip_has_its_pre_roll_from_a_keyframe_and_its_post_roll(
     tmp_path: Path, video: Video
 ) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=30, motion=(10.5, 12))
-    ((begin, end),) = work.spans()
+    rig = Rig(tmp_path, video)
+    rig.run(until=30, motion=(10.5, 12))
+    ((begin, end),) = rig.spans()
     assert begin == 7.0
     assert end == pytest.approx(12 + 4, abs=0.1)
-    played = play(work.opened(work.finished[0]))
+    played = play(rig.opened(rig.finished[0]))
     assert played.first_is_keyframe
-    assert played.pictures == len(played.packets) == round(work.finished[0].duration_seconds * 15)
+    assert played.pictures == len(played.packets) == round(rig.finished[0].duration_seconds * 15)
     assert played.streams == ("video",)
 
 
 def test_motion_that_comes_back_within_the_post_roll_is_one_clip(
     tmp_path: Path, video: Video
 ) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=13, motion=(10, 11))
-    work.run(until=30, motion=(14, 15))
-    assert [begin for begin, _ in work.spans()] == [7.0]
-    assert work.spans()[0][1] == pytest.approx(19, abs=0.1)
+    rig = Rig(tmp_path, video)
+    rig.run(until=13, motion=(10, 11))
+    rig.run(until=30, motion=(14, 15))
+    assert [begin for begin, _ in rig.spans()] == [7.0]
+    assert rig.spans()[0][1] == pytest.approx(19, abs=0.1)
 
 
 def test_a_long_clip_goes_on_in_the_next_without_gap_or_overlap(
     tmp_path: Path, video: Video
 ) -> None:
-    work = Desk(tmp_path, video, max_clip_seconds=10)
-    work.run(until=60, motion=(5, 40))
-    spans = work.spans()
+    rig = Rig(tmp_path, video, max_clip_seconds=10)
+    rig.run(until=60, motion=(5, 40))
+    spans = rig.spans()
     assert len(spans) == 5
     assert all(
         earlier[1] == pytest.approx(later[0], abs=0.011)
         for earlier, later in itertools.pairwise(spans)
     )
     packets: list[bytes] = []
-    for clip in work.finished:
-        played = play(work.opened(clip))
+    for clip in rig.finished:
+        played = play(rig.opened(clip))
         assert played.first_is_keyframe
         assert played.pictures == len(played.packets)
         packets += played.packets
@@ -166,39 +166,39 @@ def test_a_long_clip_goes_on_in_the_next_without_gap_or_overlap(
 
 
 def test_the_next_clip_does_not_repeat_the_one_before_it(tmp_path: Path, video: Video) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=15.5, motion=(10, 11))
-    work.run(until=30, motion=(15.5, 16))
-    first, second = work.spans()
+    rig = Rig(tmp_path, video)
+    rig.run(until=15.5, motion=(10, 11))
+    rig.run(until=30, motion=(15.5, 16))
+    first, second = rig.spans()
     assert first[1] - 1 < second[0] <= first[1]
 
 
 def test_motion_before_the_first_keyframe_waits_for_one(tmp_path: Path, video: Video) -> None:
-    work = Desk(tmp_path, video)
-    work.recorder.motion(work.frame(work.start), 1.0)
-    assert not work.recorder.recording
-    work.run(until=8, motion=(0, 2))
-    assert [begin for begin, _ in work.spans()] == [0.0]
+    rig = Rig(tmp_path, video)
+    rig.recorder.motion(rig.frame(rig.start), 1.0)
+    assert not rig.recorder.recording
+    rig.run(until=8, motion=(0, 2))
+    assert [begin for begin, _ in rig.spans()] == [0.0]
 
 
 def test_a_full_disk_costs_the_clip_and_not_the_pre_roll(tmp_path: Path, video: Video) -> None:
-    work = Desk(tmp_path, video)
-    work.full = True
+    rig = Rig(tmp_path, video)
+    rig.full = True
     with pytest.raises(StorageFault):
-        work.run(until=30, motion=(10, 11))
-    assert not work.recorder.recording
-    work.run(until=12)
-    work.full = False
-    work.run(until=30, motion=(12, 13))
-    assert [begin for begin, _ in work.spans()] == [9.0]
+        rig.run(until=30, motion=(10, 11))
+    assert not rig.recorder.recording
+    rig.run(until=12)
+    rig.full = False
+    rig.run(until=30, motion=(12, 13))
+    assert [begin for begin, _ in rig.spans()] == [9.0]
 
 
 def test_a_disk_that_fills_up_while_recording_leaves_the_clip_to_the_recovery(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=12, motion=(5, 12))
-    recorder = work.recorder
+    rig = Rig(tmp_path, video)
+    rig.run(until=12, motion=(5, 12))
+    recorder = rig.recorder
     assert recorder.recording
     recording = recorder._recording
     assert recording is not None
@@ -208,13 +208,13 @@ def test_a_disk_that_fills_up_while_recording_leaves_the_clip_to_the_recovery(
 
     monkeypatch.setattr(recording._draft, "write", full)
     with pytest.raises(StorageFault, match="no space left"):
-        work.run(until=30, motion=(12, 30))
-    assert not work.recorder.recording
-    assert work.finished == []
-    work.run(until=40, motion=(32, 33))
-    work.run(until=42)
-    assert len(work.finished) == 1
-    assert len(work.store.recover().closed) == 1
+        rig.run(until=30, motion=(12, 30))
+    assert not rig.recorder.recording
+    assert rig.finished == []
+    rig.run(until=40, motion=(32, 33))
+    rig.run(until=42)
+    assert len(rig.finished) == 1
+    assert len(rig.store.recover().closed) == 1
 
 
 def peak_at(peak: float) -> Callable[[float], float]:
@@ -222,31 +222,31 @@ def peak_at(peak: float) -> Callable[[float], float]:
 
 
 def test_the_owner_opens_a_picture_of_the_strongest_moment(tmp_path: Path, video: Video) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=30, motion=(10, 20), strength=peak_at(17))
-    assert [work.shown_second(clip) for clip in work.finished] == [17]
+    rig = Rig(tmp_path, video)
+    rig.run(until=30, motion=(10, 20), strength=peak_at(17))
+    assert [rig.shown_second(clip) for clip in rig.finished] == [17]
 
 
 def test_a_stronger_moment_after_a_rest_is_still_the_same_clips_picture(
     tmp_path: Path, video: Video
 ) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=13, motion=(10, 11), strength=lambda _: 1.0)
-    work.run(until=30, motion=(14, 15.5), strength=lambda _: 2.0)
-    assert [work.shown_second(clip) for clip in work.finished] == [14]
+    rig = Rig(tmp_path, video)
+    rig.run(until=13, motion=(10, 11), strength=lambda _: 1.0)
+    rig.run(until=30, motion=(14, 15.5), strength=lambda _: 2.0)
+    assert [rig.shown_second(clip) for clip in rig.finished] == [14]
 
 
 def test_each_part_of_a_long_clip_shows_its_own_strongest_moment(
     tmp_path: Path, video: Video
 ) -> None:
-    work = Desk(tmp_path, video, max_clip_seconds=10)
-    work.run(until=40, motion=(5, 24), strength=peak_at(8))
-    assert [(round(begin), round(end)) for begin, end in work.spans()] == [
+    rig = Rig(tmp_path, video, max_clip_seconds=10)
+    rig.run(until=40, motion=(5, 24), strength=peak_at(8))
+    assert [(round(begin), round(end)) for begin, end in rig.spans()] == [
         (2, 12),
         (12, 22),
         (22, 28),
     ]
-    first, second, third = (work.shown_second(clip) for clip in work.finished)
+    first, second, third = (rig.shown_second(clip) for clip in rig.finished)
     assert first == 8
     assert second == 12
     assert third == 22
@@ -255,23 +255,23 @@ def test_each_part_of_a_long_clip_shows_its_own_strongest_moment(
 def test_a_part_in_which_nothing_moves_any_more_shows_how_it_began(
     tmp_path: Path, video: Video
 ) -> None:
-    work = Desk(tmp_path, video, max_clip_seconds=10)
-    work.run(until=40, motion=(5, 11))
-    assert [(round(begin), round(end)) for begin, end in work.spans()] == [(2, 12), (12, 15)]
-    assert work.shown_second(work.finished[1]) == 12
+    rig = Rig(tmp_path, video, max_clip_seconds=10)
+    rig.run(until=40, motion=(5, 11))
+    assert [(round(begin), round(end)) for begin, end in rig.spans()] == [(2, 12), (12, 15)]
+    assert rig.shown_second(rig.finished[1]) == 12
 
 
 def test_somebody_who_comes_stands_still_and_goes_is_in_one_clip(
     tmp_path: Path, video: Video
 ) -> None:
     """With the real detector, which lets go of who stands: the post-roll must hold on."""
-    work, lens, detector = Desk(tmp_path, video), Lens(), MotionDetector(frames_per_second=7.5)
-    work.recorder._post_roll_seconds = config.Recording().post_roll_seconds
+    rig, lens, detector = Rig(tmp_path, video), Lens(), MotionDetector(frames_per_second=7.5)
+    rig.recorder.lengths = config.Recording(pre_roll_seconds=3, max_clip_seconds=60)
     answers = {}
     for number, packet in enumerate(repeat(video, 40)):
-        at = work.start + packet.seconds
-        work.clock.advance(at - work.clock.monotonic())
-        work.recorder.packet(Packet(packet.data, packet.keyframe, at, packet.duration_seconds))
+        at = rig.start + packet.seconds
+        rig.clock.advance(at - rig.clock.monotonic())
+        rig.recorder.packet(Packet(packet.data, packet.keyframe, at, packet.duration_seconds))
         if number % 2:
             continue
         walked = min(max(packet.seconds - 10, 0), 2) + min(max(packet.seconds - 16, 0), 4)
@@ -279,11 +279,11 @@ def test_somebody_who_comes_stands_still_and_goes_is_in_one_clip(
         picture = Frame(lens.picture(box=box), at)
         if detector(picture.luma, at):
             answers[packet.seconds] = True
-            work.recorder.motion(picture, detector.strength)
+            rig.recorder.motion(picture, detector.strength)
         else:
-            work.recorder.stillness(picture)
+            rig.recorder.stillness(picture)
     assert not any(13 < seconds < 16 for seconds in answers), "who stands is not motion"
-    ((begin, end),) = work.spans()
+    ((begin, end),) = rig.spans()
     assert 6 <= begin <= 7.5
     assert 5 <= end - max(answers) <= 10
     assert max(answers) > 19
@@ -303,29 +303,29 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_packet_that_the_muxer_refuses_ends_the_clip_as_truncated_and_is_in_the_next(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=12.4, motion=(10, 14))
+    rig = Rig(tmp_path, video)
+    rig.run(until=12.4, motion=(10, 14))
     fail_once(monkeypatch)
-    work.run(until=30, motion=(10, 14))
-    cut_short, goes_on = work.finished
+    rig.run(until=30, motion=(10, 14))
+    cut_short, goes_on = rig.finished
     assert [cut_short.truncated, goes_on.truncated] == [True, False]
-    (_, end), (begin, _) = work.spans()
+    (_, end), (begin, _) = rig.spans()
     assert end - 1 <= begin <= end
-    played = play(work.opened(cut_short))
+    played = play(rig.opened(cut_short))
     assert played.pictures == round(cut_short.duration_seconds * 15)
-    assert play(work.opened(goes_on)).first_is_keyframe
+    assert play(rig.opened(goes_on)).first_is_keyframe
 
 
 def test_a_muxer_that_takes_nothing_is_the_end_of_the_process(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Desk(tmp_path, video)
-    work.run(until=9)
+    rig = Rig(tmp_path, video)
+    rig.run(until=9)
 
     def refuse(mp4: FragmentedMp4, packet: Packet) -> bool:
         raise av.error.ArgumentError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr(FragmentedMp4, "add", refuse)
     with pytest.raises(CameraFault, match="cannot be written"):
-        work.run(until=30, motion=(10, 14))
-    assert not work.recorder.recording
+        rig.run(until=30, motion=(10, 14))
+    assert not rig.recorder.recording

@@ -50,7 +50,7 @@ class FakeSource:
 
 def looked(source: FakeSource) -> str:
     clock = SimulatedClock()
-    silence = StallDetector(no_frame_seconds=10, clock=clock)
+    stall = StallDetector(no_frame_seconds=10, clock=clock)
 
     def wait() -> None:
         """Let time pass once the camera hangs; before that, the machine may just be busy."""
@@ -58,7 +58,7 @@ def looked(source: FakeSource) -> str:
             clock.advance(15)
 
     try:
-        return str(look(source, silence=silence, each_wait=wait))
+        return str(look(source, stall=stall, each_wait=wait))
     finally:
         source.let_go.set()
         assert source.closed.wait(PATIENCE)
