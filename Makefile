@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-pi lint bench mutate soak bench-consent fuzz dev clean
+.PHONY: menu demo test test-pi lint bench mutate soak bench-consent fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,7 +29,7 @@ menu:
 	sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
 
 demo: .venv/demo  ## See it work: camera, owner and requester on this machine (ARGS="--video FILE")
-	@$(BIN)/clip-agent demo --yes $(ARGS)
+	@$(BIN)/clip-agent demo $(ARGS)
 
 test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval": no coverage)
 	@.ci/packages $(TEST_PACKAGES)
@@ -83,10 +83,13 @@ mutate: .venv/dev  ## Change agent/consent piece by piece: does a test notice? (
 dev: .venv/dev  ## Make .venv with everything to work on the code
 	@echo "Ready: $(BIN)/clip-agent, $(BIN)/pytest, $(BIN)/mypy, $(BIN)/ruff"
 
-clean:  ## Remove .venv, caches and what the demo left behind
-	@rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage \
+clean:  ## Remove caches and what the demo left behind; keep .venv
+	@rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage \
 		demo-output build dist *.egg-info node_modules
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## Remove .venv as well
+	@rm -rf .venv
 
 # The environment, one stamp an extra. `dev` holds all of `demo`.
 

@@ -169,9 +169,9 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from agent.cli import demo
+    from agent.cli.demo import story
 
-    return demo.run(video=arguments.video, yes=arguments.yes, keep=arguments.keep)
+    return story.run(video=arguments.video, yes=arguments.yes, keep=arguments.keep)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,31 +1,39 @@
-"""``clip-agent demo``: all roles on one machine, without a terminal, on a film made here."""
+"""``clip-agent demo``: all roles on one machine, on a film made here."""
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from tests.peers.requirements import ROOT
+from tests.peers.requirements import ROOT, program
 
 SIZE = WIDTH, HEIGHT = 320, 180
 RATE = 10
+pytestmark = pytest.mark.timeout(600)
 SECONDS = 42
 CROSSINGS = (6, 24)  # second at which somebody comes into the picture; far enough apart for two
 CROSSING_SECONDS = 4
 
 
-def draw(number: int, random: np.random.Generator) -> av.VideoFrame:
+def draw(
+    number: int, random: np.random.Generator, crossings: Sequence[int] = CROSSINGS
+) -> av.VideoFrame:
     """A wall with grain, past which somebody in white walks now and then."""
     planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
     wall = 90 + 20 * np.sin(np.arange(WIDTH) / 9) + random.normal(0, 1.5, (HEIGHT, WIDTH))
-    for begin in CROSSINGS:
+    for begin in crossings:
         share = (number / RATE - begin) / CROSSING_SECONDS
         if 0 <= share < 1:
             left = int(share * (WIDTH - 30))
@@ -34,9 +42,7 @@ def draw(number: int, random: np.random.Generator) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("film") / "street.mp4"
+def make_film(path: Path, seconds: int, crossings: Sequence[int] = CROSSINGS) -> Path:
     random = np.random.default_rng(3)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
@@ -44,12 +50,25 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = RATE
-        for number in range(SECONDS * RATE):
-            frame = draw(number, random)
+        for number in range(seconds * RATE):
+            frame = draw(number, random, crossings)
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def demo(
+    *options: str | Path, stdin: int | IO[str] = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "agent", "demo", *map(str, options)],
+        cwd=ROOT,
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
 
 
 def pictures(path: Path) -> int:
@@ -62,25 +81,32 @@ def repository() -> set[Path]:
     return set(ROOT.iterdir()) - {ROOT / "demo-output"}
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "kept"
+
+
+@pytest.fixture(scope="module")
+def played(kept: Path) -> subprocess.CompletedProcess[str]:
+    """The demo on the film, without a terminal."""
+    before = repository()
+    film = make_film(kept.parent / "street.mp4", SECONDS)
+    done = demo("--video", film, "--keep", kept)
+    assert repository() == before
+    return done
+
+
 def test_one_approved_clip_of_several_arrives_and_nothing_before(
-    film: Path, tmp_path: Path
+    played: subprocess.CompletedProcess[str], kept: Path
 ) -> None:
-    keep, before = tmp_path / "kept", repository()
-    command = ["demo", "--yes", "--video", film, "--keep", keep]
-    done = subprocess.run(
-        [sys.executable, "-m", "agent", *map(str, command)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    done, keep = played, kept
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
 
-    assert "the request stands in the public log: entry 0 of 1" in lines
+    assert "the request is in the public log: entry 0 of 1" in lines
     assert "received before approval: 0" in lines
+    assert "no terminal to ask at: the demo's owner approves" in lines
     assert "bundle: ok" in lines
     assert any(line.startswith("ledger: ok, ") for line in lines)
     order = [
@@ -96,49 +122,51 @@ def test_one_approved_clip_of_several_arrives_and_nothing_before(
     assert any(f"1 of {len(CROSSINGS)} clips, the approved one" in line for line in lines)
 
     (opened,) = re.findall(r"opened clip: (\S+\.mp4)", done.stdout)
-    (picture,) = re.findall(r"a picture from it: (\S+\.png)", done.stdout)
+    (picture,) = re.findall(r"a picture of it: (\S+\.png)", done.stdout)
     assert Path(opened).parent == Path(picture).parent == keep
     assert pictures(Path(opened)) > CROSSING_SECONDS * RATE
     assert pictures(Path(picture)) == 1
     assert len(list(keep.glob("*.mp4"))) == 1
     assert (keep / "state" / "agent.sqlite").exists()
-    assert repository() == before
+
+
+def test_the_sealed_clip_that_is_left_opens_with_the_owners_key_alone(
+    played: subprocess.CompletedProcess[str], kept: Path
+) -> None:
+    program("age")
+    found = re.findall(r"^ +(age -d .*) > opened\.mp4 +# (.*)$", played.stdout, re.M)
+    assert [outcome for _, outcome in found] == ["fails", "opens it"]
+    tried = [
+        subprocess.run(shlex.split(line), cwd=kept, capture_output=True, timeout=60)
+        for line, _ in found
+    ]
+    assert [one.returncode for one in tried] == [1, 0]
+    assert b"no identity matched" in tried[0].stderr
+    (kept / "opened.mp4").write_bytes(tried[1].stdout)
+    assert pictures(kept / "opened.mp4") > CROSSING_SECONDS * RATE
+
+
+def test_a_declined_request_teaches_the_requester_nothing(tmp_path: Path) -> None:
+    """At a terminal the visitor decides; motion without an end is cut into several clips."""
+    film = make_film(tmp_path / "crowd.mp4", 24, crossings=range(3, 24, 3))
+    visitor, terminal = pty.openpty()
+    os.write(visitor, b"n\n")
+    with os.fdopen(terminal) as stdin:
+        done = demo("--video", film, "--keep", tmp_path / "kept", stdin=stdin)
+    os.close(visitor)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"You are the owner\. Release clip \d to .*\? \[y/N\]", done.stdout)
+    assert "owner: declined; the requester learned nothing" in done.stdout
+    assert "    received: 0\n" in done.stdout
+    assert len(re.findall("bytes, sealed$", done.stdout, re.M)) > 1
+    assert len(list((tmp_path / "kept").glob("*.mp4.age"))) == 1
+    assert list((tmp_path / "kept").glob("*.mp4")) == []
 
 
 def test_a_film_in_which_nothing_moves_ends_with_the_reason(tmp_path: Path) -> None:
-    still = tmp_path / "still.mp4"
-    with av.open(str(still), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height = SIZE
-        stream.pix_fmt = "yuv420p"
-        for number in range(5 * RATE):
-            frame = draw(0, np.random.default_rng(3))
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    done = subprocess.run(
-        [sys.executable, "-m", "agent", "demo", "--yes", "--video", str(still),
-         "--keep", str(tmp_path / "kept")],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )  # fmt: skip
+    still = make_film(tmp_path / "still.mp4", 5, crossings=())
+    done = demo("--yes", "--video", still, "--keep", tmp_path / "kept")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("clip-agent: nothing moved, so no clip was recorded")
-
-
-def test_without_a_terminal_nobody_consents_by_silence(film: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "agent", "demo", "--video", str(film)]
-    done = subprocess.run(
-        [*command, "--keep", str(tmp_path / "kept")],
-        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "--yes" in done.stderr
-    assert not (tmp_path / "kept").exists()

@@ -1,0 +1,1 @@
+"""The demo: all roles on one machine."""
