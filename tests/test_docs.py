@@ -61,7 +61,7 @@ def outside_blocks(text: str) -> str:
 
 
 def named_paths(text: str) -> set[str]:
-    """What stands in backticks or link targets and begins like a path of this repository."""
+    """Paths of this repository in backticks and link targets."""
     inline = outside_blocks(text)
     links = re.findall(r"\]\(([^)#\s]+)", inline)
     quoted = " ".join(re.findall(r"`([^`\n]+)`", inline)).split()
