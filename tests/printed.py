@@ -70,7 +70,9 @@ def approve_screen() -> str:
     """The sheet that an owner reads before signing, as an SVG."""
     from rich.console import Console
 
+    from agent.consent.cards import DeviceCard
     from agent.consent.statements import ApprovedClip, Box, Disclosure, Trim
+    from agent.owner.decisions import sign
     from agent.owner.terminal import confirm_view
     from tests.owner.camera import NOW
 
@@ -89,7 +91,11 @@ def approve_screen() -> str:
         f"$ clip-agent owner approve {item.name} 1 2 \\\n"
         "    --trim 1=5-12 --redact 1=0.1,0.2,0.3,0.3 --tell-email olive@example.org\n"
     )
-    disclose = Disclosure(email="olive@example.org")
+    terms = sign.Terms(
+        device=DeviceCard(role="device", name=item.device, sign="", seal=""),
+        disclose=Disclosure(email="olive@example.org"),
+        now=NOW,
+    )
     with _environment(TZ="America/New_York"):
         console = Console(
             record=True,
@@ -101,7 +107,7 @@ def approve_screen() -> str:
             markup=False,
         )
         console.print(typed)
-        console.print(confirm_view.approval(item, chosen, disclose, NOW + 2 * 86_400, now=NOW))
+        console.print(confirm_view.release(sign.approval(item, chosen, terms)))
         console.print("Sign it? [y/N] ")
         svg = console.export_svg(code_format=_FRAME, unique_id="approve")
     return re.sub(r"[ \t]+$", "", svg, flags=re.M)

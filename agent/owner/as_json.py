@@ -1,4 +1,4 @@
-"""What the owner gets to see, as plain data for programs (``--json``). No keys in it."""
+"""The owner's inbox as plain data for programs (``--json``). It holds no keys."""
 
 from __future__ import annotations
 
@@ -8,12 +8,35 @@ from typing import Any
 import msgspec
 
 from agent.consent.statements import ClipOffer
-from agent.owner.decisions.history import AnsweredItem
-from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
+from agent.owner.inbox.items import AnsweredItem, ListedClips, NoticeItem, OpenRequest, Overview
+
+
+def overview(inbox: Overview) -> dict[str, Any]:
+    """The whole inbox."""
+    return {
+        "requests": [request(item) for item in inbox.requests],
+        "releases": [
+            {
+                "release": one.outcome.subject,
+                "device": one.device,
+                "request": one.outcome.request,
+                "event": one.outcome.event,
+                "detail": one.outcome.detail,
+                "at": one.outcome.iat,
+            }
+            for one in inbox.releases
+        ],
+        "answers": [answer(one) for one in inbox.answers],
+        "notices": [notice(one) for one in inbox.notices],
+        "older_notices": inbox.older_notices,
+        "paused": dict(inbox.paused),
+        "offline": sorted(inbox.away),
+        "warnings": list(inbox.warnings),
+    }
 
 
 def request(item: OpenRequest) -> dict[str, Any]:
-    """A request with all that is known of it."""
+    """A request in full."""
     report = item.report
     return {
         "digest": item.digest,
@@ -40,21 +63,8 @@ def request(item: OpenRequest) -> dict[str, Any]:
     }
 
 
-def release(word: ReleaseUpdate) -> dict[str, Any]:
-    """The state of a release."""
-    outcome = word.outcome
-    return {
-        "release": outcome.subject,
-        "device": word.device,
-        "request": outcome.request,
-        "event": outcome.event,
-        "detail": outcome.detail,
-        "at": outcome.iat,
-    }
-
-
 def answer(one: AnsweredItem) -> dict[str, Any]:
-    """What became of an answer of the owner; ``release`` is empty for a decline."""
+    """An answer of the household; ``release`` is empty for a decline."""
     return {
         "release": one.release,
         "device": one.device,
@@ -67,7 +77,7 @@ def answer(one: AnsweredItem) -> dict[str, Any]:
 
 
 def notice(told: NoticeItem) -> dict[str, Any]:
-    """A notice, and which camera told it."""
+    """A notice and its camera."""
     return {"device": told.device, **msgspec.to_builtins(told.notice)}
 
 

@@ -1,21 +1,21 @@
-"""The owner's talk with the broker: collect letters, send a decision, hear the outcome.
+"""Talk to the broker: collect letters, send a decision, follow its outcome, receive a clip.
 
-Each function takes an open :class:`~agent.mqtt.session.Session` with the subscriptions it
-needs (:func:`connect`). What a message says is for :mod:`.inbox` and :mod:`.fetch`.
+Each function takes an open :class:`~agent.mqtt.session.Session` with the subscriptions that
+it needs (:func:`connect`).
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from agent.clock import Clock
 from agent.config import Broker
-from agent.consent import letters as mail
+from agent.consent import letters
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import Listing, Moment, Outcome
 from agent.errors import MalformedStatement, Refused
@@ -25,21 +25,21 @@ from agent.mqtt.link import Received
 from agent.mqtt.session import Session
 from agent.mqtt.topics import Topic
 from agent.owner.decisions.sign import Decision
-from agent.owner.inbox import verify as letters
+from agent.owner.inbox import verify
 from agent.owner.inbox.inbox import Inbox
 
-QUIET_SECONDS = 0.7  # silence after which the retained letters are taken for complete
+QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0
-_CHUNK_SECONDS = 30.0  # longest silence of a camera that is asked for a clip
-_LISTING_SECONDS = 20.0  # the same of one that is asked which clips it has
+_CHUNK_SECONDS = 30.0  # longest silence of a camera that sends a clip
+_LISTING_SECONDS = 20.0  # longest silence of a camera that lists its clips
 
-PROPOSED = "PROPOSED"  # another owner must agree: it may be the last word for days
+PROPOSED = "PROPOSED"  # another owner must agree, which may take days
 AGREED = "AGREED"  # the decision completed another owner's release
 _LAST_EVENTS = frozenset({"SENT", "FAILED", "REFUSED", "REVOKED", "DONE", PROPOSED, AGREED})
 
 
 def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:
-    """A session that is yet to be entered; raises ConfigError for broker settings."""
+    """A session to be entered with ``with``; raises ConfigError for broker settings."""
     client_id = f"clip-owner-{secrets.token_hex(6)}"
     return Session(
         link.connect_broker(
@@ -49,7 +49,7 @@ def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:
 
 
 def letter_filters(devices: Iterable[str]) -> list[str]:
-    """Subscriptions to everything that the cameras write to their owners."""
+    """Subscriptions to all that the cameras write to their owners."""
     return [
         pattern
         for device in devices
@@ -64,22 +64,21 @@ def letter_filters(devices: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether the broker says that a camera is away, and when its state was said last."""
+    """A camera's availability at the broker, and the time of its last state."""
 
     offline: bool = False
     state_at: int | None = None
 
 
 def presence_topics(device: str) -> list[str]:
-    """What :func:`presence` must be subscribed to."""
+    """The subscriptions that :func:`presence` needs."""
     return [topics.availability(device), topics.state(device)]
 
 
 def presence(session: Session, device: str) -> Presence:
-    """Whether ``device`` is there; it counts as there while the broker says nothing of it.
+    """The presence of ``device``, which counts as there if the broker says nothing of it.
 
-    Known at once for one that is there. The session must expect nothing else that is
-    retained yet.
+    Call it before any other retained message is expected on the session.
     """
     offline, state_at = None, None
     deadline = time.monotonic() + QUIET_SECONDS
@@ -97,7 +96,7 @@ def presence(session: Session, device: str) -> Presence:
 
 
 def _state_at(payload: bytes) -> int | None:
-    """When this state was said: for a person to read, since nothing signs it."""
+    """The time of a state; nothing signs it, so only a person may rely on it."""
     try:
         return msgspec.json.decode(payload, type=_State).at
     except msgspec.DecodeError:
@@ -117,9 +116,9 @@ def collect(
     clock: Clock,
     wait_seconds: float = 0.0,
 ) -> dict[str, Presence]:
-    """Bring ``inbox`` up to what the broker holds; what is known of those that are offline.
+    """Bring ``inbox`` up to date with the broker; returns the cameras that are offline.
 
-    When no request is open, wait up to ``wait_seconds`` for one to come. Letters
+    If no request is open, wait up to ``wait_seconds`` for one to come. Letters
     that are refused become warnings of ``inbox``.
     """
     received = session.collect(quiet_seconds=QUIET_SECONDS, at_most_seconds=_COLLECT_SECONDS)
@@ -143,14 +142,14 @@ def collect(
 
 
 def send(session: Session, decision: Decision) -> None:
-    """Give a decision to the broker, never retained; NetworkFault unless it took it."""
+    """Publish a decision, never retained; NetworkFault unless the broker took it."""
     session.publish(topics.owner(decision.device.name), decision.letter, retained=False)
 
 
-def answer_topics(decision: Decision, joins: str | None = None) -> list[str]:
-    """Where the camera says what became of ``decision``, and of a release that it joins."""
+def answer_topics(decision: Decision, joins: str | None = None) -> dict[str, str]:
+    """The topics with the outcomes of ``decision`` and of a release that it joins, by subject."""
     subjects = [decision.subject, *([] if joins is None else [joins])]
-    return [topics.release(decision.device.name, subject) for subject in subjects]
+    return {topics.release(decision.device.name, subject): subject for subject in subjects}
 
 
 def follow(
@@ -159,30 +158,25 @@ def follow(
     keys: Keys,
     *,
     wait_seconds: float,
-    tell: Callable[[Outcome], None],
-    keep: Callable[[Received], None],
+    report: Callable[[Received, Outcome], None],
     joins: str | None = None,
 ) -> Outcome | None:
-    """Tell each word of the camera on ``decision`` until the last, or None when time is up.
+    """Report each outcome of ``decision`` until the last one, or None when time is up.
 
-    ``keep`` gets the letter of each, so that the inbox need not be collected for it.
-    PROPOSED is a last word too: what follows is up to another owner. ``joins`` is another
-    owner's release; once ``decision`` has completed it, the words go on to be about that.
+    PROPOSED is a last one too, since only another owner can go on. ``joins`` is another
+    owner's release; once ``decision`` has completed it, the outcomes are about that.
     """
-    named = dict(zip(answer_topics(decision, joins), (decision.subject, joins), strict=False))
+    subjects = answer_topics(decision, joins)
     deadline = time.monotonic() + wait_seconds
     while (left := deadline - time.monotonic()) > 0:
         message = session.receive(left)
-        if message is None or not message.payload:
+        if message is None or not message.payload or message.topic not in subjects:
             continue
-        subject = named.get(message.topic)
-        if subject is None:
-            continue
+        subject = subjects[message.topic]
         outcome = _outcome(message, decision.device, subject, keys)
         if subject == joins and outcome.event == PROPOSED:
-            continue  # what it was before this decision
-        keep(message)
-        tell(outcome)
+            continue  # its state before this decision
+        report(message, outcome)
         goes_on = joins is not None and outcome.event == AGREED
         if outcome.event in _LAST_EVENTS and not goes_on:
             return outcome
@@ -190,9 +184,9 @@ def follow(
 
 
 def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, now: float) -> bool:
-    """Take the camera's answer to ``command``, a question for its clips, into ``inbox``.
+    """Take the answer to ``command``, which asks for a list of clips, into ``inbox``.
 
-    False when it does not answer. Raises :class:`Refused` when it refuses.
+    False if the camera does not answer. Raises :class:`Refused` if it refuses.
     """
     topic = topics.release(command.device.name, command.subject)
     deadline = time.monotonic() + _LISTING_SECONDS
@@ -200,9 +194,8 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
         message = session.receive(left)
         if message is None or message.topic != topic or not message.payload:
             continue
-        jws = mail.open_letter(message.payload, keys.identity).jws
-        word = letters.read_word(jws, command.device)
-        if not isinstance(word, Listing):
+        jws = letters.open_letter(message.payload, keys.identity).jws
+        if not isinstance(verify.read_statement(jws, command.device), Listing):
             why = _answer(message, command, keys)
             raise Refused("camera-refused", f"{command.device.name}: {why}")
         place = topics.parse(message.topic, feed="")
@@ -215,9 +208,9 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
 def chunks(
     session: Session, command: Decision, clip: str, keys: Keys
 ) -> Iterator[tuple[int, bytes]]:
-    """The chunks of ``clip`` as they come, until the camera is silent for too long.
+    """The chunks of ``clip`` as they arrive, until the camera is silent for too long.
 
-    Raises :class:`Refused` when the camera answers ``command`` with a refusal.
+    Raises :class:`Refused` if the camera refuses ``command``.
     """
     device = command.device
     while (message := session.receive(_CHUNK_SECONDS)) is not None:
@@ -236,31 +229,23 @@ def _answer(message: Received, decision: Decision, keys: Keys) -> str:
 
 
 def _outcome(message: Received, device: DeviceCard, subject: str, keys: Keys) -> Outcome:
-    """What ``device`` says of ``subject``; Refused if it is another's word or about another."""
-    jws = mail.open_letter(message.payload, keys.identity).jws
-    outcome = letters.read_outcome(jws, device)
+    """The outcome of ``subject`` by ``device``; Refused if it is of or about another."""
+    jws = letters.open_letter(message.payload, keys.identity).jws
+    outcome = verify.read_outcome(jws, device)
     if outcome.subject != subject:
         raise MalformedStatement("wrong-release", "the letter is about another release")
     return outcome
 
 
-def device_of(devices: Mapping[str, DeviceCard], name: str) -> DeviceCard:
-    """The enrolled camera ``name``; Refused when it was taken off the list meanwhile."""
-    try:
-        return devices[name]
-    except KeyError:
-        raise Refused("unknown-device", f"the camera {name!r} is not enrolled") from None
-
-
 def take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:
-    """Take a letter into ``inbox``; one that is refused becomes a warning there."""
+    """Take a letter into ``inbox``; a refused one becomes a warning there."""
     topic = topics.parse(message.topic, feed="")
     if topic is None or topic.kind in ("availability", "state"):
         return
     try:
         inbox.take(topic, message.payload, keys, now=clock.now())
     except Refused as error:
-        inbox.warnings.append(f"{message.topic}: letter refused ({error.rule}): {error.message}")
+        inbox.warnings.append(f"{message.topic}: message refused ({error.rule}): {error.message}")
 
 
 def _open_name(message: Received, device: str) -> str | None:

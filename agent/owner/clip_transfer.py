@@ -1,10 +1,9 @@
-"""A stored clip on its way to its owner: ciphertext in numbered chunks.
+"""Receive a stored clip: ciphertext in numbered chunks, checked as a whole, then decrypted.
 
-The camera sends the sealed file as it lies on its disk, chunk ``n`` at byte
-``n * CHUNK_BYTES``, the last one shorter (empty if need be). The letter said how
-long the file is and its digest, so each chunk has one right length; doubled and
-reordered chunks do no harm, and nothing counts before the digest of the whole
-agrees. Only then is it decrypted, with the owner's identity.
+The camera sends the sealed file as it is on its disk, chunk ``n`` from byte
+``n * CHUNK_BYTES``, the last one shorter (empty if need be). The offer names the file's
+length and digest, so each chunk has one right length, doubled and reordered chunks do no
+harm, and nothing counts before the digest of the whole agrees.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 
 class Assembly:
-    """The chunks of one clip, put together in ``file``."""
+    """The chunks of one clip, joined in ``file``."""
 
     def __init__(self, offer: ClipOffer, file: BinaryIO) -> None:
         self._offer = offer
@@ -40,11 +39,11 @@ class Assembly:
 
     @property
     def complete(self) -> bool:
-        """Whether all chunks are there; :meth:`check` then says if they are right."""
+        """True once all chunks are there; :meth:`check` then verifies them."""
         return len(self._arrived) == self._count
 
     def take(self, number: int, chunk: bytes) -> None:
-        """Put one chunk in its place; a double is ignored.
+        """Write one chunk to its place; a double is ignored.
 
         Raises :class:`ClipDamaged` for a chunk that the offered file cannot have.
         """
@@ -72,7 +71,7 @@ class Assembly:
         self._file.seek(0)
 
     def missing(self) -> str:
-        """What has not come, for a message."""
+        """The missing parts, for a message."""
         first = next(number for number in itertools.count() if number not in self._arrived)
         missing = self._count - len(self._arrived)
         return f"{missing} of {self._count} parts are missing, the first is {first + 1}"
@@ -83,16 +82,17 @@ def assemble(
     chunks: Iterable[tuple[int, bytes]],
     file: BinaryIO,
     *,
-    progress: Progress,
+    progress: Progress | None = None,
 ) -> None:
     """Fill ``file`` with the sealed clip from ``chunks`` (number, bytes) and check it.
 
-    Their end says that nothing came for too long: a :class:`NetworkFault`.
+    If they end too early, the camera was silent for too long: a :class:`NetworkFault`.
     """
     assembly = Assembly(offer, file)
     for number, chunk in chunks:
         assembly.take(number, chunk)
-        progress(assembly.received_bytes, offer.bytes)
+        if progress is not None:
+            progress(assembly.received_bytes, offer.bytes)
         if assembly.complete:
             assembly.check()
             return
@@ -102,37 +102,39 @@ def assemble(
     )
 
 
-def decrypt(sealed: BinaryIO, identity: str, target: BinaryIO, *, truncated: bool) -> None:
-    """The plain clip into ``target``; raises :class:`ClipDamaged`."""
-    with unseal.open_stream(sealed, identity, truncated=truncated) as plain:
-        shutil.copyfileobj(plain, target)
-
-
-def render(
-    sealed: BinaryIO, identity: str, target: BinaryIO, clip: ApprovedClip, *, truncated: bool
+def receive(
+    offer: ClipOffer,
+    chunks: Iterable[tuple[int, bytes]],
+    identity: str | None,
+    target: BinaryIO,
+    edited: ApprovedClip | None,
+    *,
+    progress: Progress | None,
 ) -> None:
-    """What of it would be sent, trimmed and redacted as ``clip`` says, by the camera's own code.
+    """Write a clip to ``target``: sealed without an ``identity``, else decrypted with it.
 
-    Raises :class:`ClipDamaged`, and :class:`Refused` for a trim that leaves no picture.
+    ``edited``: trimmed and redacted as it would be sent, by the camera's own code. Raises
+    :class:`ClipDamaged`, and :class:`Refused` for a trim that leaves no picture.
     """
-    from agent.media import editing  # PyAV, which nothing else here needs
+    from agent.media import editing  # PyAV starts slowly, and only previews need it
 
-    with unseal.open_stream(sealed, identity, truncated=truncated) as plain:
-        target.write(editing.prepare(plain, trim=clip.trim, redact=clip.redact))
-
-
-def player() -> str | None:
-    """The program that opens a file with the desktop's player, if there is a desktop."""
-    has_desktop = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    return shutil.which("xdg-open") if has_desktop else None
+    if identity is None:
+        assemble(offer, chunks, target, progress=progress)
+        return
+    with tempfile.TemporaryFile() as spool:
+        assemble(offer, chunks, spool, progress=progress)
+        with unseal.open_stream(spool, identity, truncated=offer.truncated) as plain:
+            if edited is None:
+                shutil.copyfileobj(plain, target)
+            else:
+                target.write(editing.prepare(plain, trim=edited.trim, redact=edited.redact))
 
 
 @contextlib.contextmanager
 def new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file for its user alone that gets its name ``target`` when all went well.
+    """A private file that gets its name ``target`` at the end, and is removed on failure.
 
-    An existing ``target`` is refused with :class:`StorageFault`; no file is left
-    behind when the block fails.
+    An existing ``target`` is refused with :class:`StorageFault`.
     """
     if target.exists():
         raise StorageFault(f"{target}: exists, and is not overwritten")

@@ -8,13 +8,13 @@
     recovery.txt           until the owner has printed and deleted it
     devices/<name>.card.yaml
     letters/<device>/<digest16>.json     open requests, as the device signed them
-    closed/<device>/<digest16>.json      requests that are no longer open, likewise
-    releases/<device>/<release>.json     the last word on each release
-    notices/<device>/notices.json        what cannot be answered
-    listings/<device>/clips.json         the clips it listed when it was last asked
-    ledger/<device>/head.json            the letter with the highest line of its record
-    given/<device>/<release>.json        what the owner let go, as they signed it: :mod:`.given`
-    decided/<device>/<what>.json         what the owner told it that lasts: :mod:`.standing`
+    closed/<device>/<digest16>.json      requests that are no longer open, in the same form
+    releases/<device>/<release>.json     the last outcome of each release
+    notices/<device>/notices.json        the last letter of notices
+    listings/<device>/clips.json         the clips that it last listed
+    ledger/<device>/head.json            the letter with the highest line of its ledger
+    given/<device>/<release>.json        the owner's approvals and shares, as signed
+    decided/<device>/<what>.json         the owner's decisions that last, as signed
 
 Letters are kept as the signed text of the device, never as our reading of it:
 :mod:`agent.owner.inbox.inbox` verifies them again whenever they are read.

@@ -1,18 +1,21 @@
-"""Times, sizes and counts in words, as a person reads them. Times are local, with the zone."""
+"""Times, sizes, outcomes and fingerprints as a person reads them. Times are local, with zone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from agent.consent.policy import area
-from agent.consent.statements import Polygon, Tally
-from agent.errors import RequestRefused
+import msgspec
 
-_RULES = {  # those that say little by their names
+from agent.consent.policy import area
+from agent.consent.statements import ApprovedClip, Disclosure, HouseholdOwner, Polygon, Tally
+from agent.errors import RequestRefused
+from agent.owner.inbox.items import AnsweredItem, Away
+
+_RULES = {  # rules whose names say little
     "jti-reused": "id used again",
-    "incident-never": "incident of a sort that is never answered",
-    "kind-not-accepted": "kind of request that you do not take",
+    "incident-never": "kind of incident that is never answered",
+    "kind-not-accepted": "kind of request that you do not accept",
     "requester-muted": "while muted",
     "upload-not-allowed": "upload to a host not on their card",
 }
@@ -29,18 +32,23 @@ def brief(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
 
 
-def short_fingerprint(fingerprint: str) -> str:
-    """The beginning of a fingerprint, enough to compare by eye."""
-    return f"{fingerprint[:12]}…"
+def fingerprint(text: str) -> str:
+    """A fingerprint in groups of four: ``Wc0Y I2IL QXAa ...``, the same everywhere."""
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def short_fingerprint(text: str) -> str:
+    """The first three groups of a fingerprint, enough to compare by eye."""
+    return f"{fingerprint(text[:12])} …"
 
 
 def outcome(event: str, detail: str = "") -> str:
-    """What became of an answer: the camera's last word on it, or that there is none."""
+    """The last report of a camera on a decision, or that there is none."""
     why = f": {detail}" if detail else ""
     return {
-        "": "no word of the camera yet",
+        "": "no answer of the camera yet",
         "PROPOSED": "waits for another owner",
-        "APPROVED": "being made ready",
+        "APPROVED": "being prepared",
         "SEALED": "ready, being sent",
         "SENT": "sent",
         "REVOKED": f"stopped, not sent{why}",
@@ -51,9 +59,49 @@ def outcome(event: str, detail: str = "") -> str:
     }.get(event, f"{event}{why}")
 
 
-def heard(seconds: float | None) -> str:
-    """Until when a camera was there, if that is known."""
-    return "" if seconds is None else f", last heard of {moment(seconds)}"
+def subject(answer: AnsweredItem) -> str:
+    """The subject of an answer: its request, a share, or a command."""
+    if answer.request is not None:
+        return f"request {answer.request[:8]}"
+    return {"share": "a share", "command": "a command"}.get(answer.what, answer.what)
+
+
+def away(one: Away) -> str:
+    """A sentence about a camera that is offline."""
+    heard = "" if one.heard_at is None else f", last heard of {moment(one.heard_at)}"
+    return f"{one.device} is offline{heard}"
+
+
+NOTHING_TOLD = "nothing: no name, no address, no e-mail"
+
+
+def awaited(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
+    """The owners who are still to agree, by name if the camera has told the names."""
+    names = [owner.name for owner in household if owner.fingerprint not in signed]
+    return " or ".join(names) if names else "another owner"
+
+
+def named(household: Sequence[HouseholdOwner], key: str) -> str:
+    """An owner by name and fingerprint, or by fingerprint alone."""
+    names = (owner.name for owner in household if owner.fingerprint == key)
+    return f"{next(names, 'another owner')} (key {short_fingerprint(key)})"
+
+
+def changes(clip: ApprovedClip) -> list[str]:
+    """The trim and the redactions of a clip, a line each."""
+    trim = clip.trim
+    trims = [] if trim is None else [f"only {trim.from_seconds:g} s to {trim.to_seconds:g} s of it"]
+    return trims + [
+        f"redacted: {area.width:.0%} x {area.height:.0%} of the picture, "
+        f"{area.x:.0%} from the left, {area.y:.0%} from the top, covered with grey"
+        for area in clip.redact
+    ]
+
+
+def disclosed(disclose: Disclosure) -> str:
+    """The data of the owner that is sent along; empty if none is."""
+    told = msgspec.to_builtins(disclose)
+    return ", ".join(f"your {key} {value}" for key, value in told.items() if value)
 
 
 def exact(seconds: float) -> str:
@@ -79,7 +127,7 @@ def size(count: int) -> str:
 
 
 def remaining(seconds: float) -> str:
-    """How long something is still open."""
+    """The time that something is still open."""
     if seconds <= 0:
         return "expired"
     if seconds >= 2 * _DAY_SECONDS:
@@ -90,7 +138,7 @@ def remaining(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long something lies back."""
+    """The time since something happened."""
     if seconds < 2 * _MINUTE_SECONDS:
         return "just now"
     if seconds >= 2 * _DAY_SECONDS:
@@ -106,7 +154,7 @@ def span(seconds: float) -> str:
 
 
 def length(seconds: float) -> str:
-    """How long a clip is; of one whose end was lost nobody may know."""
+    """The length of a clip, which is unknown if its end was lost."""
     return f"{seconds:.0f} s" if seconds > 0 else "unknown"
 
 
@@ -126,18 +174,18 @@ def tallies(found: Iterable[Tally]) -> str:
 
 
 def refusals(found: Iterable[Tally]) -> str:
-    """The rules that refused, in words: ``time asked about too long 1, id used again 2``."""
+    """The rules that refused: ``time asked about too long 1, id used again 2``."""
     return ", ".join(f"{rule(tally.name)} {tally.count}" for tally in found)
 
 
 def rule(name: str) -> str:
-    """What a rule of the camera's policy objects to: its name, without our words."""
+    """A rule of the camera's policy in plain words."""
     text = _RULES.get(name, name).replace("-", " ")
     return f"time asked about {text.removeprefix('window ')}" if "window " in text else text
 
 
 def place(polygon: Polygon) -> str:
-    """The size and the middle of an area."""
+    """Size and centre of an area."""
     ring = polygon.coordinates[0]
     longitudes, latitudes = [p[0] for p in ring], [p[1] for p in ring]
     latitude = (min(latitudes) + max(latitudes)) / 2

@@ -149,17 +149,17 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     share = ["share", "2", "--to", card, "--url", url, "--allow-loopback-http", "--yes"]
     assert say("owner", *share, "--wait", "120").rstrip().endswith("front-door: sent")
 
-    # A demand of a court, paused and resumed
+    # A legal order, while requests are paused and resumed
     order = {"court": "District Court", "docket": "24-CV-1", "document_sha256": "a" * 64}
-    demand = ask(house, say, kind="legal-order", order=order)
-    inbox(say, is_open(demand))
-    page = say("owner", "show", demand[:8])
-    assert "THIS IS A LEGAL DEMAND" in page and "24-CV-1" in page
+    order_request = ask(house, say, kind="legal-order", order=order)
+    inbox(say, is_open(order_request))
+    page = say("owner", "show", order_request[:8])
+    assert "THIS IS A LEGAL ORDER" in page and "24-CV-1" in page
     assert "front-door: done. Requests are no longer shown" in say("owner", "pause-requests")
-    inbox(say, is_closed(demand))
-    assert "You paused requests" in say("owner", "show", demand[:8])
+    inbox(say, is_closed(order_request))
+    assert "You paused requests" in say("owner", "show", order_request[:8])
     assert say("owner", "resume-requests").startswith("front-door: done. Requests are shown")
-    inbox(say, is_open(demand))
+    inbox(say, is_open(order_request))
 
     # Information, and a withdrawal
     alert = house.root / "alert.yaml"
@@ -169,11 +169,11 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
         "square_miles: 2}\n"
     )
     told = json.loads(say("requester", "alert", alert, "--json"))["digest"]
-    say("requester", "withdraw", demand[:8], "--yes")
+    say("requester", "withdraw", order_request[:8], "--yes")
     inbox(say, lambda plain: {"alert", "withdrawn"} <= {one["kind"] for one in plain["notices"]})
     assert "Nobody can answer an alert" in say("owner", "show", told[:8])
-    page = say("owner", "show", demand[:8])
-    assert "WITHDRAWN" in page and "THIS IS A LEGAL DEMAND" in page
+    page = say("owner", "show", order_request[:8])
+    assert "WITHDRAWN" in page and "THIS IS A LEGAL ORDER" in page
 
     # Some clips now, more later, and then no more of them
     request = ask(house, say, reference="2024-2")

@@ -1,89 +1,69 @@
-"""What the owner has let go so far: their own signed words, beside what the camera said last.
+"""The owner's decisions so far, as they signed them, beside the cameras' reports on them.
 
-An approval or a share names its clips, an outcome does not. So each is kept as it was
-signed, without its keys, once the broker has it; whoever is about to let a clip go is then
-told that it went to somebody before. Only what was said from this folder is known here.
+Approvals and shares name their clips; a camera's outcome does not. Mutes, pauses and
+declines last, and a camera does not repeat them: it only sends no more. So each decision
+is kept without its clip keys once the broker has it. The owner then sees who got a clip
+before, and why no requests come. A decision that its camera refused has no effect.
+
+Only decisions from this folder are known here. Another owner of the household may have
+decided otherwise; a camera's own lists are on the camera (``clip-agent requests``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TypeVar
 
 from agent.consent import signing
-from agent.consent.statements import Approval, Outcome, Share
+from agent.consent.statements import Approval, Command, Decline, Mute, PauseRequests, Share
 from agent.errors import Refused
-from agent.owner.decisions.sign import Decision
+from agent.owner.decisions.sign import PAUSE, Decision, Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import OpenRequest, RequestStatus, SentDecision
 
-_GIVEN = "given"
-_UNSENT = ("REFUSED", "REVOKED", "FAILED")
+S = TypeVar("S", Approval, Share, Command, Decline)
 
-
-@dataclass(frozen=True)
-class SentDecision:
-    """Clips that the owner let go: to whom, for which request, and what became of it.
-
-    ``event`` is the camera's last word, empty while there is none.
-    """
-
-    device: str
-    release: str
-    to: str
-    request: str | None
-    clips: tuple[str, ...]
-    at: int
-    event: str
-    detail: str = ""
-
-    @property
-    def may_be_out(self) -> bool:
-        """Whether somebody has it, or may still get it."""
-        return self.event not in _UNSENT
+_RELEASES = "given"
+_LASTING = "decided"  # the last one of each sort, by what it is about
 
 
 class SentDecisions:
-    """The owner's approvals and shares."""
+    """The decisions that an owner has sent."""
 
-    def __init__(self, home: OwnerFolder, inbox: Inbox) -> None:
-        self._home = home
+    def __init__(self, folder: OwnerFolder, inbox: Inbox) -> None:
+        self._folder = folder
         self._inbox = inbox
 
-    def keep(self, decision: Decision, *, now: float) -> None:
-        """Remember an approval or a share."""
-        letter = StoredStatement(jws=decision.jws, received_at=now)
-        self._home.keep(_GIVEN, decision.device.name, decision.subject, letter)
+    def keep(self, decision: Decision, plan: Plan, *, now: float) -> None:
+        """Remember a decision, if there is a reason to."""
+        letter, device = StoredStatement(jws=decision.jws, received_at=now), plan.device.name
+        if isinstance(plan, ReleasePlan):
+            self._folder.keep(_RELEASES, device, decision.subject, letter)
+        for name in plan.remember:
+            self._folder.keep(_LASTING, device, name, letter)
+
+    # Releases
 
     def of(self, device: str) -> list[SentDecision]:
-        """All that the owner let go of the clips of ``device``, the newest first."""
-        outcomes = {
-            word.outcome.subject: word.outcome
-            for word in self._inbox.releases()
-            if word.device == device
-        }
-        for name, outcome in list(outcomes.items()):
-            if outcome.event == "AGREED":  # it completed another owner's release
-                outcomes[name] = outcomes.get(outcome.detail, outcome)
-        return sorted(self._read(device, outcomes), key=lambda gift: -gift.at)
+        """All releases of clips of ``device``, the newest first."""
+        return sorted(self._releases(device), key=lambda sent: -sent.at)
 
     def names(self) -> dict[str, str]:
-        """Who asks, by the digests of the requests that there are letters about."""
+        """The requesters' names by the digests of all known requests."""
         return {item.digest: item.report.record.name for item in self._inbox.all_requests()}
 
-    def _read(self, device: str, outcomes: dict[str, Outcome]) -> Iterator[SentDecision]:
-        names = self.names()
-        card = self._home.card()
-        for subject, letter in self._home.kept(_GIVEN, device):
-            kind: type[Approval] | type[Share]
-            kind = Share if signing.claimed_typ(letter.jws) == Share.TYP else Approval
-            try:
-                said = signing.verify(letter.jws, kind, {card.fingerprint: card.key})
-            except Refused:
-                continue  # of keys that this owner had before, or changed by somebody
+    def _releases(self, device: str) -> Iterator[SentDecision]:
+        names, outcomes = self.names(), self._inbox.outcomes(device)
+        for subject, letter in self._folder.kept(_RELEASES, device):
+            said = self._verify(letter, Approval) or self._verify(letter, Share)
+            if said is None:
+                continue
             request = said.request if isinstance(said, Approval) else None
             to = said.recipient.name if isinstance(said, Share) else ""
-            word = outcomes.get(subject)
+            outcome = outcomes.get(subject)
+            if outcome is not None and outcome.event == "AGREED":  # it completed another release
+                outcome = outcomes.get(outcome.detail, outcome)
             yield SentDecision(
                 device=device,
                 release=subject,
@@ -91,6 +71,64 @@ class SentDecisions:
                 request=request,
                 clips=tuple(clip.id for clip in said.clips),
                 at=said.iat,
-                event="" if word is None else word.event,
-                detail="" if word is None else word.detail,
+                event="" if outcome is None else outcome.event,
+                detail="" if outcome is None else outcome.detail,
             )
+
+    # Decisions that last
+
+    def paused_at(self, device: str) -> int | None:
+        """The time since which ``device`` shows no requests; None if it does."""
+        said = self._lasting(device, PAUSE, Command)
+        return said.iat if said is not None and isinstance(said.command, PauseRequests) else None
+
+    def muted_at(self, device: str, requester: str) -> int | None:
+        """The time since which ``device`` has muted ``requester``; None if it has not."""
+        said = self._lasting(device, requester, Decline)
+        if said is not None:
+            return said.iat if said.mute else None
+        match self._lasting(device, requester, Command):
+            case Command(command=Mute(requester=key, muted=True), iat=at) if key == requester:
+                return at
+        return None
+
+    def declines(self, device: str) -> Iterator[tuple[str, str, int]]:
+        """Subject, request digest and time of all declines."""
+        for name, letter in self._folder.kept(_LASTING, device):
+            said = self._verify(letter, Decline)
+            if said is not None and said.request[:16] == name:
+                yield signing.digest(letter.jws)[:16], said.request, said.iat
+
+    def commands(self, device: str) -> dict[str, Command]:
+        """The lasting commands to ``device`` by their subjects, whatever became of them."""
+        found = {}
+        for _, letter in self._folder.kept(_LASTING, device):
+            said = self._verify(letter, Command)
+            if said is not None:
+                found[signing.digest(letter.jws)[:16]] = said
+        return found
+
+    def about(self, item: OpenRequest) -> RequestStatus:
+        """The decisions that concern this request."""
+        declined = self._lasting(item.device, item.digest[:16], Decline)
+        same = declined is not None and declined.request == item.digest
+        return RequestStatus(
+            muted_at=self.muted_at(item.device, item.request.iss),
+            declined_at=declined.iat if same and declined else None,
+            paused_at=self.paused_at(item.device),
+        )
+
+    def _lasting(self, device: str, name: str, kind: type[S]) -> S | None:
+        """The last decision under ``name`` if it is a ``kind`` and was not refused."""
+        letter = self._folder.letter(_LASTING, device, name)
+        if letter is None or self._inbox.refusal(device, signing.digest(letter.jws)[:16]):
+            return None
+        return self._verify(letter, kind)
+
+    def _verify(self, letter: StoredStatement, kind: type[S]) -> S | None:
+        """The statement, if it is a ``kind`` that this owner signed; None for other keys."""
+        card = self._folder.card()
+        try:
+            return signing.verify(letter.jws, kind, {card.fingerprint: card.key})
+        except Refused:
+            return None

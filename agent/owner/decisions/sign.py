@@ -1,33 +1,35 @@
-"""The owner's decisions as signed, sealed letters to one camera.
+"""Plans of what an owner is about to decide, and the signed, sealed letters they become.
 
 An approval names the camera, the request by its digest, and each clip by id and
-digest with its trim and redact; the letter around it carries the keys of exactly
+digest with its trim and redactions; the letter around it carries the keys of exactly
 those clips. That letter is the only thing that lets a clip leave. A share is the same
-for somebody who has not asked. Everything else carries no key at all.
+for somebody who has not asked. All other letters carry no key.
 
-Signing refuses what the camera would not decode, so a mistake in what the owner
-typed shows here and not as a refusal tomorrow. Which clips is for :mod:`.choosing`,
-asking the owner "really?" for the commands.
+Clips are named by number or id among those offered. Nothing is guessed: a mistyped name
+could release more than was meant. Signing refuses what the camera would not decode, so
+a mistake shows here and not as a refusal tomorrow.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from agent.consent import letters as mail
-from agent.consent import signing
-from agent.consent.cards import DeviceCard, RequesterCard
-from agent.consent.letters import Letter
+from agent.consent import letters, signing
+from agent.consent.cards import DeviceCard, PublicKey, RequesterCard
 from agent.consent.policy import upload
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
+    Box,
     ClipOffer,
     Command,
     Decline,
     Disclosure,
+    HouseholdOwner,
     ListClips,
     Mute,
     PauseRequests,
@@ -36,28 +38,91 @@ from agent.consent.statements import (
     ResumeRequests,
     Revoke,
     Share,
-    Statement,
+    Trim,
     UploadTarget,
 )
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner.inbox.items import OpenRequest
+from agent.owner.inbox.items import OpenRequest, SentDecision, offered, pick
 from agent.vault.clips import seal
 
 DEFAULT_DAYS = 2.0
 MAX_DAYS = 7.0
 _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
+_MAX_CLIPS = 50
+PAUSE = "pause"  # the name under which a pause or its end is remembered
 
-Random = Callable[[int], bytes]
+NOTHING_TOLD = Disclosure()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Clips that an owner names, their trims and redactions, and what is told of the owner."""
+
+    clips: Sequence[str] = ()
+    trims: Sequence[tuple[str, Trim]] = ()
+    redacts: Sequence[tuple[str, Box]] = ()
+    disclose: Disclosure = NOTHING_TOLD
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the owner has named nothing at all."""
+        return not (self.clips or self.trims or self.redacts) and self.disclose == NOTHING_TOLD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A statement for one camera, ready to be signed.
+
+    ``content``: its fields beside author, id, times and camera. ``remember``: the names
+    under which the owner's folder keeps it, for decisions that last.
+    """
+
+    device: DeviceCard
+    kind: type[Approval | Share | Decline | Command]
+    content: Mapping[str, Any]
+    until: float
+    remember: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """All else that a release needs beside its clips. ``me``: the owner's fingerprint."""
+
+    device: DeviceCard
+    disclose: Disclosure
+    now: float
+    days: float = DEFAULT_DAYS
+    me: str = ""
+    sent_before: Sequence[SentDecision] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleasePlan(Plan):
+    """Clips that are about to be released, with all that the owner sees before signing.
+
+    ``request`` is None for a share. ``household``: the owners of whom two must agree;
+    ``joins``: the release of another owner that this one agrees to; ``agrees_with``: an
+    owner's fingerprint and release if they have signed the same.
+    """
+
+    terms: Terms
+    to: str
+    fingerprint: str
+    url: str
+    request: OpenRequest | None
+    offers: tuple[ClipOffer, ...]
+    clips: tuple[ApprovedClip, ...]
+    two_owners: bool
+    household: tuple[HouseholdOwner, ...]
+    joins: str | None
+    agrees_with: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A signed decision: for which camera, its JWS, and the sealed letter to publish.
-
-    ``subject`` is the id under which the camera reports what became of it.
-    """
+    """A signed decision: its camera, its JWS, and the sealed letter to publish."""
 
     device: DeviceCard
     jws: str
@@ -65,53 +130,106 @@ class Decision:
 
     @property
     def subject(self) -> str:
-        """The first 16 digits of the decision's digest."""
+        """The id under which the camera reports the outcome: 16 digits of the digest."""
         return signing.digest(self.jws)[:16]
 
 
-def approval_end(item: OpenRequest, *, now: float, days: float) -> float:
-    """When an approval given now ends; Refused for an expired request or too many days."""
-    if item.request.exp <= now:
-        raise Refused("request-expired", f"request {item.digest[:8]} has expired")
-    return end(now=now, days=days)
-
-
-def end(*, now: float, days: float) -> float:
-    """When something that may be tried for ``days`` ends; Refused for too many of them."""
-    if not 0 < days <= MAX_DAYS:
-        raise Refused("wrong-days", f"the camera may try for at most {MAX_DAYS:g} days")
-    return now + days * _DAY_SECONDS
-
-
-def approve(
-    item: OpenRequest,
-    clips: tuple[ApprovedClip, ...],
-    device: DeviceCard,
-    keys: Keys,
-    *,
-    disclose: Disclosure,
-    now: float,
-    days: float = DEFAULT_DAYS,
-    random: Random = os.urandom,
+def sign(
+    plan: Plan, keys: Keys, *, now: float, random: Callable[[int], bytes] = os.urandom
 ) -> Decision:
-    """Let ``clips`` go to the author of this request; refused once the request expired."""
-    approval = Approval(
+    """Sign ``plan`` and seal it to its camera, with the keys of the clips that it releases."""
+    statement = plan.kind(
         iss=keys.fingerprint,
         jti=signing.new_jti(random(16)),
         iat=int(now),
-        exp=int(approval_end(item, now=now, days=days)),
-        aud=device.fingerprint,
-        request=item.digest,
-        clips=clips,
-        disclose=disclose,
+        exp=int(plan.until),
+        aud=plan.device.fingerprint,
+        **plan.content,
     )
-    return _seal(approval, device, keys, _open_keys(item.report.clips, clips, keys))
+    clip_keys: dict[str, str] = {}
+    if isinstance(plan, ReleasePlan):
+        sealed = {offer.id: offer.sealed_key for offer in plan.offers}
+        clip_keys = {
+            clip.id: seal.open_key(sealed[clip.id], keys.identity, clip_id=clip.id)
+            for clip in plan.clips
+        }
+    jws = keys.signing.sign(statement)
+    letter = letters.Letter(jws=jws, keys=clip_keys)
+    return Decision(plan.device, jws, letters.seal(letter, [plan.device.seal]))
+
+
+# Plans
+
+
+def approval(
+    item: OpenRequest, clips: tuple[ApprovedClip, ...], terms: Terms, *, joins: str | None = None
+) -> ReleasePlan:
+    """Release ``clips`` to the author of a request; refused once the request has expired."""
+    if item.request.exp <= terms.now:
+        raise Refused("request-expired", f"request {item.name} has expired")
+    same = (
+        (one.owner, one.release)
+        for one in item.report.proposals
+        if (one.clips, one.disclose) == (clips, terms.disclose) and one.owner != terms.me
+    )
+    return ReleasePlan(
+        device=terms.device,
+        kind=Approval,
+        content={"request": item.digest, "clips": clips, "disclose": terms.disclose},
+        until=_end(terms.now, terms.days),
+        terms=terms,
+        to=item.report.record.name,
+        fingerprint=item.request.iss,
+        url=item.request.upload.url,
+        request=item,
+        offers=item.report.clips,
+        clips=clips,
+        two_owners=item.report.approvals_needed > 1,
+        household=item.report.owners,
+        joins=joins,
+        agrees_with=next(same, None),
+    )
+
+
+def share(
+    to: Recipient,
+    target: UploadTarget,
+    offers: tuple[ClipOffer, ...],
+    clips: tuple[ApprovedClip, ...],
+    terms: Terms,
+    household: tuple[HouseholdOwner, ...] = (),
+    *,
+    agrees_with: tuple[str, str] | None = None,
+) -> ReleasePlan:
+    """Release ``clips`` to somebody who has not asked."""
+    return ReleasePlan(
+        device=terms.device,
+        kind=Share,
+        content={
+            "recipient": to,
+            "upload": target,
+            "clips": clips,
+            "disclose": terms.disclose,
+        },
+        until=_end(terms.now, terms.days),
+        terms=terms,
+        to=to.name,
+        fingerprint=PublicKey.from_text(to.key).fingerprint,
+        url=target.url,
+        request=None,
+        offers=offers,
+        clips=clips,
+        two_owners=bool(household),
+        household=household,
+        joins=agrees_with[1] if agrees_with is not None else None,
+        agrees_with=agrees_with,
+    )
 
 
 def recipient(
     card: RequesterCard, url: str, *, allow_loopback_http: bool = False
 ) -> tuple[Recipient, UploadTarget]:
-    """Whom to share with and where to upload to; Refused unless the card lists that host."""
+    """Recipient and upload of a share; Refused unless the card lists the host of ``url``."""
     problem = upload.problem(url, card, allow_loopback_http)
     if problem:
         raise Refused("upload-not-allowed", f"{url}: {problem}")
@@ -119,101 +237,108 @@ def recipient(
     return to, UploadTarget(protocol="tus", url=url)
 
 
-@dataclass(frozen=True)
-class SharePlan:
-    """What an owner is about to share: ``clips``, of those in ``offers``, with whom and where."""
-
-    device: str
-    to: Recipient
-    target: UploadTarget
-    offers: tuple[ClipOffer, ...]
-    clips: tuple[ApprovedClip, ...]
-    disclose: Disclosure
-
-
-def share(
-    plan: SharePlan,
-    device: DeviceCard,
-    keys: Keys,
-    *,
-    now: float,
-    days: float = DEFAULT_DAYS,
-    random: Random = os.urandom,
-) -> Decision:
-    """Give clips to somebody who has not asked."""
-    statement = Share(
-        iss=keys.fingerprint,
-        jti=signing.new_jti(random(16)),
-        iat=int(now),
-        exp=int(end(now=now, days=days)),
-        aud=device.fingerprint,
-        recipient=plan.to,
-        upload=plan.target,
-        clips=plan.clips,
-        disclose=plan.disclose,
+def decline(item: OpenRequest, device: DeviceCard, *, now: float, mute: bool = False) -> Plan:
+    """Close a request for good without telling anybody; with ``mute``, mute its author too."""
+    author = (item.request.iss,) if mute else ()
+    return Plan(
+        device=device,
+        kind=Decline,
+        content={"request": item.digest, "mute": mute},
+        until=_end(now, DEFAULT_DAYS),
+        remember=(item.digest[:16], *author),
     )
-    return _seal(statement, device, keys, _open_keys(plan.offers, plan.clips, keys))
-
-
-def decline(
-    item: OpenRequest,
-    device: DeviceCard,
-    keys: Keys,
-    *,
-    now: float,
-    mute: bool = False,
-    random: Random = os.urandom,
-) -> Decision:
-    """Answer this request with silence; with ``mute``, hear no more of its author either."""
-    statement = Decline(
-        iss=keys.fingerprint,
-        jti=signing.new_jti(random(16)),
-        iat=int(now),
-        exp=int(now + DEFAULT_DAYS * _DAY_SECONDS),
-        aud=device.fingerprint,
-        request=item.digest,
-        mute=mute,
-    )
-    return _seal(statement, device, keys, {})
 
 
 def command(
     what: Preview | ListClips | Revoke | PauseRequests | ResumeRequests | Mute,
     device: DeviceCard,
-    keys: Keys,
     *,
     now: float,
-    random: Random = os.urandom,
-) -> Decision:
-    """Tell the camera to do something.
-
-    What somebody waits for holds for minutes; the rest waits for a camera that is off.
-    """
-    waits = isinstance(what, Preview | ListClips)
-    statement = Command(
-        iss=keys.fingerprint,
-        jti=signing.new_jti(random(16)),
-        iat=int(now),
-        exp=int(now + (_SOON_SECONDS if waits else DEFAULT_DAYS * _DAY_SECONDS)),
-        aud=device.fingerprint,
-        command=what,
+) -> Plan:
+    """Tell the camera to do something: within minutes if a person waits, else when it is on."""
+    remember: tuple[str, ...] = ()
+    if isinstance(what, Mute):
+        remember = (what.requester,)
+    elif isinstance(what, PauseRequests | ResumeRequests):
+        remember = (PAUSE,)
+    is_awaited = isinstance(what, Preview | ListClips)
+    return Plan(
+        device=device,
+        kind=Command,
+        content={"command": what},
+        until=now + _SOON_SECONDS if is_awaited else _end(now, DEFAULT_DAYS),
+        remember=remember,
     )
-    return _seal(statement, device, keys, {})
 
 
-def _open_keys(
-    offers: Sequence[ClipOffer], clips: Sequence[ApprovedClip], keys: Keys
-) -> dict[str, str]:
-    """The identity of each approved clip, and of no other: what consent carries."""
-    sealed = {offer.id: offer.sealed_key for offer in offers}
-    return {
-        clip.id: seal.open_key(sealed[clip.id], keys.identity, clip_id=clip.id) for clip in clips
-    }
+def _end(now: float, days: float) -> float:
+    if not 0 < days <= MAX_DAYS:
+        raise Refused("wrong-days", f"the camera may try for at most {MAX_DAYS:g} days")
+    return now + days * _DAY_SECONDS
 
 
-def _seal(
-    statement: Statement, device: DeviceCard, keys: Keys, clip_keys: Mapping[str, str]
-) -> Decision:
-    jws = keys.signing.sign(statement)
-    letter = Letter(jws=jws, keys=dict(clip_keys))
-    return Decision(device, jws, mail.seal(letter, [device.seal]))
+# Clips
+
+
+def choose(offers: Sequence[ClipOffer], choice: Choice) -> tuple[ApprovedClip, ...]:
+    """The chosen clips as they may leave, in the order of ``offers``.
+
+    Refused: a clip that is not offered, a trim or redaction of a clip that is not
+    chosen, a second trim of one clip, a trim that lies outside the clip.
+    """
+    chosen = {_find(offers, name).id for name in choice.clips}
+    trims: dict[str, Trim] = {}
+    for name, trim in choice.trims:
+        offer = _find_chosen(offers, name, chosen)
+        if offer.id in trims:
+            raise Refused("two-trims", f"clip {offer.id} is trimmed twice")
+        is_known = offer.duration_seconds > 0  # the length of a clip that was cut off is not
+        if is_known and trim.to_seconds > math.ceil(offer.duration_seconds):
+            duration = f"{offer.duration_seconds:.1f} seconds long"
+            raise Refused("trim-outside", f"clip {offer.id} is only {duration}")
+        trims[offer.id] = trim
+    boxes: dict[str, list[Box]] = {}
+    for name, box in choice.redacts:
+        boxes.setdefault(_find_chosen(offers, name, chosen).id, []).append(box)
+    if not chosen:
+        raise Refused("no-clips", f"name the clips that may leave: {offered(offers)}")
+    if len(chosen) > _MAX_CLIPS:
+        raise Refused("too-many-clips", f"at most {_MAX_CLIPS} clips can leave at once")
+    return tuple(
+        ApprovedClip(
+            id=offer.id,
+            sha256=offer.sha256,
+            trim=trims.get(offer.id),
+            redact=tuple(boxes.get(offer.id, ())),
+        )
+        for offer in offers
+        if offer.id in chosen
+    )
+
+
+def repeat(
+    offers: Sequence[ClipOffer], clips: tuple[ApprovedClip, ...]
+) -> tuple[ApprovedClip, ...]:
+    """Exactly what another owner has approved; Refused unless these clips are offered here."""
+    for clip in clips:
+        if _find(offers, clip.id).sha256 != clip.sha256:
+            raise Refused(
+                "clip-changed", f"clip {clip.id} is not the one that the other owner approved"
+            )
+    return clips
+
+
+def _find(offers: Sequence[ClipOffer], name: str) -> ClipOffer:
+    offer = pick(offers, name)
+    if offer is None:
+        raise Refused("no-such-clip", f"no clip {name!r} is offered, only {offered(offers)}")
+    return offer
+
+
+def _find_chosen(offers: Sequence[ClipOffer], name: str, chosen: set[str]) -> ClipOffer:
+    offer = _find(offers, name)
+    if offer.id not in chosen:
+        raise Refused(
+            "not-chosen", f"clip {name} is to be changed but not among those that may leave"
+        )
+    return offer

@@ -1,52 +1,50 @@
-"""The letters from the cameras, kept in the owner's folder and read again from there.
+"""The letters from the cameras, kept in the owner's folder and verified whenever they are read.
 
-What a letter must be is said in :mod:`.letters`. One is kept when, beyond that, it is
-about what its topic names (``request-exchanged``, ``wrong-release``) and is not older
-than the one that is kept: brokers bring old letters again. A letter that is refused
-changes nothing.
+:mod:`.verify` says what a letter must be. Beyond that, one is kept if it is about what its
+topic names (``request-exchanged``, ``wrong-release``) and is not older than the kept one:
+brokers redeliver old letters. A refused letter changes nothing.
 
-A request may not change unseen: its digest is its name, and a second text under the
-same author and id is marked, be it quoted by the camera or met in another letter. A
-request that was closed stays readable: its last letter is kept aside.
+A request cannot change unseen: its digest is its name, and a second text under the
+same author and id is marked, whether the camera quotes it or another letter has it. A
+closed request stays readable: its last letter is kept aside.
 
-Every letter carries the head of its camera's ledger. One that stands before where it
-stood, or at the same line with another digest, is told (:attr:`Inbox.warnings`).
-
-Which of all this somebody means is for :mod:`.finding`, whether to believe a clip's bytes
-for :mod:`.fetch`, what to answer for :mod:`.decide`.
+Every letter carries the head of its camera's ledger. A head that went back, or another
+digest at the same line, is a warning (:attr:`Inbox.warnings`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
-from agent.consent import letters as mail
+from agent.consent import letters
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import HouseholdOwner, InboxReport, Listing, Notices, Outcome
-from agent.errors import ConfigError, MalformedStatement, Refused
+from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
-from agent.owner.inbox import short_ids as ids
-from agent.owner.inbox import verify as letters
+from agent.owner.inbox import items, verify
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
-from agent.owner.inbox.verify import Word
+from agent.owner.inbox.verify import CameraStatement
+
+S = TypeVar("S", Outcome, Listing, Notices)
 
 _LETTERS = "letters"
 _CLOSED = "closed"  # the last letter of requests that are no longer open
 _RELEASES = "releases"
 _NOTICES = "notices"
 _LISTINGS = "listings"
-_LEDGER = "ledger"  # the signed word with the highest ledger line, one a device
+_LEDGER = "ledger"  # the signed statement with the highest ledger line, one a device
 _MAX_CLOSED = 200  # of a device, the newest
 
 
 class Inbox:
-    """What the cameras told: requests, releases, notices and lists of clips."""
+    """Requests, outcomes, notices and lists of clips, as the cameras signed them."""
 
-    def __init__(self, home: OwnerFolder, devices: Mapping[str, DeviceCard]) -> None:
-        self._home = home
+    def __init__(self, folder: OwnerFolder, devices: Mapping[str, DeviceCard]) -> None:
+        self._folder = folder
         self._devices = devices
         self.warnings: list[str] = []
 
@@ -55,113 +53,106 @@ class Inbox:
         """The names of the enrolled cameras."""
         return tuple(self._devices)
 
-    # What comes in
+    # Receiving
 
     def take(self, topic: Topic, payload: bytes, keys: Keys, *, now: float) -> None:
-        """Take in one message; raises :class:`Refused` and keeps nothing if it does not count."""
+        """Take one message in; raises :class:`Refused` and changes nothing if it does not count."""
         device = self._devices.get(topic.device)
         if device is None or topic.kind not in ("inbox", "release", "notices"):
             raise Refused("wrong-topic", "the message is on no topic of an enrolled camera")
         if not payload:
             self._emptied(topic)
             return
-        jws = mail.open_letter(payload, keys.identity).jws
-        word = letters.read_word(jws, device)
-        folder, name = self._place(word, jws, topic, device)
-        self._watch_ledger(device, jws, word, now=now)
-        if isinstance(word, Outcome) and word.event == "DONE":
-            return  # an answer for whoever waits for it, and nothing to keep
-        kept = self._home.letter(folder, device.name, name)
-        if kept is not None and _is_older(word, self._kept_word(kept, device)):
+        jws = letters.open_letter(payload, keys.identity).jws
+        statement = verify.read_statement(jws, device)
+        folder, name = self._place(statement, jws, topic, device)
+        self._watch_ledger(device, jws, statement, now=now)
+        if isinstance(statement, Outcome) and statement.event == "DONE":
+            return  # only the command that waits for this answer needs it
+        kept = self._folder.letter(folder, device.name, name)
+        if kept is not None and _is_older(statement, self._kept_statement(kept, device)):
             return
-        self._home.keep(folder, device.name, name, StoredStatement(jws=jws, received_at=now))
+        self._folder.keep(folder, device.name, name, StoredStatement(jws=jws, received_at=now))
         if folder == _LETTERS:
-            self._home.drop(_CLOSED, device.name, name)
+            self._folder.drop(_CLOSED, device.name, name)
 
     def settle(self, device: str, open_names: set[str]) -> None:
         """Close the requests of ``device`` that its broker no longer holds."""
-        for name, _ in list(self._home.kept(_LETTERS, device)):
+        for name, _ in list(self._folder.kept(_LETTERS, device)):
             if name not in open_names:
                 self._close(device, name)
 
-    # What there is
+    # Reading
 
     def requests(self) -> list[OpenRequest]:
-        """All open requests, the one that expires first at the head."""
+        """All open requests, the one that expires first comes first."""
         return sorted(
             _mark_changed(list(self._read_requests(_LETTERS))),
             key=lambda item: (item.request.exp, item.digest),
         )
 
     def closed_requests(self) -> list[OpenRequest]:
-        """Requests that are no longer open, as they were last told of."""
+        """Requests that are no longer open, as last reported."""
         return list(self._read_requests(_CLOSED))
 
     def all_requests(self) -> list[OpenRequest]:
-        """Both of them, the open ones first."""
+        """All requests, the open ones first."""
         return [*self.requests(), *self.closed_requests()]
 
     def household(self, device: str) -> tuple[HouseholdOwner, ...]:
-        """The owners of whom two must agree, as ``device`` last named them; empty if not told."""
+        """The owners of whom two must agree, as ``device`` last named them; empty if it has not."""
         reports = [item.report for item in self.all_requests() if item.device == device]
         return max(reports, key=lambda report: report.iat).owners if reports else ()
 
     def releases(self) -> list[ReleaseUpdate]:
-        """The last word on each release, the newest first."""
-        words = [
-            ReleaseUpdate(device, word, at)
-            for device, word, at in self._read(_RELEASES)
-            if isinstance(word, Outcome)
-        ]
-        return sorted(words, key=lambda word: -word.outcome.iat)
+        """The last outcome of each release, the newest first."""
+        found = [ReleaseUpdate(device, one) for device, one in self._read(_RELEASES, Outcome)]
+        return sorted(found, key=lambda one: -one.outcome.iat)
+
+    def outcomes(self, device: str) -> dict[str, Outcome]:
+        """The last outcomes that ``device`` reported, by subject, the newest first."""
+        return {one.outcome.subject: one.outcome for one in self.releases() if one.device == device}
 
     def notices(self) -> list[NoticeItem]:
-        """What cannot be answered, the newest first."""
-        told = [
+        """All notices, the newest first."""
+        found = [
             NoticeItem(device, notice)
-            for device, word, _ in self._read(_NOTICES)
-            if isinstance(word, Notices)
-            for notice in word.notices
+            for device, letter in self._read(_NOTICES, Notices)
+            for notice in letter.notices
         ]
-        return sorted(told, key=lambda one: -one.notice.at)
+        return sorted(found, key=lambda one: -one.notice.at)
 
     def older_notices(self) -> int:
-        """How many more notices the cameras have than fitted into their letters."""
-        words = (word for _, word, _ in self._read(_NOTICES))
-        return sum(word.more for word in words if isinstance(word, Notices))
+        """The number of notices that did not fit into the cameras' letters."""
+        return sum(letter.more for _, letter in self._read(_NOTICES, Notices))
 
     def listings(self) -> list[ListedClips]:
         """The clips that each camera last listed."""
-        return [
-            ListedClips(device, word)
-            for device, word, _ in self._read(_LISTINGS)
-            if isinstance(word, Listing)
-        ]
+        return [ListedClips(device, listing) for device, listing in self._read(_LISTINGS, Listing)]
 
     def refusal(self, device: str, subject: str) -> Outcome | None:
-        """What ``device`` said when it refused the decision with this subject, if it did."""
-        card, kept = self._devices.get(device), self._home.letter(_RELEASES, device, subject)
-        if card is None or kept is None:
-            return None
-        word = self._kept_word(kept, card)
-        return word if isinstance(word, Outcome) and word.event == "REFUSED" else None
+        """The outcome by which ``device`` refused this decision; None if it did not."""
+        card, kept = self._devices.get(device), self._folder.letter(_RELEASES, device, subject)
+        said = None if card is None or kept is None else self._kept_statement(kept, card)
+        return said if isinstance(said, Outcome) and said.event == "REFUSED" else None
 
     def heard_at(self, device: str) -> int | None:
-        """When ``device`` signed the newest of its letters that are kept; None without one."""
-        folders = (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _LEDGER)
-        words = (
-            self._kept_word(letter, card)
-            for folder in folders
-            if (card := self._devices.get(device)) is not None
-            for _, letter in self._home.kept(folder, device)
+        """The time at which ``device`` signed its newest kept letter; None without one."""
+        card = self._devices[device]
+        said = (
+            self._kept_statement(letter, card)
+            for folder in (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _LEDGER)
+            for _, letter in self._folder.kept(folder, device)
         )
-        return max((word.iat for word in words if word is not None), default=None)
+        return max((one.iat for one in said if one is not None), default=None)
 
     # Inside
 
-    def _place(self, word: Word, jws: str, topic: Topic, device: DeviceCard) -> tuple[str, str]:
-        """Where to keep ``word``; Refused if it did not come where it belongs."""
-        match topic.kind, word:
+    def _place(
+        self, statement: CameraStatement, jws: str, topic: Topic, device: DeviceCard
+    ) -> tuple[str, str]:
+        """Folder and name to keep ``statement`` under; Refused if it came on a wrong topic."""
+        match topic.kind, statement:
             case "inbox", InboxReport():
                 self._check_request(jws, device, topic.ids[0])
                 return _LETTERS, topic.ids[0]
@@ -173,24 +164,24 @@ class Inbox:
                 return _LISTINGS, "clips"
             case "notices", Notices():
                 return _NOTICES, "notices"
-        raise MalformedStatement("wrong-typ", f"{word.TYP} does not belong on this topic")
+        raise MalformedStatement("wrong-typ", f"{statement.TYP} does not belong on this topic")
 
     def _check_request(self, jws: str, device: DeviceCard, name: str) -> None:
-        digest = letters.read_report(jws, device).digest
+        digest = verify.read_report(jws, device).digest
         if digest[:16] != name:
             raise MalformedStatement(
                 "request-exchanged", "the quoted request is not the one its topic names"
             )
-        kept = self._home.letter(_LETTERS, device.name, name)
-        if kept is None or self._kept_word(kept, device) is None:
+        kept = self._folder.letter(_LETTERS, device.name, name)
+        if kept is None or self._kept_statement(kept, device) is None:
             return
-        if letters.read_report(kept.jws, device).digest != digest:
+        if verify.read_report(kept.jws, device).digest != digest:
             raise MalformedStatement("request-exchanged", "another request had this name")
 
-    def _kept_word(self, kept: StoredStatement, device: DeviceCard) -> Word | None:
-        """What a kept letter says; None if that is of a camera that had other keys."""
+    def _kept_statement(self, kept: StoredStatement, device: DeviceCard) -> CameraStatement | None:
+        """The statement in a kept letter; None if it is of a camera that had other keys."""
         try:
-            return letters.read_word(kept.jws, device)
+            return verify.read_statement(kept.jws, device)
         except Refused:
             return None
 
@@ -198,43 +189,44 @@ class Inbox:
         if topic.kind == "inbox":
             self._close(topic.device, topic.ids[0])
         elif topic.kind == "release":
-            self._home.drop(_RELEASES, topic.device, topic.ids[0])
+            self._folder.drop(_RELEASES, topic.device, topic.ids[0])
         else:
-            self._home.drop(_NOTICES, topic.device, "notices")
+            self._folder.drop(_NOTICES, topic.device, "notices")
 
     def _close(self, device: str, name: str) -> None:
-        """Lay the letter of a request aside, and forget the oldest of too many."""
-        letter = self._home.letter(_LETTERS, device, name)
+        """Move the letter of a request aside, and forget the oldest of too many."""
+        letter = self._folder.letter(_LETTERS, device, name)
         if letter is None:
             return
-        self._home.keep(_CLOSED, device, name, letter)
-        self._home.drop(_LETTERS, device, name)
-        aside = sorted(self._home.kept(_CLOSED, device), key=lambda one: one[1].received_at)
+        self._folder.keep(_CLOSED, device, name, letter)
+        self._folder.drop(_LETTERS, device, name)
+        aside = sorted(self._folder.kept(_CLOSED, device), key=lambda one: one[1].received_at)
         for old, _ in aside[:-_MAX_CLOSED]:
-            self._home.drop(_CLOSED, device, old)
+            self._folder.drop(_CLOSED, device, old)
 
-    def _read(self, folder: str) -> Iterator[tuple[str, Word, float]]:
-        """Device, word and time of receipt of all kept letters that still verify."""
+    def _read(self, folder: str, kind: type[S]) -> Iterator[tuple[str, S]]:
+        """Device and statement of all kept letters that still verify."""
         for device in self._devices.values():
-            for name, letter in self._home.kept(folder, device.name):
+            for name, letter in self._folder.kept(folder, device.name):
                 try:
-                    word = letters.read_word(letter.jws, device)
+                    statement = verify.read_statement(letter.jws, device)
                 except Refused as error:
                     self._cannot_read(device, folder, name, error)
-                else:
-                    yield device.name, word, letter.received_at
+                    continue
+                if isinstance(statement, kind):
+                    yield device.name, statement
 
     def _read_requests(self, folder: str) -> Iterator[OpenRequest]:
         names = {
             name
             for device in self._devices
             for kind in (_LETTERS, _CLOSED)
-            for name in self._home.names(kind, device)
+            for name in self._folder.names(kind, device)
         }
         for device in self._devices.values():
-            for name, letter in self._home.kept(folder, device.name):
+            for name, letter in self._folder.kept(folder, device.name):
                 try:
-                    report = letters.read_report(letter.jws, device)
+                    report = verify.read_report(letter.jws, device)
                 except Refused as error:
                     self._cannot_read(device, folder, name, error)
                     continue
@@ -247,62 +239,52 @@ class Inbox:
                     reposts=report.reposts,
                     changed=bool(report.reposts),
                     closed=folder == _CLOSED,
-                    short=ids.short(report.digest[:16], names),
+                    short=items.short(report.digest[:16], names),
                 )
 
     def _cannot_read(self, device: DeviceCard, folder: str, name: str, error: Refused) -> None:
-        """A card that was replaced, or a file that was changed."""
+        """Warn of a card that was replaced, or a file that was changed."""
         self._warn(f"{device.name}: kept letter {folder}/{name}: {error}")
 
-    def _watch_ledger(self, device: DeviceCard, jws: str, word: Word, *, now: float) -> None:
-        """Remember the highest line of the device's ledger, and tell when it went back."""
-        head = word.ledger
-        kept = self._home.letter(_LEDGER, device.name, "head")
+    def _watch_ledger(
+        self, device: DeviceCard, jws: str, statement: CameraStatement, *, now: float
+    ) -> None:
+        """Remember the highest line of the device's ledger, and warn if it went back."""
+        head = statement.ledger
+        kept = self._folder.letter(_LEDGER, device.name, "head")
         if kept is not None:
-            before = self._kept_word(kept, device)
+            before = self._kept_statement(kept, device)
             if before is None:
-                self._warn(f"{device.name}: has other keys than before; its record begins anew")
+                self._warn(f"{device.name}: has other keys than before, and a new ledger")
             elif head.seq == before.ledger.seq and head.sha256 != before.ledger.sha256:
                 self._warn(
-                    f"{device.name}: line {head.seq} of its ledger is not the line that it was "
-                    "before: its record was forked, that is, changed"
+                    f"{device.name}: line {head.seq} of its ledger is not what it was "
+                    "before: the ledger was forked, that is, changed"
                 )
-            elif head.seq < before.ledger.seq and word.iat > before.iat:
+            elif head.seq < before.ledger.seq and statement.iat > before.iat:
                 self._warn(
-                    f"{device.name}: its ledger stood at line {before.ledger.seq} before and now "
-                    f"says {head.seq}: the camera was set back to an older state, or changed"
+                    f"{device.name}: its ledger went back from line {before.ledger.seq} to "
+                    f"{head.seq}: the camera was set back to an older state, or changed"
                 )
             if before is not None and head.seq <= before.ledger.seq:
                 return
-        self._home.keep(_LEDGER, device.name, "head", StoredStatement(jws=jws, received_at=now))
+        self._folder.keep(_LEDGER, device.name, "head", StoredStatement(jws=jws, received_at=now))
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
 
 
-def _is_older(word: Word, kept: Word | None) -> bool:
-    """Whether ``kept`` was written after ``word``."""
-    return kept is not None and (word.iat, word.ledger.seq) < (kept.iat, kept.ledger.seq)
+def _is_older(statement: CameraStatement, kept: CameraStatement | None) -> bool:
+    """True if ``kept`` was written after ``statement``."""
+    return kept is not None and (statement.iat, statement.ledger.seq) < (kept.iat, kept.ledger.seq)
 
 
 def _mark_changed(items: list[OpenRequest]) -> Iterator[OpenRequest]:
-    """Mark requests whose author and id stand over more than one text."""
+    """Mark requests whose author and id belong to more than one text."""
     texts: dict[tuple[str, str], set[str]] = {}
     for item in items:
         texts.setdefault((item.request.iss, item.request.jti), set()).add(item.digest)
     for item in items:
         several = len(texts[item.request.iss, item.request.jti]) > 1
         yield replace(item, changed=item.changed or several)
-
-
-def devices_or_advice(home: OwnerFolder) -> dict[str, DeviceCard]:
-    """The enrolled cameras; ConfigError with the cure when there are none."""
-    devices = home.devices()
-    if not devices:
-        raise ConfigError(
-            "no camera is enrolled",
-            advice="Copy its device.card.yaml here and run "
-            "`clip-agent owner card --add device.card.yaml`",
-        )
-    return devices

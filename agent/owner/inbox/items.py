@@ -1,22 +1,35 @@
-"""What stands in an owner's inbox, as values: read from letters, compared, shown."""
+"""Values that an owner's inbox holds, and the ways in which a person names them.
+
+Ids are typed and shown by their first characters, as few as tell one from all others.
+Characters that fit nothing, or several things, are refused with what there is to choose
+from, so a person who mistyped one sees the right one. Nothing is guessed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from agent.consent.statements import ClipOffer, InboxReport, Listing, Notice, Outcome, Request
 from agent.errors import Refused
 from agent.owner.inbox.verify import Text
 
+T = TypeVar("T")
+
+LEAST_DIGITS = 8
+_SHOWN = 5
+_ABOUT_LENGTH = 40
+_UNSENT = ("REFUSED", "REVOKED", "FAILED")
+
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """A request as a camera told of it.
+    """A request as a camera reported it.
 
-    ``reposts``: other texts that were posted under its id. ``changed``: there is one, or
-    another letter here has one. ``closed``: it is no longer open, and this is the last
-    that was said of it. ``short`` is as much of the digest as tells it from all others.
+    ``reposts``: other texts posted under its id. ``changed``: there is one, or another
+    letter here has one. ``closed``: it is no longer open, and this is its last report.
+    ``short``: the beginning of the digest that tells it from all others.
     """
 
     device: str
@@ -31,8 +44,8 @@ class OpenRequest:
 
     @property
     def name(self) -> str:
-        """What a person types to name it."""
-        return self.short or self.digest[:8]
+        """The id that a person types."""
+        return self.short or self.digest[:LEAST_DIGITS]
 
     def clip(self, name: str) -> ClipOffer:
         """The offered clip with this number (from 1) or id; Refused when there is none."""
@@ -48,16 +61,15 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class ReleaseUpdate:
-    """The last that a camera said of a release, or of a decision it refused."""
+    """The last report of a camera on a release, or on a decision that it refused."""
 
     device: str
     outcome: Outcome
-    received_at: float
 
 
 @dataclass(frozen=True)
 class NoticeItem:
-    """Something that a camera told its owner, and that cannot be answered."""
+    """Information from a camera that cannot be answered."""
 
     device: str
     notice: Notice
@@ -65,10 +77,118 @@ class NoticeItem:
 
 @dataclass(frozen=True)
 class ListedClips:
-    """The clips that a camera last listed when it was asked."""
+    """The clips that a camera last listed."""
 
     device: str
     listing: Listing
+
+
+@dataclass(frozen=True)
+class SentDecision:
+    """Clips that this owner released: to whom, for which request, and the outcome.
+
+    ``event`` is the camera's last report, empty while there is none.
+    """
+
+    device: str
+    release: str
+    to: str
+    request: str | None
+    clips: tuple[str, ...]
+    at: int
+    event: str
+    detail: str = ""
+
+    @property
+    def may_be_out(self) -> bool:
+        """True if somebody has it, or may still get it."""
+        return self.event not in _UNSENT
+
+
+@dataclass(frozen=True)
+class AnsweredItem:
+    """One answer of the household: to whom, and the camera's last report on it.
+
+    ``release`` is its id, empty for a decline, which leaves nothing to stop. ``event`` is
+    a state of a release, ``DECLINED``, or empty without a report. ``short`` is the
+    beginning of the id that tells it from all others. ``what`` is ``approval``, ``share``,
+    ``decline``, or the name of a command.
+    """
+
+    device: str
+    release: str
+    to: str
+    request: str | None
+    event: str
+    detail: str
+    at: float
+    what: str
+    is_mine: bool
+    short: str = ""
+
+
+@dataclass(frozen=True)
+class RequestStatus:
+    """The times of this owner's decisions that concern one request."""
+
+    muted_at: int | None = None
+    declined_at: int | None = None
+    paused_at: int | None = None
+
+
+@dataclass(frozen=True)
+class RequestPage:
+    """A request with all that its owner should know of it. ``me``: the owner's fingerprint."""
+
+    item: OpenRequest
+    status: RequestStatus = RequestStatus()
+    withdrawn: NoticeItem | None = None
+    sent: Sequence[SentDecision] = ()
+    me: str = ""
+
+
+@dataclass(frozen=True)
+class Away:
+    """A camera that is offline, and the time at which it was last heard of."""
+
+    device: str
+    heard_at: int | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that an inbox shows. ``paused`` and ``away`` are by camera, ``me`` a fingerprint."""
+
+    requests: Sequence[OpenRequest] = ()
+    answers: Sequence[AnsweredItem] = ()
+    notices: Sequence[NoticeItem] = ()
+    older_notices: int = 0
+    releases: Sequence[ReleaseUpdate] = ()
+    paused: Mapping[str, int] = field(default_factory=dict)
+    away: Mapping[str, Away] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    me: str = ""
+
+
+@dataclass(frozen=True)
+class ClipLists:
+    """The clips that cameras listed; ``silent`` are those that did not, if known why."""
+
+    listed: Sequence[ListedClips]
+    silent: Mapping[str, Away | None]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A decision that the broker took, under its id, and the last outcome that was heard."""
+
+    device: str
+    subject: str
+    away: Away | None
+    last: Outcome | None
+
+
+# Clips
 
 
 def pick(offers: Sequence[ClipOffer], name: str) -> ClipOffer | None:
@@ -79,7 +199,7 @@ def pick(offers: Sequence[ClipOffer], name: str) -> ClipOffer | None:
 
 
 def offered(offers: Sequence[ClipOffer]) -> str:
-    """What there is to choose from, for a message."""
+    """The choice of clips, for a message."""
     match len(offers):
         case 0:
             return "none"
@@ -90,5 +210,47 @@ def offered(offers: Sequence[ClipOffer]) -> str:
 
 
 def is_number(name: str) -> bool:
-    """Whether ``name`` is the number of a clip, and not its id."""
+    """True if ``name`` is the number of a clip, and not its id."""
     return name.isascii() and name.isdigit() and len(name) <= 4
+
+
+# Ids
+
+
+def short(name: str, names: Collection[str]) -> str:
+    """The first characters of ``name``, at least eight, that no other of ``names`` shares."""
+    others = {other for other in names if other != name}
+    for count in range(LEAST_DIGITS, len(name)):
+        if not any(other.startswith(name[:count]) for other in others):
+            return name[:count]
+    return name
+
+
+def find(
+    items: Sequence[T], prefix: str, *, name: Callable[[T], str], about: Callable[[T], str]
+) -> T | None:
+    """The one of ``items`` whose name starts with ``prefix``, None if there is none.
+
+    Refused as ``ambiguous``, with the candidates, if there are several.
+    """
+    wanted = prefix.strip().lower()
+    found = [item for item in items if wanted and name(item).startswith(wanted)]
+    if len(found) > 1:
+        raise Refused(
+            "ambiguous",
+            f"{prefix!r} could be {listed(found, name=name, about=about)}",
+            advice="Give more characters",
+        )
+    return found[0] if found else None
+
+
+def listed(items: Sequence[T], *, name: Callable[[T], str], about: Callable[[T], str]) -> str:
+    """The first of ``items`` in a sentence, each with its id and its subject."""
+    names = {name(item) for item in items}
+    shown = [f"{short(name(item), names)} ({_clipped(about(item))})" for item in items[:_SHOWN]]
+    left = len(items) - _SHOWN
+    return ", ".join(shown) + (f" and {left} more" if left > 0 else "")
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _ABOUT_LENGTH else f"{text[: _ABOUT_LENGTH - 1].rstrip()}…"

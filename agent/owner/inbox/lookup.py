@@ -1,4 +1,4 @@
-"""Which request, release or clip somebody means by the first digits, a number or an id."""
+"""Find the request, release or clip that a person names by first characters, number or id."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 
 from agent.consent import signing
-from agent.consent.statements import ClipOffer, Share
+from agent.consent.statements import ClipOffer, Proposal, Share
 from agent.errors import Refused
-from agent.owner.inbox import short_ids as ids
-from agent.owner.inbox import verify as letters
+from agent.owner.inbox import items, verify
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import NoticeItem, OpenRequest, ReleaseUpdate, is_number, pick
 
@@ -27,7 +26,7 @@ def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
         raise Refused(
             "request-closed",
             f"no open request {prefix!r}: it is closed",
-            advice=f"Why is said by `clip-agent owner show {found.name}`",
+            advice=f"`clip-agent owner show {found.name}` says why",
         )
     return found
 
@@ -35,8 +34,8 @@ def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
 def anything(inbox: Inbox, prefix: str) -> OpenRequest | NoticeItem:
     """The request or notice whose digest starts with ``prefix``; Refused if not exactly one.
 
-    Open requests come before closed ones, and these before notices: whoever names
-    a request that was withdrawn wants to see the request.
+    Open requests come before closed ones, and these before notices: a person who names
+    a withdrawn request wants to see the request.
     """
     groups: list[Sequence[OpenRequest | NoticeItem]] = [
         inbox.requests(),
@@ -44,12 +43,12 @@ def anything(inbox: Inbox, prefix: str) -> OpenRequest | NoticeItem:
         _newest_of_each(inbox.notices()),
     ]
     for group in groups:
-        found = ids.pick(group, prefix, name=_digest, about=_about)
+        found = items.find(group, prefix, name=_digest, about=_about)
         if found is not None:
             return found
     able = groups[0]
     there_are = (
-        f"open are {ids.listed(able, name=_digest, about=_about)}" if able else "none is open"
+        f"open are {items.listed(able, name=_digest, about=_about)}" if able else "none is open"
     )
     why = f"no open request {prefix!r}: {there_are}"
     raise Refused("no-such-request", why, advice=_ADVICE)
@@ -71,7 +70,7 @@ def clip(
     offered = [(device, clips) for device, clips in offered if camera in (None, device)]
     if is_number(name) and len(offered) > 1:
         raise Refused(
-            "ambiguous", f"of which camera is it clip {name}?", advice="Give its id, or --camera"
+            "ambiguous", f"several cameras have a clip {name}", advice="Give its id, or --camera"
         )
     for device, offers in offered:
         if (found := pick(offers, name)) is not None:
@@ -83,10 +82,20 @@ def clip(
     )
 
 
+def check_all_name(
+    inbox: Inbox, names: Sequence[str], offer: ClipOffer, *, request: str | None, camera: str | None
+) -> None:
+    """Refused unless all ``names`` are of the clip ``offer``."""
+    for name in names:
+        found = clip(inbox, name, request=request, camera=camera)[1]
+        if found.id != offer.id:
+            raise Refused("not-chosen", f"clip {name} is to be changed, but {offer.id} is shown")
+
+
 def listed(
     inbox: Inbox, names: Sequence[str], *, camera: str | None = None
 ) -> tuple[str, tuple[ClipOffer, ...]]:
-    """One camera, and offers of it among which all ``names`` are; Refused if there is none.
+    """One camera, and its offers with all ``names`` among them; Refused if there is none.
 
     Numbers are those of the camera's list.
     """
@@ -94,7 +103,9 @@ def listed(
     devices = {device for device, _ in found}
     if len(devices) != 1:
         raise Refused(
-            "several-cameras", "name clips of one camera", advice="Share those of each by itself"
+            "several-cameras",
+            "these clips are of several cameras",
+            advice="Share those of each camera by itself",
         )
     (device,) = devices
     offers = next((one.listing.clips for one in inbox.listings() if one.device == device), ())
@@ -103,19 +114,42 @@ def listed(
     return device, (*offers, *more.values())
 
 
-def proposed_share(inbox: Inbox, prefix: str) -> tuple[str, str, Share]:
-    """Camera, release id and content of a share that another owner has to agree to."""
-    waiting = [word for word in inbox.releases() if _is_proposed_share(word)]
-    word = ids.pick(
+def proposal(item: OpenRequest, prefix: str, *, me: str) -> Proposal:
+    """Another owner's approval of ``item`` that waits for a second one; ``me`` cannot agree."""
+    found = items.find(
+        item.report.proposals,
+        prefix,
+        name=lambda one: one.release,
+        about=lambda one: f"by the key {one.owner}",
+    )
+    if found is None:
+        raise Refused(
+            "no-such-release",
+            f"no owner has approved anything as {prefix!r}",
+            advice=f"See `clip-agent owner show {item.name}`",
+        )
+    if found.owner == me:
+        raise Refused("own-proposal", "this is your own approval: another owner must agree to it")
+    return found
+
+
+def proposed_share(inbox: Inbox, prefix: str, *, me: str) -> tuple[str, str, Share]:
+    """Camera, release id and content of another owner's share that waits for a second one."""
+    waiting = [one for one in inbox.releases() if _is_proposed_share(one)]
+    found = items.find(
         waiting, prefix, name=lambda one: one.outcome.subject, about=lambda one: one.device
     )
-    if word is None:
-        raise Refused("no-such-release", f"{prefix!r} is no share that waits", advice=_ADVICE)
-    return word.device, word.outcome.subject, letters.read_share(word.outcome.decision)
+    if found is None:
+        why = f"no share {prefix!r} waits for a second owner"
+        raise Refused("no-such-release", why, advice=_ADVICE)
+    said = verify.read_share(found.outcome.decision)
+    if said.iss == me:
+        raise Refused("own-proposal", "this is your own share: another owner must agree to it")
+    return found.device, found.outcome.subject, said
 
 
-def _is_proposed_share(word: ReleaseUpdate) -> bool:
-    outcome = word.outcome
+def _is_proposed_share(update: ReleaseUpdate) -> bool:
+    outcome = update.outcome
     try:
         return outcome.event == "PROPOSED" and signing.claimed_typ(outcome.decision) == Share.TYP
     except Refused:
@@ -123,17 +157,17 @@ def _is_proposed_share(word: ReleaseUpdate) -> bool:
 
 
 def requester(inbox: Inbox, text: str) -> tuple[str, str]:
-    """Fingerprint and name of a requester, by fingerprint or by the first digits of its request."""
+    """Fingerprint and name of a requester, by fingerprint or by one of their requests."""
     if _FINGERPRINT.fullmatch(text):
         known = inbox.all_requests()
         names = (item.report.record.name for item in known if item.request.iss == text)
-        return text, next(names, "a requester of whom there is no letter here")
+        return text, next(names, "a requester without a request here")
     found = anything(inbox, text)
     if isinstance(found, NoticeItem):
         raise Refused(
             "not-a-request",
-            f"{text!r} is a notice, which does not say by which key",
-            advice="Give the requester's fingerprint: it stands in your requesters.yaml",
+            f"{text!r} is a notice, which does not name a key",
+            advice="Give the requester's fingerprint",
         )
     return found.request.iss, found.report.record.name
 

@@ -1,6 +1,6 @@
-"""What a camera wrote, opened and verified: the one way from bytes to what is believed.
+"""Open and verify what a camera wrote: the one way from bytes to trusted statements.
 
-A letter counts when all of this holds, else it is refused by name:
+A letter counts if all of this holds, else it is refused by name:
 
 1. it opens with the owner's identity (``not-sealed-to-us``, strict decoding);
 2. the enrolled device signed it (``unknown-signer``, ``bad-signature``), and it
@@ -8,9 +8,8 @@ A letter counts when all of this holds, else it is refused by name:
 3. what it quotes decodes strictly, and is by the author it names; another text under a
    request's id is by the same author, has that id, and is another (``repost-exchanged``).
 
-A quoted request's own signature was verified by the device, which knows the
-requesters' cards. Keeping letters, and whether one may follow another, is for
-:mod:`.inbox`.
+The device, which knows the requesters' cards, has verified a quoted request's own
+signature. :mod:`.inbox` keeps letters and decides whether one may follow another.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ from agent.errors import MalformedStatement, UntrustedSignature
 
 Q = TypeVar("Q", bound=Statement)
 
-Word = InboxReport | Outcome | Listing | Notices
-_WORDS: dict[str, type[Word]] = {
+CameraStatement = InboxReport | Outcome | Listing | Notices
+_KINDS: dict[str, type[CameraStatement]] = {
     kind.TYP: kind for kind in (InboxReport, Outcome, Listing, Notices)
 }
 
 
 @dataclass(frozen=True)
 class Text:
-    """A request's text as it was posted: its digest, what it says, and when it was seen."""
+    """A request's text as posted, its digest, and the time it was received."""
 
     digest: str
     request: Request
@@ -50,7 +49,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Report:
-    """A report, read: the request it is about, and other texts posted under that id."""
+    """A decoded report: its request, and other texts posted under that id."""
 
     statement: InboxReport
     request: Request
@@ -58,20 +57,22 @@ class Report:
     reposts: tuple[Text, ...]
 
 
-def read_word(jws: str, device: DeviceCard) -> Word:
-    """Whatever ``device`` signed for its owner; raises Refused."""
-    kind = _WORDS.get(signing.claimed_typ(jws))
+def read_statement(jws: str, device: DeviceCard) -> CameraStatement:
+    """A statement that ``device`` signed for its owner; raises Refused."""
+    kind = _KINDS.get(signing.claimed_typ(jws))
     if kind is None:
-        raise MalformedStatement("wrong-typ", "is not what a camera writes to its owner")
-    word = signing.verify(jws, kind, {device.fingerprint: device.key})
-    if word.device != device.name:
-        raise UntrustedSignature("wrong-device", f"the letter speaks for a camera {word.device!r}")
-    return word
+        raise MalformedStatement("wrong-typ", "a camera does not write this to its owner")
+    statement = signing.verify(jws, kind, {device.fingerprint: device.key})
+    if statement.device != device.name:
+        raise UntrustedSignature(
+            "wrong-device", f"the letter speaks for a camera {statement.device!r}"
+        )
+    return statement
 
 
 def read_report(jws: str, device: DeviceCard) -> Report:
-    """The report that ``device`` signed, and all that it quotes; raises Refused."""
-    report = read_word(jws, device)
+    """A report that ``device`` signed, with all that it quotes; raises Refused."""
+    report = read_statement(jws, device)
     if not isinstance(report, InboxReport):
         raise MalformedStatement("wrong-typ", f"typ must be {InboxReport.TYP}")
     request, digest = read_request(report.request), signing.digest(report.request)
@@ -87,12 +88,12 @@ def read_report(jws: str, device: DeviceCard) -> Report:
 
 
 def read_request(jws: str) -> Request:
-    """A quoted request, strictly decoded; whoever quotes it answers for its signature."""
+    """A quoted request, strictly decoded; the quoting device has verified its signature."""
     return _read_quoted(jws, Request)
 
 
 def read_share(jws: str) -> Share:
-    """What another owner wants to share, likewise."""
+    """Another owner's quoted share, strictly decoded."""
     return _read_quoted(jws, Share)
 
 
@@ -107,7 +108,7 @@ def _read_quoted(jws: str, kind: type[Q]) -> Q:
 
 def read_outcome(jws: str, device: DeviceCard) -> Outcome:
     """The outcome that ``device`` signed."""
-    outcome = read_word(jws, device)
+    outcome = read_statement(jws, device)
     if not isinstance(outcome, Outcome):
         raise MalformedStatement("wrong-typ", f"typ must be {Outcome.TYP}")
     return outcome

@@ -1,7 +1,7 @@
-"""An edited request: the first text and the later ones side by side, with what differs marked.
+"""An edited request: the first text and later ones side by side, with their differences marked.
 
-What was changed stands between ``»`` and ``«`` and is emphasised, so that it can be seen
-without colours too. What is the same in both is only named.
+Changes stand between ``»`` and ``«`` and are emphasised, so they show without colours
+too. Fields that are the same in both are only named.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.consent.statements import Request
-from agent.owner import text as words
+from agent.owner import text
 from agent.owner.inbox.items import OpenRequest
 
 _MARK = "bold reverse"
 _WORDS = re.compile(r"\w+\s*|[^\s\w]\s*|\s+")
 _PROSE = ("Title", "Text")  # compared word by word, the rest as a whole
-_MAX_PAIRS = 250_000  # of words to compare; a text made to be slow is marked as a whole
+_MAX_PAIRS = 250_000  # of words; a text made to be slow to compare is marked as a whole
 
 
 def compared(item: OpenRequest) -> list[RenderableType]:
@@ -37,12 +37,12 @@ def compared(item: OpenRequest) -> list[RenderableType]:
         )
         table.add_column("", style="bold", no_wrap=True)
         table.add_column(
-            f"First posted ({words.brief(item.request.iat)}): an approval answers this",
+            f"First posted ({text.brief(item.request.iat)}): an approval answers this",
             overflow="fold",
             ratio=1,
         )
         table.add_column(
-            f"Posted again ({words.brief(other.received_at)}): refused by your camera",
+            f"Posted again ({text.brief(other.received_at)}): refused by your camera",
             overflow="fold",
             ratio=1,
         )
@@ -53,34 +53,36 @@ def compared(item: OpenRequest) -> list[RenderableType]:
                 table.add_row(name, *marked(first[name], second[name], prose=name in _PROSE))
         parts += [Text(), table]
         if len(same) == len(first):
-            parts.append(Text("Only what a person does not read differs (its times of signing)."))
+            parts.append(
+                Text("They differ only in fields that are not shown, such as the time of signing.")
+            )
         elif same:
             parts.append(Text(f"The same in both: {', '.join(same).lower()}."))
     return parts
 
 
 def marked(first: str, second: str, *, prose: bool) -> tuple[Text, Text]:
-    """Two texts that differ; in ``prose`` only the words that differ are marked."""
+    """Two different texts with marks; in ``prose`` only different words are marked."""
     left, right = _WORDS.findall(first), _WORDS.findall(second)
     if not prose or len(left) * len(right) > _MAX_PAIRS:
         left, right = [first], [second]
     shown = Text(), Text()
     matcher = difflib.SequenceMatcher(a=left, b=right, autojunk=False)
     for what, a_from, a_to, b_from, b_to in matcher.get_opcodes():
-        for text, found in (
+        for part, found in (
             (shown[0], "".join(left[a_from:a_to])),
             (shown[1], "".join(right[b_from:b_to])),
         ):
             if what == "equal":
-                text.append(found)
+                part.append(found)
             elif found:
-                text.append(f"»{found.rstrip()}«", style=_MARK)
-                text.append(found[len(found.rstrip()) :])
+                part.append(f"»{found.rstrip()}«", style=_MARK)
+                part.append(found[len(found.rstrip()) :])
     return shown
 
 
 def _fields(request: Request) -> dict[str, str]:
-    """What a person reads of a request, by name."""
+    """The fields of a request that a person reads, by name."""
     order = request.order
     return {
         "Title": request.title,
@@ -90,17 +92,17 @@ def _fields(request: Request) -> dict[str, str]:
         "Reference": request.reference,
         "Incident": request.incident,
         "Contact": request.contact,
-        "From": words.moment(request.window.start),
-        "To": words.moment(request.window.end),
+        "From": text.moment(request.window.start),
+        "To": text.moment(request.window.end),
         "Area": _corners(request),
         "Goes to": request.upload.url,
-        "Open until": words.moment(request.exp),
+        "Open until": text.moment(request.exp),
     }
 
 
 def _corners(request: Request) -> str:
-    """The area with each of its corners: two may have the same middle and size."""
+    """The area with all its corners: two areas may share centre and size."""
     corners = ", ".join(
         f"{latitude} {longitude}" for longitude, latitude in request.area.coordinates[0]
     )
-    return f"{words.place(request.area)}: {corners}"
+    return f"{text.place(request.area)}: {corners}"

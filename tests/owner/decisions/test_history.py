@@ -12,7 +12,7 @@ from agent.consent.statements import Command, Revoke
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.inbox import short_ids as ids
+from agent.owner.inbox import items
 from tests.owner.camera import FakeCamera
 from tests.owner.terminal.test_request_view import flat
 from tests.owner.tool import post, retain, run
@@ -46,7 +46,7 @@ def test_what_was_approved_a_moment_ago_can_be_revoked(
         assert f"clip-agent owner revoke {approval[:8]}" in said
         assert run("revoke", approval[:8], "--yes", *at_home) == 0
     said = flat(capsys.readouterr().out)
-    assert "to Springfield PD: no word of the camera yet" in said
+    assert "to Springfield PD: last report: no answer of the camera yet" in said
     assert "front-door: done. It is stopped, and is not sent." in said
     told = signing.verify(
         camera.decisions[-1].jws, Command, {keys.fingerprint: keys.signing.public}
@@ -145,20 +145,20 @@ def test_two_owners_words_that_made_one_release_are_told_as_one(
 
 def test_digits_are_as_few_as_tell_one_id_from_the_others() -> None:
     names = {"aaaaaaaa11", "aaaaaaaa22", "bbbbbbbbbb"}
-    assert [ids.short(name, names) for name in sorted(names)] == [
+    assert [items.short(name, names) for name in sorted(names)] == [
         "aaaaaaaa1",
         "aaaaaaaa2",
         "bbbbbbbb",
     ]
-    assert ids.short("", names) == ""
+    assert items.short("", names) == ""
 
 
 def test_digits_that_fit_several_are_refused_with_the_candidates() -> None:
     names = ["abcd000011", "abcd000022"]
     with pytest.raises(Refused, match=r"could be abcd00001 \(one\), abcd00002 \(one\)"):
-        ids.pick(names, "abcd", name=str, about=lambda _: "one")
-    assert ids.pick(names, "ABCD000011", name=str, about=str) == "abcd000011"
-    assert ids.pick(names, "", name=str, about=str) is None
+        items.find(names, "abcd", name=str, about=lambda _: "one")
+    assert items.find(names, "ABCD000011", name=str, about=str) == "abcd000011"
+    assert items.find(names, "", name=str, about=str) is None
 
 
 @pytest.mark.parametrize("count", [1, 7])

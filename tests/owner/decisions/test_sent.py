@@ -46,9 +46,9 @@ def test_a_clip_that_went_to_somebody_is_said_to_have_gone(
         run("approve", name[:8], "1", "2", "--yes", *at_home)
     first, second = camera.offers
     said = flat(capsys.readouterr().out)
-    assert ("given before: Springfield PD" in said) == told
+    assert ("released before: Springfield PD" in said) == told
     assert first in said and second in said
-    assert said.count("given before") <= 1, "the second clip went nowhere"
+    assert said.count("released before") <= 1, "the second clip went nowhere"
     assert f"clip-agent owner revoke {signing.digest(camera.decisions[-1].jws)[:8]}" in said
 
 
@@ -79,7 +79,7 @@ def test_another_request_for_the_same_clip_shows_who_has_it(
     capsys.readouterr()
     run("show", second[:8], *at_home)
     said = flat(capsys.readouterr().out)
-    assert "What you let go of these clips so far Clip 1" in said
+    assert "Your releases of these clips so far Clip 1" in said
     assert "to Springfield PD: sent" in said and "for this request" not in said
 
 

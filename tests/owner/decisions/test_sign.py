@@ -11,19 +11,32 @@ from hypothesis import strategies as st
 
 from agent.consent import letters as mail
 from agent.consent import signing
-from agent.consent.statements import Approval, Box, Decline, Disclosure, Trim
+from agent.consent.cards import DeviceCard
+from agent.consent.statements import Approval, ApprovedClip, Box, Decline, Disclosure, Trim
 from agent.errors import MalformedStatement, Refused, UnreadableLetter
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.decisions import selection as choosing
-from agent.owner.decisions import sign as decide
-from agent.owner.inbox import lookup as finding
+from agent.owner.decisions import sign
+from agent.owner.decisions.sign import NOTHING_TOLD, Choice, Decision, Terms, choose
+from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import OpenRequest
 from agent.owner.terminal import commands
 from tests.owner.camera import NOW, FakeCamera, make_request
 
-NOTHING = Disclosure()
+
+def approve(
+    item: OpenRequest,
+    clips: tuple[ApprovedClip, ...],
+    device: DeviceCard,
+    keys: Keys,
+    *,
+    disclose: Disclosure = NOTHING_TOLD,
+    now: float = NOW,
+    days: float = 2,
+) -> Decision:
+    terms = Terms(device=device, disclose=disclose, now=now, days=days)
+    return sign.sign(sign.approval(item, clips, terms), keys, now=now)
 
 
 @pytest.fixture
@@ -39,8 +52,8 @@ def item(inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys) -> OpenR
 def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
-    chosen = choosing.choose(item.report.clips, ["2"])
-    decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    chosen = choose(item.report.clips, Choice(["2"]))
+    decision = approve(item, chosen, camera.card, keys)
     letter = mail.open_letter(decision.letter, camera.keys.identity)
     approval = signing.verify(letter.jws, Approval, {keys.fingerprint: keys.signing.public})
     offer = item.report.clips[1]
@@ -48,15 +61,15 @@ def test_an_approval_carries_the_keys_of_the_approved_clips_and_no_other(
     assert [(clip.id, clip.sha256) for clip in approval.clips] == [(offer.id, offer.sha256)]
     assert (approval.request, approval.aud) == (item.digest, camera.card.fingerprint)
     assert approval.exp - approval.iat == 2 * 86_400
-    assert approval.disclose == NOTHING
+    assert approval.disclose == NOTHING_TOLD
     assert decision.subject == signing.digest(letter.jws)[:16]
 
 
 def test_only_the_camera_can_read_an_approval(
     item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
-    chosen = choosing.choose(item.report.clips, ["1"])
-    decision = decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+    chosen = choose(item.report.clips, Choice(["1"]))
+    decision = approve(item, chosen, camera.card, keys)
     for reader in (keys, requester):
         with pytest.raises(UnreadableLetter):
             mail.open_letter(decision.letter, reader.identity)
@@ -64,7 +77,7 @@ def test_only_the_camera_can_read_an_approval(
 
 
 def test_a_decline_carries_no_key(item: OpenRequest, camera: FakeCamera, keys: Keys) -> None:
-    decision = decide.decline(item, camera.card, keys, now=NOW)
+    decision = sign.sign(sign.decline(item, camera.card, now=NOW), keys, now=NOW)
     letter = mail.open_letter(decision.letter, camera.keys.identity)
     assert letter.keys == {}
     decline = signing.verify(letter.jws, Decline, {keys.fingerprint: keys.signing.public})
@@ -74,18 +87,18 @@ def test_a_decline_carries_no_key(item: OpenRequest, camera: FakeCamera, keys: K
 def test_an_expired_request_is_not_approved(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
-    chosen = choosing.choose(item.report.clips, ["1"])
+    chosen = choose(item.report.clips, Choice(["1"]))
     with pytest.raises(Refused, match="expired"):
-        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=item.request.exp)
+        approve(item, chosen, camera.card, keys, now=item.request.exp)
 
 
 @pytest.mark.parametrize("days", [0, -1, 7.1, float("nan")])
 def test_an_approval_holds_for_a_week_at_most(
     item: OpenRequest, camera: FakeCamera, keys: Keys, days: float
 ) -> None:
-    chosen = choosing.choose(item.report.clips, ["1"])
+    chosen = choose(item.report.clips, Choice(["1"]))
     with pytest.raises(Refused, match="at most 7 days"):
-        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW, days=days)
+        approve(item, chosen, camera.card, keys, days=days)
 
 
 def test_the_sealed_key_of_one_clip_does_not_pass_for_that_of_another(
@@ -98,10 +111,10 @@ def test_the_sealed_key_of_one_clip_does_not_pass_for_that_of_another(
     topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
     assert topic is not None
     inbox.take(topic, camera.report(request, [bait]), keys, now=NOW)
-    item = finding.open_request(inbox, signing.digest(request))
-    chosen = choosing.choose(item.report.clips, ["1"])
+    item = lookup.open_request(inbox, signing.digest(request))
+    chosen = choose(item.report.clips, Choice(["1"]))
     with pytest.raises(UnreadableLetter) as caught:
-        decide.approve(item, chosen, camera.card, keys, disclose=NOTHING, now=NOW)
+        approve(item, chosen, camera.card, keys)
     assert caught.value.rule == "key-of-another-clip"
 
 
@@ -113,57 +126,53 @@ def test_a_clip_whose_key_is_not_sealed_to_us(
     topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
     assert topic is not None
     inbox.take(topic, camera.report(request, [stolen]), keys, now=NOW)
-    other = finding.open_request(inbox, signing.digest(request))
+    other = lookup.open_request(inbox, signing.digest(request))
     with pytest.raises(UnreadableLetter):
-        decide.approve(
+        approve(
             other,
-            choosing.choose(other.report.clips, ["1"]),
+            choose(other.report.clips, Choice(["1"])),
             camera.card,
             keys,
-            disclose=NOTHING,
-            now=NOW,
         )
 
 
 def test_what_would_act_on_its_reader_is_not_disclosed(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
-    chosen = choosing.choose(item.report.clips, ["1"])
+    chosen = choose(item.report.clips, Choice(["1"]))
     with pytest.raises(MalformedStatement):
-        decide.approve(
-            item, chosen, camera.card, keys, disclose=Disclosure(name="a\x1b[2J"), now=NOW
-        )
+        approve(item, chosen, camera.card, keys, disclose=Disclosure(name="a\x1b[2J"))
 
 
 def test_trims_and_redacts_go_to_their_clip(item: OpenRequest) -> None:
     trim, box = Trim(from_seconds=1, to_seconds=5), Box(x=0, y=0, width=0.5, height=1)
-    chosen = choosing.choose(
-        item.report.clips, ["1", "3"], trims=[("3", trim)], redacts=[("1", box), ("1", box)]
+    chosen = choose(
+        item.report.clips, Choice(["1", "3"], trims=[("3", trim)], redacts=[("1", box), ("1", box)])
     )
     assert [(clip.trim, clip.redact) for clip in chosen] == [(None, (box, box)), (trim, ())]
 
 
 def test_the_same_clip_by_number_and_by_id_is_one(item: OpenRequest) -> None:
-    assert len(choosing.choose(item.report.clips, ["1", item.report.clips[0].id])) == 1
+    assert len(choose(item.report.clips, Choice(["1", item.report.clips[0].id]))) == 1
 
 
 def test_a_trim_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) -> None:
     short, outside = Trim(from_seconds=1, to_seconds=5), Trim(from_seconds=1, to_seconds=50)
     with pytest.raises(Refused, match="not among those that may leave"):
-        choosing.choose(item.report.clips, ["1"], trims=[("2", short)])
+        choose(item.report.clips, Choice(["1"], trims=[("2", short)]))
     with pytest.raises(Refused, match="trimmed twice"):
-        choosing.choose(item.report.clips, ["1"], trims=[("1", short), ("1", short)])
+        choose(item.report.clips, Choice(["1"], trims=[("1", short), ("1", short)]))
     with pytest.raises(Refused, match=r"only 12\.5 seconds"):
-        choosing.choose(item.report.clips, ["1"], trims=[("1", outside)])
+        choose(item.report.clips, Choice(["1"], trims=[("1", outside)]))
     with pytest.raises(Refused, match="no clip"):
-        choosing.choose(item.report.clips, ["1", "9"])
+        choose(item.report.clips, Choice(["1", "9"]))
 
 
 def test_a_clip_of_unknown_length_can_be_trimmed(item: OpenRequest) -> None:
     """Its end was lost, and with it how long it is; the camera refuses a trim without a picture."""
     offers = [msgspec.structs.replace(o, duration_seconds=0.0) for o in item.report.clips]
     trim = Trim(from_seconds=1, to_seconds=5)
-    (chosen,) = choosing.choose(offers, ["1"], trims=[("1", trim)])
+    (chosen,) = choose(offers, Choice(["1"], trims=[("1", trim)]))
     assert chosen.trim == trim
 
 

@@ -14,7 +14,7 @@ from agent.errors import MalformedStatement, Refused, UnreadableLetter, Untruste
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner.folder import OwnerFolder
-from agent.owner.inbox import lookup as finding
+from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 
@@ -233,15 +233,15 @@ def test_a_request_is_found_by_the_start_of_its_digest(
     for request in requests:
         take(camera.report(request, []), name_of(request))
     digest = signing.digest(requests[3])
-    assert finding.open_request(inbox, digest[:12]).digest == digest
-    assert finding.open_request(inbox, digest[:12].upper()).digest == digest
+    assert lookup.open_request(inbox, digest[:12]).digest == digest
+    assert lookup.open_request(inbox, digest[:12].upper()).digest == digest
     firsts = [signing.digest(request)[0] for request in requests]
     shared = next(digit for digit in firsts if firsts.count(digit) > 1)
     with pytest.raises(Refused, match="could be"):
-        finding.open_request(inbox, shared)
+        lookup.open_request(inbox, shared)
     for nothing in ("", "xyz", digest + "0"):
         with pytest.raises(Refused, match="no open request"):
-            finding.open_request(inbox, nothing)
+            lookup.open_request(inbox, nothing)
 
 
 def test_a_clip_is_named_by_number_or_id(
@@ -252,13 +252,13 @@ def test_a_clip_is_named_by_number_or_id(
     take(camera.report(request, [first, second]), name_of(request))
     (item,) = inbox.requests()
     assert item.clip("2") == second
-    assert finding.clip(inbox, first.id) == (camera.name, first)
-    assert finding.clip(inbox, "1", request=item.digest[:8]) == (camera.name, first)
+    assert lookup.clip(inbox, first.id) == (camera.name, first)
+    assert lookup.clip(inbox, "1", request=item.digest[:8]) == (camera.name, first)
     for nothing in ("0", "3", "-1", "²", "x", ""):
         with pytest.raises(Refused, match="no clip"):
             item.clip(nothing)
     with pytest.raises(Refused, match="needs --request"):
-        finding.clip(inbox, "1")
+        lookup.clip(inbox, "1")
 
 
 def test_a_camera_that_was_set_up_anew_under_its_name_is_heard(

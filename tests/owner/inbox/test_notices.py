@@ -13,11 +13,11 @@ from agent.consent.statements import LedgerHead, Notice
 from agent.errors import MalformedStatement, Refused, UntrustedSignature
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.inbox import lookup as finding
+from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import NoticeItem
-from agent.owner.terminal import inbox_view as view
-from agent.owner.terminal import request_view as page
+from agent.owner.inbox.items import NoticeItem, Overview
+from agent.owner.terminal import inbox_view, request_view
+from agent.owner.terminal.layout import listing
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.terminal.test_inbox_view import shown
 
@@ -54,25 +54,27 @@ def test_notices_are_listed_and_found_until_they_are_over(
     put(notices(camera), camera.notices(ALERT, more=3))
     assert [told.notice for told in inbox.notices()] == [ALERT]
     assert inbox.older_notices() == 3
-    assert finding.anything(inbox, "cccc") == inbox.notices()[0]
-    table = shown(view.inbox([], [], NOW, notices=inbox.notices()))
+    overview = Overview(notices=inbox.notices(), older_notices=inbox.older_notices())
+    assert "3 older notices did not fit" in shown(inbox_view.inbox(overview, NOW))
+    assert lookup.anything(inbox, "cccc") == inbox.notices()[0]
+    table = shown(inbox_view.inbox(Overview(notices=inbox.notices()), NOW))
     assert "nothing here can be answered" in table and "cccccccc" in table
-    assert "cccccccc" not in shown(view.inbox([], [], NOW + 601, notices=inbox.notices()))
+    assert "cccccccc" not in shown(inbox_view.inbox(Overview(notices=inbox.notices()), NOW + 601))
     with pytest.raises(Refused, match="nobody can answer"):
-        finding.open_request(inbox, "cccc")
+        lookup.open_request(inbox, "cccc")
 
 
 @pytest.mark.parametrize("kind", get_args(get_type_hints(Notice)["kind"]))
 def test_every_kind_of_notice_can_be_listed_and_read(kind: str) -> None:
     told = NoticeItem("front-door", msgspec.structs.replace(ALERT, kind=kind))
-    assert "Boil your water" in shown(view.inbox([], [], NOW, notices=[told]))
-    assert "Until Friday." in shown(page.notice(told))
+    assert "Boil your water" in shown(inbox_view.inbox(Overview(notices=[told]), NOW))
+    assert "Until Friday." in shown(request_view.notice(told))
 
 
 def test_an_order_of_somebody_muted_says_what_it_is() -> None:
     told = NoticeItem("front-door", msgspec.structs.replace(ALERT, kind="muted-order"))
-    assert "legal demand" in shown(view.inbox([], [], NOW, notices=[told]))
-    assert "since you muted who asks" in " ".join(shown(page.notice(told)).split())
+    assert "legal order" in shown(inbox_view.inbox(Overview(notices=[told]), NOW))
+    assert "since you muted who asks" in " ".join(shown(request_view.notice(told)).split())
 
 
 def test_a_later_letter_replaces_an_earlier_and_an_older_one_does_not_come_back(
@@ -106,12 +108,12 @@ def test_a_list_of_clips_names_them_for_other_commands(
 ) -> None:
     first, second = camera.record(b"1"), camera.record(b"2")
     put(topics.release(camera.name, "0" * 16), camera.listing([first, second], more_clips=4))
-    assert finding.clip(inbox, "2") == (camera.name, second)
-    assert finding.clip(inbox, first.id, camera=camera.name) == (camera.name, first)
-    assert finding.listed(inbox, ["1", second.id]) == (camera.name, (first, second))
+    assert lookup.clip(inbox, "2") == (camera.name, second)
+    assert lookup.clip(inbox, first.id, camera=camera.name) == (camera.name, first)
+    assert lookup.listed(inbox, ["1", second.id]) == (camera.name, (first, second))
     with pytest.raises(Refused, match="is known"):
-        finding.clip(inbox, "1", camera="back-door")
-    assert "4 older clips" in shown(view.listing(inbox.listings()[0]))
+        lookup.clip(inbox, "1", camera="back-door")
+    assert "4 older clips" in shown(listing(inbox.listings()[0]))
 
 
 def test_an_answer_that_somebody_waited_for_is_not_kept(

@@ -10,19 +10,19 @@ import pytest
 from rich.console import Console, RenderableType
 
 from agent.consent import signing
-from agent.consent.cards import decode_base64url
-from agent.consent.statements import Disclosure, LegalOrder, Trim
+from agent.consent.cards import DeviceCard, decode_base64url
+from agent.consent.statements import ApprovedClip, Disclosure, LegalOrder, Trim
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import as_json as plain
-from agent.owner.decisions import selection as choosing
-from agent.owner.inbox import lookup as finding
+from agent.owner import as_json
+from agent.owner import text as words
+from agent.owner.decisions import sign
+from agent.owner.decisions.sign import Choice, Terms, choose
+from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import OpenRequest
-from agent.owner.terminal import confirm_view as asking
-from agent.owner.terminal import inbox_view as view
-from agent.owner.terminal import request_view as page
+from agent.owner.inbox.items import OpenRequest, Overview, RequestPage
+from agent.owner.terminal import confirm_view, inbox_view, request_view
 from tests.owner.camera import NOW, FakeCamera, make_request
 
 
@@ -49,7 +49,17 @@ def receive(
     topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
     assert topic is not None
     inbox.take(topic, camera.report(request, offers), keys, now=NOW)
-    return finding.open_request(inbox, signing.digest(request))
+    return lookup.open_request(inbox, signing.digest(request))
+
+
+def plan(
+    item: OpenRequest, clips: tuple[ApprovedClip, ...], disclose: Disclosure
+) -> sign.ReleasePlan:
+    seal = Keys.generate()
+    card = DeviceCard(
+        role="device", name=item.device, sign=seal.signing.public.text, seal=seal.recipient
+    )
+    return sign.approval(item, clips, Terms(device=card, disclose=disclose, now=NOW))
 
 
 def test_markup_in_a_request_is_text(
@@ -67,9 +77,9 @@ def test_markup_in_a_request_is_text(
         reference=hostile,
         contact=hostile,
     )
-    text = shown(page.request(item, NOW))
+    text = shown(request_view.request(RequestPage(item), NOW))
     assert text.count(hostile) >= 5
-    assert "[bold red]" in shown(view.inbox([item], [], NOW))
+    assert "[bold red]" in shown(inbox_view.inbox(Overview(requests=[item]), NOW))
     assert "\x1b" not in text
 
 
@@ -108,7 +118,7 @@ def test_each_line_of_a_requests_text_stands_behind_a_bar(
     item = receive(
         inbox, camera, keys, requester, text="Please.\nGoes to    https://harmless\n\nThanks."
     )
-    lines = shown(page.request(item, NOW)).splitlines()
+    lines = shown(request_view.request(RequestPage(item), NOW)).splitlines()
     (fake,) = [line for line in lines if "harmless" in line]
     assert fake.strip().startswith("│")
 
@@ -117,7 +127,7 @@ def test_a_long_line_is_wrapped_behind_its_bar(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester, text="word " * 200 + "x" * 500)
-    lines = shown(page.request(item, NOW)).splitlines()
+    lines = shown(request_view.request(RequestPage(item), NOW)).splitlines()
     for line in lines:
         if "word word" in line or "xxxx" in line:
             assert line.strip().startswith("│")
@@ -127,11 +137,11 @@ def test_show_says_all_that_matters(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    text = shown(page.request(item, NOW))
+    text = shown(request_view.request(RequestPage(item), NOW))
     for expected in (
         "voluntary request",
         "Springfield PD",
-        requester.fingerprint,
+        words.fingerprint(requester.fingerprint),
         "has asked 3 times since January 2024",
         "2024-001234",
         "Det. A. Example",
@@ -153,9 +163,9 @@ def test_a_legal_order_is_said_plainly(
 ) -> None:
     order = LegalOrder(court="District Court", docket="24-CV-1", document_sha256="a" * 64)
     item = receive(inbox, camera, keys, requester, kind="legal-order", order=order)
-    text = shown(page.request(item, NOW))
+    text = shown(request_view.request(RequestPage(item), NOW))
     for expected in (
-        "THIS IS A LEGAL DEMAND",
+        "THIS IS A LEGAL ORDER",
         "District Court",
         "24-CV-1",
         "a" * 64,
@@ -164,24 +174,24 @@ def test_a_legal_order_is_said_plainly(
         "a question for a lawyer",
     ):
         assert expected in " ".join(text.replace("│", " ").split())
-    assert "LEGAL DEMAND" in shown(view.inbox([item], [], NOW))
-    assert "an answer too" not in text  # to a court, silence may not be one
+    assert "LEGAL ORDER" in shown(inbox_view.inbox(Overview(requests=[item]), NOW))
+    assert "You need not answer" not in text  # to a court, silence may not be one
 
 
 def test_before_consent_it_says_exactly_what_leaves(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    chosen = choosing.choose(
-        item.report.clips, ["1"], trims=[("1", Trim(from_seconds=2, to_seconds=6))]
+    chosen = choose(
+        item.report.clips, Choice(["1"], trims=[("1", Trim(from_seconds=2, to_seconds=6))])
     )
     told = Disclosure(email="ann@example.org")
-    text = shown(asking.approval(item, chosen, told, NOW + 60, now=NOW))
+    text = shown(confirm_view.release(plan(item, chosen, told)))
     assert item.report.clips[0].id in text
     assert item.report.clips[1].id not in text
     assert "only 2 s to 6 s" in text
     assert "your email ann@example.org, and nothing else" in text
-    nothing = shown(asking.approval(item, chosen, Disclosure(), NOW + 60, now=NOW))
+    nothing = shown(confirm_view.release(plan(item, chosen, Disclosure())))
     assert "no name, no address, no e-mail" in nothing
 
 
@@ -189,45 +199,47 @@ def test_json_is_plain_and_keeps_keys_out(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    text = json.dumps(plain.request(item))
+    text = json.dumps(as_json.request(item))
     assert item.report.clips[0].sealed_key not in text
     assert json.loads(text)["request"]["window"] == {"from": NOW - 7_200, "to": NOW - 3_600}
 
 
 def test_an_empty_inbox_says_so() -> None:
-    assert "No open requests" in shown(view.inbox([], [], NOW))
+    assert "No open requests" in shown(inbox_view.inbox(Overview(), NOW))
 
 
 def test_everything_fits_eighty_columns_and_no_id_is_broken(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)
-    chosen = choosing.choose(
-        item.report.clips, ["1", "2"], trims=[("1", Trim(from_seconds=2, to_seconds=6))]
+    chosen = choose(
+        item.report.clips, Choice(["1", "2"], trims=[("1", Trim(from_seconds=2, to_seconds=6))])
     )
     for what in (
-        view.inbox([item], [], NOW),
-        page.request(item, NOW),
-        asking.approval(item, chosen, Disclosure(), NOW + 60, now=NOW),
+        inbox_view.inbox(Overview(requests=[item]), NOW),
+        request_view.request(RequestPage(item), NOW),
+        confirm_view.release(plan(item, chosen, Disclosure())),
     ):
         text = shown(what, 80)
         assert all(len(line) <= 80 for line in text.splitlines())
         assert item.name in text
     for offer in item.report.clips:
         (line,) = [
-            one for one in shown(page.request(item, NOW), 80).splitlines() if offer.id in one
+            one
+            for one in shown(request_view.request(RequestPage(item), NOW), 80).splitlines()
+            if offer.id in one
         ]
         assert "24 Jan, 12:06:40 EST" in line and line.rstrip().endswith("kB")
 
 
-def test_a_legal_demand_stands_first_whatever_expires_before_it(
+def test_a_legal_order_stands_first_whatever_expires_before_it(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     order = LegalOrder(court="District Court", docket="24-CV-1", document_sha256="a" * 64)
     receive(inbox, camera, keys, requester, title="Soon over", exp=NOW + 3_600)
     receive(inbox, camera, keys, requester, title="An order", kind="legal-order", order=order)
-    text = shown(view.inbox(inbox.requests(), [], NOW), 80)
+    text = shown(inbox_view.inbox(Overview(requests=inbox.requests()), NOW), 80)
     assert text.index("An order") < text.index("Soon over")
     (last,) = [line for line in text.splitlines() if "To read one in full" in line]
-    (demand,) = [item for item in inbox.requests() if item.request.order is not None]
-    assert last.endswith(demand.name)
+    (order_item,) = [item for item in inbox.requests() if item.request.order is not None]
+    assert last.endswith(order_item.name)

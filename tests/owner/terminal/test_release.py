@@ -360,7 +360,7 @@ def test_pause_is_said_in_the_inbox_until_it_ends(
         said = capsys.readouterr().out
         assert (
             "front-door: requests paused since" in said
-            and "legal demands and alerts among them" in said
+            and "legal orders and alerts included" in said
         )
         assert "No open requests" not in said, "nobody knows whether there are some"
         assert run("resume-requests", "--camera", camera.name, *at_home) == 0

@@ -1,4 +1,4 @@
-"""What must not be overlooked: legal demands, changed texts, who was muted, what has ended."""
+"""What must not be overlooked: legal orders, changed texts, who was muted, what has ended."""
 
 from __future__ import annotations
 
@@ -27,13 +27,10 @@ from agent.consent.statements import (
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.inbox import lookup as finding
+from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import NoticeItem, OpenRequest
-from agent.owner.standing import RequestStatus
-from agent.owner.terminal import diff_view as edits
-from agent.owner.terminal import inbox_view as view
-from agent.owner.terminal import request_view as page
+from agent.owner.inbox.items import NoticeItem, OpenRequest, Overview, RequestPage, RequestStatus
+from agent.owner.terminal import diff_view, inbox_view, request_view
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.terminal.test_inbox_view import shown
 
@@ -66,7 +63,7 @@ def take(inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys) -> Take:
         topic = topics.parse(topics.inbox(camera.name, signing.digest(request)[:16]), feed="")
         assert topic is not None
         inbox.take(topic, camera.report(request, [camera.record(b"a")], **report), keys, now=NOW)
-        return finding.open_request(inbox, signing.digest(request))
+        return lookup.open_request(inbox, signing.digest(request))
 
     return take
 
@@ -78,7 +75,7 @@ def flat(text: str) -> str:
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_record_of_a_requester_in_a_few_lines(take: Take, width: int) -> None:
-    text = flat(shown(page.request(take(record=RECORD), NOW), width))
+    text = flat(shown(request_view.request(RequestPage(take(record=RECORD)), NOW), width))
     for expected in (
         "has asked 12 times since March 2023",
         "3 withdrawn; 2 refused by your camera (time asked about too long 1, too many today 1)",
@@ -91,22 +88,24 @@ def test_the_record_of_a_requester_in_a_few_lines(take: Take, width: int) -> Non
 
 def test_a_requester_that_was_never_seen_before(take: Take) -> None:
     first = RequesterRecord(name="X", first_seen=NOW, requests=1, refused=0, withdrawn=0)
-    assert "nothing else of them so far" in shown(page.request(take(record=first), NOW))
+    assert "nothing else of them so far" in shown(
+        request_view.request(RequestPage(take(record=first)), NOW)
+    )
 
 
 def test_what_came_beyond_the_measure_of_a_day_is_said(take: Take) -> None:
     flooding = msgspec.structs.replace(RECORD, requests=1, withdrawn=0, counted=9_950)
-    text = flat(shown(page.request(take(record=flooding), NOW)))
+    text = flat(shown(request_view.request(RequestPage(take(record=flooding)), NOW)))
     assert "at least 9,950 more posts were too many for one day: not read, only counted" in text
 
 
 def test_the_place_in_the_public_log(take: Take) -> None:
     place = LogPlace(origin="log.example/requests", index=41, size=57)
-    text = flat(shown(page.request(take(log=place), NOW)))
+    text = flat(shown(request_view.request(RequestPage(take(log=place)), NOW)))
     assert "entry 41 of 57 in log.example/requests; your camera has checked" in text
-    assert "was not set up to check" in shown(page.request(take(), NOW))
+    assert "was not set up to check" in shown(request_view.request(RequestPage(take()), NOW))
     forked = msgspec.structs.replace(place, forked=True)
-    text = flat(shown(page.request(take(log=forked), NOW)))
+    text = flat(shown(request_view.request(RequestPage(take(log=forked)), NOW)))
     assert "PERHAPS NOT PUBLIC" in text and "which proves nothing now" in text
     assert "your camera has checked that" not in text
 
@@ -116,7 +115,7 @@ def test_the_list_of_requests_fits_a_narrow_screen_with_all_that_matters(
 ) -> None:
     long = {"title": "An order for all video of the night " * 3, "incident": "aggravated burglary"}
     take(make_request(requester, **long), record=RECORD, approvals_needed=2, more_clips=41)
-    said = shown(view.inbox(inbox.requests(), [], NOW), 80)
+    said = shown(inbox_view.inbox(Overview(requests=inbox.requests()), NOW), 80)
     assert all(len(line) <= 80 for line in said.splitlines())
     assert "Matching    42 clips of front-door" in said
     assert "Open until  Mon 29 Jan 2024, 13:30 EST (5 days left)" in said
@@ -138,13 +137,15 @@ def test_an_edited_request_shows_both_texts_and_marks_what_differs(
     )
     item = take(first, reposts=(Repost(received_at=NOW + 60, request=second),))
     assert item.changed
-    text = shown(page.request(item, NOW), 100)
+    text = shown(request_view.request(RequestPage(item), NOW), 100)
     assert "CAREFUL: THE TEXT WAS CHANGED" in text
     assert "you answer the first text only" in flat(text)
     assert "»Elm«" in text and "»Main«" in text
     assert "»Wed 24 Jan 2024, 02:23 EST«" in text
     assert "The same in both: text, kind, order, reference" in text
-    assert "posted twice" in flat(shown(view.inbox(inbox.requests(), [], NOW), 160))
+    assert "posted twice" in flat(
+        shown(inbox_view.inbox(Overview(requests=inbox.requests()), NOW), 160)
+    )
 
 
 @pytest.mark.parametrize("changes", [{"jti": "B" * 22}, {}])
@@ -165,7 +166,7 @@ def test_an_edit_by_another_author_does_not_count(take: Take, requester: Keys) -
 
 
 def test_texts_made_to_be_compared_slowly_are_marked_as_a_whole() -> None:
-    first, second = edits.marked("a " * 2_000, "b a " * 1_000, prose=True)
+    first, second = diff_view.marked("a " * 2_000, "b a " * 1_000, prose=True)
     assert (first.plain, second.plain) == (f"»{('a ' * 2_000).rstrip()}« ", second.plain)
     assert second.plain.count("»") == 1
 
@@ -178,14 +179,16 @@ def test_a_muted_requesters_request_says_so_and_how_to_hear_of_them_again(
 ) -> None:
     digest = take().digest
     inbox.settle(camera.name, set())
-    item = finding.anything(inbox, digest)
+    item = lookup.anything(inbox, digest)
     assert isinstance(item, OpenRequest) and item.closed
-    text = flat(shown(page.request(item, NOW, standing=RequestStatus(muted_at=NOW)), 80))
+    text = flat(
+        shown(request_view.request(RequestPage(item, status=RequestStatus(muted_at=NOW)), NOW), 80)
+    )
     for expected in (
         "You muted Springfield PD on Wed 24 Jan 2024, 13:30 EST",
-        "tells nobody, and keeps it on its record, which `clip-agent requests` prints",
+        "without telling anybody, and keeps them in its ledger; `clip-agent requests` prints",
         f"clip-agent owner unmute {digest[:8]}",
-        "It was closed when you muted who asks",
+        "It was closed when you muted the requester",
         "A red bicycle was taken.",
     ):
         assert expected in text
@@ -205,9 +208,9 @@ def test_a_closed_request_says_why(
 ) -> None:
     digest = take().digest
     inbox.settle(camera.name, set())
-    item = finding.anything(inbox, digest)
+    item = lookup.anything(inbox, digest)
     assert isinstance(item, OpenRequest)
-    assert why in flat(shown(page.request(item, NOW, standing=standing)))
+    assert why in flat(shown(request_view.request(RequestPage(item, status=standing), NOW)))
 
 
 def test_a_request_that_comes_back_is_open_again(
@@ -247,7 +250,7 @@ def proposal(owner: str, release: str = "0123456789abcdef") -> Proposal:
 
 def test_what_another_owner_approved_and_how_to_agree(take: Take, keys: Keys) -> None:
     item = take(approvals_needed=2, proposals=(proposal(Keys.generate().fingerprint),))
-    text = shown(page.request(item, NOW, me=keys.fingerprint))
+    text = shown(request_view.request(RequestPage(item, me=keys.fingerprint), NOW))
     for expected in (
         "Two owners must approve the same",
         "Another owner (key ",
@@ -260,13 +263,8 @@ def test_what_another_owner_approved_and_how_to_agree(take: Take, keys: Keys) ->
 
 
 def test_ones_own_approval_waits_and_can_be_taken_back(take: Take, keys: Keys) -> None:
-    text = shown(
-        page.request(
-            take(approvals_needed=2, proposals=(proposal(keys.fingerprint),)),
-            NOW,
-            me=keys.fingerprint,
-        )
-    )
+    item = take(approvals_needed=2, proposals=(proposal(keys.fingerprint),))
+    text = shown(request_view.request(RequestPage(item, me=keys.fingerprint), NOW))
     assert "You have approved" in text and "clip-agent owner revoke 01234567" in text
     assert "--with" not in text
 
@@ -294,7 +292,7 @@ def test_a_notice_says_that_it_needs_no_answer(kind: str, said: str) -> None:
         text="Until Friday.\nGoes to    nowhere",
         subject="c" * 64,
     )
-    text = shown(page.notice(NoticeItem("front-door", notice)), 80)
+    text = shown(request_view.notice(NoticeItem("front-door", notice)), 80)
     assert said in flat(text)
     assert "[bold]Springfield PD" in text and "[red]Boil" in text
     (fake,) = [line for line in text.splitlines() if "nowhere" in line]

@@ -1,0 +1,90 @@
+"""Pieces that the owner's pages share: labels, tables, lists of clips, progress, the console.
+
+All that a requester wrote is shown as data: as :class:`rich.text.Text`, in which square
+brackets are square brackets. Decoding refuses control and direction characters, and only
+a request's ``text`` may break lines: each of its lines stands behind a bar, so none can
+pass for a line of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from agent.consent.statements import ClipOffer
+from agent.owner import text
+from agent.owner.inbox.items import ListedClips
+
+RED = "bold red"
+
+
+def listing(listed: ListedClips) -> Group:
+    """The clips of a camera, with the numbers that other commands take."""
+    if not listed.listing.clips:
+        return Group(Text(f"{listed.device}: no clips of that time"))
+    parts: list[RenderableType] = [clips(listed.listing.clips, title=f"Clips of {listed.device}")]
+    if more := listed.listing.more_clips:
+        parts.append(Text(f"{more} older clips did not fit in here: ask for an earlier --to."))
+    first = listed.listing.clips[0].id
+    parts.append(Text(f"To see one: clip-agent owner preview {first}"))
+    return Group(*parts)
+
+
+def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
+    """Clips with the numbers that an approval takes; remarks stand below the id."""
+    table = new_table(title)
+    table.add_column("No.", justify="right", no_wrap=True, min_width=3)  # numbers are typed
+    table.add_column("Clip", no_wrap=True, min_width=22)  # and so are ids
+    table.add_column("Starts")
+    table.add_column("Length", justify="right", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
+    for number, offer in enumerate(offers, 1):
+        notes = [
+            *(["end is missing"] if offer.truncated else []),
+            *(["time uncertain"] if not offer.clock_synced else []),
+        ]
+        table.add_row(
+            str(number),
+            "\n".join([offer.id, *notes]),
+            text.second(offer.started_at),
+            text.length(offer.duration_seconds),
+            text.size(offer.bytes),
+        )
+    return table
+
+
+def labelled(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> RenderableType:
+    """Labels in one column, their values in another."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, value in rows:
+        table.add_row(label, value)
+    return Padding(table, (0, 0, 0, indent))
+
+
+@contextlib.contextmanager
+def progress(what: str, total_bytes: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for bytes if there is a terminal; call its value with (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    screen = console(error=True)
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(what, total=total_bytes)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def console(*, error: bool = False) -> Console:
+    """A console that prints texts as they are: no markup, no emoji names, no guessing."""
+    return Console(stderr=error, markup=False, emoji=False, highlight=False)
+
+
+def new_table(title: str) -> Table:
+    """An empty table below its title."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
