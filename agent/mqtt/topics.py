@@ -13,6 +13,7 @@
     clip-agent/<device>/preview/<clip>/<n>    no         ciphertext of a clip, asked for
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
+    clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings
 
 Topics are addresses and prove nothing: who wrote a message is in its signature.
 :func:`parse` therefore only sorts. It answers ``None`` for a topic of any other
@@ -34,7 +35,7 @@ CHUNK_BYTES: Final = 131_072  # of a clip's ciphertext in one preview message; t
 
 Kind = Literal[
     "requests", "alerts", "withdrawals", "availability", "state", "inbox", "owner", "preview",
-    "release", "notices", "log",
+    "release", "notices", "status", "log",
 ]  # fmt: skip
 
 _LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -46,6 +47,7 @@ _DEVICE_LEVELS: Final = {  # levels that follow clip-agent/<device>/<kind>
     "preview": 2,
     "release": 1,
     "notices": 0,
+    "status": 1,
 }
 
 
@@ -141,6 +143,11 @@ def release(device: str, release_id: str) -> str:
 def notices(device: str) -> str:
     """A letter with everything the owner should know and cannot answer."""
     return f"{ROOT}/{device}/notices"
+
+
+def status(device: str, owner: str) -> str:
+    """A letter to the owner with this key id: how the device is, and what it holds for them."""
+    return f"{ROOT}/{device}/status/{owner}"
 
 
 def release_filter(device: str) -> str:

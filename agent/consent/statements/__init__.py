@@ -16,6 +16,7 @@ from __future__ import annotations
 from agent.consent.statements.base import (
     MAX_REPORT_BYTES,
     MAX_STATEMENT_BYTES,
+    AgeRecipient,
     Base64,
     ClipId,
     Count,
@@ -24,6 +25,7 @@ from agent.consent.statements.base import (
     Fraction,
     Jti,
     Latitude,
+    LedgerHead,
     Line,
     Longitude,
     Moment,
@@ -43,7 +45,6 @@ from agent.consent.statements.device import (
     ClipOffer,
     HouseholdOwner,
     InboxReport,
-    LedgerHead,
     Listing,
     LogPlace,
     Notice,
@@ -60,10 +61,17 @@ from agent.consent.statements.device import (
 from agent.consent.statements.owner import (
     Approval,
     ApprovedClip,
+    Arm,
     Box,
+    CameraCommand,
     Command,
     Decline,
+    Delete,
     Disclosure,
+    HeldDecision,
+    HeldMute,
+    HeldPause,
+    Keep,
     ListClips,
     Mute,
     PauseRequests,
@@ -72,6 +80,7 @@ from agent.consent.statements.owner import (
     ResumeRequests,
     Revoke,
     Share,
+    Sync,
     Trim,
 )
 from agent.consent.statements.public import (
@@ -83,6 +92,16 @@ from agent.consent.statements.public import (
     UploadTarget,
     Window,
     Withdrawal,
+)
+from agent.consent.statements.status import (
+    Arming,
+    ConsistencyProof,
+    HeldRelease,
+    OpenRequestItem,
+    PartHealth,
+    RequestsPause,
+    Space,
+    Status,
 )
 
 STATEMENTS: dict[str, type[Statement]] = {
@@ -100,5 +119,6 @@ STATEMENTS: dict[str, type[Statement]] = {
         Share,
         Release,
         Outcome,
+        Status,
     )
 }

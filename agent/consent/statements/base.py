@@ -24,6 +24,7 @@ Line = Annotated[str, Meta(max_length=200, pattern=_ONE_LINE)]
 Text = Annotated[str, Meta(max_length=4_000)]
 Url = Annotated[str, Meta(max_length=500, pattern=_ONE_LINE)]
 Base64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]*={0,2}\Z", max_length=8_192)]
+AgeRecipient = Annotated[str, Meta(pattern=r"\Aage1[02-9ac-hj-np-z]{58}\Z")]
 PublicKeyText = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # 32 bytes, base64url
 
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
@@ -45,3 +46,10 @@ class Statement(Part, frozen=True):
     iss: Fingerprint
     jti: Jti
     iat: Moment
+
+
+class LedgerHead(Part, frozen=True):
+    """Where the ledger stands: a rolled-back device shows an older one."""
+
+    seq: Count
+    sha256: Digest

@@ -13,6 +13,7 @@ from agent.consent.statements.base import (
     Count,
     Digest,
     Fingerprint,
+    LedgerHead,
     Line,
     Moment,
     Name,
@@ -23,13 +24,6 @@ from agent.consent.statements.base import (
     Text,
 )
 from agent.consent.statements.owner import ApprovedClip, Box, Disclosure, Trim
-
-
-class LedgerHead(Part, frozen=True):
-    """Where the ledger stands: a rolled-back device shows an older one."""
-
-    seq: Count
-    sha256: Digest
 
 
 class ClipOffer(Part, frozen=True):

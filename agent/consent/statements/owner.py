@@ -7,10 +7,12 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from agent.consent.statements.base import (
+    AgeRecipient,
     ClipId,
     Digest,
     Fingerprint,
     Fraction,
+    LedgerHead,
     Line,
     Moment,
     Name,
@@ -124,6 +126,64 @@ class ListClips(Part, frozen=True, tag_field="do", tag="list"):
     window: Window
 
 
+class Delete(Part, frozen=True, tag_field="do", tag="delete"):
+    """Delete a clip for good. The camera verifies and obeys it itself."""
+
+    clip: ClipId
+
+
+class Keep(Part, frozen=True, tag_field="do", tag="keep"):
+    """Spare a clip from retention, or no longer. The camera verifies and obeys it itself."""
+
+    clip: ClipId
+    keep: bool
+
+
+class Arm(Part, frozen=True, tag_field="do", tag="arm"):
+    """Switch recording on or off. The camera verifies and obeys it itself."""
+
+    armed: bool
+
+
+class HeldDecision(Part, frozen=True):
+    """A decision in the owner's folder: the first 16 digits of its digest, and if it stands."""
+
+    decision: ReleaseId
+    standing: bool
+
+
+class HeldMute(Part, frozen=True):
+    """The owner's last word on a requester, and when it was signed."""
+
+    requester: Fingerprint
+    muted: bool
+    at: Moment
+
+
+class HeldPause(Part, frozen=True):
+    """The owner's last word on pausing requests, and when it was signed."""
+
+    paused: bool
+    at: Moment
+
+
+class Sync(Part, frozen=True, tag_field="do", tag="sync"):
+    """The owner's folder as it stands: decisions, mutes, pause, and the last ledger head seen.
+
+    It names standing releases that may go on, and revoked ones that may not. Decisions that it
+    does not know are left alone: an owner may use two computers.
+    """
+
+    decisions: Annotated[tuple[HeldDecision, ...], Meta(max_length=100)] = ()
+    mutes: Annotated[tuple[HeldMute, ...], Meta(max_length=50)] = ()
+    pause: HeldPause | None = None
+    head: LedgerHead | None = None
+
+
+# Commands that the camera obeys by itself, on its owner's signature.
+CameraCommand = Delete | Keep | Arm
+
+
 class Command(Statement, frozen=True):
     """An owner tells the device to do something."""
 
@@ -131,7 +191,18 @@ class Command(Statement, frozen=True):
 
     aud: Fingerprint
     exp: Moment
-    command: Preview | Revoke | PauseRequests | ResumeRequests | Mute | ListClips
+    command: (
+        Preview
+        | Revoke
+        | PauseRequests
+        | ResumeRequests
+        | Mute
+        | ListClips
+        | Delete
+        | Keep
+        | Arm
+        | Sync
+    )
 
 
 class Recipient(Part, frozen=True):
@@ -139,7 +210,7 @@ class Recipient(Part, frozen=True):
 
     name: Name
     key: PublicKeyText
-    seal: Annotated[str, Meta(pattern=r"\Aage1[02-9ac-hj-np-z]{58}\Z")]
+    seal: AgeRecipient
 
 
 class Share(Statement, frozen=True):

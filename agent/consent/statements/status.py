@@ -1,0 +1,110 @@
+"""The status letter: a device tells one owner how it is, and what it holds for them.
+
+It is written also when nothing is asked, so that an owner's tool can tell a camera that has
+nothing to say from one that has not been heard.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from agent.consent.statements.base import (
+    MAX_REPORT_BYTES,
+    AgeRecipient,
+    Count,
+    Digest,
+    Fingerprint,
+    LedgerHead,
+    Line,
+    Moment,
+    Name,
+    Part,
+    ReleaseId,
+    Statement,
+)
+from agent.consent.statements.device import HouseholdOwner
+
+
+class ConsistencyProof(Part, frozen=True):
+    """The ledger's growth from the head that the reader acknowledged (RFC 9162, 2.1.4)."""
+
+    from_size: Count
+    path: Annotated[tuple[Digest, ...], Meta(max_length=63)]
+
+
+class PartHealth(Part, frozen=True):
+    """One process of the device: its state since ``at``, a sentence, and its version."""
+
+    state: Name
+    detail: Line
+    at: Moment
+    version: Name
+
+
+class OpenRequestItem(Part, frozen=True):
+    """An open request that the owners have been told of."""
+
+    request: Digest
+    kind: Literal["voluntary", "legal-order"]
+    until: Moment
+
+
+class RequestsPause(Part, frozen=True):
+    """Requests are paused by an owner since ``at``; recording goes on."""
+
+    owner: Fingerprint
+    at: Moment
+
+
+class Arming(Part, frozen=True):
+    """Recording is on or off; ``owner`` and ``at`` are None while nobody has said so."""
+
+    armed: bool
+    owner: Fingerprint | None = None
+    at: Moment | None = None
+
+
+class Space(Part, frozen=True):
+    """Clips on the disk, their bytes, and the bytes that are free."""
+
+    clips: Count
+    clip_bytes: Count
+    free_bytes: Count
+
+
+class HeldRelease(Part, frozen=True):
+    """A release that waits for an owner's ``sync`` to name it as standing."""
+
+    release: ReleaseId
+    why: Line
+
+
+class Status(Statement, frozen=True):
+    """A device tells one owner its health and all that it holds for them.
+
+    ``seals_to`` are the age recipients that the *running* camera seals to. ``proof`` leads
+    from the ledger head in this owner's last ``sync`` to ``ledger``; None before the first.
+    """
+
+    TYP: ClassVar[str] = "clip-status+jwt"
+    MAX_BYTES: ClassVar[int] = MAX_REPORT_BYTES
+
+    device: Name
+    camera: PartHealth
+    gateway: PartHealth
+    clock_synced: bool
+    seals_to: Annotated[tuple[AgeRecipient, ...], Meta(max_length=32)]
+    owners: Annotated[tuple[HouseholdOwner, ...], Meta(min_length=1, max_length=16)]
+    approvals_needed: Annotated[int, Meta(ge=1, le=2)]
+    open: Annotated[tuple[OpenRequestItem, ...], Meta(max_length=200)]
+    more_open: Count
+    held: Annotated[tuple[HeldRelease, ...], Meta(max_length=50)]
+    pause: RequestsPause | None
+    muted: Annotated[tuple[Fingerprint, ...], Meta(max_length=200)]
+    arming: Arming
+    space: Space
+    ledger: LedgerHead
+    proof: ConsistencyProof | None
+    last_motion_at: Moment | None = None

@@ -1,0 +1,43 @@
+"""The folder ``wishes/``: what the gateway passes to the camera, in one small file.
+
+The gateway writes it, the camera reads it and believes little of it: it spares the clips in
+``held`` only up to its own share of the space, and obeys a command only by its owner's
+signature. A file that is missing or malformed asks for nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from agent.consent import decoding
+from agent.consent.statements import MAX_STATEMENT_BYTES, ClipId, Part
+
+MAX_BYTES: Final = 2**20
+MAX_COMMANDS: Final = 20
+_MAX_HELD = 20_000
+_JWS_CHARACTERS = MAX_STATEMENT_BYTES * 4 // 3 + 1_024
+
+
+class Wishes(Part, frozen=True):
+    """Clips to spare, the oldest first, and owner-signed commands (compact JWS), oldest first."""
+
+    held: Annotated[tuple[ClipId, ...], Meta(max_length=_MAX_HELD)] = ()
+    commands: Annotated[
+        tuple[Annotated[str, Meta(max_length=_JWS_CHARACTERS)], ...], Meta(max_length=MAX_COMMANDS)
+    ] = ()
+
+
+NO_WISHES: Final = Wishes()
+
+
+def path_of(state_dir: Path) -> Path:
+    """The file of wishes below ``state_dir``."""
+    return state_dir / "wishes" / "wishes.json"
+
+
+def decode(data: bytes) -> Wishes:
+    """Wishes from bytes; raises :class:`MalformedStatement` by the name of the rule."""
+    return decoding.decode(data, Wishes, MAX_BYTES)
