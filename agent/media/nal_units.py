@@ -1,16 +1,13 @@
-"""What of a coded video may leave: its pictures, and what a decoder needs to show them.
+"""The units of a coded video that may leave: pictures, and what a decoder needs for them.
 
-H.264 and H.265 are sequences of units. Beside pictures, an encoder puts into them what
-else it likes to say (SEI): serial numbers, hardware ids, banners with its settings, the
-time of day. None of that is in a picture, so no owner has seen it, and it leaves with
-nobody. What stays is a list, by type and in the base layer alone, since any other is
-shown by no player; SEI, filling, reserved types and those left to applications are not
-on it. Whole units are left out and none is changed, so the pictures are the same to the
-bit.
+H.264 and H.265 are sequences of units. Beside pictures, encoders add notes (SEI): serial
+numbers, hardware ids, banners with settings, the time of day. No owner has seen these, so
+none leaves. A list names the types that stay, in the base layer alone, since another layer
+is another picture; types that are reserved or left to applications are not on it. Whole
+units are left out and none is changed, so the pictures are the same to the bit.
 
-Of SEI one message is written anew: H.264's **recovery point**. A stream may be entered
-at a picture that is no IDR, by this message alone, and a decoder that misses it shows
-nothing at all.
+One SEI message is written anew: H.264's **recovery point**. A stream may begin at a picture
+that is no IDR, by this message alone, and a decoder without it shows nothing at all.
 
 Units come as ISO/IEC 14496-15 has them in MP4: behind their length, parameter sets in
 the ``avcC`` or ``hvcC`` record of the header.
@@ -37,15 +34,12 @@ _MAX_RECOVERY_BYTES: Final = 3  # enough for a thousand frames; more would be an
 
 
 class MalformedRecord(ValueError):
-    """A record of parameter sets that does not hold together."""
+    """A record of parameter sets that is not consistent."""
 
 
 @dataclass(frozen=True)
 class Cleaner:
-    """Leaves out of the packets of one stream what may not leave.
-
-    ``record`` is the record of parameter sets for the packets that :meth:`clean` gives.
-    """
+    """Cleans the packets of one stream; ``record`` holds the parameter sets for the result."""
 
     record: bytes
     _length_bytes: int
@@ -64,9 +58,9 @@ class Cleaner:
             raise MalformedRecord("ends too early") from error
 
     def clean(self, packet: bytes) -> bytes:
-        """What may leave of ``packet``; nothing if it holds no part of a picture.
+        """The part of ``packet`` that may leave; nothing if it holds no part of a picture.
 
-        Behind a length that cannot be, nothing is a unit, and nothing is kept.
+        A length beyond the packet ends it.
         """
         return b"".join(
             len(kept).to_bytes(self._length_bytes, "big") + kept
@@ -98,8 +92,7 @@ def _kept_h265(unit: bytes, kinds: frozenset[int] = _H265) -> bytes:
 def _recovery_point(sei: bytes) -> bytes:
     """A unit with the recovery point in ``sei`` and nothing else; empty without one.
 
-    ITU-T H.264, section 7.3.2.3.1: messages behind their type and size, each of these a
-    number of 255s and a last byte.
+    ITU-T H.264, section 7.3.2.3.1: each message follows its type and size.
     """
     text = sei[1:].replace(b"\0\0\3", b"\0\0")
     position = 0
@@ -115,7 +108,7 @@ def _recovery_point(sei: bytes) -> bytes:
 
 
 def _number(text: bytes, position: int) -> tuple[int, int]:
-    """The number that begins at ``position``, and the place after it."""
+    """The number at ``position``, some 255s and a last byte, and the place after it."""
     number = 0
     while text[position : position + 1] == b"\xff":
         number += 255

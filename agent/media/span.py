@@ -1,0 +1,83 @@
+"""The packets and pictures of a recorded clip that lie in its approved span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TypeAlias
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.consent.statements import Trim
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"
+
+
+def stamps(packet: VideoPacket) -> tuple[int, int]:
+    """The times at which ``packet``, which has both, is shown and decoded."""
+    assert packet.pts is not None
+    assert packet.dts is not None
+    return packet.pts, packet.dts
+
+
+class Span:
+    """The approved part of a stream, or all of it; compares times in the stream's units.
+
+    A clip begins with its first packet, whatever number that has.
+    """
+
+    def __init__(self, stream: VideoStream, trim: Trim | None) -> None:
+        assert stream.time_base is not None
+        self._unit = stream.time_base
+        self._trim = trim
+        self._origin: int | None = None
+
+    def pick(
+        self, packets: Iterator[VideoPacket]
+    ) -> tuple[list[VideoPacket], Iterator[VideoPacket]]:
+        """The packets that run into the span from the last keyframe before it, and those from
+        the first keyframe inside; without one these are none.
+        """
+        running: list[VideoPacket] = []
+        for packet in packets:
+            shown, decoded = stamps(packet)
+            if self._origin is None:
+                self._origin = shown
+            if packet.is_keyframe and self.holds(shown):
+                return running, chain([packet], self._decodable(packets))
+            if self._is_over(decoded):
+                break
+            if packet.is_keyframe and not self._is_over(shown):
+                running = []
+            running.append(packet)
+        return running, iter(())
+
+    def copyable(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+        """Packets that decode without any other. Stops at the first that lies beyond."""
+        first: int | None = None
+        for packet in packets:
+            shown, _ = stamps(packet)
+            first = shown if first is None else first
+            if self._is_over(shown):
+                return  # a later one may need this one, even if it is shown before
+            if shown >= first:  # else it is shown before the keyframe, and needs more
+                yield packet
+
+    def holds(self, shown: int) -> bool:
+        """Tell if a picture shown at this time may leave."""
+        if self._trim is None:
+            return True
+        return self._seconds(shown) >= self._trim.from_seconds and not self._is_over(shown)
+
+    def _decodable(self, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
+        for packet in packets:
+            if self._is_over(stamps(packet)[1]):
+                return
+            yield packet
+
+    def _is_over(self, moment: int) -> bool:
+        return self._trim is not None and self._seconds(moment) >= self._trim.to_seconds
+
+    def _seconds(self, moment: int) -> float:
+        return float((moment - (self._origin or 0)) * self._unit)
