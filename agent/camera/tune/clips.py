@@ -1,4 +1,4 @@
-"""What ``tune`` remembers of a recording: what the detector measured, and which clips follow."""
+"""The record of ``tune``: the measured values, and the clips that follow from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Span = tuple[float, float]  # begin and end, in seconds of the recording
 
 
 class Clips:
-    """The clips that the recorder would make of the motions it is told of, in order."""
+    """The clips that the recorder would make of the motions, given in order."""
 
     def __init__(self, recording: config.Recording) -> None:
         self._pre_roll = recording.pre_roll_seconds
@@ -21,7 +21,7 @@ class Clips:
         self._spans: list[Span] = []
 
     def motion(self, seconds: float) -> None:
-        """Something moves: begin a clip, or keep it going."""
+        """Begin a clip, or keep it going: something moves."""
         begin, last_end = max(seconds - self._pre_roll, 0.0), 0.0
         if self._spans:
             last_begin, last_end = self._spans[-1]
@@ -32,7 +32,7 @@ class Clips:
         self._spans.append((begin, seconds + self._post_roll))
 
     def holds(self, seconds: float) -> bool:
-        """Whether ``seconds`` is in a clip, of those known by now."""
+        """True if ``seconds`` is in one of the clips known by now."""
         return any(begin <= seconds < end for begin, end in reversed(self._spans))
 
     def until(self, end: float) -> list[Span]:
@@ -47,7 +47,7 @@ class Clips:
 
 
 class Moment(NamedTuple):
-    """One frame: what was measured, and what came of it. ``contrast`` as in :class:`View`."""
+    """The measured values of one frame, and its verdict. ``contrast`` as in :class:`View`."""
 
     seconds: float
     contrast: float
@@ -58,19 +58,19 @@ class Moment(NamedTuple):
 
 @dataclass
 class Course:
-    """The whole of it, moment by moment."""
+    """The whole recording, moment by moment."""
 
     clips: Clips
     moments: list[Moment] = field(default_factory=list)
 
     def add(self, seconds: float, view: View) -> None:
-        """The next frame."""
+        """Add the next frame."""
         moment = Moment(seconds, view.contrast, view.size, view.moves, view.verdict)
         self.moments.append(moment)
 
     @property
     def length_seconds(self) -> float:
-        """From the first frame to the end of the last."""
+        """The time from the first frame to the end of the last."""
         if len(self.moments) < 2:
             return 0.0
         last = self.moments[-1].seconds

@@ -1,4 +1,4 @@
-"""The film of ``tune``: each frame with what the detector thinks of it, as MP4."""
+"""The film of ``tune``: each frame with the detector's view of it, as MP4."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent import config
 from agent.camera.detection.verdict import Verdict, View
 from agent.camera.recording.thumbnail import picture
 from agent.camera.source import Frame
-from agent.camera.zones import GRID_HEIGHT, GRID_WIDTH, Polygon, motion_mask
+from agent.camera.zones import GRID_HEIGHT, GRID_WIDTH, motion_mask
 
 Picture = NDArray[np.uint8]  # [height, width, 3]: blue, green, red
 Colour = tuple[int, int, int]
@@ -28,7 +28,7 @@ _ORANGE, _GREEN, _RED, _BLUE = (0, 150, 255), (90, 220, 90), (60, 60, 235), (235
 _TINT = 0.45
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# The bars: from where to where, and how far each of them reaches.
+# The bars: their place, and the value at the end of each.
 _BAR_LEFT, _BAR_RIGHT = 130, 660
 _MOST_CONTRAST, _MOST_SIZE = 32.0, 1000.0
 
@@ -43,7 +43,7 @@ class Painter:
         self._counts = None if counts is None else _enlarged(counts)
 
     def paint(self, frame: Frame, seconds: float, view: View, *, recorded: bool) -> Picture:
-        """[660, 960, 3]: the picture of ``seconds``, and below it the panel."""
+        """The picture of ``seconds`` with the panel below it, [660, 960, 3]."""
         small = picture(frame)
         if small.ndim == 2:
             small = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8)
@@ -52,7 +52,10 @@ class Painter:
         cv2.resize(small, (WIDTH, PICTURE_HEIGHT), scene, 0, 0, cv2.INTER_CUBIC)
         self._mark_blocks(scene, view)
         self._outline_zones(scene)
-        _outline_region(scene, view)
+        if view.region is not None:
+            left, top, width, height = (value * _BLOCK for value in view.region)
+            colour = _RED if view.moves else _WHITE
+            cv2.rectangle(scene, (left, top), (left + width, top + height), colour, 2)
         self._panel(canvas[PICTURE_HEIGHT:], seconds, view)
         if recorded:
             cv2.rectangle(canvas, (1, 1), (WIDTH - 2, PICTURE_HEIGHT - 2), _RED, 4)
@@ -77,7 +80,8 @@ class Painter:
             ("privacy", _WHITE, self._zones.privacy),
         ):
             for number, polygon in enumerate(polygons, start=1):
-                corners = _corners(polygon)
+                scaled = np.asarray(polygon, np.float64) * (WIDTH - 1, PICTURE_HEIGHT - 1)
+                corners = np.rint(scaled).astype(np.int32)
                 cv2.polylines(scene, [corners], True, colour, 2, cv2.LINE_AA)
                 x, y = corners.mean(axis=0).astype(int).tolist()
                 _write(scene, f"{name} {number}", (x - 36, y), 0.55, colour)
@@ -89,7 +93,7 @@ class Painter:
         contrast = float(np.log2(max(view.contrast, 1 / 4) * 4) / np.log2(_MOST_CONTRAST * 4))
         threshold = float(np.log2(4) / np.log2(_MOST_CONTRAST * 4))
         _bar(panel, 56, "change", contrast, threshold)
-        _write(panel, f"{view.contrast:.1f} x what is asked for", (_BAR_RIGHT + 16, 70))
+        _write(panel, f"{view.contrast:.1f} x the threshold", (_BAR_RIGHT + 16, 70))
         size = float(np.log(view.size + 1) / np.log(_MOST_SIZE))
         smallest = float(np.log(self._min_size + 1) / np.log(_MOST_SIZE))
         _bar(panel, 88, "size", size, smallest)
@@ -98,7 +102,7 @@ class Painter:
 
 
 def says(view: View) -> str:
-    """What the detector thinks, and why not, in a few words."""
+    """The verdict of the last frames in a few words."""
     if view.moves and view.verdict is not Verdict.MOVES:
         return "something moved a moment ago"
     if view.verdict is Verdict.MOVES and not view.moves:
@@ -122,14 +126,14 @@ class Film:
         self._last = -1
 
     def add(self, canvas: Picture, seconds: float) -> None:
-        """``canvas`` is shown from ``seconds`` on."""
+        """Show ``canvas`` from ``seconds`` on."""
         frame = av.VideoFrame.from_ndarray(canvas, format="bgr24")
         frame.pts = self._last = max(round(seconds * 1000), self._last + 1)
         frame.time_base = Fraction(1, 1000)
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the last pictures."""
         if self._last >= 0:
             self._container.mux(self._stream.encode(None))
         self._container.close()
@@ -140,26 +144,13 @@ def _enlarged(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(np.repeat(mask, _BLOCK, axis=0), _BLOCK, axis=1)
 
 
-def _corners(polygon: Polygon) -> NDArray[np.int32]:
-    scaled = np.asarray(polygon, np.float64) * (WIDTH - 1, PICTURE_HEIGHT - 1)
-    return np.rint(scaled).astype(np.int32)
-
-
 def _tint(scene: Picture, where: NDArray[np.bool_], colour: Colour) -> None:
     mixed = scene[where] * (1 - _TINT) + np.array(colour) * _TINT
     scene[where] = mixed.astype(np.uint8)
 
 
-def _outline_region(scene: Picture, view: View) -> None:
-    if view.region is None:
-        return
-    left, top, width, height = (value * _BLOCK for value in view.region)
-    colour = _RED if view.moves else _WHITE
-    cv2.rectangle(scene, (left, top), (left + width, top + height), colour, 2)
-
-
 def _bar(panel: Picture, top: int, name: str, value: float, mark: float) -> None:
-    """A bar as full as ``value`` (0..1), with a line at ``mark``; orange beyond that."""
+    """Draw a bar as full as ``value`` (0..1), with a line at ``mark``; orange beyond that."""
     bottom = top + 18
     fill, line = (
         _BAR_LEFT + round(min(share, 1.0) * (_BAR_RIGHT - _BAR_LEFT)) for share in (value, mark)
@@ -175,7 +166,7 @@ def _bar(panel: Picture, top: int, name: str, value: float, mark: float) -> None
 def _write(
     canvas: Picture, text: str, at: tuple[int, int], scale: float = 0.5, colour: Colour = _WHITE
 ) -> None:
-    """``text`` with a dark rim, so that it can be read on anything."""
+    """Write ``text`` with a dark rim, so that it can be read on anything."""
     x, y = at
     for dx, dy in ((-1, -1), (1, -1), (-1, 1), (1, 1)):
         cv2.putText(canvas, text, (x + dx, y + dy), _FONT, scale, _INK, 1, cv2.LINE_AA)

@@ -1,11 +1,12 @@
-"""The plot of ``tune``: what was measured against what is asked for, over time.
+"""The plot of ``tune``: measured values and their thresholds over time.
 
-Needs matplotlib (``clip-agent[tune]``), drawn without its global state.
+Needs matplotlib (``clip-agent[tune]``); drawn without its global state.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,7 @@ from agent import config
 from agent.camera.detection.verdict import Verdict
 from agent.camera.tune.clips import Course
 
-_Values = NDArray[np.float64]
-
-_MEASURED, _ASKED, _CLIP = "#1f5f99", "#222222", "#e4572e"
-_LEAST_CONTRAST, _LEAST_SIZE = 0.1, 0.6
+_MEASURED, _THRESHOLD, _CLIP = "#1f5f99", "#222222", "#e4572e"
 _COLOURS = {
     Verdict.SETTLING: "#9e9e9e",
     Verdict.NOTHING: "#e8e8e8",
@@ -35,13 +33,13 @@ _COLOURS = {
     Verdict.MOVES: _CLIP,
 }
 _ADVICE = (
-    "Somebody was missed:  if the blue line stayed below the dashed one in the upper plot, raise "
-    "camera.motion.sensitivity; if only in the lower, reduce min_size.\n"
-    "Recorded for nothing:  where the blue line was just above in the upper plot, lower "
-    "sensitivity; in the lower, raise min_size; or draw a camera.zones.exclude.\n"
+    "If somebody was missed:  where the blue line stays below the dashed line in the upper plot, "
+    "raise camera.motion.sensitivity; where it does so in the lower plot only, reduce min_size.\n"
+    "If a clip shows nothing:  where the blue line is just above the dashed line in the upper "
+    "plot, lower sensitivity; in the lower plot, raise min_size; or draw a camera.zones.exclude.\n"
     "Then run tune again and compare. tune.mp4 shows each of these moments."
 )
-logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
+logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it logs its fonts
 
 
 def draw(course: Course, motion: config.Motion, name: str, path: Path) -> None:
@@ -53,7 +51,7 @@ def draw(course: Course, motion: config.Motion, name: str, path: Path) -> None:
     figure.subplots_adjust(left=0.075, right=0.98, top=0.865, bottom=0.19)
     clips = len(course.spans)
     figure.suptitle(
-        f"What the detector saw in {name}: {clips} clip{'' if clips == 1 else 's'}"
+        f"The detector's view of {name}: {clips} clip{'' if clips == 1 else 's'}"
         f" in {course.length_seconds:.0f} s",
         x=0.075,
         y=0.972,
@@ -62,11 +60,23 @@ def draw(course: Course, motion: config.Motion, name: str, path: Path) -> None:
         fontweight="bold",
         parse_math=False,
     )
-    seconds = np.array([moment.seconds for moment in course.moments])
+    seconds = [moment.seconds for moment in course.moments]
     contrast = np.array([moment.contrast for moment in course.moments])
     size = np.array([float(moment.size) for moment in course.moments])
-    _draw_contrast(upper, seconds, contrast, motion)
-    _draw_size(lower, seconds, size, motion)
+    upper.set_title(
+        f"Change: how strongly at least {motion.min_size} blocks differ from the usual picture"
+        f" (camera.motion.sensitivity {motion.sensitivity:g})",
+        loc="left",
+    )
+    _draw_values(upper, seconds, contrast, threshold=1, least=0.1, most=(10, 4), unit="x")
+    upper.set_ylabel("times the threshold")
+    lower.set_title(
+        "Size: blocks in the largest changed region that lasts"
+        f" (camera.motion.min_size {motion.min_size})",
+        loc="left",
+    )
+    _draw_values(lower, seconds, size, threshold=motion.min_size, least=0.6, most=(100, 1.6))
+    lower.set_ylabel("blocks of 3600")
     for axes in (upper, lower):
         _shade(axes, course)
     _draw_verdicts(band, course)
@@ -74,7 +84,7 @@ def draw(course: Course, motion: config.Motion, name: str, path: Path) -> None:
     figure.legend(
         handles=[
             Line2D([], [], color=_MEASURED, label="measured"),
-            Line2D([], [], color=_ASKED, linestyle="--", label="asked for"),
+            Line2D([], [], color=_THRESHOLD, linestyle="--", label="threshold"),
             Line2D([], [], color=_CLIP, marker="v", linestyle="", label="motion begins"),
             Patch(color=_CLIP, alpha=0.16, label="would be recorded"),
         ],
@@ -89,32 +99,24 @@ def draw(course: Course, motion: config.Motion, name: str, path: Path) -> None:
     figure.savefig(path, format="png")
 
 
-def _draw_contrast(axes: Axes, seconds: _Values, contrast: _Values, motion: config.Motion) -> None:
-    axes.set_title(
-        f"Change: how strongly at least {motion.min_size} blocks differ from the usual picture"
-        f" (camera.motion.sensitivity {motion.sensitivity:g})",
-        loc="left",
-    )
-    axes.plot(seconds, np.maximum(contrast, _LEAST_CONTRAST), color=_MEASURED, linewidth=1.3)
-    axes.axhline(1, color=_ASKED, linestyle="--", linewidth=1.3)
+def _draw_values(
+    axes: Axes,
+    seconds: Sequence[float],
+    values: NDArray[np.float64],
+    *,
+    threshold: float,
+    least: float,
+    most: tuple[float, float],
+    unit: str = "",
+) -> None:
+    """Draw ``values`` and their threshold. The scale begins at ``least`` and ends at ``most``,
+    a least end and a factor for the largest value.
+    """
+    axes.plot(seconds, np.maximum(values, least), color=_MEASURED, linewidth=1.3)
+    axes.axhline(threshold, color=_THRESHOLD, linestyle="--", linewidth=1.3)
     axes.set_yscale("log")
-    axes.set_ylim(_LEAST_CONTRAST, max(10.0, float(contrast.max(initial=0)) * 4))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    axes.set_ylabel("times what is asked for")
-
-
-def _draw_size(axes: Axes, seconds: _Values, size: _Values, motion: config.Motion) -> None:
-    axes.set_title(
-        "Size: blocks in the largest changed region that lasts"
-        f" (camera.motion.min_size {motion.min_size})",
-        loc="left",
-    )
-    axes.plot(seconds, np.maximum(size, _LEAST_SIZE), color=_MEASURED, linewidth=1.3)
-    axes.axhline(motion.min_size, color=_ASKED, linestyle="--", linewidth=1.3)
-    axes.set_yscale("log")
-    axes.set_ylim(_LEAST_SIZE, max(100.0, float(size.max(initial=0)) * 1.6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_ylabel("blocks of 3600")
+    axes.set_ylim(least, max(most[0], float(values.max(initial=0)) * most[1]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{unit}"))
 
 
 def _shade(axes: Axes, course: Course) -> None:
@@ -127,7 +129,7 @@ def _shade(axes: Axes, course: Course) -> None:
 
 
 def _name_starts(axes: Axes, course: Course) -> None:
-    """A mark where something begins to move; named where there is room."""
+    """Mark the moments where motion begins, with their seconds where there is room."""
     starts = [
         now.seconds
         for now, before in zip(course.moments[1:], course.moments, strict=False)
@@ -151,7 +153,7 @@ def _name_starts(axes: Axes, course: Course) -> None:
 
 
 def _draw_verdicts(axes: Axes, course: Course) -> None:
-    """A band in the colour of what the detector thought, and what the colours mean."""
+    """Draw a band in the colours of the verdicts, and their legend."""
     ends = [moment.seconds for moment in course.moments[1:]] + [course.length_seconds]
     for verdict, colour in _COLOURS.items():
         spans = [
@@ -160,7 +162,7 @@ def _draw_verdicts(axes: Axes, course: Course) -> None:
             if moment.verdict is verdict
         ]
         axes.broken_barh(spans, (0, 1), facecolors=colour, linewidth=0)
-    axes.set_title("What the detector thinks of each frame", loc="left")
+    axes.set_title("The detector's verdict on each frame", loc="left")
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))

@@ -1,12 +1,9 @@
-"""``clip-agent tune``: what the detector sees, to be looked at rather than read.
+"""``clip-agent tune``: the detector's view of a video or of the camera, as film and plot.
 
-Over a file or the live camera it leaves ``tune.mp4``, each frame with what the
-detector thinks of it, and ``tune.png``, what it measured against what it asks for.
-Detector, knobs and zones are the daemon's own; when a clip begins and ends is
-reckoned by the recorder's rules, save that a recorder begins at a keyframe.
-
-Both files are plain: this is the owner looking, nothing is sealed. How things look
-is left to :mod:`agent.camera.tune.film` and :mod:`agent.camera.tune.plot`.
+``tune.mp4`` shows each frame with the detector's view of it, ``tune.png`` the measured
+values and their thresholds. Detector, settings and zones are the daemon's own; clips begin
+and end by the recorder's rules, except that a recorder begins at a keyframe. Both files
+are for the owner, and not sealed.
 """
 
 from __future__ import annotations
@@ -40,11 +37,11 @@ def run(
     seconds: float | None,
     output: Path,
 ) -> int:
-    """What ``clip-agent tune`` does.
+    """Run ``clip-agent tune``.
 
-    Without ``video`` the camera of the configuration is watched, for a minute unless
-    ``seconds`` says otherwise. With it the configuration may be missing: then the
-    defaults hold. ``config_file`` is what the owner named, ``default`` the usual place.
+    Without ``video`` it watches the camera of the configuration, for ``seconds`` or a
+    minute. With it the configuration may be missing: then the defaults hold.
+    ``config_file`` is given by the owner, ``default`` is the usual place.
     """
     camera = config.Camera()
     if config_file is not None or video is None or default.exists():
@@ -58,23 +55,26 @@ def run(
         name, privacy = Path(video).name, PrivacyMask(camera.zones.privacy)
         stream = config.StreamSource(record=video, pace="import")
         source = choose_source(config.Camera(source=stream, motion=camera.motion), clock=clock)
-    frames = _painted(_frames(source, seconds), privacy)
-    course = _watch(frames, camera, output / "tune.mp4")
+    course = _watch(_frames(source, seconds, privacy), camera, output / "tune.mp4")
     draw(course, camera.motion, name, output / "tune.png")
     _report(course, name, output)
     return 0
 
 
 def _watch(frames: Iterator[Frame], camera: config.Camera, path: Path) -> Course:
-    """Show all ``frames`` to the detector, and film what it thinks to ``path``."""
+    """Show all ``frames`` to the detector, and film its view of them to ``path``."""
     detector, clips = build_detector(camera), Clips(camera.recording)
     course = Course(clips)
     painter = Painter(camera.zones, min_size=camera.motion.min_size)
     pre_roll = camera.recording.pre_roll_seconds
-    waiting: deque[tuple[float, Frame, View]] = deque()  # a motion may still begin a clip there
+    waiting: deque[tuple[float, Frame, View]] = deque()  # a clip may still begin there
     begin: float | None = None
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(Film(path)) as film:
+
+        def show(at: float, frame: Frame, view: View) -> None:
+            film.add(painter.paint(frame, at, view, recorded=clips.holds(at)), at)
+
         for frame in frames:
             begin = frame.seconds if begin is None else begin
             at = frame.seconds - begin
@@ -84,18 +84,15 @@ def _watch(frames: Iterator[Frame], camera: config.Camera, path: Path) -> Course
             course.add(at, view)
             waiting.append((at, frame, view))
             while waiting[0][0] < at - pre_roll:
-                _film(film, painter, clips, *waiting.popleft())
+                show(*waiting.popleft())
         while waiting:
-            _film(film, painter, clips, *waiting.popleft())
+            show(*waiting.popleft())
     return course
 
 
-def _film(film: Film, painter: Painter, clips: Clips, at: float, frame: Frame, view: View) -> None:
-    film.add(painter.paint(frame, at, view, recorded=clips.holds(at)), at)
-
-
-def _frames(source: Source, seconds: float | None) -> Iterator[Frame]:
-    """The small pictures of ``source``, for ``seconds`` or until it ends.
+def _frames(source: Source, seconds: float | None, privacy: PrivacyMask) -> Iterator[Frame]:
+    """The small pictures of ``source``, for ``seconds`` or until it ends, without what is
+    private.
 
     Raises :class:`CameraFault` when the camera is lost, or gives none.
     """
@@ -110,6 +107,8 @@ def _frames(source: Source, seconds: float | None) -> Iterator[Frame]:
             begin = item.seconds if begin is None else begin
             if seconds is not None and item.seconds - begin > seconds:
                 return
+            if privacy:
+                privacy.blacken((item.luma, *(() if item.chroma is None else item.chroma)))
             yield item
     finally:
         source.close()
@@ -117,24 +116,16 @@ def _frames(source: Source, seconds: float | None) -> Iterator[Frame]:
         raise CameraFault("there is no picture in it", advice="Give a video that can be played")
 
 
-def _painted(frames: Iterator[Frame], privacy: PrivacyMask) -> Iterator[Frame]:
-    """``frames`` with what is private painted over, as a camera of ours does it."""
-    for frame in frames:
-        if privacy:
-            privacy.blacken((frame.luma, *(() if frame.chroma is None else frame.chroma)))
-        yield frame
-
-
 def _report(course: Course, name: str, output: Path) -> None:
     clips = course.spans
     held = sum(end - begin for begin, end in clips)
     share = held / course.length_seconds if course.length_seconds else 0.0
-    print(f"{name}: {len(course.moments)} frames looked at, {course.length_seconds:.0f} s")
+    print(f"{name}: {len(course.moments)} frames in {course.length_seconds:.0f} s")
     print(f"clips it would make: {len(clips)}" + (" (in seconds)" if clips else ""))
     for begin, end in clips[:_CLIPS_NAMED]:
         print(f"  {begin:.1f} to {end:.1f}")
     if len(clips) > _CLIPS_NAMED:
-        print(f"  and {len(clips) - _CLIPS_NAMED} more, see the picture")
+        print(f"  and {len(clips) - _CLIPS_NAMED} more, see tune.png")
     print(f"share of the time that would be recorded: {share:.0%}")
     print(f"look at {output / 'tune.png'}, then at {output / 'tune.mp4'}")
-    print("They are not sealed: delete them when you have seen enough.")
+    print("These files are not sealed: delete them when you no longer need them.")

@@ -87,7 +87,7 @@ def test_a_film_and_a_plot_show_when_clips_would_be_made(
     assert cli.main(["tune", *arguments, "--output", str(output)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert 5 <= len(said) <= 8
-    assert said[0] == "walker.mp4: 105 frames looked at, 14 s"
+    assert said[0] == "walker.mp4: 105 frames in 14 s"
     assert said[1] == "clips it would make: 1 (in seconds)"
     begin, _, end = said[2].split()
     assert 4 <= float(begin) <= 4.8
@@ -144,7 +144,7 @@ def test_the_camera_of_the_configuration_is_watched_for_a_while(
     still = "  source: {type: scene, duration_seconds: 1.5, walkers_per_minute: 0}\n"
     path.write_text(CONFIG.replace("{zones}", "{}") + still)
     assert tune.run(config_file=path, default=NOWHERE, video=None, seconds=1, output=tmp_path) == 0
-    assert capsys.readouterr().out.startswith("the camera: 8 frames looked at, 1 s\n")
+    assert capsys.readouterr().out.startswith("the camera: 8 frames in 1 s\n")
 
 
 @pytest.mark.parametrize(
