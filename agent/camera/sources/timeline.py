@@ -1,21 +1,19 @@
 """A stream's own timestamps as seconds of our monotonic clock.
 
-A camera's clock starts anywhere, drifts against ours, jumps when the camera is set
-or restarts, wraps around, stands still, and its packets arrive late by whatever the
-network takes. A recording wants none of that: its times must be ours, near the time
-of arrival, and never step back. So a stamp is believed for the distance to its
-neighbours, as long as that agrees with when the packets came; else it is not.
+A camera's clock starts anywhere, drifts, jumps, wraps around or stands still, and its
+packets arrive late. The times of a recording must be ours, near the time of arrival, and
+never step back. So a stamp is trusted for the distance to its neighbours, as long as that
+agrees with the arrival of the packets.
 """
 
 from __future__ import annotations
 
 _SMALLEST_STEP = 0.001  # seconds between two packets at least
-# A packet cannot come before it was made. One that seems to, by more than the delay that the
-# first packet may have had, has a clock that jumped; so has one that seems to be this old.
+# A packet cannot come before it was made. If one seems to, by more than the likely delay of
+# the first packet, the camera's clock jumped; so it did if a packet seems to be this old.
 _MOST_EARLY, _MOST_LATE = 0.5, 10.0
-# Early packets show at once how far off we are. Lateness is believed once no packet was in
-# time for a while. Either is made good little by little: recorded time runs at most so much
-# faster or slower.
+# An early packet shows our error at once. A delay counts once no packet was in time for a
+# while. Both are corrected gradually: recorded time runs at most so much faster or slower.
 _WINDOW_SECONDS = 5.0
 _CORRECTION = 0.05
 
@@ -34,7 +32,7 @@ class Timeline:
         self._last = float("-inf")
         self._window_ends = 0.0
         self._least_late = float("inf")  # in this window
-        self._behind = 0.0  # what all of the window before was late by, and is to be made good
+        self._behind = 0.0  # the least delay of the last window, still to be corrected
 
     def place(self, stamp: float | None, arrival: float) -> float:
         """Clock seconds of the packet stamped ``stamp`` that came at ``arrival``."""
@@ -50,7 +48,7 @@ class Timeline:
         return self._last
 
     def _is_broken(self, stamp: float, arrival: float) -> bool:
-        """Whether ``stamp`` does not go on from the one before."""
+        """True if ``stamp`` does not follow the one before."""
         seconds = stamp + (self._offset or 0.0)
         is_plausible = arrival - _MOST_LATE <= seconds <= arrival + _MOST_EARLY
         return not is_plausible or stamp <= self._last_stamp or seconds <= self._last

@@ -1,4 +1,4 @@
-"""When the packets of a live track came, and where that places them in time."""
+"""The times of a live track's packets, from their arrival."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Placed: TypeAlias = "tuple[av.Packet[VideoStream], float]"
 
 
 def live(track: Track, clock: Clock) -> Iterator[Placed]:
-    """The packets of a camera, as they come, with their seconds of ``clock``."""
+    """The packets of a camera as they come, with their seconds of ``clock``."""
     timeline = Timeline(follow=True)
     for packet, arrival in _arrivals(track, clock):
         yield packet, timeline.place(stamp_of(packet), arrival)
 
 
 def stamp_of(packet: av.Packet[VideoStream]) -> float | None:
-    """When ``packet`` is to be decoded, in seconds of the stream's own clock."""
+    """The decoding time of ``packet``, in seconds of the stream's own clock."""
     ticks = packet.pts if packet.dts is None else packet.dts
     return None if ticks is None else seconds_of(ticks, packet)
 
@@ -39,33 +39,30 @@ def seconds_of(ticks: int, packet: av.Packet[VideoStream]) -> float:
 
 
 def _arrivals(track: Track, clock: Clock) -> Iterator[Placed]:
-    """Packets with the moment at which they came.
+    """Packets with their time of arrival.
 
-    What piled up while the stream was probed comes all at once: it is held until
+    Those that piled up while the stream was probed come all at once: they are held until
     the first packet that had to be waited for, and dated back from that.
     """
-    piled_up: list[av.Packet[VideoStream]] = []
-    is_flowing = False
+    piled_up: list[av.Packet[VideoStream]] | None = []
     asked = clock.monotonic()
     for packet in track.packets():
         came = clock.monotonic()
-        if is_flowing:
+        if piled_up is None:
             yield packet, came
             if came - asked >= track.timeout_seconds:
                 raise track.silence()  # FFmpeg gave out its last one as it gave up waiting
-            asked = clock.monotonic()
-            continue
-        piled_up.append(packet)
-        is_flowing = came - asked > _WAIT_SECONDS or len(piled_up) == _MOST_PILED_UP
-        if is_flowing:
-            yield from _dated_back(piled_up, came)
-            piled_up = []
+        else:
+            piled_up.append(packet)
+            if came - asked > _WAIT_SECONDS or len(piled_up) == _MOST_PILED_UP:
+                yield from _dated_back(piled_up, came)
+                piled_up = None
         asked = clock.monotonic()
-    yield from _dated_back(piled_up, asked)
+    yield from _dated_back(piled_up or [], asked)
 
 
 def _dated_back(packets: list[av.Packet[VideoStream]], came: float) -> Iterator[Placed]:
-    """``packets``, of which the last came at ``came``, with when each must have come.
+    """``packets``, of which the last came at ``came``, with the likely arrival of each.
 
     One without a stamp (RTSP's first ones may have none) came with the next.
     """

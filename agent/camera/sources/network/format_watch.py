@@ -1,8 +1,7 @@
-"""Does a stream still have the format it began with?
+"""Detection of a new format in mid-stream.
 
-A camera that is reconfigured sends new parameter sets in mid-stream, before a keyframe
-(:mod:`.annexb`); MP4 and FLV announce them beside the packet. Only keyframes are looked
-into.
+A camera that is reconfigured sends new parameter sets before a keyframe; MP4 and FLV
+announce them beside the packet. Only keyframes are searched.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from agent.camera.sources.annexb import joined, parameter_sets
 
 
 class FormatWatch:
-    """Notices that the packets of a stream are no longer of the format it began with."""
+    """Notices that the packets of a stream have another format than at its beginning."""
 
     def __init__(self, begun: VideoFormat) -> None:
         self._codec: Codec = begun.codec
@@ -25,9 +24,9 @@ class FormatWatch:
         self._known = frozenset(parameter_sets(begun.extradata, begun.codec))
 
     def change(self, packet: Packet[VideoStream], data: bytes) -> VideoFormat | None:
-        """The new format, if ``packet``, which holds ``data``, begins one.
+        """The new format, if ``packet`` with this ``data`` begins one.
 
-        One that does not decode begins nothing: its parameter sets may be damaged, too.
+        A packet that does not decode begins none: its parameter sets may be damaged, too.
         """
         announced = None
         if packet.has_sidedata("new_extradata"):

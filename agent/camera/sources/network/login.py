@@ -1,8 +1,8 @@
-"""The name and password of a network camera: where they are kept, how they reach FFmpeg.
+"""The name and password of a network camera.
 
-They stand in a file, in the environment, or in the URL itself, looked for in this
-order. From here they go into the URL that FFmpeg opens and nowhere else: no message
-names them, and :func:`agent.config.location.redacted` keeps that URL out of logs.
+They stand in a file, in the environment, or in the URL itself, in this order. They go
+into the URL that FFmpeg opens and nowhere else: no message names them, and
+:func:`agent.config.location.redacted` keeps that URL out of logs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from agent.errors import ConfigError
 
 VARIABLE = "CLIP_AGENT_CAMERA_LOGIN"
 
-# RFC 3986 allows these in user information as they are; the fewer escapes the better, since
-# FFmpeg has room for 127 characters and cuts off the rest in silence.
+# RFC 3986 allows these in user information without an escape. FFmpeg has room for 127
+# characters and cuts off the rest in silence.
 _PLAIN = "!$&'()*+,;="
 _MOST_CHARACTERS = 127
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who we are to the camera. Prints without what is secret."""
+    """Our login at the camera. Prints without its secrets."""
 
     name: str = field(repr=False)
     password: str = field(repr=False)
@@ -40,7 +40,7 @@ class Login:
 
     @property
     def fits(self) -> bool:
-        """Whether FFmpeg can carry it."""
+        """True if FFmpeg has room for it."""
         return len(self._escaped) <= _MOST_CHARACTERS
 
     @property
@@ -51,7 +51,7 @@ class Login:
 def read_login(file: Path | None, environment: Mapping[str, str]) -> Login | None:
     """The login in ``file``, else in the environment; None leaves it to the URL.
 
-    Raises :class:`ConfigError`, which says where, but nothing of what stands there.
+    Raises :class:`ConfigError`, which names the place, but nothing of the content.
     """
     if file is not None:
         lines = read_text(file).splitlines()

@@ -1,9 +1,8 @@
 """One video track of a file or network camera, opened with PyAV for copying.
 
-Here is what can go wrong between us and a camera, each with a sentence that says
-what to do about it. Audio is never asked for where the protocol allows to choose
-(RTSP), and never read anywhere. A name and password in a URL appear in no message;
-FFmpeg's own log, which would show them, is off as PyAV leaves it.
+Each fault between us and a camera has advice for the owner. Audio is never asked for where
+the protocol allows to choose (RTSP), and never read. A name and password in a URL appear
+in no message; FFmpeg's own log, which would show them, is off as PyAV leaves it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def _is_rtsp(location: str) -> bool:
 
 
 class TurnedAway(CameraFault):
-    """The camera answers, and says no; it will say no again."""
+    """The camera answers, and refuses; it will refuse again."""
 
 
 class Track:
@@ -77,15 +76,15 @@ class Track:
 
     @property
     def length_seconds(self) -> float | None:
-        """How long it plays; None when that is not known (a live camera)."""
+        """The length; None when it is not known (a live camera)."""
         duration = self._container.duration
         return None if duration is None else duration / av.time_base
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """The packets of the track, without audio, until it ends.
 
-        Damaged ones are what the camera sent, and come as they are. What the protocol
-        cannot make sense of is skipped, as long as packets come between.
+        Damaged ones come as they are. Errors of the protocol are skipped, as long as packets
+        come between.
         """
         strange = 0
         while True:
@@ -95,7 +94,7 @@ class Track:
                     if packet.size:
                         count += 1
                         yield packet
-            except IndexError:  # how PyAV meets a stream that was not there at first
+            except IndexError:  # PyAV's error for a stream that was not there at first
                 strange = 0 if count else strange + 1
                 if strange < _MOST_STRANGE:
                     continue
@@ -113,7 +112,7 @@ class Track:
     def decode(self, packet: av.Packet[VideoStream], *, wanted: bool) -> list[VideoFrame]:
         """The pictures that come out when ``packet`` goes in; none if it is damaged.
 
-        A picture that nobody ``wanted`` is left out where no other builds on it.
+        Unless ``wanted``, a picture is left out where no other builds on it.
         """
         if wanted != self._decodes_all:
             self._decodes_all = wanted
@@ -124,11 +123,11 @@ class Track:
             return []
 
     def silence(self) -> CameraFault:
-        """What to say of a camera that sends nothing more."""
+        """The fault of a camera that sends nothing more."""
         return self._explain(TimeoutError())
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the file or connection."""
         self._container.close()
 
     def _choose(self) -> VideoStream:
@@ -170,9 +169,9 @@ class Track:
         return VideoFormat(codec, context.width, context.height, bytes(context.extradata))
 
     def _explain(self, error: Exception) -> CameraFault:
-        """What ``error`` means to the person who wrote the configuration."""
+        """``error`` as a fault for the author of the configuration."""
         if self.name.startswith("rtsp") and isinstance(error, av.error.InvalidDataError):
-            # What FFmpeg calls silence here, and also the answers of what is no RTSP server.
+            # FFmpeg's error for silence, and for the answers of another kind of server.
             error = TimeoutError()
         for kind, message, advice in _EXPLANATIONS:
             if isinstance(error, kind):
@@ -186,11 +185,10 @@ class Track:
         )
 
     def _untrusted(self, error: Exception) -> CameraFault | None:
-        """What ``error`` means where certificates are checked; None: the same as elsewhere."""
+        """The fault where certificates are checked; None: the same as elsewhere."""
         number = getattr(error, "errno", None)
         if number == errno.EIO and self.name.startswith(("rtsps:", "https:")):
-            # So FFmpeg calls a certificate that it does not like, a host that it does not find,
-            # and one that says nothing.
+            # FFmpeg's error for a bad certificate, an unknown host, and a silent one.
             return CameraFault(
                 f"{self.name} is not reached, or shows no certificate that is trusted here",
                 advice="Check the address; put the camera's certificate into"
@@ -212,26 +210,21 @@ def _options(
     url = split(location)
     if url is None:
         return {}
-    # Without counting frames to guess at their rate, which takes more than a second.
+    # Counting frames to guess at their rate would take more than a second.
     options = {"fpsprobesize": "0", **trust.options(url.scheme)}
     if _is_rtsp(location):
-        # Patience until the first keyframe, should the camera send its parameters only there;
-        # and for each wait. PyAV's own limit asks Python at every system call, which costs as
-        # much as all else that is done to a packet, and RTSP makes six calls for each of RTP's.
-        patience = f"{timeout_seconds * 1e6:.0f}"
+        # The time limit for each wait, and for the first keyframe, which may bring the
+        # parameters. PyAV's own limit calls Python at every system call, which costs as much
+        # as all other work on a packet, and RTSP makes six calls for each of RTP's.
+        limit = f"{timeout_seconds * 1e6:.0f}"
         options |= {"rtsp_transport": transport, "allowed_media_types": "video"}
-        options |= {"timeout": patience}
-        options |= {"analyzeduration": patience, "probesize": "20000000"}
+        options |= {"timeout": limit, "analyzeduration": limit, "probesize": "20000000"}
     return options
 
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 _EXPLANATIONS: tuple[tuple[_Kinds, str, str], ...] = (
-    (
-        FileNotFoundError,
-        "{name}: there is no such file",
-        "Check camera.source in agent.yaml",
-    ),
+    (FileNotFoundError, "{name}: there is no such file", "Check camera.source in agent.yaml"),
     (
         PermissionError,
         "{name}: this user may not read it",

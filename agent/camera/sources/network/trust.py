@@ -1,9 +1,8 @@
-"""Which certificate a camera must show before it is told a password (``rtsps``, ``https``).
+"""The certificate that a camera must show before it gets a password (``rtsps``, ``https``).
 
-FFmpeg asks for none unless it is told to, and PyAV's build of it would look for those of the
-system where Debian has none: so both is always said. What it opens on its own behalf, as the
-pieces of an HLS playlist, it opens unchecked, password included; hence a list of formats
-that are a stream by themselves.
+FFmpeg checks none by default, and PyAV's build of it looks for the system's in a place that
+Debian does not have, so both are always set. URLs that it opens by itself, as the pieces of
+an HLS playlist, get the password unchecked; hence a list of formats without such URLs.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _STREAMS = "mpegts,flv,live_flv,mov,mp4,matroska,webm,h264,hevc,avi,asf,mjpeg,mp
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose certificate is believed; ``name`` is the one in it, None the URL's host."""
+    """The trusted certificates; ``name`` is the one in it, None means the URL's host."""
 
     ca_file: Path | None = None
     name: str | None = None
@@ -40,7 +39,7 @@ class Trust:
 
 
 def read_trust(ca_file: Path | None, name: str | None, *, verify: bool) -> Trust:
-    """The same, once it is seen that the file holds a certificate. Raises :class:`ConfigError`."""
+    """The same, checked for a certificate in the file. Raises :class:`ConfigError`."""
     if ca_file is not None and _BEGINS not in read_text(ca_file):
         raise ConfigError(
             f"{ca_file}: holds no certificate", advice=f"It must be PEM, beginning with {_BEGINS}"

@@ -68,7 +68,7 @@ class Street:
         return cv2.convertScaleAbs(canvas.picture, alpha=gain)  # type: ignore[return-value]
 
     def walkers(self, seconds: float) -> Iterator[Walker]:
-        """Who is in the picture at ``seconds``: at most one a slot of time."""
+        """The walkers in the picture at ``seconds``: at most one a slot of time."""
         if math.isinf(self._slot_seconds):
             return
         slot = int(max(seconds - _EMPTY_AT_FIRST_SECONDS, 0) // self._slot_seconds)
@@ -78,7 +78,7 @@ class Street:
                 yield walker
 
     def light(self, seconds: float) -> float:
-        """How bright it is: slow clouds, and every 47 s a step as by an automatic exposure."""
+        """The brightness: slow clouds, and every 47 s a step as by an automatic exposure."""
         slow = 1 + 0.07 * math.sin(2 * math.pi * seconds / 61 + self._seed)
         step = int(seconds // 47) % 2
         return slow * (0.86 if step else 1.0)
@@ -156,7 +156,7 @@ def _shaded(colour: Colour, factor: float) -> Colour:
 
 
 def _draw_houses(canvas: _Canvas, random: np.random.Generator) -> None:
-    """All that never moves, from the sky down to the road."""
+    """Draw everything that never moves, from the sky down to the road."""
     canvas.fade(0, _HORIZON, _SKY_TOP, _SKY_LOW)
     for _ in range(5):
         _draw_cloud(canvas, random)
@@ -241,7 +241,7 @@ def _draw_lamp(canvas: _Canvas, x: float) -> None:
 
 
 def _draw_walker(canvas: _Canvas, walker: Walker, since: float) -> None:
-    """A person of two legs, two arms, a coat and a head, somewhere on the pavement."""
+    """Draw a person of two legs, two arms, a coat and a head on the pavement."""
     tall = 0.24 + 0.20 * walker.depth
     ground = _PAVEMENT + 0.02 + (_KERB - _PAVEMENT - 0.02) * walker.depth
     share = since / walker.crossing
