@@ -17,11 +17,10 @@ from agent.vault.records.ledger import Entry
 
 def sentence(entry: Entry) -> str:
     """The meaning of a line of the ledger, in plain words on one line."""
-    try:
-        form = Event.named(entry.event).sentence
-    except ValueError:
+    event = Event.named(entry.event)
+    if event is None:
         return f"{shown(entry.event)} (what this means is not known to this version)"
-    return form.format_map(_Fields(entry.detail))
+    return event.value.format_map(_Fields(entry.detail))
 
 
 class _Fields(dict[str, str]):

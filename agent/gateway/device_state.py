@@ -24,6 +24,7 @@ while systemd starts a process anew that ends again and again for its camera.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,28 +37,21 @@ from agent.vault.database.index import Health, Index
 _RESTART_SECONDS = 60.0  # within which a process that is started again was seen at work
 
 
+@dataclass(eq=False)
 class DeviceState:
     """Looks at the vault, the clock and the board."""
 
-    def __init__(
-        self,
-        *,
-        state_dir: Path,
-        index: Index,
-        clock: Clock,
-        board: Steady,
-    ) -> None:
-        self._state_dir = state_dir
-        self._index = index
-        self._clock = clock
-        self._board = board
-        self._seen_at_work = -math.inf  # monotonic
+    state_dir: Path
+    index: Index
+    clock: Clock
+    board: Steady
+    _seen_at_work: float = field(default=-math.inf, init=False)  # monotonic
 
     def now(self) -> dict[str, Any]:
         """The keys above but ``at``, ready for JSON."""
-        totals, camera = self._index.totals(), self._index.health("camera")
+        totals, camera = self.index.totals(), self.index.health("camera")
         state = self._camera_state(camera)
-        vitals = self._board.vitals()
+        vitals = self.board.vitals()
         last_motion_at = camera.last_motion_at if camera else None
         return {
             "camera": state,
@@ -66,15 +60,15 @@ class DeviceState:
             "last_motion": None if last_motion_at is None else int(last_motion_at),
             "clips": totals.count,
             "bytes": totals.bytes,
-            "pending": letters_about_requests(self._index),
-            "clock_synced": self._clock.synced(),
+            "pending": letters_about_requests(self.index),
+            "clock_synced": self.clock.synced(),
             "temperature": None if vitals.celsius is None else int(vitals.celsius),
             "under_voltage": vitals.under_voltage,
             "throttled": vitals.throttled,
         }
 
     def _camera_state(self, camera: Health | None) -> str:
-        now, running = self._clock.monotonic(), is_at_work(self._state_dir)
+        now, running = self.clock.monotonic(), is_at_work(self.state_dir)
         if running:
             self._seen_at_work = now
         restarts = now - self._seen_at_work < _RESTART_SECONDS

@@ -40,11 +40,12 @@ _WRITE_SECONDS = 60.0
 _MAX_REMEMBERED = 20_000  # posts that were only counted, so that they are counted once
 # The ledger lines that use up a measure.
 _KEPT_EVENTS = frozenset(
-    {
+    str(event)
+    for event in (
         Event.REQUEST_OPENED, Event.REQUEST_REFUSED, Event.ALERT_RECEIVED, Event.ALERT_REFUSED,
         Event.WITHDRAWAL_RECEIVED, Event.POST_REFUSED, Event.POST_DROPPED, Event.POST_WAITING,
         Event.LINK_REFUSED, Event.LETTER_REFUSED, Event.DECISION_REFUSED,
-    }
+    )
 )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class Change:
 
     def note(self, event: Event, subject: str, detail: Mapping[str, Json]) -> None:
         """Add a line to the ledger."""
-        self._ledger.append(event, subject, detail, at=self.now)
+        self._ledger.append(str(event), subject, detail, at=self.now)
 
     def tell(
         self,

@@ -152,7 +152,7 @@ def test_the_program_on_the_page_checks_an_export(vault: Vault, tmp_path: Path) 
 
 @pytest.mark.parametrize("event", Event)
 def test_every_event_has_a_sentence_that_can_be_filled_in(event: Event) -> None:
-    entry = Entry(1, 1.0, event.value, "", {}, "0" * 64, "0" * 64)
+    entry = Entry(1, 1.0, str(event), "", {}, "0" * 64, "0" * 64)
     assert words.sentence(entry).endswith(".")
 
 

@@ -251,7 +251,7 @@ def test_what_is_remembered_of_counted_posts_is_bounded(
     pour(world, posts)
     pour(world, posts)  # those beyond the bound are counted again: no harm, but for the count
     assert world.gateway is not None
-    assert len(world.gateway._feed._rate_limiter._remembered) == 10
+    assert len(world.gateway._feed.rate_limiter._remembered) == 10
 
 
 def test_the_ledger_of_a_flood_verifies(world: World) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.consent import signing
@@ -55,25 +55,16 @@ MAX_UNSEALED: Final = 12
 _MAX_PROPOSALS = 8  # of one request, or of shares: as many as an owner can be shown
 
 
+@dataclass(frozen=True, eq=False)
 class Approvals:
     """Accepts approvals and shares, and brings owners who say the same together."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        inbox: OpenRequests,
-        authorizer: Authorizer,
-        holdings: DeviceHoldings,
-        start_release: Callable[[SealJob], None],
-        allow_loopback_http: bool,
-    ) -> None:
-        self._work = work
-        self._inbox = inbox
-        self._authorizer = authorizer
-        self._holdings = holdings
-        self._start_release = start_release
-        self._allow_loopback_http = allow_loopback_http
+    work: UnitOfWork
+    inbox: OpenRequests
+    authorizer: Authorizer
+    holdings: DeviceHoldings
+    start_release: Callable[[SealJob], None]
+    allow_loopback_http: bool
 
     def receive(
         self,
@@ -84,39 +75,39 @@ class Approvals:
     ) -> None:
         """Act on a letter, or raise :class:`Refused`; ``done`` when its keys were used."""
         check = rules.check_approval if kind is Approval else rules.check_share
-        waiting = self._work.releases.waiting_for_keys(letter.jws)
-        holdings = self._holdings
+        waiting = self.work.releases.waiting_for_keys(letter.jws)
+        holdings = self.holdings
         if waiting is not None:  # it was accepted before a crash, and brings the lost keys
             context = replace(context, seen=lambda _: False)
             holdings = replace(holdings, accepted=True)
         try:
             consent: Consent = check(
-                letter, context, holdings, allow_loopback_http=self._allow_loopback_http
+                letter, context, holdings, allow_loopback_http=self.allow_loopback_http
             )
         except ApprovalRefused as error:
             if waiting is not None and error.number in _GONE:
                 self._give_up(waiting.id, error)
             raise
         if waiting is not None:
-            self._start_release(SealJob(waiting.id, letter.keys, done))
+            self.start_release(SealJob(waiting.id, letter.keys, done))
         else:
             self._accept(letter, consent, done)
 
     def settle(self) -> None:
         """End the proposals that nobody can or may agree with any more."""
-        for release in self._work.releases.all("PROPOSED"):
+        for release in self.work.releases.all("PROPOSED"):
             if not is_release_id(release.id):
                 continue  # no approval has such a name
             if why := release.stop or self._closed(release):
                 self._end(release, "revoke", why)
-            elif self._work.clock.synced() and self._work.clock.now() >= release.expires_at:
+            elif self.work.clock.synced() and self.work.clock.now() >= release.expires_at:
                 self._end(release, "fail", "the approval ended before another owner agreed")
 
     def _closed(self, release: ReleaseRow) -> str:
         """The reason why the request of ``release`` cannot be answered; empty while it can."""
         if release.request is None:
             return ""
-        request = self._work.requests.get(release.request)
+        request = self.work.requests.get(release.request)
         if request is not None and request.is_open:
             return ""
         return _CLOSED.get(request.state if request else "", "the request is gone")
@@ -124,20 +115,20 @@ class Approvals:
     def _accept(self, letter: Letter, consent: Consent, done: Callable[[], None]) -> None:
         """Start, complete or propose a release: the rules hold."""
         name = signing.digest(letter.jws)[:16]
-        if self._work.ledger.tells(name, Event.RELEASE_REVOKED_EARLY):
+        if self.work.ledger.tells(name, Event.RELEASE_REVOKED_EARLY):
             raise Refused("revoked-before", "an owner revoked it before it came")
-        if (unsealed := len(self._work.releases.all("APPROVED"))) >= MAX_UNSEALED:
+        if (unsealed := len(self.work.releases.all("APPROVED"))) >= MAX_UNSEALED:
             why = f"{unsealed} releases still wait for their bundles; approve again later"
             raise Refused("too-many-waiting", why)
-        with self._work.acting_on(consent, letter.jws) as change:
+        with self.work.acting_on(consent, letter.jws) as change:
             first = self._to_agree_with(consent)
             if first is not None:
                 self._agree(change, first, letter, consent)
             release = first or self._add(change, letter, consent)
-        if first is None and self._work.parties.approvals_needed > 1:
+        if first is None and self.work.parties.approvals_needed > 1:
             done()  # whoever agrees brings the keys
         else:
-            self._start_release(SealJob(release.id, letter.keys, done))
+            self.start_release(SealJob(release.id, letter.keys, done))
 
     def _add(self, change: Change, letter: Letter, consent: Consent) -> ReleaseRow:
         """Add a release, approved if one owner is enough."""
@@ -151,7 +142,7 @@ class Approvals:
             expires_at=consent.exp,
         )
         change.releases.add(release, [clip.id for clip in consent.clips])
-        if self._work.parties.approvals_needed == 1:
+        if self.work.parties.approvals_needed == 1:
             change.advance(release, "agree", _line(consent))
             return release
         change.note(Event.RELEASE_PROPOSED, release.id, _line(consent))
@@ -163,7 +154,7 @@ class Approvals:
 
     def _agree(self, change: Change, first: ReleaseRow, letter: Letter, consent: Consent) -> None:
         """Complete ``first`` with ``letter``."""
-        ends = min(self._authorizer.first(first).consent.exp, consent.exp)
+        ends = min(self.authorizer.first(first).consent.exp, consent.exp)
         change.releases.set(first.id, second=letter.jws, expires_at=ends)
         change.advance(first, "agree", _line(consent))
         change.tell(signing.digest(letter.jws)[:16], "AGREED", first.id, request=first.request)
@@ -171,16 +162,16 @@ class Approvals:
 
     def _to_agree_with(self, consent: Consent) -> ReleaseRow | None:
         """The proposal that ``consent`` completes; Refused when it may not stand beside them."""
-        if self._work.parties.approvals_needed == 1:
+        if self.work.parties.approvals_needed == 1:
             return None
-        proposals = self._work.releases.proposals(_request_of(consent))
+        proposals = self.work.releases.proposals(_request_of(consent))
         for proposal in proposals:
             try:
-                first = self._authorizer.first(proposal).consent
+                first = self.authorizer.first(proposal).consent
             except Refused as error:  # forged, or its owner's card was taken away since
                 log.warning("proposal %s does not count: %s", proposal.id, error)
                 continue
-            if first.exp <= self._work.clock.now() or not rules.same_content(first, consent):
+            if first.exp <= self.work.clock.now() or not rules.same_content(first, consent):
                 continue
             if first.iss == consent.iss:
                 why = f"you approved just this before: release {proposal.id}"
@@ -191,17 +182,17 @@ class Approvals:
         return None
 
     def _end(self, release: ReleaseRow, event: str, why: str) -> None:
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.advance(release, event, {"why": why}, detail=why)
             self._renew(change, release)
 
     def _renew(self, change: Change, release: ReleaseRow) -> None:
         if release.request is not None:
-            self._inbox.renew(change, release.request)
+            self.inbox.renew(change, release.request)
 
     def _give_up(self, release_id: str, error: ApprovalRefused) -> None:
         """Stop a release that will get no keys, unless it was sealed just now."""
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             now = change.releases.get(release_id)
             if now is not None and now.state == "APPROVED":
                 change.releases.ask_to_stop(f"{error.rule}: {error.message}", release=release_id)

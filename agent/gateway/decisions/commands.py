@@ -8,6 +8,7 @@ nothing and is told like any refused decision.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from agent.consent import lifecycle, signing
 from agent.consent.statements import (
@@ -29,23 +30,15 @@ from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.events import Event
 
 
+@dataclass(frozen=True, eq=False)
 class Commands:
     """Obeys the owners' commands."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        inbox: OpenRequests,
-        replies: Replies,
-        previews: Previews,
-        muted_for_good: Collection[str],
-    ) -> None:
-        self._work = work
-        self._inbox = inbox
-        self._replies = replies
-        self._previews = previews
-        self._muted_for_good = muted_for_good
+    work: UnitOfWork
+    inbox: OpenRequests
+    replies: Replies
+    previews: Previews
+    muted_for_good: Collection[str]
 
     def obey(self, statement: Command, jws: str) -> None:
         """Do what ``statement``, which was checked, says; :class:`Refused` if that cannot be."""
@@ -59,35 +52,35 @@ class Commands:
             case Mute(requester=requester, muted=muted):
                 self._mute(statement, jws, requester, muted=muted)
             case PauseRequests():
-                with self._work.acting_on(statement, jws) as change:
-                    self._inbox.pause(change, statement.iss)
+                with self.work.acting_on(statement, jws) as change:
+                    self.inbox.pause(change, statement.iss)
             case ResumeRequests():
-                with self._work.acting_on(statement, jws) as change:
-                    self._inbox.resume(change, statement.iss)
+                with self.work.acting_on(statement, jws) as change:
+                    self.inbox.resume(change, statement.iss)
         return self.reply_done(jws)
 
     def reply_done(self, jws: str) -> None:
         """Tell the owner that the decision in ``jws`` is in force."""
-        self._replies.send(jws, self._work.write.outcome(signing.digest(jws)[:16], "DONE"))
+        self.replies.send(jws, self.work.write.outcome(signing.digest(jws)[:16], "DONE"))
 
     def _preview(self, statement: Command, jws: str, clip: str) -> None:
-        if self._work.index.clip(clip) is None:
+        if self.work.index.clip(clip) is None:
             raise Refused("no-such-clip", "the device holds no such clip")
-        self._previews.check(clip)
-        with self._work.acting_on(statement, jws) as change:
+        self.previews.check(clip)
+        with self.work.acting_on(statement, jws) as change:
             change.note(Event.CLIP_PREVIEWED, clip, {"owner": statement.iss})
-        self._previews.start(clip)
+        self.previews.start(clip)
 
     def _list(self, statement: Command, jws: str, window: Window) -> None:
         """Reply with the newest clips of ``window``, their keys sealed to the owners."""
-        clips, more = self._work.index.newest_clips(
+        clips, more = self.work.index.newest_clips(
             start=window.start, end=window.end, at_most=MAX_OFFERED_CLIPS
         )
-        with self._work.acting_on(statement, jws) as change:
+        with self.work.acting_on(statement, jws) as change:
             asked = {"from": window.start, "to": window.end, "clips": len(clips) + more}
             change.note(Event.CLIPS_LISTED, "", {"owner": statement.iss, **asked})
-            letter = self._work.write.listing(clips, more)
-        self._replies.send(jws, letter)
+            letter = self.work.write.listing(clips, more)
+        self.replies.send(jws, letter)
 
     def _revoke(self, statement: Command, jws: str, name: str) -> None:
         """Stop a release, or one whose approval the broker brings later, which must not count.
@@ -96,7 +89,7 @@ class Commands:
         Looked at inside the transaction: the release worker may just have sent it.
         """
         detail = {"owner": statement.iss}
-        with self._work.acting_on(statement, jws) as change:
+        with self.work.acting_on(statement, jws) as change:
             release = change.releases.get(name) or change.releases.completed_by(name)
             if release is None:
                 change.note(Event.RELEASE_REVOKED_EARLY, name, detail)
@@ -107,15 +100,15 @@ class Commands:
             change.releases.ask_to_stop("revoked by the owner", release=release.id)
 
     def _mute(self, statement: Command, jws: str, requester: str, *, muted: bool) -> None:
-        if muted and requester not in self._work.parties.requesters:
+        if muted and requester not in self.work.parties.requesters:
             raise Refused("unknown-requester", "no card of this device has this key")
-        if not muted and requester in self._muted_for_good:
+        if not muted and requester in self.muted_for_good:
             raise Refused("muted-by-config", "the configuration of the device mutes this requester")
-        if not muted and requester not in self._work.decisions.muted():
+        if not muted and requester not in self.work.decisions.muted():
             raise Refused("not-muted", "this requester is not muted")
-        with self._work.acting_on(statement, jws) as change:
+        with self.work.acting_on(statement, jws) as change:
             if muted:
-                self._inbox.mute(change, requester, owner=statement.iss)
+                self.inbox.mute(change, requester, owner=statement.iss)
             else:
                 change.decisions.unmute(requester)
                 change.note(Event.REQUESTER_UNMUTED, requester, {"owner": statement.iss})

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from agent.consent import letters, signing
 from agent.consent.cards import PublicKey
@@ -40,41 +41,32 @@ _KINDS: Mapping[str, type[_Decision]] = {
 }
 
 
+@dataclass(frozen=True, eq=False)
 class DecisionHandler:
     """Acts on letters from the owners; ``identity`` is the device's, and opens them."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        inbox: OpenRequests,
-        rate_limiter: RateLimiter,
-        approvals: Approvals,
-        commands: Commands,
-        identity: str,
-    ) -> None:
-        self._work = work
-        self._inbox = inbox
-        self._rate_limiter = rate_limiter
-        self._approvals = approvals
-        self._commands = commands
-        self._identity = identity
+    work: UnitOfWork
+    inbox: OpenRequests
+    rate_limiter: RateLimiter
+    approvals: Approvals
+    commands: Commands
+    identity: str
 
     def receive(self, payload: bytes, *, retained: bool, done: Callable[[], None]) -> None:
         """Act on one letter; ``done`` is called when it need not come again."""
         try:
-            letter = letters.open_letter(payload, self._identity)
+            letter = letters.open_letter(payload, self.identity)
             kind = signing.claimed_typ(letter.jws)
         except Refused as error:
             self._refuse_unread(payload, error)
             done()
             return
         context = DecisionContext(
-            owners=self._work.parties.owner_keys,
-            device_id=self._work.parties.device_id,
-            now=self._work.clock.now(),
-            since=self._work.decisions.begun_at() or 0.0,
-            seen=self._work.decisions.seen,
+            owners=self.work.parties.owner_keys,
+            device_id=self.work.parties.device_id,
+            now=self.work.clock.now(),
+            since=self.work.decisions.begun_at() or 0.0,
+            seen=self.work.decisions.seen,
             retained=retained,
         )
         try:
@@ -85,63 +77,63 @@ class DecisionHandler:
 
     def begin(self) -> None:
         """Note, with a synced clock and before any letter, since when the ledger is kept."""
-        if self._work.decisions.begun_at() is None:
-            with self._work.transaction() as change:
+        if self.work.decisions.begun_at() is None:
+            with self.work.transaction() as change:
                 change.decisions.begin(at=change.now)
 
     def settle(self) -> None:
         """End proposals that wait for another owner in vain; call it often."""
-        self._approvals.settle()
+        self.approvals.settle()
 
     def _act(
         self, letter: Letter, typ: str, context: DecisionContext, done: Callable[[], None]
     ) -> None:
         kind = _KINDS.get(typ)
         if kind is Approval or kind is Share:
-            self._approvals.receive(letter, kind, context, done)
+            self.approvals.receive(letter, kind, context, done)
             return
         if kind is Decline:
             self._decline(check_decision(letter.jws, Decline, context), letter.jws)
         elif kind is Command:
-            self._commands.obey(check_decision(letter.jws, Command, context), letter.jws)
+            self.commands.obey(check_decision(letter.jws, Command, context), letter.jws)
         else:
             raise MalformedStatement("wrong-typ", "is not a decision of an owner")
         done()
 
     def _decline(self, decline: Decline, jws: str) -> None:
         """Any owner may decline, whatever the others decided."""
-        request = self._work.requests.get(decline.request)
+        request = self.work.requests.get(decline.request)
         if request is None or not request.is_open:
             raise Refused("request-closed", "no open request has this digest")
-        with self._work.acting_on(decline, jws) as change:
-            self._inbox.decline(change, request.digest, {"owner": decline.iss})
+        with self.work.acting_on(decline, jws) as change:
+            self.inbox.decline(change, request.digest, {"owner": decline.iss})
             if decline.mute:
-                self._inbox.mute(change, request.requester, owner=decline.iss)
-        self._commands.reply_done(jws)
+                self.inbox.mute(change, request.requester, owner=decline.iss)
+        self.commands.reply_done(jws)
 
     # Refusals
 
     def _refuse_unread(self, payload: bytes, error: Refused) -> None:
         """A letter that could not even be opened: a line, once, and nobody is told."""
         subject = hashlib.sha256(payload).hexdigest()
-        heard = self._work.ledger.tells(subject, Event.LETTER_REFUSED)
-        if not heard and self._rate_limiter.take(ANYBODY):
-            with self._work.transaction() as change:
+        heard = self.work.ledger.tells(subject, Event.LETTER_REFUSED)
+        if not heard and self.rate_limiter.take(ANYBODY):
+            with self.work.transaction() as change:
                 change.note(Event.LETTER_REFUSED, subject, reason(error))
         log.warning("letter refused: %s (%s)", error.rule, error.message)
 
     def _refuse(self, letter: Letter, error: Refused) -> None:
         subject = signing.digest(letter.jws)
-        before = self._work.ledger.says(Event.DECISION_REFUSED, subject)
+        before = self.work.ledger.says(Event.DECISION_REFUSED, subject)
         rules_before = {line.get("rule") for line in before}
         if error.rule in rules_before or rules_before - {RETAINED}:
             return
         # The letters of strangers have a measure, the owners' have none.
-        if not self._is_an_owners(letter.jws) and not self._rate_limiter.take(ANYBODY):
+        if not self._is_an_owners(letter.jws) and not self.rate_limiter.take(ANYBODY):
             return
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.note(Event.DECISION_REFUSED, subject, reason(error))
-            if not self._work.decisions.acted_on(subject):
+            if not self.work.decisions.acted_on(subject):
                 change.tell(subject[:16], "REFUSED", f"{error.rule}: {error.message}")
                 self._burn(change, letter.jws, error)
         log.warning("decision %s refused: %s (%s)", subject[:16], error.rule, error.message)
@@ -158,7 +150,7 @@ class DecisionHandler:
 
     def _addressed_to_us(self, jws: str) -> _Decision | None:
         """The decision in ``jws``, if an owner signed it for this device."""
-        parties = self._work.parties
+        parties = self.work.parties
         kind = _KINDS.get(signing.claimed_typ(jws))
         try:
             decision = None if kind is None else signing.verify(jws, kind, parties.owner_keys)
@@ -168,7 +160,7 @@ class DecisionHandler:
 
     def _is_an_owners(self, jws: str) -> bool:
         """True if an owner signed this, whatever it says."""
-        return any(_is_signed(jws, key) for key in self._work.parties.owner_keys.values())
+        return any(_is_signed(jws, key) for key in self.work.parties.owner_keys.values())
 
 
 def _is_signed(jws: str, key: PublicKey) -> bool:

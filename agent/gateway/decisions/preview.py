@@ -1,18 +1,17 @@
-"""Sending the owner a stored clip's ciphertext, in chunks, when asked.
+"""Previews: a stored clip's ciphertext, sent to the owner in chunks when asked.
 
-What goes over the broker is the sealed file as it lies on disk: only the owners'
-identities open it. Chunk ``n`` is the next :data:`agent.mqtt.topics.CHUNK_BYTES` of
-it; a shorter chunk, empty if need be, is the last. A few chunks are under way at
-a time, so that a slow link holds little memory. A preview does not survive a
-lost connection: the owner asks again.
+The sealed file goes over the broker as it lies on disk: only the owners' identities open it.
+Chunk ``n`` is the next :data:`agent.mqtt.topics.CHUNK_BYTES` of it; a shorter chunk, empty if
+need be, is the last. A few chunks are under way at a time, so that a slow link holds little
+memory. A preview does not survive a lost connection: the owner asks again.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import deque
-from contextlib import ExitStack
-from typing import BinaryIO
+from collections.abc import Generator
 
 from agent.errors import ClipDamaged, NetworkFault, Refused
 from agent.mqtt import topics
@@ -34,21 +33,18 @@ class Previews:
         self._device_name = device_name
         self._waiting: deque[str] = deque()
         self._in_flight: set[int] = set()
-        self._clip = ""
-        self._number = 0
-        self._sealed: BinaryIO | None = None
-        self._open = ExitStack()
+        self._messages = self._stream()
 
     def check(self, clip: str) -> None:
         """Raise :class:`Refused` ``too-many-previews`` if ``clip`` cannot wait for its turn.
 
-        Asked before anything is written down: the record must not say that it was sent.
+        Asked before anything is written down: the ledger must not say that it was sent.
         """
         if clip not in self._waiting and len(self._waiting) >= _MAX_WAITING:
             raise Refused("too-many-previews", f"{_MAX_WAITING} wait already: ask again later")
 
     def start(self, clip: str) -> None:
-        """Send ``clip``, which :meth:`check` admits, once those asked for earlier are through."""
+        """Send ``clip``, which :meth:`check` admits, after those asked for earlier."""
         self.check(clip)
         if clip not in self._waiting:
             self._waiting.append(clip)
@@ -56,8 +52,12 @@ class Previews:
 
     def pump(self) -> None:
         """Put chunks on the way until enough of them are."""
-        while len(self._in_flight) < _MAX_IN_FLIGHT and (self._sealed or self._next_clip()):
-            self._send_chunk()
+        while len(self._in_flight) < _MAX_IN_FLIGHT and (message := next(self._messages)):
+            try:
+                self._in_flight.add(self._link.publish(*message, retained=False))
+            except NetworkFault:
+                self.stop()
+                return
 
     def published(self, token: int) -> None:
         """The broker confirmed a message; if it was a chunk, the next may go."""
@@ -67,40 +67,24 @@ class Previews:
 
     def stop(self) -> None:
         """The connection is gone, and with it every preview."""
-        self._close()
+        self._messages.close()
+        self._messages = self._stream()
         self._waiting.clear()
         self._in_flight.clear()
 
-    def _next_clip(self) -> bool:
-        while self._waiting:
-            self._clip, self._number = self._waiting.popleft(), 0
-            try:
-                self._sealed = self._open.enter_context(self._store.open_sealed(self._clip))
-            except ClipDamaged as error:
-                log.info("preview of %s: %s", self._clip, error)
+    def _stream(self) -> Generator[tuple[str, bytes] | None, None, None]:
+        """The topics and chunks of the clips that wait; None whenever no clip waits."""
+        while True:
+            if not self._waiting:
+                yield None
                 continue
-            return True
-        return False
-
-    def _send_chunk(self) -> None:
-        assert self._sealed is not None
-        try:
-            chunk = self._sealed.read(topics.CHUNK_BYTES)
-        except OSError as error:
-            log.warning("preview of %s: cannot be read (%s)", self._clip, error.strerror)
-            self._close()  # the owner notices the silence
-            return
-        topic = topics.preview(self._device_name, self._clip, self._number)
-        try:
-            self._in_flight.add(self._link.publish(topic, chunk, retained=False))
-        except NetworkFault:
-            self.stop()
-            return
-        self._number += 1
-        if len(chunk) < topics.CHUNK_BYTES:
-            self._close()
-
-    def _close(self) -> None:
-        self._open.close()
-        self._open = ExitStack()
-        self._sealed = None
+            clip = self._waiting.popleft()
+            try:
+                with self._store.open_sealed(clip) as sealed:
+                    for number in itertools.count():
+                        chunk = sealed.read(topics.CHUNK_BYTES)
+                        yield topics.preview(self._device_name, clip, number), chunk
+                        if len(chunk) < topics.CHUNK_BYTES:
+                            break
+            except (ClipDamaged, OSError) as error:  # the owner notices the silence
+                log.warning("preview of %s: %s", clip, error)

@@ -10,6 +10,7 @@ kept beside the first (``jti-reused``): who was told of the first learns of it.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -48,46 +49,33 @@ class _Verdict(NamedTuple):
         return self.refusal.rule if self.refusal else ""
 
 
+@dataclass(frozen=True, eq=False)
 class Admission:
     """Admits or refuses posts whose signature, and whose place in the public log, are good."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        inbox: OpenRequests,
-        notices: NoticeBoard,
-        rate_limiter: RateLimiter,
-        log_check: LogCheck,
-        withdrawals: Withdrawals,
-        place: Place,
-        rules: Requests,
-        max_clip_age_seconds: float,
-        allow_loopback_http: bool,
-    ) -> None:
-        self._work = work
-        self._inbox = inbox
-        self._notices = notices
-        self._rate_limiter = rate_limiter
-        self._log = log_check
-        self._withdrawals = withdrawals
-        self._place = place
-        self._rules = rules
-        self._max_clip_age_seconds = max_clip_age_seconds
-        self._allow_loopback_http = allow_loopback_http
+    work: UnitOfWork
+    inbox: OpenRequests
+    notices: NoticeBoard
+    rate_limiter: RateLimiter
+    log_check: LogCheck
+    withdrawals: Withdrawals
+    place: Place
+    rules: Requests
+    max_clip_age_seconds: float
+    allow_loopback_http: bool
 
     def request(self, posted: Verified[Request]) -> None:
         """Open a request, or refuse it by the name of a rule."""
         request, digest = posted.statement, posted.digest
-        self._rate_limiter.take(posted.author)
+        self.rate_limiter.take(posted.author)
         verdict = self._judge(request)
-        first = self._work.requests.first_post(request.iss, request.jti)
+        first = self.work.requests.first_post(request.iss, request.jti)
         about = self._about(posted) | {"kind": request.kind, "reference": request.reference}
         if first:
             about["first_post"] = first
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.requests.add(self._row(posted, verdict, first, now=change.now))
-            self._log.write(change)
+            self.log_check.write(change)
             if verdict.refusal:
                 about |= reason(verdict.refusal)
                 change.note(Event.REQUEST_REFUSED, digest, about)
@@ -95,28 +83,28 @@ class Admission:
                     self._note_edit(change, first, request)
                 if verdict.is_order_of_muted:
                     notice = self._order_of_muted(request, digest, at=change.now)
-                    self._notices.add(change, notice)
+                    self.notices.add(change, notice)
             else:
                 change.note(Event.REQUEST_OPENED, digest, about)
-                if self._withdrawals.came_before(digest, request.iss):
-                    self._inbox.close(change, digest, "withdraw", {})
+                if self.withdrawals.came_before(digest, request.iss):
+                    self.inbox.close(change, digest, "withdraw", {})
                 else:
-                    self._inbox.match(change, digest)
+                    self.inbox.match(change, digest)
         log.info("request %s from %s: %s", digest[:16], about["name"], verdict.rule or "open")
 
     def alert(self, posted: Verified[Alert]) -> None:
         """Show an alert to the owners, or refuse it; nothing answers it."""
         alert, digest = posted.statement, posted.digest
-        self._rate_limiter.take(posted.author)
+        self.rate_limiter.take(posted.author)
         about = self._about(posted) | {"title": alert.title}
         refusal = None
-        now = self._work.clock.now()
+        now = self.work.clock.now()
         try:
-            alerts.judge(alert, rules=self._current_rules(), place=self._place, now=now)
+            alerts.judge(alert, rules=self._current_rules(), place=self.place, now=now)
         except RequestRefused as error:
             refusal = error
-        with self._work.transaction() as change:
-            self._log.write(change)
+        with self.work.transaction() as change:
+            self.log_check.write(change)
             if refusal:
                 change.note(Event.ALERT_REFUSED, digest, about | reason(refusal))
                 return
@@ -130,50 +118,50 @@ class Admission:
                 text=alert.text,
                 subject=digest,
             )
-            self._notices.add(change, notice)
+            self.notices.add(change, notice)
 
     def review(self) -> None:
         """Close the open requests of a kind or an author that the configuration hears no more.
 
         Legal orders of a muted requester stay open, as they do when an owner mutes it.
         """
-        for request in self._work.requests.open():
-            if request.requester not in self._work.parties.requesters:
+        for request in self.work.requests.open():
+            if request.requester not in self.work.parties.requesters:
                 why = "the requester's card was taken away"
-            elif request.kind not in self._rules.accept:
+            elif request.kind not in self.rules.accept:
                 why = "requests of its kind are not accepted any more"
-            elif request.requester in self._rules.muted and request.kind != LEGAL_ORDER:
+            elif request.requester in self.rules.muted and request.kind != LEGAL_ORDER:
                 why = "the configuration mutes the requester"
             else:
                 continue
-            with self._work.transaction() as change:
-                self._inbox.decline(change, request.digest, {"why": why})
+            with self.work.transaction() as change:
+                self.inbox.decline(change, request.digest, {"why": why})
             log.info("request %s closed: %s", request.digest[:16], why)
 
     def _judge(self, request: Request) -> _Verdict:
         survey = area.survey(request.area)  # costs the most: once, and outside the transaction
         refusal = self._refusal(request, survey, self._current_rules())
         if request.kind == LEGAL_ORDER and refusal and refusal.rule == "requester-muted":
-            unmuted = msgspec.structs.replace(self._rules, muted=())
+            unmuted = msgspec.structs.replace(self.rules, muted=())
             return _Verdict(survey, refusal, self._refusal(request, survey, unmuted) is None)
         return _Verdict(survey, refusal)
 
     def _refusal(
         self, request: Request, survey: area.Survey, rules: Requests
     ) -> RequestRefused | None:
-        now = self._work.clock.now()
-        history = self._work.requests.history(request.iss, request.reference, request.jti, now=now)
+        now = self.work.clock.now()
+        history = self.work.requests.history(request.iss, request.reference, request.jti, now=now)
         try:
             policy.judge(
                 policy.Case(
                     request=request,
                     rules=rules,
-                    place=self._place,
-                    requester=self._work.parties.requesters[request.iss],
+                    place=self.place,
+                    requester=self.work.parties.requesters[request.iss],
                     history=history,
                     now=now,
-                    max_clip_age_seconds=self._max_clip_age_seconds,
-                    allow_loopback_http=self._allow_loopback_http,
+                    max_clip_age_seconds=self.max_clip_age_seconds,
+                    allow_loopback_http=self.allow_loopback_http,
                     surveyed=survey,
                 )
             )
@@ -183,8 +171,8 @@ class Admission:
 
     def _current_rules(self) -> Requests:
         """The rules of the configuration, and the requesters that owners have muted since."""
-        muted = (*self._rules.muted, *self._work.decisions.muted())
-        return msgspec.structs.replace(self._rules, muted=muted)
+        muted = (*self.rules.muted, *self.work.decisions.muted())
+        return msgspec.structs.replace(self.rules, muted=muted)
 
     @staticmethod
     def _row(
@@ -221,7 +209,7 @@ class Admission:
         return about
 
     def _name(self, requester: str) -> str:
-        return self._work.parties.requesters[requester].name
+        return self.work.parties.requesters[requester].name
 
     def _order_of_muted(self, request: Request, digest: str, *, at: float) -> Notice:
         """Tell the owner of a muted requester's legal order (docs/decisions/stopping.md)."""
@@ -248,7 +236,7 @@ class Admission:
         row = change.requests.get(first)
         if row is None or row.told_at is None:
             return
-        self._inbox.renew(change, first)
+        self.inbox.renew(change, first)
         notice = Notice(
             kind="edited",
             at=int(change.now),
@@ -262,4 +250,4 @@ class Admission:
             ),
             subject=first,
         )
-        self._notices.add(change, notice)
+        self.notices.add(change, notice)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import dataclass
+from functools import cached_property
 
 from agent.consent import signing
 from agent.consent.statements import MAX_STATEMENT_BYTES, Alert, LogPlace, Request, Withdrawal
@@ -52,58 +54,46 @@ class _Counted(Exception):
     """The post was only counted: its author has used up the day's measure."""
 
 
+@dataclass(frozen=True, eq=False)
 class FeedHandler:
     """Hears public posts."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        notices: NoticeBoard,
-        rate_limiter: RateLimiter,
-        log_check: LogCheck,
-        admission: Admission,
-        withdrawals: Withdrawals,
-    ) -> None:
-        self._work = work
-        self._notices = notices
-        self._rate_limiter = rate_limiter
-        self._log = log_check
-        self._admission = admission
-        self._withdrawals = withdrawals
-        # The cards and the log that posts are verified by; a refusal holds for these alone.
-        terms = "\n".join([log_check.terms, *sorted(work.parties.requesters)])
-        self._terms = hashlib.sha256(terms.encode()).digest()
+    work: UnitOfWork
+    notices: NoticeBoard
+    rate_limiter: RateLimiter
+    log_check: LogCheck
+    admission: Admission
+    withdrawals: Withdrawals
 
     def start(self) -> None:
         """Pick up what an earlier run left."""
-        self._log.start()
-        self._notices.start()
+        self.log_check.start()
+        self.notices.start()
 
     def review(self) -> None:
         """Close open requests that today's configuration would not admit."""
-        self._admission.review()
+        self.admission.review()
 
     def tick(self) -> None:
         """Write down what is due, and take down expired notices; the clock must be synced."""
-        self._rate_limiter.tick()
-        self._log.tick()
-        self._notices.tick()
+        self.rate_limiter.tick()
+        self.log_check.tick()
+        self.notices.tick()
 
     def stop(self) -> None:
         """Write down what is in memory."""
-        self._rate_limiter.stop()
-        self._log.stop()
+        self.rate_limiter.stop()
+        self.log_check.stop()
 
     def receive(self, topic: Topic, payload: bytes) -> None:
         """Judge one message of the feed."""
         if not payload:
             return  # somebody emptied a retained topic; its post stays on the ledger
         if topic.kind == "log":
-            self._log.link(payload)
+            self.log_check.link(payload)
         else:
             self._receive(Post.read(topic, payload))
-        for post in self._log.settled():
+        for post in self.log_check.settled():
             self._receive(post)
 
     def _receive(self, post: Post) -> None:
@@ -113,7 +103,7 @@ class FeedHandler:
             statement = self._verify(post)
             self._check_topic(post, statement)
             self._check_room(post, statement)
-            log_place = self._log.check(post, statement.iss)
+            log_place = self.log_check.check(post, statement.iss)
         except Unsettled:
             log.info("post %s waits for a link of the log", post.digest[:16])
         except _Counted:
@@ -131,18 +121,18 @@ class FeedHandler:
         being heard. It is remembered with the terms, too: a stranger may be known later.
         """
         digest, key = post.digest, self._key(post)
-        if self._rate_limiter.counted_before(bytes.fromhex(key), bytes.fromhex(digest)):
+        if self.rate_limiter.counted_before(bytes.fromhex(key), bytes.fromhex(digest)):
             return True
-        if self._work.requests.get(digest) or self._work.ledger.tells(digest, *_JUDGED):
-            self._log.witness(post)
+        if self.work.requests.get(digest) or self.work.ledger.tells(digest, *_JUDGED):
+            self.log_check.witness(post)
             return True
-        return self._work.ledger.tells(key, Event.POST_REFUSED)
+        return self.work.ledger.tells(key, Event.POST_REFUSED)
 
     def _verify(self, post: Post) -> _Statement:
         if len(post.jws) + len(post.proof) > _MAX_BYTES:
             raise MalformedStatement("too-large", f"more than {_MAX_BYTES} bytes")
         kind = _KINDS[post.topic.kind]
-        return signing.verify(post.jws, kind, self._work.parties.requester_keys)
+        return signing.verify(post.jws, kind, self.work.parties.requester_keys)
 
     def _check_topic(self, post: Post, statement: _Statement) -> None:
         if post.topic.ids != (statement.jti,):
@@ -150,22 +140,28 @@ class FeedHandler:
 
     def _check_room(self, post: Post, statement: _Statement) -> None:
         """Count a post that is too many; withdrawals have their own rule in :mod:`.withdrawals`."""
-        if isinstance(statement, Withdrawal) or not self._rate_limiter.is_full(statement.iss):
+        if isinstance(statement, Withdrawal) or not self.rate_limiter.is_full(statement.iss):
             return
-        self._rate_limiter.take(statement.iss, bytes.fromhex(post.digest))
+        self.rate_limiter.take(statement.iss, bytes.fromhex(post.digest))
         raise _Counted
 
     def _act(self, post: Post, statement: _Statement, log_place: LogPlace | None) -> None:
         match statement:
             case Request():
-                self._admission.request(Verified(post, statement, log_place))
+                self.admission.request(Verified(post, statement, log_place))
             case Alert():
-                self._admission.alert(Verified(post, statement, log_place))
+                self.admission.alert(Verified(post, statement, log_place))
             case Withdrawal():
                 try:
-                    self._withdrawals.receive(Verified(post, statement))
+                    self.withdrawals.receive(Verified(post, statement))
                 except MalformedStatement as error:
                     self._refuse(post, error, statement.iss)
+
+    @cached_property
+    def _terms(self) -> bytes:
+        """The cards and the log that posts are verified by; a refusal holds for these alone."""
+        terms = "\n".join([self.log_check.terms, *sorted(self.work.parties.requesters)])
+        return hashlib.sha256(terms.encode()).digest()
 
     def _key(self, post: Post) -> str:
         """Names a message among those that were refused."""
@@ -173,11 +169,11 @@ class FeedHandler:
 
     def _refuse(self, post: Post, error: Refused, source: str) -> None:
         key = self._key(post)
-        if not self._rate_limiter.take(source, bytes.fromhex(key)):
+        if not self.rate_limiter.take(source, bytes.fromhex(key)):
             return
         detail = {**reason(error), "topic": post.place, "post": post.digest}
         if source:
             detail["requester"] = source
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.note(Event.POST_REFUSED, key, detail)
         log.info("post %s refused: %s (%s)", post.digest[:16], error.rule, error.message)

@@ -7,6 +7,8 @@ Withdrawals only stop things, so those that stop something skip the rate limit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from agent.consent import signing
 from agent.consent.statements import Notice, Request, Withdrawal
 from agent.errors import MalformedStatement, Refused
@@ -19,25 +21,18 @@ from agent.vault.records.events import Event
 from agent.vault.records.requests import RequestRow
 
 
+@dataclass(frozen=True, eq=False)
 class Withdrawals:
     """Acts on verified withdrawals."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        inbox: OpenRequests,
-        notices: NoticeBoard,
-        rate_limiter: RateLimiter,
-    ) -> None:
-        self._work = work
-        self._inbox = inbox
-        self._notices = notices
-        self._rate_limiter = rate_limiter
+    work: UnitOfWork
+    inbox: OpenRequests
+    notices: NoticeBoard
+    rate_limiter: RateLimiter
 
     def came_before(self, digest: str, author: str) -> bool:
         """True if its author withdrew a request before it came."""
-        said = self._work.ledger.says(Event.WITHDRAWAL_EARLY, digest)
+        said = self.work.ledger.says(Event.WITHDRAWAL_EARLY, digest)
         return any(detail.get("requester") == author for detail in said)
 
     def receive(self, posted: Verified[Withdrawal]) -> None:
@@ -46,16 +41,16 @@ class Withdrawals:
         Raises :class:`MalformedStatement` if it names somebody else's post.
         """
         author, digest, named = posted.author, posted.digest, posted.statement.request
-        request = self._work.requests.get(named)
+        request = self.work.requests.get(named)
         if request is not None and request.requester != author:
             raise MalformedStatement("no-such-request", "withdraws nothing that its signer posted")
         stops = request is not None and (
-            request.is_open or self._work.releases.has_unsent(request.digest)
+            request.is_open or self.work.releases.has_unsent(request.digest)
         )
-        if not stops and not self._rate_limiter.take(author, bytes.fromhex(digest)):
+        if not stops and not self.rate_limiter.take(author, bytes.fromhex(digest)):
             return
-        name = self._work.parties.requesters[author].name
-        with self._work.transaction() as change:
+        name = self.work.parties.requesters[author].name
+        with self.work.transaction() as change:
             about = {"requester": author, "name": name, "request": named}
             change.note(Event.WITHDRAWAL_RECEIVED, digest, about)
             if request is None:
@@ -63,14 +58,14 @@ class Withdrawals:
                 change.note(Event.WITHDRAWAL_EARLY, named, early)
                 return
             if request.is_open:
-                self._inbox.close(change, request.digest, "withdraw", {})
+                self.inbox.close(change, request.digest, "withdraw", {})
             stopped = change.releases.ask_to_stop("the request was withdrawn", request=named)
             if stops and request.told_at is not None:
                 notice = self._notice(request, len(stopped), at=change.now)
-                self._notices.add(change, notice)
+                self.notices.add(change, notice)
 
     def _notice(self, request: RequestRow, stopped: int, *, at: float) -> Notice:
-        author = self._work.parties.requesters[request.requester]
+        author = self.work.parties.requesters[request.requester]
         try:
             title = signing.verify(request.jws, Request, {author.fingerprint: author.key}).title
         except Refused:  # somebody exchanged it on the disk

@@ -12,6 +12,8 @@ is one line that counts, not a pile of letters.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from agent.consent.statements import Notice
 from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.mqtt import topics
@@ -19,21 +21,21 @@ from agent.mqtt import topics
 SHOWN = 40  # as many as the statement has room for
 
 
+@dataclass(eq=False)
 class NoticeBoard:
     """Keeps the notices and the letter about them."""
 
-    def __init__(self, *, work: UnitOfWork, closed: bool) -> None:
-        self._work = work
-        self._closed = closed
-        self._renew_at: float | None = None  # wall time
+    work: UnitOfWork
+    closed: bool
+    _renew_at: float | None = field(default=None, init=False)  # wall time
 
     def start(self) -> None:
         """Pick up what an earlier run left."""
-        self._renew_at = self._work.notices.next_end()
+        self._renew_at = self.work.notices.next_end()
 
     def add(self, change: Change, notice: Notice, *, since: int = 0) -> None:
         """Show ``notice``; see :meth:`NoticeWriter.put` for ``since``."""
-        if self._closed and notice.kind != "withdrawn":
+        if self.closed and notice.kind != "withdrawn":
             return
         change.notices.put(notice, since=since)
         self.renew(change)
@@ -42,13 +44,13 @@ class NoticeBoard:
         """Write the letter anew."""
         paused_at = change.decisions.paused_at()
         notices, more = change.notices.shown(at_most=SHOWN, now=change.now, paused_at=paused_at)
-        topic = topics.notices(self._work.parties.device_name)
-        change.put_letter(topic, self._work.write.notices(notices, more))
+        topic = topics.notices(self.work.parties.device_name)
+        change.put_letter(topic, self.work.write.notices(notices, more))
         change.notices.drop_expired(now=change.now)
         self._renew_at = change.notices.next_end()
 
     def tick(self) -> None:
         """Take down expired notices; the clock must be synced."""
-        if self._renew_at is not None and self._renew_at <= self._work.clock.now():
-            with self._work.transaction() as change:
+        if self._renew_at is not None and self._renew_at <= self.work.clock.now():
+            with self.work.transaction() as change:
                 self.renew(change)

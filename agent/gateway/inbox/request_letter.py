@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.consent import signing
@@ -28,15 +29,15 @@ class Offer(NamedTuple):
     proposals: tuple[Proposal, ...]
 
 
+@dataclass(frozen=True, eq=False)
 class RequestLetter:
     """Composes letters about requests."""
 
-    def __init__(self, work: UnitOfWork) -> None:
-        self._work = work
+    work: UnitOfWork
 
     def compose(self, request: RequestRow, offer: Offer) -> bytes:
         """The letter about ``request``, sealed to the owners."""
-        work = self._work
+        work = self.work
         author = work.parties.requesters[request.requester]
         asked = Asked(
             request=request.jws,
@@ -58,7 +59,7 @@ class RequestLetter:
         Clips that another owner has approved come first of all: who is to agree needs their keys.
         """
         proposals = self._proposals(request.digest)
-        index = self._work.index
+        index = self.work.index
         newest, more = index.newest_clips(
             start=request.window_start, end=request.window_end, at_most=MAX_OFFERED_CLIPS
         )
@@ -71,9 +72,9 @@ class RequestLetter:
     def _proposals(self, digest: str) -> tuple[Proposal, ...]:
         """The approvals of a request that wait for another owner's."""
         proposals = []
-        for release in self._work.releases.proposals(digest)[-_MAX_PROPOSALS:]:
+        for release in self.work.releases.proposals(digest)[-_MAX_PROPOSALS:]:
             try:
-                approval = signing.verify(release.approval, Approval, self._work.parties.owner_keys)
+                approval = signing.verify(release.approval, Approval, self.work.parties.owner_keys)
             except Refused as error:  # its owner's card was taken away since
                 log.warning("proposal %s is not shown: %s", release.id, error)
                 continue
@@ -95,5 +96,5 @@ class RequestLetter:
             origin=request.log_origin,
             index=request.log_index,
             size=request.log_size,
-            forked=self._work.ledger.tells(request.log_origin, Event.LOG_FORKED),
+            forked=self.work.ledger.tells(request.log_origin, Event.LOG_FORKED),
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from agent.consent import signing
@@ -74,6 +75,7 @@ def letters_about_requests(index: Index) -> int:
     return int(index.rows(query)[0][0])
 
 
+@dataclass(frozen=True, eq=False)
 class Replies:
     """Answers an owner's command once, if the broker is there.
 
@@ -81,15 +83,14 @@ class Replies:
     the owner asks again.
     """
 
-    def __init__(self, link: Link, *, device_name: str) -> None:
-        self._link = link
-        self._device_name = device_name
+    link: Link
+    device_name: str
 
     def send(self, jws: str, letter: bytes) -> None:
         """Answer the decision in ``jws`` with a sealed ``letter``."""
-        topic = topics.release(self._device_name, signing.digest(jws)[:16])
+        topic = topics.release(self.device_name, signing.digest(jws)[:16])
         try:
-            self._link.publish(topic, letter, retained=False)
+            self.link.publish(topic, letter, retained=False)
         except NetworkFault:
             log.info("not connected: the owner gets no answer, and may ask again")
 

@@ -54,30 +54,22 @@ class Asked:
     log: LogPlace | None = None
 
 
+@dataclass(frozen=True, eq=False)
 class LetterWriter:
     """Writes letters to the owners in the device's name."""
 
-    def __init__(
-        self,
-        *,
-        parties: Parties,
-        keys: DeviceKeys,
-        ledger: Ledger,
-        clock: Clock,
-        random: Callable[[int], bytes],
-    ) -> None:
-        self._parties = parties
-        self._keys = keys
-        self._ledger = ledger
-        self._clock = clock
-        self._random = random
+    parties: Parties
+    keys: DeviceKeys
+    ledger: Ledger
+    clock: Clock
+    random: Callable[[int], bytes]
 
     def request_matches(self, asked: Asked, clips: Sequence[Clip], more_clips: int = 0) -> bytes:
         """A letter that offers ``clips`` (the last ones if they do not all fit) for a request.
 
         ``more_clips`` match too and are not among them.
         """
-        needed, owners = self._parties.approvals_needed, self._parties.owners
+        needed, owners = self.parties.approvals_needed, self.parties.owners
         report = InboxReport(
             **self._common(),
             request=asked.request,
@@ -137,16 +129,16 @@ class LetterWriter:
     def _common(self) -> dict[str, Any]:
         """The fields that all statements of a device have."""
         return {
-            "iss": self._parties.device_id,
-            "jti": signing.new_jti(self._random(16)),
-            "iat": int(self._clock.now()),
-            "device": self._parties.device_name,
-            "ledger": self._ledger.head(),
+            "iss": self.parties.device_id,
+            "jti": signing.new_jti(self.random(16)),
+            "iat": int(self.clock.now()),
+            "device": self.parties.device_name,
+            "ledger": self.ledger.head(),
         }
 
     def _seal(self, statement: Statement) -> bytes:
-        letter = Letter(jws=self._keys.signing.sign(statement), keys={})
-        return letters.seal(letter, [owner.seal for owner in self._parties.owners])
+        letter = Letter(jws=self.keys.signing.sign(statement), keys={})
+        return letters.seal(letter, [owner.seal for owner in self.parties.owners])
 
 
 def _one_line(text: str) -> str:

@@ -24,6 +24,7 @@ from typing import Any, TextIO
 
 from agent.consent.statements import LedgerHead
 from agent.errors import StorageFault
+from agent.vault.records.events import Event
 from agent.vault.records.table import Table
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -107,23 +108,23 @@ class Ledger(Table):
             seq, sha256 = max(seq, 0), BEFORE_THE_FIRST
         return LedgerHead(seq=seq, sha256=sha256)
 
-    def tells(self, subject: str, *events: str) -> bool:
+    def tells(self, subject: str, *events: Event) -> bool:
         """True if a line tells of one of ``events`` about ``subject``.
 
         A subject alone proves little: some are digests of bytes that a stranger chose.
         """
         marks = ", ".join("?" * len(events))
         query = f"SELECT 1 FROM ledger WHERE subject = ? AND event IN ({marks}) LIMIT 1"  # noqa: S608
-        return bool(self._index.rows(query, (subject, *events)))
+        return bool(self._index.rows(query, (subject, *map(str, events))))
 
-    def says(self, event: str, subject: str) -> list[Mapping[str, Json]]:
+    def says(self, event: Event, subject: str) -> list[Mapping[str, Json]]:
         """The details of the lines that tell of ``event`` about ``subject``, oldest first.
 
         A forged detail is read as empty; :meth:`verify` names its line.
         """
         query = "SELECT seq, detail FROM ledger WHERE subject = ? AND event = ? ORDER BY seq"
         details: list[Mapping[str, Json]] = []
-        for seq, text in self._index.rows(query, (subject, event)):
+        for seq, text in self._index.rows(query, (subject, str(event))):
             try:
                 details.append(_read_detail(seq, text))
             except StorageFault as error:
@@ -177,7 +178,7 @@ class LedgerWriter(Ledger):
         line = replace(line, sha256=line.digest())
         self._execute(
             f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            *(line.seq, line.at, event, subject, _canonical(detail), line.prev, line.sha256),
+            *(line.seq, line.at, line.event, subject, _canonical(detail), line.prev, line.sha256),
         )
         return line
 
