@@ -169,7 +169,7 @@ def _release_worker(
         outbox_dir.mkdir(parents=True, exist_ok=True)
     return ReleaseWorker(
         work=work,
-        sealer=BundleContents(index=work.index, store=store, keys=keys, random=random),
+        contents=BundleContents(index=work.index, store=store, keys=keys, random=random),
         authorizer=authorizer,
         uploader=Uploader(work=work, receiver=receiver, chunk_bytes=upload.chunk_bytes),
         random=random,

@@ -1,12 +1,11 @@
-"""What a release rests on: its approvals and its request, verified again at each step.
+"""Authorization of a release: its statements, verified again before each step.
 
-The rows of a release lie in a file that the camera's process can write to. So they
-are believed only as far as the signatures in them reach: the approval must be the one
-that gave the release its name, the second one another owner's of exactly the same, no
-end later than theirs, the request the one that the approval names, and the requester's
-card, as it is today, must still allow the upload. A share names whom it goes to, and
-where, by itself. Nothing is decided here that :mod:`agent.consent.decisions.approval` has not
-decided before.
+The camera's process can write to the rows of a release, so only their signatures count:
+the approval must be the one that named the release, a second approval another owner's of
+exactly the same, and the request the one that the approval names. The release must not
+end later than the approvals, and the requester's card must still allow the upload. A
+share names its recipient and the place itself. All of this was decided before, by
+:mod:`agent.consent.decisions.approval`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from agent.vault.records.requests import RequestTable
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What one owner signed, verified, as it was signed and with the key that did."""
+    """A verified decision of one owner, with its text and the owner's key."""
 
     consent: Consent
     jws: str
@@ -36,10 +35,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The verified statements of one release, whom it goes to, and where.
+    """The verified statements of one release, its recipient, and the place to upload to.
 
-    ``request_jws`` is None for a share. ``reader`` is the fingerprint of whoever receives the
-    bundle, ``seal`` their age recipient.
+    ``request_jws`` is None for a share. ``reader`` is the recipient's fingerprint, ``seal``
+    their age recipient.
     """
 
     first: Signed
@@ -51,59 +50,56 @@ class Authorization:
 
 
 class Authorizer:
-    """Finds and verifies the papers of releases."""
+    """Verifies the statements of releases."""
 
     def __init__(
-        self,
-        *,
-        requests: RequestTable,
-        parties: Parties,
-        allow_loopback_http: bool,
+        self, *, requests: RequestTable, parties: Parties, allow_loopback_http: bool
     ) -> None:
         self._requests = requests
         self._parties = parties
         self._allow_loopback_http = allow_loopback_http
 
-    def of(self, case: ReleaseRow) -> Authorization:
-        """The papers of ``case``; :class:`Refused` names what does not hold.
+    def of(self, row: ReleaseRow) -> Authorization:
+        """The authorization of ``row``; :class:`Refused` names the rule it breaks.
 
         ``unknown-requester``, ``other-approval``, ``no-agreement``, ``second-missing``,
         ``wrong-device``, ``request-gone``, ``other-request`` or ``upload-not-allowed``, or what
         :func:`agent.consent.signing.verify` refuses.
         """
-        first, second = self.first(case), self._second(case)
+        first, second = self.first(row), self._second(row)
         ends = [signed.consent.exp for signed in (first, second) if signed is not None]
-        if case.expires_at > min(ends):
-            raise Refused("other-approval", "the release has another end than was approved")
+        if row.expires_at > min(ends):
+            raise Refused("other-approval", "the release ends later than was approved")
         if isinstance(first.consent, Share):
             return self._of_share(first, first.consent, second)
-        return self._of_approval(case, first, first.consent, second)
+        return self._of_approval(row, first, first.consent, second)
 
-    def first(self, case: ReleaseRow) -> Signed:
-        """What the owner signed that gave ``case`` its name."""
-        if signing.digest(case.approval)[:16] != case.id:
+    def first(self, row: ReleaseRow) -> Signed:
+        """The decision that named ``row``."""
+        if signing.digest(row.approval)[:16] != row.id:
             raise Refused("other-approval", "the release is not the one that was approved")
-        return self._signed(case, case.approval)
+        return self._signed(row, row.approval)
 
-    def _second(self, case: ReleaseRow) -> Signed | None:
-        if case.second:
-            second = self._signed(case, case.second)
-            if problem := rules.disagreement(self.first(case).consent, second.consent):
+    def _second(self, row: ReleaseRow) -> Signed | None:
+        if row.second:
+            second = self._signed(row, row.second)
+            if problem := rules.disagreement(self.first(row).consent, second.consent):
                 raise Refused("no-agreement", problem)
             return second
         if self._parties.approvals_needed > 1:
             raise Refused("second-missing", "another owner has not approved the same")
         return None
 
-    def _signed(self, case: ReleaseRow, jws: str) -> Signed:
+    def _signed(self, row: ReleaseRow, jws: str) -> Signed:
+        owners = self._parties.owner_keys
         consent: Consent
-        if case.request is None:
-            consent = signing.verify(jws, Share, self._parties.owner_keys)
+        if row.request is None:
+            consent = signing.verify(jws, Share, owners)
         else:
-            consent = signing.verify(jws, Approval, self._parties.owner_keys)
+            consent = signing.verify(jws, Approval, owners)
         if consent.aud != self._parties.device_id:
             raise Refused("wrong-device", "the approval was given to another device")
-        return Signed(consent, jws, self._parties.owner_keys[consent.iss])
+        return Signed(consent, jws, owners[consent.iss])
 
     def _of_share(self, first: Signed, share: Share, second: Signed | None) -> Authorization:
         if problem := upload.form_problem(share.upload.url, self._allow_loopback_http):
@@ -117,19 +113,19 @@ class Authorizer:
         )
 
     def _of_approval(
-        self, case: ReleaseRow, first: Signed, approval: Approval, second: Signed | None
+        self, row: ReleaseRow, first: Signed, approval: Approval, second: Signed | None
     ) -> Authorization:
-        row = self._requests.get(case.request or "")
-        if row is None:
-            raise Refused("request-gone", "the request that was approved is not on record any more")
-        card = self._parties.requesters.get(signing.signer(row.jws, Request))
+        asked = self._requests.get(row.request or "")
+        if asked is None:
+            raise Refused("request-gone", "the approved request is no longer stored")
+        card = self._parties.requesters.get(signing.signer(asked.jws, Request))
         if card is None:
-            raise Refused("unknown-requester", "the requester's card was taken away since")
-        request = signing.verify(row.jws, Request, {card.fingerprint: card.key})
-        if signing.digest(row.jws) != approval.request:
+            raise Refused("unknown-requester", "the requester's card was removed since")
+        request = signing.verify(asked.jws, Request, {card.fingerprint: card.key})
+        if signing.digest(asked.jws) != approval.request:
             raise Refused("other-request", "the request is not the one that was approved")
         if problem := upload.problem(request.upload.url, card, self._allow_loopback_http):
             raise Refused("upload-not-allowed", problem)
         return Authorization(
-            first, second, row.jws, card.fingerprint, card.seal, request.upload.url
+            first, second, asked.jws, card.fingerprint, card.seal, request.upload.url
         )

@@ -1,11 +1,10 @@
 """The contents of a bundle: approved clips, opened, prepared, and signed for.
 
-Each approved clip is opened with the key that its approval brought, in memory,
-trimmed and redacted as the owner said, and handed to the bundle, which is sealed to the
-requester as it grows: plaintext never touches the disk, and at most one clip is in
-memory. ``release.jws`` comes last, since it names the digest of everything else.
-How a bag, a tar and an age file are made is for :mod:`.bundle`, how a video is
-prepared for :mod:`agent.media.editing`.
+Each approved clip is opened in memory with the key that its approval brought, trimmed
+and redacted as approved (:mod:`agent.media.editing`), and passed to the bundle, which is
+sealed to the requester as it grows (:mod:`.bag_writer`): plaintext never touches the disk,
+and at most one clip is in memory. ``release.jws`` comes last, as it names the digests of
+the other files.
 """
 
 from __future__ import annotations
@@ -58,44 +57,46 @@ class BundleContents:
     def seal(
         self,
         path: Path,
+        authorization: Authorization,
         *,
-        papers: Authorization,
         keys: Mapping[str, str],
         at: float,
     ) -> WrittenFile:
-        """Write the bundle that ``papers`` allow to ``path``, or leave nothing there.
+        """Write the authorized bundle to ``path``, or leave no file there.
 
-        ``keys`` are the clips' identities as the owner's letter brought them.
+        ``keys`` are the clips' identities from the owner's letter.
         Raises :class:`ClipDamaged` when a clip is gone or is not what was approved,
         :class:`Refused` when it cannot be trimmed or redacted as approved, and
         :class:`StorageFault` when the disk does not take the bundle.
         """
-        clips = papers.first.consent.clips
+        clips = authorization.first.consent.clips
 
         def payload() -> Iterator[tuple[str, bytes]]:
             for clip in clips:
                 yield _file_of(clip), self._prepare(clip, keys[clip.id])
-            for path, jws in _statements(papers).items():
+            for path, jws in _statements(authorization).items():
                 yield path, jws.encode("ascii")
 
         return write_bundle(
             path,
             name=f"release-{path.stem}",
-            recipient=papers.seal,
+            recipient=authorization.seal,
             payload=payload(),
-            release=lambda files: self._release(papers, files, at),
+            release=lambda files: self._release(authorization, files, at),
             bagged_at=at,
         )
 
-    def _release(self, papers: Authorization, files: Sequence[BundledFile], at: float) -> bytes:
-        """What the device says it sends, signed; ``files`` is all else in the bundle."""
-        first, second = papers.first, papers.second
+    def _release(
+        self, authorization: Authorization, files: Sequence[BundledFile], at: float
+    ) -> bytes:
+        """The signed list of what the device sends; ``files`` are the bundle's other files."""
+        first, second = authorization.first, authorization.second
         consent = first.consent
         statement = Release(
             iss=self._keys.id,
             jti=signing.new_jti(self._random(16)),
             iat=int(at),
-            aud=papers.reader,
+            aud=authorization.reader,
             request=consent.request if isinstance(consent, Approval) else None,
             approval=signing.digest(first.jws),
             second_approval=signing.digest(second.jws) if second else None,
@@ -111,10 +112,10 @@ class BundleContents:
         return self._keys.signing.sign(statement).encode("ascii")
 
     def _prepare(self, approved: ApprovedClip, key: str) -> bytes:
-        """An approved clip as it will leave. The digest is checked again: disks change.
+        """An approved clip as it will leave, checked against its digest before and after.
 
-        And once more, of the very bytes that were opened. Between two looks at a file the
-        camera's process can exchange it, and for its own clips it knew the key.
+        The second digest is of the very bytes that were opened: between two reads the
+        camera's process could exchange the file, and it knew the keys of its own clips.
         """
         clip = self._clip(approved)
         exchanged = ClipDamaged(f"the clip {clip.id} is not the one that was approved")
@@ -155,7 +156,7 @@ class BundleContents:
 
 
 class _Digested(io.BufferedIOBase, BinaryIO):
-    """``file`` from its beginning, and the digest of just the bytes that were read of it."""
+    """``file``, and the digest of the bytes that were read from it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -170,12 +171,12 @@ class _Digested(io.BufferedIOBase, BinaryIO):
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Back to the beginning, where the digest begins too, or to the end, for its size."""
+        """Seek to the beginning, where the digest starts again, or to the end for the size."""
         self._digest = hashlib.sha256()
         return self._file.seek(offset, whence)
 
     def digest(self) -> str:
-        """Of the whole file, once what was not read yet is."""
+        """Read the rest of the file; returns the digest of all of it."""
         while self.read(_READ_BYTES):
             pass
         return self._digest.hexdigest()
@@ -185,10 +186,14 @@ def _file_of(clip: ApprovedClip) -> str:
     return f"data/{clip.id}.mp4"
 
 
-def _statements(papers: Authorization) -> dict[str, str]:
-    """What was asked and what the owners signed, by the path it has in the bundle."""
-    kind = "approval" if papers.request_jws is not None else "share"
-    statements = {"data/request.jws": papers.request_jws, f"data/{kind}.jws": papers.first.jws}
-    if papers.second is not None:
-        statements[f"data/{kind}-2.jws"] = papers.second.jws
-    return {path: jws for path, jws in statements.items() if jws is not None}
+def _statements(authorization: Authorization) -> dict[str, str]:
+    """The request and the owners' decisions by their paths in the bundle."""
+    statements = {}
+    kind = "share"
+    if authorization.request_jws is not None:
+        statements["data/request.jws"] = authorization.request_jws
+        kind = "approval"
+    statements[f"data/{kind}.jws"] = authorization.first.jws
+    if authorization.second is not None:
+        statements[f"data/{kind}-2.jws"] = authorization.second.jws
+    return statements

@@ -1,29 +1,26 @@
-"""The upload protocol tus 1.0 (tus.io/protocols/resumable-upload), the part we need.
+"""Client of the upload protocol tus 1.0 (tus.io/protocols/resumable-upload).
 
-Creation, HEAD for the offset, PATCH, and uploads that expire. One request a call and
-no memory between calls: what is sent when, and how long to wait, is the outbox's.
+It creates uploads, asks for the offset (HEAD) and sends chunks (PATCH), a request a call,
+without state between calls. :class:`ReceiverRefused` names the first rule that an answer
+breaks, and means: do not try again.
 
-What comes back is checked against these rules; the first one broken is the name in
-:class:`ReceiverRefused`, which means: not again.
-
-- ``unsafe-url``        HTTPS only (HTTP to a loopback address when that is allowed), no
-  user, no fragment
+- ``unsafe-url``        HTTPS only (HTTP to a loopback address when allowed), no user, no fragment
 - ``redirect``          a receiver may not send us elsewhere
-- ``receiver-refuses``  any other 4xx: it says no for good
-- ``unexpected-answer`` a success that tus does not know here
-- ``not-tus``           an answer that is not of tus 1.0.0
-- ``other-origin``      the upload must stay on the scheme, host and port it was created at
-- ``no-offset``         an offset must be there, and a number
-- ``wrong-length``      the upload must be as long as what we announced
+- ``receiver-refuses``  any other 4xx is a final no
+- ``unexpected-answer`` a success that tus does not define here
+- ``not-tus``           an answer without tus 1.0.0
+- ``other-origin``      the upload stays on the scheme, host and port where it was created
+- ``no-offset``         the offset is a number
+- ``wrong-length``      the upload is as long as announced
 - ``offset-beyond``     a receiver cannot have more than it was sent
-- ``offset-backwards``  an answer to PATCH cannot have less than before it
+- ``offset-backwards``  an answer to PATCH cannot report less than before
 
-A HEAD may report less than was confirmed before: a receiver may lose what it has not
-synced. That is believed, because all it earns is the same sealed bytes once more.
+HEAD may report less than was confirmed, as a receiver may lose what it has not synced: it
+only gets the same sealed bytes again.
 
-:class:`NetworkFault` means: later again, after asking for the offset. It is raised for
-what may pass: no connection, no answer in time, 408, 423, 429, 5xx, and for PATCH
-404, 409 and 410. Answers are bounded in size and in time, however slowly they come.
+:class:`NetworkFault` means: try again later, after asking for the offset. The reasons: no
+connection, no answer in time, 408, 423, 429, 5xx, and for PATCH 404, 409 and 410. The size
+and the time of an answer are limited, however slowly it comes.
 """
 
 from __future__ import annotations
@@ -51,8 +48,8 @@ from agent.tls import trusting
 
 _VERSION: Final = "1.0.0"
 _MAX_URL: Final = 2_000
-_MAX_BODY_BYTES: Final = 65_536  # nothing in an answer's body is read; this much is passed over
-_SLOWEST_BYTES_PER_SECOND: Final = 8_000  # an upload slower than this is given up as dead
+_MAX_BODY_BYTES: Final = 65_536  # of an answer's body, which is ignored
+_SLOWEST_BYTES_PER_SECOND: Final = 8_000  # a slower upload counts as dead
 _PASSING: Final = frozenset({408, 423, 429})
 _GONE: Final = frozenset({404, 410})
 _NUMBER: Final = re.compile(r"[0-9]{1,16}")
@@ -60,9 +57,9 @@ _METADATA_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
 class TusClient:
-    """Talks to upload receivers. Not for several threads at a time.
+    """Talks to upload receivers, from one thread.
 
-    ``timeout_seconds`` bounds each wait for the network; a whole answer may take four
+    ``timeout_seconds`` limits each wait for the network; a whole answer may take four
     of them. Raises :class:`agent.errors.ConfigError` for a CA file that cannot be used.
     """
 
@@ -77,7 +74,7 @@ class TusClient:
         self._socket: socket.socket | None = None
 
     def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
-        """Announce an upload of ``size`` bytes at ``url``; the URL to send it to.
+        """Announce an upload of ``size`` bytes at ``url``; returns the URL to send it to.
 
         Keys of ``metadata`` are lower-case letters, digits and hyphens.
         """
@@ -100,10 +97,10 @@ class TusClient:
         return upload_url
 
     def offset(self, upload_url: str, *, size: int, sent: int | None = None) -> int | None:
-        """How many bytes the receiver has; None if it has no such upload (any more).
+        """The number of bytes that the receiver has; None if it has no such upload.
 
-        ``sent`` is the most that it can have: all bytes that ever went out, whether
-        confirmed or not. Default: ``size``.
+        ``sent`` is the most that it can have: all bytes ever sent, confirmed or not.
+        Default: ``size``.
         """
         answer = self._exchange("HEAD", upload_url, {}, None)
         if answer.status in _GONE:
@@ -114,7 +111,7 @@ class TusClient:
         return _offset(answer, at_least=0, at_most=size if sent is None else min(sent, size))
 
     def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
-        """Send ``chunk``, which begins at ``offset`` of ``size``; the offset after it."""
+        """Send ``chunk``, which begins at ``offset`` of ``size``; returns the offset after it."""
         if not chunk or offset + len(chunk) > size:
             raise ValueError("a chunk must have bytes, and they must lie inside the upload")
         headers = {
@@ -167,7 +164,7 @@ class TusClient:
         return answer
 
     def _check_url(self, url: str) -> SplitResult:
-        """The parts of ``url``, or a refusal."""
+        """Split ``url``, or refuse it."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -180,7 +177,7 @@ class TusClient:
         if not (allowed and clean and parts.hostname and port != 0):
             raise ReceiverRefused("unsafe-url", f"{url[:200]!r} is not an HTTPS address")
         if parts.username is not None or parts.password is not None or parts.fragment:
-            raise ReceiverRefused("unsafe-url", "a user or fragment may not stand in an upload URL")
+            raise ReceiverRefused("unsafe-url", "an upload URL may not have a user or a fragment")
         return parts
 
     def _connection_to(self, parts: SplitResult) -> HTTPConnection:
@@ -201,7 +198,7 @@ class TusClient:
 
     @contextlib.contextmanager
     def _cut_off_after(self, seconds: float) -> Iterator[None]:
-        """Hang up when ``seconds`` have passed: a drip of bytes never runs into a time-out."""
+        """Hang up after ``seconds``, as dripping bytes never run into a time-out."""
 
         def hang_up() -> None:
             if self._socket is not None:
@@ -218,9 +215,9 @@ class TusClient:
 
 
 class _WholeLines(io.BufferedReader):
-    """Takes a line that the end of the connection cut off for what it is.
+    """A reader that refuses a line which the end of the connection cut off.
 
-    http.client takes it for the end of the headers, and a cut answer for a whole one.
+    http.client takes it for the end of the headers, and so a cut answer for a whole one.
     """
 
     def readline(self, size: int | None = -1, /) -> bytes:
@@ -261,7 +258,7 @@ def _expect(answer: urllib3.BaseHTTPResponse, statuses: set[int]) -> None:
 
 
 def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) -> int:
-    """``Upload-Offset``, which must lie between what was there and what was sent."""
+    """The ``Upload-Offset``, which must lie within these limits."""
     text = answer.headers.get("Upload-Offset", "")
     if not _NUMBER.fullmatch(text):
         raise ReceiverRefused("no-offset", f"the offset is {text[:40]!r}")
@@ -274,7 +271,7 @@ def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) ->
 
 
 def same_origin(first: str, second: str) -> bool:
-    """Whether two URLs name the same scheme, host and port."""
+    """Tell if two URLs have the same scheme, host and port."""
     try:
         return _origin(urlsplit(first)) == _origin(urlsplit(second))
     except ValueError:
@@ -282,7 +279,7 @@ def same_origin(first: str, second: str) -> bool:
 
 
 def _is_loopback(host: str | None) -> bool:
-    """Whether ``host`` is a loopback address in numbers; a name may point anywhere."""
+    """True for a numeric loopback address; a name may point anywhere."""
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -295,7 +292,7 @@ def _origin(parts: SplitResult) -> tuple[str, str, int]:
 
 
 def _first_cause(error: BaseException) -> str:
-    """The innermost reason in one line of words, whatever the receiver put into it."""
+    """The innermost reason in one printable line."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     match error:

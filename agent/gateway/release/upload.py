@@ -1,16 +1,13 @@
-"""From the outbox to the receiver: a chunk a turn, from wherever the receiver is.
+"""Upload of sealed bundles, a chunk a turn from the receiver's offset.
 
-Progress is written down before more is sent, so that after any end a receiver can
-have one chunk beyond our note, not more. ``stop``, the approval's end and the
-clock are asked before the receiver hears anything. Before the first chunk that a
-process sends, the bundle is held against the digest it was sealed with: disks change.
+Progress is stored before more is sent, so after any end the receiver is at most one chunk
+ahead of it. ``stop``, the approval's end and the clock are checked before each request.
+Before a process sends the first chunk of a bundle, it checks the bundle's digest.
 
-One thread sends for everybody, so nobody may keep it: each call is one request to
-announce, or one chunk, and before it, if the last one failed, one request for the
-offset. A receiver that takes almost nothing of a chunk is a :class:`NetworkFault` like
-one that cannot be reached, and only what is worth the name clears earlier failures.
-How the receiver is spoken to is for :mod:`.tus`, when to try again and what an end
-means for :mod:`.release`.
+One thread sends all bundles, so each call is short: one request to announce an upload, or
+one chunk, and before it, after a failure, one request for the offset. A receiver that
+takes almost nothing of a chunk counts as unreachable, and only real progress clears
+earlier failures. :mod:`.tus_client` speaks the protocol; :mod:`.worker` tries again.
 """
 
 from __future__ import annotations
@@ -25,107 +22,101 @@ from agent.gateway.release.tus_client import same_origin
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.releases import ReleaseRow
 
-_LEAST_PROGRESS = 65_536  # bytes of a chunk, or all of a smaller one: less is a failure
+_LEAST_PROGRESS = 65_536  # bytes of a chunk, or all of a smaller one
 
 
 class Receiver(Protocol):
     """A client of an upload receiver; :class:`.tus_client.TusClient` is the real one."""
 
     def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
-        """Announce an upload of ``size`` bytes; returns where it is kept."""
+        """Announce an upload of ``size`` bytes; returns its URL."""
 
     def offset(self, upload_url: str, *, size: int, sent: int) -> int | None:
-        """How many bytes the receiver has, of the ``sent`` it may have; None if it forgot."""
+        """The receiver's offset, at most ``sent``; None if it has no such upload."""
 
     def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
         """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
 
 
 class Uploader:
-    """Sends sealed bundles. Use from the thread of releases, with its index."""
+    """Sends sealed bundles, on the thread of the release worker."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        receiver: Receiver,
-        chunk_bytes: int,
-    ) -> None:
+    def __init__(self, *, work: UnitOfWork, receiver: Receiver, chunk_bytes: int) -> None:
         self._work = work
         self._receiver = receiver
         self._chunk_bytes = chunk_bytes
-        self._intact: set[str] = set()  # bundles that this process found to be what was sealed
+        self._intact: set[str] = set()  # releases whose bundle this process has checked
         self._reached: dict[str, int] = {}  # offsets, from the last answers of receivers
 
-    def send(self, case: ReleaseRow, bundle: Path, *, to: str) -> bool:
+    def send(self, row: ReleaseRow, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send the next chunk that the receiver lacks.
 
         True once the receiver has all of it. Raises :class:`NetworkFault` and
         :class:`StorageFault` for what may pass, :class:`ClipDamaged` for a bundle that
         is gone or was changed, and :class:`Refused` for a receiver that breaks the rules.
         """
-        size = case.bundle_bytes
+        size = row.bundle_bytes
         if size is None:
-            raise ClipDamaged("how large the sealed bundle was is not on record any more")
-        self._check(case, bundle)
-        if self._must_stop(case):
+            raise ClipDamaged("the size of the sealed bundle is no longer stored")
+        self._check(row, bundle)
+        if self._must_stop(row):
             return False
-        if case.upload_url is None:
-            metadata = {"filename": bundle.name, "release": case.id}
+        if row.upload_url is None:
+            metadata = {"filename": bundle.name, "release": row.id}
             url = self._receiver.create(to, size=size, metadata=metadata)
-            self._note(case, url, 0, forward=False)
+            self._note(row, url, 0, forward=False)
             return False
-        if not same_origin(case.upload_url, to):
-            raise Refused("other-origin", "the upload is noted at another place than was asked for")
-        return self._send_next(case, bundle, case.upload_url, size)
+        if not same_origin(row.upload_url, to):
+            raise Refused("other-origin", "the stored upload is not where it was approved to go")
+        return self._send_next(row, bundle, row.upload_url, size)
 
     def forget(self, release_id: str) -> None:
-        """A release is over."""
+        """Drop what is known of a finished release."""
         self._intact.discard(release_id)
         self._reached.pop(release_id, None)
 
-    def _check(self, case: ReleaseRow, bundle: Path) -> None:
-        if case.id in self._intact:
+    def _check(self, row: ReleaseRow, bundle: Path) -> None:
+        if row.id in self._intact:
             return
         if not bundle.exists():
             raise ClipDamaged("the sealed bundle is gone from the outbox")
-        if files.sha256(bundle) != case.bundle_sha256:
+        if files.sha256(bundle) != row.bundle_sha256:
             raise ClipDamaged("the sealed bundle in the outbox was changed")
-        self._intact.add(case.id)
+        self._intact.add(row.id)
 
-    def _send_next(self, case: ReleaseRow, bundle: Path, url: str, size: int) -> bool:
-        offset = self._reached.pop(case.id, None)
+    def _send_next(self, row: ReleaseRow, bundle: Path, url: str, size: int) -> bool:
+        offset = self._reached.pop(row.id, None)
         if offset is None:
-            offset = self._ask(case, url, size)
-        if offset < size and not self._must_stop(case):
-            offset = self._send_chunk(case, bundle, url, offset, size)
-            self._reached[case.id] = offset
+            offset = self._ask(row, url, size)
+        if offset < size and not self._must_stop(row):
+            offset = self._send_chunk(row, bundle, url, offset, size)
+            self._reached[row.id] = offset
         return offset == size
 
-    def _ask(self, case: ReleaseRow, url: str, size: int) -> int:
-        """Where the receiver is, after a restart or a failure."""
-        # A chunk may have arrived though its answer, or our note of it, was lost.
-        sent = min(size, case.sent_bytes + self._chunk_bytes)
+    def _ask(self, row: ReleaseRow, url: str, size: int) -> int:
+        """Ask for the receiver's offset after a restart or a failure."""
+        # A chunk may have arrived although its answer, or our note of it, was lost.
+        sent = min(size, row.sent_bytes + self._chunk_bytes)
         offset = self._receiver.offset(url, size=size, sent=sent)
         if offset is None:
-            self._note(case, None, 0, forward=False)
-            raise NetworkFault("the receiver forgot the upload, which begins anew")
-        if offset != case.sent_bytes:
-            forward = _is_progress(offset - case.sent_bytes, of=size - case.sent_bytes)
-            self._note(case, url, offset, forward=forward)
+            self._note(row, None, 0, forward=False)
+            raise NetworkFault("the receiver forgot the upload, which starts again")
+        if offset != row.sent_bytes:
+            forward = _is_progress(offset - row.sent_bytes, of=size - row.sent_bytes)
+            self._note(row, url, offset, forward=forward)
         return offset
 
-    def _send_chunk(self, case: ReleaseRow, bundle: Path, url: str, offset: int, size: int) -> int:
+    def _send_chunk(self, row: ReleaseRow, bundle: Path, url: str, offset: int, size: int) -> int:
         chunk = self._read(bundle, offset)
         reached = self._receiver.send(url, offset=offset, chunk=chunk, size=size)
         forward = _is_progress(reached - offset, of=len(chunk))
-        self._note(case, url, reached, forward=forward)
+        self._note(row, url, reached, forward=forward)
         if not forward:
             raise NetworkFault(f"the receiver took {reached - offset} of {len(chunk)} bytes")
         return reached
 
-    def _must_stop(self, case: ReleaseRow) -> bool:
-        now = self._work.releases.get(case.id)
+    def _must_stop(self, row: ReleaseRow) -> bool:
+        now = self._work.releases.get(row.id)
         if now is None or now.state != "SEALED" or now.stop:
             return True
         return not self._work.clock.synced() or self._work.clock.now() >= now.expires_at
@@ -143,12 +134,12 @@ class Uploader:
             raise ClipDamaged("the sealed bundle in the outbox is too short")
         return chunk
 
-    def _note(self, case: ReleaseRow, url: str | None, sent_bytes: int, *, forward: bool) -> None:
-        """Write down where the receiver is. Unless that is ``forward``, failures still count."""
+    def _note(self, row: ReleaseRow, url: str | None, sent_bytes: int, *, forward: bool) -> None:
+        """Store the receiver's offset; ``forward`` resets the count of failures."""
         failures = {"attempts": 0} if forward else {}
         with self._work.transaction() as change:
             change.releases.set(
-                case.id, upload_url=url, sent_bytes=sent_bytes, not_before=0.0, **failures
+                row.id, upload_url=url, sent_bytes=sent_bytes, not_before=0.0, **failures
             )
 
 

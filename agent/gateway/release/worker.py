@@ -1,25 +1,23 @@
-"""A clip's way out: sealed for the requester, then uploaded, until it is there.
+"""Release worker: seals accepted clips for their recipient and uploads them.
 
-One thread owns this way (one worry, one machine): after an approval was accepted
-only :class:`ReleaseWorker` moves a release along the table of
-:mod:`agent.consent.lifecycle`. Others ask it to stop by writing ``stop`` into its
-row, which is obeyed before each chunk. A turn gives each release one piece of work,
-a chunk of its upload, say, so that none waits for the end of another. Every piece
-commits state, ledger line and the owner's letter together, and a restart goes on
-from the last commit:
+After an approval was accepted only the thread of :class:`ReleaseWorker` moves a release
+along the table of :mod:`agent.consent.lifecycle`. Others ask for its stop by writing
+``stop`` into its row, which is obeyed before each chunk. A turn gives each release one
+piece of work, such as a chunk of its upload, so none waits for another. Every piece
+commits state, ledger line and the owner's letter together; a restart goes on from the
+last commit:
 
-- PROPOSED: no concern of this thread; see :mod:`.proposals`.
-- APPROVED: needs the clip keys, which live in memory only. After a restart the
-  broker brings the approval again (it was not acknowledged) or it expires.
-- SEALED: the bundle lies in ``outbox/``; the upload resumes where the receiver is.
-- SENT, FAILED, REVOKED: over; the bundle is removed.
+- PROPOSED: handled by :mod:`agent.gateway.decisions.approvals`.
+- APPROVED: needs the clip keys, which are in memory only. After a restart the broker
+  sends the approval again (it was not acknowledged), or it expires.
+- SEALED: the bundle is in ``outbox/``; the upload resumes at the receiver's offset.
+- SENT, FAILED, REVOKED: finished; the bundle is removed.
 
-Nothing is sent after the approval's end. An unsynced clock does not know it, so
-releases wait for a synced one; a stop is obeyed by any clock.
+Nothing is sent after the approval's end. An unsynced clock cannot judge it, so releases
+wait for a synced one; a stop is obeyed by any clock.
 
-The camera's process writes to the same index, so a row is not believed: before each
-step it is held against the papers of its release (:mod:`.papers`). How bytes get to
-the receiver is in :mod:`.upload`, what is in a bundle in :mod:`.sealing`.
+The camera's process can write to the same index, so each step verifies the statements of
+the release again (:mod:`.authorization`).
 """
 
 from __future__ import annotations
@@ -31,13 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import files
-from agent.errors import (
-    ClipDamaged,
-    EnvironmentFault,
-    NetworkFault,
-    Refused,
-    StorageFault,
-)
+from agent.backoff import pause_seconds
+from agent.errors import ClipDamaged, EnvironmentFault, NetworkFault, Refused, StorageFault
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.upload import Uploader
@@ -47,14 +40,14 @@ from agent.vault.records.releases import ReleaseRow
 
 log = logging.getLogger(__name__)
 
-_FIRST_BACKOFF_SECONDS = 2.0
-_MAX_ATTEMPTS = 1_000_000  # are counted
-_MAX_DEATHS = 5  # a release that has the process killed so often is given up
+_FIRST_BACKOFF_SECONDS = 4.0
+_MAX_ATTEMPTS = 1_000_000  # the count ends here
+_MAX_DEATHS = 5  # a release that the process did not survive so often is given up
 
 
 @dataclass(frozen=True)
 class SealJob:
-    """An accepted approval's keys on their way; ``done`` once they are of no more use."""
+    """The keys of an accepted approval; ``done`` is called when they are no longer needed."""
 
     release_id: str
     keys: Mapping[str, str] = field(repr=False)
@@ -62,13 +55,13 @@ class SealJob:
 
 
 class ReleaseWorker:
-    """Takes releases from APPROVED to their end. Use from one thread, with its own index."""
+    """Takes releases from APPROVED to their end, on one thread."""
 
     def __init__(
         self,
         *,
         work: UnitOfWork,
-        sealer: BundleContents,
+        contents: BundleContents,
         authorizer: Authorizer,
         uploader: Uploader,
         random: Callable[[int], bytes],
@@ -76,7 +69,7 @@ class ReleaseWorker:
         max_backoff_seconds: float,
     ) -> None:
         self._work = work
-        self._sealer = sealer
+        self._contents = contents
         self._authorizer = authorizer
         self._uploader = uploader
         self._random = random
@@ -86,106 +79,106 @@ class ReleaseWorker:
         self._jobs: dict[str, SealJob] = {}
 
     def start(self, job: SealJob) -> None:
-        """Hand over the keys of an accepted approval; any thread may."""
+        """Hand over the keys of an accepted approval, from any thread."""
         self._arrived.put(job)
 
     def recover(self) -> None:
-        """At start: remove bundles that no SEALED release waits for.
+        """Remove bundles that no SEALED release needs; call at start.
 
-        A half-written one says that the process was killed while it was sealing, for
-        want of memory perhaps. The letter comes again, so this must not go on for ever.
+        A half-written bundle shows that the process was killed while sealing, perhaps for
+        want of memory. The letter comes again, so the number of tries is limited.
         """
-        wanted = {f"{case.id}.age" for case in self._work.releases.all("SEALED")}
-        sealing = {f"{case.id}.age.part": case for case in self._work.releases.all("APPROVED")}
+        wanted = {f"{row.id}.age" for row in self._work.releases.all("SEALED")}
+        sealing = {f"{row.id}.age.part": row for row in self._work.releases.all("APPROVED")}
         for path in self._outbox_dir.iterdir():
             if path.name in wanted:
                 continue
-            log.info("outbox: removing %s, which nothing waits for", path.name)
+            log.info("outbox: removing %s, which no release needs", path.name)
             if _removed(path) and path.name in sealing:  # else it would count at each start
                 self._note_death(sealing[path.name])
 
-    def _note_death(self, case: ReleaseRow) -> None:
-        deaths = case.deaths + 1
+    def _note_death(self, row: ReleaseRow) -> None:
+        deaths = row.deaths + 1
         if deaths >= _MAX_DEATHS:
-            self._finish(case, "fail", "the gateway was killed each time it prepared these clips")
+            self._finish(row, "fail", "the gateway was killed each time it prepared these clips")
             return
         with self._work.transaction() as change:
-            change.releases.set(case.id, deaths=deaths)
-        self._retry_later(case, StorageFault("the gateway was killed while it was sealing"))
+            change.releases.set(row.id, deaths=deaths)
+        self._retry_later(row, StorageFault("the gateway was killed while it was sealing"))
 
     def step(self) -> bool:
-        """One turn: the next piece of work of every release; whether there was any."""
+        """Do the next piece of work of every release; True if there was any."""
         self._take_jobs()
         worked = False
         for listed in self._work.releases.all("APPROVED") + self._work.releases.all("SEALED"):
             if not is_release_id(listed.id):
-                continue  # no approval has such a name: a row that the camera's side wrote
-            case = self._work.releases.get(listed.id)
-            if case is None or case.state != listed.state:
-                continue  # the camera's side wrote again
-            if self._stopped(case):  # perhaps since this turn began: the others' pieces take long
+                continue  # not the id of an approval: the camera's process wrote this row
+            row = self._work.releases.get(listed.id)
+            if row is None or row.state != listed.state:
+                continue  # the camera's process wrote this row
+            if self._stopped(row):  # perhaps since this turn began: other pieces take long
                 worked = True
             elif self._work.clock.synced():
-                worked = self._expired(case) or (self._due(case) and self._advance(case)) or worked
+                worked = self._expired(row) or (self._due(row) and self._advance(row)) or worked
         return worked
 
     def _take_jobs(self) -> None:
-        """Take over the keys that arrived, unless they are of no more use."""
+        """Take over the keys that arrived, unless they are no longer needed."""
         while not self._arrived.empty():
             job = self._arrived.get()
-            case = self._work.releases.get(job.release_id)
-            if case is None or case.state != "APPROVED":
-                job.done()  # the letter came twice, and the first was enough
+            row = self._work.releases.get(job.release_id)
+            if row is None or row.state != "APPROVED":
+                job.done()  # the letter came twice
                 continue
-            self._forget_keys(case)
+            self._forget_keys(row)
             self._jobs[job.release_id] = job
 
-    def _stopped(self, case: ReleaseRow) -> bool:
-        if not case.stop:
+    def _stopped(self, row: ReleaseRow) -> bool:
+        if not row.stop:
             return False
-        self._finish(case, "revoke", case.stop, _so_far(case))
+        self._finish(row, "revoke", row.stop, _so_far(row))
         return True
 
-    def _expired(self, case: ReleaseRow) -> bool:
-        if self._work.clock.now() < case.expires_at:
+    def _expired(self, row: ReleaseRow) -> bool:
+        if self._work.clock.now() < row.expires_at:
             return False
-        why = f"the approval ended while the release was {case.state}"
-        self._finish(case, "fail", why, _so_far(case))
+        why = f"the approval ended while the release was {row.state}"
+        self._finish(row, "fail", why, _so_far(row))
         return True
 
-    def _due(self, case: ReleaseRow) -> bool:
-        """Whether its pause is over; one longer than any was noted by a clock far ahead."""
-        pause = case.not_before - self._work.clock.now()
+    def _due(self, row: ReleaseRow) -> bool:
+        """True if its pause is over. A clock far ahead may have set one longer than any."""
+        pause = row.not_before - self._work.clock.now()
         return pause <= 0 or pause > self._max_backoff_seconds
 
-    def _advance(self, case: ReleaseRow) -> bool:
-        """Seal or send one step; faults that may pass are noted and tried again later."""
+    def _advance(self, row: ReleaseRow) -> bool:
+        """Seal, or send a chunk; faults that may pass are tried again later."""
         try:
-            if case.state == "APPROVED":
-                return self._seal(case)
-            return self._send(case)
+            if row.state == "APPROVED":
+                return self._seal(row)
+            return self._send(row)
         except ClipDamaged as error:
-            self._finish(case, "fail", error.message)
+            self._finish(row, "fail", error.message)
         except EnvironmentFault as error:
-            self._retry_later(case, error)
+            self._retry_later(row, error)
         except Refused as error:
-            self._finish(case, "fail", f"{error.rule}: {error.message}")
+            self._finish(row, "fail", f"{error.rule}: {error.message}")
         return True
 
     # APPROVED -> SEALED
 
-    def _seal(self, case: ReleaseRow) -> bool:
-        job = self._jobs.get(case.id)
+    def _seal(self, row: ReleaseRow) -> bool:
+        job = self._jobs.get(row.id)
         if job is None:
-            return False  # the broker brings the approval, and with it the keys, again
-        papers = self._authorizer.of(case)
-        bundle = self._sealer.seal(
-            self._path(case), papers=papers, keys=job.keys, at=self._work.clock.now()
+            return False  # the broker sends the approval, with the keys, again
+        authorization = self._authorizer.of(row)
+        bundle = self._contents.seal(
+            self._path(row), authorization, keys=job.keys, at=self._work.clock.now()
         )
         sealed: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
         with self._work.transaction() as change:
             change.releases.set(
-                case.id,
+                row.id,
                 bundle_bytes=bundle.bytes,
                 bundle_sha256=bundle.sha256,
                 upload_url=None,
@@ -193,73 +186,72 @@ class ReleaseWorker:
                 attempts=0,
                 not_before=0.0,
             )
-            change.advance(case, "seal", sealed)
-        self._forget_keys(case)
+            change.advance(row, "seal", sealed)
+        self._forget_keys(row)
         return True
 
     # SEALED -> SENT
 
-    def _send(self, case: ReleaseRow) -> bool:
-        papers = self._authorizer.of(case)
-        if self._uploader.send(case, self._path(case), to=papers.upload_url):
+    def _send(self, row: ReleaseRow) -> bool:
+        upload_url = self._authorizer.of(row).upload_url
+        if self._uploader.send(row, self._path(row), to=upload_url):
             where: dict[str, str | int] = {
-                "bytes": case.bundle_bytes or 0,
-                "url": case.upload_url or "",
+                "bytes": row.bundle_bytes or 0,
+                "url": row.upload_url or "",
             }
-            self._finish(case, "deliver", "", where)
+            self._finish(row, "deliver", "", where)
         return True
 
     # Ends and retries
 
-    def _retry_later(self, case: ReleaseRow, error: EnvironmentFault) -> None:
-        """Exponential back-off with full jitter between half and the whole of the pause."""
-        now = self._work.releases.get(case.id) or case  # what was tried may have got forward
+    def _retry_later(self, row: ReleaseRow, error: EnvironmentFault) -> None:
+        now = self._work.releases.get(row.id) or row  # progress may have reset the count
         attempts = clamp_count(now.attempts, most=_MAX_ATTEMPTS) + 1
-        ceiling = min(self._max_backoff_seconds, _FIRST_BACKOFF_SECONDS * 2 ** min(attempts, 30))
         share = int.from_bytes(self._random(2)) / 0xFFFF
-        pause = ceiling * (0.5 + 0.5 * share)
+        longest = self._max_backoff_seconds
+        pause = pause_seconds(attempts, first=_FIRST_BACKOFF_SECONDS, longest=longest, share=share)
         due = self._work.clock.now() + pause
         with self._work.transaction() as change:
-            change.releases.set(case.id, attempts=attempts, not_before=due)
+            change.releases.set(row.id, attempts=attempts, not_before=due)
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
-        log.warning("release %s waits %.0f s (%s: %s)", case.id, pause, kind, error)
+        log.warning("release %s waits %.0f s (%s: %s)", row.id, pause, kind, error)
 
     def _finish(
         self,
-        case: ReleaseRow,
+        row: ReleaseRow,
         event: str,
         detail: str,
         more: Mapping[str, str | int] | None = None,
     ) -> None:
-        """End a release: the row, the ledger line and the letter, then the bundle's file."""
+        """End a release: first its row, ledger line and letter, then the bundle's file."""
         line: dict[str, str | int] = {"why": detail} if detail else {}
         with self._work.transaction() as change:
-            change.advance(case, event, {**line, **(more or {})}, detail=detail)
-        self._uploader.forget(case.id)
-        _removed(self._path(case))
-        self._forget_keys(case)
+            change.advance(row, event, {**line, **(more or {})}, detail=detail)
+        self._uploader.forget(row.id)
+        _removed(self._path(row))
+        self._forget_keys(row)
 
-    def _forget_keys(self, case: ReleaseRow) -> None:
-        job = self._jobs.pop(case.id, None)
+    def _forget_keys(self, row: ReleaseRow) -> None:
+        job = self._jobs.pop(row.id, None)
         if job is not None:
             job.done()
 
-    def _path(self, case: ReleaseRow) -> Path:
-        return self._outbox_dir / f"{case.id}.age"
+    def _path(self, row: ReleaseRow) -> Path:
+        return self._outbox_dir / f"{row.id}.age"
 
 
 def _removed(path: Path) -> bool:
-    """Remove ``path`` from the outbox. One that stays is reported: nothing hangs on it."""
+    """Remove ``path`` from the outbox; False, and a warning, if that fails."""
     try:
         files.remove(path)
     except StorageFault as error:
-        log.warning("outbox: a bundle that nothing waits for cannot be removed (%s)", error)
+        log.warning("outbox: a bundle that no release needs cannot be removed (%s)", error)
         return False
     return True
 
 
-def _so_far(case: ReleaseRow) -> dict[str, str | int]:
-    """How much of a bundle the receiver has confirmed; of the last chunk it may have more."""
-    if case.bundle_bytes is None:
+def _so_far(row: ReleaseRow) -> dict[str, str | int]:
+    """The bytes that the receiver has confirmed; it may have more of the last chunk."""
+    if row.bundle_bytes is None:
         return {}
-    return {"confirmed_bytes": case.sent_bytes, "bytes": case.bundle_bytes}
+    return {"confirmed_bytes": row.sent_bytes, "bytes": row.bundle_bytes}
