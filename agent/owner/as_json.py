@@ -8,30 +8,44 @@ from typing import Any
 import msgspec
 
 from agent.consent.statements import ClipOffer
-from agent.owner.inbox.items import AnsweredItem, ListedClips, NoticeItem, OpenRequest, Overview
+from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, Overview
+
+_REPORTED = ("record", "log", "more_clips", "approvals_needed", "owners", "proposals")
 
 
 def overview(inbox: Overview) -> dict[str, Any]:
     """The whole inbox."""
+    outcomes = [(one.device, one.outcome) for one in inbox.releases]
     return {
         "requests": [request(item) for item in inbox.requests],
         "releases": [
-            {
-                "release": one.outcome.subject,
-                "device": one.device,
-                "request": one.outcome.request,
-                "event": one.outcome.event,
-                "detail": one.outcome.detail,
-                "at": one.outcome.iat,
-            }
-            for one in inbox.releases
+            _release(one.subject, device, one.request, one.event, one.detail, one.iat)
+            for device, one in outcomes
         ],
-        "answers": [answer(one) for one in inbox.answers],
+        "answers": [
+            _release(one.release, one.device, one.request, one.event, one.detail, int(one.at))
+            | {"to": one.to}
+            for one in inbox.answers
+        ],
         "notices": [notice(one) for one in inbox.notices],
         "older_notices": inbox.older_notices,
         "paused": dict(inbox.paused),
         "offline": sorted(inbox.away),
         "warnings": list(inbox.warnings),
+    }
+
+
+def _release(
+    release: str, device: str, request: str | None, event: str, detail: str, at: int
+) -> dict[str, Any]:
+    """A release, or an answer, whose ``release`` is empty for a decline."""
+    return {
+        "release": release,
+        "device": device,
+        "request": request,
+        "event": event,
+        "detail": detail,
+        "at": at,
     }
 
 
@@ -42,7 +56,6 @@ def request(item: OpenRequest) -> dict[str, Any]:
         "digest": item.digest,
         "device": item.device,
         "requester": report.record.name,
-        "record": msgspec.to_builtins(report.record),
         "changed": item.changed,
         "closed": item.closed,
         "request": msgspec.to_builtins(item.request),
@@ -54,25 +67,8 @@ def request(item: OpenRequest) -> dict[str, Any]:
             }
             for other in item.reposts
         ],
-        "log": msgspec.to_builtins(report.log),
         "clips": _clips(report.clips),
-        "more_clips": report.more_clips,
-        "approvals_needed": report.approvals_needed,
-        "owners": msgspec.to_builtins(report.owners),
-        "proposals": msgspec.to_builtins(report.proposals),
-    }
-
-
-def answer(one: AnsweredItem) -> dict[str, Any]:
-    """An answer of the household; ``release`` is empty for a decline."""
-    return {
-        "release": one.release,
-        "device": one.device,
-        "to": one.to,
-        "request": one.request,
-        "event": one.event,
-        "detail": one.detail,
-        "at": int(one.at),
+        **{name: msgspec.to_builtins(getattr(report, name)) for name in _REPORTED},
     }
 
 

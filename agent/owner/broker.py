@@ -81,11 +81,7 @@ def presence(session: Session, device: str) -> Presence:
     Call it before any other retained message is expected on the session.
     """
     offline, state_at = None, None
-    deadline = time.monotonic() + QUIET_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        message = session.receive(left)
-        if message is None:
-            break
+    for message in _messages(session, QUIET_SECONDS):
         if message.topic == topics.availability(device):
             offline = message.payload == topics.OFFLINE
         elif message.topic == topics.state(device):
@@ -93,6 +89,15 @@ def presence(session: Session, device: str) -> Presence:
         if offline is False or (offline and state_at is not None):
             break
     return Presence(bool(offline), state_at)
+
+
+def _messages(session: Session, seconds: float) -> Iterator[Received]:
+    """Messages as they arrive within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        message = session.receive(left)
+        if message is not None:
+            yield message
 
 
 def _state_at(payload: bytes) -> int | None:
@@ -134,10 +139,11 @@ def collect(
                 said[device] = replace(before, state_at=_state_at(message.payload))
     for device in devices:
         inbox.settle(device, {name for item in received if (name := _open_name(item, device))})
-    deadline = time.monotonic() + wait_seconds
-    while not inbox.requests() and (left := deadline - time.monotonic()) > 0:
-        if (late := session.receive(left)) is not None:
-            take(inbox, late, keys, clock)
+    if not inbox.requests():
+        for message in _messages(session, wait_seconds):
+            take(inbox, message, keys, clock)
+            if inbox.requests():
+                break
     return {device: presence for device, presence in said.items() if presence.offline}
 
 
@@ -167,10 +173,8 @@ def follow(
     owner's release; once ``decision`` has completed it, the outcomes are about that.
     """
     subjects = answer_topics(decision, joins)
-    deadline = time.monotonic() + wait_seconds
-    while (left := deadline - time.monotonic()) > 0:
-        message = session.receive(left)
-        if message is None or not message.payload or message.topic not in subjects:
+    for message in _messages(session, wait_seconds):
+        if not message.payload or message.topic not in subjects:
             continue
         subject = subjects[message.topic]
         outcome = _outcome(message, decision.device, subject, keys)
@@ -189,10 +193,8 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
     False if the camera does not answer. Raises :class:`Refused` if it refuses.
     """
     topic = topics.release(command.device.name, command.subject)
-    deadline = time.monotonic() + _LISTING_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        message = session.receive(left)
-        if message is None or message.topic != topic or not message.payload:
+    for message in _messages(session, _LISTING_SECONDS):
+        if message.topic != topic or not message.payload:
             continue
         jws = letters.open_letter(message.payload, keys.identity).jws
         if not isinstance(verify.read_statement(jws, command.device), Listing):

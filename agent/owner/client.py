@@ -40,13 +40,12 @@ from agent.mqtt.link import Received
 from agent.owner import broker, clip_transfer
 from agent.owner.broker import Presence
 from agent.owner.clip_transfer import Progress
-from agent.owner.decisions import history, sign
-from agent.owner.decisions.sent import SentDecisions
+from agent.owner.decisions import sent, sign
 from agent.owner.decisions.sign import DEFAULT_DAYS, Choice, Plan, ReleasePlan, Terms
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import items, lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import AnsweredItem, Away, NoticeItem, OpenRequest, RequestPage
+from agent.owner.inbox.items import Answer, Away, NoticeItem, OpenRequest, RequestPage
 
 ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 
@@ -65,7 +64,7 @@ class OwnerClient:
                 "`clip-agent owner card --add device.card.yaml`",
             )
         self.inbox = Inbox(folder, self.devices)
-        self.sent = SentDecisions(folder, self.inbox)
+        self.sent = sent.SentDecisions(folder, self.inbox)
         self._clock = clock if clock is not None else SystemClock(synced_marker=None)
 
     def now(self) -> float:
@@ -104,9 +103,9 @@ class OwnerClient:
             me=self._me(),
         )
 
-    def answers(self) -> list[AnsweredItem]:
+    def answers(self) -> list[Answer]:
         """The household's answers and what became of them, the newest first."""
-        return history.read(self.inbox, self.sent)
+        return self.sent.answers()
 
     def show(self, prefix: str) -> RequestPage | NoticeItem:
         """A request or notice in full, by the first characters of its id."""
@@ -120,7 +119,7 @@ class OwnerClient:
             item=found,
             status=self.sent.about(found),
             withdrawn=next(withdrawn, None),
-            sent=self.sent.of(found.device),
+            sent=self.sent.releases(found.device),
             me=self._me(),
         )
 
@@ -224,8 +223,7 @@ class OwnerClient:
         item = lookup.open_request(self.inbox, request)
         proposal = lookup.proposal(item, release, me=self._me())
         clips = sign.repeat(item.report.clips, proposal.clips)
-        terms = self._terms(item.device, proposal.disclose, days)
-        return sign.approval(item, clips, terms, joins=proposal.release)
+        return sign.approval(item, clips, self._terms(item.device, proposal.disclose, days))
 
     def plan_share(
         self,
@@ -255,7 +253,7 @@ class OwnerClient:
             sign.repeat(offers, said.clips),
             self._terms(device, said.disclose, days),
             self.inbox.household(device),
-            agrees_with=(said.iss, joins),
+            joins=(said.iss, joins),
         )
 
     def plan_decline(self, request: str, *, mute: bool = False) -> tuple[OpenRequest, Plan]:
@@ -273,9 +271,9 @@ class OwnerClient:
         """Pause requests, or resume them. Recording goes on."""
         return self._plans(PauseRequests() if paused else ResumeRequests(), camera)
 
-    def plan_revoke(self, release: str) -> tuple[AnsweredItem, Plan]:
+    def plan_revoke(self, release: str) -> tuple[Answer, Plan]:
         """Stop a release that has not been sent."""
-        answer = history.find(self.answers(), release)
+        answer = sent.find(self.answers(), release)
         if answer.event == "SENT":
             raise Refused("was-sent", "it was sent, and cannot be called back")
         card = self._camera(answer.device)
@@ -308,7 +306,7 @@ class OwnerClient:
 
         decision = sign.sign(plan, keys, now=self.now())
         device, last = plan.device.name, None
-        joins = plan.joins if isinstance(plan, ReleasePlan) else None
+        joins = plan.joins[1] if isinstance(plan, ReleasePlan) and plan.joins else None
         filters = [*broker.answer_topics(decision, joins), *broker.presence_topics(device)]
         with broker.connect(self.folder.settings().mqtt, filters) as session:
             broker.send(session, decision)
@@ -329,7 +327,7 @@ class OwnerClient:
             now=self.now(),
             days=days,
             me=self._me(),
-            sent_before=self.sent.of(device),
+            sent_before=self.sent.releases(device),
         )
 
     def _me(self) -> str:

@@ -27,56 +27,6 @@ Progress = Callable[[int, int], None]
 """Called with the bytes received so far and those expected."""
 
 
-class Assembly:
-    """The chunks of one clip, joined in ``file``."""
-
-    def __init__(self, offer: ClipOffer, file: BinaryIO) -> None:
-        self._offer = offer
-        self._file = file
-        self._count = offer.bytes // CHUNK_BYTES + 1
-        self._arrived: set[int] = set()  # not what is missing: a camera may offer any size
-        self.received_bytes = 0
-
-    @property
-    def complete(self) -> bool:
-        """True once all chunks are there; :meth:`check` then verifies them."""
-        return len(self._arrived) == self._count
-
-    def take(self, number: int, chunk: bytes) -> None:
-        """Write one chunk to its place; a double is ignored.
-
-        Raises :class:`ClipDamaged` for a chunk that the offered file cannot have.
-        """
-        start = number * CHUNK_BYTES
-        if not 0 <= number < self._count or len(chunk) != min(
-            CHUNK_BYTES, self._offer.bytes - start
-        ):
-            raise ClipDamaged(
-                f"clip {self._offer.id}: chunk {number} does not fit the file that was offered"
-            )
-        if number not in self._arrived:
-            self._arrived.add(number)
-            self._file.seek(start)
-            self._file.write(chunk)
-            self.received_bytes += len(chunk)
-
-    def check(self) -> None:
-        """Raise :class:`ClipDamaged` unless the whole has the digest that was offered."""
-        self._file.seek(0)
-        digest = hashlib.sha256()
-        while block := self._file.read(CHUNK_BYTES):
-            digest.update(block)
-        if digest.hexdigest() != self._offer.sha256:
-            raise ClipDamaged(f"clip {self._offer.id} is not the clip that the camera offered")
-        self._file.seek(0)
-
-    def missing(self) -> str:
-        """The missing parts, for a message."""
-        first = next(number for number in itertools.count() if number not in self._arrived)
-        missing = self._count - len(self._arrived)
-        return f"{missing} of {self._count} parts are missing, the first is {first + 1}"
-
-
 def assemble(
     offer: ClipOffer,
     chunks: Iterable[tuple[int, bytes]],
@@ -86,20 +36,44 @@ def assemble(
 ) -> None:
     """Fill ``file`` with the sealed clip from ``chunks`` (number, bytes) and check it.
 
-    If they end too early, the camera was silent for too long: a :class:`NetworkFault`.
+    Raises :class:`ClipDamaged` for a chunk or a whole that is not the offered clip, and
+    :class:`NetworkFault` if the chunks end too early: the camera was silent for too long.
     """
-    assembly = Assembly(offer, file)
+    count, received = offer.bytes // CHUNK_BYTES + 1, 0
+    arrived: set[int] = set()  # not the missing ones: a camera may offer any size
     for number, chunk in chunks:
-        assembly.take(number, chunk)
+        start = number * CHUNK_BYTES
+        if not 0 <= number < count or len(chunk) != min(CHUNK_BYTES, offer.bytes - start):
+            raise ClipDamaged(
+                f"clip {offer.id}: chunk {number} does not fit the file that was offered"
+            )
+        if number in arrived:
+            continue
+        arrived.add(number)
+        file.seek(start)
+        file.write(chunk)
+        received += len(chunk)
         if progress is not None:
-            progress(assembly.received_bytes, offer.bytes)
-        if assembly.complete:
-            assembly.check()
+            progress(received, offer.bytes)
+        if len(arrived) == count:
+            _check(offer, file)
             return
+    first = next(number for number in itertools.count() if number not in arrived)
     raise NetworkFault(
-        f"clip {offer.id} did not arrive: {assembly.missing()}",
+        f"clip {offer.id} did not arrive: {count - len(arrived)} of {count} parts are missing, "
+        f"the first is {first + 1}",
         advice="Is the camera online? Then ask again",
     )
+
+
+def _check(offer: ClipOffer, file: BinaryIO) -> None:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(CHUNK_BYTES):
+        digest.update(block)
+    if digest.hexdigest() != offer.sha256:
+        raise ClipDamaged(f"clip {offer.id} is not the clip that the camera offered")
+    file.seek(0)
 
 
 def receive(

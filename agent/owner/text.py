@@ -10,7 +10,7 @@ import msgspec
 from agent.consent.policy import area
 from agent.consent.statements import ApprovedClip, Disclosure, HouseholdOwner, Polygon, Tally
 from agent.errors import RequestRefused
-from agent.owner.inbox.items import AnsweredItem, Away
+from agent.owner.inbox.items import Answer, Away
 
 _RULES = {  # rules whose names say little
     "jti-reused": "id used again",
@@ -59,7 +59,7 @@ def outcome(event: str, detail: str = "") -> str:
     }.get(event, f"{event}{why}")
 
 
-def subject(answer: AnsweredItem) -> str:
+def subject(answer: Answer) -> str:
     """The subject of an answer: its request, a share, or a command."""
     if answer.request is not None:
         return f"request {answer.request[:8]}"

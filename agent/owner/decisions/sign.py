@@ -43,7 +43,7 @@ from agent.consent.statements import (
 )
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner.inbox.items import OpenRequest, SentDecision, offered, pick
+from agent.owner.inbox.items import Answer, OpenRequest, offered, pick
 from agent.vault.clips import seal
 
 DEFAULT_DAYS = 2.0
@@ -95,7 +95,7 @@ class Terms:
     now: float
     days: float = DEFAULT_DAYS
     me: str = ""
-    sent_before: Sequence[SentDecision] = ()
+    sent_before: Sequence[Answer] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,7 @@ class ReleasePlan(Plan):
     """Clips that are about to be released, with all that the owner sees before signing.
 
     ``request`` is None for a share. ``household``: the owners of whom two must agree;
-    ``joins``: the release of another owner that this one agrees to; ``agrees_with``: an
-    owner's fingerprint and release if they have signed the same.
+    ``joins``: fingerprint and release of another owner who has signed the same.
     """
 
     terms: Terms
@@ -116,8 +115,7 @@ class ReleasePlan(Plan):
     clips: tuple[ApprovedClip, ...]
     two_owners: bool
     household: tuple[HouseholdOwner, ...]
-    joins: str | None
-    agrees_with: tuple[str, str] | None
+    joins: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -161,9 +159,7 @@ def sign(
 # Plans
 
 
-def approval(
-    item: OpenRequest, clips: tuple[ApprovedClip, ...], terms: Terms, *, joins: str | None = None
-) -> ReleasePlan:
+def approval(item: OpenRequest, clips: tuple[ApprovedClip, ...], terms: Terms) -> ReleasePlan:
     """Release ``clips`` to the author of a request; refused once the request has expired."""
     if item.request.exp <= terms.now:
         raise Refused("request-expired", f"request {item.name} has expired")
@@ -186,8 +182,7 @@ def approval(
         clips=clips,
         two_owners=item.report.approvals_needed > 1,
         household=item.report.owners,
-        joins=joins,
-        agrees_with=next(same, None),
+        joins=next(same, None),
     )
 
 
@@ -199,7 +194,7 @@ def share(
     terms: Terms,
     household: tuple[HouseholdOwner, ...] = (),
     *,
-    agrees_with: tuple[str, str] | None = None,
+    joins: tuple[str, str] | None = None,
 ) -> ReleasePlan:
     """Release ``clips`` to somebody who has not asked."""
     return ReleasePlan(
@@ -221,8 +216,7 @@ def share(
         clips=clips,
         two_owners=bool(household),
         household=household,
-        joins=agrees_with[1] if agrees_with is not None else None,
-        agrees_with=agrees_with,
+        joins=joins,
     )
 
 

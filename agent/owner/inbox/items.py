@@ -20,7 +20,6 @@ T = TypeVar("T")
 LEAST_DIGITS = 8
 _SHOWN = 5
 _ABOUT_LENGTH = 40
-_UNSENT = ("REFUSED", "REVOKED", "FAILED")
 
 
 @dataclass(frozen=True)
@@ -84,47 +83,31 @@ class ListedClips:
 
 
 @dataclass(frozen=True)
-class SentDecision:
-    """Clips that this owner released: to whom, for which request, and the outcome.
+class Answer:
+    """One answer of the household: to whom, and the camera's last report on it.
 
-    ``event`` is the camera's last report, empty while there is none.
+    ``release`` is its id, empty for a decline, which leaves nothing to stop. ``what`` is
+    ``approval``, ``share``, ``decline``, or the name of a command. ``event`` is a state of
+    a release, ``DECLINED``, or empty without a report. ``clips`` is known of this owner's
+    releases alone. ``short``: the beginning of the id that tells it from all others.
     """
 
     device: str
     release: str
     to: str
     request: str | None
-    clips: tuple[str, ...]
-    at: int
+    what: str
+    at: float
     event: str
     detail: str = ""
+    clips: tuple[str, ...] = ()
+    is_mine: bool = True
+    short: str = ""
 
     @property
     def may_be_out(self) -> bool:
         """True if somebody has it, or may still get it."""
-        return self.event not in _UNSENT
-
-
-@dataclass(frozen=True)
-class AnsweredItem:
-    """One answer of the household: to whom, and the camera's last report on it.
-
-    ``release`` is its id, empty for a decline, which leaves nothing to stop. ``event`` is
-    a state of a release, ``DECLINED``, or empty without a report. ``short`` is the
-    beginning of the id that tells it from all others. ``what`` is ``approval``, ``share``,
-    ``decline``, or the name of a command.
-    """
-
-    device: str
-    release: str
-    to: str
-    request: str | None
-    event: str
-    detail: str
-    at: float
-    what: str
-    is_mine: bool
-    short: str = ""
+        return self.event not in ("REFUSED", "REVOKED", "FAILED")
 
 
 @dataclass(frozen=True)
@@ -143,7 +126,7 @@ class RequestPage:
     item: OpenRequest
     status: RequestStatus = RequestStatus()
     withdrawn: NoticeItem | None = None
-    sent: Sequence[SentDecision] = ()
+    sent: Sequence[Answer] = ()
     me: str = ""
 
 
@@ -160,7 +143,7 @@ class Overview:
     """All that an inbox shows. ``paused`` and ``away`` are by camera, ``me`` a fingerprint."""
 
     requests: Sequence[OpenRequest] = ()
-    answers: Sequence[AnsweredItem] = ()
+    answers: Sequence[Answer] = ()
     notices: Sequence[NoticeItem] = ()
     older_notices: int = 0
     releases: Sequence[ReleaseUpdate] = ()

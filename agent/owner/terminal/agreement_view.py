@@ -9,11 +9,11 @@ from rich.text import Text
 
 from agent.consent.statements import Proposal
 from agent.owner import text
-from agent.owner.inbox.items import OpenRequest, SentDecision
+from agent.owner.inbox.items import Answer, OpenRequest
 from agent.owner.terminal.layout import labelled
 
 
-def released(item: OpenRequest, sent: Sequence[SentDecision]) -> Iterator[RenderableType]:
+def released(item: OpenRequest, sent: Sequence[Answer]) -> Iterator[RenderableType]:
     """The owner's releases for this request, and those of its clips to others."""
     numbers = {offer.id: number for number, offer in enumerate(item.report.clips, 1)}
     rows: list[tuple[str, Text]] = []

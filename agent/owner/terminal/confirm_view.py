@@ -88,8 +88,8 @@ def _leaving(plan: ReleasePlan) -> Iterator[tuple[str, Text]]:
 
 def _agreement(plan: ReleasePlan) -> str:
     """Say that this completes another owner's approval, or for whom it waits."""
-    if plan.agrees_with is not None:
-        owner, release = plan.agrees_with
+    if plan.joins is not None:
+        owner, release = plan.joins
         who = text.named(plan.household, owner)
         return f"{who} has signed the same, as {release[:8]}: it is sent at once"
     whom = text.awaited(plan.household, {plan.terms.me})

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from agent.consent.statements import Notice
 from agent.owner import text
-from agent.owner.inbox.items import AnsweredItem, NoticeItem, OpenRequest, Overview
+from agent.owner.inbox.items import Answer, NoticeItem, OpenRequest, Overview
 from agent.owner.terminal.layout import RED, labelled, new_table
 
 NOTICE_KINDS: dict[str, str] = {
@@ -99,7 +99,7 @@ def _place(item: OpenRequest) -> tuple[str, str]:
     return item.digest, item.device
 
 
-def _newest(given: list[AnsweredItem]) -> Iterator[str]:
+def _newest(given: list[Answer]) -> Iterator[str]:
     """The newest of these answers, and the number of those before it."""
     if given:
         newest = given[0]

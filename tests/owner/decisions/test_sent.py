@@ -99,7 +99,9 @@ def test_what_other_keys_signed_is_not_taken_for_the_owners_word(
         with pytest.raises(Exception, match="sealed"):
             run("approve", name[:8], "1", "--yes", *at_home)
     assert (
-        SentDecisions(online_home, Inbox(online_home, {camera.name: camera.card})).of(camera.name)
+        SentDecisions(online_home, Inbox(online_home, {camera.name: camera.card})).releases(
+            camera.name
+        )
         == []
     )
 
