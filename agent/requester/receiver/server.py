@@ -1,12 +1,11 @@
-"""A receiver of bundles that a requester can run: a folder, an address, a thread.
+"""The receiver: a tus server on its own thread that stores bundles in a folder.
 
-The protocol is :mod:`.tus`, what is on disk :mod:`.uploads`. Senders prove nothing
-here: what was received is judged by :mod:`.bundle`. For uploads from the internet
-put a web server with a certificate before it, or give it one (``certificate``,
-``private_key``).
+Senders are not authenticated; :mod:`agent.requester.bundle` verifies what was received. For uploads
+from the internet put a web server with a certificate before it, or give it a ``certificate`` and
+``private_key``.
 
 >>> receiver = Receiver(folder, port=0)
->>> receiver.start()               # in a thread of its own
+>>> receiver.start()               # returns once it listens
 >>> receiver.url                   # http://127.0.0.1:40417/files/
 >>> receiver.finished()
 >>> receiver.stop()
@@ -32,7 +31,7 @@ _STOP_SECONDS = 5
 
 
 class Receiver:
-    """A tus receiver for ``folder`` on its own thread. ``port`` 0 takes a free one."""
+    """A tus receiver for ``folder``. ``port`` 0 takes a free one."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class Receiver:
         limits: Limits | None = None,
         idle_seconds: float = 30.0,
         clock: Clock | None = None,
-        on_finished: Callable[[Path], None] | None = None,
+        on_finished: Callable[[Path], object] = lambda _path: None,
     ) -> None:
         self._folder = folder
         self._host = host
@@ -54,21 +53,21 @@ class Receiver:
         self._limits = limits or Limits()
         self._idle_seconds = idle_seconds
         self._clock = clock or SystemClock(synced_marker=None)
-        self._on_finished = on_finished or _nobody
+        self._on_finished = on_finished
         self._uploads: Uploads | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
-        """Where senders create uploads."""
+        """The address for creating uploads."""
         scheme = "http" if self._certificate is None else "https"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}{PATH}"
 
     @property
     def address(self) -> str:
-        """``host:port``, as a card names it."""
+        """``host:port``, as in a key card."""
         return self.url.split("/")[2]
 
     def start(self) -> None:
@@ -94,11 +93,10 @@ class Receiver:
         self.stop()
         raise NetworkFault(f"the receiver at {self.url} does not start")
 
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait for its end, at most ``seconds``; whether it ended."""
+    def wait(self) -> None:
+        """Wait until it ends."""
         if self._thread is not None:
-            self._thread.join(seconds)
-        return self._thread is None or not self._thread.is_alive()
+            self._thread.join()
 
     def end(self) -> None:
         """Ask it to end, without waiting: for signal handlers."""
@@ -106,7 +104,7 @@ class Receiver:
             self._server.should_exit = True
 
     def stop(self) -> None:
-        """Let running requests end for a few seconds, then stop; uploads can go on later."""
+        """Give running requests a few seconds, then stop; uploads can continue later."""
         self.end()
         if self._thread is not None:
             self._thread.join(2 * _STOP_SECONDS)
@@ -115,7 +113,7 @@ class Receiver:
         self._server = self._thread = self._uploads = None
 
     def finished(self) -> list[Path]:
-        """The files that arrived as a whole."""
+        """The files of complete uploads."""
         return sorted(self._folder.glob("*.age"))
 
     def _bind(self) -> socket.socket:
@@ -152,7 +150,3 @@ class Receiver:
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"the certificate or its key cannot be used ({error})") from error
         return settings
-
-
-def _nobody(_finished: Path) -> None:
-    """Told of finished uploads when nobody else wants to know."""

@@ -1,15 +1,14 @@
-"""The tus protocol, 1.0 with creation and expiration, as an ASGI application.
+"""The tus protocol 1.0, with creation and expiration, as an ASGI application.
 
-Why our own: ``tuspyserver`` (4.4) brings FastAPI and pydantic, wants metadata that
-tus leaves optional, waits for a second writer inside the event loop, and knows no
-atomic end of an upload. What a receiver must get right is small and stands here
-and in :mod:`.uploads`:
+Our own, because ``tuspyserver`` (4.4) brings FastAPI and pydantic, requires metadata that is
+optional in tus, waits for a second writer inside the event loop, and does not finish uploads
+atomically. The rules of this receiver:
 
-- one writer an upload: whoever comes second gets 423 and tries again later;
-- a PATCH starts exactly at the offset that is on disk, else 409;
-- what came before a connection broke counts, and is synced before it is told;
+- one writer an upload: the second one gets 423 and tries again later;
+- a PATCH starts exactly at the offset on disk, else 409;
+- data received before a broken connection counts, and is synced before it is reported;
 - more than ``Upload-Length`` is never written: 413;
-- a sender that says nothing for ``idle_seconds`` frees the upload.
+- a sender that is silent for ``idle_seconds`` loses its claim on the upload.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import asyncio
 import base64
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
 from pathlib import Path
 
@@ -40,109 +39,86 @@ _MAX_METADATA_CHARACTERS = 2_048
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _STATUS_OF_RULE = {"too-large": 413, "too-many": 503, "no-space": 507, "busy": 423}
 
-Handler = Callable[[Request, str], Awaitable[Response]]
-
 
 class Tus:
-    """The protocol over :class:`~agent.requester.receiver.uploads.Uploads`, as an ASGI application.
+    """The protocol over a folder of uploads, as an ASGI application.
 
-    ``on_finished`` is called with each file that has come as a whole.
+    ``on_finished`` is called with the file of each complete upload.
     """
 
     def __init__(
-        self, uploads: Uploads, *, on_finished: Callable[[Path], None], idle_seconds: float
+        self, uploads: Uploads, *, on_finished: Callable[[Path], object], idle_seconds: float
     ) -> None:
         self._uploads = uploads
         self._on_finished = on_finished
         self._idle_seconds = idle_seconds
-        self._on_collection: dict[str, Handler] = {
-            "OPTIONS": self._options,
-            "POST": self._create,
-        }
-        self._on_upload: dict[str, Handler] = {
-            "OPTIONS": self._options,
-            "HEAD": self._head,
-            "PATCH": self._patch,
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: answer one request."""
-        request = Request(scope, receive)
-        response = await self._dispatch(request)
+        response = await self._dispatch(Request(scope, receive))
         await response(scope, receive, send)
 
     async def _dispatch(self, request: Request) -> Response:
         upload_path = _UPLOAD_PATH.fullmatch(request.url.path)
         if upload_path is None and request.url.path != PATH:
             return _answer(404, "there is nothing here")
-        handlers = self._on_collection if upload_path is None else self._on_upload
+        methods = ("OPTIONS", "POST") if upload_path is None else ("OPTIONS", "HEAD", "PATCH")
         method = request.headers.get("X-HTTP-Method-Override", request.method).upper()
-        handler = handlers.get(method)
-        if handler is None:
-            return _answer(405, f"{method[:16]} is not done here", {"Allow": ", ".join(handlers)})
-        if method != "OPTIONS" and request.headers.get("Tus-Resumable") != _VERSION:
+        if method not in methods:
+            return _answer(405, f"{method[:16]} is not allowed", {"Allow": ", ".join(methods)})
+        if method == "OPTIONS":
+            return self._options()
+        if request.headers.get("Tus-Resumable") != _VERSION:
             return _answer(412, f"Tus-Resumable must be {_VERSION}", {"Tus-Version": _VERSION})
         try:
-            return await handler(request, upload_path[1] if upload_path else "")
+            if upload_path is None:
+                return await self._create(request)
+            with self._uploads.claim(upload_path[1]):
+                upload = self._uploads.get(upload_path[1])
+                if upload is None:
+                    return _answer(404, "no such upload")
+                if method == "HEAD":
+                    return self._head(upload)
+                return await self._patch(request, upload)
         except Refused as error:
             return _answer(_STATUS_OF_RULE.get(error.rule, 400), error.message)
         except StorageFault as error:
-            log.error("%s", error)  # noqa: TRY400 - one line; it is no mistake of ours
+            log.error("%s", error)  # noqa: TRY400 - one line: the disk failed, not our code
             return _answer(507, "the receiver's disk fails")
 
-    async def _options(self, _request: Request, _id: str) -> Response:
-        return _answer(
-            204,
-            "",
-            {
-                "Tus-Version": _VERSION,
-                "Tus-Extension": _EXTENSIONS,
-                "Tus-Max-Size": str(self._uploads.limits.max_bytes),
-            },
-        )
+    def _options(self) -> Response:
+        size = str(self._uploads.limits.max_bytes)
+        headers = {"Tus-Version": _VERSION, "Tus-Extension": _EXTENSIONS, "Tus-Max-Size": size}
+        return _answer(204, "", headers)
 
-    async def _create(self, request: Request, _id: str) -> Response:
+    async def _create(self, request: Request) -> Response:
         size = _header_number(request, "Upload-Length")
         raw = request.headers.get("Upload-Metadata", "")
-        metadata = parse_metadata(raw)
-        upload = await run_in_threadpool(self._uploads.create, size, metadata, raw)
+        upload = await run_in_threadpool(self._uploads.create, size, parse_metadata(raw), raw)
         self._tell(upload)
-        # A path alone: what host a sender knows us by is not ours to guess.
+        # A relative location: senders may know this server under another host name.
         return _answer(201, "", {"Location": PATH + upload.id, **_expires(upload)})
 
-    async def _head(self, _request: Request, upload_id: str) -> Response:
-        with self._uploads.claim(upload_id):
-            upload = self._uploads.get(upload_id)
-            if upload is None:
-                return _answer(404, "no such upload")
-            headers = {
-                "Upload-Offset": str(self._uploads.offset(upload)),
-                "Upload-Length": str(upload.size),
-                **_expires(upload),
-            }
-        if upload.metadata:
-            headers["Upload-Metadata"] = upload.metadata
-        return _answer(200, "", headers)
+    def _head(self, upload: Upload) -> Response:
+        offset = self._uploads.offset(upload)
+        headers = {"Upload-Offset": str(offset), "Upload-Length": str(upload.size)}
+        metadata = {"Upload-Metadata": upload.metadata} if upload.metadata else {}
+        return _answer(200, "", {**headers, **_expires(upload), **metadata})
 
-    async def _patch(self, request: Request, upload_id: str) -> Response:
+    async def _patch(self, request: Request, upload: Upload) -> Response:
         if request.headers.get("Content-Type") != "application/offset+octet-stream":
             return _answer(415, "Content-Type must be application/offset+octet-stream")
-        start = _header_number(request, "Upload-Offset")
-        with self._uploads.claim(upload_id):
-            upload = self._uploads.get(upload_id)
-            if upload is None:
-                return _answer(404, "no such upload")
-            if start != self._uploads.offset(upload):
-                return _answer(409, f"the offset is {self._uploads.offset(upload)}")
-            if upload.name:
-                return _answer(204, "", {"Upload-Offset": str(upload.size), **_expires(upload)})
+        offset, problem = self._uploads.offset(upload), None
+        if _header_number(request, "Upload-Offset") != offset:
+            return _answer(409, f"the offset is {offset}")
+        if not upload.name:
             problem = await self._store(request, upload)
-            later, offset = await run_in_threadpool(self._uploads.advance, upload)
-        self._tell(later)
-        return problem or _answer(204, "", {"Upload-Offset": str(offset), **_expires(later)})
+            upload, offset = await run_in_threadpool(self._uploads.advance, upload)
+            self._tell(upload)
+        return problem or _answer(204, "", {"Upload-Offset": str(offset), **_expires(upload)})
 
     async def _store(self, request: Request, upload: Upload) -> Response | None:
-        """Append the body; an answer when it did not come to its end."""
+        """Append the body; returns an error answer if it was not read to its end."""
         room = upload.size - self._uploads.offset(upload)
         if _declared_length(request) > room:
             return _answer(413, "more than the Upload-Length")
@@ -154,13 +130,13 @@ class Tus:
                         return _answer(413, "more than the Upload-Length")
                     await run_in_threadpool(part.write, chunk)
             except TimeoutError:
-                return _answer(408, "nothing came for too long", {"Connection": "close"})
+                return _answer(408, "no data for too long", {"Connection": "close"})
             except ClientDisconnect:
                 return _answer(400, "the connection broke")  # to nobody
         return None
 
     async def _chunks(self, request: Request) -> AsyncIterator[bytes]:
-        """The body as it comes; TimeoutError when it stops coming."""
+        """The body as it arrives; TimeoutError when the sender is silent."""
         stream = request.stream()
         while True:
             try:
@@ -174,14 +150,14 @@ class Tus:
 
 
 def parse_metadata(header: str) -> dict[str, str]:
-    """``Upload-Metadata``: pairs of a key and base64 (tus 1.0, creation); Refused if it is not."""
+    """``Upload-Metadata``: pairs of a key and base64 (tus 1.0, creation); Refused otherwise."""
     if len(header) > _MAX_METADATA_CHARACTERS:
         raise Refused("bad-metadata", "Upload-Metadata is too long")
     metadata: dict[str, str] = {}
     for pair in filter(None, header.split(",")):
         key, _, value = pair.strip().partition(" ")
         if not key or key in metadata:
-            raise Refused("bad-metadata", "Upload-Metadata has an empty key, or one twice")
+            raise Refused("bad-metadata", "Upload-Metadata has an empty or repeated key")
         try:
             metadata[key] = base64.b64decode(value, validate=True).decode()
         except ValueError as error:

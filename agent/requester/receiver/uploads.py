@@ -1,18 +1,17 @@
-"""Unfinished and finished uploads on disk; what the receiver knows between requests.
+"""Uploads on disk, unfinished and finished.
 
 ::
 
     DIR/<release>.age           a finished upload, complete and synced
-    DIR/.uploads/<id>.json      size, metadata, times, and its name once finished
-    DIR/.uploads/<id>.part      what has come so far: its size is the offset
+    DIR/.uploads/<id>.json      size, metadata, expiry, and the file name once finished
+    DIR/.uploads/<id>.part      the bytes received so far: its size is the offset
 
-An upload survives a restart of the receiver at any moment: the offset is the size
-of a file, the name of a finished upload is noted before it gets it, and
-:meth:`Uploads.recover` finishes what was noted. The same bundle twice (a sender
-that crashed after its last byte) is one file; another bundle under the same
-release gets a name of its own. Nothing received is opened or run here.
+An upload survives a restart at any moment: the offset is the size of a file, a finished upload's
+name is stored before the file gets it, and :meth:`Uploads.recover` completes the renaming. The same
+bundle twice (from a sender that crashed after its last byte) is one file; another bundle of the
+same release gets its own name. Nothing received is opened or run.
 
-One process owns a folder (``.uploads/lock``), and one writer at a time an upload.
+One process owns a folder (``.uploads/lock``); an upload has one writer at a time.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _MIN_FREE_BYTES = 100_000_000
 
 
 class Upload(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An upload as its JSON file says. ``name`` is that of the finished file, else empty."""
+    """An upload as in its JSON file. ``name`` is empty until it is finished."""
 
     id: str
     size: int
@@ -57,7 +56,7 @@ class Upload(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much strangers may leave here: any sender may begin an upload."""
+    """Limits for senders, which are not authenticated."""
 
     max_bytes: int = 2_000_000_000
     max_open: int = 32
@@ -71,12 +70,12 @@ class Uploads:
         self.folder = folder
         self.limits = limits
         self._clock = clock
-        self._desk = folder / ".uploads"
+        self._state = folder / ".uploads"
         self._writing: set[str] = set()
         self._lock = threading.Lock()  # around _writing, and around finishing
         with files.faults(folder):
-            self._desk.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._own = (self._desk / "lock").open("w")
+            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._own = (self._state / "lock").open("w")
             try:
                 fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -88,10 +87,6 @@ class Uploads:
         """Let another process have the folder."""
         self._own.close()
 
-    def finished(self) -> list[Path]:
-        """The files that arrived as a whole, by name."""
-        return sorted(self.folder.glob("*.age"))
-
     def create(self, size: int, metadata: Mapping[str, str], raw_metadata: str) -> Upload:
         """A new upload. Refused: ``too-large``, ``too-many``, ``no-space``."""
         if size > self.limits.max_bytes:
@@ -100,7 +95,7 @@ class Uploads:
         if sum(1 for upload in self._all() if not upload.name) >= self.limits.max_open:
             raise Refused("too-many", "too many uploads are unfinished")
         if shutil.disk_usage(self.folder).free < size + _MIN_FREE_BYTES:
-            raise Refused("no-space", "there is no room for so much")
+            raise Refused("no-space", "the disk has no room for it")
         release = metadata.get("release", "")
         upload = Upload(
             id=secrets.token_hex(16),
@@ -111,27 +106,23 @@ class Uploads:
         )
         with files.faults(self.folder):
             self._part(upload.id).touch(mode=0o600)
-            self._note(upload)
-        if size == 0:
-            return self._finish(upload)
-        return upload
+            self._store(upload)
+        return upload if size else self._finish(upload)
 
     def get(self, upload_id: str) -> Upload | None:
-        """The upload with this id, unless there is none or it expired."""
-        if not _ID.fullmatch(upload_id):
-            return None
-        upload = self._read(self._desk / f"{upload_id}.json")
+        """The upload with this id; None if there is none or it expired."""
+        upload = self._read(upload_id) if _ID.fullmatch(upload_id) else None
         if upload is None or upload.expires_at <= self._clock.now():
             return None
         return upload if upload.name or self._part(upload_id).exists() else None
 
     def offset(self, upload: Upload) -> int:
-        """How many bytes of ``upload`` are here."""
+        """The number of bytes received."""
         return upload.size if upload.name else self._part(upload.id).stat().st_size
 
     @contextlib.contextmanager
     def claim(self, upload_id: str) -> Iterator[None]:
-        """Be the one who reads or writes this upload; Refused ``busy`` if somebody is."""
+        """Reserve this upload for one reader or writer; Refused ``busy`` if it is reserved."""
         with self._lock:
             if upload_id in self._writing:
                 raise Refused("busy", "the upload is being written")
@@ -143,33 +134,34 @@ class Uploads:
                 self._writing.discard(upload_id)
 
     def append(self, upload: Upload) -> AbstractContextManager[BinaryIO]:
-        """The claimed upload's file at its end; synced when the block ends, however it ends."""
+        """Append to the claimed upload; synced when the block ends, even by an error."""
         return files.append(self._part(upload.id))
 
     def advance(self, upload: Upload) -> tuple[Upload, int]:
-        """After bytes were appended: its later end, or its finish; and the new offset."""
+        """Extend the expiry after data came, or finish the upload; returns it and its offset."""
         if self.offset(upload) == upload.size:
             return self._finish(upload), upload.size
         later = self._clock.now() + self.limits.expire_seconds
         upload = msgspec.structs.replace(upload, expires_at=later)
-        self._note(upload)
+        self._store(upload)
         return upload, self.offset(upload)
 
     def recover(self) -> None:
-        """Finish what was noted as finished, and forget what expired."""
+        """Rename what was stored as finished, and delete what expired."""
         for upload in self._all():
             if upload.name and self._part(upload.id).exists():
                 self._move(upload)
         self._purge()
 
     def _finish(self, upload: Upload) -> Upload:
-        """Give a complete upload its name: first on the note, then on the file."""
+        """Name a complete upload: first in its JSON file, then the file itself."""
         with self._lock, files.faults(self.folder):
-            name = f"{upload.release or upload.id}.age"
-            if (self.folder / name).exists() and not self._same(upload, name):
-                name = f"{upload.release or upload.id}-{upload.id[:8]}.age"
+            stem = upload.release or upload.id
+            name, path = f"{stem}.age", self.folder / f"{stem}.age"
+            if path.exists() and files.sha256(self._part(upload.id)) != files.sha256(path):
+                name = f"{stem}-{upload.id[:8]}.age"
             upload = msgspec.structs.replace(upload, name=name)
-            self._note(upload)
+            self._store(upload)
             self._move(upload)
         log.info("received %s, %d bytes", upload.name, upload.size)
         return upload
@@ -178,34 +170,34 @@ class Uploads:
         files.rename(self._part(upload.id), self.folder / upload.name)
         files.sync_directory(self.folder)
 
-    def _same(self, upload: Upload, name: str) -> bool:
-        return files.sha256(self._part(upload.id)) == files.sha256(self.folder / name)
-
     def _part(self, upload_id: str) -> Path:
-        return self._desk / f"{upload_id}.part"
+        return self._state / f"{upload_id}.part"
 
-    def _note(self, upload: Upload) -> None:
-        note = msgspec.json.encode(upload)
-        files.replace(self._desk / f"{upload.id}.json", note, mode=files.PRIVATE_MODE)
+    def _json(self, upload_id: str) -> Path:
+        return self._state / f"{upload_id}.json"
+
+    def _store(self, upload: Upload) -> None:
+        encoded = msgspec.json.encode(upload)
+        files.replace(self._json(upload.id), encoded, mode=files.PRIVATE_MODE)
 
     def _all(self) -> Iterator[Upload]:
-        for path in sorted(self._desk.glob("*.json")):
-            if (upload := self._read(path)) is not None:
-                yield upload
+        found = (self._read(path.stem) for path in sorted(self._state.glob("*.json")))
+        return (upload for upload in found if upload is not None)
 
-    def _read(self, path: Path) -> Upload | None:
+    def _read(self, upload_id: str) -> Upload | None:
+        path = self._json(upload_id)
         try:
             return msgspec.json.decode(path.read_bytes(), type=Upload)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
-            log.warning("%s is damaged; the upload must begin anew", path)
+            log.warning("%s is damaged; its sender must start again", path)
             return None
 
     def _purge(self) -> None:
-        """Forget uploads that nobody goes on with; finished files stay."""
+        """Delete expired uploads; finished files stay."""
         now = self._clock.now()
         for upload in list(self._all()):
             if upload.expires_at <= now and upload.id not in self._writing:
                 self._part(upload.id).unlink(missing_ok=True)
-                (self._desk / f"{upload.id}.json").unlink(missing_ok=True)
+                self._json(upload.id).unlink(missing_ok=True)

@@ -327,7 +327,7 @@ def test_only_so_many_unfinished_uploads(tmp_path: Path) -> None:
         store.create(10, {}, "")
 
 
-def test_a_crash_between_the_note_and_the_name_is_made_good(tmp_path: Path) -> None:
+def test_a_crash_before_the_final_rename_is_recovered(tmp_path: Path) -> None:
     clock = SimulatedClock()
     store = uploads(tmp_path, clock)
     upload = store.create(3, {"release": RELEASE}, "")
@@ -338,10 +338,10 @@ def test_a_crash_between_the_note_and_the_name_is_made_good(tmp_path: Path) -> N
     (tmp_path / finished.name).rename(tmp_path / ".uploads" / f"{upload.id}.part")
     store.close()
     again = uploads(tmp_path, clock)
-    assert [path.read_bytes() for path in again.finished()] == [b"abc"]
+    assert [path.read_bytes() for path in again.folder.glob("*.age")] == [b"abc"]
 
 
-def test_a_damaged_note_is_an_upload_that_is_not_there(tmp_path: Path) -> None:
+def test_an_upload_with_a_damaged_json_file_is_unknown(tmp_path: Path) -> None:
     store = uploads(tmp_path, SimulatedClock())
     upload = store.create(3, {}, "")
     (tmp_path / ".uploads" / f"{upload.id}.json").write_text("{")
