@@ -1,16 +1,13 @@
-"""The outside of a bundle: a tar with one folder in it that is a complete BagIt bag.
+"""The outer form of a bundle: a tar of one folder that is a complete BagIt bag.
 
-A bag from a stranger is unpacked by a list of names that may stand in it, never
-by the names it asks for (RFC 8493, section 5.1: paths, links), and none of it is
-held in memory, however large it claims to be. Only two things
-decide: the tar's members, and the manifests that must name each of them once. Own
-lines instead of the package ``bagit``: it checks folders after they were unpacked
-and supports far more (fetch.txt, other digests, tag folders) than may come here.
-What the files say is for :mod:`.bundle`.
+A stranger's bag is unpacked by a list of allowed names, never by the names it asks for (RFC 8493,
+section 5.1: paths, links), and no file is held in memory, whatever its size. The package ``bagit``
+checks folders after they were unpacked and allows far more (fetch.txt, other digests, tag folders),
+so this is our own code.
 
-Rules: ``not-a-tar``, ``not-a-regular-file``, ``unsafe-name``, ``unknown-file``,
-``file-twice``, ``too-many-files``, ``missing-file``, ``bad-declaration``, ``bad-manifest``,
-``changed-file``, ``wrong-oxum``.
+Rules: ``not-a-tar``, ``not-a-regular-file``, ``unsafe-name``, ``unknown-file``, ``file-twice``,
+``too-many-files``, ``missing-file``, ``bad-declaration``, ``bad-manifest``, ``changed-file``,
+``wrong-oxum``.
 """
 
 from __future__ import annotations
@@ -36,9 +33,9 @@ _INFO = "bag-info.txt"
 _MANIFEST = "manifest-sha256.txt"
 _TAG_MANIFEST = "tagmanifest-sha256.txt"
 _NEEDED = frozenset({_DECLARATION, _INFO, _MANIFEST, _TAG_MANIFEST, RELEASE})
-_ANSWER = frozenset({REQUEST, APPROVAL})  # a bundle that answers a request has these
+_ANSWER = frozenset({REQUEST, APPROVAL})  # in a bundle that answers a request
 _ALLOWED = _NEEDED | _ANSWER | {SHARE} | set(SECOND.values())
-_CLIP = re.compile(r"data/[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")  # a ClipId of consent/statements.py
+_CLIP = re.compile(r"data/[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")  # a ClipId
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 _OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
@@ -50,7 +47,7 @@ _COPY_BYTES = 1_048_576
 
 @dataclass(frozen=True)
 class BagFile:
-    """A file of the bag as it was unpacked: its digest (hexadecimal) and size."""
+    """An unpacked file of the bag: its digest (hexadecimal) and size."""
 
     sha256: str
     bytes: int
@@ -59,15 +56,15 @@ class BagFile:
 def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     """Unpack the bag in ``tar`` into the empty ``folder`` and check its manifests.
 
-    Gives all files by their path below the bag. Raises :class:`BundleRefused`.
+    Returns all files by path below the bag. Raises :class:`BundleRefused`.
     """
     try:
         files = _unpack(tar, folder)
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise BundleRefused("not-a-tar", f"the bundle holds no whole tar ({error})") from error
+        raise BundleRefused("not-a-tar", f"the bundle holds no complete tar ({error})") from error
     _check_names(set(files))
-    payload, tags = _only(files, payload=True), _only(files, payload=False)
-    del tags[_TAG_MANIFEST]
+    payload = payload_of(files)
+    tags = {path: files[path] for path in files.keys() - payload.keys() - {_TAG_MANIFEST}}
     _check_declaration(folder)
     _check_manifest(folder, _MANIFEST, payload)
     _check_manifest(folder, _TAG_MANIFEST, tags)
@@ -75,14 +72,19 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     return files
 
 
+def payload_of(files: Mapping[str, BagFile]) -> dict[str, BagFile]:
+    """The files below ``data/``."""
+    return {path: file for path, file in files.items() if path.startswith("data/")}
+
+
 def _check_names(names: set[str]) -> None:
-    """All that is needed is there, and of an answer and a share one alone."""
+    """All required files are there, and those of either an answer or a share."""
     needed = _NEEDED | ({SHARE} if SHARE in names else _ANSWER)
     if missing := sorted(needed - names):
         raise BundleRefused("missing-file", f"{missing[0]} is missing")
     second = SECOND[SHARE if SHARE in names else APPROVAL]
     for odd in sorted(names & (_ALLOWED - needed - {second})):
-        raise BundleRefused("unknown-file", f"{odd!r} does not belong into this bundle")
+        raise BundleRefused("unknown-file", f"{odd!r} does not belong in this bundle")
 
 
 def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
@@ -101,18 +103,18 @@ def _unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
         if member.type not in _FILE_TYPES:
             raise BundleRefused("not-a-regular-file", f"{member.name} is not a regular file")
         if path not in _ALLOWED and not _CLIP.fullmatch(path):
-            raise BundleRefused("unknown-file", f"{path!r} does not belong into a bundle")
+            raise BundleRefused("unknown-file", f"{path!r} does not belong in a bundle")
         if path in files:
-            raise BundleRefused("file-twice", f"{path} is there twice")
+            raise BundleRefused("file-twice", f"the bundle holds {path} twice")
         files[path] = _write(tar, member.size, folder / path)
     return files
 
 
 def _headers(tar: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The header of each file or folder, up to the end mark; whoever takes it reads the file.
+    """The header of each file or folder, up to the end mark; the caller reads the file.
 
-    Not by TarFile, which takes what some other kinds of member bring (long names, pax
-    records) into memory whole, before anybody can refuse it.
+    TarFile is not used: it reads long names and pax records into memory before they can be
+    refused.
     """
     while any(block := _read_exactly(tar, tarfile.BLOCKSIZE)):
         member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
@@ -126,7 +128,7 @@ def _read_exactly(tar: BinaryIO, size: int) -> bytes:
     while len(data) < size:
         more = tar.read(size - len(data))
         if not more:
-            raise BundleRefused("not-a-tar", "the bundle holds no whole tar (it ends too early)")
+            raise BundleRefused("not-a-tar", "the bundle holds no complete tar (it ends too early)")
         data += more
     return data
 
@@ -134,7 +136,7 @@ def _read_exactly(tar: BinaryIO, size: int) -> bytes:
 def _safe_parts(name: str) -> list[str]:
     parts = name.split("/")
     if not 1 <= len(parts) <= 3 or not all(map(_SAFE_PART.fullmatch, parts)):
-        raise BundleRefused("unsafe-name", f"{name[:100]!r} is no name for a file of a bundle")
+        raise BundleRefused("unsafe-name", f"{name[:100]!r} is not a valid file name in a bundle")
     return parts
 
 
@@ -148,10 +150,6 @@ def _write(tar: BinaryIO, size: int, target: Path) -> BagFile:
             left -= len(block)
     _read_exactly(tar, -size % tarfile.BLOCKSIZE)
     return BagFile(digest.hexdigest(), size)
-
-
-def _only(files: Mapping[str, BagFile], *, payload: bool) -> dict[str, BagFile]:
-    return {path: file for path, file in files.items() if path.startswith("data/") == payload}
 
 
 def _read(folder: Path, name: str) -> str:
@@ -177,7 +175,7 @@ def _check_manifest(folder: Path, name: str, files: Mapping[str, BagFile]) -> No
     for line in _read(folder, name).splitlines():
         match = _LINE.fullmatch(line)
         if match is None or match[2] in listed:
-            raise BundleRefused("bad-manifest", f"{name} has a line that is damaged, or a twin")
+            raise BundleRefused("bad-manifest", f"{name} has a damaged or repeated line")
         listed[match[2]] = match[1]
     if set(listed) != set(files):
         odd = sorted(set(listed) ^ set(files))[0]
@@ -191,4 +189,4 @@ def _check_oxum(folder: Path, payload: Mapping[str, BagFile]) -> None:
     oxum = _OXUM.findall(_read(folder, _INFO))
     total = sum(file.bytes for file in payload.values())
     if oxum != [(str(total), str(len(payload)))]:
-        raise BundleRefused("wrong-oxum", f"{_INFO} counts other files than there are")
+        raise BundleRefused("wrong-oxum", f"{_INFO} does not count these files")

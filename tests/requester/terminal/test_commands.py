@@ -148,7 +148,7 @@ def test_what_the_gateway_uploads_opens(
     assert clip.exists()
 
     bundle.write_bytes(sealed[:-1])
-    with pytest.raises(BundleRefused, match="cut off"):
+    with pytest.raises(BundleRefused, match="truncated"):
         run("open", str(bundle), "--output", str(tmp_path / "x"), "--home", str(home.path))
 
 
