@@ -1,1 +1,1 @@
-"""What may leave the house, and why. No I/O at all: bytes and times in, answers out."""
+"""The decision what may leave the device. No I/O: bytes and times in, answers out."""

@@ -1,17 +1,13 @@
 """JWS signing and verifying.
 
-A statement travels as a JWS in compact form (RFC 7515) with ``alg: EdDSA``
-(RFC 8037, Ed25519) and exactly three header fields::
+A statement travels as a JWS in compact form (RFC 7515) with ``alg: EdDSA`` (RFC 8037, Ed25519) and
+exactly three header fields::
 
-    {"alg": "EdDSA", "kid": "<signer>", "typ": "clip-request+jwt"}
+    {"alg": "EdDSA", "kid": "<signer's fingerprint>", "typ": "clip-request+jwt"}
 
-A key's id is its JWK thumbprint (RFC 7638), so a ``kid`` cannot be claimed by
-another key, and ``iss`` must equal it. One document has one form: base64url must
-be canonical, so that the SHA-256 of the compact text names it. Verifying checks,
-in this order: size and form, header, signer known, signature, payload.
-
-Cards (:mod:`agent.consent.cards`) say whose key is whose; policy and decisions say whether a
-statement is acceptable.
+``iss`` must equal ``kid``. A document has one form: base64url must be canonical, so the SHA-256 of
+the compact text names it. Verifying checks, in this order: size and form, header, known signer,
+signature, payload. Policy and decisions say whether a statement is acceptable.
 """
 
 from __future__ import annotations
@@ -51,21 +47,20 @@ class SigningKey:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """From what :meth:`to_text` gave; :class:`KeyFileError` otherwise."""
+        """From :meth:`to_text`; :class:`KeyFileError` if damaged."""
         try:
             return cls(Ed25519PrivateKey.from_private_bytes(decode_base64url(text)))
         except ValueError as error:
             raise KeyFileError("the signing key is damaged") from error
 
     def to_text(self) -> str:
-        """The 32 secret bytes in base64url. Handle like the key."""
+        """The 32 secret bytes in base64url."""
         return encode_base64url(self._key.private_bytes_raw())
 
     def sign(self, statement: Statement) -> str:
         """``statement`` as a compact JWS; its ``iss`` must be this key.
 
-        What the reader would refuse is not signed in the first place: raises
-        :class:`MalformedStatement` like :func:`verify`.
+        Raises :class:`MalformedStatement` for a statement that :func:`verify` would refuse.
         """
         if statement.iss != self.public.fingerprint:
             raise InternalFault("a statement must name its signer in `iss`")
@@ -76,7 +71,7 @@ class SigningKey:
 
 
 def digest(compact: str) -> str:
-    """What names a posted statement: the SHA-256 of its compact JWS, in hexadecimal."""
+    """The name of a signed statement: the SHA-256 of its compact JWS, in hexadecimal."""
     return hashlib.sha256(compact.encode("ascii")).hexdigest()
 
 
@@ -90,7 +85,7 @@ def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -
     text, header, payload = _open(compact, kind)
     key = keys.get(header["kid"])
     if key is None:
-        raise UntrustedSignature("unknown-signer", f"no card for the key {header['kid'][:64]!r}")
+        raise UntrustedSignature("unknown-signer", f"no key card for {header['kid'][:64]!r}")
     verify_signature(text, key)
     statement = decoding.decode(payload, kind, kind.MAX_BYTES)
     if statement.iss != key.fingerprint:
@@ -99,7 +94,7 @@ def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -
 
 
 def verify_signature(compact: str, key: PublicKey) -> None:
-    """Raise :class:`UntrustedSignature` unless ``key`` signed ``compact``, whatever it says."""
+    """Raise :class:`UntrustedSignature` unless ``key`` signed ``compact``; decodes no payload."""
     try:
         public = Ed25519PublicKey.from_public_bytes(key.raw)
         jwt.PyJWS().decode_complete(compact, public, algorithms=[_ALGORITHM])
@@ -113,7 +108,7 @@ def signer(compact: str | bytes, kind: type[Statement]) -> str:
 
 
 def claimed_typ(compact: str | bytes) -> str:
-    """The ``typ`` that ``compact`` claims, unverified: for choosing what to verify it as."""
+    """The ``typ`` that ``compact`` claims, unverified: for choosing its kind."""
     return str(_split(compact, statements.MAX_REPORT_BYTES)[1]["typ"])
 
 
@@ -140,7 +135,7 @@ def _split(compact: str | bytes, max_bytes: int) -> tuple[str, dict[str, Any], b
         raise MalformedStatement("not-jws", f"a part of the JWS {error}") from error
     header = decoding.strict_json(header_bytes, _MAX_HEADER_BYTES)
     if not isinstance(header, dict) or set(header) != _HEADER_FIELDS:
-        raise MalformedStatement("wrong-header", "the header must hold alg, kid and typ alone")
+        raise MalformedStatement("wrong-header", "the header must hold only alg, kid and typ")
     if header["alg"] != _ALGORITHM:
         raise MalformedStatement("wrong-alg", f"alg must be {_ALGORITHM}")
     if not isinstance(header["kid"], str):

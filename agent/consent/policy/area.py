@@ -1,21 +1,16 @@
-"""The area of a request: is it a polygon we can judge, how large is it, who is inside.
+"""The area of a request: is it a valid polygon, how large is it, does it contain a point.
 
-An area is a GeoJSON Polygon of one ring (RFC 7946, section 3.1.6), positions as
-(longitude, latitude) in degrees, WGS 84. Edges are what RFC 7946, section 3.1.1
-says: straight lines in longitude and latitude, not geodesics.
+An area is a GeoJSON Polygon of one ring (RFC 7946, section 3.1.6), positions as (longitude,
+latitude) in degrees, WGS 84. Edges are straight lines in longitude and latitude (section 3.1.1),
+not geodesics.
 
-All questions must have one answer for every polygon that :func:`check` lets
-pass. So each position is first rounded to a grid of 1e-9 degrees, a tenth of a
-millimetre, and predicates on points are exact there, in small integers. The size is
-that of the surface of the ellipsoid under these very lines, not under geodesics
-between the corners: an edge of a degree would bulge a hundred metres away from the
-straight line, and a thin strip could be given almost any size.
+Every polygon that passes :func:`check` must have one answer to each question. So positions are
+rounded to a grid of 1e-9 degrees, a tenth of a millimetre, where predicates are exact in small
+integers. The size is that of the ellipsoid's surface under these lines. Geodesics would bulge by
+a hundred metres along an edge of a degree, and could give a thin strip almost any size.
 
-Every known requester can post the most expensive polygon there is, and the device
-may be a small one: no number here is longer than 80 bits, and each answer takes some
-hundredths of a second on a desktop. Whoever needs several asks for a :class:`Survey`.
-
-Which sizes are allowed is for :mod:`agent.consent.policy.requests` to say.
+A requester can post the most expensive polygon there is to a small device: no number is longer than
+80 bits, and each answer takes hundredths of a second on a desktop. :class:`Survey` keeps answers.
 """
 
 from __future__ import annotations
@@ -29,13 +24,13 @@ from agent.config import SQUARE_METRES_PER_SQUARE_MILE
 from agent.consent.statements import Polygon
 from agent.errors import RequestRefused
 
-MAX_SPAN_DEGREES = 1.0  # fifty times the width of the largest area that the default policy allows
-MAX_LATITUDE_DEGREES = 85.0  # beyond it a degree of longitude is too short to mean much
+MAX_SPAN_DEGREES = 1.0  # fifty times the width of the largest area in the default policy
+MAX_LATITUDE_DEGREES = 85.0  # near the poles a degree of longitude is too short
 _STEPS = 10**9  # of the grid in a degree
 _SEMI_MAJOR_METRES = 6_378_137.0  # WGS 84
 _ECCENTRICITY = math.sqrt((2 - 1 / 298.257223563) / 298.257223563)
-# Gauss-Legendre: where along an edge to look, and the weight of it. Over a degree, three
-# places leave an error far below a square metre.
+# Gauss-Legendre: positions along an edge and their weights. Over a degree, three positions leave
+# an error far below a square metre.
 _PLACES = ((0.5 - math.sqrt(0.15), 5 / 18), (0.5, 8 / 18), (0.5 + math.sqrt(0.15), 5 / 18))
 
 _Point = tuple[int, int]  # longitude and latitude, in steps of the grid
@@ -44,17 +39,14 @@ _Edge = tuple[_Point, _Point]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All that is to be found out about an area: its size, or what is wrong with it.
-
-    Exactly one of them is there: ``problem`` is empty for an area that can be judged.
-    """
+    """The size of a valid area, whose ``problem`` is empty, or the problem of an invalid one."""
 
     square_miles: float | None
     problem: str
 
 
 def survey(polygon: Polygon) -> Survey:
-    """:func:`check` and :func:`square_miles`, each once, for whoever needs both more than once."""
+    """The results of :func:`check` and :func:`square_miles`."""
     try:
         check(polygon)
     except RequestRefused as refused:
@@ -90,10 +82,10 @@ def _surface(latitude: float) -> float:
 
 
 def contains(polygon: Polygon, latitude: float, longitude: float) -> bool:
-    """Whether the point, put on the grid too, lies in ``polygon``; one on the edge does.
+    """True if the point, rounded to the grid, lies in ``polygon`` or on its edge.
 
-    Counts the edges that a ray to the east crosses. An edge holds its southern
-    end and not its northern one, so a ray through a corner is counted once.
+    Counts the edges that a ray to the east crosses. An edge includes its southern end and excludes
+    its northern one, so a corner counts once.
     """
     point = _on_grid((longitude, latitude))
     inside = False
@@ -109,19 +101,18 @@ def contains(polygon: Polygon, latitude: float, longitude: float) -> bool:
 
 
 def check(polygon: Polygon) -> None:
-    """Raise :class:`RequestRefused` ``area-invalid`` unless ``polygon`` can be judged.
+    """Raise :class:`RequestRefused` ``area-invalid`` unless ``polygon`` is valid.
 
-    It must be one closed ring of at least three different points of the grid, none
-    of them twice, whose edges meet only where one ends and the next begins. It must
-    not span a degree or reach a pole. A ring across the antimeridian spans nearly
-    360 degrees here and is refused with that: RFC 7946, section 3.1.9 has such
-    areas cut in two, which a Polygon of one ring cannot be.
+    It must be one closed ring of at least three different grid points, none repeated, whose edges
+    meet only at the corner between neighbours. It must not span a degree or reach a pole. A ring
+    across the antimeridian spans nearly 360 degrees and is refused: RFC 7946, section 3.1.9 has
+    such areas split in two, which a Polygon of one ring cannot be.
     """
     positions = polygon.coordinates[0]
     if not all(abs(number) <= 180 for position in positions for number in position):
         raise _invalid("a coordinate is not a finite number of degrees, 180 at most")
     if positions[0] != positions[-1]:
-        raise _invalid("the ring does not end where it begins")
+        raise _invalid("the ring is not closed")
     ring = _ring(polygon)
     corners = ring[:-1]
     if len(corners) < 3:
@@ -142,10 +133,10 @@ def _invalid(problem: str) -> RequestRefused:
 
 
 def _ring(polygon: Polygon) -> list[_Point]:
-    """The ring on the grid. Neighbours that rounding has brought together are one corner.
+    """The ring on the grid. Neighbours that rounding makes equal become one corner.
 
-    Programs that unite or cut areas leave such neighbours behind. One that was posted
-    twice stays twice: that is a mistake.
+    Programs that unite or split areas leave such neighbours. A point that was posted twice in a row
+    stays, as a mistake.
     """
     positions = polygon.coordinates[0]
     points = [_on_grid(position) for position in positions]
@@ -156,7 +147,7 @@ def _ring(polygon: Polygon) -> list[_Point]:
 
 
 def _on_grid(position: tuple[float, float]) -> _Point:
-    """The point of the grid next to ``position``, a longitude and a latitude in degrees."""
+    """The grid point nearest to ``position``, a longitude and a latitude in degrees."""
     longitude, latitude = position
     return round(longitude * _STEPS), round(latitude * _STEPS)
 
@@ -172,17 +163,17 @@ def _turn(a: _Point, b: _Point, c: _Point) -> int:
 
 
 def _within_box(a: _Point, b: _Point, c: _Point) -> bool:
-    """Whether ``c`` lies in the box that ``a`` and ``b`` span; on a line: between them."""
+    """True if ``c`` lies in the box of ``a`` and ``b``; if on their line, between them."""
     return min(a[0], b[0]) <= c[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= c[1] <= max(a[1], b[1])
 
 
 def _crosses_itself(edges: Sequence[_Edge]) -> bool:
-    """Whether two edges share more than the one corner between neighbours."""
+    """True if two edges share more than the corner between neighbours."""
     return any(_meet(first, second) for first, second in combinations(edges, 2))
 
 
 def _meet(first: _Edge, second: _Edge) -> bool:
-    """Whether two edges of a ring without repeated points meet where they must not."""
+    """True if two edges of a ring without repeated points meet where they must not."""
     if first[1] == second[0]:  # neighbours: they may share this corner alone
         return _folds_back(first[0], first[1], second[1])
     if second[1] == first[0]:
@@ -198,14 +189,13 @@ def _meet(first: _Edge, second: _Edge) -> bool:
 
 
 def _folds_back(a: _Point, corner: _Point, b: _Point) -> bool:
-    """Whether the edge from ``corner`` to ``b`` runs back over the edge from ``a``."""
-    if _turn(a, corner, b) != 0:
-        return False
-    return _within_box(a, corner, b) or _within_box(corner, b, a)
+    """True if the edge from ``corner`` to ``b`` runs back over the edge from ``a``."""
+    is_straight = _turn(a, corner, b) == 0
+    return is_straight and (_within_box(a, corner, b) or _within_box(corner, b, a))
 
 
 def _boxes_touch(first: _Edge, second: _Edge) -> bool:
-    """Whether the boxes around two edges overlap: most pairs need no exact arithmetic."""
+    """True if the boxes around two edges overlap: most pairs need no exact arithmetic."""
     return all(
         min(first[0][axis], first[1][axis]) <= max(second[0][axis], second[1][axis])
         and min(second[0][axis], second[1][axis]) <= max(first[0][axis], first[1][axis])

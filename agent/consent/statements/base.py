@@ -1,4 +1,4 @@
-"""What fields may hold, and what all statements have in common."""
+"""Types of fields, and the base of all statements."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-MAX_STATEMENT_BYTES = 16_384  # what is posted in public, and what an owner decides
-MAX_REPORT_BYTES = 262_144  # a device's reports quote a whole request and list clips
+MAX_STATEMENT_BYTES = 16_384  # public posts and owners' decisions
+MAX_REPORT_BYTES = 262_144  # reports of a device: a whole request, and lists of clips
 
 Fingerprint = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # RFC 7638 thumbprint
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]  # SHA-256, hexadecimal
@@ -18,7 +18,7 @@ Moment = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # to the end of the yea
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-_ONE_LINE = r"\A[^\n]*\Z"  # what is shown as one line must not fake the next one
+_ONE_LINE = r"\A[^\n]*\Z"  # a line shown to people must not fake the next one
 Name = Annotated[str, Meta(max_length=120, pattern=_ONE_LINE)]
 Line = Annotated[str, Meta(max_length=200, pattern=_ONE_LINE)]
 Text = Annotated[str, Meta(max_length=4_000)]
@@ -38,7 +38,7 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Statement(Part, frozen=True):
-    """What all statements have: who says it, its own id, and when."""
+    """Common to all statements: signer, id, and time of issue."""
 
     TYP: ClassVar[str]
     MAX_BYTES: ClassVar[int] = MAX_STATEMENT_BYTES

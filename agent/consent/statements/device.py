@@ -1,4 +1,4 @@
-"""What a device tells its owners, and a requester in a bundle."""
+"""Statements by a device: to its owners, and to a requester in a bundle."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ from agent.consent.statements.owner import ApprovedClip, Box, Disclosure, Trim
 
 
 class ClipOffer(Part, frozen=True):
-    """A matching clip, as the owner is told of it.
+    """A clip offered to the owner.
 
-    ``sealed_key`` is the clip's own age identity, sealed to the owners: opening
-    it and sending it back is what an approval does.
+    ``sealed_key`` is the clip's own age identity, sealed to the owners. An approval returns it.
     """
 
     id: ClipId
@@ -44,19 +43,19 @@ class ClipOffer(Part, frozen=True):
 
 
 class Tally(Part, frozen=True):
-    """How often something occurred."""
+    """A name and how often it occurred."""
 
     name: Name
     count: Count
 
 
 class RequesterRecord(Part, frozen=True):
-    """What the device has seen of this requester in public so far.
+    """This requester's public history, as the device has seen it.
 
-    ``requests`` counts those that were read, ``refused`` those that the policy refused, by
-    its rules in ``refusals``; ``edited`` posts under an id that another post had; ``counted``
-    posts of any kind, at least, that came beyond a day's measure and were not read. Kinds
-    and incident types are the most frequent ones of the newest 10,000, medians theirs.
+    ``requests`` counts those read, ``refused`` those that the policy refused, by rule in
+    ``refusals``; ``edited``: posts under the id of another post; ``counted``: a lower bound of
+    posts beyond a day's limit, which were not read. Kinds, incidents and medians are those of the
+    newest 10,000.
     """
 
     name: Name
@@ -74,17 +73,14 @@ class RequesterRecord(Part, frozen=True):
 
 
 class Repost(Part, frozen=True):
-    """Another text that the same requester posted under the same id: the request was edited.
-
-    ``request`` is its JWS exactly as it was posted.
-    """
+    """Another text of an edited request: same requester, same id. ``request`` is its JWS."""
 
     received_at: Moment
     request: Annotated[str, Meta(max_length=24_000)]
 
 
 class Proposal(Part, frozen=True):
-    """What one owner has approved, waiting for another owner to approve exactly the same."""
+    """One owner's approval, waiting for another owner to approve exactly the same."""
 
     release: ReleaseId
     owner: Fingerprint
@@ -93,17 +89,16 @@ class Proposal(Part, frozen=True):
 
 
 class HouseholdOwner(Part, frozen=True):
-    """An owner by fingerprint, and the name on their card."""
+    """An owner's fingerprint, and the name on their key card."""
 
     fingerprint: Fingerprint
     name: Name
 
 
 class LogPlace(Part, frozen=True):
-    """Where a post stands in a public append-only log; checked by the device.
+    """A post's place in a public append-only log, checked by the device.
 
-    ``forked``: that log was caught since with two different pasts, so others may never have
-    seen the post.
+    ``forked``: the log has since signed two different histories, so others may not have seen it.
     """
 
     origin: Name
@@ -113,12 +108,11 @@ class LogPlace(Part, frozen=True):
 
 
 class InboxReport(Statement, frozen=True):
-    """A device tells its owners of a request that matches.
+    """A device reports a matching request to its owners.
 
-    ``request`` is the JWS exactly as it was posted. ``more_clips`` counts
-    matching clips that did not fit. ``approvals_needed`` owners must approve the same
-    before anything leaves; ``proposals`` are what some have approved so far, and ``owners``,
-    where more than one is needed, all who may.
+    ``request`` is the JWS exactly as posted. ``more_clips`` counts matching clips that did not fit.
+    ``approvals_needed`` owners must approve the same before anything leaves; ``proposals`` are
+    their approvals so far, and ``owners`` all who may approve, if more than one is needed.
     """
 
     TYP: ClassVar[str] = "clip-inbox+jwt"
@@ -138,7 +132,7 @@ class InboxReport(Statement, frozen=True):
 
 
 class Listing(Statement, frozen=True):
-    """A device tells its owner which clips it holds; ``more_clips`` did not fit."""
+    """A device lists its clips for its owner; ``more_clips`` did not fit."""
 
     TYP: ClassVar[str] = "clip-listing+jwt"
     MAX_BYTES: ClassVar[int] = MAX_REPORT_BYTES
@@ -150,16 +144,16 @@ class Listing(Statement, frozen=True):
 
 
 class Notice(Part, frozen=True):
-    """Something the owner should know and cannot answer.
+    """Information for the owner that needs no answer.
 
     - ``alert``: a requester informs the public; ``until`` it expires;
-    - ``withdrawn``: a request that was open is no longer asked;
+    - ``withdrawn``: an open request was withdrawn;
     - ``edited``: a request was posted again under its id with another text;
-    - ``muted-order``: somebody whom an owner has muted posts a legal order;
-    - ``flood``: posts were counted and no longer kept one by one;
-    - ``log``: the public log of the feed does not hold together.
+    - ``muted-order``: a muted requester posted a legal order;
+    - ``flood``: further posts were only counted;
+    - ``log``: the public log of the feed contradicts itself.
 
-    ``subject`` is the digest of the post it is about, or empty.
+    ``subject`` is the digest of the post concerned, or empty.
     """
 
     kind: Literal["alert", "withdrawn", "edited", "muted-order", "flood", "log"]
@@ -192,7 +186,7 @@ class BundledFile(Part, frozen=True):
 
 
 class ReleasedClip(Part, frozen=True):
-    """Where a released clip comes from, and what was done to it on the way."""
+    """A released clip: its origin, and how it was trimmed and redacted."""
 
     id: ClipId
     file: Line
@@ -206,7 +200,7 @@ class ReleasedClip(Part, frozen=True):
 
 
 class SignerKeys(Part, frozen=True):
-    """The public keys behind the signatures in a bundle, so that it stands alone."""
+    """The public keys behind the signatures in a bundle, so that it can be verified alone."""
 
     device: PublicKeyText
     owner: PublicKeyText
@@ -214,10 +208,10 @@ class SignerKeys(Part, frozen=True):
 
 
 class Release(Statement, frozen=True):
-    """A device tells a requester what is in the bundle, and that its owner let it go.
+    """A device tells a requester what the bundle holds, and that its owner released it.
 
-    ``approval`` is the digest of what the owner signed: an approval of ``request``, or a
-    share, which answers none. ``second_approval`` is another owner's, where two must agree.
+    ``approval`` is the digest of the owner's approval of ``request``, or of a share, which answers
+    none. ``second_approval`` is another owner's, if two must agree.
     """
 
     TYP: ClassVar[str] = "clip-release+jwt"
@@ -234,17 +228,16 @@ class Release(Statement, frozen=True):
 
 
 class Outcome(Statement, frozen=True):
-    """A device tells its owners what became of something they decided.
+    """A device reports the outcome of a decision or a release to its owners.
 
-    ``subject`` is a release id, or the first 16 digits of the decision's digest where
-    no release has it. ``event`` is a state of the release, or
+    ``subject`` is a release id, or the first 16 characters of the decision's digest if there is no
+    release. ``event`` is a state of the release, or
 
     - ``REFUSED``: ``detail`` names the rule that the decision broke;
-    - ``AGREED``: it completed the release that ``detail`` names, whose letters go on;
-    - ``DONE``: the command was obeyed, the decline is in force.
+    - ``AGREED``: it completed the release that ``detail`` names;
+    - ``DONE``: the command was carried out, or the decline is in force.
 
-    While a release is ``PROPOSED``, ``decision`` is the JWS that another owner has to agree
-    with, else it is empty.
+    While a release is ``PROPOSED``, ``decision`` is the JWS that another owner has to agree with.
     """
 
     TYP: ClassVar[str] = "clip-outcome+jwt"

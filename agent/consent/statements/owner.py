@@ -1,4 +1,4 @@
-"""What owners decide, and tell their devices to do."""
+"""Statements by an owner: decisions and commands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trim(Part, frozen=True):
 
 
 class Box(Part, frozen=True):
-    """A region to make unrecognisable, as shares of the picture's width and height."""
+    """A region to cover with grey, as shares of the picture's width and height."""
 
     x: Fraction
     y: Fraction
@@ -63,7 +63,7 @@ class ApprovedClip(Part, frozen=True):
 
 
 class Disclosure(Part, frozen=True, omit_defaults=True):
-    """What the owner lets the requester know of themselves; nothing by default."""
+    """Data of the owner to disclose to the requester; nothing by default."""
 
     name: Name | None = None
     address: Line | None = None
@@ -71,7 +71,7 @@ class Disclosure(Part, frozen=True, omit_defaults=True):
 
 
 class Approval(Statement, frozen=True):
-    """An owner lets these clips go to the author of this request, and to nobody else."""
+    """An owner releases these clips to the author of this request, and to nobody else."""
 
     TYP: ClassVar[str] = "clip-approval+jwt"
 
@@ -83,7 +83,7 @@ class Approval(Statement, frozen=True):
 
 
 class Decline(Statement, frozen=True):
-    """An owner will not answer this request; nobody but the device learns of it."""
+    """An owner does not answer this request; only the device learns of it."""
 
     TYP: ClassVar[str] = "clip-decline+jwt"
 
@@ -106,7 +106,7 @@ class Revoke(Part, frozen=True, tag_field="do", tag="revoke"):
 
 
 class PauseRequests(Part, frozen=True, tag_field="do", tag="pause-requests"):
-    """Show the owner no requests until further notice."""
+    """Show the owner no requests until they resume; recording goes on."""
 
 
 class ResumeRequests(Part, frozen=True, tag_field="do", tag="resume-requests"):
@@ -114,14 +114,14 @@ class ResumeRequests(Part, frozen=True, tag_field="do", tag="resume-requests"):
 
 
 class Mute(Part, frozen=True, tag_field="do", tag="mute"):
-    """Show the owner nothing more of a requester, or show it again."""
+    """Hide a requester's posts from the owner, or show them again."""
 
     requester: Fingerprint
     muted: bool
 
 
 class ListClips(Part, frozen=True, tag_field="do", tag="list"):
-    """Tell the owner which clips the device holds of this time."""
+    """List the clips of this time for the owner."""
 
     window: Window
 
@@ -206,7 +206,7 @@ class Command(Statement, frozen=True):
 
 
 class Recipient(Part, frozen=True):
-    """Whom an owner shares with: a name for the ledger, a signing key and an age recipient."""
+    """The recipient of a share: a name for the ledger, a signing key and an age recipient."""
 
     name: Name
     key: PublicKeyText
@@ -214,7 +214,7 @@ class Recipient(Part, frozen=True):
 
 
 class Share(Statement, frozen=True):
-    """An owner gives clips to somebody who has not asked: a release that the owner starts."""
+    """An owner shares clips with a recipient of their choice: a release that the owner starts."""
 
     TYP: ClassVar[str] = "clip-share+jwt"
 

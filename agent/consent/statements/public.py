@@ -1,4 +1,4 @@
-"""What requesters post for everybody to read."""
+"""Statements by a requester: public posts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEGAL_ORDER: Final = "legal-order"  # the kind of a request that is a legal orde
 
 
 class Polygon(Part, frozen=True):
-    """A GeoJSON Polygon (RFC 7946) of one ring; its geometry is judged in ``area.py``."""
+    """A GeoJSON Polygon (RFC 7946) of one ring; ``policy/area.py`` checks its geometry."""
 
     type: Literal["Polygon"]
     coordinates: Annotated[tuple[Ring, ...], Meta(min_length=1, max_length=1)]
@@ -40,14 +40,14 @@ class Window(Part, frozen=True, rename={"start": "from", "end": "to"}):
 
 
 class UploadTarget(Part, frozen=True):
-    """Where an approved bundle is to go."""
+    """The address that an approved bundle is uploaded to."""
 
     protocol: Literal["tus"]
     url: Url
 
 
 class LegalOrder(Part, frozen=True):
-    """The court's paper behind a legal order, as the requester describes it."""
+    """The court's document, as the requester describes it."""
 
     court: Name
     docket: Name
@@ -77,7 +77,7 @@ class Request(Statement, frozen=True):
 
 
 class Alert(Statement, frozen=True):
-    """A requester informs the public. Nobody can answer it."""
+    """A requester informs the public; nobody can reply."""
 
     TYP: ClassVar[str] = "clip-alert+jwt"
 
@@ -88,7 +88,7 @@ class Alert(Statement, frozen=True):
 
 
 class Withdrawal(Statement, frozen=True):
-    """A requester no longer asks: the request with this digest is closed."""
+    """A requester withdraws the request with this digest."""
 
     TYP: ClassVar[str] = "clip-withdrawal+jwt"
 

@@ -1,30 +1,29 @@
 """A small public log in a folder, for the demo and for tests.
 
-**Not for production.** This log has one writer, no network and no monitors: whoever
-holds its folder could keep two. In production it is an existing C2SP log that stores
-the entries it is given and has witnesses: one that Tessera (tessera.dev) serves, or
-another with C2SP tlog-tiles. Owners pin that log's key, and its witnesses', in
-``feed.log``; requesters
+**Not for production.** It has one writer, no network and no monitors: its holder could
+keep two. In production use an existing C2SP log that stores the entries as given and has witnesses,
+such as one served by Tessera (tessera.dev) or another with C2SP tlog-tiles. Owners pin that log's
+key and its witnesses' in ``feed``; requesters
 
 1. submit the bytes of the JWS, without a line feed, as the entry;
-2. once it is integrated, fetch the tlog-proof under a checkpoint with the witnesses'
-   cosignatures (Tessera's client library makes one from the log's tiles);
+2. once it is integrated, fetch the tlog-proof under a checkpoint with the witnesses' cosignatures
+   (Tessera's client library builds one from the log's tiles);
 3. post the JWS, a line feed, and that proof;
-4. post on ``<feed>/log/<old size>``, retained, a consistency proof from the checkpoint that
-   the feed used last to this one, in the form of C2SP tlog-witness ``add-checkpoint``.
+4. post on ``<feed>/log/<old size>``, retained, a consistency proof from the checkpoint that the
+   feed used last to this one, in the form of C2SP tlog-witness ``add-checkpoint``.
 
-A log that stores something of its own in place of the bytes, such as Rekor's signed
-record of them, does not serve: its leaves are not the posts.
+A log that stores something else in place of the bytes, such as Rekor, does not work: its leaves are
+not the posts.
 
 ::
 
-    log.key             the private key, as Go's sumdb/note writes it
-    entries             one entry a line; only ever grows
-    checkpoints/<size>  what was signed when the log had that size; never changed
+    log.key             the private key, in the format of Go's sumdb/note
+    entries             one entry a line; only appended to
+    checkpoints/<size>  the checkpoint signed at that size; never changed
 
-An entry is on the disk before a checkpoint counts it, and a size has one checkpoint, which
-is on the disk before it is shown: a log must not sign two different pasts, also after a
-power cut. What stands behind the last checkpoint may be lost, for nobody has seen it.
+A log must not sign two histories, even after a power cut: an entry is on the disk before a
+checkpoint counts it, and the one checkpoint of a size is on the disk before it is shown. Entries
+after the last checkpoint may be lost, as nobody has seen them.
 """
 
 from __future__ import annotations
@@ -41,19 +40,18 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import files, keyfile
-from agent.consent.transparency import checkpoint, merkle
-from agent.consent.transparency import proof as logproof
+from agent.consent.transparency import checkpoint, merkle, proof
 from agent.consent.transparency.checkpoint import LOG_KEY, Note, Signature, VerifierKey
 from agent.consent.transparency.proof import LogPolicy
 from agent.errors import ConfigError, InternalFault, KeyFileError, NotPublic, StorageFault
 from agent.requester.demo_log.tree import Tree
 
 _PRIVATE = re.compile(r"PRIVATE\+KEY\+([^+]+)\+[0-9a-f]{8}\+([A-Za-z0-9+/=]+)\n")
-_ADVICE = "Restore the log's folder from a backup; never let it sign what it has lost"
+_ADVICE = "Restore the log's folder from a backup; never let it sign that size again"
 
 
 class NoteKey:
-    """The private key of a log. Its text is the key: handle it so."""
+    """The private key of a log; its text is secret."""
 
     def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -61,7 +59,7 @@ class NoteKey:
 
     @classmethod
     def from_text(cls, text: str) -> NoteKey:
-        """From what :meth:`text` gave; KeyFileError otherwise."""
+        """From :meth:`text`; KeyFileError if damaged."""
         damaged = KeyFileError("the log's key is damaged")
         match = _PRIVATE.fullmatch(text)
         if not match:
@@ -87,23 +85,23 @@ class NoteKey:
 
 
 class Witness(Protocol):
-    """Somebody else who has seen that the log only grew."""
+    """A third party that checks that the log only grows."""
 
     def cosign(self, link: Callable[[int], str]) -> str:
         """The signature lines of this witness under the newest checkpoint.
 
-        ``link`` gives the body of ``add-checkpoint`` from the size that the witness saw
-        last. Raises NetworkFault when it cannot be asked, Refused when it does not sign.
+        ``link`` returns the body of ``add-checkpoint`` from the size that the witness saw last.
+        Raises NetworkFault if it cannot be reached, Refused if it does not sign.
         """
 
 
 class Log:
-    """An append-only log, open. One process at a time has it: see :meth:`open`."""
+    """An open append-only log, used by one process at a time: see :meth:`open`."""
 
     def __init__(self, folder: Path, key: NoteKey, witnesses: Sequence[Witness]) -> None:
         self._folder, self._key, self._witnesses = folder, key, witnesses
         self._policy = LogPolicy(key.public.name, key.public)
-        self._entries: dict[bytes, int] = {}  # leaf hash to index: an entry stands there once
+        self._entries: dict[bytes, int] = {}  # leaf hash to index: no entry is added twice
         self._notes: dict[int, str] = {}  # size to signed checkpoint
         self._tree = Tree()
         self._bytes = 0  # of whole lines in ``entries``
@@ -124,10 +122,7 @@ class Log:
     @classmethod
     @contextmanager
     def open(cls, folder: Path, witnesses: Sequence[Witness] = ()) -> Iterator[Log]:
-        """The log in ``folder``, to read and to add to.
-
-        Raises StorageFault if another process has it, or if it is not what was signed.
-        """
+        """Open the log in ``folder``; StorageFault if it is in use or contradicts a checkpoint."""
         with files.faults(folder):
             descriptor = os.open(folder / "log.key", os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -149,10 +144,7 @@ class Log:
         return len(self._tree)
 
     def publish(self, entry: bytes) -> str:
-        """The proof that ``entry`` is in the log, which it is when this returns.
-
-        An entry that is there already is not added again: after any error, try again.
-        """
+        """Add ``entry`` unless it is in the log, and return its proof. Retry after any error."""
         leaf = merkle.leaf_hash(entry)
         if leaf not in self._entries:
             self._append(entry)
@@ -160,7 +152,7 @@ class Log:
         if size not in self._notes:
             self._sign(size)
         index = self._entries[leaf]
-        return logproof.format_proof(index, self._tree.inclusion(index, size), self._notes[size])
+        return proof.format_proof(index, self._tree.inclusion(index, size), self._notes[size])
 
     def links(self) -> dict[int, str]:
         """For each checkpoint but the newest, the link to the next, by its old size."""
@@ -168,13 +160,13 @@ class Log:
         return {old: self._link(old, new) for old, new in pairwise(sizes)}
 
     def _link(self, old: int, new: int) -> str:
-        return logproof.format_link(old, self._tree.consistency(old, new), self._notes[new])
+        return proof.format_link(old, self._tree.consistency(old, new), self._notes[new])
 
     def _append(self, entry: bytes) -> None:
         if not entry or b"\n" in entry:
-            raise InternalFault("an entry is one line, and not an empty one")
+            raise InternalFault("an entry is one line and not empty")
         path = self._folder / "entries"
-        with files.append(path, size=self._bytes) as file:  # without a line that was torn
+        with files.append(path, size=self._bytes) as file:  # drops an incomplete line
             files.write_all(file.fileno(), entry + b"\n")
         self._count(entry)
 
@@ -185,28 +177,26 @@ class Log:
         self._tree.append(leaf)
 
     def _sign(self, size: int) -> None:
-        """Make the checkpoint of ``size``, have it cosigned, and keep it."""
+        """Make the checkpoint of ``size``, have it cosigned, and store it."""
         body = checkpoint.format_body(self._key.public.name, size, self._tree.root(size))
         note = self._key.sign(body).full
 
         def link(old: int) -> str:
-            return logproof.format_link(old, self._tree.consistency(old, size), note)
+            return proof.format_link(old, self._tree.consistency(old, size), note)
 
         cosigned = note + "".join(witness.cosign(link) for witness in self._witnesses)
-        self._policy.verify(cosigned)  # what no reader would take is not kept
-        path = self._folder / "checkpoints" / str(size)
-        files.replace(path, cosigned.encode())
+        self._policy.verify(cosigned)  # readers would refuse it otherwise
+        files.replace(self._folder / "checkpoints" / str(size), cosigned.encode())
         self._notes[size] = cosigned
 
     def _load(self) -> None:
-        """Read the folder, and see that it is what was signed."""
-        path = self._folder / "entries"
+        """Read the folder and compare the entries with the checkpoints."""
         with files.faults(self._folder):
-            data = path.read_bytes()
+            data = (self._folder / "entries").read_bytes()
             for file in (self._folder / "checkpoints").iterdir():
                 if file.name.isdecimal():
                     self._notes[int(file.name)] = file.read_text("utf-8", errors="replace")
-        whole = data.rfind(b"\n") + 1  # a line may have been torn by a power cut
+        whole = data.rfind(b"\n") + 1  # a power cut may leave an incomplete line
         for entry in data[:whole].split(b"\n")[:-1]:
             self._count(entry)
         for size, note in self._notes.items():

@@ -1,8 +1,8 @@
-"""The proving half of a log's tree: roots and proofs out of all its leaves.
+"""The proving half of a log's Merkle tree: roots and proofs from all its leaves.
 
-Kept are the hashes of all complete subtrees, a list a level, twice as many as there are
-leaves; so any root or proof, also of the past, costs a number of hashes that grows as
-the square of the tree's height. :mod:`agent.consent.transparency.merkle` checks the proofs.
+It keeps the hashes of all complete subtrees, one list a level. Any root or proof, also of a smaller
+size, costs a number of hashes that grows with the square of the tree's height.
+:mod:`agent.consent.transparency.merkle` checks the proofs.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ class Tree:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf, and the subtrees that it completes."""
-        above = leaf
         for level in self._levels:
-            level.append(above)
+            level.append(leaf)
             if len(level) % 2:
                 return
-            above = merkle.node_hash(level[-2], level[-1])
-        self._levels.append([above])
+            leaf = merkle.node_hash(level[-2], level[-1])
+        self._levels.append([leaf])
 
     def root(self, size: int) -> bytes:
         """The root when the list had ``size`` leaves."""
@@ -69,7 +68,7 @@ class Tree:
         return [*self._siblings(index, middle, end), self._root(start, middle)]
 
     def _subproof(self, old_end: int, start: int, end: int, *, whole: bool) -> list[bytes]:
-        """``whole``: whether the old tree's own root is this range's, known to the verifier."""
+        """``whole``: the old tree's root is this range's, which the verifier knows."""
         if old_end == end:
             return [] if whole else [self._root(start, end)]
         middle = start + _left(end - start)
@@ -81,5 +80,5 @@ class Tree:
 
 
 def _left(count: int) -> int:
-    """How many of ``count`` leaves (two at least) go to the left: the largest power of two."""
+    """The leaves on the left of ``count`` (two at least): the largest power of two below it."""
     return 1 << (count - 1).bit_length() - 1
