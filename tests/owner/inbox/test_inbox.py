@@ -53,7 +53,7 @@ def test_a_letter_signed_by_a_stranger(
 ) -> None:
     request = make_request(requester)
     stranger = FakeCamera(camera.name, camera.owner)
-    with pytest.raises(UntrustedSignature, match="no card"):
+    with pytest.raises(UntrustedSignature, match="no key card"):
         take(stranger.report(request, []), name_of(request))
     assert inbox.requests() == []
 
