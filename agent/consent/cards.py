@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from agent import config
 from agent.consent import decoding
-from agent.consent.statements import Line, Name, Part, PublicKeyText
+from agent.consent.statements import AgeRecipient, Line, Name, Part, PublicKeyText
 from agent.errors import ConfigError
 
 C = TypeVar("C", bound="Card")
@@ -78,7 +78,6 @@ class PublicKey:
         return cls(decode_base64url(text))
 
 
-AgeRecipient = Annotated[str, Meta(pattern=r"\Aage1[02-9ac-hj-np-z]{58}\Z")]
 Host = Annotated[str, Meta(pattern=r"\A[a-z0-9.\[\]:-]{1,255}\Z")]
 
 

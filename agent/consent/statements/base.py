@@ -49,7 +49,7 @@ class Statement(Part, frozen=True):
 
 
 class LedgerHead(Part, frozen=True):
-    """Where the ledger stands: a rolled-back device shows an older one."""
+    """The last line of the ledger: a rolled-back device shows an older one."""
 
     seq: Count
     sha256: Digest
