@@ -1,10 +1,8 @@
-"""Time as an argument: wall time with its quality, and monotonic time.
+"""Clocks: wall time and its quality, and monotonic time.
 
-A Raspberry Pi has no battery clock: after a boot it believes an old date until
-NTP answers. So wall time alone decides nothing here; whoever judges an expiry
-asks :meth:`Clock.synced` first and waits while the answer is no.
-
-Parts take a :class:`Clock`. The commands pass :class:`SystemClock`; the tests pass their own.
+A Raspberry Pi has no battery clock: after a boot it has an old date until NTP answers.
+So code that judges an expiry asks :meth:`Clock.synced` first and waits while it is False.
+Commands pass a :class:`SystemClock` to their parts, tests their own clock.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ EARLIEST_PLAUSIBLE_SECONDS = 1_704_067_200.0  # 2024-01-01T00:00:00Z
 
 
 class Clock(Protocol):
-    """Where every part gets its time from."""
+    """The time source of every part."""
 
     def now(self) -> float:
         """Wall time in Unix seconds; may be wrong while not :meth:`synced`."""
@@ -27,10 +25,10 @@ class Clock(Protocol):
         """Seconds since some fixed moment of this boot; never steps."""
 
     def synced(self) -> bool:
-        """Whether :meth:`now` may be used to judge an expiry."""
+        """True if :meth:`now` may be used to judge an expiry."""
 
     def boot_id(self) -> str:
-        """Names this boot: monotonic times compare only within one boot."""
+        """The id of this boot; monotonic times compare only within one boot."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds`` of monotonic time."""

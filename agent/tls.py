@@ -1,4 +1,4 @@
-"""Which servers' certificates are trusted, for the broker and for uploads alike."""
+"""TLS settings for the broker and for uploads."""
 
 from __future__ import annotations
 

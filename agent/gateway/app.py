@@ -202,12 +202,12 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     """The link to the owner's broker, and one to the feed's if that is another."""
     name, feed = config.device.name, config.feed
     of_feed = [
-        topics.requests_filter(feed.topic),
-        topics.alerts_filter(feed.topic),
-        topics.withdrawals_filter(feed.topic),
+        topics.request(feed.topic, topics.ANY),
+        topics.alert(feed.topic, topics.ANY),
+        topics.withdrawal(feed.topic, topics.ANY),
     ]
     if feed.log_key is not None and feed.log != "off":
-        of_feed.append(topics.log_filter(feed.topic))
+        of_feed.append(topics.log_link(feed.topic, topics.ANY))
     of_owner = [topics.owner(name)]
     owner_link = connect_broker(
         config.mqtt,

@@ -1,17 +1,13 @@
-"""How the board itself is doing: its temperature and its power supply, from sysfs.
+"""The board's temperature, power supply and memory, read from sysfs and procfs.
 
-Nothing here is ever stored: whoever wants to know looks, and on a machine that does
-not say, the answer is None.
+Nothing is stored. A value that the machine does not report is None.
 
 - Temperature: ``class/thermal/thermal_zone*``, the zone of type ``cpu-thermal``.
 - Under-voltage: the kernel's ``rpi_volt`` sensor (Documentation/hwmon/raspberrypi-hwmon),
-  whose alarm tells of the last two seconds.
+  whose alarm covers the last two seconds.
 - Throttled: from 80 degrees on the firmware slows a Raspberry Pi down, says its manual.
-  Its own word, ``get_throttled`` in sysfs, is not asked for: kernels since March 2025 no
-  longer have it (raspberrypi/linux #6697), and those before answer with a warning and a
-  backtrace in the log.
-
-:class:`Machine` reads. :class:`Steady` is for those who tell others at each change.
+  ``get_throttled`` in sysfs is not read: kernels since March 2025 no longer have it
+  (raspberrypi/linux #6697), and older ones log a warning and a backtrace.
 """
 
 from __future__ import annotations
@@ -28,20 +24,20 @@ _PI = "Raspberry Pi"
 
 _LOOK_SECONDS = 5.0
 _STEP_CELSIUS = 5
-_SLACK_CELSIUS = 1.5  # so far beyond the middle between two steps before the next is taken
+_SLACK_CELSIUS = 1.5  # beyond the middle between two steps before the next is taken
 _HOLD_SECONDS = 60.0  # an alarm that comes and goes is one alarm
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What the board says of itself; None where it says nothing."""
+    """Temperature and alarms of the board; None for a value that it does not report."""
 
     celsius: float | None = None
     under_voltage: bool | None = None
     throttled: bool | None = None
 
     def __str__(self) -> str:
-        """For a person, with what is wrong in words; empty when nothing is known."""
+        """For a person, with alarms in words; empty when nothing is known."""
         said = [] if self.celsius is None else [f"{self.celsius:.0f} °C"]
         if self.throttled:
             said.append("too hot: it slows down")
@@ -72,7 +68,7 @@ class Machine:
         self._proc = proc
 
     def memory(self) -> MemoryGuards:
-        """How memory is guarded against reaching a disk."""
+        """The settings that keep memory from reaching a disk."""
         controllers = _text(self._sys / "fs/cgroup/cgroup.controllers")
         swaps = (_text(self._proc / "swaps") or "").splitlines()[1:]
         names = [line.split()[0] for line in swaps if line]
@@ -90,7 +86,7 @@ class Machine:
         return _text(self._sys / "block" / name / "backing_dev") not in (None, "none")
 
     def vitals(self) -> Vitals:
-        """How it is just now; a few small reads of memory, none of a disk."""
+        """The present values; a few small reads of memory, none of a disk."""
         celsius = self._celsius()
         alarm = _first_number(self._named("class/hwmon/hwmon*/name", "rpi_volt", "in0_lcrit_alarm"))
         throttled = None
@@ -108,14 +104,14 @@ class Machine:
         return model is not None and model.startswith(_PI)
 
     def _named(self, labels: str, name: str, value: str) -> Iterator[Path]:
-        """The files ``value`` that stand beside a label which says ``name``."""
+        """The files ``value`` beside each label that contains ``name``."""
         for label in sorted(self._sys.glob(labels)):
             if _text(label) == name:
                 yield label.with_name(value)
 
 
 def _text(path: Path) -> str | None:
-    """What a file of sysfs says; None for one that is gone or does not answer just now."""
+    """The text of a file of sysfs; None for one that is gone or cannot be read now."""
     try:
         return path.read_text(encoding="ascii", errors="replace").strip("\0\n ")
     except OSError:
@@ -132,10 +128,10 @@ def _first_number(paths: Iterator[Path]) -> int | None:
 
 
 class Steady:
-    """The vitals of ``machine``, so rounded and held that they change seldom.
+    """The vitals of ``machine``, rounded and held so that they change seldom.
 
-    The temperature comes in steps of 5 degrees and takes the next only when it is
-    clearly nearer; an alarm stays for a minute after it was last seen.
+    The temperature moves in steps of 5 degrees, and only when the next step is clearly
+    nearer; an alarm lasts for a minute after it was last seen.
     """
 
     def __init__(self, machine: Machine, *, clock: Clock) -> None:
@@ -147,7 +143,7 @@ class Steady:
         self._vitals = Vitals()
 
     def vitals(self) -> Vitals:
-        """What to tell; the machine is looked at every few seconds at most."""
+        """The vitals to publish; the machine is read every few seconds at most."""
         now = self._clock.monotonic()
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS

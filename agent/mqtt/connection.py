@@ -224,7 +224,7 @@ class Connection:
         return client
 
     def _on_connect(
-        self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+        self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, *_: Any
     ) -> None:
         if reason.is_failure:
             self.refusal = _REFUSALS.get(str(reason), f"the broker refuses us ({reason})")
@@ -240,7 +240,7 @@ class Connection:
         _data: Any,
         message_id: int,
         reasons: Sequence[ReasonCode],
-        _properties: Any,
+        *_: Any,
     ) -> None:
         if message_id != self._subscribing:
             return
@@ -260,7 +260,7 @@ class Connection:
         self._events.put(Connected())
 
     def _on_disconnect(
-        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, *_: Any
     ) -> None:
         self.is_open = False
         if str(reason) == "Keep alive timeout" and not self.refusal:
@@ -270,17 +270,9 @@ class Connection:
         is_ours = message.qos == _QOS and not self._settings.acknowledge_at_once
         receipt = Receipt(self, message.mid) if is_ours else None
         payload = bytes(message.payload)
-        received = Received(message.topic, payload, message.retain, receipt)
-        self._events.put(received)
+        self._events.put(Received(message.topic, payload, message.retain, receipt))
 
-    def _on_publish(
-        self,
-        _client: paho.Client,
-        _data: Any,
-        message_id: int,
-        _reason: ReasonCode,
-        _properties: Any,
-    ) -> None:
+    def _on_publish(self, _client: paho.Client, _data: Any, message_id: int, *_: Any) -> None:
         self._events.put(Published(self._token(message_id)))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 import time
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
 from agent.errors import NetworkFault
 from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
 
 
+@dataclass(eq=False)
 class Session:
     """A link for the time of a command.
 
@@ -22,26 +24,26 @@ class Session:
     Messages are acknowledged as they are handed out. For one thread.
     """
 
-    def __init__(self, link: Link, *, seconds: float = 10.0) -> None:
-        self._link = link
-        self._seconds = seconds
-        self._waiting: list[Received] = []  # came while something else was waited for
+    link: Link
+    _: KW_ONLY
+    seconds: float = 10.0
+    _waiting: list[Received] = field(default_factory=list)  # came during another wait
 
     def __enter__(self) -> Self:
-        self._link.start()
+        self.link.start()
         try:
             self._wait_for(Connected(), "connecting to the broker takes too long")
         except NetworkFault:
-            self._link.stop()
+            self.link.stop()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._link.stop()
+        self.link.stop()
 
     def publish(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """Send a message and wait until the broker has it; NetworkFault otherwise."""
-        token = self._link.publish(topic, payload, retained=retained)
+        token = self.link.publish(topic, payload, retained=retained)
         self._wait_for(Published(token), "the broker does not confirm the message")
 
     def receive(self, seconds: float) -> Received | None:
@@ -53,7 +55,7 @@ class Session:
                 return None
             self._keep(event)
         received = self._waiting.pop(0)
-        self._link.acknowledge(received)
+        self.link.acknowledge(received)
         return received
 
     def collect(self, *, quiet_seconds: float, at_most_seconds: float) -> list[Received]:
@@ -71,7 +73,7 @@ class Session:
         return collected
 
     def _wait_for(self, wanted: Event, too_late: str) -> None:
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + self.seconds
         while (event := self._next_event(deadline)) != wanted:
             if event is None:
                 raise NetworkFault(too_late)
@@ -79,7 +81,7 @@ class Session:
 
     def _next_event(self, deadline: float) -> Event | None:
         try:
-            return self._link.events.get(timeout=max(0.0, deadline - time.monotonic()))
+            return self.link.events.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             return None
 

@@ -1,4 +1,4 @@
-"""The names of all MQTT topics, and what an incoming topic means.
+"""Names of all MQTT topics.
 
 ::
 
@@ -15,9 +15,8 @@
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
     clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings
 
-Topics are addresses and prove nothing: who wrote a message is in its signature.
-:func:`parse` therefore only sorts. It answers ``None`` for a topic of any other
-form, and the ids it gives back are text of a safe alphabet, no more.
+A topic proves nothing: the signature of a message names its author. :func:`parse` only
+sorts topics, and returns ids of a safe alphabet, or None for a topic of any other form.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from typing import Final, Literal
 
 ROOT: Final = "clip-agent"
 
+ANY: Final = "+"
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
@@ -53,51 +53,34 @@ _DEVICE_LEVELS: Final = {  # levels that follow clip-agent/<device>/<kind>
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What an incoming topic says: its kind, the device (not on the feed), and its ids."""
+    """The parts of a topic: its kind, the device (empty on the feed), and its ids."""
 
     kind: Kind
     device: str
     ids: tuple[str, ...]
 
 
-def requests_filter(feed: str) -> str:
-    """Subscribes to all requests of a feed: the whole of it, never one's own corner."""
-    return f"{feed}/requests/+"
-
-
-def alerts_filter(feed: str) -> str:
-    """Subscribes to all alerts of a feed."""
-    return f"{feed}/alerts/+"
-
-
-def withdrawals_filter(feed: str) -> str:
-    """Subscribes to all withdrawals of a feed."""
-    return f"{feed}/withdrawals/+"
-
-
-def log_filter(feed: str) -> str:
-    """Subscribes to the links from one state of the feed's public log to the next."""
-    return f"{feed}/log/+"
-
-
-def log_link(feed: str, size: int) -> str:
-    """Where the log of a feed shows how it grew from ``size`` entries."""
-    return f"{feed}/log/{size}"
+# Each function makes the name of a topic; with ANY for its last id, a filter to subscribe to.
 
 
 def request(feed: str, jti: str) -> str:
-    """Where a requester posts a request."""
+    """A request that a requester posts."""
     return f"{feed}/requests/{jti}"
 
 
 def alert(feed: str, jti: str) -> str:
-    """Where a requester posts information."""
+    """An alert that a requester posts."""
     return f"{feed}/alerts/{jti}"
 
 
 def withdrawal(feed: str, jti: str) -> str:
-    """Where a requester withdraws a request; ``jti`` is the withdrawal's own."""
+    """The withdrawal of a request; ``jti`` is the withdrawal's own."""
     return f"{feed}/withdrawals/{jti}"
+
+
+def log_link(feed: str, size: int | str) -> str:
+    """The proof of how the feed's public log grew from ``size`` entries."""
+    return f"{feed}/log/{size}"
 
 
 def availability(device: str) -> str:
@@ -115,24 +98,14 @@ def inbox(device: str, digest16: str) -> str:
     return f"{ROOT}/{device}/inbox/{digest16}"
 
 
-def inbox_filter(device: str) -> str:
-    """Subscribes to all open letters about requests."""
-    return f"{ROOT}/{device}/inbox/+"
-
-
 def owner(device: str) -> str:
-    """Where owners send their letters. Never retained."""
+    """Letters from owners. Never retained."""
     return f"{ROOT}/{device}/owner"
 
 
-def preview(device: str, clip: str, number: int) -> str:
+def preview(device: str, clip: str, number: int | str) -> str:
     """A chunk of a clip's ciphertext."""
     return f"{ROOT}/{device}/preview/{clip}/{number}"
-
-
-def preview_filter(device: str, clip: str) -> str:
-    """Subscribes to all chunks of one clip."""
-    return f"{ROOT}/{device}/preview/{clip}/+"
 
 
 def release(device: str, release_id: str) -> str:
@@ -141,22 +114,17 @@ def release(device: str, release_id: str) -> str:
 
 
 def notices(device: str) -> str:
-    """A letter with everything the owner should know and cannot answer."""
+    """A letter with all notices for the owners."""
     return f"{ROOT}/{device}/notices"
 
 
 def status(device: str, owner: str) -> str:
-    """A letter to the owner with this key id: how the device is, and what it holds for them."""
+    """A letter with the device's health and holdings; ``owner`` is a fingerprint."""
     return f"{ROOT}/{device}/status/{owner}"
 
 
-def release_filter(device: str) -> str:
-    """Subscribes to the letters about all releases."""
-    return f"{ROOT}/{device}/release/+"
-
-
 def parse(topic: str, *, feed: str) -> Topic | None:
-    """What ``topic`` is, or ``None`` if it is none of ours."""
+    """Split ``topic``; None if it is none of ours."""
     if topic.startswith(f"{feed}/"):
         return _parse_feed(topic.removeprefix(f"{feed}/").split("/"))
     root, *levels = topic.split("/")
@@ -170,8 +138,6 @@ def parse(topic: str, *, feed: str) -> Topic | None:
 
 def _parse_feed(levels: list[str]) -> Topic | None:
     match levels:
-        case [("requests" | "alerts" | "withdrawals" | "log") as kind, jti] if _LEVEL.fullmatch(
-            jti
-        ):
-            return Topic(kind, "", (jti,))
+        case [("requests" | "alerts" | "withdrawals" | "log") as kind, name]:
+            return Topic(kind, "", (name,)) if _LEVEL.fullmatch(name) else None
     return None

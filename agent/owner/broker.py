@@ -54,8 +54,8 @@ def letter_filters(devices: Iterable[str]) -> list[str]:
         pattern
         for device in devices
         for pattern in (
-            topics.inbox_filter(device),
-            topics.release_filter(device),
+            topics.inbox(device, topics.ANY),
+            topics.release(device, topics.ANY),
             topics.notices(device),
             *presence_topics(device),
         )

@@ -194,7 +194,7 @@ class OwnerClient:
         card, now = self._camera(device), self.now()
         command = sign.sign(sign.command(Preview(clip=offer.id), card, now=now), keys, now=now)
         filters = [
-            topics.preview_filter(device, offer.id),
+            topics.preview(device, offer.id, topics.ANY),
             *broker.answer_topics(command),
             *broker.presence_topics(device),
         ]

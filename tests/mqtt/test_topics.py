@@ -75,11 +75,11 @@ def test_no_text_makes_parsing_fail(topic: str) -> None:
 @pytest.mark.parametrize(
     ("subscription", "topic"),
     [
-        (topics.requests_filter(FEED), topics.request(FEED, "x")),
-        (topics.alerts_filter(FEED), topics.alert(FEED, "x")),
-        (topics.withdrawals_filter(FEED), topics.withdrawal(FEED, "x")),
-        (topics.inbox_filter("door"), topics.inbox("door", DIGEST16)),
-        (topics.release_filter("door"), topics.release("door", DIGEST16)),
+        (topics.request(FEED, topics.ANY), topics.request(FEED, "x")),
+        (topics.alert(FEED, topics.ANY), topics.alert(FEED, "x")),
+        (topics.withdrawal(FEED, topics.ANY), topics.withdrawal(FEED, "x")),
+        (topics.inbox("door", topics.ANY), topics.inbox("door", DIGEST16)),
+        (topics.release("door", topics.ANY), topics.release("door", DIGEST16)),
     ],
 )
 def test_a_filter_covers_its_topics_with_one_wildcard(subscription: str, topic: str) -> None:
@@ -89,4 +89,4 @@ def test_a_filter_covers_its_topics_with_one_wildcard(subscription: str, topic: 
 
 
 def test_a_preview_filter_covers_the_chunks_of_one_clip_alone() -> None:
-    assert topics.preview_filter("door", CLIP) == f"clip-agent/door/preview/{CLIP}/+"
+    assert topics.preview("door", CLIP, topics.ANY) == f"clip-agent/door/preview/{CLIP}/+"

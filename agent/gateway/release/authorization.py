@@ -10,7 +10,7 @@ share names its recipient and the place itself. All of this was decided before, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from agent.consent import signing
 from agent.consent.cards import PublicKey
@@ -49,15 +49,14 @@ class Authorization:
     upload_url: str
 
 
+@dataclass(frozen=True, eq=False)
 class Authorizer:
     """Verifies the statements of releases."""
 
-    def __init__(
-        self, *, requests: RequestTable, parties: Parties, allow_loopback_http: bool
-    ) -> None:
-        self._requests = requests
-        self._parties = parties
-        self._allow_loopback_http = allow_loopback_http
+    _: KW_ONLY
+    requests: RequestTable
+    parties: Parties
+    allow_loopback_http: bool
 
     def of(self, row: ReleaseRow) -> Authorization:
         """The authorization of ``row``; :class:`Refused` names the rule it breaks.
@@ -86,23 +85,23 @@ class Authorizer:
             if problem := rules.disagreement(self.first(row).consent, second.consent):
                 raise Refused("no-agreement", problem)
             return second
-        if self._parties.approvals_needed > 1:
+        if self.parties.approvals_needed > 1:
             raise Refused("second-missing", "another owner has not approved the same")
         return None
 
     def _signed(self, row: ReleaseRow, jws: str) -> Signed:
-        owners = self._parties.owner_keys
+        owners = self.parties.owner_keys
         consent: Consent
         if row.request is None:
             consent = signing.verify(jws, Share, owners)
         else:
             consent = signing.verify(jws, Approval, owners)
-        if consent.aud != self._parties.device_id:
+        if consent.aud != self.parties.device_id:
             raise Refused("wrong-device", "the approval was given to another device")
         return Signed(consent, jws, owners[consent.iss])
 
     def _of_share(self, first: Signed, share: Share, second: Signed | None) -> Authorization:
-        if problem := upload.form_problem(share.upload.url, self._allow_loopback_http):
+        if problem := upload.form_problem(share.upload.url, self.allow_loopback_http):
             raise Refused("upload-not-allowed", problem)
         try:
             reader = PublicKey.from_text(share.recipient.key)
@@ -115,16 +114,16 @@ class Authorizer:
     def _of_approval(
         self, row: ReleaseRow, first: Signed, approval: Approval, second: Signed | None
     ) -> Authorization:
-        asked = self._requests.get(row.request or "")
+        asked = self.requests.get(row.request or "")
         if asked is None:
             raise Refused("request-gone", "the approved request is no longer stored")
-        card = self._parties.requesters.get(signing.signer(asked.jws, Request))
+        card = self.parties.requesters.get(signing.signer(asked.jws, Request))
         if card is None:
             raise Refused("unknown-requester", "the requester's card was removed since")
         request = signing.verify(asked.jws, Request, {card.fingerprint: card.key})
         if signing.digest(asked.jws) != approval.request:
             raise Refused("other-request", "the request is not the one that was approved")
-        if problem := upload.problem(request.upload.url, card, self._allow_loopback_http):
+        if problem := upload.problem(request.upload.url, card, self.allow_loopback_http):
             raise Refused("upload-not-allowed", problem)
         return Authorization(
             first, second, asked.jws, card.fingerprint, card.seal, request.upload.url

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,21 +39,15 @@ from agent.vault.database.index import Clip, Index
 _READ_BYTES = 1 << 20
 
 
+@dataclass(frozen=True, eq=False)
 class BundleContents:
     """Makes bundles in the device's name."""
 
-    def __init__(
-        self,
-        *,
-        index: Index,
-        store: ClipStore,
-        keys: DeviceKeys,
-        random: Callable[[int], bytes],
-    ) -> None:
-        self._index = index
-        self._store = store
-        self._keys = keys
-        self._random = random
+    _: KW_ONLY
+    index: Index
+    store: ClipStore
+    keys: DeviceKeys
+    random: Callable[[int], bytes]
 
     def seal(
         self,
@@ -93,15 +88,15 @@ class BundleContents:
         first, second = authorization.first, authorization.second
         consent = first.consent
         statement = Release(
-            iss=self._keys.id,
-            jti=signing.new_jti(self._random(16)),
+            iss=self.keys.id,
+            jti=signing.new_jti(self.random(16)),
             iat=int(at),
             aud=authorization.reader,
             request=consent.request if isinstance(consent, Approval) else None,
             approval=signing.digest(first.jws),
             second_approval=signing.digest(second.jws) if second else None,
             keys=SignerKeys(
-                device=self._keys.signing.public.text,
+                device=self.keys.signing.public.text,
                 owner=first.owner.text,
                 second_owner=second.owner.text if second else None,
             ),
@@ -109,7 +104,7 @@ class BundleContents:
             files=tuple(files),
             disclosed=consent.disclose,
         )
-        return self._keys.signing.sign(statement).encode("ascii")
+        return self.keys.signing.sign(statement).encode("ascii")
 
     def _prepare(self, approved: ApprovedClip, key: str) -> bytes:
         """An approved clip as it will leave, checked against its digest before and after.
@@ -119,9 +114,9 @@ class BundleContents:
         """
         clip = self._clip(approved)
         exchanged = ClipDamaged(f"the clip {clip.id} is not the one that was approved")
-        if self._store.sha256_on_disk(clip.id) != approved.sha256:
+        if self.store.sha256_on_disk(clip.id) != approved.sha256:
             raise exchanged
-        with self._store.open_sealed(clip.id) as file:
+        with self.store.open_sealed(clip.id) as file:
             sealed = _Digested(file)
             with unseal.open_stream(sealed, key, truncated=clip.truncated) as plain:
                 try:
@@ -135,7 +130,7 @@ class BundleContents:
         return prepared
 
     def _clip(self, approved: ApprovedClip) -> Clip:
-        clip = self._index.clip(approved.id)
+        clip = self.index.clip(approved.id)
         if clip is None:
             raise ClipDamaged(f"the clip {approved.id} is gone")
         return clip

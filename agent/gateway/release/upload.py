@@ -13,6 +13,7 @@ earlier failures. :mod:`.tus_client` speaks the protocol; :mod:`.worker` tries a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -38,15 +39,16 @@ class Receiver(Protocol):
         """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
 
 
+@dataclass(eq=False)
 class Uploader:
     """Sends sealed bundles, on the thread of the release worker."""
 
-    def __init__(self, *, work: UnitOfWork, receiver: Receiver, chunk_bytes: int) -> None:
-        self._work = work
-        self._receiver = receiver
-        self._chunk_bytes = chunk_bytes
-        self._intact: set[str] = set()  # releases whose bundle this process has checked
-        self._reached: dict[str, int] = {}  # offsets, from the last answers of receivers
+    _: KW_ONLY
+    work: UnitOfWork
+    receiver: Receiver
+    chunk_bytes: int
+    _intact: set[str] = field(default_factory=set)  # releases whose bundle was checked
+    _reached: dict[str, int] = field(default_factory=dict)  # offsets in the receivers' last answers
 
     def send(self, row: ReleaseRow, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send the next chunk that the receiver lacks.
@@ -63,7 +65,7 @@ class Uploader:
             return False
         if row.upload_url is None:
             metadata = {"filename": bundle.name, "release": row.id}
-            url = self._receiver.create(to, size=size, metadata=metadata)
+            url = self.receiver.create(to, size=size, metadata=metadata)
             self._note(row, url, 0, forward=False)
             return False
         if not same_origin(row.upload_url, to):
@@ -96,8 +98,8 @@ class Uploader:
     def _ask(self, row: ReleaseRow, url: str, size: int) -> int:
         """Ask for the receiver's offset after a restart or a failure."""
         # A chunk may have arrived although its answer, or our note of it, was lost.
-        sent = min(size, row.sent_bytes + self._chunk_bytes)
-        offset = self._receiver.offset(url, size=size, sent=sent)
+        sent = min(size, row.sent_bytes + self.chunk_bytes)
+        offset = self.receiver.offset(url, size=size, sent=sent)
         if offset is None:
             self._note(row, None, 0, forward=False)
             raise NetworkFault("the receiver forgot the upload, which starts again")
@@ -108,7 +110,7 @@ class Uploader:
 
     def _send_chunk(self, row: ReleaseRow, bundle: Path, url: str, offset: int, size: int) -> int:
         chunk = self._read(bundle, offset)
-        reached = self._receiver.send(url, offset=offset, chunk=chunk, size=size)
+        reached = self.receiver.send(url, offset=offset, chunk=chunk, size=size)
         forward = _is_progress(reached - offset, of=len(chunk))
         self._note(row, url, reached, forward=forward)
         if not forward:
@@ -116,16 +118,16 @@ class Uploader:
         return reached
 
     def _must_stop(self, row: ReleaseRow) -> bool:
-        now = self._work.releases.get(row.id)
+        now = self.work.releases.get(row.id)
         if now is None or now.state != "SEALED" or now.stop:
             return True
-        return not self._work.clock.synced() or self._work.clock.now() >= now.expires_at
+        return not self.work.clock.synced() or self.work.clock.now() >= now.expires_at
 
     def _read(self, bundle: Path, offset: int) -> bytes:
         try:
             with bundle.open("rb") as file:
                 file.seek(offset)
-                chunk = file.read(self._chunk_bytes)
+                chunk = file.read(self.chunk_bytes)
         except FileNotFoundError as error:
             raise ClipDamaged("the sealed bundle is gone from the outbox") from error
         except OSError as error:
@@ -137,7 +139,7 @@ class Uploader:
     def _note(self, row: ReleaseRow, url: str | None, sent_bytes: int, *, forward: bool) -> None:
         """Store the receiver's offset; ``forward`` resets the count of failures."""
         failures = {"attempts": 0} if forward else {}
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.releases.set(
                 row.id, upload_url=url, sent_bytes=sent_bytes, not_before=0.0, **failures
             )

@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 import queue
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from agent import files
@@ -54,29 +54,20 @@ class SealJob:
     done: Callable[[], None]
 
 
+@dataclass(eq=False)
 class ReleaseWorker:
     """Takes releases from APPROVED to their end, on one thread."""
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        contents: BundleContents,
-        authorizer: Authorizer,
-        uploader: Uploader,
-        random: Callable[[int], bytes],
-        outbox_dir: Path,
-        max_backoff_seconds: float,
-    ) -> None:
-        self._work = work
-        self._contents = contents
-        self._authorizer = authorizer
-        self._uploader = uploader
-        self._random = random
-        self._outbox_dir = outbox_dir
-        self._max_backoff_seconds = max_backoff_seconds
-        self._arrived: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
-        self._jobs: dict[str, SealJob] = {}
+    _: KW_ONLY
+    work: UnitOfWork
+    contents: BundleContents
+    authorizer: Authorizer
+    uploader: Uploader
+    random: Callable[[int], bytes]
+    outbox_dir: Path
+    max_backoff_seconds: float
+    _arrived: queue.SimpleQueue[SealJob] = field(default_factory=queue.SimpleQueue)
+    _jobs: dict[str, SealJob] = field(default_factory=dict)
 
     def start(self, job: SealJob) -> None:
         """Hand over the keys of an accepted approval, from any thread."""
@@ -88,9 +79,9 @@ class ReleaseWorker:
         A half-written bundle shows that the process was killed while sealing, perhaps for
         want of memory. The letter comes again, so the number of tries is limited.
         """
-        wanted = {f"{row.id}.age" for row in self._work.releases.all("SEALED")}
-        sealing = {f"{row.id}.age.part": row for row in self._work.releases.all("APPROVED")}
-        for path in self._outbox_dir.iterdir():
+        wanted = {f"{row.id}.age" for row in self.work.releases.all("SEALED")}
+        sealing = {f"{row.id}.age.part": row for row in self.work.releases.all("APPROVED")}
+        for path in self.outbox_dir.iterdir():
             if path.name in wanted:
                 continue
             log.info("outbox: removing %s, which no release needs", path.name)
@@ -102,7 +93,7 @@ class ReleaseWorker:
         if deaths >= _MAX_DEATHS:
             self._finish(row, "fail", "the gateway was killed each time it prepared these clips")
             return
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.releases.set(row.id, deaths=deaths)
         self._retry_later(row, StorageFault("the gateway was killed while it was sealing"))
 
@@ -110,15 +101,15 @@ class ReleaseWorker:
         """Do the next piece of work of every release; True if there was any."""
         self._take_jobs()
         worked = False
-        for listed in self._work.releases.all("APPROVED") + self._work.releases.all("SEALED"):
+        for listed in self.work.releases.all("APPROVED") + self.work.releases.all("SEALED"):
             if not is_release_id(listed.id):
                 continue  # not the id of an approval: the camera's process wrote this row
-            row = self._work.releases.get(listed.id)
+            row = self.work.releases.get(listed.id)
             if row is None or row.state != listed.state:
                 continue  # the camera's process wrote this row
             if self._stopped(row):  # perhaps since this turn began: other pieces take long
                 worked = True
-            elif self._work.clock.synced():
+            elif self.work.clock.synced():
                 worked = self._expired(row) or (self._due(row) and self._advance(row)) or worked
         return worked
 
@@ -126,7 +117,7 @@ class ReleaseWorker:
         """Take over the keys that arrived, unless they are no longer needed."""
         while not self._arrived.empty():
             job = self._arrived.get()
-            row = self._work.releases.get(job.release_id)
+            row = self.work.releases.get(job.release_id)
             if row is None or row.state != "APPROVED":
                 job.done()  # the letter came twice
                 continue
@@ -140,7 +131,7 @@ class ReleaseWorker:
         return True
 
     def _expired(self, row: ReleaseRow) -> bool:
-        if self._work.clock.now() < row.expires_at:
+        if self.work.clock.now() < row.expires_at:
             return False
         why = f"the approval ended while the release was {row.state}"
         self._finish(row, "fail", why, _so_far(row))
@@ -148,8 +139,8 @@ class ReleaseWorker:
 
     def _due(self, row: ReleaseRow) -> bool:
         """True if its pause is over. A clock far ahead may have set one longer than any."""
-        pause = row.not_before - self._work.clock.now()
-        return pause <= 0 or pause > self._max_backoff_seconds
+        pause = row.not_before - self.work.clock.now()
+        return pause <= 0 or pause > self.max_backoff_seconds
 
     def _advance(self, row: ReleaseRow) -> bool:
         """Seal, or send a chunk; faults that may pass are tried again later."""
@@ -171,12 +162,12 @@ class ReleaseWorker:
         job = self._jobs.get(row.id)
         if job is None:
             return False  # the broker sends the approval, with the keys, again
-        authorization = self._authorizer.of(row)
-        bundle = self._contents.seal(
-            self._path(row), authorization, keys=job.keys, at=self._work.clock.now()
+        authorization = self.authorizer.of(row)
+        bundle = self.contents.seal(
+            self._path(row), authorization, keys=job.keys, at=self.work.clock.now()
         )
         sealed: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.releases.set(
                 row.id,
                 bundle_bytes=bundle.bytes,
@@ -193,8 +184,8 @@ class ReleaseWorker:
     # SEALED -> SENT
 
     def _send(self, row: ReleaseRow) -> bool:
-        upload_url = self._authorizer.of(row).upload_url
-        if self._uploader.send(row, self._path(row), to=upload_url):
+        upload_url = self.authorizer.of(row).upload_url
+        if self.uploader.send(row, self._path(row), to=upload_url):
             where: dict[str, str | int] = {
                 "bytes": row.bundle_bytes or 0,
                 "url": row.upload_url or "",
@@ -205,13 +196,13 @@ class ReleaseWorker:
     # Ends and retries
 
     def _retry_later(self, row: ReleaseRow, error: EnvironmentFault) -> None:
-        now = self._work.releases.get(row.id) or row  # progress may have reset the count
+        now = self.work.releases.get(row.id) or row  # progress may have reset the count
         attempts = clamp_count(now.attempts, most=_MAX_ATTEMPTS) + 1
-        share = int.from_bytes(self._random(2)) / 0xFFFF
-        longest = self._max_backoff_seconds
+        share = int.from_bytes(self.random(2)) / 0xFFFF
+        longest = self.max_backoff_seconds
         pause = pause_seconds(attempts, first=_FIRST_BACKOFF_SECONDS, longest=longest, share=share)
-        due = self._work.clock.now() + pause
-        with self._work.transaction() as change:
+        due = self.work.clock.now() + pause
+        with self.work.transaction() as change:
             change.releases.set(row.id, attempts=attempts, not_before=due)
         kind = "receiver" if isinstance(error, NetworkFault) else "device"
         log.warning("release %s waits %.0f s (%s: %s)", row.id, pause, kind, error)
@@ -225,9 +216,9 @@ class ReleaseWorker:
     ) -> None:
         """End a release: first its row, ledger line and letter, then the bundle's file."""
         line: dict[str, str | int] = {"why": detail} if detail else {}
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.advance(row, event, {**line, **(more or {})}, detail=detail)
-        self._uploader.forget(row.id)
+        self.uploader.forget(row.id)
         _removed(self._path(row))
         self._forget_keys(row)
 
@@ -237,7 +228,7 @@ class ReleaseWorker:
             job.done()
 
     def _path(self, row: ReleaseRow) -> Path:
-        return self._outbox_dir / f"{row.id}.age"
+        return self.outbox_dir / f"{row.id}.age"
 
 
 def _removed(path: Path) -> bool:

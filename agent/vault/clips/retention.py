@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from agent import files
@@ -117,47 +117,40 @@ def free_bytes_of(state_dir: Path) -> Callable[[], int]:
     return ask
 
 
+@dataclass(frozen=True, eq=False)
 class Retention:
     """Deletes the clips of a :func:`plan`, whose ``limits`` it takes."""
 
-    def __init__(
-        self,
-        store: ClipStore,
-        index: Index,
-        *,
-        clock: Clock,
-        free_bytes: Callable[[], int],
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._index = index
-        self._clock = clock
-        self._free_bytes = free_bytes
-        self._limits = limits
+    store: ClipStore
+    index: Index
+    _: KW_ONLY
+    clock: Clock
+    free_bytes: Callable[[], int]
+    limits: Limits
 
     def run(self, *, at_most: int | None = None) -> Plan:
         """Delete at most ``at_most`` clips of the plan; the next run goes on.
 
         Raises :class:`DiskFull` if the disk is still too full then.
         """
-        clock = self._clock
+        clock = self.clock
         decided = plan(
-            self._index.clips_as_recorded(),
-            self._limits,
-            held=self._index.held_clips(),
+            self.index.clips_as_recorded(),
+            self.limits,
+            held=self.index.held_clips(),
             now=Moment(
                 wall=clock.now() if clock.synced() else None,
                 monotonic=clock.monotonic(),
                 boot_id=clock.boot_id(),
             ),
-            free_bytes=self._free_bytes(),
+            free_bytes=self.free_bytes(),
         )
         for clip_id in decided.delete[:at_most]:
-            self._store.delete(clip_id)
+            self.store.delete(clip_id)
             log.info("clip %s deleted to make room", clip_id)
         if decided.disk_full:
             raise DiskFull(
-                f"less than {self._limits.min_free_bytes} bytes are free, and deleting the clips"
+                f"less than {self.limits.min_free_bytes} bytes are free, and deleting the clips"
                 " that may go would not change that",
                 advice="Free some space on the disk; recording goes on by itself then",
             )

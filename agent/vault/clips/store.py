@@ -35,6 +35,7 @@ import logging
 import os
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -146,26 +147,19 @@ class ClipDraft:
         self._writer.abandon()
 
 
+@dataclass(eq=False)
 class ClipStore:
     """The clips below ``state_dir``, sealed to ``recipients``.
 
     ``random`` draws the last part of ids. One process records; others may read.
     """
 
-    def __init__(
-        self,
-        state_dir: Path,
-        index: Index,
-        *,
-        recipients: Sequence[str],
-        clock: Clock,
-        random: Callable[[int], bytes] = os.urandom,
-    ) -> None:
-        self._state_dir = state_dir
-        self._index = index
-        self._recipients = tuple(recipients)
-        self._clock = clock
-        self._random = random
+    state_dir: Path
+    index: Index
+    _: KW_ONLY
+    recipients: Sequence[str]
+    clock: Clock
+    random: Callable[[int], bytes] = os.urandom
 
     def create(
         self,
@@ -188,56 +182,56 @@ class ClipStore:
             id=clip.id,
             started_at=started_at,
             monotonic_seconds=monotonic_seconds,
-            boot_id=self._clock.boot_id(),
-            clock_synced=self._clock.synced() if clock_synced is None else clock_synced,
-            sealed_key=seal.seal_key(identity.text, self._recipients, clip_id=clip.id),
+            boot_id=self.clock.boot_id(),
+            clock_synced=self.clock.synced() if clock_synced is None else clock_synced,
+            sealed_key=seal.seal_key(identity.text, self.recipients, clip_id=clip.id),
             codec=codec,
             width=width,
             height=height,
         )
         files.make_directory(clip.directory)
         files.write_synced(clip.opening, sidecar.encode(opening))
-        readers = [*self._recipients, identity.recipient]
-        writer = SealedWriter(clip.media_part, readers, clock=self._clock)
+        readers = [*self.recipients, identity.recipient]
+        writer = SealedWriter(clip.media_part, readers, clock=self.clock)
         try:
             files.sync_directory(clip.directory)
         except BaseException:
             writer.abandon()
             raise
-        return ClipDraft(clip, opening, writer, self._index, self._recipients, self._clock)
+        return ClipDraft(clip, opening, writer, self.index, self.recipients, self.clock)
 
     def _unused(self, started_at: float) -> ClipFiles:
         stamp = datetime.fromtimestamp(started_at, tz=UTC).strftime("%Y%m%d-%H%M%S")
         for _ in range(_ID_TRIES):
-            clip = ClipFiles.of(self._state_dir, f"{stamp}-{self._random(3).hex()}")
+            clip = ClipFiles.of(self.state_dir, f"{stamp}-{self.random(3).hex()}")
             taken = (clip.media, clip.media_part, clip.sidecar, clip.opening)
-            if not any(path.exists() for path in taken) and self._index.clip(clip.id) is None:
+            if not any(path.exists() for path in taken) and self.index.clip(clip.id) is None:
                 return clip
         raise InternalFault(f"no free clip id at {stamp}: is the random source one?")
 
     def delete(self, clip_id: str) -> bool:
         """Delete a clip for good; False if there is none of this id."""
-        clip = ClipFiles.of(self._state_dir, clip_id)
+        clip = ClipFiles.of(self.state_dir, clip_id)
         try:
             found = self._mark_deleting(clip_id)
         except DiskFull:  # after a cut here a recovery drops the row, which has no recording
             files.remove(clip.media)
             found = self._mark_deleting(clip_id)
         if found:
-            recovery.finish_delete(clip, self._index)
+            recovery.finish_delete(clip, self.index)
         return found
 
     def _mark_deleting(self, clip_id: str) -> bool:
-        with self._index.transaction():
-            return self._index.mark_deleting(clip_id)
+        with self.index.transaction():
+            return self.index.mark_deleting(clip_id)
 
     def recover(self) -> Recovery:
         """Reconcile files and rows; running recordings are left alone."""
-        return recovery.recover(self._state_dir, self._index, self._clock)
+        return recovery.recover(self.state_dir, self.index, self.clock)
 
     def path(self, clip_id: str) -> Path:
         """The path of the sealed recording, which need not exist."""
-        return ClipFiles.of(self._state_dir, clip_id).media
+        return ClipFiles.of(self.state_dir, clip_id).media
 
     def open_sealed(self, clip_id: str) -> BinaryIO:
         """The ciphertext of a clip; :class:`ClipDamaged` if there is no such file."""
@@ -263,7 +257,7 @@ class ClipStore:
 
     def read_sidecar(self, clip_id: str) -> Sidecar:
         """The sidecar of a clip; :class:`ClipDamaged` if it cannot be read."""
-        return sidecar.read(ClipFiles.of(self._state_dir, clip_id).sidecar, Sidecar, clip_id)
+        return sidecar.read(ClipFiles.of(self.state_dir, clip_id).sidecar, Sidecar, clip_id)
 
     def correct_times(self, *, at_most: int | None = None) -> list[str]:
         """Correct the start of this boot's clips that were recorded before the clock was set.
@@ -271,19 +265,19 @@ class ClipStore:
         Returns the ids of at most ``at_most`` clips, none while the clock is not synced.
         Their ids and names stay.
         """
-        if not self._clock.synced():
+        if not self.clock.synced():
             return []
         starts = [
             (clip, started_at)
-            for clip in self._index.unsynced_clips()
-            if (started_at := recovery.true_start(clip, self._clock)) is not None
+            for clip in self.index.unsynced_clips()
+            if (started_at := recovery.true_start(clip, self.clock)) is not None
         ][:at_most]
         for clip, started_at in starts:
             self._correct(clip, started_at=started_at)
         return [clip.id for clip, _ in starts]
 
     def _correct(self, clip: Clip, *, started_at: float) -> None:
-        paths = ClipFiles.of(self._state_dir, clip.id)
+        paths = ClipFiles.of(self.state_dir, clip.id)
         seconds = clip.duration_seconds
         if not clip.length_is_known and files.exists(paths.media):
             seconds = recovery.seconds_until_cut_off(paths.media, [started_at])
@@ -295,8 +289,8 @@ class ClipStore:
         else:
             sidecar.replace(paths, msgspec.structs.replace(known, **corrected))
             files.sync_directory(paths.directory)
-        with self._index.transaction():
-            self._index.correct_start(clip.id, started_at, duration_seconds=seconds)
+        with self.index.transaction():
+            self.index.correct_start(clip.id, started_at, duration_seconds=seconds)
 
 
 def _free_box(size: int) -> bytes:

@@ -82,7 +82,7 @@ def test_a_request_is_posted_as_it_was_signed(
     assert run("post", str(ask), "--json", "--home", str(home.path)) == 0
     told = json.loads(capsys.readouterr().out)
 
-    (post,) = retained(home.settings().broker, topics.requests_filter("city/feed"))
+    (post,) = retained(home.settings().broker, topics.request("city/feed", topics.ANY))
     request = signing.verify(post.payload, Request, {keys.fingerprint: keys.signing.public})
     assert post.retained
     assert post.topic == told["topic"] == topics.request("city/feed", request.jti)

@@ -80,10 +80,10 @@ def ask(tmp_path: Path) -> Path:
 def seen(home: RequesterFolder) -> dict[str, Received]:
     """Everything that a camera sees on the feed, by topic."""
     filters = (
-        topics.requests_filter(FEED),
-        topics.alerts_filter(FEED),
-        topics.withdrawals_filter(FEED),
-        topics.log_filter(FEED),
+        topics.request(FEED, topics.ANY),
+        topics.alert(FEED, topics.ANY),
+        topics.withdrawal(FEED, topics.ANY),
+        topics.log_link(FEED, topics.ANY),
     )
     return {message.topic: message for message in retained(home.settings().broker, *filters)}
 

@@ -420,7 +420,7 @@ def test_a_sidecar_is_decoded_strictly(vault: Vault) -> None:
 
 def test_clips_of_this_boot_get_their_time_once_the_clock_is_set(vault: Vault) -> None:
     vault.clock = clock = SimulatedClock(wall_seconds=1_000.0, is_synced=False)
-    vault.store._clock = clock
+    vault.store.clock = clock
     early = vault.record(b"early", seconds=20.0)
     late = vault.record(b"late", seconds=20.0)
     assert vault.store.correct_times() == []  # not yet
