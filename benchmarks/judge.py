@@ -92,7 +92,7 @@ def measure(folder: Path, *, clips: int, posts: int) -> list[Figure]:
     fill(world.house, clips)
     messages = _messages(world.house, log, posts)
     assert world.gateway is not None
-    handler = world.gateway._feed
+    handler = world.gateway.feed
     spent: list[float] = []
     judged: list[float] = []
     with transactions_timed() as written:

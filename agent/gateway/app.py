@@ -81,65 +81,32 @@ def build(
     if owner_link is None:
         owner_link, feed_link = _connect(config, client_id=f"{name}-{keys.id[:8]}")
     releases = _release_worker(config, *work_of_a_thread(), keys, receiver, random)
-    notices = NoticeBoard(work=work, closed=not rules.accept)
+    notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)
     inbox = OpenRequests(work=work, notices=notices)
     log_check = _log_check(config.feed, work, notices, rate_limiter, inbox)
-    withdrawals = Withdrawals(work=work, inbox=inbox, notices=notices, rate_limiter=rate_limiter)
+    withdrawals = Withdrawals(work, inbox, notices, rate_limiter)
     admission = Admission(
-        work=work,
-        inbox=inbox,
-        notices=notices,
-        rate_limiter=rate_limiter,
-        log_check=log_check,
-        withdrawals=withdrawals,
+        *(work, inbox, notices, rate_limiter, log_check, withdrawals),
         place=config.device.place,
         rules=rules,
         max_clip_age_seconds=config.storage.max_age_days * 86_400,
         allow_loopback_http=loopback,
     )
-    feed = FeedHandler(
-        work=work,
-        notices=notices,
-        rate_limiter=rate_limiter,
-        log_check=log_check,
-        admission=admission,
-        withdrawals=withdrawals,
-    )
-    approvals = Approvals(
-        work=work,
-        inbox=inbox,
-        authorizer=authorizer,
-        holdings=DeviceHoldings(work, store, still_alive=partial(notify, "WATCHDOG=1")),
-        start_release=releases.start,
-        allow_loopback_http=loopback,
-    )
+    holdings = DeviceHoldings(work, store, still_alive=partial(notify, "WATCHDOG=1"))
+    approvals = Approvals(work, inbox, authorizer, holdings, releases.start, loopback)
     previews = Previews(store=store, link=owner_link, device_name=name)
-    commands = Commands(
-        work=work,
-        inbox=inbox,
-        replies=Replies(owner_link, device_name=name),
-        previews=previews,
-        muted_for_good=rules.muted,
-    )
-    decisions = DecisionHandler(
-        work=work,
-        inbox=inbox,
-        rate_limiter=rate_limiter,
-        approvals=approvals,
-        commands=commands,
-        identity=keys.identity,
-    )
+    commands = Commands(work, inbox, Replies(owner_link, name), previews, rules.muted)
     board = Steady(machine or Machine(), clock=clock)
     return Gateway(
         clock=clock,
         index=work.index,
-        state=DeviceState(state_dir=folder, index=work.index, clock=clock, board=board),
+        device_state=DeviceState(folder, work.index, clock, board),
         owner_link=owner_link,
         feed_link=feed_link or owner_link,
-        feed=feed,
+        feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),
         inbox=inbox,
-        decisions=decisions,
+        decisions=DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity),
         outbox=Outbox(work.index, owner_link, device_name=name),
         previews=previews,
         releases=releases,

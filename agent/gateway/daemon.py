@@ -1,11 +1,8 @@
-"""The gateway's loop: what the links received, each message to the part it is for.
+"""The gateway's loop: passes each message to its part, and decides nothing itself.
 
-It decides nothing itself. Releases run on a thread of their own, because sealing
-and sending take long. If that thread ends, even quietly, the process ends, and
-systemd starts it again: everything is on disk or still with the broker.
-
-While the clock is not synced, posts and letters wait, unacknowledged. How the
-parts hang together is in :mod:`.app`.
+Releases run on a thread of their own, because sealing and sending take long. If that thread
+ends, even quietly, the process ends, and systemd starts it again: everything is on disk or
+still with the broker. While the clock is not synced, posts and letters wait, unacknowledged.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -43,46 +41,32 @@ _FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
 Notify = Callable[[str], object]
 
 
+@dataclass(eq=False)
 class Gateway:
     """Runs the parts. ``feed_link`` may be ``owner_link``: one broker then carries both."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        index: Index,
-        owner_link: Link,
-        feed_link: Link,
-        feed: FeedHandler,
-        inbox: OpenRequests,
-        decisions: DecisionHandler,
-        outbox: Outbox,
-        previews: Previews,
-        releases: ReleaseWorker,
-        state: DeviceState,
-        device_name: str,
-        feed_topic: str,
-        notify: Notify,
-    ) -> None:
-        self._clock = clock
-        self._index = index
-        self._owner_link = owner_link
-        self._feed_link = feed_link
-        self._links = list(dict.fromkeys((owner_link, feed_link)))
-        self._feed = feed
-        self._inbox = inbox
-        self._decisions = decisions
-        self._outbox = outbox
-        self._previews = previews
-        self.releases = releases
-        self._device_state = state
-        self._device_name = device_name
-        self._feed_topic = feed_topic
+    clock: Clock
+    index: Index
+    owner_link: Link
+    feed_link: Link
+    feed: FeedHandler
+    inbox: OpenRequests
+    decisions: DecisionHandler
+    outbox: Outbox
+    previews: Previews
+    releases: ReleaseWorker
+    device_state: DeviceState
+    device_name: str
+    feed_topic: str
+    notify: Notify
+
+    def __post_init__(self) -> None:
+        """Nothing has happened yet."""
+        self._links = list(dict.fromkeys((self.owner_link, self.feed_link)))
         self._acknowledged: queue.SimpleQueue[Received] = queue.SimpleQueue()
-        self._notify = notify
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
-        self._state: dict[str, Any] = {}  # as it was said last
+        self._published: dict[str, Any] = {}  # the last state that was published
         self._is_synced = False  # and what waits for it has been done
         self._clips_changed = True  # since the inbox looked
         self._stop = threading.Event()
@@ -97,15 +81,15 @@ class Gateway:
         worker = threading.Thread(target=self._work, name="releases", daemon=True)
         self.start()
         worker.start()
-        self._notify("READY=1")
+        self.notify("READY=1")
         try:
             while not self._stop.is_set():
                 if self._worker_ended.is_set():
                     raise InternalFault("the thread that sends releases ended")
                 self.step(wait_seconds=_TICK_SECONDS)
-                self._notify("WATCHDOG=1")
+                self.notify("WATCHDOG=1")
         finally:
-            self._notify("STOPPING=1")
+            self.notify("STOPPING=1")
             self._stop.set()
             self.stop()
         worker.join(_STOP_SECONDS)
@@ -123,7 +107,7 @@ class Gateway:
     def start(self) -> None:
         """Pick up what an earlier run left, and connect."""
         self.releases.recover()
-        self._feed.start()
+        self.feed.start()
         self._note("connecting")
         for link in self._links:
             link.start()
@@ -131,16 +115,16 @@ class Gateway:
     def stop(self) -> None:
         """Say goodbye and hang up."""
         try:
-            if self._state:  # once more, so that owners see until when it was there
-                self._say_state(self._state)
-            self._owner_link.publish(
-                topics.availability(self._device_name), topics.OFFLINE, retained=True
+            if self._published:  # once more, so that owners see how long it ran
+                self._send_state(self._published)
+            self.owner_link.publish(
+                topics.availability(self.device_name), topics.OFFLINE, retained=True
             )
         except NetworkFault:
             log.info("not connected: the broker says our last will")
         for link in self._links:
             link.stop()
-        self._feed.stop()
+        self.feed.stop()
         self._note("stopped")
 
     def step(self, *, wait_seconds: float = 0.0) -> None:
@@ -152,7 +136,7 @@ class Gateway:
 
     def _drain(self, link: Link, wait_seconds: float) -> None:
         for _ in range(_EVENTS_A_STEP):
-            if self._waiting_bytes > _MAX_WAITING_BYTES and link is self._feed_link:
+            if self._waiting_bytes > _MAX_WAITING_BYTES and link is self.feed_link:
                 self._stop.wait(wait_seconds)
                 return  # the link stops reading in its turn, so that memory is bounded
             try:
@@ -163,36 +147,36 @@ class Gateway:
             wait_seconds = 0.0
 
     def _tick(self) -> None:
-        self._clips_changed |= self._index.changed()
+        self._clips_changed |= self.index.changed()
         if self._synced():
             for _ in range(min(len(self._waiting), _EVENTS_A_STEP)):
                 self._dispatch_next()
-            self._inbox.expire()
-            self._feed.tick()
-            self._outbox.tidy(self._clock.now())
+            self.inbox.expire()
+            self.feed.tick()
+            self.outbox.tidy(self.clock.now())
             if self._clips_changed:
                 self._clips_changed = False
-                self._inbox.clips_changed()
-        self._decisions.settle()
-        self._outbox.flush()
+                self.inbox.clips_changed()
+        self.decisions.settle()
+        self.outbox.flush()
         self._publish_state()
         while not self._acknowledged.empty():
-            self._owner_link.acknowledge(self._acknowledged.get())
+            self.owner_link.acknowledge(self._acknowledged.get())
 
     def _synced(self) -> bool:
-        """Whether times may be judged; when that is first so, what comes before all else."""
-        if not self._clock.synced():
+        """True if times may be judged; the first time, do what comes before all else."""
+        if not self.clock.synced():
             return False
         if not self._is_synced:
             self._is_synced = True
-            self._decisions.begin()
-            self._feed.review()
+            self.decisions.begin()
+            self.feed.review()
         return True
 
     # Events
 
     def _handle(self, link: Link, event: Event) -> None:
-        ours = link is self._owner_link
+        ours = link is self.owner_link
         match event:
             case Received():
                 self._waiting.append((link, event))
@@ -212,37 +196,37 @@ class Gateway:
                 self._waiting_bytes = sum(_weight(received) for _, received in self._waiting)
                 if ours:
                     self._note("broker-away", reason)
-                    self._outbox.disconnected()
-                    self._previews.stop()
+                    self.outbox.disconnected()
+                    self.previews.stop()
             case Published(token) if ours:
-                self._outbox.published(token)
-                self._previews.published(token)
+                self.outbox.published(token)
+                self.previews.published(token)
 
     def _greet(self) -> None:
-        """A new connection knows nothing: say everything again."""
+        """Publish everything again: a new connection knows nothing."""
         try:
-            self._owner_link.publish(
-                topics.availability(self._device_name), topics.ONLINE, retained=True
+            self.owner_link.publish(
+                topics.availability(self.device_name), topics.ONLINE, retained=True
             )
         except NetworkFault:
             return  # gone again already; the next connection comes back here
-        self._outbox.reconnected()
-        self._state = {}
+        self.outbox.reconnected()
+        self._published = {}
 
     def _dispatch_next(self) -> None:
-        self._notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
+        self.notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
         link, received = self._waiting.popleft()
         self._waiting_bytes -= _weight(received)
         self._dispatch(link, received)
 
     def _dispatch(self, link: Link, received: Received) -> None:
-        topic = topics.parse(received.topic, feed=self._feed_topic)
-        if topic is not None and topic.kind in _FEED_KINDS and link is self._feed_link:
-            self._feed.receive(topic, received.payload)
+        topic = topics.parse(received.topic, feed=self.feed_topic)
+        if topic is not None and topic.kind in _FEED_KINDS and link is self.feed_link:
+            self.feed.receive(topic, received.payload)
             link.acknowledge(received)
-        elif received.topic == topics.owner(self._device_name) and link is self._owner_link:
+        elif received.topic == topics.owner(self.device_name) and link is self.owner_link:
             done = partial(self._acknowledged.put, received)  # when its effect is on disk
-            self._decisions.receive(received.payload, retained=received.retained, done=done)
+            self.decisions.receive(received.payload, retained=received.retained, done=done)
         else:
             log.info("ignored a message on %r", received.topic[:100])
             link.acknowledge(received)
@@ -250,27 +234,27 @@ class Gateway:
     # State
 
     def _note(self, state: str, detail: str = "") -> None:
-        """For `clip-agent status`; written when it changes."""
-        self._index.set_health("gateway", state, detail, self._clock.now())
+        """Note the health of the gateway for `clip-agent status`."""
+        self.index.set_health("gateway", state, detail, self.clock.now())
 
     def _publish_state(self) -> None:
-        """Counts and health, when they changed."""
-        state = self._device_state.now()
-        if state == self._state:
+        """Publish counts and health, when they changed."""
+        state = self.device_state.now()
+        if state == self._published:
             return
         try:
-            self._say_state(state)
+            self._send_state(state)
         except NetworkFault:
-            return  # said at the next connection
-        self._state = state
-        self._notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")
+            return  # the next connection brings it
+        self._published = state
+        self.notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")
 
-    def _say_state(self, state: dict[str, Any]) -> None:
-        at = int(self._clock.now()) if self._clock.synced() else None
+    def _send_state(self, state: dict[str, Any]) -> None:
+        at = int(self.clock.now()) if self.clock.synced() else None
         payload = json.dumps({"at": at, **state}).encode()
-        self._owner_link.publish(topics.state(self._device_name), payload, retained=True)
+        self.owner_link.publish(topics.state(self.device_name), payload, retained=True)
 
 
 def _weight(received: Received) -> int:
-    """About how many bytes of memory a message takes."""
+    """The approximate bytes of memory that a message takes."""
     return len(received.payload) + 500

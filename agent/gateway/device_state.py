@@ -1,13 +1,13 @@
-"""The device's state as the broker's readers see it: counts and health, in JSON.
+"""The state of the device for all readers at the broker: counts and health, in JSON.
 
 =================  ======================================================================
-``at``             when this was said, Unix seconds; null while the clock is not synced
+``at``             when this was published, Unix seconds; null while the clock is not synced
 ``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
                    ``failed``; ``not-running`` if it died; ``never started``
 ``recording``      true while a clip is being written
-``encoder``        what makes the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
+``encoder``        the encoder of the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
 ``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
-``clips bytes``    how many clips there are, and their size
+``clips bytes``    number of clips, and their size
 ``pending``        letters about requests that lie at the broker for the owner
 ``clock_synced``   false: requests and decisions wait for the time service
 ``temperature``    degrees Celsius in steps of 5; null: the board does not say
@@ -15,10 +15,10 @@
 ``throttled``      true: so hot that the board slows down; null as above
 =================  ======================================================================
 
-Nothing about what was seen or asked, and no sentence: a broker may have other readers.
-Values that waver are held still (:class:`agent.host.board.Steady`), so that a retained
-topic is not written again and again, least of all for a new ``at``: also ``no-frames``,
-while systemd starts a process anew that ends again and again for its camera.
+Nothing tells of recordings' contents or of requests, and there is no free text: a broker may have
+other readers. Wavering values are held still (:class:`agent.host.board.Steady`), so that the
+retained topic is not written again and again: also ``no-frames``, while systemd restarts a
+process that its camera ends again and again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _RESTART_SECONDS = 60.0  # within which a process that is started again was seen
 
 @dataclass(eq=False)
 class DeviceState:
-    """Looks at the vault, the clock and the board."""
+    """Reads the vault, the clock and the board."""
 
     state_dir: Path
     index: Index

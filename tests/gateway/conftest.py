@@ -18,7 +18,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def couple(tmp_path: Path) -> Iterator[World]:
+def shared(tmp_path: Path) -> Iterator[World]:
     """A house in which two owners must agree."""
     world = World(tmp_path, partner=True, approvals_needed=2)
     yield world

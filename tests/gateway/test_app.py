@@ -157,7 +157,7 @@ def test_the_owners_link_given_alone_carries_the_feed_too(tmp_path: Path) -> Non
         ({"feed": config.Feed(broker=config.Broker(password_file=Path("/pw")))}, "username"),
     ],
 )
-def test_what_was_configured_wrongly_is_told_before_anything_runs(
+def test_a_wrong_config_is_refused_before_anything_runs(
     tmp_path: Path, changes: dict[str, Any], fault: str
 ) -> None:
     house = House.build(tmp_path)

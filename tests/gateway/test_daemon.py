@@ -1,4 +1,4 @@
-"""The loop under a full disk, floods, two brokers, two owners, and anything at all.
+"""The loop under a full disk, floods, two brokers, two owners, and arbitrary messages.
 
 The straight way is in ``test_release_way.py``, what must never happen, whatever the order
 of events, in ``test_model.py``.
@@ -58,7 +58,7 @@ def test_messages_of_a_connection_that_ended_do_not_pile_up_while_the_clock_is_w
     world.to_device(b"letter")
     assert world.gateway is not None
     for _ in range(5):
-        link = world.gateway._owner_link
+        link = world.gateway.owner_link
         link.drop()  # type: ignore[attr-defined]
         link.start()
         world.run()

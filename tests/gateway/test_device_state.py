@@ -1,4 +1,4 @@
-"""What the broker is told of the device: counts and health, and only at each change."""
+"""The published state: counts and health, and only at each change."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_key_is_in_the_documentation(world: World) -> None:
     assert names == set(told(world)[-1])
 
 
-def test_what_the_camera_notes_is_told(world: World) -> None:
+def test_the_cameras_health_is_published(world: World) -> None:
     encoder = "libx264 (software)"
     with at_work(world.house.config.state_dir, clock=world.clock):
         note(world, "recording", "", 5.0, last_motion_at=1_706_121_000.7, encoder=encoder)

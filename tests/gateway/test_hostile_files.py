@@ -1,4 +1,4 @@
-"""What a camera's process that was taken over puts in the place of a clip's files.
+"""Attacks of a taken-over camera process: other files in the place of a clip's.
 
 It owns the folder of the clips. The gateway's process reads there, and holds keys and a
 network that the other has not.

@@ -158,7 +158,7 @@ def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
         assert index.rows("SELECT posts FROM flood") == [(5,)]  # of the run that saw most
 
 
-def test_what_the_broker_brings_again_after_a_restart_is_not_counted_again(world: World) -> None:
+def test_posts_redelivered_after_a_restart_are_not_counted_again(world: World) -> None:
     posts = valid_posts(world, KEPT + 20)
     for _ in range(4):
         pour(world, posts)
@@ -243,15 +243,13 @@ def test_counting_costs_no_write_a_post(world: World) -> None:
         assert index.changed()
 
 
-def test_what_is_remembered_of_counted_posts_is_bounded(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_of_counted_posts_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flood, "_MAX_REMEMBERED", 10)
     posts = valid_posts(world, KEPT + 30)
     pour(world, posts)
     pour(world, posts)  # those beyond the bound are counted again: no harm, but for the count
     assert world.gateway is not None
-    assert len(world.gateway._feed.rate_limiter._remembered) == 10
+    assert len(world.gateway.feed.rate_limiter._remembered) == 10
 
 
 def test_the_ledger_of_a_flood_verifies(world: World) -> None:

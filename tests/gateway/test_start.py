@@ -1,4 +1,4 @@
-"""What a gateway finds when it starts: another configuration, no record, an unset clock."""
+"""Starts with another configuration, without a ledger, with an unset clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def restart_with(world: World, **requests: Any) -> None:
 
 
 @pytest.mark.parametrize("rules", [{"accept": ()}, {"accept": ("legal-order",)}, {"muted": True}])
-def test_what_the_configuration_hears_no_more_is_closed(
+def test_requests_that_the_config_no_longer_accepts_are_closed(
     world: World, rules: dict[str, Any]
 ) -> None:
     clip, post = world.house.record(), world.post()
@@ -184,7 +184,7 @@ def test_the_withdrawal_of_what_no_letter_was_about_is_no_news(world: World) -> 
     assert notices(world) == []
 
 
-def test_what_waits_at_the_broker_is_counted_and_nothing_that_was_asked_beside(
+def test_only_letters_at_the_broker_count_as_pending(
     world: World,
 ) -> None:
     """The state is read by whoever reads the broker."""

@@ -147,7 +147,7 @@ def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
         porch.run(gateway, lambda: porch.state(post) == "DECLINED" and porch.paused())
 
 
-def test_what_waits_for_the_clock_comes_in_once_it_is_set(porch: Porch) -> None:
+def test_letters_that_wait_for_the_clock_are_read_once_it_is_set(porch: Porch) -> None:
     with porch.gateway() as gateway:
         post = porch.post(gateway)
         porch.house.clock.is_synced = False

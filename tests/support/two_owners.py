@@ -23,7 +23,7 @@ def write(world: World, query: str, *values: object) -> None:
     db.close()
 
 
-def cases(world: World) -> list[ReleaseRow]:
+def releases(world: World) -> list[ReleaseRow]:
     with world.house.open_index() as index:
         return ReleaseTable(index).all()
 

@@ -10,7 +10,7 @@ class DecisionTable(Table):
     """Reads the tables ``seen``, ``begun``, ``muted`` and ``pause``."""
 
     def begun_at(self) -> float | None:
-        """When this file began to hold the ledger; None until :meth:`DecisionWriter.begin`."""
+        """The time from which this file holds the ledger; None before :meth:`.begin`."""
         rows = self._index.rows("SELECT at FROM begun")
         return clamp_time(rows[0][0]) if rows else None
 
@@ -27,7 +27,7 @@ class DecisionTable(Table):
         return tuple(row[0] for row in self._index.rows("SELECT requester FROM muted"))
 
     def paused_at(self) -> float | None:
-        """When an owner paused requests; None while requests are shown."""
+        """The time at which an owner paused requests; None while requests are shown."""
         rows = self._index.rows("SELECT at FROM pause")
         return clamp_time(rows[0][0]) if rows else None
 

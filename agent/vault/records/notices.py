@@ -45,7 +45,7 @@ class NoticeTable(Table):
         return notices, int(total) - len(notices)
 
     def next_end(self) -> float | None:
-        """When the next notice expires; None if none will."""
+        """The time at which the next notice expires; None if none will."""
         (until,) = self._index.rows("SELECT min(until) FROM notice")[0]
         return None if until is None else float(until)
 

@@ -1,8 +1,7 @@
-"""What a requester has posted so far, as the device has seen it on the public feed.
+"""A requester's posts so far, counted from the rows each time.
 
-The owner sees it with each request: how much this requester asks, what for, how wide,
-and how often it was refused, withdrawn or edited. Counted anew each time from an index
-that holds all it needs, so it can never differ from the rows themselves.
+The owner sees the counts with each request: how much this requester asks, for what, how wide,
+and how often it was refused, withdrawn or edited.
 """
 
 from __future__ import annotations
@@ -21,61 +20,49 @@ _OF = (
 
 def requester_record(index: Index, requester: str, *, name: str, now: float) -> RequesterRecord:
     """The record of ``requester``; ``first_seen`` is ``now`` if it has posted nothing."""
-    return _Count(index, requester).record(name, now)
+    newest = (requester, _NEWEST)
 
-
-class _Count:
-    """The requests of one requester, counted in several ways."""
-
-    def __init__(self, index: Index, requester: str) -> None:
-        self._index = index
-        self._of = (requester, _NEWEST)
-
-    def record(self, name: str, now: float) -> RequesterRecord:
-        first_seen, requests, refused, withdrawn, edited = self._index.rows(
-            "SELECT coalesce(min(received_at), ?), count(*),"
-            " count(*) FILTER (WHERE state = 'REFUSED'),"
-            " count(*) FILTER (WHERE state = 'WITHDRAWN'),"
-            " count(*) FILTER (WHERE first_post != '')"
-            " FROM request WHERE requester = ?",
-            (now, self._of[0]),
-        )[0]
-        (counted,) = self._index.rows(
-            "SELECT (SELECT total(posts) FROM counted WHERE source = ?1)"
-            " + (SELECT total(posts) FROM flood WHERE source = ?1)",
-            (self._of[0],),
-        )[0]
-        seconds = self._median("seconds")
-        return RequesterRecord(
-            name=name,
-            first_seen=clamp_count(clamp_time(first_seen)),
-            requests=requests,
-            refused=refused,
-            withdrawn=withdrawn,
-            edited=edited,
-            counted=clamp_count(counted),
-            kinds=self._tallies("kind", _KINDS),
-            incidents=self._tallies("incident", _INCIDENTS),
-            refusals=self._tallies("rule", _REFUSALS),
-            median_square_miles=self._median("square_miles"),
-            median_window_seconds=None if seconds is None else clamp_count(seconds),
-        )
-
-    def _tallies(self, column: str, at_most: int) -> tuple[Tally, ...]:
-        """How often each text stands in ``column``, the most frequent first; empty ones not."""
-        rows = self._index.rows(
+    def tallies(column: str, at_most: int) -> tuple[Tally, ...]:
+        """The most frequent texts in ``column`` with their counts, without empty ones."""
+        rows = index.rows(
             f"SELECT {column}, count(*) AS times FROM {_OF} WHERE {column} != ''"  # noqa: S608
             f" GROUP BY {column} ORDER BY times DESC, {column} LIMIT ?",
-            (*self._of, at_most),
+            (*newest, at_most),
         )
-        return tuple(Tally(name=name, count=count) for name, count in rows)
+        return tuple(Tally(name=text, count=count) for text, count in rows)
 
-    def _median(self, value: str) -> float | None:
-        """The middle one of all ``value``, the lower of two; None if there is none."""
-        known = f"FROM {_OF} WHERE {value} IS NOT NULL"
-        rows = self._index.rows(
-            f"SELECT {value} {known} ORDER BY 1"
+    def median(column: str) -> float | None:
+        """The median of ``column``, the lower of two; None if there is none."""
+        known = f"FROM {_OF} WHERE {column} IS NOT NULL"
+        rows = index.rows(
+            f"SELECT {column} {known} ORDER BY 1"
             f" LIMIT 1 OFFSET max(0, (SELECT count(*) - 1 {known}) / 2)",
-            (*self._of, *self._of),
+            (*newest, *newest),
         )
         return float(rows[0][0]) if rows else None
+
+    first_seen, requests, refused, withdrawn, edited, counted = index.rows(
+        "SELECT coalesce(min(received_at), ?1), count(*),"
+        " count(*) FILTER (WHERE state = 'REFUSED'),"
+        " count(*) FILTER (WHERE state = 'WITHDRAWN'),"
+        " count(*) FILTER (WHERE first_post != ''),"
+        " (SELECT total(posts) FROM counted WHERE source = ?2)"
+        " + (SELECT total(posts) FROM flood WHERE source = ?2)"
+        " FROM request WHERE requester = ?2",
+        (now, requester),
+    )[0]
+    seconds = median("seconds")
+    return RequesterRecord(
+        name=name,
+        first_seen=clamp_count(clamp_time(first_seen)),
+        requests=requests,
+        refused=refused,
+        withdrawn=withdrawn,
+        edited=edited,
+        counted=clamp_count(counted),
+        kinds=tallies("kind", _KINDS),
+        incidents=tallies("incident", _INCIDENTS),
+        refusals=tallies("rule", _REFUSALS),
+        median_square_miles=median("square_miles"),
+        median_window_seconds=None if seconds is None else clamp_count(seconds),
+    )

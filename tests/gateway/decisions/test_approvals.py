@@ -27,7 +27,7 @@ from agent.vault.database.index import Clip
 from agent.vault.records.ledger import Ledger
 from tests.support.gateway_world import DEVICE, FEED, World, rules, state_of
 from tests.support.house import Person
-from tests.support.two_owners import ask, cases, opened, report
+from tests.support.two_owners import ask, opened, releases, report
 
 
 def withdraw(world: World, post: str) -> None:
@@ -45,88 +45,88 @@ def withdraw(world: World, post: str) -> None:
 # The straight way
 
 
-def test_one_of_two_owners_releases_nothing(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    (outcome,) = couple.outcomes().values()
+def test_one_of_two_owners_releases_nothing(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    (outcome,) = shared.outcomes().values()
     assert outcome.event == "PROPOSED"
-    assert couple.receiver.calls == []
-    assert couple.broker.unacknowledged == {}, "its keys are of no use any more"
-    assert not list((couple.house.config.state_dir / "outbox").iterdir())
+    assert shared.receiver.calls == []
+    assert shared.broker.unacknowledged == {}, "its keys are of no use any more"
+    assert not list((shared.house.config.state_dir / "outbox").iterdir())
 
 
-def test_the_other_owner_is_shown_what_was_proposed(couple: World) -> None:
-    post, clip = ask(couple)
-    approval = couple.house.approval(post, [clip], disclose=Disclosure(name="Olive"))
-    couple.to_device(couple.house.letter(approval, couple.house.clip_keys([clip])))
-    (proposal,) = report(couple).proposals
-    (case,) = cases(couple)
-    assert (proposal.release, proposal.owner) == (case.id, couple.house.owner.id)
+def test_the_other_owner_is_shown_what_was_proposed(shared: World) -> None:
+    post, clip = ask(shared)
+    approval = shared.house.approval(post, [clip], disclose=Disclosure(name="Olive"))
+    shared.to_device(shared.house.letter(approval, shared.house.clip_keys([clip])))
+    (proposal,) = report(shared).proposals
+    (release,) = releases(shared)
+    assert (proposal.release, proposal.owner) == (release.id, shared.house.owner.id)
     assert (proposal.clips, proposal.disclose) == (approval.clips, approval.disclose)
-    assert report(couple).approvals_needed == 2
-    owners = [couple.house.owner, couple.house.partner]
-    assert [one.fingerprint for one in report(couple).owners] == [
+    assert report(shared).approvals_needed == 2
+    owners = [shared.house.owner, shared.house.partner]
+    assert [one.fingerprint for one in report(shared).owners] == [
         one.signing.public.fingerprint for one in owners
     ]
-    (outcome,) = couple.outcomes().values()
-    assert outcome.decision == case.approval
+    (outcome,) = shared.outcomes().values()
+    assert outcome.decision == release.approval
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_two_owners_who_approve_the_same_release_one_bundle(
-    couple: World, tmp_path: Path, turned: bool
+    shared: World, tmp_path: Path, turned: bool
 ) -> None:
-    house = couple.house
+    house = shared.house
     first, second = (house.partner, house.owner) if turned else (house.owner, house.partner)
-    post, clip = ask(couple)
-    couple.to_device(house.approve(post, [clip], by=first))
-    couple.to_device(house.approve(post, [clip], by=second))
-    bundle = opened(couple, house.requester, tmp_path)
+    post, clip = ask(shared)
+    shared.to_device(house.approve(post, [clip], by=first))
+    shared.to_device(house.approve(post, [clip], by=second))
+    bundle = opened(shared, house.requester, tmp_path)
     assert bundle.second is not None
     assert (bundle.approval.iss, bundle.second.iss) == (first.id, second.id)
     assert {path.name for path in (bundle.folder / "data").iterdir()} == {
         f"{clip.id}.mp4", "request.jws", "approval.jws", "approval-2.jws", "release.jws",
     }  # fmt: skip
-    assert [event for event, _ in couple.events("release.")] == [
+    assert [event for event, _ in shared.events("release.")] == [
         "release.proposed", "release.approved", "release.sealed", "release.sent",
     ]  # fmt: skip
-    assert [line["owner"] for _, line in couple.events("release.") if "owner" in line] == [
+    assert [line["owner"] for _, line in shared.events("release.") if "owner" in line] == [
         first.id, second.id,
     ]  # fmt: skip
-    assert report(couple).proposals == ()
-    assert couple.broker.unacknowledged == {}
+    assert report(shared).proposals == ()
+    assert shared.broker.unacknowledged == {}
 
 
-def test_the_owner_who_agrees_is_told_which_release_it_was(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    (release_id,) = couple.outcomes()
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    told = couple.outcomes()
+def test_the_owner_who_agrees_is_told_which_release_it_was(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    (release_id,) = shared.outcomes()
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    told = shared.outcomes()
     assert told.pop(release_id).event == "SENT"
     (other,) = told.values()
     assert (other.event, other.detail) == ("AGREED", release_id)
 
 
-def test_the_order_in_which_clips_are_named_says_nothing(couple: World) -> None:
-    clips = [couple.house.record(seconds_ago=600), couple.house.record(seconds_ago=300)]
-    post = couple.post()
-    couple.to_device(couple.house.approve(post, clips))
-    couple.to_device(couple.house.approve(post, clips[::-1], by=couple.house.partner))
-    assert len(couple.receiver.finished) == 1
+def test_the_order_in_which_clips_are_named_says_nothing(shared: World) -> None:
+    clips = [shared.house.record(seconds_ago=600), shared.house.record(seconds_ago=300)]
+    post = shared.post()
+    shared.to_device(shared.house.approve(post, clips))
+    shared.to_device(shared.house.approve(post, clips[::-1], by=shared.house.partner))
+    assert len(shared.receiver.finished) == 1
 
 
-def test_some_clips_now_and_more_later_while_the_request_is_open(couple: World) -> None:
-    clips = [couple.house.record(seconds_ago=600), couple.house.record(seconds_ago=300)]
-    post = couple.post()
+def test_some_clips_now_and_more_later_while_the_request_is_open(shared: World) -> None:
+    clips = [shared.house.record(seconds_ago=600), shared.house.record(seconds_ago=300)]
+    post = shared.post()
     for clip in clips:
-        couple.to_device(couple.house.approve(post, [clip]))
+        shared.to_device(shared.house.approve(post, [clip]))
     for clip in clips:
-        couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert len({upload.release for upload in couple.receiver.finished}) == 2
+        shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert len({upload.release for upload in shared.receiver.finished}) == 2
 
 
-def test_where_one_owner_is_enough_either_may(tmp_path: Path) -> None:
+def test_either_owner_may_approve_if_one_is_enough(tmp_path: Path) -> None:
     world = World(tmp_path / "house", partner=True)
     post, clip = ask(world)
     world.to_device(world.house.approve(post, [clip], by=world.house.partner))
@@ -136,34 +136,34 @@ def test_where_one_owner_is_enough_either_may(tmp_path: Path) -> None:
     world.kill()
 
 
-def test_no_key_of_a_proposal_is_on_the_disk(couple: World) -> None:
-    post, clip = ask(couple)
-    (key,) = couple.house.clip_keys([clip]).values()
-    couple.to_device(couple.house.approve(post, [clip]))
-    for path in couple.house.config.state_dir.rglob("*"):
+def test_no_key_of_a_proposal_is_on_the_disk(shared: World) -> None:
+    post, clip = ask(shared)
+    (key,) = shared.house.clip_keys([clip]).values()
+    shared.to_device(shared.house.approve(post, [clip]))
+    for path in shared.house.config.state_dir.rglob("*"):
         assert path.is_dir() or key.encode() not in path.read_bytes(), path
 
 
 # What is not another owner's approval of the same
 
 
-def test_the_same_owner_twice_is_one_owner(couple: World) -> None:
-    post, clip = ask(couple)
+def test_the_same_owner_twice_is_one_owner(shared: World) -> None:
+    post, clip = ask(shared)
     for _ in range(3):
-        couple.to_device(couple.house.approve(post, [clip]))
-    assert couple.receiver.calls == []
-    assert rules(couple, "decision.refused") == ["already-proposed"] * 2
-    assert [case.state for case in cases(couple)] == ["PROPOSED"]
+        shared.to_device(shared.house.approve(post, [clip]))
+    assert shared.receiver.calls == []
+    assert rules(shared, "decision.refused") == ["already-proposed"] * 2
+    assert [release.state for release in releases(shared)] == ["PROPOSED"]
 
 
-def test_the_same_letter_twice_is_one_owner(couple: World) -> None:
-    post, clip = ask(couple)
-    letter = couple.house.approve(post, [clip])
+def test_the_same_letter_twice_is_one_owner(shared: World) -> None:
+    post, clip = ask(shared)
+    letter = shared.house.approve(post, [clip])
     for _ in range(3):
-        couple.to_device(letter)
-    assert couple.receiver.calls == []
-    assert rules(couple, "decision.refused") == ["replayed"]
-    (outcome,) = couple.outcomes().values()
+        shared.to_device(letter)
+    assert shared.receiver.calls == []
+    assert rules(shared, "decision.refused") == ["replayed"]
+    (outcome,) = shared.outcomes().values()
     assert outcome.event == "PROPOSED"
 
 
@@ -192,183 +192,179 @@ def changed(clip: Clip, **changes: Any) -> tuple[ApprovedClip, ...]:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_differs_at_all_is_a_proposal_of_its_own(
-    couple: World, change: dict[str, Any]
-) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
+def test_any_difference_makes_a_proposal_of_its_own(shared: World, change: dict[str, Any]) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
     other = change if "disclose" in change else {"clips": changed(clip, **change)}
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner, **other))
-    assert couple.receiver.calls == []
-    assert [case.state for case in cases(couple)] == ["PROPOSED", "PROPOSED"]
-    assert len(report(couple).proposals) == 2
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner, **other))
+    assert shared.receiver.calls == []
+    assert [release.state for release in releases(shared)] == ["PROPOSED", "PROPOSED"]
+    assert len(report(shared).proposals) == 2
 
 
-def test_fewer_clips_are_another_thing(couple: World) -> None:
-    clips = [couple.house.record(seconds_ago=600), couple.house.record(seconds_ago=300)]
-    post = couple.post()
-    couple.to_device(couple.house.approve(post, clips))
-    couple.to_device(couple.house.approve(post, clips[:1], by=couple.house.partner))
-    assert couple.receiver.calls == []
+def test_fewer_clips_are_another_thing(shared: World) -> None:
+    clips = [shared.house.record(seconds_ago=600), shared.house.record(seconds_ago=300)]
+    post = shared.post()
+    shared.to_device(shared.house.approve(post, clips))
+    shared.to_device(shared.house.approve(post, clips[:1], by=shared.house.partner))
+    assert shared.receiver.calls == []
 
 
-def test_the_same_clips_for_another_request_are_another_thing(couple: World) -> None:
-    clip = couple.house.record()
-    posts = [couple.post(), couple.post()]
-    couple.to_device(couple.house.approve(posts[0], [clip]))
-    couple.to_device(couple.house.approve(posts[1], [clip], by=couple.house.partner))
-    assert couple.receiver.calls == []
+def test_the_same_clips_for_another_request_are_another_thing(shared: World) -> None:
+    clip = shared.house.record()
+    posts = [shared.post(), shared.post()]
+    shared.to_device(shared.house.approve(posts[0], [clip]))
+    shared.to_device(shared.house.approve(posts[1], [clip], by=shared.house.partner))
+    assert shared.receiver.calls == []
 
 
-def test_a_stranger_is_no_second_owner(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    couple.to_device(couple.house.approve(post, [clip], by=Person()))
-    assert couple.receiver.calls == []
-    assert rules(couple, "decision.refused") == ["unknown-signer"]
+def test_a_stranger_is_no_second_owner(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    shared.to_device(shared.house.approve(post, [clip], by=Person()))
+    assert shared.receiver.calls == []
+    assert rules(shared, "decision.refused") == ["unknown-signer"]
 
 
-def test_a_second_letter_without_the_keys_completes_nothing(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    partner = couple.house.partner
-    empty = couple.house.approval(post, [clip], iss=partner.id)
-    couple.to_device(couple.house.letter(empty, {}, by=partner))
-    assert [case.state for case in cases(couple)] == ["PROPOSED"]
-    couple.to_device(couple.house.approve(post, [clip], by=partner))
-    assert len(couple.receiver.finished) == 1
+def test_a_second_letter_without_the_keys_completes_nothing(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    partner = shared.house.partner
+    empty = shared.house.approval(post, [clip], iss=partner.id)
+    shared.to_device(shared.house.letter(empty, {}, by=partner))
+    assert [release.state for release in releases(shared)] == ["PROPOSED"]
+    shared.to_device(shared.house.approve(post, [clip], by=partner))
+    assert len(shared.receiver.finished) == 1
 
 
-def test_more_proposals_than_an_owner_can_be_shown_are_refused(couple: World) -> None:
-    post, clip = ask(couple)
+def test_more_proposals_than_an_owner_can_be_shown_are_refused(shared: World) -> None:
+    post, clip = ask(shared)
     for number in range(9):
         trim = Trim(from_seconds=0, to_seconds=1 + number / 10)
-        couple.to_device(couple.house.approve(post, [clip], clips=changed(clip, trim=trim)))
-    assert rules(couple, "decision.refused") == ["too-many-proposals"]
-    assert len(report(couple).proposals) == 8
+        shared.to_device(shared.house.approve(post, [clip], clips=changed(clip, trim=trim)))
+    assert rules(shared, "decision.refused") == ["too-many-proposals"]
+    assert len(report(shared).proposals) == 8
 
 
 # The end of a proposal
 
 
-def test_any_owner_may_decline_what_another_approved(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    couple.to_device(couple.house.decline(post, by=couple.house.partner))
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    (case,) = cases(couple)
-    assert (case.state, case.detail) == ("REVOKED", "an owner declined the request")
-    assert state_of(couple, case.id) == "REVOKED"
-    assert rules(couple, "decision.refused") == ["request-closed"]
-    assert couple.receiver.calls == []
+def test_any_owner_may_decline_what_another_approved(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    shared.to_device(shared.house.decline(post, by=shared.house.partner))
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    (release,) = releases(shared)
+    assert (release.state, release.detail) == ("REVOKED", "an owner declined the request")
+    assert state_of(shared, release.id) == "REVOKED"
+    assert rules(shared, "decision.refused") == ["request-closed"]
+    assert shared.receiver.calls == []
 
 
-def test_a_withdrawn_request_ends_its_proposals(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    withdraw(couple, post)
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    (case,) = cases(couple)
-    assert (case.state, case.detail) == ("REVOKED", "the request was withdrawn")
-    assert couple.receiver.calls == []
+def test_a_withdrawn_request_ends_its_proposals(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    withdraw(shared, post)
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    (release,) = releases(shared)
+    assert (release.state, release.detail) == ("REVOKED", "the request was withdrawn")
+    assert shared.receiver.calls == []
 
 
-def test_a_proposal_ends_with_its_request(couple: World) -> None:
-    clip = couple.house.record()
-    post = couple.post(couple.house.request(exp=int(couple.clock.now()) + 3600))
-    couple.to_device(couple.house.approve(post, [clip]))
-    couple.clock.advance(2 * 3600)
-    couple.run()
-    (case,) = cases(couple)
-    assert (case.state, case.detail) == ("REVOKED", "the request expired")
+def test_a_proposal_ends_with_its_request(shared: World) -> None:
+    clip = shared.house.record()
+    post = shared.post(shared.house.request(exp=int(shared.clock.now()) + 3600))
+    shared.to_device(shared.house.approve(post, [clip]))
+    shared.clock.advance(2 * 3600)
+    shared.run()
+    (release,) = releases(shared)
+    assert (release.state, release.detail) == ("REVOKED", "the request expired")
 
 
-def test_a_second_approval_after_the_first_one_ended_is_the_first(couple: World) -> None:
-    post, clip = ask(couple)
-    soon = int(couple.clock.now()) + 600
-    couple.to_device(couple.house.approve(post, [clip], exp=soon))
-    couple.clock.advance(700)
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert sorted(case.state for case in cases(couple)) == ["FAILED", "PROPOSED"]
-    assert len(report(couple).proposals) == 1
-    assert couple.receiver.calls == []
+def test_a_second_approval_after_the_first_one_ended_is_the_first(shared: World) -> None:
+    post, clip = ask(shared)
+    soon = int(shared.clock.now()) + 600
+    shared.to_device(shared.house.approve(post, [clip], exp=soon))
+    shared.clock.advance(700)
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert sorted(release.state for release in releases(shared)) == ["FAILED", "PROPOSED"]
+    assert len(report(shared).proposals) == 1
+    assert shared.receiver.calls == []
 
 
 @pytest.mark.parametrize("by_partner", [False, True])
-def test_a_revoked_proposal_cannot_be_agreed_with(couple: World, by_partner: bool) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    (release_id,) = couple.outcomes()
-    who = couple.house.partner if by_partner else couple.house.owner
-    couple.to_device(couple.house.command(Revoke(release=release_id), by=who))
-    assert state_of(couple, release_id) == "REVOKED"
-    assert report(couple).proposals == ()
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert couple.receiver.calls == []
-    assert sorted(case.state for case in cases(couple)) == ["PROPOSED", "REVOKED"]
+def test_a_revoked_proposal_cannot_be_agreed_with(shared: World, by_partner: bool) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    (release_id,) = shared.outcomes()
+    who = shared.house.partner if by_partner else shared.house.owner
+    shared.to_device(shared.house.command(Revoke(release=release_id), by=who))
+    assert state_of(shared, release_id) == "REVOKED"
+    assert report(shared).proposals == ()
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert shared.receiver.calls == []
+    assert sorted(release.state for release in releases(shared)) == ["PROPOSED", "REVOKED"]
 
 
-def test_who_agreed_last_may_revoke_by_the_name_of_their_own_approval(couple: World) -> None:
+def test_the_second_owner_may_revoke_by_the_name_of_their_own_approval(shared: World) -> None:
     """It is the one that they were told when they signed; the release has the other's."""
-    clip = couple.house.record()
-    couple.receiver.faults = ["request-lost"] * 100
-    post = couple.post()
-    couple.to_device(couple.house.approve(post, [clip]))
-    (release_id,) = couple.outcomes()
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    (agreed,) = set(couple.outcomes()) - {release_id}
-    couple.to_device(couple.house.command(Revoke(release=agreed), by=couple.house.partner))
-    couple.clock.advance(3600)
-    couple.run()
-    assert state_of(couple, release_id) == "REVOKED"
-    assert couple.receiver.finished == []
-    assert [event for event, _ in couple.events("release.revoke")] == [
+    clip = shared.house.record()
+    shared.receiver.faults = ["request-lost"] * 100
+    post = shared.post()
+    shared.to_device(shared.house.approve(post, [clip]))
+    (release_id,) = shared.outcomes()
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    (agreed,) = set(shared.outcomes()) - {release_id}
+    shared.to_device(shared.house.command(Revoke(release=agreed), by=shared.house.partner))
+    shared.clock.advance(3600)
+    shared.run()
+    assert state_of(shared, release_id) == "REVOKED"
+    assert shared.receiver.finished == []
+    assert [event for event, _ in shared.events("release.revoke")] == [
         "release.revoke-asked", "release.revoked",
     ]  # fmt: skip
 
 
-def test_what_was_sent_cannot_be_revoked_by_either_name(couple: World) -> None:
-    clip = couple.house.record()
-    post = couple.post()
-    couple.to_device(couple.house.approve(post, [clip]))
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    for name in couple.outcomes():
-        couple.to_device(couple.house.command(Revoke(release=name), by=couple.house.partner))
-    assert rules(couple, "decision.refused") == ["release-over", "release-over"]
-    assert not couple.events("release.revoked-early")
+def test_a_sent_release_cannot_be_revoked_by_either_name(shared: World) -> None:
+    clip = shared.house.record()
+    post = shared.post()
+    shared.to_device(shared.house.approve(post, [clip]))
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    for name in shared.outcomes():
+        shared.to_device(shared.house.command(Revoke(release=name), by=shared.house.partner))
+    assert rules(shared, "decision.refused") == ["release-over", "release-over"]
+    assert not shared.events("release.revoked-early")
 
 
 @pytest.mark.parametrize("sooner", ["first", "second"])
-def test_what_two_owners_approved_ends_with_the_earlier_of_the_two(
-    couple: World, sooner: str
-) -> None:
-    post, clip = ask(couple)
-    soon, late = int(couple.clock.now()) + 600, int(couple.clock.now()) + 86_400
+def test_an_agreed_release_ends_with_the_earlier_approval(shared: World, sooner: str) -> None:
+    post, clip = ask(shared)
+    soon, late = int(shared.clock.now()) + 600, int(shared.clock.now()) + 86_400
     ends = (soon, late) if sooner == "first" else (late, soon)
-    couple.receiver.faults = ["request-lost"] * 100
-    couple.to_device(couple.house.approve(post, [clip], exp=ends[0]))
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner, exp=ends[1]))
-    couple.clock.advance(599)
-    couple.run()
-    (case,) = cases(couple)
-    assert case.state == "SEALED"
-    couple.clock.advance(1)
-    couple.run()
-    (case,) = cases(couple)
-    assert case.state == "FAILED"
+    shared.receiver.faults = ["request-lost"] * 100
+    shared.to_device(shared.house.approve(post, [clip], exp=ends[0]))
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner, exp=ends[1]))
+    shared.clock.advance(599)
+    shared.run()
+    (release,) = releases(shared)
+    assert release.state == "SEALED"
+    shared.clock.advance(1)
+    shared.run()
+    (release,) = releases(shared)
+    assert release.state == "FAILED"
 
 
-def test_whether_a_proposal_has_ended_is_judged_by_a_synced_clock_alone(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip], exp=int(couple.clock.now()) + 600))
-    couple.clock.is_synced = False
-    couple.clock.step_wall(3600)
-    couple.run()
-    assert [case.state for case in cases(couple)] == ["PROPOSED"]
-    couple.clock.step_wall(-3600)
-    couple.clock.is_synced = True
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert len(couple.receiver.finished) == 1
+def test_a_proposal_ends_by_a_synced_clock_alone(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip], exp=int(shared.clock.now()) + 600))
+    shared.clock.is_synced = False
+    shared.clock.step_wall(3600)
+    shared.run()
+    assert [release.state for release in releases(shared)] == ["PROPOSED"]
+    shared.clock.step_wall(-3600)
+    shared.clock.is_synced = True
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert len(shared.receiver.finished) == 1
 
 
 # Crashes and repeats
@@ -393,28 +389,28 @@ def test_a_crash_after_any_commit_ends_in_exactly_one_bundle(tmp_path: Path, com
     world.kill()
 
 
-def test_after_a_crash_the_first_letter_is_no_substitute_for_the_second(couple: World) -> None:
+def test_after_a_crash_the_first_letter_is_no_substitute_for_the_second(shared: World) -> None:
     """Killed after agreeing: only the letter that was not acknowledged brings keys again."""
-    post, clip = ask(couple)
-    first = couple.house.approve(post, [clip])
-    couple.to_device(first)
-    second = couple.house.approve(post, [clip], by=couple.house.partner)
-    couple.crash_after = 0
-    couple.broker.send(topics.owner(DEVICE), second)
-    assert not couple._guard(couple.gateway.step)  # type: ignore[union-attr]
-    couple.broker.unacknowledged.clear()
-    couple.restart()
-    couple.to_device(first)
-    assert couple.receiver.calls == []
-    couple.to_device(second)
-    assert len(couple.receiver.finished) == 1
+    post, clip = ask(shared)
+    first = shared.house.approve(post, [clip])
+    shared.to_device(first)
+    second = shared.house.approve(post, [clip], by=shared.house.partner)
+    shared.crash_after = 0
+    shared.broker.send(topics.owner(DEVICE), second)
+    assert not shared._guard(shared.gateway.step)  # type: ignore[union-attr]
+    shared.broker.unacknowledged.clear()
+    shared.restart()
+    shared.to_device(first)
+    assert shared.receiver.calls == []
+    shared.to_device(second)
+    assert len(shared.receiver.finished) == 1
 
 
-def test_letters_that_come_again_later_send_nothing_again(couple: World) -> None:
-    post, clip = ask(couple)
-    letters = [couple.house.approve(post, [clip], by=who) for who in (None, couple.house.partner)]
+def test_letters_that_come_again_later_send_nothing_again(shared: World) -> None:
+    post, clip = ask(shared)
+    letters = [shared.house.approve(post, [clip], by=who) for who in (None, shared.house.partner)]
     for letter in (*letters, *letters, *letters[::-1]):
-        couple.to_device(letter)
-    couple.restart()
-    assert len(couple.receiver.uploads) == 1
-    assert rules(couple, "decision.refused") == ["replayed", "replayed"]
+        shared.to_device(letter)
+    shared.restart()
+    assert len(shared.receiver.uploads) == 1
+    assert rules(shared, "decision.refused") == ["replayed", "replayed"]

@@ -13,7 +13,7 @@ from agent.consent.statements import Disclosure
 from agent.vault.records.requests import RequestTable
 from tests.support.gateway_world import World, rules
 from tests.support.house import Person
-from tests.support.two_owners import ask, cases, report, write
+from tests.support.two_owners import ask, releases, report, write
 
 
 def agreed_and_waiting(world: World) -> str:
@@ -22,13 +22,13 @@ def agreed_and_waiting(world: World) -> str:
     world.receiver.faults = ["", "request-lost"]
     world.to_device(world.house.approve(post, [clip]))
     world.to_device(world.house.approve(post, [clip], by=world.house.partner))
-    (case,) = cases(world)
-    assert case.state == "SEALED"
-    return case.id
+    (release,) = releases(world)
+    assert release.state == "SEALED"
+    return release.id
 
 
 def forged_second(world: World, kind: str) -> str:
-    house, (case,) = world.house, cases(world)
+    house, (release,) = world.house, releases(world)
     with house.open_index() as index:
         request = RequestTable(index).all()[0]
         clip = index.clips()[0]
@@ -37,7 +37,7 @@ def forged_second(world: World, kind: str) -> str:
         case "none":
             return ""
         case "the first again":
-            return case.approval
+            return release.approval
         case "the same owner's":
             return house.owner.signing.sign(same)
         case "a stranger's":
@@ -73,90 +73,90 @@ def forged_second(world: World, kind: str) -> str:
         ("re-signed", "bad-signature"),
     ],
 )
-def test_a_second_approval_that_is_none_sends_nothing(couple: World, kind: str, rule: str) -> None:
-    release_id = agreed_and_waiting(couple)
-    write(couple, "UPDATE release SET second = ?", forged_second(couple, kind))
-    couple.clock.advance(60)
-    couple.run()
-    outcome = couple.outcomes()[release_id]
+def test_a_second_approval_that_is_none_sends_nothing(shared: World, kind: str, rule: str) -> None:
+    release_id = agreed_and_waiting(shared)
+    write(shared, "UPDATE release SET second = ?", forged_second(shared, kind))
+    shared.clock.advance(60)
+    shared.run()
+    outcome = shared.outcomes()[release_id]
     assert outcome.event == "FAILED"
     assert outcome.detail.startswith(rule)
-    assert couple.receiver.finished == []
+    assert shared.receiver.finished == []
 
 
-def test_a_row_that_calls_a_proposal_approved_is_not_sealed(couple: World) -> None:
+def test_a_row_that_calls_a_proposal_approved_is_not_sealed(shared: World) -> None:
     """And the owner's own letter, coming again, brings its keys to nobody."""
-    post, clip = ask(couple)
-    letter = couple.house.approve(post, [clip])
-    couple.to_device(letter)
-    write(couple, "UPDATE release SET state = 'APPROVED'")
-    couple.to_device(letter)
-    (outcome,) = couple.outcomes().values()
+    post, clip = ask(shared)
+    letter = shared.house.approve(post, [clip])
+    shared.to_device(letter)
+    write(shared, "UPDATE release SET state = 'APPROVED'")
+    shared.to_device(letter)
+    (outcome,) = shared.outcomes().values()
     assert outcome.event == "FAILED"
     assert outcome.detail.startswith("second-missing")
-    assert couple.receiver.calls == []
+    assert shared.receiver.calls == []
 
 
-def test_a_forged_proposal_is_completed_by_nobody(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
+def test_a_forged_proposal_is_completed_by_nobody(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
     stranger = Person()
-    forged = stranger.signing.sign(couple.house.approval(post, [clip], iss=stranger.id))
+    forged = stranger.signing.sign(shared.house.approval(post, [clip], iss=stranger.id))
     name = signing.digest(forged)[:16]
-    write(couple, "UPDATE release SET id = ?, approval = ?", name, forged)
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert [case.state for case in cases(couple)] == ["PROPOSED", "PROPOSED"]
-    assert couple.receiver.calls == []
-    (shown,) = report(couple).proposals
-    assert shown.owner == couple.house.partner.id
+    write(shared, "UPDATE release SET id = ?, approval = ?", name, forged)
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert [release.state for release in releases(shared)] == ["PROPOSED", "PROPOSED"]
+    assert shared.receiver.calls == []
+    (shown,) = report(shared).proposals
+    assert shown.owner == shared.house.partner.id
 
 
-def test_a_proposal_under_another_name_is_completed_by_nobody(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    write(couple, "UPDATE release SET id = '0123456789abcdef'")
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert couple.receiver.calls == []
+def test_a_proposal_under_another_name_is_completed_by_nobody(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    write(shared, "UPDATE release SET id = '0123456789abcdef'")
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert shared.receiver.calls == []
 
 
-def test_a_proposal_cannot_be_made_to_last_longer(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip], exp=int(couple.clock.now()) + 600))
-    write(couple, "UPDATE release SET expires_at = expires_at + 1e6")
-    couple.clock.advance(700)
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert couple.receiver.calls == []
+def test_a_proposal_cannot_be_made_to_last_longer(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip], exp=int(shared.clock.now()) + 600))
+    write(shared, "UPDATE release SET expires_at = expires_at + 1e6")
+    shared.clock.advance(700)
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert shared.receiver.calls == []
 
 
-def test_what_two_owners_approved_cannot_be_made_to_last_as_long_as_the_later(
-    couple: World,
+def test_an_agreed_release_cannot_be_forged_to_last_as_long_as_the_later_approval(
+    shared: World,
 ) -> None:
-    post, clip = ask(couple)
-    soon, late = int(couple.clock.now()) + 600, int(couple.clock.now()) + 86_400
-    couple.receiver.faults = ["", "request-lost"]
-    couple.to_device(couple.house.approve(post, [clip], exp=late))
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner, exp=soon))
-    write(couple, "UPDATE release SET expires_at = ?", late)
-    couple.clock.advance(60)
-    couple.run()
-    (case,) = cases(couple)
-    assert case.state == "FAILED"
-    assert case.detail.startswith("other-approval")
-    assert couple.receiver.finished == []
+    post, clip = ask(shared)
+    soon, late = int(shared.clock.now()) + 600, int(shared.clock.now()) + 86_400
+    shared.receiver.faults = ["", "request-lost"]
+    shared.to_device(shared.house.approve(post, [clip], exp=late))
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner, exp=soon))
+    write(shared, "UPDATE release SET expires_at = ?", late)
+    shared.clock.advance(60)
+    shared.run()
+    (release,) = releases(shared)
+    assert release.state == "FAILED"
+    assert release.detail.startswith("other-approval")
+    assert shared.receiver.finished == []
 
 
-def test_what_an_owner_approved_who_was_taken_off_the_list_counts_no_more(couple: World) -> None:
-    post, clip = ask(couple)
-    couple.to_device(couple.house.approve(post, [clip]))
-    house = couple.house
+def test_an_approval_of_a_removed_owner_no_longer_counts(shared: World) -> None:
+    post, clip = ask(shared)
+    shared.to_device(shared.house.approve(post, [clip]))
+    house = shared.house
     third = Person()
     card = yaml.safe_load(house.config.owners[0].read_text())
     card |= {"sign": third.signing.public.text}
     house.config.owners[0].write_text(yaml.safe_dump(card))
-    couple.restart()
-    couple.to_device(house.approve(post, [clip], by=house.partner))
-    assert couple.receiver.calls == []
-    assert rules(couple, "decision.refused") == []
+    shared.restart()
+    shared.to_device(house.approve(post, [clip], by=house.partner))
+    assert shared.receiver.calls == []
+    assert rules(shared, "decision.refused") == []
 
 
 def test_a_release_that_one_owner_approved_needs_two_from_the_day_the_config_says_so(

@@ -34,7 +34,7 @@ S = TypeVar("S", bound=Statement)
 
 
 @pytest.fixture
-def couple(tmp_path: Path) -> Iterator[World]:
+def shared(tmp_path: Path) -> Iterator[World]:
     """A house with two owners, of whom one is enough."""
     world = World(tmp_path, partner=True)
     yield world
@@ -42,7 +42,7 @@ def couple(tmp_path: Path) -> Iterator[World]:
 
 
 def answers(world: World, kind: type[S]) -> list[S]:
-    """What the device answered without leaving it at the broker, oldest first."""
+    """The replies of the device that were not retained, oldest first."""
     card = world.house.device_card()
     found = []
     for topic, payload in world.broker.published:
@@ -87,7 +87,7 @@ def test_a_pause_outlives_a_restart(world: World) -> None:
     assert world.inbox == {}
 
 
-def test_what_was_shown_before_a_pause_can_be_approved_in_it(world: World) -> None:
+def test_a_request_shown_before_a_pause_can_be_approved_in_it(world: World) -> None:
     clip = world.house.record()
     post = world.post()
     world.to_device(world.house.command(PauseRequests()))
@@ -139,7 +139,7 @@ def test_a_requester_that_is_not_muted_cannot_be_unmuted(world: World) -> None:
     assert rules(world, "decision.refused") == ["not-muted"]
 
 
-def test_what_the_config_mutes_stays_muted(tmp_path: Path) -> None:
+def test_a_requester_muted_by_the_config_stays_muted(tmp_path: Path) -> None:
     requester = Person().id
     world = World(tmp_path, requests=config.Requests(muted=(requester,)))
     world.to_device(world.house.command(Mute(requester=requester, muted=False)))
@@ -169,7 +169,7 @@ def test_a_revocation_that_the_broker_brings_before_the_approval_holds(
     world.kill()
 
 
-def test_what_was_sent_cannot_be_revoked_and_the_owner_is_told(world: World) -> None:
+def test_a_sent_release_cannot_be_revoked_and_the_owner_is_told(world: World) -> None:
     clip = world.house.record()
     world.to_device(world.house.approve(world.post(), [clip]))
     (release_id,) = world.outcomes()
@@ -180,7 +180,7 @@ def test_what_was_sent_cannot_be_revoked_and_the_owner_is_told(world: World) -> 
     assert refusals == ["release-over: the release is SENT already"]
 
 
-def test_what_is_sent_while_its_revocation_is_read_is_not_said_to_be_stopped(
+def test_a_release_sent_while_its_revocation_is_read_is_not_reported_as_stopped(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Releases have a thread of their own, whose last chunk may be through just then."""
@@ -205,18 +205,18 @@ def test_what_is_sent_while_its_revocation_is_read_is_not_said_to_be_stopped(
     assert not world.events("release.revoke-asked")
 
 
-def test_an_owner_revokes_what_the_other_approved(couple: World) -> None:
-    clip = couple.house.record()
-    couple.receiver.faults = ["request-lost"]
-    couple.to_device(couple.house.approve(couple.post(), [clip]))
-    (release_id,) = couple.outcomes()
-    revoke = couple.house.command(Revoke(release=release_id), by=couple.house.partner)
-    couple.to_device(revoke)
-    couple.clock.advance(3600)
-    couple.run()
-    assert state_of(couple, release_id) == "REVOKED"
-    (line,) = [detail for _, detail in couple.events("release.revoke-asked")]
-    assert line == {"owner": couple.house.partner.id}
+def test_an_owner_revokes_what_the_other_approved(shared: World) -> None:
+    clip = shared.house.record()
+    shared.receiver.faults = ["request-lost"]
+    shared.to_device(shared.house.approve(shared.post(), [clip]))
+    (release_id,) = shared.outcomes()
+    revoke = shared.house.command(Revoke(release=release_id), by=shared.house.partner)
+    shared.to_device(revoke)
+    shared.clock.advance(3600)
+    shared.run()
+    assert state_of(shared, release_id) == "REVOKED"
+    (line,) = [detail for _, detail in shared.events("release.revoke-asked")]
+    assert line == {"owner": shared.house.partner.id}
 
 
 # Lists
@@ -238,14 +238,14 @@ def test_a_list_names_the_clips_of_the_time_asked_for_whether_anybody_asked_for_
     assert world.broker.unacknowledged == {}
 
 
-def test_the_keys_in_a_list_are_sealed_to_the_owners(couple: World) -> None:
-    clip = couple.house.record()
-    couple.to_device(couple.house.command(around(couple)))
-    (listing,) = answers(couple, Listing)
+def test_the_keys_in_a_list_are_sealed_to_the_owners(shared: World) -> None:
+    clip = shared.house.record()
+    shared.to_device(shared.house.command(around(shared)))
+    (listing,) = answers(shared, Listing)
     (offer,) = listing.clips
     keys = {
         seal.open_key(offer.sealed_key, person.identity, clip_id=clip.id)
-        for person in (couple.house.owner, couple.house.partner)
+        for person in (shared.house.owner, shared.house.partner)
     }
     assert len(keys) == 1
 
@@ -284,7 +284,7 @@ def test_an_answer_that_finds_no_broker_ends_nothing(world: World) -> None:
     world.house.record()
     letter = world.house.command(around(world))
     assert world.gateway is not None
-    link = world.gateway._owner_link
+    link = world.gateway.owner_link
     world.broker.send(topics.owner(DEVICE), letter)
     world.broker.client = None  # cut before the answer
     world.gateway.step()

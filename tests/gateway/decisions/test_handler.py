@@ -54,7 +54,7 @@ def test_one_letter_refused_for_two_reasons_leaves_a_line_for_each(world: World)
     assert rules(world, "decision.refused") == ["retained", "expired"]
 
 
-def test_what_was_refused_stays_refused_whatever_the_clock_says_later(world: World) -> None:
+def test_a_refused_decision_stays_refused_whatever_the_clock_says_later(world: World) -> None:
     """A broker may keep a letter and bring it again when it would do."""
     clip, now = world.house.record(), int(world.clock.now())
     letter = world.house.approve(world.post(), [clip], iat=now + 600, exp=now + 86_400)
@@ -86,7 +86,7 @@ def test_a_letter_for_another_device_spoils_none_of_ours(world: World) -> None:
 
 
 @pytest.mark.parametrize("mute", [False, True])
-def test_who_declines_stops_what_was_approved_and_not_sent_yet(world: World, mute: bool) -> None:
+def test_a_decline_stops_releases_that_were_not_sent_yet(world: World, mute: bool) -> None:
     clip, post = world.house.record(), world.post()
     world.receiver.faults = ["request-lost"]
     world.to_device(world.house.approve(post, [clip]))
@@ -127,7 +127,7 @@ def test_a_letter_whose_field_has_a_strange_name_does_not_end_the_gateway(
 
 
 def signed_as_it_is(signer: Person, typ: str, payload: object) -> str:
-    """What a tool may sign that does not look at it first."""
+    """A decision that a careless tool may sign."""
     header = {"typ": typ, "kid": signer.id}
     return jwt.PyJWS().encode(
         json.dumps(payload).encode(), signer.signing._key, algorithm="EdDSA", headers=header
@@ -226,7 +226,7 @@ def test_a_retained_copy_does_not_stop_a_release_that_waits_for_its_keys(world: 
 
 @pytest.mark.parametrize("retained", [True, False])
 @pytest.mark.parametrize("payload", [b"", b"x", b"age-encryption.org/v1\n", b"\0" * 600_000])
-def test_what_is_no_letter_is_a_line_at_most(world: World, payload: bytes, retained: bool) -> None:
+def test_garbage_is_a_line_at_most(world: World, payload: bytes, retained: bool) -> None:
     for _ in range(2):
         world.to_device(payload, retained=retained)
     assert len(world.events("letter.refused")) == 1

@@ -78,7 +78,7 @@ def screen(tmp_path: Path) -> Iterator[Screen]:
 
 
 @pytest.mark.parametrize("chunks", [0.001, 0.999, 1, 1.5, 2, 5, 7.25])
-def test_what_arrives_is_the_sealed_file_and_its_end_shows(screen: Screen, chunks: float) -> None:
+def test_a_preview_is_the_sealed_file_and_its_end_shows(screen: Screen, chunks: float) -> None:
     clip = screen.record(chunks)
     screen.previews.start(clip.id)
     screen.confirm()
@@ -241,7 +241,7 @@ def test_a_confirmation_of_somebody_elses_message_sends_nothing(screen: Screen) 
 
 
 def open_files(folder: Path) -> int:
-    """How many files below ``folder`` this process holds open."""
+    """The number of files below ``folder`` that this process holds open."""
     held = 0
     for descriptor in Path("/proc/self/fd").iterdir():
         try:

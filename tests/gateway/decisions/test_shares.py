@@ -1,4 +1,4 @@
-"""What an owner sends to somebody who has not asked: the same gates, no request."""
+"""Shares: an owner sends clips to somebody who has not asked. The same rules, no request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agent.vault.records.ledger import Ledger
 from tests.support.gateway_world import DEVICE, World, rules, state_of
 from tests.support.house import UPLOAD_URL, Person
 from tests.support.peers import open_bundle as files_of
-from tests.support.two_owners import cases, opened, write
+from tests.support.two_owners import opened, releases, write
 
 
 @pytest.fixture
@@ -222,32 +222,32 @@ def test_a_share_that_comes_again(world: World, neighbour: Person) -> None:
 # Two owners
 
 
-def test_a_share_waits_for_the_other_owner(couple: World, neighbour: Person) -> None:
-    clip = couple.house.record()
-    couple.to_device(couple.house.share([clip], neighbour))
-    (outcome,) = couple.outcomes().values()
+def test_a_share_waits_for_the_other_owner(shared: World, neighbour: Person) -> None:
+    clip = shared.house.record()
+    shared.to_device(shared.house.share([clip], neighbour))
+    (outcome,) = shared.outcomes().values()
     assert outcome.event == "PROPOSED"
-    assert couple.receiver.calls == []
+    assert shared.receiver.calls == []
 
 
 def test_the_other_owner_agrees_by_the_letter_and_a_list_of_clips_alone(
-    couple: World, neighbour: Person, tmp_path: Path
+    shared: World, neighbour: Person, tmp_path: Path
 ) -> None:
-    """What the other owner's tool has: the device's letters, and their own keys."""
-    house = couple.house
+    """The other owner's tool: the device's letters, and their own keys."""
+    house = shared.house
     clip = house.record()
-    couple.to_device(house.share([clip], neighbour))
-    (outcome,) = couple.outcomes().values()
+    shared.to_device(house.share([clip], neighbour))
+    (outcome,) = shared.outcomes().values()
     owners = {house.owner.id: house.owner.signing.public}
     first = signing.verify(outcome.decision, Share, owners)
     window = Window(start=int(clip.started_at) - 1, end=int(clip.started_at) + 1)
-    couple.to_device(house.command(ListClips(window=window), by=house.partner))
+    shared.to_device(house.command(ListClips(window=window), by=house.partner))
     again = house.sharing(
         [], neighbour, iss=house.partner.id, recipient=first.recipient, upload=first.upload,
         clips=first.clips, disclose=first.disclose,
     )  # fmt: skip
-    couple.to_device(house.letter(again, house.clip_keys([clip]), by=house.partner))
-    bundle = opened(couple, neighbour, tmp_path)
+    shared.to_device(house.letter(again, house.clip_keys([clip]), by=house.partner))
+    bundle = opened(shared, neighbour, tmp_path)
     assert bundle.second is not None
     assert {path.name for path in (bundle.folder / "data").iterdir()} == {
         f"{clip.id}.mp4", "share.jws", "share-2.jws", "release.jws",
@@ -263,36 +263,38 @@ def test_the_other_owner_agrees_by_the_letter_and_a_list_of_clips_alone(
     ],
 )
 def test_a_share_that_differs_at_all_is_another(
-    couple: World, neighbour: Person, other: dict[str, Any]
+    shared: World, neighbour: Person, other: dict[str, Any]
 ) -> None:
-    clip = couple.house.record()
-    couple.to_device(couple.house.share([clip], neighbour))
-    couple.to_device(couple.house.share([clip], neighbour, by=couple.house.partner, **other))
-    assert couple.receiver.calls == []
-    assert [case.state for case in cases(couple)] == ["PROPOSED", "PROPOSED"]
+    clip = shared.house.record()
+    shared.to_device(shared.house.share([clip], neighbour))
+    shared.to_device(shared.house.share([clip], neighbour, by=shared.house.partner, **other))
+    assert shared.receiver.calls == []
+    assert [release.state for release in releases(shared)] == ["PROPOSED", "PROPOSED"]
 
 
-def test_an_approval_does_not_agree_with_a_share(couple: World) -> None:
-    clip = couple.house.record()
-    post = couple.post()
-    couple.to_device(couple.house.share([clip], couple.house.requester))
-    couple.to_device(couple.house.approve(post, [clip], by=couple.house.partner))
-    assert couple.receiver.calls == []
+def test_an_approval_does_not_agree_with_a_share(shared: World) -> None:
+    clip = shared.house.record()
+    post = shared.post()
+    shared.to_device(shared.house.share([clip], shared.house.requester))
+    shared.to_device(shared.house.approve(post, [clip], by=shared.house.partner))
+    assert shared.receiver.calls == []
 
 
 def test_the_clips_of_a_share_that_waits_are_not_deleted_to_make_room(
-    couple: World, neighbour: Person
+    shared: World, neighbour: Person
 ) -> None:
-    clip, other = couple.house.record(), couple.house.record()
-    couple.to_device(couple.house.share([clip], neighbour))
-    couple.to_device(couple.house.share([other], neighbour))
-    (revoked,) = [case.id for case in cases(couple) if other.id in case_clips(couple, case.id)]
-    couple.to_device(couple.house.command(Revoke(release=revoked)))
-    with couple.house.open_index() as index:
+    clip, other = shared.house.record(), shared.house.record()
+    shared.to_device(shared.house.share([clip], neighbour))
+    shared.to_device(shared.house.share([other], neighbour))
+    (revoked,) = [
+        release.id for release in releases(shared) if other.id in case_clips(shared, release.id)
+    ]
+    shared.to_device(shared.house.command(Revoke(release=revoked)))
+    with shared.house.open_index() as index:
         assert index.held_clips() == [clip.id]
-    couple.to_device(couple.house.share([clip], neighbour, by=couple.house.partner))
-    assert len(couple.receiver.finished) == 1
-    with couple.house.open_index() as index:
+    shared.to_device(shared.house.share([clip], neighbour, by=shared.house.partner))
+    assert len(shared.receiver.finished) == 1
+    with shared.house.open_index() as index:
         assert index.held_clips() == []
 
 
@@ -303,19 +305,19 @@ def case_clips(world: World, release_id: str) -> list[str]:
 
 
 def test_a_proposed_share_ends_with_its_time_and_when_it_is_revoked(
-    couple: World, neighbour: Person
+    shared: World, neighbour: Person
 ) -> None:
-    clip = couple.house.record()
-    soon = int(couple.clock.now()) + 600
-    couple.to_device(couple.house.share([clip], neighbour, exp=soon))
-    couple.to_device(couple.house.share([clip], Person()))
-    couple.clock.advance(700)
-    couple.run()
-    states = {case.id: case.state for case in cases(couple)}
+    clip = shared.house.record()
+    soon = int(shared.clock.now()) + 600
+    shared.to_device(shared.house.share([clip], neighbour, exp=soon))
+    shared.to_device(shared.house.share([clip], Person()))
+    shared.clock.advance(700)
+    shared.run()
+    states = {release.id: release.state for release in releases(shared)}
     assert sorted(states.values()) == ["FAILED", "PROPOSED"]
     (waiting,) = [name for name, state in states.items() if state == "PROPOSED"]
-    couple.to_device(couple.house.command(Revoke(release=waiting), by=couple.house.partner))
-    assert state_of(couple, waiting) == "REVOKED"
+    shared.to_device(shared.house.command(Revoke(release=waiting), by=shared.house.partner))
+    assert state_of(shared, waiting) == "REVOKED"
 
 
 # Rows that somebody else wrote

@@ -1,4 +1,4 @@
-"""What a stranger sends first, so that somebody else's post is taken for one already judged.
+"""Posts sent first by a stranger, so that somebody else's is taken for one already judged.
 
 Anybody who may write to the feed, or to the owner's topic, chooses the bytes that a line
 of the ledger is then about. They may be the very bytes of a post.

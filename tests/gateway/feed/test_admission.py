@@ -30,7 +30,7 @@ def test_an_area_is_surveyed_once_and_while_nobody_waits_for_the_index(
 
     def watched(polygon: Polygon) -> area.Survey:
         assert world.gateway is not None
-        in_transaction.append(world.gateway._index.connection.in_transaction)
+        in_transaction.append(world.gateway.index.connection.in_transaction)
         return survey(polygon)
 
     monkeypatch.setattr(area, "survey", watched)

@@ -1,4 +1,4 @@
-"""What counts must stand in the pinned log: attacks on one household, on all, and on the log."""
+"""Posts must stand in the pinned log: attacks on one household, on all, and on the log."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_links_that_came_first_serve_the_posts_behind_them(public: Public) -> No
     assert public.world.request_state(post) == "OPEN"
 
 
-def test_what_was_seen_of_the_log_outlives_a_restart(public: Public) -> None:
+def test_the_view_of_the_log_outlives_a_restart(public: Public) -> None:
     public.post()
     public.world.restart()
     other = public.fork()
@@ -197,7 +197,7 @@ def test_a_fork_in_a_pause_is_told_at_once_and_in_the_letters_that_come_after_it
     assert letter is not None and letter.log is not None and letter.log.forked
 
 
-def test_what_was_approved_before_a_fork_goes_on_until_its_owner_stops_it(public: Public) -> None:
+def test_a_release_approved_before_a_fork_goes_on_until_its_owner_stops_it(public: Public) -> None:
     world, post = public.world, public.post()
     clip = world.house.record()
     world.run()
@@ -269,7 +269,7 @@ def test_without_enough_witnesses_nothing_counts(tmp_path: Path) -> None:
     world.kill()
 
 
-def test_where_the_log_is_optional_a_false_proof_still_refuses(tmp_path: Path) -> None:
+def test_a_false_proof_is_refused_even_if_the_log_is_optional(tmp_path: Path) -> None:
     public = Public(tmp_path, log="optional")
     world = public.world
     bare = world.post()
@@ -285,7 +285,7 @@ def test_where_the_log_is_optional_a_false_proof_still_refuses(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("with_key", [True, False])
-def test_where_the_log_is_off_proofs_are_not_read(tmp_path: Path, with_key: bool) -> None:
+def test_proofs_are_not_read_if_the_log_is_off(tmp_path: Path, with_key: bool) -> None:
     key = FakeLog().key.text if with_key else None
     world = World(tmp_path, feed=config.Feed(topic=FEED, log="off", log_key=key))
     world.house.record()
@@ -297,7 +297,7 @@ def test_where_the_log_is_off_proofs_are_not_read(tmp_path: Path, with_key: bool
     world.kill()
 
 
-def test_what_waits_is_bounded_and_the_busiest_author_pays(
+def test_pending_posts_are_bounded_and_the_busiest_author_pays(
     public: Public, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "MAX_WAITING", 3)
@@ -308,7 +308,9 @@ def test_what_waits_is_bounded_and_the_busiest_author_pays(
     assert set(rules(public.world, "post.dropped")) == {"log-link-missing"}
 
 
-def test_what_waits_in_vain_is_on_the_record_once_and_goes_on_waiting(public: Public) -> None:
+def test_a_post_that_waits_in_vain_is_on_the_ledger_once_and_goes_on(
+    public: Public,
+) -> None:
     world = public.world
     public.post()
     said, jws, proof = waiting_post(public)
@@ -450,7 +452,7 @@ def waiting_post(public: Public) -> tuple[Request, str, bytes]:
 # What was refused under other terms
 
 
-def test_who_was_unknown_is_heard_once_their_card_is_there(tmp_path: Path) -> None:
+def test_an_unknown_requester_is_heard_once_their_card_is_there(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.house.record()
     stranger = Person()
@@ -469,7 +471,7 @@ def test_who_was_unknown_is_heard_once_their_card_is_there(tmp_path: Path) -> No
     world.kill()
 
 
-def test_what_had_no_proof_is_heard_once_none_is_asked_for(public: Public) -> None:
+def test_a_post_without_proof_is_heard_once_none_is_required(public: Public) -> None:
     world, said = public.world, public.world.house.request()
     jws = publish(world, said)
     assert rules(world, "post.refused") == ["proof-missing"]

@@ -308,7 +308,7 @@ def test_a_muted_requesters_order_that_would_be_refused_anyway_is_not_told(world
     assert notices(world) == []
 
 
-def test_who_wants_no_legal_orders_is_told_of_none(tmp_path: Path) -> None:
+def test_an_owner_who_accepts_no_legal_orders_is_told_of_none(tmp_path: Path) -> None:
     world = World(tmp_path, requests=config.Requests(accept=("voluntary",)))
     mute(world)
     order(world)

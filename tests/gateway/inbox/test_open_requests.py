@@ -85,7 +85,7 @@ def test_a_copy_at_a_wrong_place_does_not_silence_the_request(world: World, plac
 
 
 def correct_times(world: World) -> None:
-    """What the camera does once the clock is set, perhaps a moment after the gateway saw it."""
+    """Correct the clips' times, as the camera does once the clock is set."""
     house = world.house
     with house.open_index() as index:
         store = ClipStore(house.config.state_dir, index, recipients=[], clock=house.clock)

@@ -88,7 +88,7 @@ def test_a_letter_waits_for_the_connection_and_for_its_confirmation(post: Post) 
     assert post.rows() == [(INBOX, b"letter", 1, 1)]
 
 
-def test_what_is_under_way_is_not_sent_twice(post: Post) -> None:
+def test_a_letter_under_way_is_not_sent_twice(post: Post) -> None:
     post.connect()
     post.put(INBOX, b"letter")
     for _ in range(3):
@@ -152,7 +152,7 @@ def test_an_emptied_topic_is_forgotten_once_the_broker_knows(post: Post) -> None
     assert post.rows() == []
 
 
-def test_what_became_of_a_decision_is_told_for_two_months(post: Post) -> None:
+def test_an_outcome_stays_for_two_months(post: Post) -> None:
     post.connect()
     post.put(RELEASE, b"sent")
     post.put(INBOX, b"letter")
@@ -168,7 +168,7 @@ def test_what_became_of_a_decision_is_told_for_two_months(post: Post) -> None:
     assert [topic for topic, *_ in post.rows()] == [INBOX]
 
 
-def test_what_was_never_confirmed_or_is_under_way_is_told_on(post: Post) -> None:
+def test_an_outcome_never_confirmed_or_under_way_stays(post: Post) -> None:
     post.put(RELEASE, b"sent")
     post.outbox.tidy(61 * 86_400)
     assert post.rows() == [(RELEASE, b"sent", 1, 0)]

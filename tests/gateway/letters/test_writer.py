@@ -116,7 +116,7 @@ def test_an_offer_carries_what_an_approval_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_what_fits_is_offered_whole(family: Family, count: int) -> None:
+def test_clips_that_fit_are_all_offered(family: Family, count: int) -> None:
     clips = family.clips(count)
     report = family.read(family.letter(clips), family.owners[0])
     assert [offer.id for offer in report.clips] == [clip.id for clip in clips]

@@ -1,4 +1,4 @@
-"""The gateway as a state machine, and a careful person beside it who knows what may leave.
+"""The gateway as a state machine, beside an oracle that knows which clips may leave.
 
 What it notices was tried by changing the gateway in one place at a time and playing 200
 random examples of 40 steps. It found each of these:

@@ -1,4 +1,4 @@
-"""What travels in the model, with all that a careful person needs to know of it."""
+"""Messages of the model, with all that the oracle needs to know of them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Mail:
 
     @property
     def content(self) -> tuple[object, ...]:
-        """What another owner must say exactly as well."""
+        """The content that another owner must approve exactly."""
         return (self.about, self.clips)
 
 

@@ -1,4 +1,4 @@
-"""What may have left a house: the careful person beside the gateway.
+"""Oracle: the bundles that may have left the house, told by a careful person.
 
 Knows nothing of the gateway's code. It writes down, at the moment a message is
 delivered, whether a careful person would honour it, and what the record must then say.
@@ -175,7 +175,7 @@ class Oracle:
     # Time
 
     def expire(self, now: float) -> None:
-        """What is over at ``now``."""
+        """The approvals that are over at ``now``."""
         for post in self.posts:
             if post.state == "OPEN" and now >= post.expires_at:
                 self._close(post, "EXPIRED")
@@ -202,7 +202,7 @@ class Oracle:
         }
 
     def _first(self, key: object) -> bool:
-        """Whether ``key`` was not heard before; it is, now."""
+        """True if ``key`` was not heard before; it is, now."""
         new = key not in self._heard
         self._heard.add(key)
         return new

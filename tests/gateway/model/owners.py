@@ -1,4 +1,4 @@
-"""What two owners say, what a forger says in their name, and when it arrives."""
+"""Rules of the model: letters of two owners, and of a forger in their name."""
 
 from __future__ import annotations
 

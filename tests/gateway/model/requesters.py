@@ -1,4 +1,4 @@
-"""What requesters, and strangers who pass for them, put on the public feed."""
+"""Rules of the model: posts of requesters, and of strangers who pass for them."""
 
 from __future__ import annotations
 

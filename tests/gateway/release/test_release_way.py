@@ -448,7 +448,7 @@ def test_letters_are_published_again_at_every_connect(world: World) -> None:
 def test_a_letter_written_while_the_broker_is_away_arrives_later(world: World) -> None:
     world.house.record()
     assert world.gateway is not None
-    world.gateway._owner_link.drop()  # type: ignore[attr-defined]
+    world.gateway.owner_link.drop()  # type: ignore[attr-defined]
     post = world.house.request()
     world.run()
     world.broker.send(topics.request(FEED, post.jti), world.house.post(post).encode())
@@ -533,7 +533,7 @@ def test_the_gateway_notes_how_it_is_connected_and_only_when_that_changes(world:
     world.run()
     assert health() == ("connected", "", noted_at)
     assert world.gateway is not None
-    world.gateway._owner_link.drop("the broker closed the connection")  # type: ignore[attr-defined]
+    world.gateway.owner_link.drop("the broker closed the connection")  # type: ignore[attr-defined]
     world.gateway.step()
     assert health()[:2] == ("broker-away", "the broker closed the connection")
     world.gateway.stop()

@@ -36,7 +36,7 @@ def add(index: Index, event: str, subject: str, detail: dict[str, Any]) -> Entry
 
 
 def tamper(vault: Vault, sql: str, *values: object) -> None:
-    """What somebody with the file and SQLite can do."""
+    """Change the file as anybody with SQLite can."""
     vault.index.connection.execute(sql, values)
 
 
@@ -204,7 +204,7 @@ _lines = st.tuples(
 
 @settings(max_examples=30, deadline=None)
 @given(lines=st.lists(_lines, max_size=6))
-def test_whatever_is_appended_verifies_and_an_export_stands_on_its_own(
+def test_every_appended_line_verifies_and_an_export_stands_on_its_own(
     lines: list[tuple[str, dict[str, Any], float]],
 ) -> None:
     with folder_in_memory() as folder, Index.open(folder / "agent.sqlite") as index:

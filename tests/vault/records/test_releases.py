@@ -129,9 +129,7 @@ def test_a_share_is_a_release_without_a_request(vault: Vault, releases: ReleaseW
     assert releases.get("r" * 16) == release(request=None)
 
 
-def test_what_waits_for_another_owner_is_found_by_its_request(
-    vault: Vault, releases: ReleaseWriter
-) -> None:
+def test_proposals_are_found_by_their_request(vault: Vault, releases: ReleaseWriter) -> None:
     mine, other = release("a" * 16, state="PROPOSED"), request("e" * 64)
     shared = release("b" * 16, state="PROPOSED", request=None)
     add(vault, request(), other, mine, shared)
