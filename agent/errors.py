@@ -1,20 +1,20 @@
-"""Everything that can go wrong, by whose fault it is.
+"""Exceptions, by whose fault they are.
 
 ::
 
     ClipAgentError
     ├── ConfigError                 a file or key the operator wrote is wrong
-    ├── KeyFileError                a key file, or its passphrase, does not do
-    ├── Refused                     a peer sent what the rules do not allow
+    ├── KeyFileError                a key file or its passphrase is wrong
+    ├── Refused                     a peer broke a rule
     │   ├── MalformedStatement      it does not decode
-    │   ├── UntrustedSignature      it is not signed by whom it must be
+    │   ├── UntrustedSignature      it lacks the right signature
     │   ├── UnreadableLetter        it is not sealed to us, or is damaged
-    │   ├── RequestRefused          the policy says no
-    │   ├── NotPublic               not provably in the public log
-    │   ├── ApprovalRefused         one of the nine rules of an approval says no
-    │   ├── ReceiverRefused         an upload receiver lies or says no for good
-    │   └── BundleRefused           a bundle does not hold together
-    ├── EnvironmentFault            the world around us, perhaps only for now
+    │   ├── RequestRefused          the policy refuses it
+    │   ├── NotPublic               not proved to be in the public log
+    │   ├── ApprovalRefused         it breaks one of the nine rules of an approval
+    │   ├── ReceiverRefused         an upload receiver lies or refuses for good
+    │   └── BundleRefused           the parts of a bundle do not fit
+    ├── EnvironmentFault            disk, camera or network, perhaps only for now
     │   ├── StorageFault            a file cannot be read or written
     │   │   ├── DiskFull            there is no room for it
     │   │   └── ClipDamaged         a clip on disk is not what was recorded
@@ -22,20 +22,15 @@
     │   └── NetworkFault            broker or receiver not reachable
     └── InternalFault               our own mistake; never expected
 
-A :class:`Refused` carries the name of the rule it broke, which is what the
-ledger and the owner get to see. Messages say what is wrong; ``advice`` says what
-to do about it. Nothing here decides what happens next: callers do.
+A :class:`Refused` carries the name of the broken rule, for the ledger and the owner.
+Messages name the fault, ``advice`` the remedy; callers decide what to do.
 """
 
 from __future__ import annotations
 
 
 class ClipAgentError(Exception):
-    """Root of the tree.
-
-    ``advice`` is one sentence in the imperative for the person who reads the
-    message; empty when the message already says it.
-    """
+    """Root of the tree. ``advice`` is one imperative sentence for the reader, or empty."""
 
     def __init__(self, message: str, *, advice: str = "") -> None:
         super().__init__(message)
@@ -55,7 +50,7 @@ class KeyFileError(ClipAgentError):
 
 
 class Refused(ClipAgentError):
-    """A peer's fault: what it sent breaks the rule named ``rule``."""
+    """A peer's fault: it broke the rule named ``rule``."""
 
     def __init__(self, rule: str, message: str, *, advice: str = "") -> None:
         super().__init__(message, advice=advice)
@@ -71,7 +66,7 @@ class UntrustedSignature(Refused):
 
 
 class UnreadableLetter(Refused):
-    """A letter that is not sealed to this reader, or does not decode once opened."""
+    """A letter that is not sealed to this reader, or does not decode."""
 
 
 class RequestRefused(Refused):
@@ -79,9 +74,9 @@ class RequestRefused(Refused):
 
 
 class NotPublic(Refused):
-    """A post that is not provably in the public log, or a log that does not only grow.
+    """A post that is not proved to be in the public log, or a log that is not append-only.
 
-    ``notes`` are the log's own signed notes that contradict each other, if any.
+    ``notes`` are signed notes of the log that contradict each other, if any.
     """
 
     def __init__(self, rule: str, message: str, *, notes: tuple[str, ...] = ()) -> None:

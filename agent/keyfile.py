@@ -1,4 +1,4 @@
-"""The private keys of a person, in one file that a passphrase protects.
+"""Key files: the private keys of a person, protected by a passphrase.
 
 The file is age with a passphrase (scrypt; age-encryption.org/v1) around a text
 that is itself an age identity file::
@@ -8,12 +8,10 @@ that is itself an age identity file::
     # public key: age1...
     AGE-SECRET-KEY-1...
 
-age skips the comment lines and asks for the passphrase by itself, so stock
-``age -d -i owner.age clip.mp4.age`` opens a clip without any software of ours.
-
-Unlocking costs about a second of work and 512 MiB on a desktop, by age's design:
-a command unlocks once. Owners and requesters share this scheme and nothing else;
-devices, which nobody stands beside, keep theirs in :mod:`agent.gateway.device_keys`.
+age skips the comment lines and asks for the passphrase itself, so stock
+``age -d -i owner.age clip.mp4.age`` opens a clip without our software. Unlocking takes
+about a second and 512 MiB on a desktop, by age's design, so a command unlocks once.
+Devices, which start unattended, have :mod:`agent.gateway.device_keys`.
 """
 
 from __future__ import annotations
@@ -61,12 +59,12 @@ class Keys:
 
     @property
     def recipient(self) -> str:
-        """What others seal to (``age1...``)."""
+        """The age recipient (``age1...``)."""
         return str(letters.parse_identity(self.identity).to_public())
 
 
 def format_keys(keys: Keys, role: Role, *, now: float) -> str:
-    """The text inside a key file. Handle like the keys."""
+    """The text inside a key file, as secret as the keys."""
     day = datetime.fromtimestamp(now, UTC).date().isoformat()
     return (
         f"# clip-agent {role} keys, made {day}. The whole file is secret.\n"
@@ -77,7 +75,7 @@ def format_keys(keys: Keys, role: Role, *, now: float) -> str:
 
 
 def parse_keys(text: str, role: Role) -> Keys:
-    """The keys in what :func:`format_keys` gave; :class:`KeyFileError` otherwise."""
+    """Parse the text of :func:`format_keys`; :class:`KeyFileError` for any other."""
     signing = re.findall(rf"^# clip-agent {role} signing key: (\S+)$", text, re.MULTILINE)
     identities = [line for line in text.splitlines() if line and not line.startswith("#")]
     if len(signing) != 1 or len(identities) != 1:
@@ -87,7 +85,7 @@ def parse_keys(text: str, role: Role) -> Keys:
 
 
 def lock(keys: Keys, role: Role, passphrase: str, *, now: float) -> bytes:
-    """``keys`` as the bytes of a key file that ``passphrase`` opens."""
+    """The bytes of a key file for ``keys`` that ``passphrase`` opens."""
     _check_length(passphrase)
     text = format_keys(keys, role, now=now)
     locked: bytes = pyrage.passphrase.encrypt(text.encode(), passphrase)
@@ -95,7 +93,7 @@ def lock(keys: Keys, role: Role, passphrase: str, *, now: float) -> bytes:
 
 
 def require(path: Path, role: Role) -> None:
-    """Raise :class:`KeyFileError` with the cure unless there is a key file at ``path``."""
+    """Raise :class:`KeyFileError`, with advice, unless there is a file at ``path``."""
     if not path.exists():
         raise KeyFileError(f"{path}: there are no keys here", advice=_make_keys(role))
 
@@ -111,8 +109,7 @@ def unlock(path: Path, role: Role, passphrase: str) -> Keys:
             locked = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(
-            f"{path}: cannot be read ({error.strerror})",
-            advice=_make_keys(role),
+            f"{path}: cannot be read ({error.strerror})", advice=_make_keys(role)
         ) from error
     if len(locked) > _MAX_FILE_BYTES or not locked.startswith(b"age-encryption.org/v1\n"):
         raise KeyFileError(f"{path}: is not a key file")
@@ -138,7 +135,7 @@ def obtain_passphrase(
     ask: Callable[[str], str] = getpass.getpass,
     at_terminal: Callable[[], bool] = sys.stdin.isatty,
 ) -> str:
-    """The passphrase: first line of ``file``, else the environment, else typed.
+    """The passphrase from the first line of ``file``, else the environment, else typed.
 
     A ``new`` one is typed twice and must be long enough. Raises
     :class:`KeyFileError`, and :class:`ConfigError` for an unreadable ``file``.
@@ -171,7 +168,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
-    """Write and sync a file that did not exist before, and its folder if need be.
+    """Write and sync a new file, and its folder if it is missing.
 
     Raises :class:`KeyFileError` if it exists: keys are never overwritten.
     """

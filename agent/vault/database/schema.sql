@@ -1,12 +1,12 @@
--- The index of a device: the authority on what each table and column means.
+-- The index of a device. This file defines its tables and columns.
 --
--- One SQLite file (WAL), written by both processes: the camera writes `clip` and its
--- line in `health`, the gateway everything else. `clip` is a cache of the sidecars
--- (`clip-agent reindex` rebuilds it); requests, releases and the ledger live only here.
+-- One SQLite file (WAL), written by both processes: the camera writes `clip` and its row in
+-- `health`, the gateway everything else. `clip` is a cache of the sidecars, which
+-- `clip-agent reindex` rebuilds; requests, releases and the ledger are only here.
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4950;  -- "CLIP"
-PRAGMA user_version = 3;             -- version of this file; from older ones: schema.py
+PRAGMA user_version = 3;             -- version of this file; from older ones: migrations.py
 
 -- A sealed recording in clips/. A row exists only for a finished, synced file.
 CREATE TABLE clip (
@@ -20,26 +20,26 @@ CREATE TABLE clip (
     sha256            TEXT NOT NULL,       -- digest of the sealed file
     sealed_key        TEXT NOT NULL,       -- the clip's age identity sealed to the owners, base64
     truncated         INTEGER NOT NULL,    -- 1: recording was cut off, the end is missing
-    deleting          INTEGER NOT NULL DEFAULT 0  -- 1: files are being unlinked, finish at start
+    deleting          INTEGER NOT NULL DEFAULT 0  -- 1: files are being removed, finish at start
 ) STRICT;
 CREATE INDEX clip_by_time ON clip (started_at);
 
--- What a process last said of itself; written when it changes, never on a timer.
+-- The state of each process; written when it changes, never on a timer.
 CREATE TABLE health (
     part           TEXT PRIMARY KEY,       -- 'camera' or 'gateway'
-    at             REAL NOT NULL,          -- when it said so
+    at             REAL NOT NULL,          -- when it wrote this
     state          TEXT NOT NULL,          -- armed, recording, disk-full, stopped, ...
     detail         TEXT NOT NULL,          -- a sentence, or empty
     last_motion_at REAL,                   -- when the last motion began; camera only
-    encoder        TEXT NOT NULL DEFAULT ''  -- what makes the video; camera only
+    encoder        TEXT NOT NULL DEFAULT ''  -- the video encoder; camera only
 ) STRICT;
 
--- A public request as received. Kept for good: the owner's record of who asked for what.
+-- A public request as received. Kept for good, so owners can see who asked for what.
 CREATE TABLE request (
     digest       TEXT PRIMARY KEY,         -- of the exact compact JWS
     jws          TEXT NOT NULL,            -- that JWS
     jti          TEXT NOT NULL,            -- its id as the requester gave it
-    requester    TEXT NOT NULL,            -- key id of its author
+    requester    TEXT NOT NULL,            -- fingerprint of its author
     reference    TEXT NOT NULL,            -- the author's reference number
     state        TEXT NOT NULL,            -- a state of consent/lifecycle.py REQUEST
     rule         TEXT NOT NULL,            -- the rule that refused it, else empty
@@ -51,12 +51,12 @@ CREATE TABLE request (
     incident     TEXT NOT NULL DEFAULT '',  -- the incident type as the requester gave it
     square_miles REAL,                     -- size of the area; null if it cannot be measured
     first_post   TEXT NOT NULL DEFAULT '',  -- digest of the post that had this jti before
-    log_origin   TEXT NOT NULL DEFAULT '',  -- the public log that it was shown to stand in
-    log_index    INTEGER,                  -- its place there
-    log_size     INTEGER,                  -- entries of the log when that was shown
+    log_origin   TEXT NOT NULL DEFAULT '',  -- the public log that was proved to contain it
+    log_index    INTEGER,                  -- its index there
+    log_size     INTEGER,                  -- entries of the log in that proof
     told_at      REAL                      -- when the owners' first letter about it was written
 ) STRICT;
--- Holds all that the record of a requester is counted from: the texts are long, and far away.
+-- Holds all columns that a requester's history is counted from: the texts are long.
 CREATE INDEX request_by_requester ON request
     (requester, received_at, state, rule, kind, incident, square_miles, first_post,
      window_start, window_end);
@@ -66,117 +66,117 @@ CREATE INDEX request_by_state ON request (state, expires_at);
 
 -- The match set of a request: the clips an approval may name, as they were when matched.
 CREATE TABLE match (
-    request TEXT NOT NULL REFERENCES request (digest),  -- who asks
+    request TEXT NOT NULL REFERENCES request (digest),  -- the request
     clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
     sha256  TEXT NOT NULL,                 -- digest of the sealed file when it matched
-    gone    INTEGER NOT NULL DEFAULT 0,    -- 1: deleted since, and on offer no more
+    gone    INTEGER NOT NULL DEFAULT 0,    -- 1: deleted since, so no longer offered
     PRIMARY KEY (request, clip)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX match_by_clip ON match (clip);
 
--- Requesters of whom the owners want to see nothing more.
+-- Requesters that the owners muted.
 CREATE TABLE muted (
-    requester TEXT PRIMARY KEY,            -- key id
+    requester TEXT PRIMARY KEY,            -- fingerprint
     at        REAL NOT NULL                -- since when
 ) STRICT, WITHOUT ROWID;
 
--- One row while the owners want to see no requests at all.
+-- One row while the owners have paused requests.
 CREATE TABLE pause (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
-    owner    TEXT NOT NULL,                -- key id of the owner who said so
+    owner    TEXT NOT NULL,                -- fingerprint of the owner who paused
     at       REAL NOT NULL                 -- since when
 ) STRICT;
 
--- What the owners should know and cannot answer; the oldest rows go.
+-- Notices to the owners, which need no answer; the oldest rows are deleted.
 CREATE TABLE notice (
     number   INTEGER PRIMARY KEY,          -- rises
     kind     TEXT NOT NULL,                -- a kind of the statement Notice
     at       REAL NOT NULL,                -- when it happened
-    until    REAL,                         -- of no interest after it; null: stays
-    who      TEXT NOT NULL,                -- whose doing, as the owner knows them
+    until    REAL,                         -- no longer relevant after it; null: always
+    who      TEXT NOT NULL,                -- its author, by a name that the owner knows
     title    TEXT NOT NULL,                -- one line
-    text     TEXT NOT NULL,                -- all of it, perhaps empty
-    subject  TEXT NOT NULL                 -- digest of the post it is about, else empty
+    text     TEXT NOT NULL,                -- the whole text, perhaps empty
+    subject  TEXT NOT NULL                 -- digest of its post, else empty
 ) STRICT;
 CREATE INDEX notice_by_subject ON notice (subject);
 
--- Posts that were counted and no longer kept one by one.
+-- Posts beyond the rate limit, which are only counted.
 CREATE TABLE flood (
     day      INTEGER NOT NULL,             -- days since 1970, UTC
-    source   TEXT NOT NULL,                -- key id of a requester, or empty: anybody
-    posts    INTEGER NOT NULL,             -- how many were only counted
+    source   TEXT NOT NULL,                -- fingerprint of a requester, or empty: anybody
+    posts    INTEGER NOT NULL,             -- a lower bound
     PRIMARY KEY (day, source)
 ) STRICT, WITHOUT ROWID;
 
--- How many posts of a requester were only counted, on all days that are over.
+-- The same for all days that are over.
 CREATE TABLE counted (
-    source   TEXT PRIMARY KEY,             -- key id of a requester, or empty: anybody
-    posts    INTEGER NOT NULL              -- a least number
+    source   TEXT PRIMARY KEY,             -- fingerprint of a requester, or empty: anybody
+    posts    INTEGER NOT NULL              -- a lower bound
 ) STRICT, WITHOUT ROWID;
 
--- What is believed of each public log: see consent/transparency.py.
+-- The verified state of each public log: see consent/transparency/.
 CREATE TABLE log (
     origin   TEXT PRIMARY KEY,             -- its name in its checkpoints
-    view     TEXT NOT NULL                 -- the states it was seen in, as text
+    view     TEXT NOT NULL                 -- its checkpoints, as text
 ) STRICT, WITHOUT ROWID;
 
--- Ids of owners' statements that were acted on: nothing counts twice.
+-- Ids of owners' statements that took effect: none does twice.
 CREATE TABLE seen (
     jti    TEXT PRIMARY KEY,               -- the statement's id
     digest TEXT NOT NULL,                  -- of its compact JWS
-    at     REAL NOT NULL                   -- when it was acted on
+    at     REAL NOT NULL                   -- when it took effect
 ) STRICT, WITHOUT ROWID;
 
--- One row: when this file began to hold the record. Statements from before are those of a
--- file that was lost, and of what was done with them nothing is known any more.
+-- One row: when the ledger in this file began. Earlier statements belong to a file that was
+-- lost, so it is unknown if they took effect.
 CREATE TABLE begun (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
     at       REAL NOT NULL                 -- wall time by a synced clock
 ) STRICT;
 
--- A clip's way out, one row for each approval or share. Clip keys are never here.
+-- Releases: one row for each approval or share. Clip keys are never here.
 CREATE TABLE release (
     id            TEXT PRIMARY KEY,        -- first 16 digits of the approval's digest
-    request       TEXT REFERENCES request (digest),  -- what it answers; null: a share
+    request       TEXT REFERENCES request (digest),  -- the approved request; null: a share
     approval      TEXT NOT NULL,           -- the owner's compact JWS, an approval or a share
-    second        TEXT NOT NULL DEFAULT '',  -- another owner's approval of the same, if needed
+    second        TEXT NOT NULL DEFAULT '',  -- a second owner's approval, if needed
     state         TEXT NOT NULL,           -- a state of consent/lifecycle.py RELEASE
     detail        TEXT NOT NULL,           -- why it failed or was revoked, else empty
     approved_at   REAL NOT NULL,           -- when the approval was accepted
-    expires_at    REAL NOT NULL,           -- the approval's end: nothing is sent after it
-    stop          TEXT NOT NULL DEFAULT '',  -- why it must stop, if it must; obeyed before each byte
+    expires_at    REAL NOT NULL,           -- the approval's end; nothing is sent after it
+    stop          TEXT NOT NULL DEFAULT '',  -- why it must stop; checked before each chunk
     bundle_bytes  INTEGER,                 -- size of outbox/<id>.age once sealed
     bundle_sha256 TEXT,                    -- digest of outbox/<id>.age once sealed
-    upload_url    TEXT,                    -- where the receiver keeps it, once created
+    upload_url    TEXT,                    -- its URL at the receiver, once created
     sent_bytes    INTEGER NOT NULL DEFAULT 0,  -- offset the receiver last confirmed
     attempts      INTEGER NOT NULL DEFAULT 0,  -- failed tries since the last progress
     not_before    REAL NOT NULL DEFAULT 0,     -- next try, wall time
-    deaths        INTEGER NOT NULL DEFAULT 0   -- times the gateway was killed while it sealed this
+    deaths        INTEGER NOT NULL DEFAULT 0   -- times the gateway was killed while sealing it
 ) STRICT;
 CREATE INDEX release_by_state ON release (state, not_before);
 
--- The clips that a release is to hold: not deleted to make room before it is sealed.
+-- The clips of a release. Retention spares them until it is sealed.
 CREATE TABLE release_clip (
-    release TEXT NOT NULL REFERENCES release (id),  -- which
+    release TEXT NOT NULL REFERENCES release (id),  -- the release
     clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
     PRIMARY KEY (release, clip)
 ) STRICT, WITHOUT ROWID;
 
--- The last message of each outgoing topic: sent after commit, and again at every connect.
+-- The last message of each outgoing topic: sent after commit and at every connection.
 CREATE TABLE letter (
     topic    TEXT PRIMARY KEY,             -- full MQTT topic, retained
-    payload  BLOB NOT NULL,                -- sealed; empty empties the retained topic
+    payload  BLOB NOT NULL,                -- sealed; an empty one empties the topic
     revision INTEGER NOT NULL,             -- counts the payloads of this topic
     acked    INTEGER NOT NULL DEFAULT 0,   -- last revision the broker has confirmed
-    at       REAL NOT NULL DEFAULT 0       -- when it was put there
+    at       REAL NOT NULL DEFAULT 0       -- when it was written
 ) STRICT;
 
--- The owner's record: everything that was asked and done, each line chained to the one before.
+-- The ledger: all that was asked and done, each line chained to the one before.
 CREATE TABLE ledger (
     seq     INTEGER PRIMARY KEY,           -- 1, 2, 3, ... without a gap
     at      REAL NOT NULL,                 -- wall time of the line
     event   TEXT NOT NULL,                 -- what happened, e.g. request.refused
-    subject TEXT NOT NULL,                 -- digest, release id or topic it is about
+    subject TEXT NOT NULL,                 -- digest, release id or topic of its subject
     detail  TEXT NOT NULL,                 -- JSON object, keys sorted
     prev    TEXT NOT NULL,                 -- digest of the line before; 64 zeros at the first
     sha256  TEXT NOT NULL                  -- digest of this line in canonical JSON
