@@ -57,8 +57,8 @@ def _frame_durations(settings: PiSource, offered: Offered) -> dict[str, Any]:
         _log.info("the camera does not let its frame rate be set")
         return {}
     least, most, _ = offered["FrameDurationLimits"]
-    shortest = round(_MICROSECONDS / settings.frames_per_second)
     slowest = settings.night_frames_per_second or settings.frames_per_second
+    shortest = round(_MICROSECONDS / settings.frames_per_second)
     longest = round(_MICROSECONDS / slowest)
     if shortest < least * (1 - _ROUNDING):
         raise CameraFault(
@@ -67,10 +67,10 @@ def _frame_durations(settings: PiSource, offered: Offered) -> dict[str, Any]:
             advice="Lower camera.source.frames_per_second",
         )
     if most and longest > most * (1 + _ROUNDING):
-        is_night = longest > shortest
+        night = "night_" if longest > shortest else ""
         raise CameraFault(
             f"the camera gives at least {_MICROSECONDS / most:.4g} frames a second",
-            advice=f"Raise camera.source.{'night_' if is_night else ''}frames_per_second",
+            advice=f"Raise camera.source.{night}frames_per_second",
         )
     shortest = max(shortest, least)
     return {"FrameDurationLimits": (shortest, max(shortest, longest))}
@@ -82,16 +82,10 @@ def _exposure(settings: PiSource, offered: Offered) -> dict[str, Any]:
         mode = settings.exposure.capitalize()
         wanted["AeExposureMode"] = getattr(controls.AeExposureModeEnum, mode)
     elif settings.exposure != "normal":
-        raise CameraFault(
-            "this camera's exposure cannot be chosen",
-            advice="Set camera.source.exposure to normal",
-        )
+        raise _fixed("exposure", "exposure", "normal")
     if settings.exposure_compensation:
         if "ExposureValue" not in offered:
-            raise CameraFault(
-                "this camera's brightness cannot be chosen",
-                advice="Set camera.source.exposure_compensation to 0",
-            )
+            raise _fixed("brightness", "exposure_compensation", "0")
         wanted["ExposureValue"] = settings.exposure_compensation
     return wanted
 
@@ -114,3 +108,10 @@ def _focus(settings: PiSource, offered: Offered) -> dict[str, Any]:
             advice="Lower camera.source.focus_dioptres",
         )
     return {"AfMode": controls.AfModeEnum.Manual, "LensPosition": settings.focus_dioptres}
+
+
+def _fixed(what: str, key: str, default: str) -> CameraFault:
+    return CameraFault(
+        f"this camera's {what} cannot be chosen",
+        advice=f"Set camera.source.{key} to {default}",
+    )

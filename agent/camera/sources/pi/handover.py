@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.camera.source import Frame, Packet
 from agent.camera.sources.annexb import h264_extradata
@@ -30,8 +30,7 @@ _PICTURES_REMEMBERED = 64  # more than any encoder holds back
 _SAME_STAMP_MICROSECONDS = 1000  # encoders round
 
 
-@dataclass(frozen=True, slots=True)
-class _Announced:
+class _Announced(NamedTuple):
     stamp_microseconds: int
     seconds: float
     duration_seconds: float
@@ -91,20 +90,18 @@ class Handover:
                     return  # nothing can be decoded before them
             picture = self._announcement(stamp_microseconds)
             if picture is None:
-                self._fail(
-                    CameraFault(
-                        "the encoder sent a picture that bypassed the privacy zones",
-                        advice="Restart the camera's service; if it happens again, report it",
-                    )
+                fault = CameraFault(
+                    "the encoder sent a picture that bypassed the privacy zones",
+                    advice="Restart the camera's service; if it happens again, report it",
                 )
+                self.fail(fault)
             elif len(self._packets) == self._most_packets:
-                self._fail(
-                    CameraFault(
-                        f"{self._most_packets} pictures wait to be recorded, and no more fit",
-                        advice="The storage is too slow: check the SD card, or lower"
-                        " camera.source.bits_per_second",
-                    )
+                fault = CameraFault(
+                    f"{self._most_packets} pictures wait to be recorded, and no more fit",
+                    advice="The storage is too slow: check the SD card, or lower"
+                    " camera.source.bits_per_second",
                 )
+                self.fail(fault)
             else:
                 self._packets.append(
                     Packet(data, keyframe, picture.seconds, picture.duration_seconds)
@@ -115,7 +112,9 @@ class Handover:
     def fail(self, fault: CameraFault) -> None:
         """Report an error on picamera2's side."""
         with self._change:
-            self._fail(fault)
+            if not self._closed:
+                self._fault = fault
+                self._change.notify_all()
 
     # Called by the reader
 
@@ -161,16 +160,10 @@ class Handover:
     def _closed(self) -> bool:
         return self._over or self._fault is not None
 
-    def _fail(self, fault: CameraFault) -> None:
-        if not self._closed:
-            self._fault = fault
-            self._change.notify_all()
-
     def _announcement(self, stamp_microseconds: int) -> _Announced | None:
         exact = self._announced.get(stamp_microseconds)
         if exact is not None or not self._announced:
             return exact
         nearest = min(self._announced, key=lambda stamp: abs(stamp - stamp_microseconds))
-        if abs(nearest - stamp_microseconds) > _SAME_STAMP_MICROSECONDS:
-            return None
-        return self._announced[nearest]
+        is_near = abs(nearest - stamp_microseconds) <= _SAME_STAMP_MICROSECONDS
+        return self._announced.get(nearest) if is_near else None
