@@ -1,4 +1,4 @@
-"""What a benchmark found, beside what it was to reach, as one table.
+"""The figures of a benchmark and their targets, as one table.
 
 Every target is an upper bound. A figure without a value was not measured, which is
 never taken for met: its note says why.
@@ -34,7 +34,7 @@ class Figure:
 
     @property
     def verdict(self) -> Verdict:
-        """How the value stands to the target."""
+        """The verdict on the value by its target."""
         if self.target is None:
             return ""
         if self.value is None:
@@ -78,7 +78,7 @@ def _remark(figure: Figure) -> str:
 
 
 def summary(figures: Sequence[Figure]) -> str:
-    """How many targets were met, in one line."""
+    """The number of targets that were met, in one line."""
     verdicts = [figure.verdict for figure in figures if figure.verdict]
     counts = [(name, verdicts.count(name)) for name in ("met", "MISSED", "not measured")]
     return f"{len(verdicts)} targets: " + ", ".join(f"{count} {name}" for name, count in counts)

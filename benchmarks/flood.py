@@ -1,4 +1,4 @@
-"""What ten thousand posts cost a gateway: memory, rows, ledger lines, letters, time.
+"""The cost of ten thousand posts for a gateway: memory, rows, ledger lines, letters, time.
 
     python -m benchmarks.flood [--posts 10000] [--json]
 

@@ -1,4 +1,4 @@
-"""How long a request is judged: bytes in, its place in the owner's inbox out.
+"""The time to judge a request: from its bytes to its place in the owner's inbox.
 
     python -m benchmarks.judge [--clips 100000] [--posts 300] [--json]
 

@@ -37,7 +37,7 @@ def parse_model(cpuinfo: str) -> str:
 
 
 def motion_program() -> str | None:
-    """Where Debian's ``motion`` is, if it is installed."""
+    """The path of Debian's ``motion``, if it is installed."""
     return shutil.which("motion", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 

@@ -41,7 +41,7 @@ class Settings(msgspec.Struct):
 
 
 class Sample(msgspec.Struct):
-    """How things were at one moment: memory in 10^6 bytes, bytes written so far."""
+    """A measurement: memory in 10^6 bytes, bytes written so far."""
 
     seconds: float
     rss: float
@@ -59,7 +59,7 @@ class Recorded(msgspec.Struct):
 
 
 class Result(msgspec.Struct):
-    """What came of a run: once the camera had settled, each time it was armed, at the end."""
+    """The measurements of a run: after settling, each time the camera was armed, at the end."""
 
     settled: Sample
     samples: list[Sample]
@@ -143,7 +143,7 @@ def _run(settings: Settings) -> Result:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """What the process does."""
+    """Run the process."""
     settings = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Settings)
     sys.stdout.buffer.write(msgspec.json.encode(_run(settings)))
 

@@ -1,4 +1,4 @@
-"""What the kernel says a process costs: CPU, memory, and bytes on their way to a disk.
+"""The costs of a process by the kernel's count: CPU, memory, and bytes for a disk.
 
 Formats: proc_pid_stat(5), proc_pid_smaps(5) (``smaps_rollup``), proc_pid_io(5).
 """
@@ -33,7 +33,7 @@ class Memory:
 
 
 def memory(pid: int | str) -> Memory:
-    """How much memory ``pid`` (or "self") has now."""
+    """The memory that ``pid`` (or "self") has now."""
     return parse_memory(Path(f"/proc/{pid}/smaps_rollup").read_text())
 
 
@@ -58,7 +58,7 @@ class Written:
 
 
 def written(pid: int | str) -> Written:
-    """What ``pid`` (or "self") has written."""
+    """The bytes that ``pid`` (or "self") has written."""
     return parse_written(Path(f"/proc/{pid}/io").read_text())
 
 

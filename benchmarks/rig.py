@@ -1,4 +1,4 @@
-"""What the parts share: a household, a real camera process, a real RTSP server.
+"""The shared equipment of the parts: a household, a real camera process and RTSP server.
 
 >>> with workshop.rtsp({"main": file}) as server:
 ...     with workshop.camera(config.StreamSource(record=server.url("main"))) as camera:
@@ -40,7 +40,7 @@ _PROBE = "import gi; gi.require_version('GstRtspServer', '1.0')"
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where a part works: a folder that goes away, and one that stays for the next run."""
+    """The folders of a part: one that goes away, and one that stays for the next run."""
 
     folder: Path
     cache: Path
@@ -128,7 +128,7 @@ class CameraProcess:
             self._listen(deadline)
 
     def _listen(self, deadline: float) -> str:
-        """What it says next; empty after a while."""
+        """Its next line; empty after a timeout."""
         if self._process.poll() is not None:
             raise RuntimeError(f"the camera ended:\n{self.log.read_text()}")
         patience = min(max(deadline - time.monotonic(), 0.001), _LISTEN_SECONDS)

@@ -48,7 +48,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was wrong, counted."""
+    """The number of faults of each kind."""
 
     missed: int  # packets that had to be in a clip
     altered: int  # packets of clips that the source did not give, so or then

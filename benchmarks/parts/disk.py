@@ -40,7 +40,7 @@ def measure(workshop: Workshop) -> list[Figure]:
 
 
 def _is_memory(workshop: Workshop) -> bool:
-    """Whether the kernel counts no bytes for files in the folder (tmpfs)."""
+    """True if the kernel counts no bytes for files in the folder (tmpfs)."""
     before = procfs.written("self").stored
     probe = workshop.folder / "probe"
     probe.write_bytes(bytes(1 << 20))

@@ -1,4 +1,4 @@
-"""How old a picture is when the detector gets it, from a live network camera.
+"""The age of a picture when the detector gets it, from a live network camera.
 
 A camera is played here: each picture carries the moment of its capture, is encoded at
 once (main and small stream, as cameras do both) and goes through a real RTSP server to

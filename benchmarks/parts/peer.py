@@ -123,7 +123,7 @@ def per_minute(spent: float, seconds: float) -> float:
 
 
 def _check_ours(camera: CameraProcess, *, busy: bool) -> None:
-    """What was measured must be what the line says."""
+    """Check that the measurement is the one that the line names."""
     states = [said for _, said in camera.heard if said.startswith("STATUS=")]
     wanted = "STATUS=recording" if busy else "STATUS=armed"
     if states[-1] != wanted or (not busy and "STATUS=recording" in states):

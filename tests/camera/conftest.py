@@ -1,4 +1,4 @@
-"""What all tests of cameras may ask for."""
+"""Fixtures for all tests of cameras."""
 
 from tests.support.pi_board import board, make
 

@@ -1,4 +1,4 @@
-"""The whole process that sees, through ``build()``: a real vault, a clock moved by hand."""
+"""The whole camera process, through ``build()``: a real vault, a simulated clock."""
 
 from __future__ import annotations
 
@@ -111,9 +111,7 @@ def test_a_camera_that_hangs_ends_the_process_after_its_clip(tmp_path: Path, vid
     assert [clip.truncated for clip in porch.clips()] == [False]
 
 
-def test_what_the_camera_says_of_its_end_is_what_the_owner_reads(
-    tmp_path: Path, video: Video
-) -> None:
+def test_the_owner_reads_the_reason_why_the_camera_ended(tmp_path: Path, video: Video) -> None:
     fault = CameraFault("cam ended the stream", advice="Look")
     porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], fault=fault)
     with pytest.raises(CameraFault, match="cam ended the stream"):
@@ -159,7 +157,7 @@ def test_a_full_disk_stops_the_recording_and_space_starts_it_again(
     assert clip.ended_at - porch.wall == pytest.approx(43, abs=1)
 
 
-def test_what_the_storage_refuses_is_not_called_a_full_disk(
+def test_another_fault_of_the_storage_is_not_called_a_full_disk(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15), (25, 30)])
@@ -305,7 +303,7 @@ def test_old_clips_go_even_when_nothing_moves(tmp_path: Path, video: Video) -> N
     assert porch.clips() == []
 
 
-def test_what_an_earlier_run_left_is_recovered_first(tmp_path: Path, video: Video) -> None:
+def test_files_of_an_earlier_run_are_recovered_first(tmp_path: Path, video: Video) -> None:
     porch = Porch(tmp_path, video, seconds=20, motion=[(5, 20)])
     app = porch.app()
     porch.watch(app)  # and then the power goes: the clip is never finished

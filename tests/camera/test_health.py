@@ -1,4 +1,4 @@
-"""What the camera says of itself: to systemd at once, to the disk when it is news."""
+"""The camera's report of itself: to systemd at once, to the disk when it changes."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def sealed_bytes(house: House) -> int:
-    """How much of a recording under way has reached the disk."""
+    """The bytes of the current recording that have reached the disk."""
     parts = list((house.config.state_dir / "clips").rglob("*.mp4.age.part"))
     return sum(part.stat().st_size for part in parts)
 
@@ -103,7 +103,7 @@ def test_a_recording_cut_off_by_sigkill_is_there_after_the_restart_and_plays(
 
 
 def _whole_chunks(house: House, clip: Clip) -> list[bytes]:
-    """What age gives back of a file that was cut off."""
+    """The chunks that age gives back of a file that was cut off."""
     chunks = []
     with house.open_index() as index:
         store = ClipStore(
@@ -143,7 +143,7 @@ def test_a_wrong_password_is_sent_twelve_times_an_hour_at_most() -> None:
 
 
 def noted(house: House) -> str:
-    """What the camera said of itself last."""
+    """The state that the camera noted last."""
     with house.open_index() as index:
         health = index.health("camera")
     return health.state if health else ""
@@ -161,7 +161,7 @@ def test_sigterm_finishes_the_clip_and_ends_with_0(tmp_path: Path) -> None:
     assert play(opened(house, clip)).pictures == round(clip.duration_seconds * 15)
 
 
-def test_what_is_wrong_with_a_camera_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
+def test_a_fault_of_the_camera_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     nowhere = config.StreamSource(record="rtsp://viewer:hunter2@127.0.0.1:1/main")
     _, path = household(tmp_path, config.Camera(source=nowhere))
     camera = start(path)

@@ -1,4 +1,4 @@
-"""A clock that is set late, steps about, or never is: what becomes of the clips' times.
+"""The times of clips under a clock that is set late, steps, or is never set.
 
 The whole camera process, with wall and monotonic time moved apart by hand.
 """
@@ -153,7 +153,7 @@ def test_a_clock_that_counts_from_0_at_its_own_start_makes_readable_clips(
 # A clock that was set, and steps
 
 
-def test_an_hour_back_and_forth_leaves_clips_whole_in_order_and_dated_as_the_clock_said(
+def test_a_clock_that_steps_by_an_hour_leaves_clips_whole_in_order_and_dated_by_it(
     tmp_path: Path, video: Video
 ) -> None:
     film = [(5, 7), (18, 25), (40, 42), (58, 63), (72, 74)]

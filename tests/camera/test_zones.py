@@ -1,4 +1,4 @@
-"""What a polygon covers: never less than it says where it hides, by centres where it counts."""
+"""The area of a polygon: rounded outward where it hides, by block centres where motion counts."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_block_counts_if_and_only_if_its_polygon_does_not_exclude_it(
     ("include", "exclude", "privacy"),
     [((), [WHOLE], ()), ((), (), [WHOLE]), ([LEFT_HALF], [LEFT_HALF], ())],
 )
-def test_zones_that_leave_nothing_name_the_key_and_the_cure(
+def test_zones_without_any_block_are_refused_with_key_and_advice(
     include: Sequence[Polygon], exclude: Sequence[Polygon], privacy: Sequence[Polygon]
 ) -> None:
     with pytest.raises(ConfigError, match=r"camera\.zones") as caught:

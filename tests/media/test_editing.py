@@ -1,4 +1,4 @@
-"""What leaves of a clip: all of it untouched, or exactly the approved part of it."""
+"""A clip leaves whole and untouched, or exactly in its approved part."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ SERIAL = b"\6\5\x1e" + bytes(range(1, 17)) + b"SERIAL-1234567" + b"\x80"
 
 @pytest.mark.parametrize("trim", [None, (1.0, 3.0), (1.2, 1.8)])
 @pytest.mark.parametrize("note", [SERIAL, b"\x18" + SERIAL, b"\x0c" + SERIAL, b"\x15" + SERIAL])
-def test_what_a_camera_says_beside_its_pictures_does_not_leave(
+def test_notes_of_a_camera_beside_its_pictures_do_not_leave(
     trim: tuple[float, float] | None, note: bytes
 ) -> None:
     """SEI; a unit left to applications; filling; a reserved type."""
@@ -236,7 +236,7 @@ def test_a_trim_without_a_picture_is_refused(trim: tuple[float, float]) -> None:
 
 
 def difference(shown: NDArray[np.uint8], number: int) -> NDArray[np.float64]:
-    """How far each pixel of a picture is from the drawn one, 0 to 255."""
+    """The difference of each pixel of a picture from the drawn one, 0 to 255."""
     apart = np.abs(shown.astype(np.float64) - picture(number))
     return np.asarray(apart.mean(axis=2), np.float64)
 
@@ -265,7 +265,7 @@ def test_a_redacted_box_carries_no_detail_and_the_rest_stays() -> None:
         assert outside.mean() < usual + 6
 
 
-def test_what_is_under_a_box_makes_no_difference_to_what_leaves() -> None:
+def test_the_content_under_a_box_does_not_change_the_result() -> None:
     """Two clips that differ only under the box come out the same there."""
     first = pictures(prepared(CLIP, (0, 1), BOX))
     other = pictures(prepared(CLIP, (2, 3), BOX))
@@ -310,7 +310,7 @@ def test_odd_sizes_and_full_range_colours_are_kept(full_range: bool) -> None:
 
 
 @pytest.mark.parametrize("share", [0.5, 0.75, 0.99])
-def test_a_clip_that_ends_in_the_middle_leaves_as_far_as_it_is_whole(share: float) -> None:
+def test_a_clip_that_is_cut_off_leaves_up_to_its_last_whole_packet(share: float) -> None:
     cut_off = CLIP[: int(len(CLIP) * share)]
     leaving = packets(prepared(cut_off))
     assert 10 <= len(leaving) < 40
@@ -335,7 +335,7 @@ def test_a_clip_that_ends_in_the_middle_can_still_be_redacted() -> None:
     ids=["empty", "text", "zeros", "header only", "no fragment", "noise"],
 )
 @pytest.mark.parametrize("redact", [(), (BOX,)])
-def test_what_is_no_clip_is_damaged(content: bytes, redact: Sequence[Box]) -> None:
+def test_a_file_that_is_no_clip_is_called_damaged(content: bytes, redact: Sequence[Box]) -> None:
     with pytest.raises(ClipDamaged):
         prepared(content, None, *redact)
 
@@ -355,7 +355,7 @@ def test_no_damage_causes_any_other_exception(
 
 
 @pytest.mark.parametrize("after", [0, 30_000])
-def test_what_goes_wrong_while_reading_goes_through(after: int) -> None:
+def test_an_error_of_reading_is_raised_unchanged(after: int) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() >= after:

@@ -1,4 +1,4 @@
-"""Which units of a coded video leave; with real encoders, in ``test_editing.py``."""
+"""The units of a coded video that leave; ``test_editing.py`` uses real encoders."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_pictures_and_what_decoders_need_for_them_stay() -> None:
 
 
 @pytest.mark.parametrize("kind", [0, 6, 12, 14, 15, 16, 18, 19, 20, 23, 24, 31])
-def test_what_is_no_picture_of_h264_stays_behind(kind: int) -> None:
+def test_units_without_pictures_of_h264_do_not_leave(kind: int) -> None:
     assert cleaned(bytes([0x60 | kind]) + NOTE, SLICE) == [SLICE]
 
 
 @pytest.mark.parametrize("kind", [10, 15, 22, 31, 38, 39, 40, 41, 47, 48, 63])
-def test_what_is_no_picture_of_h265_stays_behind(kind: int) -> None:
+def test_units_without_pictures_of_h265_do_not_leave(kind: int) -> None:
     assert cleaned(bytes([kind << 1, 1]) + NOTE, IDR_5, by=H265) == [IDR_5]
 
 
@@ -104,7 +104,7 @@ def test_of_sei_the_recovery_point_alone_stays(sei: bytes) -> None:
     ],
     ids=["too long to be one", "empty", "of zeros", "shorter than it says", "cut off", "nothing"],
 )
-def test_what_only_calls_itself_a_recovery_point_stays_behind(sei: bytes) -> None:
+def test_a_false_recovery_point_does_not_leave(sei: bytes) -> None:
     assert cleaned(sei, SLICE) == [SLICE]
 
 
@@ -131,7 +131,7 @@ def test_a_record_of_parameter_sets_stays_as_it_is() -> None:
     assert Cleaner.of("h264", high).record == high
 
 
-def test_what_else_a_record_holds_stays_behind() -> None:
+def test_other_content_of_a_record_does_not_leave() -> None:
     sei = b"\x06" + NOTE + b"\x80"
     talking = avcc((SPS, sei), (sei, PPS), b"\xfd\xf8\xf8\1" + listed(sei))
     assert Cleaner.of("h264", talking).record == avcc(tail=b"\xfd\xf8\xf8\0")

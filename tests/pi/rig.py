@@ -177,13 +177,13 @@ class Rig:
             return sorted(index.clips(), key=lambda clip: clip.started_at)
 
     def state(self) -> str:
-        """What the camera last noted of itself; empty before it did."""
+        """The state that the camera noted last; empty before it did."""
         with self.house.open_index() as index:
             health = index.health("camera")
         return "" if health is None else health.state
 
     def recording(self) -> bool:
-        """Whether a clip is being written, and part of it has reached the disk."""
+        """True if a clip is being written, and part of it has reached the disk."""
         parts = (self.house.config.state_dir / "clips").rglob("*.mp4.age.part")
         return any(part.stat().st_size > 0 for part in parts)
 

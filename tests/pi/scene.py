@@ -1,4 +1,4 @@
-"""What the camera sees: a yard in which, time and again, a bright box crosses the picture.
+"""The scene of the camera: a yard that a bright box crosses again and again.
 
 libcamera's virtual pipeline plays the pictures in a loop and shows each for ``SHOWN`` frames.
 In the corner each carries its number, in cells too small to count as motion: so a recording
@@ -58,7 +58,7 @@ def number_of(picture: Picture) -> int:
 
 
 def shows_box(picture: Picture) -> bool:
-    """Whether the box is in a recorded picture, anywhere beside the plate."""
+    """True if the box is in a recorded picture, anywhere beside the plate."""
     left, _, right, _ = PLATE
     row = picture[_BOX_BOTTOM - 60 : _BOX_BOTTOM - 20].mean(axis=0)
     row[left:right] = 0
@@ -66,6 +66,6 @@ def shows_box(picture: Picture) -> bool:
 
 
 def stripes(picture: Picture) -> float:
-    """How much the inner part of the plate varies, in levels; 0 is one even surface."""
+    """The variation of the inner part of the plate, in levels; 0 is one even surface."""
     left, top, right, bottom = PLATE
     return float(picture[top + 16 : bottom - 16, left + 16 : right - 16].std())

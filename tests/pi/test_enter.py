@@ -1,4 +1,4 @@
-"""How commands run in the root: what they see, and what is left when they are killed."""
+"""Commands in the root: they see nothing of the host, and leave nothing when killed."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def inside(root: Path, script: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_runs_inside_mounts_nothing_outside(pi_root: Path) -> None:
+def test_a_command_inside_mounts_nothing_outside(pi_root: Path) -> None:
     with started(ENTER, str(pi_root), *SLEEP) as (process, said):
         assert said == "ready"
         assert str(pi_root) in Path(f"/proc/{process.pid}/mountinfo").read_text()
         assert str(pi_root) not in Path("/proc/self/mountinfo").read_text()
 
 
-def test_what_runs_inside_dies_with_who_started_it_however_that_was_killed(pi_root: Path) -> None:
+def test_a_command_inside_dies_with_its_starter_even_if_that_was_killed(pi_root: Path) -> None:
     starter = f"""
 import subprocess
 process = subprocess.Popen({[ENTER, str(pi_root), *SLEEP]!r}, stdout=subprocess.PIPE)

@@ -64,7 +64,7 @@ def assert_whole(recorded: Recorded) -> None:
     assert not any(walk[-scene.FRAMES_PER_SECOND :])
 
 
-def test_who_walks_by_is_recorded_frame_by_frame_for_the_owner_alone(make_rig: MakeRig) -> None:
+def test_a_walker_is_recorded_frame_by_frame_for_the_owner_alone(make_rig: MakeRig) -> None:
     rig = make_rig(recording=RECORDING)
     with rig.run("camera") as camera:
         wait_for_clips(rig, camera, 2)
@@ -98,7 +98,7 @@ def test_keyframes_come_each_second_by_day_and_in_the_dark(make_rig: MakeRig) ->
     assert all(0.6 < gap < 1.6 for gap in gaps), gaps
 
 
-def test_what_a_privacy_zone_covers_is_in_no_recorded_picture(make_rig: MakeRig) -> None:
+def test_a_privacy_zone_is_hidden_in_every_recorded_picture(make_rig: MakeRig) -> None:
     rig = make_rig(recording=RECORDING, zones=config.Zones(privacy=(OVER_PLATE,)))
     with rig.run("camera") as camera:
         wait_for_clips(rig, camera, 1)
@@ -152,7 +152,7 @@ def test_a_muxer_that_fails_costs_no_frame_and_the_clip_it_cut_short_is_marked(
     assert_whole(rig.open(next_walk))
 
 
-def test_the_check_names_the_camera_and_says_what_is_wrong_with_it(
+def test_the_check_names_the_camera_and_its_fault(
     make_rig: MakeRig, start_mosquitto: StartMosquitto
 ) -> None:
     broker = start_mosquitto()

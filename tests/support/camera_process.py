@@ -79,7 +79,7 @@ class Porch:
             app.step(item)
 
     def set_clock(self, wall: float, *, synced: bool) -> None:
-        """What a time service does."""
+        """Set the clock as a time service does."""
         self.clock.wall_seconds = wall
         self.clock.is_synced = synced
 

@@ -90,7 +90,7 @@ class FakeBoard:
             sys.modules.pop(name, None)
 
     def happens(self, call: str) -> None:
-        """What is to happen at ``call``; one of them is ``import``."""
+        """Do what is set for ``call``; one of the calls is ``import``."""
         self.calls.append(call)
         if call in self.stuck:
             self.released.wait(60)
@@ -247,7 +247,7 @@ class FakePicamera2:
         self._running = False
 
     def arrive(self, request: FakeRequest) -> None:
-        """What the camera manager's thread does, and then the loop's."""
+        """Act as the camera manager's thread, then as the loop's."""
         if self._preview is not None and self._running and not self._preview.died:
             self._requests = [request]
             self._preview.wake(self)
@@ -279,7 +279,7 @@ class FakeNullPreview:
 
 
 class FakeOutput:
-    """Where packets go."""
+    """The receiver of packets."""
 
     def outputframe(
         self, frame: bytes, keyframe: bool, timestamp: int, packet: Any, audio: bool
@@ -288,7 +288,7 @@ class FakeOutput:
 
 
 class FakeEncoder:
-    """What picamera2's encoders have in common."""
+    """The common part of picamera2's encoders."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options

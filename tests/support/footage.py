@@ -123,7 +123,7 @@ def pictures(content: bytes) -> list[NDArray[np.uint8]]:
 
 
 def numbers(content: bytes) -> list[int]:
-    """Which pictures of the recording an MP4 shows."""
+    """The numbers of the recording's pictures that an MP4 shows."""
     corners = (image[8 : NUMBER - 8, 8 : NUMBER - 8] for image in pictures(content))
     return [round((float(corner.mean()) - 16) / 3) for corner in corners]
 

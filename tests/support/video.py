@@ -21,7 +21,7 @@ FRAMES_PER_SECOND = 15
 
 @dataclass(frozen=True)
 class Video:
-    """What a camera might send: its format, its packets from second 0 on."""
+    """A camera's recording: its format, and its packets from second 0 on."""
 
     format: VideoFormat
     packets: tuple[Packet, ...]
@@ -128,7 +128,7 @@ def repeat(video: Video, seconds: float) -> Iterator[Packet]:
 
 @dataclass(frozen=True)
 class Played:
-    """What a player makes of a recording."""
+    """A recording as a player sees it."""
 
     pictures: int
     packets: tuple[bytes, ...]

@@ -104,7 +104,7 @@ class Watch:
 
 
 def answers(watch: Watch, pictures: Iterable[Luma]) -> list[bool]:
-    """What the detector says to each; it must see them all."""
+    """The detector's answers to all of them."""
     return [watch(picture) for picture in pictures]
 
 
@@ -117,7 +117,7 @@ def settled(
     return look
 
 
-def test_somebody_who_walks_through_is_seen_and_an_empty_wall_is_not() -> None:
+def test_a_walker_is_seen_and_an_empty_wall_is_not() -> None:
     lens = Lens()
     look = settled(lens)
     assert any(answers(look, (lens.picture(box=(x, 40, 200)) for x in range(0, 120, 8))))
@@ -157,7 +157,7 @@ def test_another_scene_is_learned_anew_and_people_in_it_are_seen() -> None:
     assert any(answers(look, (other.picture(box=(x, 40, 20)) for x in range(0, 120, 8))))
 
 
-def test_min_size_and_sensitivity_are_what_they_say() -> None:
+def test_min_size_and_sensitivity_set_the_smallest_motion() -> None:
     lens = Lens()
     boxes = [(x, 20, 230) for x in range(0, 100, 8)]  # 5x5 blocks
     usual, blunt = settled(lens), settled(lens, min_size=100)
@@ -212,7 +212,7 @@ def test_a_zone_leaves_light_and_scenes_to_the_whole_picture() -> None:
         assert not any(answers(look, (lens.picture(light=light) for _ in range(30))))
 
 
-def test_a_zone_of_the_whole_picture_answers_exactly_as_none() -> None:
+def test_a_zone_of_the_whole_picture_answers_exactly_as_no_zone() -> None:
     plain, zoned = Lens(), Lens()
     everywhere = np.full((GRID_HEIGHT, GRID_WIDTH), 255, np.uint8)
     first, second = settled(plain), settled(zoned, zone=everywhere)
@@ -223,7 +223,7 @@ def test_a_zone_of_the_whole_picture_answers_exactly_as_none() -> None:
 
 
 @pytest.mark.parametrize("light", [0.7, 1.4])
-def test_what_is_painted_over_does_not_make_motion_of_light(light: float) -> None:
+def test_a_painted_zone_does_not_turn_light_into_motion(light: float) -> None:
     lens = Lens()
     privacy = [((0.0, 0.0), (0.4, 0.0), (0.4, 1.0), (0.0, 1.0))]
     mask, look = PrivacyMask(privacy), Watch(zone=motion_mask((), (), privacy))
@@ -234,7 +234,7 @@ def test_what_is_painted_over_does_not_make_motion_of_light(light: float) -> Non
 
 
 def background_after(fps: float, configured: float, seconds: float) -> float:
-    """How far the background has come towards a box that was put down."""
+    """The share of a box that was put down which the background has taken in."""
     lens = Lens(noise=0)
     look = Watch(fps=fps, configured=configured)
     answers(look, [lens.picture() for _ in range(40)])
@@ -258,7 +258,7 @@ def test_clocks_that_stand_still_or_step_back_are_no_trouble() -> None:
     assert any(answers(look, walk(lens)))
 
 
-def test_strength_grows_with_what_moves_and_with_its_contrast() -> None:
+def test_strength_grows_with_size_and_contrast_of_motion() -> None:
     def strongest(size: int, luma: int) -> float:
         lens = Lens()
         look = settled(lens)
@@ -289,7 +289,7 @@ def test_the_region_is_where_it_moves() -> None:
     assert 29 <= top + height <= 31
 
 
-def test_it_says_what_it_thinks_and_why_not() -> None:
+def test_the_view_gives_the_verdict_and_its_reason() -> None:
     lens = Lens()
     look = Watch()
     look(lens.picture())

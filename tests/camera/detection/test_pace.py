@@ -1,4 +1,4 @@
-"""A slow camera is followed; one that is as fast as it was said to be is left alone."""
+"""The pace follows a slow camera, and stays as configured for any other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_camera_that_was_slow_at_night_is_as_quick_as_before_by_day() -> None:
     st.floats(2, 15),
     st.lists(st.one_of(st.floats(-1e9, 1e9), st.floats(0, 3)), max_size=60),
 )
-def test_whatever_the_clock_does_time_constants_stay_sane(fps: float, gaps: list[float]) -> None:
+def test_time_constants_stay_sane_for_any_clock(fps: float, gaps: list[float]) -> None:
     follower = PaceFollower(fps)
     for pace in followed(follower, gaps):
         assert 1 / fps <= pace.frame_seconds * 1.2

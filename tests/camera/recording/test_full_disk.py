@@ -1,4 +1,4 @@
-"""A disk without a byte left, a real one: what it costs, and that it ends."""
+"""A real disk that is full to the last byte: the loss is bounded, and recording goes on later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings as players see them: the very packets, in fragments that stand alone."""
+"""Recordings as players see them: unchanged packets in independent fragments."""
 
 from __future__ import annotations
 
@@ -63,13 +63,15 @@ def test_packets_are_copied_to_the_bit_and_all_pictures_play(
 
 
 @pytest.mark.parametrize(("codec", "tag"), [("libx264", "avc1"), ("libx265", "hvc1")])
-def test_players_are_told_the_codec_as_apples_want_it(tmp_path: Path, codec: str, tag: str) -> None:
+def test_the_codec_has_the_tag_that_apple_players_need(
+    tmp_path: Path, codec: str, tag: str
+) -> None:
     recording = record(make(tmp_path, seconds=1, codec=codec))
     with av.open(io.BytesIO(recording), "r") as container:
         assert container.streams.video[0].codec_context.codec_tag == tag
 
 
-def test_a_fragment_is_a_second_whatever_the_keyframes(tmp_path: Path) -> None:
+def test_a_fragment_lasts_a_second_for_any_distance_of_keyframes(tmp_path: Path) -> None:
     names = boxes(record(make(tmp_path, seconds=5, gop=60)))
     assert names == ["ftyp", "moov", *["moof", "mdat"] * 5]
 

@@ -57,7 +57,7 @@ def test_gives_less_where_less_is_wanted() -> None:
     assert ring.since(99.0)[0].seconds == 30.0
 
 
-def test_what_came_before_the_first_keyframe_is_not_kept() -> None:
+def test_packets_before_the_first_keyframe_are_dropped() -> None:
     ring = PreRoll(seconds=5)
     ring.add(packet(0))
     assert ring.since(0) == []

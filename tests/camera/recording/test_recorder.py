@@ -1,4 +1,4 @@
-"""Where clips begin, end and go on, on real packets, a real vault and a simulated clock."""
+"""The beginnings, ends and continuations of clips, on real packets and a real vault."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Rig:
         return Frame(luma, at, chroma)
 
     def shown_second(self, clip: Clip) -> int:
-        """Which second the clip's picture is of, once its owner has opened it."""
+        """The second that the clip's picture shows, once its owner has opened it."""
         sealed = self.store.read_sidecar(clip.id).sealed_thumbnail
         assert sealed is not None
         identity = pyrage.x25519.Identity.from_str(self.house.owner.identity)
@@ -252,7 +252,7 @@ def test_each_part_of_a_long_clip_shows_its_own_strongest_moment(
     assert third == 22
 
 
-def test_a_part_in_which_nothing_moves_any_more_shows_how_it_began(
+def test_a_continued_clip_without_motion_shows_its_first_picture(
     tmp_path: Path, video: Video
 ) -> None:
     rig = Rig(tmp_path, video, max_clip_seconds=10)
@@ -261,10 +261,10 @@ def test_a_part_in_which_nothing_moves_any_more_shows_how_it_began(
     assert rig.shown_second(rig.finished[1]) == 12
 
 
-def test_somebody_who_comes_stands_still_and_goes_is_in_one_clip(
+def test_a_person_that_comes_stands_still_and_goes_is_in_one_clip(
     tmp_path: Path, video: Video
 ) -> None:
-    """With the real detector, which lets go of who stands: the post-roll must hold on."""
+    """The real detector loses a person that stands still; the post-roll keeps the clip going."""
     rig, lens, detector = Rig(tmp_path, video), Lens(), MotionDetector(frames_per_second=7.5)
     rig.recorder.lengths = config.Recording(pre_roll_seconds=3, max_clip_seconds=60)
     answers = {}

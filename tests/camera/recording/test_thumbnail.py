@@ -1,4 +1,4 @@
-"""A clip's picture: which colours it has, and that grey stays grey."""
+"""A clip's picture: it keeps colours, and grey stays grey."""
 
 from __future__ import annotations
 

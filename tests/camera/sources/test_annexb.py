@@ -1,4 +1,4 @@
-"""What a decoder must know first, taken out of a packet with start codes."""
+"""Parameter sets, found in a packet with start codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets gather quietly; what cannot wait wakes the reader, and nothing changes its order."""
+"""Packets gather quietly, urgent items wake the reader, and the order never changes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Reader:
         return not self._thread.is_alive()
 
 
-def test_what_cannot_wait_wakes_a_reader_who_finds_the_quiet_ones_first() -> None:
+def test_an_urgent_item_wakes_the_reader_that_gets_the_quiet_ones_first() -> None:
     box: BatchedQueue[str] = BatchedQueue(9)
     reader = _Reader(box)
     box.put("packet", quietly=True, timeout_seconds=0)
@@ -67,7 +67,7 @@ def test_enough_quiet_ones_wake_the_reader_too() -> None:
     assert reader.got == "0"
 
 
-def test_a_writer_who_waits_for_room_goes_on_when_there_is_some() -> None:
+def test_a_writer_that_waits_for_room_goes_on_when_there_is_some() -> None:
     box: BatchedQueue[str] = BatchedQueue(1)
     box.put("first", quietly=False, timeout_seconds=0)
     done: list[bool] = []

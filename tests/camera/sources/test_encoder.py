@@ -1,4 +1,4 @@
-"""The choice of an encoder, and what each must make of the same pictures.
+"""The choice of an encoder, and the same demands on each.
 
 No board's encoder is here: :class:`FakeBoard` stands at PyAV's codec context, and encodes
 with x264 while it behaves as V4L2's encoders do.
@@ -148,7 +148,7 @@ def recording(encoder: Encoder, packets: list[Packet]) -> bytes:
     return bytes(paper.data)
 
 
-def test_this_machine_s_own_choice_works() -> None:
+def test_the_encoder_of_this_machine_works() -> None:
     encoder = open_encoder(settings())
     packets = fed(encoder, steady(60))
     assert play(recording(encoder, packets)).pictures == len(packets) >= 50
@@ -200,7 +200,7 @@ def test_a_picture_that_the_board_drops_does_not_shift_the_others() -> None:
         (FakeBoard(refuses="silence"), "it gave nothing that can be played"),
     ],
 )
-def test_a_board_s_encoder_that_does_not_work_is_left_for_software_and_the_log_says_why(
+def test_a_board_encoder_that_fails_is_replaced_by_software_and_logged(
     board: FakeBoard, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -234,7 +234,7 @@ def test_without_a_limit_it_is_always_software() -> None:
     assert encoder.description == "libx264 (software)"
 
 
-def test_no_encoder_at_all_is_a_fault_that_says_what_to_install() -> None:
+def test_without_any_encoder_the_advice_is_to_install_one() -> None:
     def create(name: str) -> VideoCodecContext:
         return real(f"{name}_that_nobody_has")
 
@@ -250,7 +250,7 @@ def test_an_encoder_that_fails_later_is_a_fault() -> None:
 
 
 @pytest.mark.parametrize("rate", [4, 7.5, 15, 30])
-def test_a_keyframe_comes_each_second_whatever_the_rate_becomes(rate: float) -> None:
+def test_a_keyframe_comes_each_second_at_any_rate(rate: float) -> None:
     encoder = open_encoder(settings(), create=lambda _: real(SOFTWARE))
     packets = fed(encoder, steady(round(6 * rate), rate=rate))
     keys = [packet.seconds for packet in packets if packet.keyframe]

@@ -32,9 +32,7 @@ def painted(
 @pytest.mark.parametrize(
     "colour", [(126, 128, 128), (81, 90, 240), (150, 100, 140), (16, 128, 128)]
 )
-def test_a_colour_is_the_same_whatever_the_camera_sends(
-    name: str, colour: tuple[int, int, int]
-) -> None:
+def test_a_colour_is_the_same_from_every_format(name: str, colour: tuple[int, int, int]) -> None:
     frame = painted(name, *colour)
     assert frame.format.name == name
     small = frame_of(frame, 1.0)
@@ -94,7 +92,7 @@ def test_every_part_of_the_picture_is_at_its_place(size: tuple[int, int]) -> Non
         assert np.unique(plane[:, : right - 4]).tolist() == [40]
 
 
-def test_a_small_picture_averages_what_it_covers() -> None:
+def test_a_small_picture_averages_the_large_one() -> None:
     board = np.indices((720, 1280)).sum(axis=0) % 2 * 100
     planes = (board.astype(np.uint8), board[::2, ::2].astype(np.uint8), np.zeros((1, 1), np.uint8))
     small = frame_of_planes(1.0, *planes)

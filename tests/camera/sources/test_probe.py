@@ -1,4 +1,4 @@
-"""One look at a camera: what it found, or why not, and never without end."""
+"""One look at a camera: its description or its fault, in bounded time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_camera_that_hangs_while_it_is_closed_was_still_seen() -> None:
     assert looked(FakeSource(FRAME, hangs="close")) == "hevc, 1920x1080"
 
 
-def test_a_camera_that_is_lost_says_why_at_once() -> None:
+def test_the_fault_of_a_lost_camera_is_raised_at_once() -> None:
     gone = CameraFault("the camera hung up", advice="Look at its cable")
     with pytest.raises(CameraFault, match="hung up"):
         looked(FakeSource(Interruption(gone, 60)))

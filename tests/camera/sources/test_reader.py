@@ -1,4 +1,4 @@
-"""However a source ends, the loop hears of it; and what it says can be printed."""
+"""Every end of a source reaches the loop, with a text that can be printed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_format_packets_and_end_come_in_order() -> None:
 
 
 @pytest.mark.parametrize("fault", [CameraFault("gone", advice="Look"), ConfigError("no zones")])
-def test_what_a_source_may_raise_is_raised_as_it_is(fault: Exception) -> None:
+def test_a_fault_of_the_source_is_raised_unchanged(fault: Exception) -> None:
     for source in (FakeBrokenSource(fault), FakeBrokenSource(on_open=fault)):
         reader = started(source)
         with pytest.raises(type(fault)) as caught:

@@ -15,7 +15,7 @@ WAITS = st.floats(0, 30)
 
 
 @given(st.booleans(), st.lists(st.tuples(ANYTHING, WAITS), max_size=60))
-def test_whatever_the_camera_says_time_never_steps_back(
+def test_no_stamp_of_a_camera_makes_time_step_back(
     follow: bool, packets: list[tuple[float | None, float]]
 ) -> None:
     timeline, arrival, last = Timeline(follow=follow), 1000.0, float("-inf")
@@ -67,7 +67,7 @@ CONFUSIONS: dict[str, Callable[[int], float | None]] = {
 
 
 @pytest.mark.parametrize("confusion", CONFUSIONS)
-def test_whatever_happens_to_a_cameras_clock_makes_no_gap_in_the_recording(confusion: str) -> None:
+def test_no_fault_of_a_cameras_clock_makes_a_gap_in_the_recording(confusion: str) -> None:
     timeline, random = Timeline(follow=True), Random(3)
     placed = [
         timeline.place(CONFUSIONS[confusion](number), 50 + number / 15 + random.random() * 0.05)

@@ -1,4 +1,4 @@
-"""``clip-agent tune`` over files made here: what it leaves, and what it says."""
+"""``clip-agent tune`` on files made here: its film, its plot and its text."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def played(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
 
 
 def is_red_rimmed(picture: NDArray[np.uint8]) -> bool:
-    """Whether the mark of a recording is around ``picture``."""
+    """True if the mark of a recording is around ``picture``."""
     rim = picture[100:440, 1:4].reshape(-1, 3).mean(axis=0)
     return bool(np.abs(rim - RED).max() < 40)
 
@@ -129,7 +129,9 @@ def test_the_zones_of_the_configuration_hold_for_a_video(
     assert "clips it would make: 0\n" in capsys.readouterr().out
 
 
-def test_what_is_private_is_in_no_picture_of_the_film(walker: Path, tmp_path: Path) -> None:
+def test_a_privacy_zone_hides_its_part_in_every_picture_of_the_film(
+    walker: Path, tmp_path: Path
+) -> None:
     path = settings(tmp_path, "{privacy: [[[0.5, 0], [1, 0], [1, 1], [0.5, 1]]]}")
     tune.run(config_file=path, default=NOWHERE, video=str(walker), seconds=None, output=tmp_path)
     for _, picture in played(tmp_path / "tune.mp4"):

@@ -1,4 +1,4 @@
-"""What networks and cameras spoil: bits, transports, sound that nobody asked for."""
+"""Damage by networks and cameras: flipped bits, lossy transports, unwanted sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that change in the middle: what is a new format, and what is only damage."""
+"""Streams that change in the middle: a new format is told from mere damage."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_camera_that_is_reconfigured_begins_a_new_format_with_that_keyframe(
         assert len(pictures) == 30
 
 
-def test_it_does_so_over_the_network_too_without_a_gap_in_time(reconfigured: Path) -> None:
+def test_a_new_format_over_the_network_makes_no_gap_in_time(reconfigured: Path) -> None:
     with web_server(reconfigured.parent) as host:
         source = stream(f"http://{host}/both.ts")
         formats, packets = [source.open()], []

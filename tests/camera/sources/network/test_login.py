@@ -1,4 +1,4 @@
-"""The camera's name and password: where they are found, and that they are never shown."""
+"""The camera's name and password: found in three places, and never shown."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_missing_file_is_found_before_anything_is_opened(tmp_path: Path) -> No
 
 
 @given(TEXT, TEXT)
-def test_any_login_can_be_told_from_the_url_around_it(name: str, password: str) -> None:
+def test_any_login_can_be_parsed_out_of_the_url(name: str, password: str) -> None:
     url = Login(name, password).into("rtsp://old:secret@camera:554/live/a@b?user=x#y")
     parts = urlsplit(url)
     told_name, _, told_password = parts.netloc.rpartition("@")[0].partition(":")
@@ -96,14 +96,12 @@ def test_a_login_is_not_put_into_the_path_of_a_file() -> None:
     assert Login("anna", "hunter2").into("/srv/a@b.mp4") == "/srv/a@b.mp4"
 
 
-def test_a_login_prints_without_what_is_secret() -> None:
+def test_a_login_prints_without_its_secrets() -> None:
     assert "hunter2" not in f"{Login('anna', 'hunter2')!r}"
 
 
 @pytest.mark.parametrize("digest", [False, True], ids=["basic", "digest"])
-def test_both_streams_of_a_camera_get_the_login_whatever_letters_it_has(
-    tmp_path: Path, digest: bool
-) -> None:
+def test_both_streams_of_a_camera_get_a_login_of_any_letters(tmp_path: Path, digest: bool) -> None:
     video = write_video(tmp_path / "main.mp4", seconds=2)
     files = {"main": video, "small": video}
     with RtspServer(tmp_path, files, login=f"anna:{WEIRD}", digest=digest) as server:
@@ -113,7 +111,7 @@ def test_both_streams_of_a_camera_get_the_login_whatever_letters_it_has(
         source.close()
 
 
-def test_a_camera_that_refuses_the_password_is_told_it_once_for_both_streams() -> None:
+def test_a_camera_that_refuses_the_password_hears_it_once_for_both_streams() -> None:
     with StrictCamera() as camera:
         source = stream(camera.url("main"), detect=camera.url("small"))
         with pytest.raises(TurnedAway, match="/main refuses the name or password"):

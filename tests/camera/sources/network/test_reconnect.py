@@ -77,7 +77,7 @@ def test_after_a_stable_minute_the_next_wait_is_short_again() -> None:
     assert back_off.lost(stood_seconds=0) == 2
 
 
-def test_who_was_turned_away_waits_longest_at_once_and_then_longer() -> None:
+def test_after_a_refusal_the_first_wait_is_the_longest_and_doubles() -> None:
     back_off = BackOff()
     waits = [back_off.lost(stood_seconds=0, turned_away=True) for _ in range(6)]
     assert waits == [30, 60, 120, 240, 300, 300]
@@ -147,7 +147,7 @@ def test_a_camera_that_freezes_is_lost_in_time(folder: Path, tmp_path: Path) -> 
         source.close()
 
 
-def test_without_the_small_stream_the_camera_is_lost_and_found_as_a_whole(
+def test_losing_the_small_stream_loses_the_whole_camera_until_it_is_back(
     folder: Path, tmp_path: Path
 ) -> None:
     files = {"main": folder / "long.mp4", "small": folder / "short.mp4"}
@@ -163,9 +163,7 @@ def test_without_the_small_stream_the_camera_is_lost_and_found_as_a_whole(
         source.close()
 
 
-def test_a_password_that_is_changed_meanwhile_is_said_and_seldom_tried(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_password_that_changed_is_reported_and_seldom_tried(folder: Path, tmp_path: Path) -> None:
     clock = NapClock()
     files = {"main": folder / "long.mp4"}
     with RtspServer(tmp_path, files, login="viewer:letmein") as server:

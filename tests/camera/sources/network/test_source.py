@@ -1,4 +1,4 @@
-"""Files and network cameras: what is copied, when it happened, and what can go wrong."""
+"""Files and network cameras: copied packets, their times, and all faults."""
 
 from __future__ import annotations
 
@@ -166,7 +166,9 @@ def test_detection_looks_at_the_small_stream_when_there_is_one(folder: Path) -> 
         ("", "cannot be read"),
     ],
 )
-def test_what_is_no_video_of_ours_is_said_in_one_line(folder: Path, name: str, says: str) -> None:
+def test_a_file_that_cannot_be_recorded_is_a_fault_of_one_line(
+    folder: Path, name: str, says: str
+) -> None:
     fault, _ = whole_fault(stream(folder / name))
     assert "\n" not in str(fault)
     assert fault.advice
@@ -225,7 +227,7 @@ def test_an_http_camera_is_copied_without_its_sound(folder: Path) -> None:
     assert "ended the stream" in str(fault)
 
 
-def test_no_password_is_ever_said(folder: Path, tmp_path: Path) -> None:
+def test_no_password_is_in_any_fault(folder: Path, tmp_path: Path) -> None:
     closed = free_port()
     with (
         web_server(folder) as host,

@@ -1,4 +1,4 @@
-"""Cameras that speak TLS: who is believed to be the camera, and is told its password."""
+"""Cameras with TLS: only a trusted certificate gets the password."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def open_at(port: int, scheme: str, **trust: Any) -> None:
 
 
 @each_scheme
-def test_a_camera_whose_certificate_an_authority_of_ours_signed_is_believed(
+def test_a_certificate_signed_by_our_authority_is_trusted(
     ports: dict[str, int], tmp_path: Path, scheme: str
 ) -> None:
     authority = Authority(tmp_path)
@@ -89,7 +89,7 @@ def test_a_camera_whose_certificate_an_authority_of_ours_signed_is_believed(
 
 
 @each_scheme
-def test_a_camera_is_believed_by_its_own_certificate_and_the_name_in_it(
+def test_a_self_signed_certificate_is_trusted_under_its_own_name(
     ports: dict[str, int], tmp_path: Path, scheme: str
 ) -> None:
     certificate = self_signed(tmp_path, "HIKVISION-0815")
@@ -106,7 +106,7 @@ def test_a_camera_is_believed_by_its_own_certificate_and_the_name_in_it(
 
 @each_scheme
 @pytest.mark.parametrize("impostor", ["of another authority", "its own", "of another address"])
-def test_an_impostor_is_not_told_the_password(
+def test_an_impostor_does_not_get_the_password(
     ports: dict[str, int], tmp_path: Path, scheme: str, impostor: str
 ) -> None:
     ours = Authority(tmp_path / "ours")
@@ -125,7 +125,7 @@ def test_an_impostor_is_not_told_the_password(
 
 
 @each_scheme
-def test_who_wants_no_certificate_checked_gets_what_comes(
+def test_without_verification_any_certificate_is_accepted(
     ports: dict[str, int], tmp_path: Path, scheme: str
 ) -> None:
     with TlsFront(ports[scheme], self_signed(tmp_path, "127.0.0.1")) as front:
@@ -172,7 +172,7 @@ def test_a_redirection_is_checked_as_the_camera_is(
     assert there.heard == b""
 
 
-def test_the_pieces_of_a_playlist_which_nobody_would_check_are_not_fetched(
+def test_the_unchecked_pieces_of_a_playlist_are_not_fetched(
     ports: dict[str, int], tmp_path: Path, folder: Path
 ) -> None:
     """FFmpeg takes the password along to them, and asks for no certificate."""
@@ -203,7 +203,7 @@ def test_a_file_without_a_certificate_is_named_before_anything_is_opened(tmp_pat
         choose_source(config.Camera(source=source), clock=SimulatedClock())
 
 
-def test_the_configuration_is_what_the_source_goes_by(tmp_path: Path) -> None:
+def test_the_source_uses_the_trust_of_the_configuration(tmp_path: Path) -> None:
     file = self_signed(tmp_path, "cam").certificate_file
     source = config.StreamSource(
         record="rtsps://192.0.2.10/main", ca_file=file, certificate_name="cam"

@@ -1,4 +1,4 @@
-"""What an owner asks of a Pi's camera: given, or named as what cannot be had."""
+"""The owner's settings of a Pi's camera: followed, or refused by their key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_picture_is_turned_and_then_mirrored(
     assert (transform.hflip, transform.vflip) == (hflip, vflip)
 
 
-def test_little_memory_is_asked_for(board: FakeBoard, make: Open) -> None:
+def test_the_configuration_needs_little_memory(board: FakeBoard, make: Open) -> None:
     make().open()
     assert board.camera is not None
     asked = board.camera.configuration
@@ -86,7 +86,7 @@ def test_defaults_that_a_camera_does_not_know_are_left_out_and_said_once(
         ({"frames_per_second": 5}, {"FrameDurationLimits": (33_333, 10**5, 0)}, "at least 10 "),
     ],
 )
-def test_what_was_asked_for_and_cannot_be_had_names_the_key_to_change(
+def test_a_setting_that_the_camera_cannot_follow_names_the_key_to_change(
     board: FakeBoard, make: Open, settings: dict[str, Any], offered: dict[str, Any], complaint: str
 ) -> None:
     board.offered = offered

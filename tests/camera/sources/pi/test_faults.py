@@ -1,4 +1,4 @@
-"""A Pi's camera that is not there, in use, stuck or silent: what is said, and when."""
+"""The faults of a Pi's camera that is missing, in use, stuck or silent, and their time limits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def refusal(message: str) -> RuntimeError:
         ("configure", KeyError("surprise"), "KeyError: 'surprise'", "report it"),
     ],
 )
-def test_what_picamera2_raises_says_what_to_do(
+def test_errors_of_picamera2_get_advice(
     board: FakeBoard, make: Open, call: str, error: Exception, complaint: str, advice: str
 ) -> None:
     board.faults[call] = error
@@ -92,7 +92,7 @@ def test_a_camera_that_cannot_turn_its_picture_is_a_fault_only_where_it_must(
 
 
 @pytest.mark.parametrize("module", ["picamera2", "libcamera"])
-def test_without_picamera2_the_fault_says_how_to_install_it(
+def test_without_picamera2_the_advice_is_to_install_it(
     make: Open, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     source = make()
@@ -132,7 +132,7 @@ def test_a_sensor_that_falls_silent_is_a_fault_within_its_time(
     assert "cable" in fault.value.advice
 
 
-def test_an_encoder_that_falls_silent_is_told_from_a_sensor_that_does(
+def test_a_silent_encoder_is_distinguished_from_a_silent_sensor(
     board: FakeBoard, make: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make(clock=HastyClock())
@@ -242,7 +242,7 @@ def test_a_camera_that_is_stuck_as_it_closes_is_left_alone(
     assert "left to the end of the process" in caplog.text
 
 
-def test_closing_goes_on_where_a_part_of_it_fails(
+def test_closing_goes_on_when_a_step_fails(
     board: FakeBoard, make: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = make()

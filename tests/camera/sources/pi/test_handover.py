@@ -1,4 +1,4 @@
-"""Between picamera2's threads and the reader: nothing lost, nothing out of order, no fault unheard.
+"""The handover from picamera2's threads to the reader: nothing is lost, reordered or unreported.
 
 The machine plays camera, encoder and reader in any order that threads may fall into.
 """

@@ -1,4 +1,4 @@
-"""The planes of a camera's buffer, whatever its layout and padding."""
+"""The planes of a camera's buffer, in every layout and with any padding."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_planes_are_views_that_share_no_byte_and_leave_the_padding_alone(
 
 
 @pytest.mark.parametrize("name", FFMPEG)
-def test_each_layout_is_what_ffmpeg_means_by_it(name: str) -> None:
+def test_each_layout_equals_that_of_ffmpeg(name: str) -> None:
     random = np.random.default_rng(1)
     packed = random.integers(0, 256, (12, 16), np.uint8)  # 16 x 8
     planes = planes_of(packed.reshape(-1), stream(name, 16, 8, 0))

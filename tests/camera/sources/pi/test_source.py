@@ -47,7 +47,7 @@ def test_packets_and_small_pictures_come_out_and_make_a_file(
     ("hardware", "encoder", "iperiod"),
     [(False, "libx264 (software)", 15), (True, "v4l2 h264 (hardware)", 30)],
 )
-def test_the_board_encodes_where_it_can_and_the_choice_is_said(
+def test_the_board_encodes_where_it_can_and_the_choice_is_logged(
     board: FakeBoard,
     make: Open,
     caplog: pytest.LogCaptureFixture,
@@ -127,7 +127,7 @@ def test_a_frame_rate_that_falls_at_night_shows_in_times_and_durations(
 
 
 @pytest.mark.parametrize("hardware", [False, True])
-def test_a_keyframe_comes_each_second_however_slow_the_pictures_become(
+def test_a_keyframe_comes_each_second_at_any_rate_of_pictures(
     board: FakeBoard, make: Open, hardware: bool
 ) -> None:
     board.hardware_encoder = hardware

@@ -66,7 +66,7 @@ def test_it_is_a_camera_in_real_time_with_a_keyframe_each_second() -> None:
     assert all(packet.delay_seconds == 0 for packet in packets)
 
 
-def test_what_it_gives_is_a_playable_recording() -> None:
+def test_its_packets_are_a_playable_recording() -> None:
     source = scene(SimulatedClock(), duration_seconds=3.0)
     paper = Paper()
     mp4 = FragmentedMp4(paper, source.open())
@@ -101,7 +101,7 @@ def test_a_still_street_is_still_even_when_the_light_changes() -> None:
     assert not any(answers)
 
 
-def test_a_privacy_zone_hides_what_it_covers_in_recording_and_small_picture() -> None:
+def test_a_privacy_zone_is_hidden_in_recording_and_small_picture() -> None:
     right_half = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
     source = scene(SimulatedClock(), privacy=PrivacyMask([right_half]), duration_seconds=6.0)
     paper = Paper()

@@ -92,7 +92,7 @@ FORMATS = [("MJPG", "mjpeg"), ("YUYV", "yuyv")]
 
 
 @pytest.mark.parametrize(("fourcc", "pixel_format"), FORMATS)
-def test_what_the_camera_saw_is_recorded_picture_for_picture(
+def test_every_picture_of_the_camera_is_recorded(
     clock: SimulatedClock, fourcc: str, pixel_format: str
 ) -> None:
     capture = FakeCapture(clock, pixel_format=fourcc)
@@ -181,7 +181,7 @@ def test_a_privacy_zone_is_black_in_every_picture_and_small_picture(
         assert np.unique(frame.chroma[:, :, :80]).tolist() == [128]
 
 
-def test_the_detector_sees_who_walks_by(clock: SimulatedClock) -> None:
+def test_the_detector_sees_a_walker(clock: SimulatedClock) -> None:
     session = Session(clock, FakeCapture(clock, pictures=120))
     session.watch()
     look = MotionDetector(frames_per_second=7.5)
@@ -223,7 +223,7 @@ def test_a_camera_that_does_not_know_its_rate_is_believed_to_do_as_asked(
 
 
 @pytest.mark.parametrize("stamps", ["wall", "none", "future"])
-def test_a_driver_whose_times_cannot_be_ours_is_dated_by_arrival(
+def test_a_driver_with_implausible_times_is_dated_by_arrival(
     clock: SimulatedClock, stamps: str
 ) -> None:
     capture = FakeCapture(clock, stamps=stamps, late=0.02)
@@ -347,9 +347,7 @@ def test_opencv_itself_and_the_device_s_own_word_for_a_camera_that_is_not_there(
     source.close()
 
 
-def test_it_says_which_encoder_it_found(
-    clock: SimulatedClock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_encoder_is_named(clock: SimulatedClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     session = Session(clock, FakeCapture(clock, pictures=2))
     assert session.source.encoder == ""

@@ -1,4 +1,4 @@
-"""Why a device cannot be used: real files where those will do, else the kernel's answers.
+"""The reasons why a device cannot be used: real files where possible, else a fake kernel.
 
 No V4L2 device is here, so ``ioctl`` is the boundary, on real files in place of nodes.
 """
@@ -74,7 +74,7 @@ def test_no_camera_at_all_is_to_be_plugged_in(tmp_path: Path) -> None:
     )
 
 
-def test_the_second_node_of_a_camera_is_told_from_its_first(dev: Path) -> None:
+def test_the_second_node_of_a_camera_is_named_as_one_without_pictures(dev: Path) -> None:
     said = why(dev, "video1")
     assert said.startswith(f"{dev}/video1 belongs to C920 HD, but gives no pictures. Set")
     assert f"{dev}/video0 (C920 HD)" in said
@@ -87,7 +87,7 @@ def test_a_file_is_no_camera_and_neither_is_another_device(dev: Path) -> None:
         assert str(fault) == f"{real} is no camera. Plug in a USB camera; none is there now"
 
 
-def test_a_camera_in_use_says_how_to_find_who_has_it(dev: Path) -> None:
+def test_a_camera_in_use_comes_with_advice_to_find_the_other_program(dev: Path) -> None:
     assert why(dev, "video0", FakeKernel(NODES, busy="video0")) == (
         f"{dev}/video0 (C920 HD) is in use by another program. "
         f"End that program; this names it: sudo fuser -v {dev}/video0"
@@ -112,7 +112,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_user_outside_the_group_is_told_to_be_added(tmp_path: Path) -> None:
+def test_a_user_outside_the_group_is_advised_to_join_it(tmp_path: Path) -> None:
     node = Path("/tmp") / f"webcam-test-{os.getpid()}"  # where anybody may look
     node.touch(mode=0o600)
     node.chmod(0)
@@ -124,7 +124,7 @@ def test_a_user_outside_the_group_is_told_to_be_added(tmp_path: Path) -> None:
     assert said.startswith(f"this user may not use {node}. Add it to the group video: sudo usermod")
 
 
-def test_a_name_is_what_the_card_says_without_what_a_terminal_would_obey(dev: Path) -> None:
+def test_a_name_has_no_control_characters_for_a_terminal(dev: Path) -> None:
     kernel = FakeKernel(
         {"video0": (b"Evil\x1b[2J cam\xff", BOTH, CAPTURE), "video1": (b"", BOTH, CAPTURE)}
     )
