@@ -200,7 +200,7 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
         "informed the public: Water main broken",
         "withdrew a request",
         "requester-muted",
-        "It cannot be called back",
+        "They cannot be called back",
     ):
         assert sentence in page
     assert "not known to this version" not in page

@@ -14,6 +14,7 @@ from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.owner import keys as owner_keys
 from agent.owner.folder import OwnerFolder, Settings
 from agent.owner.inbox.inbox import Inbox
+from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.peers.mosquitto import Mosquitto
 
@@ -57,42 +58,30 @@ def requester() -> Keys:
 
 
 @pytest.fixture
-def online_home(
+def locked_at_home(
     tmp_path: Path,
     locked_owner: owner_keys.NewOwner,
     mosquitto: Mosquitto,
     home: OwnerFolder,
     camera: FakeCamera,
-) -> OwnerFolder:
+) -> OwnerAtHome:
     """The same owner, whose broker runs."""
-    path = tmp_path / "online"
-    online = OwnerFolder.create(
-        path, locked_owner, Settings(mqtt=Broker(host=mosquitto.host, port=mosquitto.port))
-    )
+    broker, path = Broker(host=mosquitto.host, port=mosquitto.port), tmp_path / "online"
+    folder = OwnerFolder.create(path, locked_owner, Settings(mqtt=broker))
     shutil.copytree(home.path / "devices", path / "devices")
-    return online
+    return OwnerAtHome(folder, broker, camera)
+
+
+@pytest.fixture
+def owner(locked_at_home: OwnerAtHome, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> OwnerAtHome:
+    """An owner at home whose keys are unlocked: that takes a second of scrypt otherwise."""
+    monkeypatch.setattr(OwnerFolder, "unlock", lambda self, passphrase: keys)
+    return locked_at_home
 
 
 @pytest.fixture(autouse=True)
 def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
-
-
-@pytest.fixture
-def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
-    """Opening the key file takes a second of scrypt; one test does it for all."""
-    monkeypatch.setattr(OwnerFolder, "unlock", lambda self, passphrase: keys)
-
-
-@pytest.fixture
-def at_home(online_home: OwnerFolder, unlocked: None) -> tuple[str, str]:
-    """Options of an owner at home, whose broker runs and whose keys are unlocked."""
-    return "--home", str(online_home.path)
-
-
-@pytest.fixture
-def broker(mosquitto: Mosquitto) -> Broker:
-    return Broker(host=mosquitto.host, port=mosquitto.port)
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.config import Broker
 from agent.consent import signing
 from agent.consent.statements import Approval, Decline
 from agent.errors import KeyFileError, NetworkFault, Refused
@@ -17,43 +15,38 @@ from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt import topics
 from agent.owner import broker as exchange
 from agent.owner.folder import OwnerFolder
+from tests.owner.at_home import OwnerAtHome, run
 from tests.owner.camera import FakeCamera, make_request
-from tests.owner.tool import post, retain, run
 from tests.peers.mosquitto import Mosquitto
 
-Run = Callable[..., int]
 
-
-def test_from_letter_to_last_word(
-    online_home: OwnerFolder,
-    broker: Broker,
+def test_from_letter_to_outcome(
+    locked_at_home: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
+    owner = locked_at_home
+    name = owner.post(request_jws)
 
-    assert run("inbox", *home) == 0  # with the real passphrase
+    assert owner.run("inbox") == 0  # with the real passphrase
     assert name[:8] in capsys.readouterr().out
 
-    unlock, OwnerFolder.unlock = OwnerFolder.unlock, lambda self, passphrase: keys  # type: ignore[method-assign]
-    try:
-        assert run("show", name[:8], *home) == 0
-        assert "Bicycle theft" in capsys.readouterr().out
+    monkeypatch.setattr(OwnerFolder, "unlock", lambda self, passphrase: keys)
+    assert owner.run("show", name[:8]) == 0
+    assert "Bicycle theft" in capsys.readouterr().out
 
-        target = tmp_path / "seen.mp4"
-        with camera.serve(broker):
-            assert run("save", "2", "--request", name, "--output", str(target), *home) == 0
-            assert target.read_bytes() == bytes([1]) * 300_000
-            assert run("approve", name, "2", "--yes", "--wait", "60", *home) == 0
-        out = capsys.readouterr().out
-        assert "no name, no address, no e-mail" in out
-        assert out.rstrip().endswith("front-door: sent")
-    finally:
-        OwnerFolder.unlock = unlock  # type: ignore[method-assign]
+    target = tmp_path / "seen.mp4"
+    with camera.serve(owner.broker):
+        assert owner.run("save", "2", "--request", name, "--output", str(target)) == 0
+        assert target.read_bytes() == bytes([1]) * 300_000
+        assert owner.run("approve", name, "2", "--yes", "--wait", "60") == 0
+    out = capsys.readouterr().out
+    assert "no name, no address, no e-mail" in out
+    assert out.rstrip().endswith("front-door: sent")
 
     letter = camera.decisions[-1]
     approval = signing.verify(letter.jws, Approval, {keys.fingerprint: keys.signing.public})
@@ -61,27 +54,23 @@ def test_from_letter_to_last_word(
     assert list(letter.keys) == list(camera.clips)[1:]
 
 
-@pytest.mark.usefixtures("unlocked")
 def test_a_refusal_by_the_camera_is_a_failure(
-    online_home: OwnerFolder, broker: Broker, camera: FakeCamera, request_jws: str
+    owner: OwnerAtHome, camera: FakeCamera, request_jws: str
 ) -> None:
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
-    run("inbox", *home)
+    name = owner.post(request_jws)
+    owner.run("inbox")
     answers = [("APPROVED", ""), ("REFUSED", "clip-changed")]
-    with camera.serve(broker, answers=answers):
-        assert run("approve", name, "1", "--yes", "--wait", "60", *home) == 1
+    with camera.serve(owner.broker, answers=answers):
+        assert owner.run("approve", name, "1", "--yes", "--wait", "60") == 1
 
 
-@pytest.mark.usefixtures("unlocked")
 def test_a_decline_reaches_the_camera_alone(
-    online_home: OwnerFolder, broker: Broker, camera: FakeCamera, keys: Keys, request_jws: str
+    owner: OwnerAtHome, camera: FakeCamera, keys: Keys, request_jws: str
 ) -> None:
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
-    run("inbox", *home)
-    with camera.serve(broker):
-        assert run("decline", name, "--yes", *home) == 0
+    name = owner.post(request_jws)
+    owner.run("inbox")
+    with camera.serve(owner.broker):
+        assert owner.run("decline", name, "--yes") == 0
         deadline = time.monotonic() + 60
         while not camera.decisions and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -90,41 +79,36 @@ def test_a_decline_reaches_the_camera_alone(
     assert letter.keys == {}
 
 
-@pytest.mark.usefixtures("unlocked")
 def test_nothing_leaves_without_a_yes(
-    online_home: OwnerFolder, broker: Broker, camera: FakeCamera, request_jws: str
+    owner: OwnerAtHome, camera: FakeCamera, request_jws: str
 ) -> None:
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
-    run("inbox", *home)
-    with camera.serve(broker):
+    name = owner.post(request_jws)
+    owner.run("inbox")
+    with camera.serve(owner.broker):
         for command in (["approve", name, "1"], ["decline", name]):
             with pytest.raises(Refused, match="--yes"):
-                run(*command, *home)
+                owner.run(*command)
     assert camera.decisions == []
 
 
-@pytest.mark.usefixtures("unlocked")
 def test_the_inbox_as_json_with_a_strangers_letter_as_a_warning(
-    online_home: OwnerFolder,
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     requester: Keys,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = post(broker, camera, request_jws)
+    name = owner.post(request_jws)
     stranger, other = FakeCamera(camera.name, camera.owner), make_request(requester)
     topic = topics.inbox(camera.name, signing.digest(other)[:16])
     release = topics.release(camera.name, "0123456789abcdef")
-    retain(
-        broker,
+    owner.retain(
         [
             (topic, stranger.report(other, [])),
             (release, camera.outcome("0123456789abcdef", "SEALED", "waiting")),
         ],
     )
-    assert run("inbox", "--json", "--home", str(online_home.path)) == 0
+    assert owner.run("inbox", "--json") == 0
     plain = json.loads(capsys.readouterr().out)
     assert [item["digest"][:16] for item in plain["requests"]] == [name]
     assert [(word["release"], word["event"]) for word in plain["releases"]] == [
@@ -133,62 +117,53 @@ def test_the_inbox_as_json_with_a_strangers_letter_as_a_warning(
     assert "unknown-signer" in plain["warnings"][0]
 
 
-@pytest.mark.usefixtures("unlocked")
 def test_a_request_closed_at_the_broker_leaves_the_inbox(
-    online_home: OwnerFolder,
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
-    run("inbox", *home)
-    retain(broker, [(topics.inbox(camera.name, name), b"")])
+    name = owner.post(request_jws)
+    owner.run("inbox")
+    owner.retain([(topics.inbox(camera.name, name), b"")])
     capsys.readouterr()
-    run("inbox", *home)
+    owner.run("inbox")
     assert "No open requests" in capsys.readouterr().out
-    assert run("show", name, *home) == 0  # what it said can still be read
+    assert owner.run("show", name) == 0  # what it said can still be read
     assert "can no longer be answered" in capsys.readouterr().out
     with pytest.raises(Refused, match="no open request"):
-        run("approve", name, "1", *home)
+        owner.run("approve", name, "1")
 
 
-@pytest.mark.usefixtures("unlocked")
-def test_a_camera_that_sends_nothing_is_told_in_one_line(
-    online_home: OwnerFolder,
-    broker: Broker,
+def test_a_camera_that_sends_nothing_is_one_line(
+    owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(exchange, "_CHUNK_SECONDS", 0.2)
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
-    run("inbox", *home)
+    name = owner.post(request_jws)
+    owner.run("inbox")
     with pytest.raises(NetworkFault, match="did not arrive"):
-        run("save", "1", "--request", name, "--output", str(tmp_path / "x.mp4"), *home)
+        owner.run("save", "1", "--request", name, "--output", str(tmp_path / "x.mp4"))
     assert not (tmp_path / "x.mp4").exists()
 
 
-@pytest.mark.usefixtures("unlocked")
-def test_a_broker_that_is_away_is_told_in_one_line(
-    online_home: OwnerFolder, mosquitto: Mosquitto
-) -> None:
+def test_a_broker_that_is_away_is_one_line(owner: OwnerAtHome, mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     with pytest.raises(NetworkFault) as caught:
-        run("inbox", "--home", str(online_home.path))
+        owner.run("inbox")
     assert "\n" not in str(caught.value)
 
 
-def test_a_wrong_passphrase_is_told_before_anything_else(
-    online_home: OwnerFolder, monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto
+def test_a_wrong_passphrase_is_refused_before_anything_else(
+    locked_at_home: OwnerAtHome, monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto
 ) -> None:
     monkeypatch.setenv(PASSPHRASE_VARIABLE, "wrong horse")
     mosquitto.stop()
     with pytest.raises(KeyFileError, match="wrong passphrase"):
-        run("inbox", "--home", str(online_home.path))
+        locked_at_home.run("inbox")
 
 
 def test_init_makes_a_folder_that_the_other_commands_understand(
@@ -213,10 +188,8 @@ def test_a_mistyped_trim_is_wrong_usage(trim: str) -> None:
     assert caught.value.code == 2
 
 
-@pytest.mark.usefixtures("unlocked")
 def test_a_preview_without_a_terminal_leaves_a_plain_copy_for_its_user_alone(
-    online_home: OwnerFolder,
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
@@ -224,12 +197,11 @@ def test_a_preview_without_a_terminal_leaves_a_plain_copy_for_its_user_alone(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    home = ("--home", str(online_home.path))
-    name = post(broker, camera, request_jws)
-    run("inbox", *home)
+    name = owner.post(request_jws)
+    owner.run("inbox")
     capsys.readouterr()
-    with camera.serve(broker):
-        assert run("preview", "1", "--request", name, *home) == 0
+    with camera.serve(owner.broker):
+        assert owner.run("preview", "1", "--request", name) == 0
     copy = Path(capsys.readouterr().out.splitlines()[0])
     assert copy.read_bytes() == bytes(300_000)
     assert copy.stat().st_mode & 0o777 == 0o600

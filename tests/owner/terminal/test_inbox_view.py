@@ -5,23 +5,35 @@ from __future__ import annotations
 import io
 import json
 import time
+from dataclasses import replace
 
+import jwt
+import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
 from agent.consent import signing
 from agent.consent.cards import DeviceCard, decode_base64url
-from agent.consent.statements import ApprovedClip, Disclosure, LegalOrder, Trim
+from agent.consent.statements import (
+    ApprovedClip,
+    Box,
+    Disclosure,
+    HouseholdOwner,
+    LegalOrder,
+    Proposal,
+    Trim,
+)
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner import as_json
 from agent.owner import text as words
 from agent.owner.decisions import sign
-from agent.owner.decisions.sign import Choice, Terms, choose
+from agent.owner.decisions.sign import NOTHING_TOLD, Choice, Terms, choose
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import OpenRequest, Overview, RequestPage
+from agent.owner.inbox.items import Answer, OpenRequest, Overview, RequestPage
+from agent.owner.inbox.verify import read_request
 from agent.owner.terminal import confirm_view, inbox_view, request_view
 from tests.owner.camera import NOW, FakeCamera, make_request
 
@@ -97,11 +109,6 @@ def test_a_terminal_escape_in_a_letter_is_refused(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     # A requester does not sign with our software, so the check on reading must hold too.
-    import jwt
-    import msgspec
-
-    from agent.owner.inbox.verify import read_request
-
     payload = msgspec.json.decode(decode_base64url(make_request(requester).split(".")[1]))
     payload["text"] = "\x1b]0;owned\x07"
     headers = {"typ": "clip-request+jwt", "kid": requester.fingerprint}
@@ -243,3 +250,57 @@ def test_a_legal_order_stands_first_whatever_expires_before_it(
     (last,) = [line for line in text.splitlines() if "To read one in full" in line]
     (order_item,) = [item for item in inbox.requests() if item.request.order is not None]
     assert last.endswith(order_item.name)
+
+
+def test_the_numbers_to_type_and_the_commands_to_copy_survive_a_narrow_screen(
+    inbox: Inbox,
+    camera: FakeCamera,
+    keys: Keys,
+    requester: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    item = receive(inbox, camera, keys, requester)
+    table = shown(request_view.request(RequestPage(item), NOW), 60)
+    for number, offer in enumerate(item.report.clips, 1):
+        (line,) = [one for one in table.splitlines() if offer.id in one]
+        assert line.split()[0] == str(number)
+    box = Box(x=0.1, y=0.2, width=0.3, height=0.3)
+    monkeypatch.setenv("COLUMNS", "60")
+    confirm_view.show(
+        plan(item, choose(item.report.clips, Choice(["1"], (), [("1", box)])), NOTHING_TOLD)
+    )
+    command = f"clip-agent owner preview 1 --request {item.name} --redact 1=0.1,0.2,0.3,0.3"
+    assert command in capsys.readouterr().out
+
+
+def test_an_approval_of_another_owner_is_not_taken_for_ones_own(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
+) -> None:
+    item = receive(inbox, camera, keys, requester)
+    other = Keys.generate().fingerprint
+    household = (
+        HouseholdOwner(fingerprint=keys.fingerprint, name="Ann"),
+        HouseholdOwner(fingerprint=other, name="Otto"),
+    )
+    answer = Answer(
+        camera.name, "0" * 16, "Springfield PD", item.digest, "approval", NOW, "PROPOSED"
+    )
+    for owner, is_mine, who, awaited in (
+        (other, False, "Household", f"you, to agree: clip-agent owner approve {item.name} --with"),
+        (keys.fingerprint, True, "You said", "Otto"),
+    ):
+        clips = choose(item.report.clips, Choice(["1"]))
+        proposal = Proposal(release="0" * 16, owner=owner, clips=clips, disclose=NOTHING_TOLD)
+        report = msgspec.structs.replace(
+            item.report, approvals_needed=2, owners=household, proposals=(proposal,)
+        )
+        overview = Overview(
+            requests=[replace(item, report=report)],
+            answers=[replace(answer, is_mine=is_mine)],
+            me=keys.fingerprint,
+        )
+        text = shown(inbox_view.inbox(overview, NOW))
+        assert f"{who:10}  waits for another owner" in text
+        assert f"Waits for   {awaited}" in text
+        assert ("You said" in text) == is_mine

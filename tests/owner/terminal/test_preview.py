@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Broker
 from agent.consent import signing
 from agent.consent.statements import Box, Trim
 from agent.errors import Refused
 from agent.media import editing
 from agent.mqtt import topics
+from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
-from tests.owner.tool import retain, run
 from tests.support import footage
 
 CLIP = footage.record(4)
@@ -26,26 +25,25 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def name(at_home: tuple[str, str], broker: Broker, camera: FakeCamera, request_jws: str) -> str:
+def name(owner: OwnerAtHome, camera: FakeCamera, request_jws: str) -> str:
     """A request with two clips, the second of which is a video."""
     offers = [camera.record(b"no video"), camera.record(CLIP, duration_seconds=4.0)]
     name = signing.digest(request_jws)[:16]
-    retain(broker, [(topics.inbox(camera.name, name), camera.report(request_jws, offers))])
-    run("inbox", *at_home)
+    owner.retain([(topics.inbox(camera.name, name), camera.report(request_jws, offers))])
+    owner.run("inbox")
     return name
 
 
 def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     name: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = ("--trim", "2=1-3", "--redact", "2=0.5,0,0.5,1")
     capsys.readouterr()
-    with camera.serve(broker):
-        assert run("preview", "2", "--request", name, *options, *at_home) == 0
+    with camera.serve(owner.broker):
+        assert owner.run("preview", "2", "--request", name, *options) == 0
     said = capsys.readouterr().out
     (shown,) = [Path(line) for line in said.splitlines() if line.endswith("-as-sent.mp4")]
     box = Box(x=0.5, y=0, width=0.5, height=1)
@@ -55,15 +53,14 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
 
 
 def test_a_preview_without_them_is_what_was_recorded(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     name: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     capsys.readouterr()
-    with camera.serve(broker):
-        assert run("preview", "2", "--request", name, *at_home) == 0
+    with camera.serve(owner.broker):
+        assert owner.run("preview", "2", "--request", name) == 0
     said = capsys.readouterr().out
     assert Path(said.splitlines()[0]).read_bytes() == CLIP
     assert "would be sent" not in said
@@ -73,17 +70,17 @@ def test_a_preview_without_them_is_what_was_recorded(
     ("option", "rule"), [("1=1-3", "not-chosen"), ("2=1-9", "trim-outside"), ("7=1-3", "no-such")]
 )
 def test_a_trim_that_approve_would_refuse_is_refused_before_anything_is_fetched(
-    at_home: tuple[str, str], camera: FakeCamera, name: str, option: str, rule: str
+    owner: OwnerAtHome, camera: FakeCamera, name: str, option: str, rule: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        run("preview", "2", "--request", name, "--trim", option, *at_home)
+        owner.run("preview", "2", "--request", name, "--trim", option)
     assert refused.value.rule.startswith(rule)
     assert not camera.decisions
 
 
 def test_a_trim_without_a_picture_leaves_no_file_behind(
-    at_home: tuple[str, str], broker: Broker, camera: FakeCamera, name: str, tmp_path: Path
+    owner: OwnerAtHome, camera: FakeCamera, name: str, tmp_path: Path
 ) -> None:
-    with camera.serve(broker), pytest.raises(Refused, match="no picture"):
-        run("preview", "2", "--request", name, "--trim", "2=3.95-3.99", *at_home)
+    with camera.serve(owner.broker), pytest.raises(Refused, match="no picture"):
+        owner.run("preview", "2", "--request", name, "--trim", "2=3.95-3.99")
     assert not list(tmp_path.glob("clip-agent-*"))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Broker
 from agent.consent import signing
 from agent.consent.cards import RequesterCard, format_card
 from agent.consent.letters import Letter
@@ -30,8 +29,8 @@ from agent.consent.statements import (
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt import topics
+from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
-from tests.owner.tool import post, retain, run
 
 URL = "https://neighbour.example/files/"
 
@@ -70,8 +69,7 @@ def last(camera: FakeCamera) -> Letter:
 
 
 def test_clips_are_asked_for_listed_and_shared_with_a_card(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     card: tuple[Path, Keys],
@@ -79,13 +77,11 @@ def test_clips_are_asked_for_listed_and_shared_with_a_card(
 ) -> None:
     path, neighbour = card
     first, second = camera.record(b"one"), camera.record(b"two")
-    with camera.serve(broker):
-        assert (
-            run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T19:00Z", *at_home) == 0
-        )
+    with camera.serve(owner.broker):
+        assert owner.run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T19:00Z") == 0
         assert second.id in capsys.readouterr().out
         share = ["share", "2", "--to", str(path), "--url", URL, "--trim", "2=1-5", "--yes"]
-        assert run(*share, "--tell-name", "Ann", "--wait", "60", *at_home) == 0
+        assert owner.run(*share, "--tell-name", "Ann", "--wait", "60") == 0
     out = capsys.readouterr().out
     assert "The neighbour, who has not asked" in out and "only 1 s to 5 s" in out
     assert out.rstrip().endswith("front-door: sent")
@@ -103,14 +99,13 @@ def test_clips_are_asked_for_listed_and_shared_with_a_card(
 
 
 def test_listed_clips_as_json_carry_no_keys(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     offer = camera.record(b"one")
-    with camera.serve(broker):
-        assert run("clips", "--json", *at_home) == 0
+    with camera.serve(owner.broker):
+        assert owner.run("clips", "--json") == 0
     printed = capsys.readouterr().out
     (listed,) = json.loads(printed)
     assert listed["clips"][0]["id"] == offer.id
@@ -126,36 +121,35 @@ def test_listed_clips_as_json_carry_no_keys(
     ],
 )
 def test_a_share_goes_where_the_card_says_or_nowhere(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     card: tuple[Path, Keys],
     options: list[str],
     said: str,
 ) -> None:
     camera.record(b"one")
-    with camera.serve(broker):
-        run("clips", *at_home)
+    with camera.serve(owner.broker):
+        owner.run("clips")
         with pytest.raises(Refused, match=said):
-            run("share", "1", "--to", str(card[0]), *options, "--yes", *at_home)
+            owner.run("share", "1", "--to", str(card[0]), *options, "--yes")
     assert len(camera.decisions) == 1
 
 
-def test_a_time_that_ends_before_it_begins_is_told(at_home: tuple[str, str]) -> None:
+def test_a_time_that_ends_before_it_begins_is_told(owner: OwnerAtHome) -> None:
     with pytest.raises(Refused, match="--from must be before"):
-        run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T16:00Z", *at_home)
+        owner.run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T16:00Z")
     with pytest.raises(SystemExit):
-        run("clips", "--from", "yesterday", *at_home)
+        owner.run("clips", "--from", "yesterday")
 
 
 def test_a_camera_that_does_not_list_is_told(
-    at_home: tuple[str, str], camera: FakeCamera, monkeypatch: pytest.MonkeyPatch
+    owner: OwnerAtHome, camera: FakeCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.owner.broker._LISTING_SECONDS", 0.2)
     from agent.errors import NetworkFault
 
     with pytest.raises(NetworkFault, match="front-door does not answer"):
-        run("clips", *at_home)
+        owner.run("clips")
 
 
 # Two owners
@@ -172,34 +166,29 @@ def other_approval(camera: FakeCamera, clip: str, owner: str) -> Proposal:
     )
 
 
-def propose(
-    broker: Broker,
-    camera: FakeCamera,
-    request: str,
-    owner: str,
-    **changes: object,
-) -> str:
+def propose(owner: OwnerAtHome, request: str, proposed_by: str) -> str:
+    """Let the camera report a request that waits for a second owner; returns its id."""
+    camera = owner.camera
     offers = [camera.record(b"1"), camera.record(b"2")]
-    proposal = other_approval(camera, offers[1].id, owner)
+    proposal = other_approval(camera, offers[1].id, proposed_by)
     name = signing.digest(request)[:16]
-    letter = camera.report(request, offers, approvals_needed=2, proposals=(proposal,), **changes)
-    retain(broker, [(topics.inbox(camera.name, name), letter)])
+    letter = camera.report(request, offers, approvals_needed=2, proposals=(proposal,))
+    owner.retain([(topics.inbox(camera.name, name), letter)])
     return name
 
 
 def test_a_second_owner_approves_exactly_the_same(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
-    run("inbox", *at_home)
-    with camera.serve(broker, answers=[("AGREED", "0123456789abcdef")]):
+    name = propose(owner, request_jws, Keys.generate().fingerprint)
+    owner.run("inbox")
+    with camera.serve(owner.broker, answers=[("AGREED", "0123456789abcdef")]):
         approve = ["approve", name, "--with", "0123", "--yes", "--wait", "60"]
-        assert run(*approve, *at_home) == 0
+        assert owner.run(*approve) == 0
     assert "email otto@example.org" in capsys.readouterr().out
     said = signing.verify(last(camera).jws, Approval, {keys.fingerprint: keys.signing.public})
     clip = list(camera.clips)[1]
@@ -212,52 +201,48 @@ def test_a_second_owner_approves_exactly_the_same(
 
 @pytest.mark.parametrize("more", [["1"], ["--tell-name", "Ann"], ["--trim", "2=1-3"]])
 def test_agreeing_takes_no_changes(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
     more: list[str],
 ) -> None:
-    name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
-    run("inbox", *at_home)
+    name = propose(owner, request_jws, Keys.generate().fingerprint)
+    owner.run("inbox")
     with pytest.raises(Refused, match="exactly what another owner"):
-        run("approve", name, *more, "--with", "0123", "--yes", *at_home)
+        owner.run("approve", name, *more, "--with", "0123", "--yes")
 
 
 def test_nobody_agrees_with_themselves_or_with_nothing(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     request_jws: str,
 ) -> None:
-    name = propose(broker, camera, request_jws, keys.fingerprint)
-    run("inbox", *at_home)
+    name = propose(owner, request_jws, keys.fingerprint)
+    owner.run("inbox")
     with pytest.raises(Refused, match="your own approval"):
-        run("approve", name, "--with", "0123", "--yes", *at_home)
+        owner.run("approve", name, "--with", "0123", "--yes")
     with pytest.raises(Refused, match="no owner has approved"):
-        run("approve", name, "--with", "99", "--yes", *at_home)
+        owner.run("approve", name, "--with", "99", "--yes")
 
 
 def test_a_first_approval_ends_with_the_wait_for_another_owner(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = propose(broker, camera, request_jws, Keys.generate().fingerprint)
-    run("inbox", *at_home)
-    with camera.serve(broker, answers=[("PROPOSED", "")]):
-        assert run("approve", name, "1", "--yes", "--wait", "60", *at_home) == 0
+    name = propose(owner, request_jws, Keys.generate().fingerprint)
+    owner.run("inbox")
+    with camera.serve(owner.broker, answers=[("PROPOSED", "")]):
+        assert owner.run("approve", name, "1", "--yes", "--wait", "60") == 0
     out = capsys.readouterr().out
     assert "before another owner has agreed" in out
     assert "Nothing leaves before another owner has agreed to exactly this" in out
 
 
 def test_a_second_owner_shares_the_same(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     card: tuple[Path, Keys],
@@ -279,11 +264,11 @@ def test_a_second_owner_shares_the_same(
     )
     subject = "0123456789abcdef"
     letter = camera.outcome(subject, "PROPOSED", decision=other.signing.sign(said))
-    retain(broker, [(topics.release(camera.name, subject), letter)])
-    run("inbox", *at_home)
-    with camera.serve(broker):
-        run("clips", *at_home)
-        assert run("share", "--with", "0123", "--yes", "--wait", "60", *at_home) == 0
+    owner.retain([(topics.release(camera.name, subject), letter)])
+    owner.run("inbox")
+    with camera.serve(owner.broker):
+        owner.run("clips")
+        assert owner.run("share", "--with", "0123", "--yes", "--wait", "60") == 0
     mine = signing.verify(last(camera).jws, Share, {keys.fingerprint: keys.signing.public})
     assert (mine.recipient, mine.upload, mine.clips) == (said.recipient, said.upload, said.clips)
     assert list(last(camera).keys) == [offer.id]
@@ -293,143 +278,136 @@ def test_a_second_owner_shares_the_same(
 
 
 def test_decline_and_mute_is_remembered_and_said(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = post(broker, camera, request_jws)
-    run("inbox", *at_home)
-    with camera.serve(broker, answers=[("DONE", "")]):
-        assert run("decline", name, "--mute", "--yes", *at_home) == 0
+    name = owner.post(request_jws)
+    owner.run("inbox")
+    with camera.serve(owner.broker, answers=[("DONE", "")]):
+        assert owner.run("decline", name, "--mute", "--yes") == 0
     assert "front-door: done" in capsys.readouterr().out
     said = signing.verify(last(camera).jws, Decline, {keys.fingerprint: keys.signing.public})
     assert said.mute
-    retain(broker, [(topics.inbox(camera.name, name), b"")])
-    run("inbox", *at_home)
+    owner.retain([(topics.inbox(camera.name, name), b"")])
+    owner.run("inbox")
     capsys.readouterr()
-    assert run("show", name, *at_home) == 0
+    assert owner.run("show", name) == 0
     out = capsys.readouterr().out
     assert "You muted Springfield PD on" in out and "You declined it on" in out
-    with camera.serve(broker):
-        assert run("unmute", name, *at_home) == 0
+    with camera.serve(owner.broker):
+        assert owner.run("unmute", name) == 0
     capsys.readouterr()
-    run("show", name, *at_home)
+    owner.run("show", name)
     assert "MUTED" not in capsys.readouterr().out
 
 
 def test_mute_by_fingerprint_and_what_the_camera_refused_did_not_happen(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     requester: Keys,
     request_jws: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = post(broker, camera, request_jws)
-    run("inbox", *at_home)
-    with camera.serve(broker):
-        assert run("mute", requester.fingerprint, "--yes", *at_home) == 0
-        assert run("show", name, *at_home) == 0
+    name = owner.post(request_jws)
+    owner.run("inbox")
+    with camera.serve(owner.broker):
+        assert owner.run("mute", requester.fingerprint, "--yes") == 0
+        assert owner.run("show", name) == 0
         assert "MUTED" in capsys.readouterr().out
         camera.command_answer = ("REFUSED", "replayed")
-        assert run("mute", requester.fingerprint, "--yes", *at_home) == 1
+        assert owner.run("mute", requester.fingerprint, "--yes") == 1
     assert commands(camera, keys) == [Mute(requester=requester.fingerprint, muted=True)] * 2
     subject = signing.digest(last(camera).jws)[:16]
     refusal = camera.outcome(subject, "REFUSED", "replayed")
-    retain(broker, [(topics.release(camera.name, subject), refusal)])
-    run("inbox", *at_home)
-    capsys.readouterr()
-    run("show", name, *at_home)
+    owner.retain([(topics.release(camera.name, subject), refusal)])
+    owner.run("inbox")
+    assert "mute, front-door" in capsys.readouterr().out, "a refused command is named"
+    owner.run("show", name)
     assert "MUTED" not in capsys.readouterr().out
 
 
 def test_pause_is_said_in_the_inbox_until_it_ends(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with camera.serve(broker):
-        assert run("pause-requests", *at_home) == 0
-        run("inbox", *at_home)
+    with camera.serve(owner.broker):
+        assert owner.run("pause-requests") == 0
+        owner.run("inbox")
         said = capsys.readouterr().out
         assert (
             "front-door: requests paused since" in said
             and "legal orders and alerts included" in said
         )
         assert "No open requests" not in said, "nobody knows whether there are some"
-        assert run("resume-requests", "--camera", camera.name, *at_home) == 0
+        assert owner.run("resume-requests", "--camera", camera.name) == 0
         capsys.readouterr()
-        run("inbox", *at_home)
+        owner.run("inbox")
         assert "paused" not in capsys.readouterr().out
         with pytest.raises(Refused, match="not enrolled"):
-            run("pause-requests", "--camera", "back-door", *at_home)
+            owner.run("pause-requests", "--camera", "back-door")
     assert commands(camera, keys) == [PauseRequests(), ResumeRequests()]
 
 
 def test_a_camera_that_is_off_obeys_later(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    retain(broker, [(topics.availability(camera.name), b"")])
-    assert run("pause-requests", "--wait", "0.1", *at_home) == 0
+    owner.retain([(topics.availability(camera.name), b"")])
+    assert owner.run("pause-requests", "--wait", "0.1") == 0
     assert "it obeys as soon as it is" in capsys.readouterr().out
 
 
 def test_revoke_stops_what_was_not_sent(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
 ) -> None:
     waiting, sent = "0123456789abcdef", "f123456789abcdef"
-    retain(
-        broker,
+    owner.retain(
         [
             (topics.release(camera.name, waiting), camera.outcome(waiting, "SEALED")),
             (topics.release(camera.name, sent), camera.outcome(sent, "SENT")),
         ],
     )
-    run("inbox", *at_home)
-    with camera.serve(broker):
-        assert run("revoke", "0123", "--yes", *at_home) == 0
+    owner.run("inbox")
+    with camera.serve(owner.broker):
+        assert owner.run("revoke", "0123", "--yes") == 0
         with pytest.raises(Refused, match="cannot be called back"):
-            run("revoke", "f1", "--yes", *at_home)
+            owner.run("revoke", "f1", "--yes")
         with pytest.raises(Refused, match="no release"):
-            run("revoke", "99", "--yes", *at_home)
+            owner.run("revoke", "99", "--yes")
     assert commands(camera, keys) == [Revoke(release=waiting)]
 
 
 def test_nothing_is_muted_revoked_or_shared_without_a_yes(
-    at_home: tuple[str, str],
-    broker: Broker,
+    owner: OwnerAtHome,
     camera: FakeCamera,
     requester: Keys,
     card: tuple[Path, Keys],
 ) -> None:
     waiting = "0123456789abcdef"
-    retain(broker, [(topics.release(camera.name, waiting), camera.outcome(waiting, "SEALED"))])
+    owner.retain([(topics.release(camera.name, waiting), camera.outcome(waiting, "SEALED"))])
     camera.record(b"one")
-    run("inbox", *at_home)
-    with camera.serve(broker):
-        run("clips", *at_home)
+    owner.run("inbox")
+    with camera.serve(owner.broker):
+        owner.run("clips")
         for command in (
             ["mute", requester.fingerprint],
             ["revoke", "0123"],
             ["share", "1", "--to", str(card[0]), "--url", URL],
         ):
             with pytest.raises(Refused, match="--yes"):
-                run(*command, *at_home)
+                owner.run(*command)
     assert len(camera.decisions) == 1  # the question for clips
 
 
-def test_a_request_of_nobody_known_cannot_be_muted(at_home: tuple[str, str]) -> None:
+def test_a_request_of_nobody_known_cannot_be_muted(owner: OwnerAtHome) -> None:
     with pytest.raises(Refused, match="no open request"):
-        run("mute", "abcd", "--yes", *at_home)
+        owner.run("mute", "abcd", "--yes")
