@@ -83,7 +83,7 @@ def build(
     releases = _release_worker(config, *work_of_a_thread(), keys, receiver, random)
     notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)
-    inbox = OpenRequests(work=work, notices=notices)
+    inbox = OpenRequests(work, notices)
     log_check = _log_check(config.feed, work, notices, rate_limiter, inbox)
     withdrawals = Withdrawals(work, inbox, notices, rate_limiter)
     admission = Admission(

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from agent.consent.statements import LogPlace, Notice
@@ -86,6 +87,7 @@ class NoLog(LogCheck):
     """Demands nothing: ``feed.log: off``."""
 
 
+@dataclass(eq=False)
 class PinnedLog(LogCheck):
     """The one log whose key the owner has pinned.
 
@@ -93,23 +95,16 @@ class PinnedLog(LogCheck):
     ``forked`` is called with the origin of a log that was convicted.
     """
 
-    def __init__(
-        self,
-        *,
-        work: UnitOfWork,
-        notices: NoticeBoard,
-        rate_limiter: RateLimiter,
-        policy: LogPolicy,
-        required: bool,
-        forked: Callable[[Change, str], None],
-    ) -> None:
-        self._work = work
-        self._notices = notices
-        self._rate_limiter = rate_limiter
-        self._policy = policy
-        self._required = required
-        self._forked = forked
-        self._view = LogView(policy)
+    work: UnitOfWork
+    notices: NoticeBoard
+    rate_limiter: RateLimiter
+    policy: LogPolicy
+    required: bool
+    forked: Callable[[Change, str], None]
+
+    def __post_init__(self) -> None:
+        """Nothing is known of the log yet."""
+        self._view = LogView(self.policy)
         self._written: LogView | None = None
         self._written_at = 0.0  # monotonic
         self._is_news = False
@@ -118,35 +113,35 @@ class PinnedLog(LogCheck):
     @property
     def terms(self) -> str:
         """See :class:`LogCheck`."""
-        policy = self._policy
+        policy = self.policy
         keys = " ".join(key.text for key in (policy.key, *policy.witnesses))
-        return f"{self._required} {policy.witnesses_needed} {keys}"
+        return f"{self.required} {policy.witnesses_needed} {keys}"
 
     def start(self) -> None:
         """See :class:`LogCheck`; StorageFault if what was kept is damaged."""
-        origin = self._policy.origin
-        text = self._work.logs.view(origin)
+        origin = self.policy.origin
+        text = self.work.logs.view(origin)
         if text is not None:
-            self._view = LogView.from_text(text, self._policy)
+            self._view = LogView.from_text(text, self.policy)
         if text is not None and self._view.text() == text:
             self._written = self._view
             return
-        if text is None or LogView(self._policy).text() == self._view.text():
-            detail: dict[str, Json] = {"origin": origin, "key": self._policy.key.text}
-            with self._work.transaction() as change:
+        if text is None or LogView(self.policy).text() == self._view.text():
+            detail: dict[str, Json] = {"origin": origin, "key": self.policy.key.text}
+            with self.work.transaction() as change:
                 change.note(Event.LOG_PINNED, "", detail)
                 self.write(change)
 
     def check(self, post: Post, source: str) -> LogPlace | None:
         """See :class:`LogCheck`."""
-        if post.topic.kind not in _NEEDS_LOG or not (self._required or post.proof):
+        if post.topic.kind not in _NEEDS_LOG or not (self.required or post.proof):
             return None
         view, answer = self._view.check(post.jws, post.proof)
         self._adopt(view)
         match answer:
             case Included(index=index, size=size):
                 self._waiting.forget(post.digest)
-                return LogPlace(origin=self._policy.origin, index=index, size=size)
+                return LogPlace(origin=self.policy.origin, index=index, size=size)
             case Waiting(size=size):
                 self._wait(post, source, size)
                 raise Unsettled
@@ -169,7 +164,7 @@ class PinnedLog(LogCheck):
         refused = [trouble for trouble in view.troubles if trouble.rule != "checkpoint-forked"]
         self._adopt(view)
         subject = hashlib.sha256(payload).hexdigest()
-        if refused and not self._work.ledger.tells(subject, Event.LINK_REFUSED):
+        if refused and not self.work.ledger.tells(subject, Event.LINK_REFUSED):
             self._refuse_link(refused[0], subject)
 
     def settled(self) -> list[Post]:
@@ -182,12 +177,12 @@ class PinnedLog(LogCheck):
     def write(self, change: Change) -> None:
         """See :class:`LogCheck`."""
         if self._view != self._written:
-            change.logs.put(self._policy.origin, self._view.text())
-            self._written, self._written_at = self._view, self._work.clock.monotonic()
+            change.logs.put(self.policy.origin, self._view.text())
+            self._written, self._written_at = self._view, self.work.clock.monotonic()
 
     def tick(self) -> None:
         """See :class:`LogCheck`."""
-        now = self._work.clock.monotonic()
+        now = self.work.clock.monotonic()
         if now - self._written_at >= _WRITE_SECONDS:
             self.stop()
         for post, source in list(self._waiting.overdue(now)):
@@ -196,7 +191,7 @@ class PinnedLog(LogCheck):
     def stop(self) -> None:
         """See :class:`LogCheck`."""
         if self._view != self._written:
-            with self._work.transaction() as change:
+            with self.work.transaction() as change:
                 self.write(change)
 
     def _adopt(self, view: LogView) -> None:
@@ -206,26 +201,26 @@ class PinnedLog(LogCheck):
         if view.fork is None or before.fork is not None:
             return
         digests = [hashlib.sha256(note.encode()).hexdigest() for note in view.fork]
-        origin = self._policy.origin
+        origin = self.policy.origin
         detail: dict[str, Json] = {"origin": origin, "digests": digests, "notes": [*view.fork]}
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.note(Event.LOG_FORKED, origin, detail)
             self.write(change)
-            self._forked(change, origin)
-            self._notices.add(change, _fork_notice(origin, at=change.now))
+            self.forked(change, origin)
+            self.notices.add(change, _fork_notice(origin, at=change.now))
         log.error("the public log %s has signed two different pasts", origin)
 
     def _wait(self, post: Post, source: str, size: int) -> None:
         """Keep a post for later, and if there are too many now, let one go."""
-        gone = self._waiting.add(post, source, size, now=self._work.clock.monotonic())
+        gone = self._waiting.add(post, source, size, now=self.work.clock.monotonic())
         if gone is None:
             return
         dropped, busiest = gone
-        if self._rate_limiter.take(busiest, bytes.fromhex(dropped.digest)):
+        if self.rate_limiter.take(busiest, bytes.fromhex(dropped.digest)):
             why = "too many posts wait for links of the log"
             detail = {**_link_missing(dropped, busiest, why), "post": dropped.digest}
             # Its subject is not the post's: it may come again, and then be judged.
-            with self._work.transaction() as change:
+            with self.work.transaction() as change:
                 change.note(Event.POST_DROPPED, "", detail)
 
     def _note_waiting(self, post: Post, source: str) -> None:
@@ -234,19 +229,19 @@ class PinnedLog(LogCheck):
         Beyond the day's measure of its author it is counted, and waits no longer: like all
         posts that are only counted, it is heard when it comes on another day.
         """
-        if self._work.ledger.tells(post.digest, Event.POST_WAITING):
+        if self.work.ledger.tells(post.digest, Event.POST_WAITING):
             return
-        if not self._rate_limiter.take(source, bytes.fromhex(post.digest)):
+        if not self.rate_limiter.take(source, bytes.fromhex(post.digest)):
             self._waiting.forget(post.digest)
             return
         why = "nothing shows that the log only grew to hold it"
-        with self._work.transaction() as change:
+        with self.work.transaction() as change:
             change.note(Event.POST_WAITING, post.digest, _link_missing(post, source, why))
 
     def _refuse_link(self, trouble: NotPublic, subject: str) -> None:
         """Only a ledger line: anybody who may write to the feed can have made it up."""
-        if self._rate_limiter.take(ANYBODY, bytes.fromhex(subject)):
-            with self._work.transaction() as change:
+        if self.rate_limiter.take(ANYBODY, bytes.fromhex(subject)):
+            with self.work.transaction() as change:
                 change.note(Event.LINK_REFUSED, subject, reason(trouble))
 
 

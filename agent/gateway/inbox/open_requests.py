@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from agent.consent.statements import LEGAL_ORDER
 from agent.errors import InternalFault, MalformedStatement
@@ -33,13 +34,16 @@ log = logging.getLogger(__name__)
 _MAX_NAMED_CLIPS = 100  # by one ledger line
 
 
+@dataclass(eq=False)
 class OpenRequests:
     """Keeps match sets and the owners' letters up to date."""
 
-    def __init__(self, *, work: UnitOfWork, notices: NoticeBoard) -> None:
-        self._work = work
-        self._notices = notices
-        self._letter = RequestLetter(work)
+    work: UnitOfWork
+    notices: NoticeBoard
+
+    def __post_init__(self) -> None:
+        """No letter was written in this run."""
+        self._letter = RequestLetter(self.work)
         self._told: dict[str, int] = {}  # the hash of what each letter of this run offers
 
     def clips_changed(self) -> None:
@@ -47,25 +51,25 @@ class OpenRequests:
 
         The clock must be synced: of two letters, the one written later counts.
         """
-        if self._work.requests.any_gone():
-            with self._work.transaction() as change:
+        if self.work.requests.any_gone():
+            with self.work.transaction() as change:
                 for digest in change.requests.note_gone():
                     self.renew(change, digest)
-        for request in self._work.requests.open():
-            if request.requester not in self._work.parties.requesters:
+        for request in self.work.requests.open():
+            if request.requester not in self.work.parties.requesters:
                 continue  # its card was taken away since; nothing can be approved for it
             if self._new_clips(request):
-                with self._work.transaction() as change:
+                with self.work.transaction() as change:
                     self.match(change, request.digest)
             elif self._is_overtaken(request):
-                with self._work.transaction() as change:
+                with self.work.transaction() as change:
                     self.renew(change, request.digest)
 
     def expire(self) -> None:
         """Close the requests whose time is over; the clock must be synced."""
-        for request in self._work.requests.open():
-            if request.expires_at <= self._work.clock.now():
-                with self._work.transaction() as change:
+        for request in self.work.requests.open():
+            if request.expires_at <= self.work.clock.now():
+                with self.work.transaction() as change:
                     self.close(change, request.digest, "expire", {})
 
     def match(self, change: Change, digest: str) -> None:
@@ -82,10 +86,10 @@ class OpenRequests:
     def renew(self, change: Change, digest: str) -> None:
         """Write the letter about a request anew, if it is open and matched and none are paused."""
         request = self._require(digest)
-        paused = self._work.decisions.paused_at() is not None
-        if paused or not request.is_open or not self._work.requests.is_matched(digest):
+        paused = self.work.decisions.paused_at() is not None
+        if paused or not request.is_open or not self.work.requests.is_matched(digest):
             return
-        if request.requester not in self._work.parties.requesters:
+        if request.requester not in self.work.parties.requesters:
             return
         try:
             offer = self._letter.offer(request)
@@ -140,25 +144,25 @@ class OpenRequests:
         change.note(Event.REQUESTS_RESUMED, "", {"owner": owner})
         for request in change.requests.open():
             self.renew(change, request.digest)
-        self._notices.renew(change)
+        self.notices.renew(change)
 
     def _is_overtaken(self, request: RequestRow) -> bool:
         """True if a clip in its letter has got another time since: the clock was set."""
         told = self._told.get(request.digest)
-        if told is None or self._work.decisions.paused_at() is not None:
+        if told is None or self.work.decisions.paused_at() is not None:
             return False
         return told != hash(self._letter.offer(request)[:2])
 
     def _new_clips(self, request: RequestRow) -> list[ClipDigest]:
-        return self._work.index.unmatched_clips(
+        return self.work.index.unmatched_clips(
             request.digest, start=request.window_start, end=request.window_end
         )
 
     def _require(self, digest: str) -> RequestRow:
-        request = self._work.requests.get(digest)
+        request = self.work.requests.get(digest)
         if request is None:
             raise InternalFault(f"no request {digest[:16]} in the inbox")
         return request
 
     def _topic(self, digest: str) -> str:
-        return topics.inbox(self._work.parties.device_name, digest[:16])
+        return topics.inbox(self.work.parties.device_name, digest[:16])

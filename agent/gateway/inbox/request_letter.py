@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agent.consent import signing
 from agent.consent.statements import Approval, LogPlace, Proposal, Repost
 from agent.errors import Refused
-from agent.gateway.letters.writer import MAX_OFFERED_CLIPS, Asked
+from agent.gateway.letters.writer import MAX_OFFERED_CLIPS
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.database.index import Clip
 from agent.vault.records.events import Event
@@ -39,19 +39,19 @@ class RequestLetter:
         """The letter about ``request``, sealed to the owners."""
         work = self.work
         author = work.parties.requesters[request.requester]
-        asked = Asked(
-            request=request.jws,
-            record=requester_record(
-                work.index, author.fingerprint, name=author.name, now=work.clock.now()
-            ),
+        now, reposts = work.clock.now(), work.requests.reposts(request, at_most=_MAX_REPOSTS)
+        return work.write.request_matches(
+            request.jws,
+            requester_record(work.index, author.fingerprint, name=author.name, now=now),
+            offer.clips,
+            offer.more,
             reposts=tuple(
                 Repost(received_at=max(0, int(repost.received_at)), request=repost.jws)
-                for repost in work.requests.reposts(request, at_most=_MAX_REPOSTS)
+                for repost in reposts
             ),
             proposals=offer.proposals,
             log=self._log_place(request),
         )
-        return work.write.request_matches(asked, offer.clips, offer.more)
 
     def offer(self, request: RequestRow) -> Offer:
         """The clips to offer for ``request``.

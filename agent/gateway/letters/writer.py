@@ -43,17 +43,6 @@ _SPARE_BYTES = 256  # commas, and a count that grows
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """All that a letter says of a request beside the clips: see :class:`InboxReport`."""
-
-    request: str
-    record: RequesterRecord
-    reposts: tuple[Repost, ...] = ()
-    proposals: tuple[Proposal, ...] = ()
-    log: LogPlace | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class LetterWriter:
     """Writes letters to the owners in the device's name."""
@@ -64,27 +53,34 @@ class LetterWriter:
     clock: Clock
     random: Callable[[int], bytes]
 
-    def request_matches(self, asked: Asked, clips: Sequence[Clip], more_clips: int = 0) -> bytes:
+    def request_matches(
+        self,
+        request: str,
+        record: RequesterRecord,
+        clips: Sequence[Clip],
+        more_clips: int = 0,
+        *,
+        reposts: tuple[Repost, ...] = (),
+        proposals: tuple[Proposal, ...] = (),
+        log: LogPlace | None = None,
+    ) -> bytes:
         """A letter that offers ``clips`` (the last ones if they do not all fit) for a request.
 
-        ``more_clips`` match too and are not among them.
+        ``more_clips`` match too and are not among them; the rest is as in :class:`InboxReport`.
         """
         needed, owners = self.parties.approvals_needed, self.parties.owners
+        named = [HouseholdOwner(fingerprint=owner.fingerprint, name=owner.name) for owner in owners]
         report = InboxReport(
             **self._common(),
-            request=asked.request,
-            record=asked.record,
+            request=request,
+            record=record,
             clips=(),
             more_clips=more_clips,
-            reposts=asked.reposts,
-            proposals=asked.proposals,
+            reposts=reposts,
+            proposals=proposals,
             approvals_needed=needed,
-            log=asked.log,
-            owners=tuple(
-                HouseholdOwner(fingerprint=owner.fingerprint, name=owner.name) for owner in owners
-            )
-            if needed > 1
-            else (),
+            log=log,
+            owners=tuple(named) if needed > 1 else (),
         )
         report = _with_clips(report, clips)
         in_order = sorted(report.clips, key=lambda offer: (offer.started_at, offer.id))

@@ -13,7 +13,7 @@ from agent.consent.cards import OwnerCard
 from agent.consent.statements import InboxReport, Listing, Outcome, RequesterRecord
 from agent.errors import Refused
 from agent.gateway import device_keys as keys
-from agent.gateway.letters.writer import MAX_OFFERED_CLIPS, Asked, LetterWriter
+from agent.gateway.letters.writer import MAX_OFFERED_CLIPS, LetterWriter
 from agent.parties import Parties
 from agent.vault.clips import seal
 from agent.vault.database.index import FILE_NAME, Clip, Index
@@ -81,7 +81,7 @@ class Family:
             refused=0,
             withdrawn=0,
         )
-        return self.writer.request_matches(Asked(request=request, record=record), clips)
+        return self.writer.request_matches(request, record, clips)
 
     def read(self, letter: bytes, owner: Person) -> InboxReport:
         opened = mail.open_letter(letter, owner.identity)
