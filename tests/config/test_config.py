@@ -1,4 +1,4 @@
-"""The configuration: the shipped files, and what a wrong one is told."""
+"""The configuration: the shipped files, and the errors for a wrong one."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class TestShipped:
             if re.match(r" *[a-z_]+:", line) and not line.lstrip().startswith("type:"):
                 assert above.lstrip().startswith("#"), line
 
-    def test_every_key_of_every_struct_stands_in_it(self) -> None:
+    def test_every_key_of_every_struct_is_listed(self) -> None:
         text = uncomment(SHIPPED.read_text())
         for struct in sections(Config):
             for name in struct.__struct_fields__:
                 assert re.search(rf"^ *{name}:", text, re.M), f"{struct.__name__}.{name}"
 
     @pytest.mark.parametrize("kind", get_args(config.Source))
-    def test_what_is_commented_out_can_be_put_in_force(
+    def test_commented_alternatives_can_be_enabled(
         self, tmp_path: Path, kind: type[msgspec.Struct]
     ) -> None:
         text = uncomment(SHIPPED.read_text().replace("  tls: null\n", ""))
@@ -95,15 +95,13 @@ class TestShipped:
             ("{privacy: [[[0, 0], [.nan, 0], [1, 1]]]}", "zones.privacy[0][1][0]: Expected"),
         ],
     )
-    def test_a_polygon_out_of_range_is_told_with_its_place(
+    def test_a_polygon_out_of_range_is_named_by_its_path(
         self, tmp_path: Path, zones: str, said: str
     ) -> None:
         message = refusal(tmp_path, MINIMAL + f"camera: {{zones: {zones}}}")
         assert message.startswith(f"agent.yaml: camera.{said}")
 
-    def test_a_privacy_zone_on_a_copied_stream_is_refused_with_what_to_do(
-        self, tmp_path: Path
-    ) -> None:
+    def test_a_privacy_zone_on_a_copied_stream_is_refused_with_advice(self, tmp_path: Path) -> None:
         source = "source: {type: stream, record: 'rtsp://192.0.2.10/'}"
         zones = "zones: {privacy: [[[0, 0], [1, 0], [1, 1]]]}"
         message = refusal(tmp_path, MINIMAL + f"camera: {{{source}, {zones}}}")
@@ -112,7 +110,7 @@ class TestShipped:
 
     @pytest.mark.parametrize("key", ["record", "detect"])
     @pytest.mark.parametrize("password", ["hunter2/", "hunter2?", "hunter2#", "h@ck/hunter2", "7/"])
-    def test_a_url_whose_password_would_be_taken_for_its_host_is_refused_and_not_shown(
+    def test_a_url_with_an_ambiguous_password_is_refused_and_not_shown(
         self, tmp_path: Path, key: str, password: str
     ) -> None:
         urls = {"record": "rtsp://192.0.2.10/main"}
@@ -127,7 +125,7 @@ class TestShipped:
     @pytest.mark.parametrize(
         "url", ["rtsp://me:p%2Fw@cam/a", "rtsp://me:p@w[@cam", "http://[::1]/"]
     )
-    def test_a_url_that_is_clear_is_taken(self, tmp_path: Path, url: str) -> None:
+    def test_a_clear_url_is_accepted(self, tmp_path: Path, url: str) -> None:
         text = MINIMAL + f"camera: {{source: {{type: stream, record: '{url}'}}}}"
         source = read(tmp_path, text).camera.source
         assert isinstance(source, config.StreamSource)
@@ -135,7 +133,7 @@ class TestShipped:
 
     @pytest.mark.parametrize("pace", ["real-time", "import"])
     @pytest.mark.parametrize("key", ["record", "detect"])
-    def test_the_pace_of_a_file_on_a_network_camera_is_refused_with_what_to_do(
+    def test_a_file_pace_on_a_network_camera_is_refused_with_advice(
         self, tmp_path: Path, key: str, pace: str
     ) -> None:
         """It would end quietly, for good, the first time that the camera does."""
@@ -153,11 +151,11 @@ class TestShipped:
     def test_no_line_is_too_long_to_read(self) -> None:
         assert max(map(len, SHIPPED.read_text().splitlines())) <= 100
 
-    def test_requesters_yaml_lets_nobody_ask(self) -> None:
+    def test_requesters_yaml_lists_nobody(self) -> None:
         path = ROOT / "config" / "requesters.yaml"
         assert parse_requesters(path.read_text(), path.name) == {}
 
-    def test_the_requester_that_it_shows_is_one_that_would_load(self) -> None:
+    def test_the_commented_example_requester_loads(self) -> None:
         text = (ROOT / "config" / "requesters.yaml").read_text()
         entry = text[text.index("# requesters:") :].replace("requesters: []", "")
         (card,) = parse_requesters(re.sub(r"^# ", "", entry, flags=re.M), "example").values()
@@ -181,7 +179,7 @@ def sections(struct: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
 
 
 class TestLoad:
-    def test_relative_paths_are_taken_from_the_folder_of_the_file(self, tmp_path: Path) -> None:
+    def test_relative_paths_start_at_the_folder_of_the_file(self, tmp_path: Path) -> None:
         loaded = read(tmp_path, MINIMAL + "state_dir: /srv/clips\n")
         assert loaded.owners == (tmp_path / "owner.card.yaml",)
         assert loaded.state_dir == Path("/srv/clips")
@@ -232,7 +230,7 @@ class TestLoad:
             (MINIMAL + "state_dir: !!python/name:os.system x", "agent.yaml, line 4: "),
         ],
     )
-    def test_a_mistake_is_told_with_its_place(self, tmp_path: Path, text: str, said: str) -> None:
+    def test_a_mistake_is_named_by_its_path(self, tmp_path: Path, text: str, said: str) -> None:
         message = refusal(tmp_path, text)
         assert message.startswith(said)
         assert "\n" not in message

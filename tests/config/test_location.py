@@ -1,4 +1,4 @@
-"""URLs and paths of streams: what is shown of them, whatever a password holds."""
+"""URLs and paths of streams: no part of a password is ever shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PIECES = st.text(st.sampled_from("aB1/?#@[]:%&=. \\\n") | st.characters(exclude_
         ("file:/var/lib/x@y.mp4", "file:/var/lib/x@y.mp4"),
     ],
 )
-def test_only_the_place_of_a_stream_is_shown(location: str, shown: str) -> None:
+def test_only_the_location_of_a_stream_is_shown(location: str, shown: str) -> None:
     assert redacted(location) == shown
     assert is_url(location) == location.startswith(("rtsp", "http"))
 
@@ -64,7 +64,7 @@ def test_nothing_before_the_last_at_is_ever_shown(before: str, after: str, host:
 
 
 @given(PIECES)
-def test_any_text_at_all_can_be_taken_apart(text: str) -> None:
+def test_any_text_can_be_split(text: str) -> None:
     for location in (text, f"rtsp:{text}", f"https://{text}"):
         url = split(location)
         assert (url is not None) == is_url(location)

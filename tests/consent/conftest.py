@@ -1,4 +1,4 @@
-"""What holds for every refusal in these tests: it says why."""
+"""A check of every refusal in these tests: it gives a reason."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class FakeLog:
         self.grow(size)
 
     def policy(self, needed: int = 0) -> LogPolicy:
-        """What an owner pins who believes this log."""
+        """The policy of an owner who trusts this log."""
         witnesses = [witness.key.text for witness in self._witnesses]
         return LogPolicy.pin(self.key.text, witnesses, needed)
 

@@ -1,4 +1,4 @@
-"""Which age headers are looked at at all."""
+"""The size check on age headers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("readers", [1, 2, 2 * MAX_OWNERS + 1])
-def test_what_is_sealed_to_the_most_owners_there_may_be_is_looked_at(readers: int) -> None:
+def test_a_header_for_the_most_owners_passes(readers: int) -> None:
     recipients = [pyrage.x25519.Identity.generate().to_public() for _ in range(readers)]
     for _ in range(20):  # each has a stanza of random size
         sealed = pyrage.encrypt(b"", recipients)
@@ -32,31 +32,31 @@ def test_what_is_sealed_to_the_most_owners_there_may_be_is_looked_at(readers: in
 
 
 @pytest.mark.parametrize("name", COSTLY)
-def test_what_would_take_the_library_long_is_not_looked_at(name: str) -> None:
+def test_a_header_that_would_take_the_library_long_is_refused(name: str) -> None:
     assert not has_small_header(COSTLY[name])
 
 
-def test_small_as_it_is_a_header_of_many_stanzas_is_not_looked_at() -> None:
+def test_a_small_header_with_many_stanzas_is_refused() -> None:
     few, many = START + b"-> a\n\n" * 30 + END, START + b"-> a\n\n" * 300 + END
     assert has_small_header(few)
     assert not has_small_header(many)
     assert len(many) < MAX_HEADER_BYTES
 
 
-def test_the_stanzas_of_the_header_count_to_the_last_and_those_behind_it_do_not() -> None:
+def test_only_stanzas_inside_the_header_count() -> None:
     most, behind = b"-> a\n\n" * MAX_STANZAS, b"-> a\n\n" * 50
     assert has_small_header(START + most + END + behind + END)
     assert not has_small_header(START + most + b"-> a\n\n" + END + behind)
 
 
-def test_a_header_ends_within_its_measure_or_is_not_looked_at() -> None:
+def test_a_header_without_an_end_in_its_limit_is_refused() -> None:
     room = MAX_HEADER_BYTES - len(START) - len(b"-> a\n") - len(b"\n--- ")
     assert has_small_header(START + b"-> a\n" + b"A" * room + b"\n" + END)
     assert not has_small_header(START + b"-> a\n" + b"A" * (room + 1) + b"\n" + END)
 
 
 @pytest.mark.parametrize("start", [b"", b"age-encryption.org/v2\n" + END, END, START, b"\0" * 5000])
-def test_what_is_no_age_file_is_not_looked_at(start: bytes) -> None:
+def test_a_file_that_is_not_age_is_refused(start: bytes) -> None:
     assert not has_small_header(start)
 
 

@@ -1,4 +1,4 @@
-"""Public keys and cards: what is read, and what is refused by name."""
+"""Public keys and key cards: parsing, and refusals by name."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_card_with_a_mistake_names_file_and_key(changes: dict[str, Any], named
 
 
 @pytest.mark.parametrize("value", ["2024-13-45", "!!int ''", "!!float x", "!!binary x", "&a [*a]"])
-def test_a_card_with_a_value_that_yaml_itself_stumbles_over(value: str) -> None:
+def test_a_card_with_a_value_that_crashes_the_yaml_library(value: str) -> None:
     with pytest.raises(ConfigError, match=r"card\.yaml"):
         cards.parse_card(f"name: {value}\n", RequesterCard, "card.yaml")
 
@@ -159,7 +159,7 @@ def test_a_damaged_key_in_a_book_names_its_entry() -> None:
         cards.parse_requesters(book(world.CARD, damaged), "requesters.yaml")
 
 
-def test_who_only_reads_cards_does_not_carry_the_signature_libraries() -> None:
+def test_reading_cards_does_not_load_the_signature_libraries() -> None:
     """In the camera's process they would cost 12 MB."""
     script = (
         "import sys; from agent import cli; from agent.consent import cards;"

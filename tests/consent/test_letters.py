@@ -1,4 +1,4 @@
-"""Letters: read by whom they are sealed to and nobody else, whole or not at all."""
+"""Letters: only their readers can open them, and only undamaged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PASSPHRASE_SEALED = base64.b64decode(  # `{}` under the passphrase "secret"; scr
 
 
 def sealed(plain: bytes) -> bytes:
-    """Whatever bytes, sealed to the device."""
+    """Any bytes, sealed to the device."""
     reader = pyrage.x25519.Recipient.from_str(world.DEVICE_RECIPIENT)
     made: bytes = pyrage.encrypt(plain, [reader])
     return made
@@ -57,14 +57,14 @@ def test_a_letter_to_somebody_else() -> None:
 
 
 @pytest.mark.parametrize("name", COSTLY)
-def test_a_strangers_letter_that_would_take_the_library_minutes_never_reaches_it(
+def test_a_letter_with_a_huge_header_never_reaches_the_age_library(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pyrage, "decrypt", lambda *_: pytest.fail("it did"))
     assert refusal(COSTLY[name]).rule == "not-sealed-to-us"
 
 
-def test_nothing_of_a_letter_can_be_read_on_the_way() -> None:
+def test_a_sealed_letter_shows_none_of_its_text() -> None:
     for secret in (LETTER.jws, world.CLIP, world.CLIP_KEYS[world.CLIP]):
         assert secret.encode() not in SEALED
 
@@ -78,21 +78,21 @@ def test_one_byte_changed_anywhere_never_opens(position: int, byte: int) -> None
 
 
 @given(st.integers(0, len(SEALED) - 1))
-def test_a_letter_cut_off_anywhere(length: int) -> None:
+def test_a_letter_truncated_anywhere(length: int) -> None:
     assert refusal(SEALED[:length]).rule == "not-sealed-to-us"
 
 
-def test_a_letter_with_something_after_its_end() -> None:
+def test_a_letter_with_bytes_after_its_end() -> None:
     assert refusal(SEALED + b"\n").rule == "not-sealed-to-us"
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_are_unreadable_and_nothing_else(junk: bytes) -> None:
+def test_any_bytes_raise_only_unreadable_letter(junk: bytes) -> None:
     assert refusal(junk)
     assert refusal(sealed(junk))
 
 
-def test_a_letter_sealed_with_a_passphrase_costs_no_key_stretching() -> None:
+def test_a_letter_sealed_with_a_passphrase_is_refused_at_once() -> None:
     assert refusal(PASSPHRASE_SEALED).rule == "not-sealed-to-us"
 
 
@@ -125,7 +125,7 @@ KEY = world.CLIP_KEYS[world.CLIP]
         (b'{"jws": "", "keys": {}, "keys": {}}', "duplicate-key"),
     ],
 )
-def test_a_letter_whose_inside_does_not_decode(plain: bytes, rule: str) -> None:
+def test_a_letter_whose_content_does_not_decode(plain: bytes, rule: str) -> None:
     error = refusal(sealed(plain))
     assert error.rule == rule
     assert error.__suppress_context__, "a traceback would show what the letter holds"
@@ -138,7 +138,7 @@ def test_a_letter_in_a_log_line_shows_no_keys() -> None:
 
 
 @pytest.mark.parametrize("recipient", ["", "age1" + "q" * 58, world.OWNER_IDENTITY])
-def test_a_reader_who_is_none(recipient: str) -> None:
+def test_an_invalid_recipient(recipient: str) -> None:
     with pytest.raises(KeyFileError) as caught:
         mail.seal(LETTER, [recipient])
     assert "AGE-SECRET-KEY" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The two machines: tables that are closed, a page that shows them, and nothing beside them."""
+"""The two lifecycles: closed tables, and the page that prints them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/lifecycle.md"
 TABLES = pytest.mark.parametrize("table", [REQUEST, RELEASE], ids=["request", "release"])
 
 
-def test_the_diagrams_on_the_page_are_those_of_the_tables() -> None:
+def test_the_printed_diagrams_match_the_tables() -> None:
     shown = re.findall(r"```mermaid\n(.*?)\n```", PAGE.read_text("utf-8"), re.DOTALL)
     assert shown == [lifecycle.diagram(REQUEST), lifecycle.diagram(RELEASE)]
 
@@ -34,7 +34,7 @@ def test_a_diagram_is_mermaid() -> None:
 
 
 @TABLES
-def test_every_transition_of_the_table_is_taken_and_no_other(table: Table) -> None:
+def test_only_the_transitions_of_the_table_are_possible(table: Table) -> None:
     events = {event for _, event in table}
     for state, event in product(lifecycle.states(table), events):
         if (state, event) in table:

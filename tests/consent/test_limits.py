@@ -1,4 +1,4 @@
-"""Each limit, exactly at its edge: the last that is allowed, and the first that is not.
+"""Each limit at its edge: the last value that is allowed, and the first that is not.
 
 Found by changing the code (``make mutate``): these are the places where one step to the
 side was seen by no other test.
@@ -65,18 +65,18 @@ def test_the_longest_letter_that_is_sealed_can_be_opened() -> None:
     assert rule(mail.seal, letter_of(longest + 1), [world.DEVICE_RECIPIENT]) == "too-large"
 
 
-def test_the_longest_letter_that_is_tried() -> None:
+def test_the_longest_letter_that_is_opened() -> None:
     for size, why in ((MAX_LETTER_BYTES, "not-sealed-to-us"), (MAX_LETTER_BYTES + 1, "too-large")):
         assert rule(mail.open_letter, bytes(size), world.DEVICE_IDENTITY) == why
 
 
-def test_the_longest_jws_that_is_looked_at() -> None:
+def test_the_longest_jws_that_is_parsed() -> None:
     longest = 16_384 * 4 // 3 + 512  # a statement in base64, and its header
     for size, why in ((longest, "not-jws"), (longest + 1, "too-large")):
         assert rule(signing.verify, b"!" * size, Request, world.REQUESTERS) == why
 
 
-def test_a_redact_as_small_as_may_be_and_one_that_touches_the_edge_but_for_rounding() -> None:
+def test_the_smallest_redacted_box_and_one_at_the_edge() -> None:
     Box(x=0, y=0, width=0.001, height=0.001)
     Box(x=0.000_001, y=0.000_001, width=1, height=1)
     for side in ("width", "height"):
@@ -92,7 +92,7 @@ def test_a_card_that_cannot_be_read_names_its_file() -> None:
         cards.parse_requesters("requesters: 7", "people.yaml")
 
 
-def test_an_owners_recovery_recipient_that_is_none() -> None:
+def test_an_invalid_recovery_recipient() -> None:
     text = f"""
         name: Ada
         sign: {world.OWNER.public.text}
@@ -104,16 +104,16 @@ def test_an_owners_recovery_recipient_that_is_none() -> None:
         cards.parse_card(text, OwnerCard, "owner.card.yaml")
 
 
-def test_only_padding_is_left_off_base64url() -> None:
+def test_base64url_omits_only_padding() -> None:
     assert cards.encode_base64url(b"\x00\x00\x17") == "AAAX"
 
 
-def test_a_card_is_written_for_people_in_the_order_and_letters_of_its_author() -> None:
+def test_a_card_keeps_field_order_and_non_ascii_letters() -> None:
     text = cards.format_card(world.card(name="Jämtland"))
     assert text.startswith("name: Jämtland\nsign: ")
 
 
-def test_plain_http_is_nowhere_allowed_unless_it_is_said() -> None:
+def test_plain_http_is_refused_by_default() -> None:
     card = world.card(upload_hosts=("127.0.0.1:1080",))
     assert upload.problem("http://127.0.0.1:1080/", card)
     assert upload.form_problem("http://127.0.0.1:1080/")
@@ -140,7 +140,7 @@ def judge(request: Request, **changes: Any) -> None:
     policy.judge(policy.Case(request=request, **(arguments | changes)))
 
 
-def test_an_area_as_small_or_as_large_as_may_be() -> None:
+def test_the_smallest_and_the_largest_area() -> None:
     request = world.request()
     size = area.square_miles(request.area)
     for side in ("min_area_square_miles", "max_area_square_miles"):
@@ -163,7 +163,7 @@ def test_the_shortest_and_the_longest_telephone_number(digits: int, reachable: b
 
 
 @pytest.mark.parametrize("incident", ["protest", "peaceful protest", "protest downtown"])
-def test_an_incident_that_is_never_answered_wherever_the_word_stands(incident: str) -> None:
+def test_a_refused_incident_anywhere_in_the_text(incident: str) -> None:
     assert rule(judge, world.request(incident=incident)) == "incident-never"
 
 
@@ -175,13 +175,13 @@ def test_an_area_may_reach_the_last_latitude() -> None:
 
 
 def test_a_point_on_the_longer_line_of_an_edge_is_not_on_the_edge() -> None:
-    """Where longitude and latitude are alike, a mixed-up pair would not show."""
+    """If longitude and latitude are alike, a swapped pair goes unnoticed."""
     box = polygon((42.5, 41.0), (42.8, 41.0), (42.8, 41.3), (42.5, 41.3))
     assert not area.contains(box, 41.0, 42.0)
     assert not area.contains(box, 41.0, 43.0)
 
 
-def test_nearly_straight_corners_turn_as_they_do_in_exact_numbers() -> None:
+def test_nearly_straight_corners_are_exact() -> None:
     """L. Kettner et al., "Classroom Examples of Robustness Problems" (2008), figure 2.
 
     Floating point gives the wrong sign for many such points, steps of a grid apart.
@@ -199,13 +199,13 @@ def test_nearly_straight_corners_turn_as_they_do_in_exact_numbers() -> None:
 # The public log
 
 
-def test_the_largest_number_that_every_reader_can_count_to() -> None:
+def test_the_largest_log_size() -> None:
     assert checkpoint.decode_number(str(MAX_SIZE)) == MAX_SIZE
     with pytest.raises(ValueError, match="plain decimal"):
         checkpoint.decode_number(str(MAX_SIZE + 1))
 
 
-def test_a_note_may_hold_empty_lines_and_must_hold_something() -> None:
+def test_a_note_may_hold_empty_lines_but_not_be_empty() -> None:
     assert Note.from_text(f"one\n\ntwo\n\n{SIGNATURE_LINE}").text == "one\n\ntwo\n"
     assert rule(Note.from_text, f"\n\n{SIGNATURE_LINE}") == "note-malformed"
 
@@ -221,7 +221,7 @@ def test_the_longest_text_of_a_checkpoint() -> None:
     assert rule(LOG.policy().verify, LOG.sign("x" + longest)) == "note-malformed"
 
 
-def test_as_many_witnesses_as_may_be() -> None:
+def test_the_most_witnesses() -> None:
     keys = [FakeWitness(f"{number}.example/w").key.text for number in range(MAX_WITNESSES + 1)]
     assert len(LogPolicy.pin(LOG.key.text, keys[:-1]).witnesses) == MAX_WITNESSES
     with pytest.raises(ConfigError, match="more than"):
@@ -244,7 +244,7 @@ def test_the_longest_proof() -> None:
     assert rule(logproof.read_proof, whole + b"x", LOG.policy()) == "proof-malformed"
 
 
-def test_as_many_hashes_as_may_be() -> None:
+def test_the_most_hashes() -> None:
     for count, why in ((MAX_HASHES, "not-included"), (MAX_HASHES + 1, "proof-malformed")):
         proof = logproof.format_proof(3, [bytes(32)] * count, LOG.note(9)).encode()
         _, outcome = LogView(LOG.policy()).check(entry(3), proof)
@@ -256,12 +256,12 @@ def test_a_proof_of_a_first_line_and_no_other() -> None:
     assert rule(logproof.read_proof, short, LOG.policy()) == "proof-malformed"
 
 
-def test_a_link_with_a_hash_that_is_none() -> None:
+def test_a_link_with_an_invalid_hash() -> None:
     bad = f"old 3\nAAAA\n\n{LOG.note(9)}".encode()
     assert rule(logproof.read_link, bad, LOG.policy()) == "link-malformed"
 
 
-def test_a_view_forgets_the_troubles_of_the_view_before() -> None:
+def test_a_view_drops_the_troubles_of_the_previous_one() -> None:
     view = LogView(LOG.policy()).advance(b"no link")
     assert view.troubles
     refused, _ = view.check(entry(3), b"")
@@ -270,7 +270,7 @@ def test_a_view_forgets_the_troubles_of_the_view_before() -> None:
     assert believed.troubles == ()
 
 
-def test_a_fork_ends_the_search_and_is_told_by_the_post_that_showed_it() -> None:
+def test_a_fork_ends_the_search_and_refuses_the_post_that_showed_it() -> None:
     view, _ = LogView(LOG.policy()).check(entry(3), LOG.proof(3, 9))
     view = view.advance(LOG.link(4, 5))  # leads nowhere yet
     assert view.links

@@ -72,7 +72,7 @@ def test_the_signature_of_rfc_8037_verifies() -> None:
     signing.verify_signature(RFC_JWS, PublicKey.from_text(RFC_PUBLIC))
 
 
-def test_the_signature_of_rfc_8037_is_made_again() -> None:
+def test_the_signature_of_rfc_8037_is_reproduced() -> None:
     key = SigningKey.from_text(RFC_SECRET)
     signed, _, signature = RFC_JWS.rpartition(".")
     assert key.public.text == RFC_PUBLIC
@@ -89,7 +89,7 @@ def test_the_digest_names_the_exact_text() -> None:
 @pytest.mark.parametrize("kind", STATEMENTS.values(), ids=lambda kind: kind.__name__)
 @settings(max_examples=10)
 @given(data=st.data())
-def test_what_is_signed_verifies_and_comes_back(kind: type[Any], data: st.DataObject) -> None:
+def test_a_signed_statement_verifies_and_comes_back(kind: type[Any], data: st.DataObject) -> None:
     drawn = data.draw(instances(kind))
     values = {name: getattr(drawn, name) for name in drawn.__struct_fields__}
     statement = kind(**(values | {"iss": world.OWNER.public.fingerprint}))
@@ -108,7 +108,7 @@ def test_a_statement_in_anothers_name_is_not_signed() -> None:
 
 
 @pytest.mark.parametrize("title", ["\x1b[2J", "two\nlines", "\udcff", "x" * 121])
-def test_what_the_reader_would_refuse_is_not_signed(title: str) -> None:
+def test_a_statement_that_the_reader_would_refuse_is_not_signed(title: str) -> None:
     with pytest.raises(MalformedStatement):
         world.REQUESTER.sign(world.request(title=title))
 
@@ -124,7 +124,7 @@ def test_one_byte_changed_anywhere_never_verifies(position: int, byte: int) -> N
 @given(st.binary(max_size=300) | st.text(max_size=300))
 @example("\udcff")
 @example("e30.e30." + "A" * 86)
-def test_any_bytes_are_refused_and_never_raise_anything_else(junk: bytes | str) -> None:
+def test_any_bytes_raise_only_refusals(junk: bytes | str) -> None:
     assert refusal(junk)
 
 
@@ -198,7 +198,7 @@ def test_a_header_with_more_or_less_than_three_fields(extra: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("kid", [None, 1, ["x"], {"x": 1}])
-def test_a_kid_that_is_no_string(kid: Any) -> None:
+def test_a_kid_that_is_not_a_string(kid: Any) -> None:
     assert refusal(crafted(kid=kid)) == "wrong-header"
 
 
@@ -260,11 +260,11 @@ def test_a_statement_that_is_too_large_is_not_even_parsed() -> None:
     assert refusal("A" * 1_000_000) == "too-large"
 
 
-def test_a_payload_that_does_not_decode_although_it_is_signed() -> None:
+def test_a_signed_payload_that_does_not_decode() -> None:
     assert refusal(crafted(payload=b"{}")) == "wrong-shape"
 
 
-def test_an_unverified_look_at_the_signer_checks_the_form_too() -> None:
+def test_reading_the_claimed_signer_checks_the_form() -> None:
     with pytest.raises(MalformedStatement):
         signing.signer(world.REQUEST_JWS + "=", Request)
 

@@ -1,4 +1,4 @@
-"""Strict decoding: each rule of the module's opening, by the attack that it stops."""
+"""Strict decoding: each rule, by the attack that it stops."""
 
 from __future__ import annotations
 
@@ -98,26 +98,26 @@ def test_an_overlong_utf_8_form_that_some_decoders_read_as_a_quote() -> None:
         "a number of 5000 digits",
     ],
 )
-def test_what_is_not_one_json_value(payload: bytes) -> None:
+def test_payloads_that_are_not_one_json_value(payload: bytes) -> None:
     assert refusal(payload) == "not-json"
 
 
-def test_a_key_given_twice_so_that_two_readers_see_different_clips() -> None:
+def test_a_repeated_key_that_two_readers_would_read_differently() -> None:
     payload = changed().replace(b'"title":', b'"reference": "other", "title":')
     assert refusal(payload) == "duplicate-key"
 
 
-def test_a_key_given_twice_deep_inside() -> None:
+def test_a_repeated_key_deep_inside() -> None:
     assert refusal(changed().replace(b'"protocol":', b'"url": "x", "protocol":')) == "duplicate-key"
 
 
-def test_a_key_given_twice_in_two_spellings() -> None:
+def test_a_repeated_key_in_two_spellings() -> None:
     payload = changed().replace(b'"title":', b'"\\u0074itle": "other", "title":')
     assert refusal(payload) == "duplicate-key"
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999"])
-def test_a_number_that_compares_with_nothing(number: bytes) -> None:
+def test_a_number_that_is_not_finite(number: bytes) -> None:
     payload = changed(area={"type": "Polygon", "coordinates": [[[0, 7.5]] * 4]})
     assert refusal(payload.replace(b"7.5", number)) == "not-finite"
 
@@ -127,7 +127,7 @@ def test_a_number_that_compares_with_nothing(number: bytes) -> None:
     list("\x00\x07\t\r\x1b\x7f\x9b\u2028\u2029\ud800\u061c\u200e\u200f\u202e\u2066\u2069"),
     ids=lambda character: f"U+{ord(character):04X}",
 )
-def test_a_character_that_acts_on_its_reader(character: str) -> None:
+def test_a_character_that_changes_how_a_text_is_shown(character: str) -> None:
     assert refusal(changed(text=f"a{character}b")) == "control-character"
     assert refusal(changed(**{f"a{character}b": 1})) == "control-character"
     nested = {"protocol": "tus", "url": character}
@@ -135,7 +135,7 @@ def test_a_character_that_acts_on_its_reader(character: str) -> None:
 
 
 @given(st.text(ALPHABET, max_size=50))
-def test_every_other_text_is_let_through(text: str) -> None:
+def test_every_other_text_is_allowed(text: str) -> None:
     assert decoding.decode(changed(text=text), Request, MAX_STATEMENT_BYTES).text == text
 
 
@@ -179,11 +179,11 @@ def test_a_line_break_that_fakes_a_second_line(field: str) -> None:
     ],
     ids=lambda changes: json.dumps(changes, default=lambda _: "missing")[:60],
 )
-def test_a_field_that_is_not_as_declared(changes: dict[str, Any]) -> None:
+def test_a_field_of_another_shape(changes: dict[str, Any]) -> None:
     assert refusal(changed(**changes)) == "wrong-shape"
 
 
-def test_a_legal_order_brings_its_order() -> None:
+def test_a_legal_order_needs_its_order() -> None:
     request = world.request(kind="legal-order", order=world.ORDER)
     assert decoding.decode(decoding.encode(request), Request, MAX_STATEMENT_BYTES) == request
 
@@ -202,7 +202,7 @@ def test_an_approval_with_a_clip_id_that_is_a_path() -> None:
     assert refusal(changed(world.approval(), clips=[clip]), Approval) == "wrong-shape"
 
 
-def test_a_command_that_nobody_knows() -> None:
+def test_an_unknown_command() -> None:
     unknown = {"do": "unlock"}
     assert refusal(changed(world.command(), command=unknown), Command) == "wrong-shape"
 
@@ -223,7 +223,7 @@ def test_a_redact_that_covers_nothing_or_leaves_the_picture(
         Box(x=box[0], y=box[1], width=box[2], height=box[3])
 
 
-def test_what_an_owner_does_not_disclose_is_not_even_named() -> None:
+def test_undisclosed_fields_are_not_named() -> None:
     assert plain(world.approval())["disclose"] == {}
 
 
@@ -232,7 +232,7 @@ def test_statements_are_immutable() -> None:
         world.request().window.start = 0  # type: ignore[misc]
 
 
-def test_a_window_has_the_names_of_the_wire() -> None:
+def test_a_window_is_encoded_as_from_and_to() -> None:
     assert plain(Window(start=1, end=2)) == {"from": 1, "to": 2}
 
 
@@ -257,9 +257,7 @@ def test_every_type_is_listed_under_its_own_name() -> None:
 @example(payload=b"[" * 100_000)
 @example(payload=b'{"a":' * 50_000)
 @example(payload=b"1e" + b"9" * 100)
-def test_any_bytes_decode_or_are_malformed_and_nothing_else(
-    kind: type[Any], payload: bytes
-) -> None:
+def test_any_bytes_decode_or_are_malformed(kind: type[Any], payload: bytes) -> None:
     with pytest.raises(MalformedStatement):
         decoding.decode(payload, kind, 1_000_000)
 

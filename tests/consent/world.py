@@ -186,7 +186,7 @@ def letter(statement: Approval | None = None, *, signer: SigningKey = OWNER) -> 
 
 @dataclass
 class FakeDevice:
-    """What a device holds: one request with two matches, and the sealed clips."""
+    """A device's holdings: one request with two matches, and the sealed clips."""
 
     held: HeldRequest = field(
         default_factory=lambda: HeldRequest(

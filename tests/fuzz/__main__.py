@@ -38,7 +38,7 @@ _FOUND = re.compile(r"Test unit written to (\S+)")
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one target."""
+    """The result of one target."""
 
     target: str
     executions: int
@@ -97,7 +97,7 @@ def fuzz(target: Target, seconds: float) -> Result:
 
 
 def _finding(name: str, code: int, executions: int, text: str, log: Path) -> str:
-    """What went wrong and how to see it again; nothing if nothing did."""
+    """The failure and the command to reproduce it; empty if there is none."""
     saved = _FOUND.search(text)
     if saved:
         return f"FINDING; again: {sys.executable} -m tests.fuzz.one {name} {saved[1]}"

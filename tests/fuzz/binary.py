@@ -180,7 +180,7 @@ class FakeLiar:
             threading.Thread(target=self._reply, args=(connected,), daemon=True).start()
 
     def _reply(self, connected: socket.socket) -> None:
-        """What the client has sent is read to its end: else the answer could be lost by it."""
+        """Read the client's data to its end, or the answer could be lost."""
         with connected, contextlib.suppress(OSError):
             if connected.recv(65_536):
                 connected.sendall(self.answer)

@@ -1,4 +1,4 @@
-"""Targets: what a person wrote, and what lay on a disk that may have been in other hands."""
+"""Targets: files written by people, and files from a disk that may have been tampered with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def scratch() -> Path:
 
 
 def _text(data: bytes) -> str | None:
-    """What the readers of files hand on: UTF-8, or nothing."""
+    """Text as file readers pass it on: UTF-8, or nothing."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

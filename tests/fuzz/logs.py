@@ -1,4 +1,4 @@
-"""Targets: what comes with the public log, and what is kept of it."""
+"""Targets: proofs and links of the public log, and its stored view."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def seeds_key() -> Sequence[bytes]:
 
 
 def run_kept(data: bytes) -> None:
-    """What was written down of a log, after the disk was in other hands."""
+    """A stored view of a log, from a disk that may have been tampered with."""
     try:
         view = LogView.from_text(data.decode("utf-8", "replace"), _POLICY)
     except StorageFault:

@@ -1,4 +1,4 @@
-"""Targets: what is signed or sealed, and comes from strangers."""
+"""Targets: signed and sealed bytes from strangers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run_statement(data: bytes) -> None:
 
 
 def _judge(statement: Statement) -> None:
-    """What the gateway asks next of a post; it may refuse, and nothing else."""
+    """Judge a post as the gateway does; the only error may be a refusal."""
     try:
         match statement:
             case Request() if statement.iss == world.CARD.fingerprint:
@@ -118,7 +118,7 @@ def _judge(statement: Statement) -> None:
 
 
 def check_area(polygon: Any) -> None:
-    """What must hold of an area that passes; RequestRefused if it does not."""
+    """Check the properties of a valid area; RequestRefused if it is not valid."""
     area.check(polygon)
     ring = polygon.coordinates[0]
     size = area.square_miles(polygon)

@@ -1,4 +1,4 @@
-"""What a fuzzing target is: a decoder, where to begin, and what must hold.
+"""A fuzzing target: a decoder, its seeds, and its properties.
 
 ``run`` takes any bytes and returns. The errors that a decoder documents it catches
 itself; any other error, and an invariant that does not hold, is a finding.

@@ -1,4 +1,4 @@
-"""Every fuzzing target, once over every seed: what `make fuzz` starts from holds."""
+"""Every fuzzing target, run once over every seed of `make fuzz`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _jti() -> str:
 
 
 class FakeRelease:
-    """What belongs together in a bundle; change an attribute to break it."""
+    """The parts of a bundle; change an attribute to break it."""
 
     def __init__(self, requester: Keys) -> None:
         self.requester = requester
@@ -94,7 +94,7 @@ class FakeRelease:
         return author.signing.sign(request)
 
     def approval(self, owner: SigningKey | None = None, change: Change | None = None) -> str:
-        """What the owner signs, or another one: an approval, or a share."""
+        """The approval or share of the owner, or of another one."""
         owner, change = owner or self.owner, change or self.change_approval
         common: dict[str, Any] = {
             "iss": owner.public.fingerprint,

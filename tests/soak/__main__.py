@@ -1,4 +1,4 @@
-"""Everything that takes minutes to believe: ``make soak``."""
+"""The long tests: ``make soak``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A million approvals that nobody has signed: bits flipped, parts spliced; none may be accepted.
+"""A million forged approvals, with flipped bits and spliced parts; none may be accepted.
 
 ::
 
@@ -45,7 +45,7 @@ Change = Callable[[random.Random, list[str]], str]
 
 @dataclass
 class Count:
-    """What came of a number of forgeries; ``accepted`` are those that were, to be looked at."""
+    """The results of a number of forgeries; ``accepted`` are those to examine."""
 
     verified: int = 0
     letters: int = 0
@@ -76,7 +76,7 @@ def originals() -> list[str]:
 
 
 def lent() -> list[str]:
-    """What else is signed, to splice with: other statements, and a stranger's approval."""
+    """Other signed texts to splice with: other statements, and a stranger's approval."""
     stranger = world.STRANGER
     return [
         world.REQUEST_JWS,
@@ -226,7 +226,7 @@ class Verifier:
 
 
 def forge(seed: str, number: int) -> Count:
-    """What came of ``number`` forgeries drawn from ``seed``."""
+    """The results of ``number`` forgeries drawn from ``seed``."""
     verifier = Verifier(seed)
     verifier.forge(number)
     return verifier.count

@@ -1,4 +1,4 @@
-"""The model of the gateway (:mod:`tests.gateway.model`), played for many thousand steps.
+"""The model of the gateway (:mod:`tests.gateway.model`), run for many thousand steps.
 
 ::
 

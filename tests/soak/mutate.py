@@ -1,4 +1,4 @@
-"""Is everything that ``agent/consent`` does asked for by a test? Change it, and see.
+"""Mutation testing of ``agent/consent``: does a test notice each change?
 
     make mutate                                # all of agent/consent, some 20 minutes
     make mutate MODULES="approval policy"      # these alone
@@ -8,11 +8,11 @@ argument, a word) and runs the tests that reach the function; a change that no t
 **survives**. At most 5 % may, and each is explained in ``survivors.md``, which quotes the
 changed line; anything else fails the run.
 
-Not changed: sentences for people (a text with a space in it), which no test should pin;
-that there is one for every refusal is seen by ``tests/consent/conftest.py``. mutmut itself
-leaves out what stands outside of functions, and decorated ones (properties).
+Not changed: sentences for people (texts with a space), which no test should pin;
+``tests/consent/conftest.py`` checks that every refusal has one. mutmut leaves out code outside of
+functions, and decorated functions (properties).
 
-Works on a copy in ``.cache/mutate``, so the tree may be worked on meanwhile.
+It works on a copy in ``.cache/mutate``, so the tree can be edited meanwhile.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _PROCESSES: Final = 2
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change, and what became of it."""
+    """One change and its result."""
 
     module: str  # below agent/consent
     name: str
@@ -53,7 +53,7 @@ class Mutant:
 
     @property
     def survived(self) -> bool:
-        """Whether no test noticed it, be it that there was none."""
+        """True if no test noticed it."""
         return self.status not in _FOUND_OUT
 
     @property
@@ -95,7 +95,7 @@ def _pattern(module: str) -> str:
 
 
 def leave_sentences_alone() -> None:
-    """Have mutmut change words that programs read, not sentences that people do."""
+    """Let mutmut change words that programs read, not sentences for people."""
     change = mutators.operator_string
 
     def change_words(node: Any) -> Iterator[Any]:
@@ -107,7 +107,7 @@ def leave_sentences_alone() -> None:
 
 
 def results(modules: list[str]) -> list[Mutant]:
-    """What became of each mutant; the working folder is the copy."""
+    """The result of each mutant; the working folder is the copy."""
     found = []
     for path in sorted(CONSENT.rglob("*.py")):
         module = str(path.relative_to(CONSENT).with_suffix(""))

@@ -1,4 +1,4 @@
-"""The forger of `make soak`, for a moment: it forges, and it would notice."""
+"""The forger of `make soak`, briefly: it forges, and detects acceptance."""
 
 from __future__ import annotations
 

@@ -1,13 +1,12 @@
-"""Writes the vectors: statements and letters, good and hostile, one a file.
+"""Write the vectors: statements and letters, good and hostile, one a file.
 
 ::
 
     python -m tests.vectors.make
 
-What a vector is stands in :mod:`tests.vectors.vector`, the attacks in
-:mod:`tests.vectors.families`. Everything is made anew and the same each time, but
-for what age seals, which never comes out the same twice: a sealed letter that
-exists is kept.
+:mod:`tests.vectors.vector` describes a vector, :mod:`tests.vectors.families` lists the attacks. All
+files come out the same each time, except letters sealed by age, which never do: an existing one is
+kept.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def shared() -> Vector:
 
 
 def good() -> Iterator[Named]:
-    """What nothing may refuse."""
+    """Vectors that must be accepted."""
     yield "request", vector.statement("a voluntary request", world.REQUEST_JWS)
     order = world.request(kind="legal-order", order=world.ORDER, jti="request-0000-0002")
     yield "legal-order", vector.statement("a legal order", world.REQUESTER.sign(order))

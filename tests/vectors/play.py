@@ -1,4 +1,4 @@
-"""Plays the steps of a vector on a whole gateway, wired by its own ``build()``.
+"""Run the steps of a vector on a whole gateway, wired by its own ``build()``.
 
 Steps are objects with a verb in ``do``:
 
@@ -75,7 +75,7 @@ class Player:
 
     @property
     def refusal(self) -> str:
-        """What came of the last step: a rule, ``not-ours``, ``waits``, or an empty text."""
+        """The result of the last step: a rule, ``not-ours``, ``waits``, or an empty text."""
         lines = self._judge.events()[self._lines :]
         rules = [detail["rule"] for _, detail in lines if "rule" in detail]
         if rules or lines:
@@ -89,7 +89,7 @@ class Player:
 
     @property
     def notices(self) -> int:
-        """How many notices the owner has."""
+        """The number of the owner's notices."""
         return len(feed.notices(self.world))
 
     def close(self) -> None:

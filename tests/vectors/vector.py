@@ -1,4 +1,4 @@
-"""What a vector is: a JSON object, complete but for the keys and papers in ``world.json``.
+"""A vector: a JSON object, complete except for the keys and cards in ``world.json``.
 
 - ``about``    what it is; in ``hostile/``, the attack
 - ``check``    what must judge it:
@@ -91,5 +91,5 @@ def written(about: str, check: str, text: str, says: str = "") -> Vector:
 
 
 def played(about: str, *steps: Vector, **more: Any) -> Vector:
-    """What happens to a gateway, step by step."""
+    """Events at a gateway, step by step."""
     return {"about": about, "check": "gateway", "steps": list(steps), **more}

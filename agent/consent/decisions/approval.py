@@ -28,7 +28,7 @@ from agent.consent.policy import upload
 from agent.consent.statements import Approval, ApprovedClip, Share
 from agent.errors import ApprovalRefused
 
-Consent = Approval | Share  # what lets clips leave
+Consent = Approval | Share  # statements that release clips
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class HeldRequest:
 
 
 class Holdings(Protocol):
-    """What the device holds."""
+    """The requests and clips that the device holds."""
 
     def request(self, digest: str) -> HeldRequest | None:
         """The request with this digest."""

@@ -1,4 +1,4 @@
-"""The rules of a share, one attack a test, and what it takes for two owners to agree."""
+"""The rules of a share, one attack a test, and the agreement of two owners."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_6_of_a_clip_with_the_digest_of_another(device: FakeDevice) -> None:
     assert refusal(device, of(clips=(mixed,)), costly=True) == (6, "clip-changed")
 
 
-def test_7_without_its_key_or_with_one_too_many(device: FakeDevice) -> None:
+def test_7_with_a_missing_or_surplus_key(device: FakeDevice) -> None:
     signed = letter().jws
     assert refusal(device, Letter(jws=signed, keys={}), costly=True) == (7, "key-missing")
     device.asked.clear()
@@ -177,7 +177,7 @@ def test_7_with_another_clips_key(device: FakeDevice) -> None:
         {"seal": world.OWNER_RECIPIENT[:-1] + "q"},
     ],
 )
-def test_8_to_a_recipient_that_is_none(device: FakeDevice, changes: dict[str, str]) -> None:
+def test_8_to_an_invalid_recipient(device: FakeDevice, changes: dict[str, str]) -> None:
     recipient = msgspec.structs.replace(NEIGHBOUR, **changes)
     assert refusal(device, of(recipient=recipient)) == (8, "bad-recipient")
 
@@ -206,7 +206,7 @@ def test_8_loopback_is_for_demonstrations_only(device: FakeDevice) -> None:
     assert check(device, local, allow_loopback_http=True)
 
 
-def test_what_does_not_decode_is_malformed(device: FakeDevice) -> None:
+def test_bytes_that_do_not_decode_are_malformed(device: FakeDevice) -> None:
     with pytest.raises(MalformedStatement):
         check(device, Letter(jws="junk", keys={}))
     assert not device.asked
@@ -225,7 +225,7 @@ ANOTHER_LETTER: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("make", [world.approval, share])
-def test_who_signed_when_is_all_that_may_differ(make: Any) -> None:
+def test_signer_and_times_may_differ(make: Any) -> None:
     assert rules.disagreement(make(), make(**ANOTHER_LETTER)) == ""
 
 
@@ -236,7 +236,7 @@ def test_one_owner_does_not_agree_with_themselves(make: Any) -> None:
     assert rules.same_content(make(), twice)
 
 
-def test_the_order_of_clips_says_nothing() -> None:
+def test_the_order_of_clips_does_not_matter() -> None:
     clips = [world.approved(clip) for clip in (CLIP, CLIP_2, CLIP_3)]
     for turned in permutations(clips):
         other = world.approval(clips=turned, **ANOTHER_LETTER)

@@ -1,4 +1,4 @@
-"""Areas: one answer for every polygon, agreeing with computations of another kind."""
+"""Areas: one answer for every polygon, in agreement with independent computations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def geodesic_square_miles(outline: Polygon) -> float:
 
 
 def winds_around(outline: Polygon, point: Point) -> bool:
-    """Whether the ring winds around ``point``, by adding up angles."""
+    """True if the ring winds around ``point``, by adding up angles."""
     total = 0.0
     for before, after in pairwise(outline.coordinates[0]):
         first = math.atan2(before[1] - point[1], before[0] - point[0])
@@ -146,7 +146,7 @@ def test_a_point_on_an_edge_is_inside() -> None:
     assert not area.contains(box, 42.25, -73.0 - STEP)
 
 
-def test_a_place_in_the_gap_of_a_horseshoe_is_outside() -> None:
+def test_a_point_in_the_gap_of_a_horseshoe_is_outside() -> None:
     horseshoe = around((-3, -3), (3, -3), (3, 3), (1, 3), (1, -1), (-1, -1), (-1, 3), (-3, 3))
     area.check(horseshoe)
     assert not area.contains(horseshoe, LATITUDE, LONGITUDE)
@@ -232,7 +232,7 @@ def test_a_star_with_two_corners_swapped_is_judged_as_the_float_sweep_says(
 
 
 def crossing_by_parameters(outline: Polygon) -> bool:
-    """Whether edges that are not neighbours cross, by solving for where their lines meet."""
+    """True if edges that are not neighbours cross, by solving for their intersection."""
     edges = list(pairwise(outline.coordinates[0]))
     for number, ((ax, ay), (bx, by)) in enumerate(edges):
         for other in range(number + 2, len(edges) - (number == 0)):
@@ -263,7 +263,7 @@ def test_a_ring_at_a_pole(latitude: float) -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_coordinate_that_is_no_number(number: float) -> None:
+def test_a_coordinate_that_is_not_finite(number: float) -> None:
     assert "finite" in refusal(polygon((0, 0), (0.1, number), (0.1, 0.1)))
 
 
@@ -272,7 +272,7 @@ def test_an_area_may_reach_the_last_longitude_and_not_beyond() -> None:
     assert "180 at most" in refusal(polygon((179.5, 1.0), (180.1, 1.0), (180.1, 1.4)))
 
 
-def test_a_bow_tie_of_a_single_step_is_seen() -> None:
+def test_a_bow_tie_of_one_grid_step_is_refused() -> None:
     """A corner a tenth of a millimetre beyond the opposite edge, or right on it."""
     area.check(polygon((0, 0), (0.5, 0.5), (0.25, 0.25 + STEP), (0, 0.5)))
     for height in (0.25, 0.25 - STEP):
@@ -283,9 +283,7 @@ def test_a_bow_tie_of_a_single_step_is_seen() -> None:
 
 
 @given(stars(), st.data())
-def test_coordinates_with_more_digits_than_the_grid_has_are_judged_as_on_the_grid(
-    outline: Polygon, data: st.DataObject
-) -> None:
+def test_coordinates_finer_than_the_grid_are_rounded(outline: Polygon, data: st.DataObject) -> None:
     """Other people's programs write all seventeen digits of a float."""
     rounded = polygon(*((round(x, 9), round(y, 9)) for x, y in outline.coordinates[0][:-1]))
     offset = st.floats(-0.4e-9, 0.4e-9)
@@ -298,7 +296,7 @@ def test_coordinates_with_more_digits_than_the_grid_has_are_judged_as_on_the_gri
         assert area.contains(finer, latitude, longitude)
 
 
-def test_neighbours_that_no_surveyor_could_tell_apart_are_one_corner() -> None:
+def test_neighbours_on_one_grid_point_are_one_corner() -> None:
     """Programs that unite areas leave such corners behind; also where a ring ends."""
     plain = polygon((0, 0), (0.5, 0), (0.5, 0.5), (0, 0.5))
     left = polygon((0, 0), (0.5, 0), (0.5, 1e-12), (0.5, 0.5), (0, 0.5), (0, 1e-11), (1e-12, 0))
@@ -306,7 +304,7 @@ def test_neighbours_that_no_surveyor_could_tell_apart_are_one_corner() -> None:
     assert area.square_miles(left) == area.square_miles(plain)
 
 
-def test_two_corners_at_one_place_with_others_between_them_are_refused() -> None:
+def test_a_point_visited_twice_is_refused() -> None:
     outline = around((0, 0), (1, 0), (1, 1), (0, 0), (-1, -1), (-1, 0)).coordinates[0]
     almost = [*outline[:3], (outline[3][0], outline[3][1] + 1e-12), *outline[4:-1]]
     assert "twice" in refusal(polygon(*almost))
@@ -341,7 +339,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int], ...]]:
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-3, 1e-9, 1e-100, 1e-300, 5e-324])
-def test_no_polygon_costs_more_than_some_sums_in_small_integers(
+def test_no_polygon_needs_large_integers(
     turns: list[tuple[tuple[int, int], ...]], size: float
 ) -> None:
     """Coordinates around 1e-300 once cost fractions of a thousand bits for each pair of edges.
@@ -356,7 +354,7 @@ def test_no_polygon_costs_more_than_some_sums_in_small_integers(
         assert all(type(number) is int and abs(number) <= 180 * 10**9 for number in point)
 
 
-def test_edges_that_lie_apart_cost_no_more_than_a_look_at_their_boxes(
+def test_distant_edges_are_compared_by_their_boxes_only(
     turns: list[tuple[tuple[int, int], ...]],
 ) -> None:
     steps = [number / 99 * math.tau for number in range(99)]
@@ -364,19 +362,19 @@ def test_edges_that_lie_apart_cost_no_more_than_a_look_at_their_boxes(
     assert len(turns) < 2 * 99
 
 
-def test_the_smallest_triangle_there_is_turns() -> None:
+def test_the_smallest_triangle_has_an_orientation() -> None:
     assert area._turn((0, 0), (1, 0), (0, 1)) == 1
     assert area._turn((0, 0), (0, 1), (1, 0)) == -1
     assert area._turn((0, 0), (1, 1), (2, 2)) == 0
 
 
 @given(st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=3, max_size=3))
-def test_which_way_a_ring_turns_is_exact(points: list[Point]) -> None:
+def test_orientation_is_exact(points: list[Point]) -> None:
     assert area._turn(*map(area._on_grid, points)) == exact_turn(*points)
 
 
 @given(st.data())
-def test_which_way_a_ring_turns_is_exact_next_to_a_line(data: st.DataObject) -> None:
+def test_orientation_is_exact_next_to_a_line(data: st.DataObject) -> None:
     (ax, ay), (bx, by) = (
         data.draw(st.tuples(st.floats(-180, 180), st.floats(-85, 85))) for _ in range(2)
     )
@@ -399,7 +397,7 @@ def exact_turn(*points: Point) -> int:
 # Survey
 
 
-def test_a_survey_says_what_the_single_questions_say() -> None:
+def test_a_survey_agrees_with_check_and_size() -> None:
     outline = square(0.5)
     assert area.survey(outline) == area.Survey(area.square_miles(outline), "")
     bow_tie = around((0, 0), (2, 2), (2, 0), (0, 2))

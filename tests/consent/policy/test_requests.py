@@ -1,4 +1,4 @@
-"""The default policy: one refusal a rule, and the whole against a predicate written otherwise."""
+"""The default policy: one refusal a rule, and all rules against an independent predicate."""
 
 from __future__ import annotations
 
@@ -103,16 +103,16 @@ def test_a_muted_requester() -> None:
         "\u24c5rotest",
     ],
 )
-def test_an_incident_that_is_never_answered_in_whatever_spelling(incident: str) -> None:
+def test_an_incident_on_the_list_in_any_spelling(incident: str) -> None:
     assert refusal(world.request(incident=incident)) == "incident-never"
 
 
 @pytest.mark.parametrize("incident", ["hit and run", "protestant church fire", "health", "cafe"])
-def test_an_incident_that_only_resembles_one(incident: str) -> None:
+def test_an_incident_that_only_resembles_the_list(incident: str) -> None:
     judge(world.request(incident=incident))
 
 
-def test_the_owners_own_list_is_spelt_freely_too() -> None:
+def test_the_owners_own_list_ignores_spelling_too() -> None:
     own = rules(never_incidents=("Noise Complaint", ""))
     assert refusal(world.request(incident="noise_complaint"), rules=own) == "incident-never"
     judge(world.request(incident="protest"), rules=own)
@@ -221,7 +221,7 @@ def test_a_window_from_before_the_oldest_clip() -> None:
 # 14 to 17: the area
 
 
-def test_an_area_that_cannot_be_judged() -> None:
+def test_an_invalid_area() -> None:
     bow_tie = polygon((-72.6, 42.1), (-72.5, 42.2), (-72.5, 42.1), (-72.6, 42.2))
     assert refusal(world.request(area=bow_tie)) == "area-invalid"
 
@@ -246,7 +246,7 @@ def test_the_refusal_of_an_area_does_not_tell_where_the_camera_stands() -> None:
     assert "42" not in str(caught.value)
 
 
-def test_an_area_that_was_surveyed_already_is_not_surveyed_again() -> None:
+def test_a_surveyed_area_is_not_surveyed_again() -> None:
     """The device surveys once, for its record and for these rules."""
     judge(surveyed=Survey(0.3, ""))
     assert refusal(surveyed=Survey(None, "crosses itself")) == "area-invalid"
@@ -341,7 +341,7 @@ def test_loopback_without_tls_when_listed_and_allowed(url: str) -> None:
         "http://[::2]/",
     ],
 )
-def test_what_only_looks_like_loopback(url: str) -> None:
+def test_hosts_that_only_look_like_loopback(url: str) -> None:
     host = re.sub(r"https?://([^/]*)/.*", r"\1", url)
     assert upload.problem(url, world.card(upload_hosts=(host,)), allow_loopback_http=True)
 
@@ -355,7 +355,7 @@ def test_loopback_must_be_listed_too() -> None:
 
 @pytest.mark.parametrize("blank", ["", "  ", "--"])
 @pytest.mark.parametrize("field", ["court", "docket"])
-def test_an_order_of_no_court_or_without_docket(field: str, blank: str) -> None:
+def test_a_legal_order_without_court_or_docket(field: str, blank: str) -> None:
     order: LegalOrder = msgspec.structs.replace(ORDER, **{field: blank})
     assert refusal(world.request(kind="legal-order", order=order)) == "order-incomplete"
 
@@ -371,7 +371,7 @@ def test_an_order_of_no_court_or_without_docket(field: str, blank: str) -> None:
         ("same_reference", 2, "too-many-on-reference"),
     ],
 )
-def test_a_request_too_many(counted: str, most: int, rule: str) -> None:
+def test_one_request_too_many(counted: str, most: int, rule: str) -> None:
     counts: dict[str, Any] = {counted: most - 1}
     judge(history=replace(NO_HISTORY, **counts))
     counts[counted] += 1
@@ -385,7 +385,7 @@ def test_another_request_under_a_used_id() -> None:
 # The rules as a whole
 
 
-def test_a_request_judged_by_the_card_of_another_is_our_own_mistake() -> None:
+def test_judging_a_request_by_another_requesters_card_is_our_mistake() -> None:
     with pytest.raises(InternalFault):
         judge(requester=world.card(sign=world.OTHER_REQUESTER.public.text))
 

@@ -1,4 +1,4 @@
-"""What a text says to the eye: the same words in whatever spelling, and only those."""
+"""Text comparison: the same words in any spelling match, and no others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def is_never(incident: str, never: tuple[str, ...] = NEVER) -> bool:
         "reproductive\ufe0f health",
     ],
 )
-def test_what_speaks_of_something_that_is_never_answered(incident: str) -> None:
+def test_texts_that_match_a_topic(incident: str) -> None:
     assert is_never(incident)
 
 
@@ -71,28 +71,28 @@ def test_what_speaks_of_something_that_is_never_answered(incident: str) -> None:
         "\u2065",
     ],
 )
-def test_what_only_resembles_it(incident: str) -> None:
+def test_texts_that_only_resemble_a_topic(incident: str) -> None:
     assert not is_never(incident)
 
 
-def test_a_word_that_was_excepted_counts_where_the_owner_names_it() -> None:
+def test_an_excepted_word_matches_if_the_owner_lists_it() -> None:
     assert is_never("Protestant church fire", ("protestant",))
     assert is_never("attack on protestants", ("protestants",))
 
 
-def test_a_short_word_stands_for_itself_alone() -> None:
+def test_a_short_topic_matches_only_itself() -> None:
     assert is_never("ICE raid", ("ice",))
     assert not is_never("iceberg", ("ice",))
     assert is_never("rioters", ("riot",))
 
 
 @pytest.mark.parametrize("topic", ["", " ", "-", "\u200b"])
-def test_a_topic_without_a_word_is_spoken_of_nowhere(topic: str) -> None:
+def test_a_topic_without_words_matches_nothing(topic: str) -> None:
     assert not spelling.speaks_of("burglary", topic)
     assert not spelling.speaks_of("", topic)
 
 
-def test_every_character_that_fonts_show_as_nothing_is_dropped() -> None:
+def test_invisible_characters_are_dropped() -> None:
     """Those that are not assigned yet have no category that would tell."""
     for point in ignorable():
         assert spelling.seen(f"pro{chr(point)}test") == "protest", f"U+{point:04X}"
@@ -100,7 +100,7 @@ def test_every_character_that_fonts_show_as_nothing_is_dropped() -> None:
 
 
 @given(st.characters(exclude_categories=["Cs"]))
-def test_no_other_character_is_dropped_unless_it_stands_on_another(character: str) -> None:
+def test_visible_characters_stay_unless_they_modify_another(character: str) -> None:
     if spelling.seen(f"a{character}b") == "ab":
         folded = unicodedata.normalize("NFKD", character)
         on_another = all(unicodedata.category(part) in ("Cf", "Mn", "Me") for part in folded)

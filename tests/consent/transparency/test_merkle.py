@@ -1,4 +1,4 @@
-"""Trees and proofs: as published, as another implementation has them, and never otherwise."""
+"""Trees and proofs, compared with published ones and with another implementation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hashed(texts: Sequence[str]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("vector", REFERENCE["inclusion"])
-def test_a_published_inclusion_proof_holds_and_is_the_one_we_make(
+def test_a_published_inclusion_proof_holds_and_is_reproduced(
     vector: dict[str, object],
 ) -> None:
     index, size, path = (vector[name] for name in ("index", "size", "path"))
@@ -47,7 +47,7 @@ def test_a_published_inclusion_proof_holds_and_is_the_one_we_make(
 
 
 @pytest.mark.parametrize("vector", REFERENCE["consistency"])
-def test_a_published_consistency_proof_holds_and_is_the_one_we_make(
+def test_a_published_consistency_proof_holds_and_is_reproduced(
     vector: dict[str, object],
 ) -> None:
     old, size, path = (vector[name] for name in ("old", "size", "path"))
@@ -62,7 +62,7 @@ def test_the_roots_are_the_published_ones() -> None:
     assert hashlib.sha256(b"").digest() == ROOTS[0]
 
 
-def test_the_proofs_of_the_rfc_name_the_nodes_that_it_names() -> None:
+def test_the_proofs_of_the_rfc_use_the_nodes_that_it_names() -> None:
     tree = Tree(SEVEN)
     nodes = {name: Tree(SEVEN[a:b]).root(b - a) for name, (a, b) in EXAMPLE["nodes"].items()}
     for index, names in EXAMPLE["inclusion"].items():
@@ -86,7 +86,7 @@ sizes = st.integers(1, MOST)
 
 
 @given(data=st.data(), size=sizes)
-def test_another_implementation_makes_and_takes_the_same_inclusion_proofs(
+def test_another_implementation_agrees_on_inclusion_proofs(
     theirs: TilesReader, data: st.DataObject, size: int
 ) -> None:
     index = data.draw(st.integers(0, size - 1))
@@ -98,7 +98,7 @@ def test_another_implementation_makes_and_takes_the_same_inclusion_proofs(
 
 
 @given(one=sizes, two=sizes)
-def test_another_implementation_makes_and_takes_the_same_consistency_proofs(
+def test_another_implementation_agrees_on_consistency_proofs(
     theirs: TilesReader, one: int, two: int
 ) -> None:
     old, size = sorted((one, two))
@@ -122,7 +122,7 @@ def _checks(proof: InclusionProof | ConsistencyProof, one: bytes, other: bytes) 
     path=st.lists(st.sampled_from([*LEAVES, *ROOTS]), max_size=6),
     ends=st.tuples(st.sampled_from([*LEAVES, *ROOTS]), st.sampled_from(ROOTS)),
 )
-def test_on_nonsense_both_implementations_agree(
+def test_both_implementations_agree_on_nonsense(
     numbers: tuple[int, int], path: list[bytes], ends: tuple[bytes, bytes]
 ) -> None:
     (first, size), (one, root) = numbers, ends
@@ -179,7 +179,7 @@ def test_a_right_path_proves_nothing_else(data: st.DataObject, size: int) -> Non
     assert not is_consistent(wrong, OURS.root(old), size, root, path)
 
 
-def test_an_inner_node_is_not_passed_off_as_an_entry() -> None:
+def test_an_inner_node_does_not_pass_for_an_entry() -> None:
     left, right = LEAVES[:2]
     assert not is_included(leaf_hash(left + right), 0, 1, [], ROOTS[2])
     assert not is_included(leaf_hash(b"\x01" + left + right), 0, 1, [], ROOTS[2])

@@ -1,4 +1,4 @@
-"""What a device believes of a public log, in whatever order it hears of it."""
+"""A device's view of a public log, whatever the order of arrival."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ CHAIN = [(3, 7), (7, 9), (9, 20), (20, 40)]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(CHAIN)))
-def test_a_chain_of_links_leads_from_any_place_in_any_order(order: list[tuple[int, int]]) -> None:
+def test_a_chain_of_links_connects_in_any_order(order: list[tuple[int, int]]) -> None:
     for start in (3, 9, 40):
         view = advance(check(FRESH, 1, start), *order)
         view, outcome = view.check(entry(2), LOG.proof(2, 3))
@@ -116,7 +116,7 @@ def test_a_link_from_an_empty_log_connects_nothing() -> None:
     assert known(advance(FRESH, (0, 7))) == [7], "but it may be the first"
 
 
-def test_an_empty_log_is_no_beginning_to_trust() -> None:
+def test_an_empty_log_is_not_trusted_first() -> None:
     view = advance(FRESH, (0, 0))
     assert known(view) == []
     assert known(advance(check(view, 0, 7), (0, 0), (0, 9))) == [7]
@@ -143,7 +143,7 @@ def test_a_log_that_nobody_pinned_is_refused() -> None:
     assert trouble.rule == "unknown-log"
 
 
-def test_the_witnesses_that_the_owner_asks_for_must_have_signed() -> None:
+def test_a_post_needs_the_signatures_of_the_owners_witnesses() -> None:
     log = FakeLog(9, witnesses=WITNESSES)
     half = FakeLog(9, witnesses=WITNESSES[:1])
     view = LogView(log.policy(2))
@@ -154,7 +154,7 @@ def test_the_witnesses_that_the_owner_asks_for_must_have_signed() -> None:
     assert known(advance(view, (7, 9), log=log)) == [7, 9]
 
 
-def test_another_past_of_a_known_size_convicts_the_log() -> None:
+def test_another_history_at_a_known_size_is_a_fork() -> None:
     view = check(FRESH, 3, 7)
     view, outcome = view.check(FORK.entries[6], FORK.proof(6, 7))
     assert isinstance(outcome, NotPublic) and outcome.rule == "checkpoint-forked"
@@ -163,20 +163,20 @@ def test_another_past_of_a_known_size_convicts_the_log() -> None:
     assert one.size == other.size and one.root != other.root, "whoever has the key can see it"
 
 
-def test_a_link_to_another_past_of_a_known_size_convicts_the_log() -> None:
+def test_a_link_to_another_history_at_a_known_size_is_a_fork() -> None:
     view = check(FRESH, 3, 7).advance(FORK.link(5, 7))
     [trouble] = view.troubles
     assert trouble.rule == "checkpoint-forked" and trouble.notes == (LOG.note(7), FORK.note(7))
 
 
-def test_two_pasts_that_are_only_claimed_convict_the_log_too() -> None:
+def test_two_histories_in_unconnected_links_are_a_fork() -> None:
     view, outcome = check(FRESH, 3, 5).check(entry(8), LOG.proof(8, 9))
     assert outcome == Waiting(9)
     view = view.advance(FORK.link(7, 9))
     assert view.fork == (LOG.note(9), FORK.note(9))
 
 
-def test_nothing_is_public_in_a_log_that_lied_until_another_is_pinned() -> None:
+def test_no_post_is_public_in_a_forked_log_until_another_is_pinned() -> None:
     view = check(FRESH, 3, 7).advance(FORK.link(5, 7))
     assert refused(view, LOG.proof(3, 7), "checkpoint-forked").notes == view.fork
     assert view.knows(12345), "what waits is to be decided"
@@ -189,7 +189,7 @@ def test_nothing_is_public_in_a_log_that_lied_until_another_is_pinned() -> None:
     assert LogView.from_text(view.text(), new.policy()) == LogView(new.policy())
 
 
-def test_a_newer_checkpoint_of_another_past_never_becomes_known() -> None:
+def test_a_newer_checkpoint_of_another_history_never_becomes_known() -> None:
     view = check(FRESH, 3, 7)
     for past in ([], LOG.path(0, 7), FORK.path(0, 9)):
         text = logproof.format_link(7, past, FORK.note(9)).encode()
@@ -201,14 +201,14 @@ def test_a_newer_checkpoint_of_another_past_never_becomes_known() -> None:
     assert outcome == Waiting(9)
 
 
-def test_hashes_that_somebody_made_up_do_not_stand_in_the_way_of_the_true_ones() -> None:
+def test_forged_hashes_do_not_block_true_ones() -> None:
     forged = logproof.format_link(7, [bytes(32)] * 4, LOG.note(9)).encode()
     view = check(FRESH, 3, 7).advance(forged)
     assert view.fork is None and [one.rule for one in view.troubles] == ["log-not-consistent"]
     assert known(advance(view, (7, 9))) == [7, 9]
 
 
-def test_made_up_hashes_that_came_first_are_found_out_later() -> None:
+def test_forged_hashes_that_came_first_are_detected_later() -> None:
     forged = logproof.format_link(9, [bytes(32)] * 4, LOG.note(20)).encode()
     view = advance(check(FRESH, 3, 7).advance(forged), (9, 20))
     view = view.advance(LOG.link(7, 9))
@@ -222,7 +222,7 @@ def test_a_log_does_not_get_shorter() -> None:
     assert trouble.rule == "log-went-back"
 
 
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transparency, "MAX_HEADS", 5)
     monkeypatch.setattr(transparency, "MAX_LINKS", 4)
     view = check(FRESH, 0, 1)
@@ -234,7 +234,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [link.head.size for link in view.links] == [36, 37, 38, 39]
 
 
-def test_the_same_link_again_is_not_kept_twice() -> None:
+def test_a_repeated_link_is_stored_once() -> None:
     view = advance(check(FRESH, 0, 1), (20, 30), (20, 30))
     assert len(view.links) == 1
 
@@ -256,7 +256,7 @@ def test_a_view_survives_a_restart() -> None:
 
 @settings(max_examples=200)
 @given(at=st.integers(0, 10_000), char=st.characters(max_codepoint=0x7F))
-def test_a_damaged_view_is_told_and_not_believed(at: int, char: str) -> None:
+def test_a_damaged_view_is_a_storage_fault(at: int, char: str) -> None:
     view = advance(check(FRESH, 3, 7), (7, 9))
     text = view.text()
     at %= len(text)
@@ -268,7 +268,7 @@ def test_a_damaged_view_is_told_and_not_believed(at: int, char: str) -> None:
     assert kept in (view, FRESH), "only the key's name, or nothing, was changed"
 
 
-def test_nonsense_is_no_view() -> None:
+def test_nonsense_is_not_a_view() -> None:
     for text in ("", "{}", "[]", FRESH.text() + "x", '{"key":1,"heads":[],"fork":null}'):
         with pytest.raises(StorageFault, match="damaged"):
             LogView.from_text(text, LOG.policy())
@@ -326,14 +326,14 @@ def test_a_malformed_link_is_refused(payload: bytes) -> None:
     assert trouble.rule == "link-malformed"
 
 
-def test_extra_data_is_allowed_and_proves_nothing() -> None:
+def test_extra_data_is_allowed_and_ignored() -> None:
     text = PROOF.replace(b"index 3\n", b"extra QUJD\nindex 3\n")
     assert FRESH.check(entry(3), text)[1] == Included(3, 9)
 
 
 @settings(max_examples=400)
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
-def test_a_changed_byte_never_shows_another_thing(at: int, byte: int) -> None:
+def test_a_changed_byte_never_proves_anything_else(at: int, byte: int) -> None:
     for payload in (PROOF, LINK):
         changed = bytearray(payload)
         changed[at % len(payload)] = byte
@@ -357,7 +357,7 @@ def test_a_changed_byte_of_a_post_is_another_post(at: int, byte: int) -> None:
 @given(st.binary(max_size=300))
 @example(PROOF[:-1])
 @example(LINK[:-1])
-def test_whatever_comes_is_refused_by_name(payload: bytes) -> None:
+def test_any_bytes_are_refused_by_name(payload: bytes) -> None:
     _, outcome = FRESH.check(entry(3), payload)
     assert isinstance(outcome, Refused)
     [trouble] = FRESH.advance(payload).troubles
@@ -372,7 +372,9 @@ STEPS = st.lists(
 
 @settings(max_examples=300)
 @given(steps=STEPS)
-def test_all_that_is_known_is_one_past_whatever_comes(steps: list[tuple[str, int, int]]) -> None:
+def test_known_checkpoints_are_of_one_history_whatever_arrives(
+    steps: list[tuple[str, int, int]],
+) -> None:
     """A device that began with the true log: it believes the other one at no size."""
     view = check(FRESH, 0, 6)
     for kind, one, two in steps:
@@ -409,7 +411,7 @@ def test_the_order_of_arrival_does_not_matter(sizes: list[int], data: st.DataObj
     assert known(view) == ordered
 
 
-def test_a_log_in_tiles_that_another_implementation_wrote_is_believed(tmp_path: Path) -> None:
+def test_a_tiled_log_of_another_implementation_is_accepted(tmp_path: Path) -> None:
     signer = PlainEd25519Signer(logs.NAME, private_key(logs.NAME))
     writer = TilesWriter.create(tmp_path / "log", logs.NAME)
     view, old = FRESH, 0
@@ -444,14 +446,14 @@ KEY, WITNESS = LOG.key.text, WITNESSES[0].key.text
         ((FakeLog(name="l" * 121).key.text,), "feed.log_key: the log's name has 121 characters"),
     ],
 )
-def test_a_policy_that_cannot_work_is_a_mistake_in_the_config(
+def test_an_impossible_log_policy_is_a_config_error(
     arguments: tuple[str, list[str], int], says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says):
         LogPolicy.pin(*arguments)
 
 
-def test_the_longest_name_of_a_log_fits_into_what_a_device_says_of_a_post() -> None:
+def test_the_longest_log_name_fits_into_an_inbox_report() -> None:
     """A longer one ended the gateway at the first request that stood in the log."""
     name = "l" * 120
     assert LogPolicy.pin(FakeLog(name=name).key.text).origin == name
@@ -468,7 +470,7 @@ def test_a_log_is_not_its_own_witness() -> None:
         LogPolicy.pin(KEY, [own.text], 1)
 
 
-def test_a_view_is_a_value_and_what_only_waits_is_not_part_of_it() -> None:
+def test_views_compare_by_value_without_waiting_links() -> None:
     view = check(FRESH, 3, 7)
     waiting = advance(view, (20, 30))
     assert waiting.links and waiting == view and waiting.text() == view.text()

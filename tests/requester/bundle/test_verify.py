@@ -1,4 +1,4 @@
-"""Bundles that do not hold together, each refused by the name of the rule."""
+"""Broken and forged bundles, each refused by the name of the rule."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_good_bundle_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -
     assert bundle.request.reference == "2024-001234"
 
 
-def test_what_the_gateway_writes_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_a_bundle_of_the_gateway_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     files = release.files()
     payload = [
         (path, data)
@@ -84,7 +84,7 @@ def test_what_the_gateway_writes_opens(tmp_path: Path, keys: Keys, release: Fake
     assert bundle.clips[0].read_bytes() == VIDEO
 
 
-def test_what_we_accept_is_a_bag_for_others_too(
+def test_the_reference_bagit_accepts_our_bag(
     tmp_path: Path, keys: Keys, release: FakeRelease
 ) -> None:
     bundle = opened(tmp_path, keys, release.bundle())
@@ -124,14 +124,12 @@ def test_a_changed_byte(tmp_path: Path, keys: Keys, release: FakeRelease) -> Non
 # 2. A bag of regular files
 
 
-def test_noise_in_a_good_seal(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_noise_inside_a_good_seal(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     for tar in (b"", b"noise" * 300, bytes(10_240)):
         assert refusal(tmp_path, keys, release.seal(tar)) in ("not-a-tar", "missing-file")
 
 
-def test_a_tar_cut_off_before_it_was_sealed(
-    tmp_path: Path, keys: Keys, release: FakeRelease
-) -> None:
+def test_a_tar_truncated_before_sealing(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     tar = tar_of(release.files())
     assert refusal(tmp_path, keys, release.seal(tar[:3_000])) == "not-a-tar"
 
@@ -153,7 +151,7 @@ def test_a_tar_cut_off_before_it_was_sealed(
         "C:\\evil",
     ],
 )
-def test_a_name_that_leads_elsewhere(
+def test_a_path_outside_the_bag(
     tmp_path: Path, keys: Keys, release: FakeRelease, name: str
 ) -> None:
     sealed = release.seal(tar_of(release.files(), member(name, b"evil")))
@@ -162,7 +160,7 @@ def test_a_name_that_leads_elsewhere(
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, b"3", b"S"])
-def test_a_member_that_is_no_regular_file(
+def test_a_member_that_is_not_a_regular_file(
     tmp_path: Path, keys: Keys, release: FakeRelease, kind: bytes
 ) -> None:
     files = release.files()
@@ -172,7 +170,7 @@ def test_a_member_that_is_no_regular_file(
     assert rule in ("not-a-regular-file", "not-a-tar")
 
 
-def test_a_folder_where_none_belongs(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_an_unexpected_folder(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     odd = member("b/data/folder", type=tarfile.DIRTYPE)
     rule = refusal(tmp_path, keys, release.seal(tar_of(release.files(), odd)))
     assert rule in ("not-a-regular-file", "unsafe-name")
@@ -193,7 +191,7 @@ def test_an_extra_clip_though_the_manifests_list_it(
     assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
 
 
-def test_a_file_twice(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_a_repeated_file(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     twin = member(f"b/data/{CLIP}.mp4", b"another")
     sealed = release.seal(tar_of(release.files(), twin))
     assert refusal(tmp_path, keys, sealed) == "file-twice"
@@ -299,7 +297,7 @@ def test_a_release_for_another_requester(tmp_path: Path, keys: Keys, release: Fa
     assert refusal(tmp_path, keys, release.bundle()) == "other-requester"
 
 
-def test_statements_that_are_none(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_malformed_statements(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     for name in ("request", "approval", "release"):
         for text in (b"", b"noise", b"\xff\xfe", b"a.b." + b"A" * 86):
             resealed_bundle = resealed(release, **{name: text})
@@ -316,14 +314,12 @@ def test_a_clip_that_was_not_approved(tmp_path: Path, keys: Keys, release: FakeR
         assert refusal(tmp_path, keys, release.bundle()) == "clips-differ"
 
 
-def test_more_told_of_the_owner_than_approved(
-    tmp_path: Path, keys: Keys, release: FakeRelease
-) -> None:
+def test_more_disclosed_than_approved(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     release.change_release = replace(disclosed=Disclosure(name="Ann Example"))
     assert refusal(tmp_path, keys, release.bundle()) == "disclosure"
 
 
-def test_a_release_that_leaves_a_file_out(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_a_release_that_omits_a_file(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     def without_video(statement: object) -> object:
         return replace(files=statement.files[1:])(statement)  # type: ignore[attr-defined]
 
@@ -343,7 +339,7 @@ def test_an_existing_folder_is_not_written_into(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_damage_to_the_tar_does_more_than_refuse(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_damage_to_the_tar_is_refused(tmp_path: Path, data: st.DataObject) -> None:
     good = tar_of(with_manifests({"data/release.jws": b"a", "data/request.jws": b"b"}))
     damaged = bytearray(good)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -401,7 +397,7 @@ def test_a_second_approval_signed_by_somebody_else(
         {"disclose": Disclosure(name="Ann Example")},
     ],
 )
-def test_a_second_approval_of_something_else(
+def test_a_second_approval_of_other_clips(
     tmp_path: Path, keys: Keys, release: FakeRelease, change: dict[str, object]
 ) -> None:
     release.second, release.change_second = SigningKey.generate(), replace(**change)
@@ -417,7 +413,7 @@ def test_a_second_approval_given_to_another_device(
 
 
 @pytest.mark.parametrize("without", ["second_approval", "keys", "file"])
-def test_a_second_owner_who_is_named_by_half(
+def test_a_second_owner_named_incompletely(
     tmp_path: Path, keys: Keys, release: FakeRelease, without: str
 ) -> None:
     release.second = SigningKey.generate()
@@ -432,7 +428,7 @@ def test_a_second_owner_who_is_named_by_half(
     assert refusal(tmp_path, keys, sealed) == "no-agreement"
 
 
-def test_a_second_approval_that_the_release_does_not_mean(
+def test_a_second_approval_that_the_release_does_not_name(
     tmp_path: Path, keys: Keys, release: FakeRelease
 ) -> None:
     release.second = SigningKey.generate()
@@ -458,10 +454,10 @@ def test_a_share_by_two_owners_opens(tmp_path: Path, keys: Keys, release: FakeRe
 
 
 @pytest.mark.parametrize("field", ["key", "seal"])
-def test_a_share_that_was_meant_for_somebody_else(
+def test_a_share_for_another_recipient(
     tmp_path: Path, keys: Keys, release: FakeRelease, field: str
 ) -> None:
-    """Whoever received a share must not be able to pass it on as given to another."""
+    """The recipient of a share must not be able to pass it on as given to another."""
     other = Keys.generate()
     values = {"key": keys.signing.public.text, "seal": keys.recipient}
     values[field] = {"key": other.signing.public.text, "seal": other.recipient}[field]
@@ -495,7 +491,7 @@ def test_a_share_that_claims_to_answer_a_request(
     assert refusal(tmp_path, keys, release.bundle()) == "other-request"
 
 
-def test_an_approval_whose_release_claims_that_nobody_asked(
+def test_an_approval_whose_release_names_no_request(
     tmp_path: Path, keys: Keys, release: FakeRelease
 ) -> None:
     release.change_release = replace(request=None)
@@ -510,9 +506,7 @@ def test_an_approval_passed_off_as_a_share(
     assert refusal(tmp_path, keys, resealed(release, share=approval)) == "wrong-typ"
 
 
-def test_a_share_of_more_clips_than_are_there(
-    tmp_path: Path, keys: Keys, release: FakeRelease
-) -> None:
+def test_a_share_of_missing_clips(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     more = ApprovedClip(id="20240124-183015-ffffff", sha256="a" * 64, trim=None, redact=())
     release.shared, release.change_approval = True, replace(clips=(release.approved, more))
     assert refusal(tmp_path, keys, release.bundle()) == "clips-differ"
@@ -522,7 +516,7 @@ def test_a_share_of_more_clips_than_are_there(
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_a_header_that_tarfile_would_take_into_memory(
+def test_a_header_that_tarfile_would_load_into_memory(
     tmp_path: Path, keys: Keys, release: FakeRelease, kind: bytes
 ) -> None:
     odd = member("bag/data/x", bytes(2_000_000), type=kind)
@@ -530,21 +524,19 @@ def test_a_header_that_tarfile_would_take_into_memory(
     assert refusal(tmp_path, keys, sealed) == "not-a-regular-file"
 
 
-def test_a_tar_of_folders_without_end(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
+def test_a_tar_of_endless_folders(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     info = tarfile.TarInfo("bag/data")
     info.type = tarfile.DIRTYPE
     assert refusal(tmp_path, keys, release.seal(info.tobuf() * 5_000)) == "too-many-files"
 
 
 @pytest.mark.parametrize("name", ["manifest-sha256.txt", "bagit.txt", "data/request.jws"])
-def test_a_small_file_that_is_huge(
-    tmp_path: Path, keys: Keys, release: FakeRelease, name: str
-) -> None:
+def test_a_huge_tag_file(tmp_path: Path, keys: Keys, release: FakeRelease, name: str) -> None:
     files = with_manifests({**release.files(), name: b"a" * 1_000_000})
     assert refusal(tmp_path, keys, release.seal(tar_of(files))) in ("bad-manifest", "not-jws")
 
 
-def test_a_disk_that_is_full_is_not_the_senders_fault(
+def test_a_full_disk_is_not_the_senders_fault(
     tmp_path: Path, keys: Keys, release: FakeRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(io.BytesIO):

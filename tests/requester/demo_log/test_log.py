@@ -1,4 +1,4 @@
-"""The small log: whoever pins its key finds every post, and it never signs two pasts."""
+"""The small log: every post is public under its key, and it never signs two histories."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def view_of(log: Log) -> LogView:
     return LogView(LogPolicy.pin(log.key))
 
 
-def test_what_is_published_is_public_for_whoever_pins_the_key(folder: Path) -> None:
+def test_a_published_post_is_public_under_the_pinned_key(folder: Path) -> None:
     with Log.open(folder) as log:
         view = view_of(log)
         for number in range(9):
@@ -63,7 +63,7 @@ def test_what_is_published_is_public_for_whoever_pins_the_key(folder: Path) -> N
         assert len(log) == 9
 
 
-def test_a_post_that_was_published_before_is_not_added_again(folder: Path) -> None:
+def test_a_published_post_is_not_added_again(folder: Path) -> None:
     with Log.open(folder) as log:
         log.publish(entry(0))
         newest = log.publish(entry(1))
@@ -72,7 +72,7 @@ def test_a_post_that_was_published_before_is_not_added_again(folder: Path) -> No
         assert view_of(log).check(entry(0), again.encode())[1] == Included(0, 2)
 
 
-def test_a_log_goes_on_where_it_stopped(folder: Path) -> None:
+def test_a_log_continues_after_a_restart(folder: Path) -> None:
     with Log.open(folder) as log:
         first, key = log.publish(entry(0)), log.key
     with Log.open(folder) as log:
@@ -81,7 +81,7 @@ def test_a_log_goes_on_where_it_stopped(folder: Path) -> None:
         assert list(log.links()) == [1]
 
 
-def test_the_key_is_kept_from_others_and_written_as_other_tools_do(folder: Path) -> None:
+def test_the_key_file_is_private_and_in_the_usual_format(folder: Path) -> None:
     path = folder / "log.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     text = path.read_text("utf-8")
@@ -89,18 +89,18 @@ def test_the_key_is_kept_from_others_and_written_as_other_tools_do(folder: Path)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "turned\u202e", "l" * 121])
-def test_a_name_that_no_log_may_have_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_log_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="name of a log"):
         Log.create(tmp_path / "log", name)
     assert not (tmp_path / "log").exists()
 
 
-def test_a_log_is_never_made_over_another(folder: Path) -> None:
+def test_an_existing_log_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(KeyFileError, match="exists"):
         Log.create(folder, logs.NAME)
 
 
-def test_one_process_at_a_time_has_the_log(folder: Path) -> None:
+def test_only_one_process_uses_the_log(folder: Path) -> None:
     another = pytest.raises(StorageFault, match="another process")
     with Log.open(folder), another, Log.open(folder):
         pass
@@ -108,7 +108,7 @@ def test_one_process_at_a_time_has_the_log(folder: Path) -> None:
         assert len(log) == 0
 
 
-def test_a_folder_without_a_log_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_log_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(StorageFault, match="log"), Log.open(tmp_path):
         pass
 
@@ -120,7 +120,7 @@ def test_an_entry_is_one_line(folder: Path, post: bytes) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"", entry(2), entry(2)[:7]])
-def test_a_line_that_a_power_cut_tore_is_forgotten(folder: Path, torn: bytes) -> None:
+def test_a_line_torn_by_a_power_cut_is_dropped(folder: Path, torn: bytes) -> None:
     with Log.open(folder) as log:
         log.publish(entry(0))
         log.publish(entry(1))
@@ -132,7 +132,7 @@ def test_a_line_that_a_power_cut_tore_is_forgotten(folder: Path, torn: bytes) ->
     assert path.read_bytes() == b"".join(entry(n) + b"\n" for n in (0, 1, 3))
 
 
-def test_an_entry_that_was_written_but_not_signed_stays(folder: Path) -> None:
+def test_an_unsigned_entry_stays(folder: Path) -> None:
     with Log.open(folder) as log:
         log.publish(entry(0))
     with (folder / "entries").open("ab") as file:
@@ -161,7 +161,7 @@ def test_after_a_full_disk_the_same_entry_is_published_once(
 
 
 @pytest.mark.parametrize("lost", ["line", "byte", "note", "swapped"])
-def test_a_log_that_is_not_what_it_signed_does_not_open(folder: Path, lost: str) -> None:
+def test_a_log_that_contradicts_its_checkpoints_does_not_open(folder: Path, lost: str) -> None:
     with Log.open(folder) as log:
         for number in range(3):
             log.publish(entry(number))
@@ -181,7 +181,7 @@ def test_a_log_that_is_not_what_it_signed_does_not_open(folder: Path, lost: str)
 
 
 @pytest.mark.parametrize("text", ["", "PRIVATE+KEY+log.example+00000000+AQ==\n", "\xff"])
-def test_a_damaged_key_is_told(folder: Path, text: str) -> None:
+def test_a_damaged_key_is_refused(folder: Path, text: str) -> None:
     (folder / "log.key").write_text(text, "latin-1")
     with pytest.raises(KeyFileError, match="damaged"), Log.open(folder):
         pass
@@ -194,7 +194,7 @@ def test_a_key_under_another_name_or_id_is_damaged() -> None:
             NoteKey.from_text(wrong)
 
 
-def test_witnesses_see_the_log_grow_and_owners_can_ask_for_them(folder: Path) -> None:
+def test_witnesses_cosign_the_growing_log(folder: Path) -> None:
     key = NoteKey(logs.NAME, private_key(logs.NAME)).public.text
     witnesses = [CheckingWitness(name, LogPolicy.pin(key)) for name in ("w1.example", "w2.example")]
     policy = LogPolicy.pin(key, [one.signer.key.text for one in witnesses], 2)
@@ -221,7 +221,7 @@ def test_a_checkpoint_is_shown_only_when_all_witnesses_have_signed(folder: Path)
 
 @settings(max_examples=25)
 @given(steps=st.lists(st.one_of(st.integers(0, 12), st.just("reopen")), max_size=20))
-def test_whatever_is_published_in_any_order_is_public(
+def test_posts_published_in_any_order_are_public(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int | str]
 ) -> None:
     folder = tmp_path_factory.mktemp("log") / "log"

@@ -1,4 +1,4 @@
-"""A posting is refused by the key to change, before anything is signed."""
+"""Request files: a mistake is named by the key to change, before anything is signed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sign(text: str, keys: Keys, card: RequesterCard) -> str:
     return RequestFile.parse(text, "ask.yaml").sign(keys, card, name="ask.yaml", now=NOW)
 
 
-def test_a_good_posting_is_a_request_that_every_default_policy_admits(
+def test_a_good_file_becomes_a_request_that_the_default_policy_admits(
     keys: Keys, card: RequesterCard
 ) -> None:
     jws = sign(GOOD, keys, card)

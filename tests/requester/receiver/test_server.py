@@ -1,4 +1,4 @@
-"""The receiver as tus clients meet it: over HTTP, restarted, doubled, lied to."""
+"""The receiver over HTTP: restarts, concurrent senders, and false headers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_an_upload_in_two_parts(receiver: Receiver, sender: Sender) -> None:
     assert sender.offset(path) == len(DATA)  # so that a sender that crashed learns it is done
 
 
-def test_options_tell_what_it_can(sender: Sender) -> None:
+def test_options_describe_the_server(sender: Sender) -> None:
     answer = sender.ask("OPTIONS", "/files/", Tus_Resumable="0.1")
     assert answer.status == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
@@ -98,7 +98,7 @@ def test_options_tell_what_it_can(sender: Sender) -> None:
     assert answer.headers["Tus-Max-Size"] == "1000000"
 
 
-def test_head_tells_length_metadata_and_expiry_and_is_not_cached(sender: Sender) -> None:
+def test_head_returns_length_metadata_and_expiry_uncached(sender: Sender) -> None:
     path = sender.create(10)
     answer = sender.ask("HEAD", path)
     assert answer.headers["Upload-Length"] == "10"
@@ -121,7 +121,7 @@ def test_a_wrong_offset_changes_nothing(sender: Sender, offset: int) -> None:
 
 
 @pytest.mark.parametrize("offset", ["", "-1", "+1", "1.5", "x", "9" * 30])
-def test_an_offset_that_is_no_number(sender: Sender, offset: str) -> None:
+def test_an_offset_that_is_not_a_number(sender: Sender, offset: str) -> None:
     path = sender.create(10)
     kind = "application/offset+octet-stream"
     assert sender.ask("PATCH", path, b"x", Upload_Offset=offset, Content_Type=kind).status == 400
@@ -132,14 +132,14 @@ def test_the_wrong_content_type(sender: Sender) -> None:
     assert sender.ask("PATCH", path, b"x", Upload_Offset="0").status == 415
 
 
-def test_more_than_was_announced_is_not_written(receiver: Receiver, sender: Sender) -> None:
+def test_more_than_the_upload_length_is_not_written(receiver: Receiver, sender: Sender) -> None:
     path = sender.create(10)
     assert sender.send(path, 0, b"12345678901").status == 413
     assert sender.offset(path) == 0
     assert receiver.finished() == []
 
 
-def test_more_than_was_announced_in_pieces_without_a_length(
+def test_more_than_the_upload_length_in_chunks_is_not_written(
     receiver: Receiver, sender: Sender
 ) -> None:
     path = sender.create(10)
@@ -163,17 +163,17 @@ def test_too_large_an_upload_is_refused_at_once(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("path", ["/files/../x", "/files/" + "0" * 32, "/", "/files/x", "/etc"])
-def test_nothing_else_is_there(sender: Sender, path: str) -> None:
+def test_other_paths_are_not_found(sender: Sender, path: str) -> None:
     assert sender.ask("HEAD", path).status == 404
 
 
-def test_other_methods_are_not_done(sender: Sender) -> None:
+def test_other_methods_are_refused(sender: Sender) -> None:
     path = sender.create(10)
     for method in ("GET", "DELETE", "PUT"):
         assert sender.ask(method, path).status == 405
 
 
-def test_a_method_in_a_header_counts(sender: Sender) -> None:
+def test_the_method_override_header_counts(sender: Sender) -> None:
     path = sender.create(10)
     answer = sender.ask("POST", path, X_HTTP_Method_Override="HEAD")
     assert (answer.status, answer.headers["Upload-Offset"]) == (200, "0")
@@ -184,7 +184,7 @@ def test_an_empty_upload_is_finished_at_once(receiver: Receiver, sender: Sender)
     assert [path.stat().st_size for path in receiver.finished()] == [0]
 
 
-def test_a_broken_connection_keeps_what_came(receiver: Receiver, sender: Sender) -> None:
+def test_a_broken_connection_keeps_the_received_bytes(receiver: Receiver, sender: Sender) -> None:
     path = sender.create(len(DATA))
     _half_a_patch(receiver, path, DATA[:50_000]).close()
     _until_free(sender, path)
@@ -237,7 +237,7 @@ def _until_free(sender: Sender, path: str) -> None:
         pass
 
 
-def test_an_upload_goes_on_after_a_restart(tmp_path: Path) -> None:
+def test_an_upload_continues_after_a_restart(tmp_path: Path) -> None:
     told: list[Path] = []
     receiver = Receiver(tmp_path / "in", on_finished=told.append)
     receiver.start()
@@ -267,7 +267,7 @@ def test_a_stranger_cannot_replace_a_finished_bundle(receiver: Receiver, sender:
 
 
 @pytest.mark.parametrize("release", ["../../evil", "", "x" * 16, "0123456789ABCDEF", "a/b"])
-def test_a_release_that_is_none_names_no_file(
+def test_an_invalid_release_id_names_no_file(
     receiver: Receiver, sender: Sender, release: str
 ) -> None:
     path = sender.create(3, release)
@@ -295,7 +295,7 @@ def test_one_receiver_a_folder_and_one_a_port(tmp_path: Path, receiver: Receiver
         Receiver(tmp_path / "other", port=port).start()
 
 
-def test_a_certificate_that_is_none(tmp_path: Path) -> None:
+def test_an_invalid_certificate(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("nothing")
     with pytest.raises(ConfigError, match="certificate"):
@@ -319,7 +319,7 @@ def test_an_abandoned_upload_expires_and_its_bytes_go(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / ".uploads").iterdir()] == ["lock"]
 
 
-def test_only_so_many_unfinished_uploads(tmp_path: Path) -> None:
+def test_unfinished_uploads_are_limited(tmp_path: Path) -> None:
     store = uploads(tmp_path, SimulatedClock(), max_open=2)
     store.create(10, {}, "")
     store.create(10, {}, "")
@@ -349,7 +349,7 @@ def test_an_upload_with_a_damaged_json_file_is_unknown(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_no_metadata_header_does_more_than_refuse(header: str) -> None:
+def test_any_metadata_header_is_parsed_or_refused(header: str) -> None:
     try:
         metadata = parse_metadata(header)
     except Refused:

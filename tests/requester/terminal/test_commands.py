@@ -67,7 +67,7 @@ def unlocked(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
 
 
 @pytest.mark.usefixtures("unlocked")
-def test_a_request_is_posted_as_it_was_signed(
+def test_a_request_is_posted_exactly_as_signed(
     home: RequesterFolder, keys: Keys, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home.make_card(keys, hosts=["evidence.example.org"], contact="")
@@ -90,7 +90,7 @@ def test_a_request_is_posted_as_it_was_signed(
     assert (home.path / "posted" / f"{told['digest'][:16]}.jws").read_bytes() == post.payload
 
 
-def test_a_posting_with_a_mistake_asks_for_no_passphrase(
+def test_a_file_with_a_mistake_asks_for_no_passphrase(
     home: RequesterFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(PASSPHRASE_VARIABLE)
@@ -110,14 +110,14 @@ def test_a_card_names_the_hosts(home: RequesterFolder, capsys: pytest.CaptureFix
     assert home.card().upload_hosts == ("a.example", "b.example:8443")
 
 
-def test_a_host_that_is_none_leaves_the_card_as_it_was(home: RequesterFolder, keys: Keys) -> None:
+def test_an_invalid_host_does_not_change_the_card(home: RequesterFolder, keys: Keys) -> None:
     home.make_card(keys, hosts=["a.example"], contact="")
     with pytest.raises(ConfigError, match="upload_hosts"):
         home.make_card(keys, hosts=["https://a.example/"], contact="")
     assert home.card().upload_hosts == ("a.example",)
 
 
-def test_what_the_gateway_uploads_opens(
+def test_a_bundle_uploaded_by_the_gateway_opens(
     home: RequesterFolder,
     keys: Keys,
     release: FakeRelease,
@@ -205,7 +205,7 @@ def _receiving(folder: Path, listen: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_receive_tells_what_came_survives_a_kill_and_ends_on_sigterm(tmp_path: Path) -> None:
+def test_receive_prints_uploads_survives_a_kill_and_ends_on_sigterm(tmp_path: Path) -> None:
     client = TusClient(timeout_seconds=60, ca_file=None, allow_loopback_http=True)
     with _receiving(tmp_path / "in", "127.0.0.1:0") as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What is said in public: with a log's proof, as information, and withdrawn again."""
+"""Public posts: with a log's proof, as an alert, and withdrawn."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def posted(home: RequesterFolder, *arguments: str | Path) -> None:
     assert run(*map(str, arguments), "--json", "--home", str(home.path)) == 0
 
 
-def test_posts_through_a_log_are_public_for_whoever_pins_its_key(
+def test_posts_through_a_log_are_public_under_its_key(
     home: RequesterFolder, ask: Path, log: Path, tmp_path: Path, keys: Keys
 ) -> None:
     information = tmp_path / "alert.yaml"
@@ -117,7 +117,9 @@ def test_posts_through_a_log_are_public_for_whoever_pins_its_key(
     assert max(view.heads) == 3
 
 
-def test_a_folder_may_name_its_log(home: RequesterFolder, ask: Path, log: Path) -> None:
+def test_the_requesters_settings_may_name_a_log(
+    home: RequesterFolder, ask: Path, log: Path
+) -> None:
     path = home.path / "requester.yaml"
     path.write_text(path.read_text().replace("\nlog: null\n", f"\nlog: {log}\n"))
     posted(home, "post", ask)
@@ -125,7 +127,7 @@ def test_a_folder_may_name_its_log(home: RequesterFolder, ask: Path, log: Path) 
         assert len(opened) == 1
 
 
-def test_signed_first_and_posted_with_the_proof_of_a_log_elsewhere(
+def test_a_post_is_signed_first_and_posted_with_another_logs_proof(
     home: RequesterFolder, ask: Path, log: Path, tmp_path: Path, keys: Keys
 ) -> None:
     """As with a log in production: sign, submit, fetch the proof, post."""
@@ -179,7 +181,7 @@ def test_a_malformed_link_is_not_posted(
         run("post", str(signed), *more)
 
 
-def test_what_another_key_signed_is_not_posted(home: RequesterFolder, tmp_path: Path) -> None:
+def test_a_post_signed_by_another_key_is_not_sent(home: RequesterFolder, tmp_path: Path) -> None:
     other = Keys.generate()
     foreign = tmp_path / "foreign.jws"
     foreign.write_text(
@@ -189,9 +191,7 @@ def test_what_another_key_signed_is_not_posted(home: RequesterFolder, tmp_path: 
         run("post", str(foreign), "--home", str(home.path))
 
 
-def test_an_alert_is_information_with_an_area(
-    home: RequesterFolder, tmp_path: Path, keys: Keys
-) -> None:
+def test_an_alert_has_an_area(home: RequesterFolder, tmp_path: Path, keys: Keys) -> None:
     path = tmp_path / "alert.yaml"
     path.write_text(ALERT)
     posted(home, "alert", path)
@@ -222,7 +222,7 @@ def test_an_alert_with_a_mistake_is_named_by_its_key(
     assert named in str(caught.value) and str(caught.value).startswith(str(path))
 
 
-def test_a_request_is_withdrawn_by_the_first_digits_of_its_digest(
+def test_a_request_is_withdrawn_by_the_beginning_of_its_digest(
     home: RequesterFolder, ask: Path, keys: Keys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     posted(home, "post", ask)
@@ -242,7 +242,7 @@ def test_a_request_is_withdrawn_by_the_first_digits_of_its_digest(
             run("withdraw", nothing, "--yes", "--home", str(home.path))
 
 
-def test_what_the_broker_did_not_take_can_be_posted_again_as_it_was_signed(
+def test_a_post_that_could_not_be_sent_can_be_sent_again(
     home: RequesterFolder, ask: Path, mosquitto: Mosquitto, log: Path
 ) -> None:
     mosquitto.stop()
@@ -258,7 +258,7 @@ def test_what_the_broker_did_not_take_can_be_posted_again_as_it_was_signed(
         assert len(opened) == 1
 
 
-def test_a_small_log_is_made_once_and_tells_its_key(
+def test_a_small_log_is_created_once_and_prints_its_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(tmp_path / "new")

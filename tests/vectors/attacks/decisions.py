@@ -1,4 +1,4 @@
-"""Decisions that must set nothing in motion: approvals, declines and commands."""
+"""Approvals, declines and commands that must have no effect."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _approvals_that_do_not_decode(good: Letter) -> Iterator[Named]:
 
 
 def _every_rule(kind: type[Decline | Command], made: Any, prefix: str) -> Iterator[Named]:
-    """What rules 1 to 4 and 9 refuse; ``made`` takes changes and gives a statement."""
+    """Attacks on rules 1 to 4 and 9; ``made`` takes changes and returns a statement."""
 
     def refused(name: str, number: int, rule: str, compact: str, **context: Any) -> Named:
         about = f"a {prefix} {name.replace('-', ' ')}"

@@ -74,7 +74,7 @@ def topics() -> Iterator[Named]:
 
 
 def replays() -> Iterator[Named]:
-    """What was said once, said again."""
+    """Replayed letters."""
     restart = _do("restart")
 
     def replayed(name: str, about: str, *between: Vector) -> Named:
@@ -390,7 +390,7 @@ def households() -> Iterator[Named]:
 
 
 def logs() -> Iterator[Named]:
-    """What is posted to one household alone."""
+    """Posts to one household alone."""
     pinned = {"log": True}
     asked = (_RECORD, _do("ask", name="request"))
     topic = f"{_FEED}/requests/{{jti}}"

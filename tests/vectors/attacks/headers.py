@@ -98,7 +98,7 @@ def headers() -> Iterator[Named]:
 
 
 def forms() -> Iterator[Named]:
-    """What is not a compact JWS, or is one in another spelling and so under another digest."""
+    """Texts that are not a compact JWS, or one in another spelling with another digest."""
     top, body, signature = world.REQUEST_JWS.split(".")
 
     def form(name: str, about: str, compact: str, rule: str = "not-jws") -> Named:

@@ -1,4 +1,4 @@
-"""Attacks on what a person writes down and pins: keys and cards."""
+"""Attacks on keys and key cards that people pin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters that the device cannot open, or that hold something else."""
+"""Letters that the device cannot open, or with unexpected content."""
 
 from __future__ import annotations
 

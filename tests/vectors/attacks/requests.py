@@ -156,7 +156,7 @@ def _million_points() -> Named:
 
 
 def uploads() -> Iterator[Named]:
-    """Where nothing may be uploaded to."""
+    """Upload addresses that are not allowed."""
 
     def upload(name: str, about: str, url: str) -> Named:
         return refused(f"upload-{name}", about, "upload-not-allowed", upload=world.upload(url))

@@ -1,4 +1,4 @@
-"""Shares that must give nothing away."""
+"""Shares that must release nothing."""
 
 from __future__ import annotations
 
