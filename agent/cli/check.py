@@ -1,9 +1,9 @@
-"""``clip-agent check``: is everything as it must be? A line each, with the cure.
+"""``clip-agent check``: one line for each thing that the daemons need, with the cure.
 
-Looks at what the daemons will need, with the daemons' own code: the configuration
-and its cards, the keys, the disk, the clock, the board, its memory, Python, the camera
-(one picture), the brokers. Changes nothing, and waits for nothing without end. Exit code 0
-if all is well, 1 if not, 78 for a configuration that cannot be used at all.
+Uses the daemons' own code to look at the configuration and its cards, the keys, the disk,
+the clock, the board, its memory, Python, the camera (one picture) and the brokers. Changes
+nothing; every wait has a limit. Exit code 0 if all is well, 1 if not, 78 for a
+configuration that cannot be used at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agent import config as configuration
 from agent import files
 from agent.clock import SystemClock
 from agent.config import Broker, Config
-from agent.consent.cards import parse_requesters
+from agent.consent.cards import in_groups, parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.host.board import Machine
 from agent.mqtt.link import connect_broker
@@ -76,7 +76,8 @@ def _requesters(config: Config) -> str:
     cards = parse_requesters(text, str(config.requesters))
     if not cards:
         return "nobody may ask: the list is empty"
-    return "may ask: " + ", ".join(card.name for card in cards.values())
+    names = (f"{card.name} ({in_groups(card.fingerprint)})" for card in cards.values())
+    return "may ask: " + ", ".join(names)
 
 
 def _keys(config: Config) -> str:
@@ -98,7 +99,8 @@ def _vault(config: Config) -> str:
         return "empty: the camera makes the index at its first start"
     with Index.open(path, create=False) as index:
         totals = index.totals()
-    return f"{totals.count} clips, {totals.bytes / 1e6:.0f} MB"
+    clips = "1 clip" if totals.count == 1 else f"{totals.count} clips"
+    return f"{clips}, {totals.bytes / 1e6:.0f} MB"
 
 
 def _disk(config: Config) -> str:
@@ -155,7 +157,7 @@ def _machine(_: Config) -> str:
     vitals = Machine().vitals()
     if vitals.under_voltage:
         raise ClipAgentError(
-            f"the power supply is too weak just now ({vitals})",
+            f"the power supply is too weak now ({vitals})",
             advice="Use the official power supply of this board, and a short cable",
         )
     if vitals.throttled:
@@ -164,7 +166,7 @@ def _machine(_: Config) -> str:
             advice="Give it air, shade or a heat sink",
         )
     power = "" if vitals.under_voltage is None else ", good power"
-    return f"{vitals}{power}" if vitals.celsius is not None else "says nothing of its temperature"
+    return f"{vitals}{power}" if vitals.celsius is not None else "does not report its temperature"
 
 
 def _memory(_: Config) -> str:

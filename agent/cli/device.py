@@ -1,7 +1,7 @@
-"""What the device holds, from its own disk: ``status clips requests ledger reindex``.
+"""The device's state, from its own disk: ``status clips requests ledger reindex``.
 
-These commands read the vault directly and need neither broker nor camera; all but
-``reindex`` only read. Times are printed in local time with its zone.
+These commands read the vault directly and need neither broker nor camera; only
+``reindex`` writes. Times are printed in local time with its zone.
 """
 
 from __future__ import annotations
@@ -9,184 +9,112 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from agent import config
-from agent.cli.ledger_text import local, shown
+from agent import __version__, config
+from agent.cli.ledger_html import page
+from agent.cli.ledger_text import detail, local, shown
+from agent.clock import SystemClock
+from agent.config import Config, StreamSource
+from agent.consent.cards import in_groups
+from agent.errors import StorageFault
 from agent.host.board import Machine
-
-if TYPE_CHECKING:
-    from agent.vault.database.index import Index
-    from agent.vault.records.ledger import Entry, Ledger
-
-DEFAULT_CONFIG = Path("/etc/clip-agent/agent.yaml")
-
-
-def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """``--config FILE``, the same for every command of the device."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=DEFAULT_CONFIG,
-        metavar="FILE",
-        help=f"the device's configuration (default {DEFAULT_CONFIG})",
-    )
+from agent.vault.clips.camera_lock import at_work, camera_state, is_at_work
+from agent.vault.clips.store import reindex
+from agent.vault.database.index import FILE_NAME, Clip, Index
+from agent.vault.records.ledger import Ledger
+from agent.vault.records.releases import ReleaseTable
+from agent.vault.records.requests import RequestTable
 
 
-def _add_json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def _open(settings: Config) -> Index:
+    return Index.open(settings.state_dir / FILE_NAME, create=False)
 
 
-def register(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to the main parser."""
-    for name, function, text in (
-        ("status", "_status", "how the device is doing"),
-        ("clips", "_clips", "the clips it holds"),
-        ("requests", "_requests", "the requests it has seen, and what became of them"),
-    ):
-        command = groups.add_parser(name, help=text, description=text)
-        add_config_option(command)
-        _add_json_option(command)
-        command.set_defaults(run=f"{__name__}:{function}")
-
-    text = "the record of everything asked and done"
-    ledger = groups.add_parser("ledger", help=text, description=text)
-    actions = ledger.add_subparsers(metavar="ACTION", required=True)
-    for name, function, text in (
-        ("show", "_ledger_show", "print its lines"),
-        ("verify", "_ledger_verify", "check that no line was changed, removed or added"),
-        ("export", "_ledger_export", "print it as JSON lines, or as a page to hand to a lawyer"),
-    ):
-        action = actions.add_parser(name, help=text, description=text)
-        add_config_option(action)
-        action.set_defaults(run=f"{__name__}:{function}")
-        if name == "show":
-            _add_json_option(action)
-        if name == "export":
-            action.add_argument(
-                "--html",
-                nargs="?",
-                const="-",
-                metavar="FILE",
-                help="a page that needs nothing else, ready to be printed, into a new FILE "
-                "(default: to the terminal)",
-            )
-
-    text = "rebuild the index of clips from their sidecars"
-    command = groups.add_parser("reindex", help=text, description=text)
-    add_config_option(command)
-    command.set_defaults(run=f"{__name__}:_reindex")
-
-
-def _open(arguments: argparse.Namespace) -> Index:
-    from agent.vault.database.index import Index
-
-    state_dir = config.load(arguments.config).state_dir
-    return Index.open(state_dir / "agent.sqlite", create=False)
-
-
-def _status(arguments: argparse.Namespace) -> int:
+def status(arguments: argparse.Namespace) -> int:
+    """``clip-agent status``."""
     settings = config.load(arguments.config)
-    with _open(arguments) as index:
-        status = _read_status(index, settings.state_dir)
-    status |= _read_surroundings(settings.time.synced_marker)
-    if arguments.json:
-        print(json.dumps(status))
-        return 0
-    for name, value in status.items():
-        print(f"{name.replace('_', ' '):20s} {_for_a_person(value)}")
-    return 0
-
-
-def _for_a_person(value: object) -> str:
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case _:
-            return shown(value)
-
-
-def _read_surroundings(synced_marker: Path | None) -> dict[str, Any]:
-    """What no process has to note, because it can be seen just now: clock and board."""
-    from agent.clock import SystemClock
-
+    with _open(settings) as index:
+        found = _read_status(index, settings)
     vitals = Machine().vitals()
-    return {
-        "clock_synced": SystemClock(synced_marker).synced(),
+    found |= {
+        "clock_synced": SystemClock(settings.time.synced_marker).synced(),
         "temperature": vitals.celsius,
         "under_voltage": vitals.under_voltage,
         "throttled": vitals.throttled,
     }
+    if arguments.json:
+        print(json.dumps(found))
+        return 0
+    if found["camera"] != "never started" and isinstance(settings.camera.source, StreamSource):
+        found["encoder"] = found["encoder"] or "n/a (stream is copied)"
+    words = {None: "-", True: "yes", False: "no"}
+    for name, value in found.items():
+        text = words[value] if value is None or isinstance(value, bool) else shown(value)
+        print(f"{name.replace('_', ' '):20s} {text}")
+    return 0
 
 
-def _read_status(index: Index, state_dir: Path) -> dict[str, Any]:
-    from agent.vault.clips.camera_lock import camera_state, is_at_work
-    from agent.vault.records.ledger import Ledger
-    from agent.vault.records.releases import ReleaseTable
-    from agent.vault.records.requests import RequestTable
-
-    totals = index.totals()
-    status: dict[str, Any] = {"clips": totals.count, "bytes": totals.bytes}
-    status["oldest_clip"] = local(totals.oldest) if totals.oldest is not None else None
-    for part in ("camera", "gateway"):
-        health = index.health(part)
-        status[part] = f"{health.state} {health.detail}".strip() if health else "never started"
-        if part == "camera":
-            state = camera_state(health, running=is_at_work(state_dir))
-            status[part] = f"{state} {health.detail if health else ''}".strip()
-            status["encoder"] = (health.encoder if health else "") or None
-            if health and health.last_motion_at:
-                status["last_motion"] = local(health.last_motion_at)
-    status["open_requests"] = len(RequestTable(index).open())
-    status["releases_under_way"] = len(ReleaseTable(index).all("APPROVED", "SEALED"))
-    status["ledger_lines"] = Ledger(index).head().seq
-    return status
+def _read_status(index: Index, settings: Config) -> dict[str, Any]:
+    totals, camera, gateway = index.totals(), index.health("camera"), index.health("gateway")
+    state = camera_state(camera, running=is_at_work(settings.state_dir))
+    found: dict[str, Any] = {
+        "clips": totals.count,
+        "bytes": totals.bytes,
+        "oldest_clip": None if totals.oldest is None else local(totals.oldest),
+        "camera": f"{state} {camera.detail if camera else ''}".strip(),
+        "encoder": (camera and camera.encoder) or None,
+    }
+    if camera and camera.last_motion_at:
+        found["last_motion"] = local(camera.last_motion_at)
+    return found | {
+        "gateway": f"{gateway.state} {gateway.detail}".strip() if gateway else "never started",
+        "open_requests": len(RequestTable(index).open()),
+        "releases_under_way": len(ReleaseTable(index).all("APPROVED", "SEALED")),
+        "ledger_lines": Ledger(index).head().seq,
+    }
 
 
-def _clips(arguments: argparse.Namespace) -> int:
+def clips(arguments: argparse.Namespace) -> int:
+    """``clip-agent clips``."""
     unknown = None if arguments.json else "unknown"
-    with _open(arguments) as index:
-        clips = index.clips()
+    with _open(config.load(arguments.config)) as index:
+        found = index.clips()
     rows = [
         {
             "id": clip.id,
             "started": local(clip.started_at),
             "seconds": round(clip.duration_seconds, 1) if clip.length_is_known else unknown,
             "bytes": clip.bytes,
-            "notes": _notes(truncated=clip.truncated, clock_synced=clip.clock_synced),
+            "notes": _notes(clip),
         }
-        for clip in clips
+        for clip in found
     ]
     return _list(rows, arguments, "no clips yet")
 
 
-def _notes(*, truncated: bool, clock_synced: bool) -> str:
-    notes = ["cut off"] if truncated else []
-    if not clock_synced:
-        notes.append("clock was not set")
-    return ", ".join(notes)
+def _notes(clip: Clip) -> str:
+    notes = {"cut off": clip.truncated, "clock was not set": not clip.clock_synced}
+    return ", ".join(note for note, applies in notes.items() if applies)
 
 
-def _requests(arguments: argparse.Namespace) -> int:
-    from agent.vault.records.requests import RequestTable
-
-    with _open(arguments) as index:
-        requests = RequestTable(index)
+def requests(arguments: argparse.Namespace) -> int:
+    """``clip-agent requests``."""
+    with _open(config.load(arguments.config)) as index:
+        table = RequestTable(index)
         rows = [
             {
-                "request": request.digest[:16],
-                "state": request.state,
-                "rule": request.rule,
-                "requester": request.requester[:12],
-                "reference": request.reference,
-                "received": local(request.received_at),
-                "matching": len(requests.matches(request.digest)),
+                "request": row.digest,
+                "state": row.state,
+                "rule": row.rule,
+                "requester": row.requester if arguments.json else in_groups(row.requester),
+                "reference": row.reference,
+                "received": local(row.received_at),
+                "matching": len(table.matches(row.digest)),
             }
-            for request in requests.all()
+            for row in table.all()
         ]
     return _list(rows, arguments, "no requests yet")
 
@@ -200,84 +128,61 @@ def _list(rows: Sequence[Mapping[str, object]], arguments: argparse.Namespace, n
     if not rows:
         print(nothing)
         return 0
-    names = list(rows[0])
-    cells = [names, *([shown(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    cells = [list(rows[0]), *(list(map(shown, row.values())) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("  ".join(padded).rstrip())
     return 0
 
 
-def _ledger_show(arguments: argparse.Namespace) -> int:
-    from agent.vault.records.ledger import Ledger
-
-    with _open(arguments) as index:
-        ledger = Ledger(index)
+def ledger_show(arguments: argparse.Namespace) -> int:
+    """``clip-agent ledger show``."""
+    with _open(config.load(arguments.config)) as index:
         if arguments.json:
-            ledger.export(sys.stdout)
-        else:
-            _show(ledger.entries())
+            Ledger(index).export(sys.stdout)
+            return 0
+        for entry in Ledger(index).entries():
+            event, subject = shown(entry.event), shown(entry.subject)
+            print(f"{entry.seq:6d}  {local(entry.at)}  {event:20s}  {subject}")
+            for name, value in entry.detail.items():
+                print(f"{'':36s}{shown(name)}: {detail(name, value)}")
     return 0
 
 
-def _show(entries: Iterable[Entry]) -> None:
-    for entry in entries:
-        event, subject = shown(entry.event), shown(entry.subject[:16])
-        print(f"{entry.seq:6d}  {local(entry.at)}  {event:20s}  {subject}")
-        for name, value in entry.detail.items():
-            print(f"{'':36s}{shown(name)}: {shown(value)}")
-
-
-def _ledger_verify(arguments: argparse.Namespace) -> int:
-    from agent.vault.records.ledger import Ledger
-
-    with _open(arguments) as index:
+def ledger_verify(arguments: argparse.Namespace) -> int:
+    """``clip-agent ledger verify``."""
+    with _open(config.load(arguments.config)) as index:
         lines, head = Ledger(index).verify(), Ledger(index).head()
     print(f"ledger: ok, {lines} lines, head {head.sha256}")
     return 0
 
 
-def _ledger_export(arguments: argparse.Namespace) -> int:
-    from agent.vault.records.ledger import Ledger
-
-    with _open(arguments) as index:
+def ledger_export(arguments: argparse.Namespace) -> int:
+    """``clip-agent ledger export``. A file that exists is not overwritten."""
+    settings = config.load(arguments.config)
+    with _open(settings) as index:
         if arguments.html is None:
             Ledger(index).export(sys.stdout)
-        else:
-            _write_page(Ledger(index), arguments)
+            return 0
+        now = SystemClock(synced_marker=None).now()
+        pieces = page(Ledger(index), device=settings.device.name, now=now, version=__version__)
+        if arguments.html == "-":
+            sys.stdout.writelines(pieces)
+            return 0
+        try:
+            with Path(arguments.html).open("x", encoding="utf-8") as out:
+                out.writelines(pieces)
+        except OSError as error:
+            raise StorageFault(f"{arguments.html}: cannot be written ({error.strerror})") from error
+    print(f"written to {arguments.html}")
     return 0
 
 
-def _write_page(ledger: Ledger, arguments: argparse.Namespace) -> None:
-    """The page, to where ``--html`` says. A file that exists is not overwritten."""
-    from agent import __version__
-    from agent.cli.ledger_html import page
-    from agent.clock import SystemClock
-    from agent.errors import StorageFault
-
-    name = config.load(arguments.config).device.name
-    now = SystemClock(synced_marker=None).now()
-    pieces = page(ledger, device=name, now=now, version=__version__)
-    if arguments.html == "-":
-        sys.stdout.writelines(pieces)
-        return
-    try:
-        with Path(arguments.html).open("x", encoding="utf-8") as out:
-            out.writelines(pieces)
-    except OSError as error:
-        raise StorageFault(f"{arguments.html}: cannot be written ({error.strerror})") from error
-    print(f"written to {arguments.html}")
-
-
-def _reindex(arguments: argparse.Namespace) -> int:
-    from agent.clock import SystemClock
-    from agent.errors import StorageFault
-    from agent.vault.clips.camera_lock import at_work, is_at_work
-    from agent.vault.clips.store import reindex
-
+def reindex_clips(arguments: argparse.Namespace) -> int:
+    """``clip-agent reindex``, refused while the camera runs: a clip it finishes would be lost."""
     state_dir = config.load(arguments.config).state_dir
-    if is_at_work(state_dir):  # a clip that is finished meanwhile would lose its row
+    if is_at_work(state_dir):
         raise StorageFault(
             f"{state_dir}: the camera is at work there",
             advice="Stop it, run this again, then start it: systemctl stop clip-agent-camera",

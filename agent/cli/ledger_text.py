@@ -1,7 +1,7 @@
-"""What stands in the vault, for people: one line each, and what each line of the ledger says.
+"""Text for people: times, values and the meaning of each line of the ledger.
 
-Values may come from strangers, or from a file that somebody changed: whatever would act
-on a terminal or on a page's layout is spelled out instead (:func:`shown`).
+Values may come from strangers or from a forged file. :func:`shown` spells out any character
+that would act on a terminal or change a page's layout.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 from agent.vault.records.events import Event
 from agent.vault.records.ledger import Entry
 
+_TIMES = ("from", "to")  # of CLIPS_LISTED, in Unix seconds
+
 
 def sentence(entry: Entry) -> str:
     """The meaning of a line of the ledger, in plain words on one line."""
@@ -24,7 +26,7 @@ def sentence(entry: Entry) -> str:
 
 
 class _Fields(dict[str, str]):
-    """The values that a sentence asks for, from a line's detail; a dash for what is not there."""
+    """The values in a sentence, from a line's detail; a dash for one that is missing."""
 
     def __init__(self, detail: Mapping[str, Any]) -> None:
         super().__init__()
@@ -49,11 +51,9 @@ class _Fields(dict[str, str]):
         return self._shown("requester") if "requester" in self._detail else "unknown senders"
 
     def _count(self) -> str:
-        clips = self._detail.get("clips")
-        more = self._detail.get("more")
-        number = (len(clips) if isinstance(clips, list) else 0) + (
-            more if isinstance(more, int) else 0
-        )
+        clips, more = self._detail.get("clips"), self._detail.get("more")
+        number = len(clips) if isinstance(clips, list) else 0
+        number += more if isinstance(more, int) else 0
         return "1 clip" if number == 1 else f"{number} clips"
 
     def _to(self) -> str:
@@ -74,6 +74,13 @@ def shown(value: object) -> str:
     )
 
 
+def detail(name: str, value: object) -> str:
+    """A value of a line's detail; a time as a date."""
+    if name in _TIMES and isinstance(value, int | float):
+        return local(value)
+    return shown(value)
+
+
 def local(seconds: float) -> str:
     """A time in this device's zone."""
     return _moment(seconds, None)
@@ -87,6 +94,6 @@ def utc(seconds: float) -> str:
 def _moment(seconds: float, zone: tzinfo | None) -> str:
     try:
         moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone(zone)
-    except (OverflowError, ValueError):  # nobody's clock said so: somebody changed the file
+    except (OverflowError, ValueError):  # no clock gave this: the file was changed
         return f"{seconds} (no time)"
     return moment.strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import __version__, config, options
-from agent.cli import device as vault
+from agent.cli import commands as device
 from agent.config import example as config_example
 from agent.errors import ClipAgentError, ConfigError
 from agent.options import Commands
@@ -56,8 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
         ),
     ):
         command = options.add_command(groups, name, f"{__name__}:{function}", text)
-        vault.add_config_option(command)
-    vault.register(groups)
+        device.add_config_option(command)
+    device.register(groups)
     _register_tune(groups)
     _register_config(groups)
     owner.register(groups)
@@ -77,7 +77,7 @@ def _register_tune(groups: Commands) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"the device's configuration (default {vault.DEFAULT_CONFIG}; none is needed "
+        help=f"the device's configuration (default {device.DEFAULT_CONFIG}; none is needed "
         "with --video)",
     )
     command.add_argument("--video", metavar="FILE", help="a video instead of the camera")
@@ -105,7 +105,7 @@ def _positive(text: str) -> float:
 
 def _register_config(groups: Commands) -> None:
     command = options.add_command(groups, "config", f"{__name__}:_config", "print a configuration")
-    vault.add_config_option(command)
+    device.add_config_option(command)
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--example", action="store_true", help="every key, commented, with its default"
@@ -153,7 +153,7 @@ def _tune(arguments: argparse.Namespace) -> int:
 
     return tune.run(
         config_file=arguments.config,
-        default=vault.DEFAULT_CONFIG,
+        default=device.DEFAULT_CONFIG,
         video=arguments.video,
         seconds=arguments.seconds,
         output=arguments.output,

@@ -58,6 +58,11 @@ def decode_base64url(text: str) -> bytes:
     return data
 
 
+def in_groups(fingerprint: str) -> str:
+    """A fingerprint in groups of four characters, for people to compare."""
+    return " ".join(fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4))
+
+
 class PublicKey:
     """An Ed25519 public key, 32 bytes, and its fingerprint."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from agent import config
 from agent.cli import main as cli
+from agent.consent.cards import in_groups
 from agent.gateway import device_keys as keys
 from agent.gateway.device_keys import CARD_NAME
 from agent.host.board import Machine
@@ -103,9 +104,13 @@ def test_a_device_in_order_passes_line_by_line(
     assert checked.code == 0
     assert tuple(checked.texts) == (*SECTIONS, "feed")
     assert checked.texts["owners"] == "clips are sealed to Olive"
-    assert checked.texts["requesters"] == "may ask: Springfield Police Department"
+    fingerprint = house.requester.id
+    assert checked.texts["requesters"] == (
+        f"may ask: Springfield Police Department ({in_groups(fingerprint)})"
+    )
+    assert in_groups(fingerprint).replace(" ", "") == fingerprint
     assert checked.texts["keys"] == f"in {house.config.state_dir}/keys, for the gateway alone"
-    assert checked.texts["vault"] == "1 clips, 0 MB"
+    assert checked.texts["vault"] == "1 clip, 0 MB"
     assert checked.texts["disk"].endswith(" GB free")
     assert checked.texts["clock"] == "trusted, as the configuration says"
     assert checked.texts["machine"] == "50 °C, good power"
@@ -185,7 +190,7 @@ def test_a_weak_power_supply_is_told_with_the_cure(check: Any, board: Board) -> 
     checked = check()
     assert "machine" in checked.failed
     assert checked.texts["machine"] == (
-        "the power supply is too weak just now (50 °C, under-voltage)."
+        "the power supply is too weak now (50 °C, under-voltage)."
         " Use the official power supply of this board, and a short cable"
     )
 
@@ -204,7 +209,7 @@ def test_a_board_without_sensors_is_no_fault(
     monkeypatch.setattr("agent.cli.check.Machine", lambda: Machine(tmp_path / "no sysfs"))
     checked = check()
     assert "machine" not in checked.failed
-    assert checked.texts["machine"] == "says nothing of its temperature"
+    assert checked.texts["machine"] == "does not report its temperature"
 
 
 def test_a_memory_cgroup_that_is_off_is_told_with_the_cure(check: Any, board: Board) -> None:

@@ -180,8 +180,8 @@ def test_requests_are_listed_newest_first_with_what_became_of_them(vault: Vault,
     )
     rows = [json.loads(line) for line in say("requests", "--json").splitlines()]
     assert [(row["request"], row["state"], row["rule"]) for row in rows] == [
-        ("2" * 16, "REFUSED", "area"),
-        ("1" * 16, "OPEN", ""),
+        ("2" * 64, "REFUSED", "area"),
+        ("1" * 64, "OPEN", ""),
     ]
     assert len(say("requests").splitlines()) == 3
 
@@ -200,7 +200,7 @@ def test_show_prints_each_line_with_its_detail(vault: Vault, say: Say) -> None:
     write_lines(vault, 2)
     first, rule, why, second, *_ = say("ledger", "show").splitlines()
     assert first.split()[0] == "1"
-    assert first.endswith("request.refused       dddddddddddddddd")
+    assert first.endswith(f"request.refused       {'d' * 64}")
     assert rule.strip() == "rule: area"
     assert why.strip() == "why: number 0"
     assert second.split()[0] == "2"
@@ -278,7 +278,7 @@ def test_the_cure_for_a_damaged_index_is_said_and_cures(vault: Vault, say: Say) 
     damaged = bytearray(index.read_bytes())
     damaged[4096:] = b"\xaa" * (len(damaged) - 4096)
     index.write_bytes(damaged)
-    assert "move this file and the two with -wal and -shm" in say("clips", code=1)
+    assert "move this file and those with -wal and -shm" in say("clips", code=1)
     for file in vault.state_dir.glob("agent.sqlite*"):
         file.rename(file.with_name(f"damaged.{file.name}"))
     assert say("reindex").startswith("2 clips indexed")

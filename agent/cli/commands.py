@@ -1,0 +1,57 @@
+"""Options and registration of the device's commands: ``status clips requests ledger reindex``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from agent import options
+from agent.options import Commands
+
+DEFAULT_CONFIG = Path("/etc/clip-agent/agent.yaml")
+_RUN = "agent.cli.device"
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """``--config FILE``, the same for every command of the device."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        help=f"the device's configuration (default {DEFAULT_CONFIG})",
+    )
+
+
+def register(groups: Commands) -> None:
+    """Add the commands to the main parser."""
+    for name, text in (
+        ("status", "the device's health"),
+        ("clips", "the clips on this device"),
+        ("requests", "all requests received, and their outcome"),
+    ):
+        options.add_json(_add(groups, name, f"{_RUN}:{name}", text))
+
+    text = "the ledger: every request, decision and release"
+    ledger = groups.add_parser("ledger", help=text, description=text)
+    actions = ledger.add_subparsers(metavar="ACTION", required=True)
+    options.add_json(_add(actions, "show", f"{_RUN}:ledger_show", "print its lines"))
+    text = "check that no line was changed, removed or added"
+    _add(actions, "verify", f"{_RUN}:ledger_verify", text)
+    text = "print it as JSON lines, or as a page to hand to a lawyer"
+    export = _add(actions, "export", f"{_RUN}:ledger_export", text)
+    export.add_argument(
+        "--html",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write one page, complete and ready to print, to a new FILE (default: the terminal)",
+    )
+    text = "rebuild the index of clips from their sidecars"
+    _add(groups, "reindex", f"{_RUN}:reindex_clips", text)
+
+
+def _add(groups: Commands, name: str, function: str, text: str) -> argparse.ArgumentParser:
+    command = options.add_command(groups, name, function, text)
+    add_config_option(command)
+    return command
