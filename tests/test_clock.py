@@ -24,7 +24,7 @@ def test_without_a_marker_the_system_clock_is_always_synced() -> None:
 
 
 @pytest.mark.parametrize("wall", [0.0, 3600.0, EARLIEST_PLAUSIBLE_SECONDS - 1])
-def test_a_clock_before_this_release_is_unset_whatever_the_marker_says(
+def test_a_clock_before_this_release_counts_as_unset_despite_the_marker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wall: float
 ) -> None:
     (tmp_path / "synchronized").touch()
@@ -33,7 +33,7 @@ def test_a_clock_before_this_release_is_unset_whatever_the_marker_says(
     assert not SystemClock(None).synced()
 
 
-def test_the_system_clock_is_the_machines() -> None:
+def test_the_system_clock_reads_the_machine() -> None:
     clock = SystemClock(None)
     before = time.time()
     assert before <= clock.now() <= time.time()

@@ -29,7 +29,7 @@ def defined() -> dict[str, str]:
     return {name: kind.__bases__[0].__name__ for name, kind in classes}
 
 
-def test_the_tree_at_the_head_of_the_module_is_the_tree_of_its_classes() -> None:
+def test_the_printed_exception_tree_matches_the_classes() -> None:
     assert drawn(errors.__doc__ or "") == defined()
 
 

@@ -52,7 +52,7 @@ def test_a_file_that_is_no_key_file(tmp_path: Path, damage: bytes) -> None:
         keyfile.unlock(path, "requester", PASSPHRASE)
 
 
-def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_fault_of_a_missing_key_file_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="clip-agent owner init"):
         keyfile.unlock(tmp_path / "owner.age", "owner", PASSPHRASE)
 
@@ -65,7 +65,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == b"precious"
 
 
-def test_the_keys_of_another_role_do_not_do(keys: Keys) -> None:
+def test_the_keys_of_another_role_are_refused(keys: Keys) -> None:
     text = keyfile.format_keys(keys, "owner", now=NOW)
     with pytest.raises(KeyFileError, match="requester"):
         keyfile.parse_keys(text, "requester")
@@ -97,7 +97,7 @@ def test_the_passphrase_comes_from_file_then_environment_then_terminal(tmp_path:
     assert obtain(None, {}) == "typed"
 
 
-def test_without_a_terminal_the_advice_names_the_ways() -> None:
+def test_without_a_terminal_the_advice_names_the_options() -> None:
     with pytest.raises(KeyFileError, match="--passphrase-file"):
         keyfile.obtain_passphrase(None, new=False, environ={}, at_terminal=lambda: False)
 

@@ -27,12 +27,12 @@ def broker(*arguments: str) -> Broker:
         ("[::1]", "::1", 1883),
     ],
 )
-def test_addresses(text: str, host: str, port: int) -> None:
+def test_addresses_are_split(text: str, host: str, port: int) -> None:
     assert options.split_address(text, default_port=1883) == (host, port)
 
 
 @pytest.mark.parametrize("text", ["", ":1883", "broker:", "broker:x", "broker:65536", "b:-1"])
-def test_addresses_that_are_none(text: str) -> None:
+def test_bad_addresses_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"):
         options.split_address(text, default_port=1883)
 

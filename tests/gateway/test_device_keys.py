@@ -50,7 +50,7 @@ def test_keys_are_made_once_and_stay(state: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o007, 0o000])
-def test_only_the_gateway_can_read_them(state: Path, umask: int) -> None:
+def test_only_the_gateway_can_read_the_keys(state: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         keys.load_or_create(state, name=NAME)
@@ -61,7 +61,7 @@ def test_only_the_gateway_can_read_them(state: Path, umask: int) -> None:
     assert sorted(path.name for path in state.iterdir()) == [CARD_NAME, "keys"]
 
 
-def test_the_card_beside_the_index_is_their_public_half(state: Path) -> None:
+def test_the_card_beside_the_index_is_the_public_half(state: Path) -> None:
     made = keys.load_or_create(state, name=NAME)
     assert card(state) == made.card(NAME)
     assert card(state).fingerprint == made.id
@@ -73,7 +73,7 @@ def test_the_card_beside_the_index_is_their_public_half(state: Path) -> None:
     assert not any(secret in public for secret in secrets.values())
 
 
-def test_a_card_that_was_lost_or_changed_is_written_again(state: Path) -> None:
+def test_a_lost_or_changed_card_is_rewritten(state: Path) -> None:
     made = keys.load_or_create(state, name=NAME)
     (state / CARD_NAME).unlink()
     keys.load_or_create(state, name=NAME)
@@ -86,7 +86,9 @@ def test_a_card_that_was_lost_or_changed_is_written_again(state: Path) -> None:
 
 
 @pytest.mark.parametrize("trap", ["pipe", "endless", "keys"])
-def test_a_trap_in_the_place_of_the_card_is_replaced_and_not_read(state: Path, trap: str) -> None:
+def test_a_pipe_or_link_in_place_of_the_card_is_replaced_and_not_read(
+    state: Path, trap: str
+) -> None:
     made = keys.load_or_create(state, name=NAME)
     card, secret = state / CARD_NAME, key_file(state)
     right, before = card.read_bytes(), secret.read_bytes()
@@ -100,7 +102,7 @@ def test_a_trap_in_the_place_of_the_card_is_replaced_and_not_read(state: Path, t
     assert secret.read_bytes() == before
 
 
-def test_a_card_that_is_right_is_not_written_again(state: Path) -> None:
+def test_a_correct_card_is_not_rewritten(state: Path) -> None:
     keys.load_or_create(state, name=NAME)
     before = (state / CARD_NAME).stat()
     keys.load_or_create(state, name=NAME)
@@ -148,7 +150,7 @@ def test_a_damaged_file_is_named_and_never_replaced(state: Path, data: bytes) ->
 
 
 @pytest.mark.parametrize("blocked", ["state", "state/keys", f"state/{CARD_NAME}/in-the-way"])
-def test_something_in_the_way_is_one_sentence(tmp_path: Path, blocked: str) -> None:
+def test_a_blocked_folder_is_a_fault_with_advice(tmp_path: Path, blocked: str) -> None:
     (tmp_path / blocked).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / blocked).touch()
     with pytest.raises(StorageFault, match=r"The gateway's user must own the folder keys/"):

@@ -14,13 +14,13 @@ from tests.support.board import Board
 from tests.support.clock import SimulatedClock
 
 
-def test_a_pi_tells_its_temperature_and_that_its_power_is_good(tmp_path: Path) -> None:
+def test_a_pi_reports_temperature_and_power(tmp_path: Path) -> None:
     board = Board(tmp_path)
     board.celsius(61.3)
     assert board.machine.vitals() == Vitals(61.3, under_voltage=False, throttled=False)
 
 
-def test_under_voltage_and_heat_are_told(tmp_path: Path) -> None:
+def test_under_voltage_and_heat_are_reported(tmp_path: Path) -> None:
     board = Board(tmp_path)
     board.celsius(80.0)
     board.under_voltage(True)
@@ -29,7 +29,7 @@ def test_under_voltage_and_heat_are_told(tmp_path: Path) -> None:
     assert str(vitals) == "80 °C, too hot: it slows down, under-voltage"
 
 
-def test_a_machine_that_says_nothing_is_no_error(tmp_path: Path) -> None:
+def test_a_machine_without_sensors_is_no_error(tmp_path: Path) -> None:
     vitals = Machine(tmp_path / "nothing").vitals()
     assert vitals == Vitals(None, None, None)
     assert str(vitals) == ""
@@ -42,13 +42,13 @@ def test_another_board_has_a_temperature_and_is_not_judged_by_a_pis_limits(tmp_p
 
 
 @pytest.mark.parametrize("text", ["", "N/A\n", "12.5\n", "\x00"])
-def test_a_sensor_that_gives_no_number_gives_no_answer(tmp_path: Path, text: str) -> None:
+def test_a_sensor_without_a_number_gives_none(tmp_path: Path, text: str) -> None:
     board = Board(tmp_path)
     board.break_sensors(text)
     assert board.machine.vitals() == Vitals(None, None, None)
 
 
-def test_a_sensor_that_cannot_be_read_just_now_gives_no_answer(tmp_path: Path) -> None:
+def test_an_unreadable_sensor_gives_none(tmp_path: Path) -> None:
     board = Board(tmp_path)
     zone = board.sys / "class/thermal/thermal_zone1/temp"
     zone.unlink()
@@ -68,14 +68,14 @@ def told(board: Board, degrees: Sequence[float]) -> list[float | None]:
     return said
 
 
-def test_a_temperature_that_wavers_is_told_once(tmp_path: Path) -> None:
+def test_a_wavering_temperature_is_reported_once(tmp_path: Path) -> None:
     wavering = [52.0, 53.1, 52.2, 53.5, 51.0, 53.9]
     assert set(told(Board(tmp_path), wavering)) == {50.0}
     assert told(Board(tmp_path), [52.0, 54.5, 53.0, 51.5, 50.0]) == [50, 55, 55, 55, 50]
 
 
 @given(degrees=st.lists(st.floats(-20, 110), min_size=1, max_size=20))
-def test_what_is_told_is_a_step_and_never_far_from_the_truth(
+def test_the_reported_temperature_is_a_step_near_the_true_one(
     tmp_path_factory: pytest.TempPathFactory, degrees: list[float]
 ) -> None:
     for said, true in zip(
@@ -99,7 +99,7 @@ def test_an_alarm_that_comes_and_goes_is_one_alarm(tmp_path: Path) -> None:
     )
 
 
-def test_the_machine_is_not_asked_at_every_turn(tmp_path: Path) -> None:
+def test_the_machine_is_read_every_few_seconds(tmp_path: Path) -> None:
     board, clock = Board(tmp_path), SimulatedClock()
     steady = Steady(board.machine, clock=clock)
     assert steady.vitals().celsius == 50

@@ -13,7 +13,7 @@ from agent.host import systemd as service
 
 @pytest.mark.parametrize("said", ["READY=1", "STATUS=armed; 50 °C", "STATUS=/видео/猫.mp4 → gone"])
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
-def test_any_text_arrives_as_utf_8(
+def test_a_message_arrives_as_utf_8(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, abstract: bool
 ) -> None:
     address = f"@clip-agent-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
@@ -25,7 +25,7 @@ def test_any_text_arrives_as_utf_8(
         assert systemd.recv(4096).decode("utf-8") == said
 
 
-def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_no_message_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     service.notifier()("READY=1")
 

@@ -235,7 +235,7 @@ def test_a_message_that_was_not_acknowledged_comes_again_after_a_kill(
     assert wait_for(once_more, Received).payload == b"third"
 
 
-def test_what_was_published_while_a_persistent_session_was_away_waits_for_it(
+def test_messages_to_an_absent_persistent_session_wait_for_it(
     mosquitto: Mosquitto, link_to: Any
 ) -> None:
     camera = link_to(mosquitto, "camera", "owner", clean_session=False)
@@ -471,7 +471,7 @@ def test_a_link_that_finds_no_file_descriptor_free_tries_again(
 
 
 @pytest.mark.parametrize("end", [RuntimeError("never expected"), SystemExit()])
-def test_whoever_listens_to_a_link_whose_thread_has_ended_is_told(
+def test_a_reader_of_a_link_whose_thread_ended_gets_an_internal_fault(
     monkeypatch: pytest.MonkeyPatch, end: BaseException
 ) -> None:
     """However quietly: a SystemExit ends a thread without a word."""

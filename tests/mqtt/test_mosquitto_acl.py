@@ -196,7 +196,7 @@ def test_a_user_writes_its_own_topics_and_no_others(broker: Broker, name: str) -
     assert taken == MAY_WRITE[name]
 
 
-def test_what_is_refused_reaches_nobody(broker: Broker) -> None:
+def test_a_refused_request_reaches_nobody(broker: Broker) -> None:
     with User(broker.port, "test") as witness, User(broker.port, "requester") as attacker:
         witness.hear("#")
         for topic in ALL:
@@ -216,7 +216,7 @@ def test_a_user_that_subscribes_to_everything_hears_only_its_own(broker: Broker,
 
 
 @pytest.mark.parametrize(("name", "password"), [("owner", "wrong"), ("nobody", PASSWORD), ("", "")])
-def test_nobody_comes_in_without_a_password(broker: Broker, name: str, password: str) -> None:
+def test_a_client_without_a_password_is_refused(broker: Broker, name: str, password: str) -> None:
     user = User(broker.port, name, password)
     try:
         code, _ = user.connect()

@@ -170,9 +170,7 @@ def test_no_plaintext_touches_the_disk(
     assert not any(b"MARKER" in content for content in [*written, path.read_bytes()])
 
 
-def test_a_damaged_clip_leaves_nothing_and_keeps_its_name(
-    path: Path, identity: pyrage.x25519.Identity
-) -> None:
+def test_a_damaged_clip_leaves_no_file(path: Path, identity: pyrage.x25519.Identity) -> None:
     def files() -> Iterator[tuple[str, bytes]]:
         yield FILES[0]
         raise ClipDamaged("the clip is damaged")
@@ -239,7 +237,7 @@ def test_a_missing_outbox_is_a_storage_fault(
         write(tmp_path / "none" / "x.age", identity)
 
 
-def test_the_rest_of_an_attempt_that_was_killed_is_replaced(
+def test_the_rest_of_a_killed_attempt_is_replaced(
     path: Path, identity: pyrage.x25519.Identity
 ) -> None:
     path.with_name(f"{path.name}.part").write_bytes(b"half a bundle")
@@ -247,7 +245,7 @@ def test_the_rest_of_an_attempt_that_was_killed_is_replaced(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_recipient_that_is_none_is_refused(path: Path) -> None:
+def test_an_invalid_recipient_is_refused(path: Path) -> None:
     with pytest.raises(ReceiverRefused) as refused:
         write_bundle(
             path, name=NAME, recipient="age1x", payload=[], release=describe, bagged_at=BAGGED_AT

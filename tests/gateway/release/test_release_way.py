@@ -153,7 +153,7 @@ def test_a_muted_requester_is_refused_from_then_on(world: World) -> None:
 # Posts that are refused
 
 
-def test_an_unknown_requester_is_a_line_and_nothing_else(world: World) -> None:
+def test_an_unknown_requester_is_one_ledger_line(world: World) -> None:
     stranger = Person()
     request = world.house.request(iss=stranger.id)
     world.to_feed(stranger.signing.sign(request), request.jti)
@@ -169,7 +169,7 @@ def test_an_unknown_requester_is_a_line_and_nothing_else(world: World) -> None:
         (b"a.b.c", "not-jws"),
     ],
 )
-def test_what_is_no_request_is_refused_by_name(world: World, post: bytes, rule: str) -> None:
+def test_a_post_that_is_no_request_is_refused_by_name(world: World, post: bytes, rule: str) -> None:
     world.to_feed(post, "anything-at-all-00")
     assert rules(world, "post.refused") == [rule]
 
@@ -208,7 +208,7 @@ def test_a_policy_refusal_names_its_rule_and_the_owner_is_not_bothered(world: Wo
     assert world.inbox == {}
 
 
-def test_warrants_only_is_one_config_line(tmp_path: Path) -> None:
+def test_legal_orders_only_is_one_config_line(tmp_path: Path) -> None:
     world = World(tmp_path, requests=config.Requests(accept=("legal-order",)))
     world.house.record()
     post = world.post()
@@ -314,7 +314,7 @@ def test_a_clip_changed_on_disk_does_not_leave(world: World) -> None:
     assert rules(world, "decision.refused") == ["clip-changed"]
 
 
-def test_a_letter_sealed_to_somebody_else_is_a_line_once(world: World) -> None:
+def test_a_letter_sealed_to_somebody_else_is_one_ledger_line(world: World) -> None:
     sealed = mail.seal(mail.Letter(jws="x", keys={}), [Person().recipient])
     for _ in range(3):
         world.to_device(sealed)
@@ -499,7 +499,7 @@ def test_a_revoked_release_that_was_not_sent_never_is(world: World) -> None:
     assert world.receiver.uploads == {}
 
 
-def test_the_public_record_counts_what_a_requester_posted(world: World) -> None:
+def test_the_history_counts_the_posts_of_a_requester(world: World) -> None:
     world.house.record()
     world.post()
     world.post(world.house.request(incident="protest"))

@@ -107,7 +107,7 @@ def cut_off_in_the_middle(url: str, chunk: bytes, *, sent: int) -> None:
         connection.sendall(head.encode() + chunk[:sent])
 
 
-def test_a_chunk_that_does_not_fit_the_offset_is_a_fault_to_ask_again_after(
+def test_a_chunk_at_the_wrong_offset_is_a_network_fault(
     tus_server: TusServer,
 ) -> None:
     client = new_client()
@@ -282,7 +282,7 @@ def test_a_redirect_is_never_followed(
 
 @pytest.mark.parametrize("call", [create, head, patch])
 @pytest.mark.parametrize("status", [400, 401, 403, 412, 413, 415, 460])
-def test_a_no_for_good_is_not_tried_again(
+def test_a_final_refusal_is_not_tried_again(
     call: Callable[[TusClient, str], object], status: int
 ) -> None:
     assert refusal(call, answer(status)) == "receiver-refuses"
@@ -290,7 +290,7 @@ def test_a_no_for_good_is_not_tried_again(
 
 @pytest.mark.parametrize("call", [create, head, patch])
 @pytest.mark.parametrize("status", [408, 423, 429, 500, 502, 503, 504])
-def test_what_may_pass_is_a_network_fault(
+def test_a_passing_failure_is_a_network_fault(
     call: Callable[[TusClient, str], object], status: int
 ) -> None:
     with FakeReceiver(answer(status)) as fake, pytest.raises(NetworkFault, match=str(status)):
@@ -336,7 +336,7 @@ def test_an_answer_to_a_chunk_cannot_go_backwards() -> None:
     assert refusal(patch, answer(204, Upload_Offset="3")) == "offset-backwards"
 
 
-def test_a_chunk_taken_in_part_counts_in_part_and_not_at_all_is_a_fault() -> None:
+def test_a_chunk_taken_in_part_is_progress_and_one_not_taken_a_fault() -> None:
     with FakeReceiver(answer(204, Upload_Offset="5"), answer(204, Upload_Offset="4")) as fake:
         assert patch(new_client(), fake.url) == 5
         with pytest.raises(NetworkFault, match="took nothing"):
@@ -364,7 +364,7 @@ def test_an_upload_of_another_length_is_not_ours(length: str) -> None:
     ],
     ids=["nothing", "cut off", "not HTTP", "huge header", "many headers", "huge status"],
 )
-def test_a_broken_answer_is_a_network_fault_in_one_line(reply: bytes) -> None:
+def test_a_broken_answer_is_a_network_fault(reply: bytes) -> None:
     with FakeReceiver(reply) as fake, pytest.raises(NetworkFault) as fault:
         patch(new_client(), fake.url)
     assert "\n" not in str(fault.value)

@@ -70,7 +70,7 @@ def test_a_release_revoked_while_another_has_its_turn_is_not_announced(world: Wo
 
 
 @pytest.mark.parametrize("done", ["nothing", "announced"])
-def test_a_release_stopped_while_its_bundle_was_read_meets_no_receiver(
+def test_a_release_stopped_while_its_bundle_is_hashed_is_not_announced(
     world: World, monkeypatch: pytest.MonkeyPatch, done: str
 ) -> None:
     """Of a large one a Pi takes the digest for many seconds."""
@@ -165,7 +165,7 @@ def test_a_receiver_that_takes_a_trickle_is_asked_ever_more_rarely(
     assert len(upload.data) == taken * len(sent), "and what it did take counts"
 
 
-def test_a_receiver_that_takes_a_trickle_keeps_nobody_else_from_their_turn(pieces: World) -> None:
+def test_a_slow_receiver_does_not_block_other_releases(pieces: World) -> None:
     slow, revoked, other = sealed(pieces, 3, video=VIDEO)
     send = pieces.receiver.send
 
@@ -184,7 +184,7 @@ def test_a_receiver_that_takes_a_trickle_keeps_nobody_else_from_their_turn(piece
     assert state_of(pieces, slow) == "SEALED"
 
 
-def test_a_receiver_that_takes_its_least_of_each_chunk_is_no_failure(pieces: World) -> None:
+def test_a_receiver_that_takes_the_least_progress_is_no_failure(pieces: World) -> None:
     (release_id,) = sealed(pieces, 1, video=VIDEO)
     sent = crawl(pieces, 65_536)
     pieces.run()
@@ -192,7 +192,7 @@ def test_a_receiver_that_takes_its_least_of_each_chunk_is_no_failure(pieces: Wor
     assert len(sent) > 4
 
 
-def test_what_arrived_without_an_answer_is_progress(pieces: World) -> None:
+def test_bytes_that_arrived_without_an_answer_are_progress(pieces: World) -> None:
     """A proxy that gives up before the receiver does: each answer is lost, and no byte."""
     (release_id,) = sealed(pieces, 1, video=VIDEO)
     turn(pieces)

@@ -40,7 +40,7 @@ def sealed_and_waiting(world: World) -> str:
 # Releases: what is on the disk is not believed
 
 
-def test_a_bundle_does_not_go_to_a_host_that_was_struck_from_the_card(world: World) -> None:
+def test_a_bundle_does_not_go_to_a_host_removed_from_the_card(world: World) -> None:
     release_id = sealed_and_waiting(world)
     change_cards(world, lambda cards: cards[0].update(upload_hosts=["elsewhere.example"]))
     world.restart()
@@ -51,7 +51,7 @@ def test_a_bundle_does_not_go_to_a_host_that_was_struck_from_the_card(world: Wor
     assert world.receiver.finished == []
 
 
-def test_a_bundle_does_not_go_to_a_requester_that_was_taken_off_the_list(world: World) -> None:
+def test_a_bundle_does_not_go_to_a_requester_whose_card_was_removed(world: World) -> None:
     release_id = sealed_and_waiting(world)
     change_cards(world, lambda cards: cards.clear())
     world.restart()
@@ -152,7 +152,7 @@ def test_a_bundle_that_is_gone_is_not_sent(world: World) -> None:
     assert "gone from the outbox" in world.outcomes()[release_id].detail
 
 
-def test_a_bundle_is_read_through_once_a_process_however_often_it_is_tried(
+def test_a_bundle_is_hashed_once_for_each_process(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large one takes a Pi many seconds, and a receiver may be away for days."""
@@ -177,7 +177,7 @@ def test_a_bundle_is_read_through_once_a_process_however_often_it_is_tried(
     assert state_of(world, release_id) == "SENT"
 
 
-def test_a_bundle_that_cannot_be_removed_is_reported_and_stops_nothing(
+def test_a_bundle_that_cannot_be_removed_is_logged(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Else it would end the process at every start, and with it all other releases."""
@@ -198,7 +198,7 @@ def test_a_bundle_that_cannot_be_removed_is_reported_and_stops_nothing(
     assert all(path.name in record.message for record in reports)
 
 
-def test_a_half_written_bundle_that_stays_does_not_count_as_ever_more_deaths(
+def test_a_half_written_bundle_that_stays_counts_as_one_death(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = world.house.record()
@@ -220,7 +220,7 @@ def test_a_half_written_bundle_that_stays_does_not_count_as_ever_more_deaths(
 # Releases: clocks
 
 
-def test_nothing_is_sent_while_nobody_knows_whether_the_approval_has_ended(world: World) -> None:
+def test_nothing_is_sent_while_the_clock_is_unsynced(world: World) -> None:
     """Switched off for a week, a Pi starts with the time at which it stopped."""
     release_id = sealed_and_waiting(world)
     world.clock.advance(60)
@@ -265,7 +265,7 @@ def test_keys_that_come_again_after_the_sealing_are_dropped(world: World) -> Non
     assert world.gateway.releases._jobs == {}
 
 
-def test_of_a_letter_that_comes_twice_before_the_sealing_both_are_acknowledged(
+def test_a_letter_that_comes_twice_before_sealing_is_acknowledged_twice(
     world: World,
 ) -> None:
     clip = world.house.record()
@@ -288,7 +288,7 @@ def test_a_receiver_that_forgets_each_upload_is_asked_ever_more_rarely(world: Wo
     assert 3 <= world.receiver.calls.count("create") <= 15
 
 
-def test_the_record_of_a_stopped_upload_says_how_much_had_arrived(world: World) -> None:
+def test_the_ledger_line_of_a_stopped_upload_holds_the_confirmed_bytes(world: World) -> None:
     """The answer to the last chunk was lost: the requester may have everything."""
     clip = world.house.record()
     post = world.post()
@@ -366,7 +366,7 @@ def test_a_release_that_waited_for_room_on_the_disk_survives_a_single_death(
     assert state_of(world, release_id) == "SENT"
 
 
-def test_a_full_disk_does_not_keep_letters_until_a_revocation_cannot_come_in(
+def test_a_full_disk_does_not_block_a_later_revocation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker waits with the next letter once 20 are not acknowledged (mosquitto's default)."""

@@ -63,7 +63,7 @@ def test_two_cameras_do_not_record_into_one_vault(tmp_path: Path) -> None:
         pass
 
 
-def test_whoever_looks_does_not_keep_the_camera_from_starting(tmp_path: Path) -> None:
+def test_a_look_at_the_lock_does_not_block_the_camera(tmp_path: Path) -> None:
     clock = SimulatedClock()
     with at_work(tmp_path, clock=clock):
         pass
@@ -88,16 +88,16 @@ def test_whoever_looks_does_not_keep_the_camera_from_starting(tmp_path: Path) ->
         ("failed", False, "failed"),
     ],
 )
-def test_what_a_dead_camera_said_last_is_believed_if_it_was_its_end(
+def test_the_last_state_of_a_dead_camera_counts_if_it_was_an_end(
     last_word: str, running: bool, believed: str
 ) -> None:
     assert camera_state(said(last_word), running=running) == believed
 
 
-def test_a_camera_that_is_started_again_after_it_lost_its_pictures_is_not_called_dead() -> None:
+def test_a_camera_that_restarts_for_want_of_frames_is_not_called_dead() -> None:
     assert camera_state(said("no-frames"), running=False, restarts=True) == "no-frames"
     assert camera_state(said("recording"), running=False, restarts=True) == "not-running"
 
 
-def test_a_camera_that_never_was_there_never_started() -> None:
+def test_a_missing_camera_has_never_started() -> None:
     assert camera_state(None, running=False) == "never started"

@@ -315,7 +315,7 @@ def test_an_abandoned_clip_waits_for_a_recovery_and_the_next_one_is_left_alone(
     check_whole(vault)
 
 
-def test_the_length_of_a_cut_off_clip_is_not_guessed_from_a_clock_that_was_set(
+def test_the_length_of_a_cut_off_clip_is_unknown_after_the_clock_was_set(
     part: tuple[bytes, bytes], vault: Vault
 ) -> None:
     for moment in (0.0, 1_706_120_000.0, 1_800_000_000.0):
@@ -345,7 +345,7 @@ def test_a_recording_that_cannot_be_read_is_reported_and_the_rest_goes_on(
 
 @pytest.mark.parametrize("name", ["media", "media_part", "sidecar", "opening"])
 @pytest.mark.parametrize("leads_to", ["", "/dev/zero"], ids=["a pipe", "endless"])
-def test_what_has_no_end_keeps_no_camera_from_starting(
+def test_a_pipe_among_the_clips_does_not_block_a_recovery(
     part: tuple[bytes, bytes], vault: Vault, name: str, leads_to: str
 ) -> None:
     """Whoever was in the camera's process for a while could leave it there."""
@@ -396,7 +396,7 @@ def test_a_disk_that_is_full_is_not_a_damaged_clip(
         vault.store.recover()
 
 
-def test_with_no_room_for_a_mark_the_recording_goes_first_and_makes_it(
+def test_on_a_full_disk_delete_removes_the_recording_before_the_mark(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(vault)
@@ -432,7 +432,7 @@ def test_a_whole_clip_without_a_row_is_adopted(vault: Vault) -> None:
     check_whole(vault)
 
 
-def test_a_row_without_a_recording_is_dropped_and_said(vault: Vault) -> None:
+def test_a_row_without_a_recording_is_dropped_and_reported(vault: Vault) -> None:
     create(vault)
     (clip,) = vault.index.clips()
     vault.store.path(clip.id).unlink()
@@ -462,7 +462,7 @@ def test_a_damaged_sidecar_is_named_and_everything_else_goes_on(vault: Vault, ju
     assert sentence in str(report)
 
 
-def test_a_sidecar_that_speaks_of_another_clip_is_damage(vault: Vault) -> None:
+def test_a_sidecar_of_another_clip_is_damage(vault: Vault) -> None:
     first, second = vault.record(PLAIN), vault.record(PLAIN)
     with vault.index.transaction():
         vault.index.drop_clip(first.id)
@@ -509,7 +509,7 @@ def test_leftovers_beside_a_finished_clip_are_removed(vault: Vault) -> None:
     check_whole(vault)
 
 
-def test_names_that_are_not_ours_are_passed_over(vault: Vault) -> None:
+def test_other_files_are_ignored(vault: Vault) -> None:
     clip = vault.record(PLAIN)
     strange = [
         vault.state_dir / "clips" / "notes.txt",

@@ -49,19 +49,19 @@ def planned(
 FIVE = [clip(name) for name in "abcde"]
 
 
-def test_with_room_for_all_nothing_goes() -> None:
+def test_with_room_for_all_no_clip_is_deleted() -> None:
     assert planned(FIVE) == ("", False)
     assert planned([]) == ("", False)
 
 
-def test_the_first_recorded_go_until_the_rest_fits() -> None:
+def test_the_first_recorded_clips_are_deleted_until_the_rest_fits() -> None:
     assert planned(FIVE, max_bytes=500) == ("", False)
     assert planned(FIVE, max_bytes=499) == ("a", False)
     assert planned(FIVE, max_bytes=201) == ("abc", False)
     assert planned(FIVE, max_bytes=99) == ("abcde", False)
 
 
-def test_old_clips_go() -> None:
+def test_old_clips_are_deleted() -> None:
     clips = [clip("a", ended=NOW - 101), clip("b", ended=NOW - 100), clip("c")]
     assert planned(clips, max_age_seconds=100) == ("a", False)
 
@@ -73,9 +73,7 @@ def test_an_unset_clock_never_judges_the_age_of_earlier_boots() -> None:
 
 @pytest.mark.parametrize("now", [SYNCED, UNSYNCED])
 @pytest.mark.parametrize("dated", [20.0, NOW - 3_600, NOW, NOW + 1e9])
-def test_what_the_clock_was_set_to_does_not_age_the_clips_of_this_boot(
-    now: Moment, dated: float
-) -> None:
+def test_setting_the_clock_does_not_age_clips_of_this_boot(now: Moment, dated: float) -> None:
     clips = [of_this_boot("a", ago=101, dated=dated), of_this_boot("b", ago=99, dated=dated)]
     assert planned(clips, max_age_seconds=100, now=now) == ("a", False)
 
@@ -95,23 +93,23 @@ def test_a_clip_of_an_unset_clock_does_not_go_before_older_recordings() -> None:
     assert planned(clips, max_bytes=100) == ("a", False)
 
 
-def test_clips_go_until_enough_is_free() -> None:
+def test_clips_are_deleted_until_enough_is_free() -> None:
     assert planned(FIVE, free_bytes=1_000, min_free_bytes=1_000) == ("", False)
     assert planned(FIVE, free_bytes=999, min_free_bytes=1_000) == ("a", False)
     assert planned(FIVE, free_bytes=500, min_free_bytes=1_000) == ("abcde", False)
 
 
-def test_what_other_rules_free_counts() -> None:
+def test_space_freed_by_other_rules_counts() -> None:
     assert planned(FIVE, max_bytes=300, free_bytes=800, min_free_bytes=1_000) == ("ab", False)
 
 
-def test_when_others_fill_the_disk_no_clip_is_lost_for_nothing() -> None:
+def test_no_clip_is_deleted_in_vain_when_others_fill_the_disk() -> None:
     assert planned(FIVE, free_bytes=499, min_free_bytes=1_000) == ("", True)
     assert planned(FIVE, free_bytes=0, min_free_bytes=1_000, max_bytes=400) == ("a", True)
     assert planned([], free_bytes=0, min_free_bytes=1) == ("", True)
 
 
-def test_held_clips_within_the_share_never_go() -> None:
+def test_held_clips_within_the_share_are_never_deleted() -> None:
     assert planned(FIVE, held="ab", max_bytes=400) == ("c", False)
     old = [clip("a", ended=20), clip("b", ended=20)]
     assert planned(old, held="a", max_age_seconds=1) == ("b", False)
@@ -124,7 +122,7 @@ def test_beyond_the_share_held_clips_are_like_any_other() -> None:
     assert planned(FIVE, held="de", max_bytes=200, max_held_share=1.0) == ("abc", False)
 
 
-def test_a_hold_on_what_is_gone_changes_nothing() -> None:
+def test_a_hold_on_a_missing_clip_changes_nothing() -> None:
     assert planned(FIVE, held=["x", "y"], max_bytes=499) == ("a", False)
 
 
@@ -243,7 +241,7 @@ def test_a_run_with_an_unset_clock_deletes_nothing_of_an_earlier_boot_for_its_ag
     assert len(limits.run().delete) == 1
 
 
-def test_a_disk_that_others_fill_is_said_clearly_and_costs_no_clip(vault: Vault) -> None:
+def test_a_disk_that_others_fill_is_reported_and_costs_no_clip(vault: Vault) -> None:
     clip = vault.record()
     with pytest.raises(StorageFault, match="less than 5000 bytes are free") as caught:
         retention(vault, free_bytes=lambda: 10, min_free_bytes=5_000).run()
@@ -257,7 +255,7 @@ def test_the_space_of_the_disk_is_asked_for(vault: Vault) -> None:
         free_bytes_of(vault.state_dir / "gone")()
 
 
-def test_the_clock_is_asked_and_nothing_else(vault: Vault) -> None:
+def test_only_the_clock_is_asked(vault: Vault) -> None:
     assert isinstance(vault.clock, SimulatedClock)
     retention(vault).run()
     assert vault.clock.slept == []

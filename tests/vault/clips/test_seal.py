@@ -81,7 +81,7 @@ def test_stock_age_opens_what_was_sealed(
     assert stock_age(path, reader, tmp_path) == (plain, 0)
 
 
-def test_nobody_else_opens_it(tmp_path: Path) -> None:
+def test_another_identity_opens_no_clip(tmp_path: Path) -> None:
     path = tmp_path / "x.age"
     seal(path, b"private").close()
     stranger = pyrage.x25519.Identity.generate()
@@ -96,7 +96,7 @@ def test_nobody_else_opens_it(tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(pieces=st.lists(st.integers(0, 3 * CHUNK_BYTES), max_size=20))
-def test_it_does_not_matter_how_the_plaintext_is_cut(pieces: list[int]) -> None:
+def test_plaintext_may_be_written_in_any_pieces(pieces: list[int]) -> None:
     plain = pattern(3 * CHUNK_BYTES)
     with folder_in_memory() as folder:
         writer = seal(folder / "x.age", plain, *pieces)
@@ -158,7 +158,7 @@ def test_stale_counts_from_the_oldest_byte_that_is_in_no_whole_chunk(tmp_path: P
     writer.close()
 
 
-def test_a_chunk_leaves_with_the_first_byte_behind_it(tmp_path: Path) -> None:
+def test_a_chunk_leaves_with_the_first_byte_after_it(tmp_path: Path) -> None:
     writer = SealedWriter(tmp_path / "x.age", RECIPIENTS, clock=SimulatedClock())
     assert writer.missing == CHUNK_BYTES + 1
     writer.write(b"a" * CHUNK_BYTES)
@@ -323,7 +323,7 @@ def test_a_cut_off_file_gives_every_whole_chunk_and_then_is_damage_unless_expect
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), truncated=st.booleans())
-def test_a_changed_byte_is_found_also_in_a_truncated_clip(
+def test_a_changed_byte_is_detected_in_a_truncated_clip(
     sealed_pattern: tuple[bytes, bytes], data: st.DataObject, truncated: bool
 ) -> None:
     plain, sealed = sealed_pattern
@@ -348,7 +348,7 @@ class Panic(BaseException):
 
 @pytest.mark.parametrize("end", [Panic("boom"), MemoryError(), RuntimeError("never expected")])
 @pytest.mark.parametrize("truncated", [False, True])
-def test_whatever_else_ends_the_opening_is_not_taken_for_the_end_of_the_clip(
+def test_an_unexpected_exception_is_not_taken_for_the_end_of_the_clip(
     sealed_pattern: tuple[bytes, bytes],
     monkeypatch: pytest.MonkeyPatch,
     end: BaseException,
@@ -379,7 +379,7 @@ def test_a_reader_may_stop_early(sealed_pattern: tuple[bytes, bytes]) -> None:
     assert threading.active_count() == threads
 
 
-def test_what_is_no_age_file_has_no_chunks_and_does_not_open() -> None:
+def test_a_file_that_is_not_age_has_no_chunks_and_does_not_open() -> None:
     for junk in (b"", b"age-encryption.org/v1\n", b"junk" * 50_000):
         assert whole_chunks(io.BytesIO(junk)) == 0
         with open_stream(io.BytesIO(junk), str(OWNER)) as opened, pytest.raises(ClipDamaged):
@@ -420,7 +420,7 @@ def test_something_else_in_place_of_a_clip_key_is_refused(inside: bytes) -> None
     assert caught.value.rule == "not-a-clip-key"
 
 
-def test_the_key_of_another_clip_is_found_out() -> None:
+def test_the_key_of_another_clip_is_refused() -> None:
     """Else whoever offers clips could have the owner open the key of one never approved."""
     sealed = seal_key(ClipIdentity.generate().text, RECIPIENTS, clip_id="20240124-183000-000002")
     with pytest.raises(UnreadableLetter) as caught:

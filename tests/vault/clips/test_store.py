@@ -47,7 +47,7 @@ def test_a_clip_is_opened_by_owner_recovery_and_its_own_key(vault: Vault, tmp_pa
         assert stock_age(path, reader, tmp_path) == (plain, 0)
 
 
-def test_the_row_and_the_sidecar_say_what_was_recorded(vault: Vault) -> None:
+def test_row_and_sidecar_describe_the_recording(vault: Vault) -> None:
     vault.clock.is_synced = False
     started, monotonic = vault.clock.now(), vault.clock.monotonic()
     clip = vault.record(pattern(100), seconds=12.5)
@@ -253,7 +253,7 @@ def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
     return boxes
 
 
-def test_nothing_is_padded_before_there_is_something_to_lose(vault: Vault) -> None:
+def test_an_empty_chunk_is_not_padded(vault: Vault) -> None:
     draft = vault.begin()
     vault.clock.advance(60)
     draft.pad_if_stale()
@@ -322,7 +322,7 @@ def test_a_clip_whose_row_could_not_be_written_is_adopted_later(
     assert not vault.index.clips()[0].truncated
 
 
-def test_a_beginning_that_failed_leaves_nothing_open(
+def test_a_failed_create_leaves_no_descriptor_open(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault.record()
@@ -398,7 +398,7 @@ def test_a_clip_changed_on_disk_has_another_digest(vault: Vault) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "../../etc/passwd", "20240124-183000-00000G", "20240124"])
-def test_an_id_that_is_none_never_becomes_a_path(vault: Vault, bad: str) -> None:
+def test_a_malformed_id_never_becomes_a_path(vault: Vault, bad: str) -> None:
     with pytest.raises(InternalFault):
         vault.store.path(bad)
 

@@ -83,7 +83,7 @@ def test_a_crash_before_the_clock_was_set_costs_neither_length_nor_time(vault: V
     assert (clip.started_at, clip.duration_seconds) == (OLD + STEP, 20)
 
 
-def test_a_length_that_was_unknown_is_known_once_the_clock_is_said_to_be_set(
+def test_an_unknown_length_is_computed_once_the_clock_is_set(
     vault: Vault,
 ) -> None:
     """The clock is set, and a moment later its marker is there."""
@@ -148,7 +148,7 @@ def test_a_disk_without_room_for_the_time_ends_no_recording(
     assert vault.index.clips()[0].started_at == OLD + STEP
 
 
-def test_a_clip_of_unknown_length_is_missed_by_no_window_it_may_reach_into(vault: Vault) -> None:
+def test_a_clip_of_unknown_length_matches_every_window_it_may_reach(vault: Vault) -> None:
     draft = begun(vault)
     vault.clock.step_wall(STEP)
     cut_off(vault, draft)

@@ -121,7 +121,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path: Path) 
         assert path.read_bytes() == content
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "agent.sqlite"
     path.write_bytes(b"this is a text and not a database, " * 100)
     with pytest.raises(StorageFault, match="not a database"):
@@ -160,7 +160,7 @@ def test_the_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_file_unlike_the_schema_is_refused_by_the_difference(
+def test_a_file_that_differs_from_the_schema_is_refused(
     tmp_path: Path, change: str, complaint: str
 ) -> None:
     path = tmp_path / "agent.sqlite"
@@ -450,7 +450,7 @@ def test_clips_that_overlap_a_window_are_found_at_its_very_edges(index: Index) -
     assert found(210, None) == "23"
 
 
-def test_a_clip_being_deleted_is_gone_for_everybody(index: Index) -> None:
+def test_a_clip_marked_as_deleting_is_hidden(index: Index) -> None:
     put(index, clip(1), clip(2))
     with index.transaction():
         assert index.mark_deleting(clip(1).id)
