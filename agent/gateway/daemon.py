@@ -67,7 +67,7 @@ class Gateway:
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
         self._published: dict[str, Any] = {}  # the last state that was published
-        self._is_synced = False  # and what waits for it has been done
+        self._is_synced = False  # and everything that waited for it is done
         self._clips_changed = True  # since the inbox looked
         self._stop = threading.Event()
         self._worker_ended = threading.Event()
@@ -113,7 +113,7 @@ class Gateway:
             link.start()
 
     def stop(self) -> None:
-        """Say goodbye and hang up."""
+        """Publish that the device is offline, and disconnect."""
         try:
             if self._published:  # once more, so that owners see how long it ran
                 self._send_state(self._published)
@@ -128,7 +128,7 @@ class Gateway:
         self._note("stopped")
 
     def step(self, *, wait_seconds: float = 0.0) -> None:
-        """Handle what arrived, then whatever time or the camera brought."""
+        """Handle the messages that arrived, then new clips and everything that is due."""
         for link in self._links:
             self._drain(link, wait_seconds)
             wait_seconds = 0.0
@@ -191,7 +191,7 @@ class Gateway:
                 log.info("connected to the feed's broker")
             case Disconnected(reason):
                 log.warning("%s: %s", "owner's broker" if ours else "feed's broker", reason)
-                # What waits was never acknowledged: it comes again over the next connection.
+                # Waiting messages were never acknowledged: the next connection brings them again.
                 self._waiting = deque(item for item in self._waiting if item[0] is not link)
                 self._waiting_bytes = sum(_weight(received) for _, received in self._waiting)
                 if ours:
@@ -225,7 +225,7 @@ class Gateway:
             self.feed.receive(topic, received.payload)
             link.acknowledge(received)
         elif received.topic == topics.owner(self.device_name) and link is self.owner_link:
-            done = partial(self._acknowledged.put, received)  # when its effect is on disk
+            done = partial(self._acknowledged.put, received)  # called when its effect is on disk
             self.decisions.receive(received.payload, retained=received.retained, done=done)
         else:
             log.info("ignored a message on %r", received.topic[:100])

@@ -28,7 +28,7 @@ MAX_LETTER_BYTES: Final = 2_000_000
 _TOLD_SECONDS = 60 * 86_400.0
 _TIDY_SECONDS = 3_600.0
 _NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
-# A number that was forged so high that none comes after it begins anew.
+# A number that was forged so high that no other can follow begins anew.
 _NEXT_REVISION = (
     "revision = iif(max(revision, acked) < 1 << 53, revision + 1, 1),"
     " acked = iif(max(revision, acked) < 1 << 53, acked, 0)"
@@ -114,18 +114,18 @@ class Outbox:
         self._foreign_seen = False
 
     def reconnected(self) -> None:
-        """A new connection: send everything again, confirmed or not."""
+        """Send everything again over a new connection, confirmed or not."""
         self._connected = True
         self._in_flight.clear()
         self._send("SELECT topic, payload, revision FROM letter")
 
     def disconnected(self) -> None:
-        """Nothing in flight will be confirmed any more."""
+        """Forget what is in flight: it will not be confirmed any more."""
         self._connected = False
         self._in_flight.clear()
 
     def flush(self) -> None:
-        """Send what is newer than what the broker confirmed or is about to confirm."""
+        """Send the letters that the broker has not confirmed and that are not under way."""
         if self._connected:
             self._send("SELECT topic, payload, revision FROM letter WHERE revision > acked")
 
@@ -159,12 +159,6 @@ class Outbox:
         self._next_tidy = now + _TIDY_SECONDS
         with self._index.transaction():
             LetterTable(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
-
-    @property
-    def waiting(self) -> int:
-        """The number of messages that the broker has not confirmed."""
-        query = "SELECT count(*) FROM letter WHERE revision > acked"
-        return int(self._index.rows(query)[0][0])
 
     def _send(self, query: str) -> None:
         on_the_way = set(self._in_flight.values())
