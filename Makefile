@@ -77,7 +77,7 @@ fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS=
 soak: .venv/dev  ## A million forged approvals, 50,000 steps of the model (SOAK_STEPS, FLIPS shorten it)
 	@$(BIN)/python -m tests.soak
 
-mutate: .venv/dev  ## Change agent/consent piece by piece: does a test notice? (MODULES="approval mail")
+mutate: .venv/dev  ## Change agent/consent piece by piece: does a test notice? (MODULES="decisions letters")
 	@$(BIN)/python -m tests.soak.mutate $(MODULES)
 
 dev: .venv/dev  ## Make .venv with everything to work on the code

@@ -16,8 +16,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.consent.transparency import checkpoint, merkle
-from agent.consent.transparency import proof as logproof
+from agent.consent.transparency import checkpoint, merkle, proof
 from agent.consent.transparency.checkpoint import WITNESS_KEY, Checkpoint, Signature, VerifierKey
 from agent.consent.transparency.proof import LogPolicy
 from agent.consent.transparency.view import LogView
@@ -117,9 +116,9 @@ class FakeLog:
         """The proof of entry ``index`` under the checkpoint of ``size``, the newest if None."""
         size = len(self.entries) if size is None else size
         path = self._tree.inclusion(index, size)
-        return logproof.format_proof(index, path, self.note(size)).encode()
+        return proof.format_proof(index, path, self.note(size)).encode()
 
     def link(self, old: int, new: int) -> bytes:
         """The link between two checkpoints."""
         path = self._tree.consistency(old, new)
-        return logproof.format_link(old, path, self.note(new)).encode()
+        return proof.format_link(old, path, self.note(new)).encode()

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.consent import letters as mail
+from agent.consent import letters
 from agent.consent.letters import MAX_LETTER_BYTES, Letter
 from agent.errors import KeyFileError, MalformedStatement, UnreadableLetter
 from tests.consent import world
 from tests.consent.test_age_header import COSTLY
 
 LETTER = world.letter()
-SEALED = mail.seal(LETTER, [world.DEVICE_RECIPIENT])
+SEALED = letters.seal(LETTER, [world.DEVICE_RECIPIENT])
 
 PASSPHRASE_SEALED = base64.b64decode(  # `{}` under the passphrase "secret"; scrypt takes seconds
     "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCA4WTRvOWlKU21FSzZVR1VvYTNKRytBIDE5CnNm"
@@ -37,23 +37,23 @@ def sealed(plain: bytes) -> bytes:
 def refusal(letter: bytes) -> UnreadableLetter:
     """The refusal of a letter to the device; it tells nothing of the keys inside."""
     with pytest.raises(UnreadableLetter) as caught:
-        mail.open_letter(letter, world.DEVICE_IDENTITY)
+        letters.open_letter(letter, world.DEVICE_IDENTITY)
     assert "AGE-SECRET-KEY" not in str(caught.value)
     return caught.value
 
 
 def test_the_reader_opens_the_letter() -> None:
-    assert mail.open_letter(SEALED, world.DEVICE_IDENTITY) == LETTER
+    assert letters.open_letter(SEALED, world.DEVICE_IDENTITY) == LETTER
 
 
 def test_every_reader_opens_the_letter() -> None:
-    both = mail.seal(LETTER, [world.DEVICE_RECIPIENT, world.OWNER_RECIPIENT])
-    assert mail.open_letter(both, world.DEVICE_IDENTITY) == LETTER
-    assert mail.open_letter(both, world.OWNER_IDENTITY) == LETTER
+    both = letters.seal(LETTER, [world.DEVICE_RECIPIENT, world.OWNER_RECIPIENT])
+    assert letters.open_letter(both, world.DEVICE_IDENTITY) == LETTER
+    assert letters.open_letter(both, world.OWNER_IDENTITY) == LETTER
 
 
 def test_a_letter_to_somebody_else() -> None:
-    assert refusal(mail.seal(LETTER, [world.OWNER_RECIPIENT])).rule == "not-sealed-to-us"
+    assert refusal(letters.seal(LETTER, [world.OWNER_RECIPIENT])).rule == "not-sealed-to-us"
 
 
 @pytest.mark.parametrize("name", COSTLY)
@@ -103,7 +103,7 @@ def test_a_letter_that_is_too_large_is_not_opened() -> None:
 def test_a_letter_that_no_reader_would_open_is_not_sealed() -> None:
     keys = {f"20240124-171500-{number:06x}": world.CLIP_KEYS[world.CLIP] for number in range(6_000)}
     with pytest.raises(MalformedStatement, match="a letter of"):
-        mail.seal(Letter(jws="", keys=keys), [world.DEVICE_RECIPIENT])
+        letters.seal(Letter(jws="", keys=keys), [world.DEVICE_RECIPIENT])
 
 
 KEY = world.CLIP_KEYS[world.CLIP]
@@ -140,17 +140,19 @@ def test_a_letter_in_a_log_line_shows_no_keys() -> None:
 @pytest.mark.parametrize("recipient", ["", "age1" + "q" * 58, world.OWNER_IDENTITY])
 def test_an_invalid_recipient(recipient: str) -> None:
     with pytest.raises(KeyFileError) as caught:
-        mail.seal(LETTER, [recipient])
+        letters.seal(LETTER, [recipient])
     assert "AGE-SECRET-KEY" not in str(caught.value)
 
 
 @pytest.mark.parametrize("identity", ["", "AGE-SECRET-KEY-1", world.OWNER_RECIPIENT])
 def test_a_damaged_identity(identity: str) -> None:
     with pytest.raises(KeyFileError):
-        mail.parse_identity(identity)
+        letters.parse_identity(identity)
 
 
 def test_a_jws_as_large_as_a_report_fits_into_a_letter() -> None:
     letter = Letter(jws="x" * 400_000, keys={})
-    opened = mail.open_letter(mail.seal(letter, [world.OWNER_RECIPIENT]), world.OWNER_IDENTITY)
+    opened = letters.open_letter(
+        letters.seal(letter, [world.OWNER_RECIPIENT]), world.OWNER_IDENTITY
+    )
     assert opened == letter

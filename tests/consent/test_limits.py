@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.consent import cards, decoding, signing
-from agent.consent import letters as mail
+from agent.consent import cards, decoding, letters, signing
 from agent.consent.cards import OwnerCard
 from agent.consent.letters import MAX_LETTER_BYTES, Letter
 from agent.consent.policy import area, upload
@@ -60,14 +59,14 @@ def letter_of(plain_bytes: int) -> Letter:
 
 def test_the_longest_letter_that_is_sealed_can_be_opened() -> None:
     longest = MAX_LETTER_BYTES - 16_384
-    sealed = mail.seal(letter_of(longest), [world.DEVICE_RECIPIENT])
-    assert mail.open_letter(sealed, world.DEVICE_IDENTITY) == letter_of(longest)
-    assert rule(mail.seal, letter_of(longest + 1), [world.DEVICE_RECIPIENT]) == "too-large"
+    sealed = letters.seal(letter_of(longest), [world.DEVICE_RECIPIENT])
+    assert letters.open_letter(sealed, world.DEVICE_IDENTITY) == letter_of(longest)
+    assert rule(letters.seal, letter_of(longest + 1), [world.DEVICE_RECIPIENT]) == "too-large"
 
 
 def test_the_longest_letter_that_is_opened() -> None:
     for size, why in ((MAX_LETTER_BYTES, "not-sealed-to-us"), (MAX_LETTER_BYTES + 1, "too-large")):
-        assert rule(mail.open_letter, bytes(size), world.DEVICE_IDENTITY) == why
+        assert rule(letters.open_letter, bytes(size), world.DEVICE_IDENTITY) == why
 
 
 def test_the_longest_jws_that_is_parsed() -> None:

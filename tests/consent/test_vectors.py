@@ -12,8 +12,7 @@ import msgspec
 import pyrage
 import pytest
 
-from agent.consent import letters as mail
-from agent.consent import signing
+from agent.consent import letters, signing
 from agent.consent.cards import RequesterCard, parse_card
 from agent.consent.decisions.approval import check_approval, check_share
 from agent.consent.decisions.common import check_decision
@@ -71,7 +70,7 @@ def judge(vector: dict[str, Any]) -> None:
             shown = signing.verify(given, Alert, world.REQUESTERS)
             alerts.judge(shown, rules=world.RULES, place=world.PLACE, now=float(world.NOW))
         case "letter":
-            mail.open_letter(base64.b64decode(given), world.DEVICE_IDENTITY)
+            letters.open_letter(base64.b64decode(given), world.DEVICE_IDENTITY)
         case "approval" | "share" | "decision":
             _judge_decision(vector, context)
         case "proof" | "link":
@@ -201,5 +200,5 @@ def test_a_letter_of_fifty_thousand_keys_is_refused_quickly() -> None:
     plain = f'{{"jws":"","keys":{{{keys}}}}}'.encode()
     sealed = pyrage.encrypt(plain, [pyrage.x25519.Recipient.from_str(world.DEVICE_RECIPIENT)])
     with pytest.raises(Refused) as caught:
-        mail.open_letter(sealed, world.DEVICE_IDENTITY)
+        letters.open_letter(sealed, world.DEVICE_IDENTITY)
     assert caught.value.rule == "duplicate-key"

@@ -31,12 +31,12 @@ def run_proof(data: bytes) -> None:
         assert answer.index == _ENTRY
     assert view.fork is None or b"other" not in logs.entry(_ENTRY)
     try:
-        proof = logproof.read_proof(data, _POLICY)
+        read = logproof.read_proof(data, _POLICY)
     except NotPublic:
         return
-    again = logproof.format_proof(proof.index, proof.path, proof.head.note).encode()
-    assert logproof.read_proof(again, _POLICY) == proof
-    assert proof.index == _ENTRY or not proof.holds(logs.entry(_ENTRY))
+    again = logproof.format_proof(read.index, read.path, read.head.note).encode()
+    assert logproof.read_proof(again, _POLICY) == read
+    assert read.index == _ENTRY or not read.holds(logs.entry(_ENTRY))
 
 
 def seeds_proof() -> Sequence[bytes]:

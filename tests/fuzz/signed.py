@@ -11,8 +11,7 @@ from typing import Any
 
 import pyrage
 
-from agent.consent import decoding, signing
-from agent.consent import letters as mail
+from agent.consent import decoding, letters, signing
 from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.letters import Letter
 from agent.consent.policy import alerts, area
@@ -151,12 +150,12 @@ _DEVICE = pyrage.x25519.Recipient.from_str(world.DEVICE_RECIPIENT)
 def run_letter(data: bytes) -> None:
     """The inside of a letter, sealed to the device as anybody can."""
     try:
-        letter = mail.open_letter(pyrage.encrypt(data, [_DEVICE]), world.DEVICE_IDENTITY)
+        letter = letters.open_letter(pyrage.encrypt(data, [_DEVICE]), world.DEVICE_IDENTITY)
     except UnreadableLetter as error:
         assert "AGE-SECRET-KEY" not in str(error)
         return
     assert "AGE-SECRET-KEY" not in repr(letter)
-    assert decoding.decode(decoding.encode(letter), Letter, mail.MAX_LETTER_BYTES) == letter
+    assert decoding.decode(decoding.encode(letter), Letter, letters.MAX_LETTER_BYTES) == letter
     run_jws(letter.jws.encode("utf-8", "replace"))
 
 
@@ -165,7 +164,7 @@ def _sealed() -> list[bytes]:
 
 
 def seeds_letter() -> Sequence[bytes]:
-    reader = mail.parse_identity(world.DEVICE_IDENTITY)
+    reader = letters.parse_identity(world.DEVICE_IDENTITY)
     found = [json.dumps(one["input"]).encode() for one in vectors("approval", "share")]
     for sealed in _sealed():
         try:
@@ -178,7 +177,7 @@ def seeds_letter() -> Sequence[bytes]:
 def run_sealed(data: bytes) -> None:
     """A letter as it comes from the broker."""
     try:
-        letter = mail.open_letter(data, world.DEVICE_IDENTITY)
+        letter = letters.open_letter(data, world.DEVICE_IDENTITY)
     except UnreadableLetter:
         return
     assert letter == world.letter(), "opened what nobody has sealed"

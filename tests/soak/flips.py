@@ -26,7 +26,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from agent.consent import letters as mail
+from agent.consent import letters
 from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.decisions.approval import check_approval
 from agent.consent.letters import Letter
@@ -161,11 +161,11 @@ class Verifier:
         self._originals = originals()
         self._device = FakeDevice()
         self._sealed = [
-            mail.seal(self._letter(jws), [world.DEVICE_RECIPIENT]) for jws in self._originals
+            letters.seal(self._letter(jws), [world.DEVICE_RECIPIENT]) for jws in self._originals
         ]
         self.count = Count()
         for number, sealed in enumerate(self._sealed):
-            opened = mail.open_letter(sealed, world.DEVICE_IDENTITY)
+            opened = letters.open_letter(sealed, world.DEVICE_IDENTITY)
             assert opened.jws == self._originals[number]
             check_approval(opened, self._device.context(), self._device)
 
@@ -206,11 +206,11 @@ class Verifier:
         return self._flipped() if bytes(sealed) in self._sealed else bytes(sealed)
 
     def _resealed(self) -> bytes:
-        return mail.seal(self._letter(self._forged()), [world.DEVICE_RECIPIENT])
+        return letters.seal(self._letter(self._forged()), [world.DEVICE_RECIPIENT])
 
     def _open(self, sealed: bytes) -> None:
         try:
-            letter = mail.open_letter(sealed, world.DEVICE_IDENTITY)
+            letter = letters.open_letter(sealed, world.DEVICE_IDENTITY)
         except Refused as refusal:
             self.count.rules[refusal.rule] += 1
             return

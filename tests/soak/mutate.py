@@ -1,7 +1,7 @@
 """Mutation testing of ``agent/consent``: does a test notice each change?
 
     make mutate                                # all of agent/consent, some 20 minutes
-    make mutate MODULES="approval policy"      # these alone
+    make mutate MODULES="decisions policy"     # these alone
 
 mutmut changes the functions of each module one piece at a time (a comparison, a number, an
 argument, a word) and runs the tests that reach the function; a change that no test notices

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.consent import letters as mail
+from agent.consent import letters
 from agent.consent.cards import format_card
 from agent.consent.statements import Alert, Withdrawal
 from tests.consent import logs, world
@@ -110,7 +110,7 @@ def good() -> Iterator[Named]:
     letter = world.letter(other, signer=world.OTHER_OWNER)
     yield "approval-by-other-owner", vector.approval("another enrolled owner approves", letter)
     yield "share", vector.approval("a share of one clip", shares.letter(), "share")
-    sealed = mail.seal(world.letter(), [world.DEVICE_RECIPIENT])
+    sealed = letters.seal(world.letter(), [world.DEVICE_RECIPIENT])
     yield "letter", vector.letter("an approval's letter", sealed)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config
-from agent.consent.policy import wording as spelling
+from agent.consent.policy import wording
 
 NEVER = config.Requests().never_incidents
 
@@ -30,7 +30,7 @@ def ignorable() -> set[int]:
 
 
 def is_never(incident: str, never: tuple[str, ...] = NEVER) -> bool:
-    return any(spelling.speaks_of(incident, topic) for topic in never)
+    return any(wording.speaks_of(incident, topic) for topic in never)
 
 
 @pytest.mark.parametrize(
@@ -88,20 +88,20 @@ def test_a_short_topic_matches_only_itself() -> None:
 
 @pytest.mark.parametrize("topic", ["", " ", "-", "\u200b"])
 def test_a_topic_without_words_matches_nothing(topic: str) -> None:
-    assert not spelling.speaks_of("burglary", topic)
-    assert not spelling.speaks_of("", topic)
+    assert not wording.speaks_of("burglary", topic)
+    assert not wording.speaks_of("", topic)
 
 
 def test_invisible_characters_are_dropped() -> None:
     """Those that are not assigned yet have no category that would tell."""
     for point in ignorable():
-        assert spelling.seen(f"pro{chr(point)}test") == "protest", f"U+{point:04X}"
-        assert spelling.is_blank(chr(point))
+        assert wording.seen(f"pro{chr(point)}test") == "protest", f"U+{point:04X}"
+        assert wording.is_blank(chr(point))
 
 
 @given(st.characters(exclude_categories=["Cs"]))
 def test_visible_characters_stay_unless_they_modify_another(character: str) -> None:
-    if spelling.seen(f"a{character}b") == "ab":
+    if wording.seen(f"a{character}b") == "ab":
         folded = unicodedata.normalize("NFKD", character)
         on_another = all(unicodedata.category(part) in ("Cf", "Mn", "Me") for part in folded)
         assert on_another or ord(character) in ignorable()
@@ -111,4 +111,4 @@ def test_visible_characters_stay_unless_they_modify_another(character: str) -> N
 def test_an_invisible_character_changes_nothing(text: str, point: int, place: int) -> None:
     hidden = text[:place] + chr(point) + text[place:]
     assert is_never(hidden) == is_never(text)
-    assert spelling.is_blank(hidden) == spelling.is_blank(text)
+    assert wording.is_blank(hidden) == wording.is_blank(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyrage
 
-from agent.consent import letters as mail
+from agent.consent.letters import seal
 from tests.consent import world
 from tests.consent.world import CLIP, CLIP_KEYS
 from tests.vectors import vector
@@ -16,7 +16,7 @@ from tests.vectors.vector import Named
 def letters() -> Iterator[Named]:
     """Sealed by anybody: whoever has the device's card can write to it."""
     device = pyrage.x25519.Recipient.from_str(world.DEVICE_RECIPIENT)
-    whole = mail.seal(world.letter(), [world.DEVICE_RECIPIENT])
+    whole = seal(world.letter(), [world.DEVICE_RECIPIENT])
     key = CLIP_KEYS[CLIP]
     for name, about, sealed in (
         ("flipped", "one bit is flipped", bytes([*whole[:-1], whole[-1] ^ 1])),
@@ -24,7 +24,7 @@ def letters() -> Iterator[Named]:
         ("longer", "a byte too many", whole + b"\0"),
         ("twice-over", "two letters in one", whole + whole),
         ("header-alone", "the header alone", whole[: whole.index(b"\n---") + 48]),
-        ("foreign", "to somebody else", mail.seal(world.letter(), [world.OWNER_RECIPIENT])),
+        ("foreign", "to somebody else", seal(world.letter(), [world.OWNER_RECIPIENT])),
         ("passphrase", "sealed with a passphrase", pyrage.passphrase.encrypt(b"{}", "secret")),
         ("open", "not sealed at all", b'{"jws":"","keys":{}}'),
         ("empty", "nothing", b""),

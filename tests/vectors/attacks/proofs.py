@@ -6,8 +6,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from agent.consent.transparency import checkpoint, merkle
-from agent.consent.transparency import proof as logproof
+from agent.consent.transparency import checkpoint, merkle, proof
 from agent.consent.transparency.checkpoint import Note, Signature, encode_base64
 from agent.requester.demo_log.log import NoteKey
 from tests.consent import logs
@@ -72,15 +71,15 @@ def proofs() -> Iterator[Named]:
     yield refused("path-longer", "a path above the root", not_in, longer)
     turned = good.replace("\n".join(path), "\n".join(reversed(path)))
     yield refused("path-turned", "the path from above", not_in, turned)
-    older = logproof.format_proof(3, ours.path(3, 6), ours.note(7))
+    older = proof.format_proof(3, ours.path(3, 6), ours.note(7))
     yield refused("of-older-tree", "the path of an older log", not_in, older)
     pair = merkle.leaf_hash(logs.entry(0)) + merkle.leaf_hash(logs.entry(1))
     posted = base64.b64encode(pair)
     upper = [ours.path(0, SIZE)[n] for n in (1, 2)]
-    inner = logproof.format_proof(0, upper, ours.note(SIZE))
+    inner = proof.format_proof(0, upper, ours.note(SIZE))
     about = "an inner node passed off as an entry"
     yield "proof-inner-node", vector.proof(about, posted, inner, rule=not_in)
-    empty = logproof.format_proof(0, (), ours.note(0))
+    empty = proof.format_proof(0, (), ours.note(0))
     yield refused("of-empty-log", "an empty log", not_in, empty, entry=0)
 
     fork = ours.forked(at=5).proof(3).decode()
@@ -101,7 +100,7 @@ def notes() -> Iterator[Named]:
     signed = Note.from_text(good).signatures[0]
 
     def refused(name: str, about: str, rule: str, note: str, **more: Any) -> Named:
-        text = logproof.format_proof(3, path, note)
+        text = proof.format_proof(3, path, note)
         return f"note-{name}", vector.proof(about, logs.entry(3), text, rule=rule, **more)
 
     def under(name: str, about: str, rule: str, signature: bytes) -> Named:
@@ -193,11 +192,11 @@ def links() -> Iterator[Named]:
     yield refused("path-cut", "the path is cut", wrong, good.replace(f"{path[-1]}\n", ""))
     swapped = good.replace("\n".join(path[:2]), "\n".join(reversed(path[:2])))
     yield refused("path-turned", "two hashes change places", wrong, swapped)
-    bare = logproof.format_link(3, (), ours.note(SIZE))
+    bare = proof.format_link(3, (), ours.note(SIZE))
     yield refused("no-path", "take it from me", wrong, bare)
-    back = logproof.format_link(SIZE, (), ours.note(3))
+    back = proof.format_link(SIZE, (), ours.note(3))
     yield refused("back", "a log that became smaller", "log-went-back", back)
-    nothing = logproof.format_link(0, ours.path(3, SIZE), ours.note(SIZE))
+    nothing = proof.format_link(0, ours.path(3, SIZE), ours.note(SIZE))
     yield refused("from-nothing", "a path from the empty log", form, nothing)
     yield refused("old-negative", "a size below zero", form, good.replace("old 3", "old -3"))
     yield refused("old-missing", "from nowhere", form, good.replace("old 3\n", ""))
