@@ -78,7 +78,7 @@ def pictures(path: Path) -> int:
 
 def repository() -> set[Path]:
     """What stands in the repository's folder, so that nothing is left behind in it."""
-    return set(ROOT.iterdir()) - {ROOT / "demo-output"}
+    return set(ROOT.iterdir()) - {ROOT / "demo-output", ROOT / ".cache"}
 
 
 @pytest.fixture(scope="module")
