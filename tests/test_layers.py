@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -63,21 +65,32 @@ CONSENT_USES = """
 # What the process that sees must not be able to do by itself.
 TALKS = {"socket", "socketserver", "ssl", "http", "urllib.request", "urllib3", "asyncio"}
 
+MOST_MODULES = 14  # in a folder
+MOST_LINES = 350
+QUESTIONS = {"What", "Whether", "How", "Where", "Which"}
+MOST_RIDDLES = 5  # docstrings of modules and classes that open with one of them
+
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "agent").rglob("*.py"))
 }
 
 
+def named(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """Dotted names that a statement imports; relative ones as ``.``."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    else:
+        name = "." * node.level + (node.module or "")
+        inner = [f"{name}.{alias.name}" for alias in node.names]
+        yield from (name if dotted not in MODULES else dotted for dotted in inner)
+
+
 def imports(module: str) -> Iterator[str]:
-    """Dotted names that ``module`` imports, also inside functions; relative ones as ``.``."""
+    """Dotted names that ``module`` imports, also inside functions."""
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            name = "." * node.level + (node.module or "")
-            inner = [f"{name}.{alias.name}" for alias in node.names]
-            yield from (name if dotted not in MODULES else dotted for dotted in inner)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from named(node)
         elif isinstance(node, ast.Attribute) and node.attr == "import_module":
             yield ".import_module"
         elif isinstance(node, ast.Name) and node.id in ("__import__", "import_module"):
@@ -115,6 +128,41 @@ def test_the_table_itself_runs_downward_and_keeps_the_roles_apart() -> None:
         known.add(name)
     roles = {"camera", "gateway", "owner", "requester"}
     assert not any(roles & set(ROOMS[role].split()) for role in roles)
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """Only imports that run when the module loads count: the others come later, on purpose."""
+    reached = {
+        module: {
+            name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in named(node)
+            if name in MODULES
+        }
+        for module, path in MODULES.items()
+    }
+    order = TopologicalSorter({module: names - {module} for module, names in reached.items()})
+    order.prepare()  # CycleError names the modules of a cycle
+
+
+def test_no_folder_is_crowded_and_no_module_is_long() -> None:
+    folders = Counter(path.parent for path in MODULES.values() if path.name != "__init__.py")
+    assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
+    """The bound only falls."""
+    riddles = [
+        f"{name}: {text.splitlines()[0]}"
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef)
+        if (text := ast.get_docstring(node)) and text.split()[0] in QUESTIONS
+    ]
+    assert len(riddles) <= MOST_RIDDLES, "\n".join(riddles)
 
 
 ISOLATED = """
