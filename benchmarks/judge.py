@@ -45,7 +45,7 @@ def fill(house: House, count: int) -> None:
     recipients = house.recipients
     now = house.clock.now()
     sealed_key = seal.seal_key(
-        seal.ClipIdentity.generate().text, recipients, clip_id="20240124-000000-3f9a2c"
+        seal.ClipIdentity().text, recipients, clip_id="20240124-000000-3f9a2c"
     )
     with house.open_index() as index, index.transaction():
         for number in range(count):

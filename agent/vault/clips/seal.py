@@ -61,16 +61,12 @@ _NEXT_CHANCE_SECONDS = 1.25
 
 
 class ClipIdentity:
-    """The age identity of one clip."""
+    """A new age identity for one clip, from the random source of the age library."""
 
-    def __init__(self, identity: pyrage.x25519.Identity) -> None:
+    def __init__(self) -> None:
+        identity = pyrage.x25519.Identity.generate()
         self.text = str(identity)
         self.recipient = str(identity.to_public())
-
-    @classmethod
-    def generate(cls) -> ClipIdentity:
-        """Make one from the random source of the age library."""
-        return cls(pyrage.x25519.Identity.generate())
 
 
 def seal_key(identity_text: str, recipients: Sequence[str], *, clip_id: str) -> str:

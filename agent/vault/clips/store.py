@@ -64,30 +64,26 @@ _MAX_BYTES = 2**32  # twice what the longest clip takes; a file with holes has a
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class ClipDraft:
     """A clip that is being recorded: a file to write to, without seeking."""
 
-    def __init__(
-        self,
-        clip: ClipFiles,
-        opening: Opening,
-        writer: SealedWriter,
-        index: Index,
-        owners: Sequence[str],
-        clock: Clock,
-    ) -> None:
-        self.id = clip.id
-        self._files = clip
-        self._opening = opening
-        self._writer = writer
-        self._index = index
-        self._owners = owners
-        self._clock = clock
-        self._time_is_kept = opening.clock_synced
+    paths: ClipFiles
+    opening: Opening
+    writer: SealedWriter
+    index: Index
+    owners: Sequence[str]
+    clock: Clock
+    _corrected: bool = False  # or not, on a full disk: one try is enough
+
+    @property
+    def id(self) -> str:
+        """The clip's id."""
+        return self.paths.id
 
     def write(self, data: ReadableBuffer) -> int:
         """Seal ``data``; :class:`StorageFault` when the disk does not take it."""
-        return self._writer.write(data)
+        return self.writer.write(data)
 
     def pad_if_stale(self) -> None:
         """Limit the loss of a power cut; call between two fragments, once a second.
@@ -95,26 +91,28 @@ class ClipDraft:
         At a low bit-rate a chunk of 64 KiB fills slowly. Before its first byte has waited
         too long, a ``free`` box fills it (ISO/IEC 14496-12, 8.1.2), which players skip.
         """
-        if self._writer.overdue:
-            self._writer.fill(_free_box(self._writer.missing))
+        if self.writer.overdue:
+            self.writer.fill(_free_box(self.writer.missing))
 
     def correct_time(self) -> None:
         """Store the true start once the clock is set; call now and then.
 
         After a power cut it could no longer be computed: another boot has other monotonic times.
         """
-        started_at = None if self._time_is_kept else recovery.true_start(self._opening, self._clock)
+        if self.opening.clock_synced or self._corrected:
+            return
+        started_at = recovery.true_start(self.opening, self.clock)
         if started_at is None:
             return
-        self._time_is_kept = True  # a full disk may prevent it: one try is enough
-        corrected = msgspec.structs.replace(self._opening, started_at=started_at, clock_synced=True)
+        self._corrected = True
+        corrected = msgspec.structs.replace(self.opening, started_at=started_at, clock_synced=True)
         try:
             data = sidecar.encode(corrected)
-            files.replace(self._files.opening, data, draft=self._files.replacement)
+            files.replace(self.paths.opening, data, draft=self.paths.replacement)
         except StorageFault as error:
             log.warning("the true start of a running clip is not stored: %s", error)
         else:
-            self._opening = corrected
+            self.opening = corrected
 
     def finish(
         self, *, duration_seconds: float, thumbnail: bytes | None = None, truncated: bool = False
@@ -125,26 +123,26 @@ class ClipDraft:
         the recording.
         """
         known = sidecar.finished(
-            self._opening,
-            self._writer.close(),
+            self.opening,
+            self.writer.close(),
             duration_seconds=duration_seconds,
             truncated=truncated,
             sealed_thumbnail=self._sealed_thumbnail(thumbnail),
         )
-        sidecar.replace(self._files, known)
-        recovery.put_in_place(self._files)
-        with self._index.transaction():
-            self._index.put_clip(known.clip)
+        sidecar.replace(self.paths, known)
+        recovery.put_in_place(self.paths)
+        with self.index.transaction():
+            self.index.put_clip(known.clip)
         return known.clip
 
     def _sealed_thumbnail(self, thumbnail: bytes | None) -> str | None:
         if thumbnail is None or len(thumbnail) > sidecar.MAX_THUMBNAIL_BYTES:
             return None  # a clip without a picture is still a clip
-        return seal.seal_bytes(thumbnail, self._owners)
+        return seal.seal_bytes(thumbnail, self.owners)
 
     def abandon(self) -> None:
         """Stop recording and leave what is on the disk to a recovery."""
-        self._writer.abandon()
+        self.writer.abandon()
 
 
 @dataclass(eq=False)
@@ -176,7 +174,7 @@ class ClipStore:
         ``clock_synced``: ``started_at`` comes from a synced clock. Without it the clock is
         asked now, which is too late if it may have been set in between.
         """
-        identity = ClipIdentity.generate()
+        identity = ClipIdentity()
         clip = self._unused(started_at)
         opening = Opening(
             id=clip.id,

@@ -29,28 +29,15 @@ def text() -> str:
 
 
 @cache
-def _application_id() -> int:
-    with closing(_reference()) as reference:
-        return pragma(reference, "application_id")
-
-
-@cache
-def version() -> int:
-    """The version that this program reads and writes."""
-    with closing(_reference()) as reference:
-        return pragma(reference, "user_version")
-
-
-@cache
 def _wanted() -> Shape:
-    with closing(_reference()) as reference:
+    with closing(sqlite3.connect(":memory:")) as reference:
+        reference.executescript(text())
         return shape(reference)
 
 
-def _reference() -> sqlite3.Connection:
-    reference = sqlite3.connect(":memory:")
-    reference.executescript(text())
-    return reference
+def version() -> int:
+    """The version that this program reads and writes."""
+    return int(_wanted()["user_version"])
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -66,7 +53,7 @@ def check_owner(connection: sqlite3.Connection, path: Path) -> bool:
     connection.execute("COMMIT")
     if is_empty and application_id == 0:
         return True
-    if application_id != _application_id():
+    if str(application_id) != _wanted()["application_id"]:
         raise StorageFault(
             f"{path}: is a database, but not one of clip-agent's", advice="Check state_dir"
         )
@@ -133,7 +120,7 @@ def differences(found: Shape, wanted: Shape) -> list[str]:
 
 def shape(connection: sqlite3.Connection) -> Shape:
     """Tables, columns and indexes of a database, each with its definition."""
-    known: Shape = {"user_version": str(pragma(connection, "user_version"))}
+    known = {name: str(pragma(connection, name)) for name in ("application_id", "user_version")}
     tables = connection.execute(
         "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main'"
         " AND name NOT LIKE 'sqlite_%'"

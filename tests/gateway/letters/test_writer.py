@@ -43,7 +43,7 @@ class Family:
         ]
         recipients = [person.recipient for person in (*self.owners, *recoveries)]
         self.sealed_key = seal.seal_key(
-            seal.ClipIdentity.generate().text, recipients, clip_id="20240124-000000-3f9a2c"
+            seal.ClipIdentity().text, recipients, clip_id="20240124-000000-3f9a2c"
         )
         parties = Parties("front-door", self.keys.id, cards, 1, requesters={})
         index = Index.open(root / FILE_NAME)

@@ -78,13 +78,12 @@ def test_plaintext_and_clip_keys_never_reach_the_disk(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identities: list[ClipIdentity] = []
-    generate = ClipIdentity.generate
 
     def remembered() -> ClipIdentity:
-        identities.append(generate())
+        identities.append(ClipIdentity())
         return identities[-1]
 
-    monkeypatch.setattr(ClipIdentity, "generate", remembered)
+    monkeypatch.setattr("agent.vault.clips.store.ClipIdentity", remembered)
 
     def check() -> None:
         for path in vault.state_dir.rglob("*"):
