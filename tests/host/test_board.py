@@ -57,7 +57,7 @@ def test_an_unreadable_sensor_gives_none(tmp_path: Path) -> None:
 
 
 def told(board: Board, degrees: Sequence[float]) -> list[float | None]:
-    """What is told of these temperatures, one every ten seconds."""
+    """The reports of these temperatures, one every ten seconds."""
     clock = SimulatedClock()
     steady = Steady(board.machine, clock=clock)
     said = []

@@ -383,7 +383,7 @@ def speaking_broker(speak: Callable[[socket.socket], None]) -> Iterator[Mosquitt
 
 
 def test_a_link_that_acknowledges_at_once_lets_no_broker_time_its_owner(link_to: Any) -> None:
-    """Whatever becomes of a message, and although nobody has taken it off the queue."""
+    """It acknowledges a message that nobody has taken off the queue yet."""
     heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def speak(connection: socket.socket) -> None:

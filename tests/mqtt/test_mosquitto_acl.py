@@ -131,7 +131,7 @@ class User:
         self._client.loop_stop()
 
     def publish(self, topic: str, payload: str, *, retained: bool = False) -> bool:
-        """Whether the broker took it."""
+        """Publish, and tell if the broker took it."""
         self._client.publish(topic, payload, qos=1, retain=retained)
         code = self.answers.get(timeout=SECONDS)
         assert not code.is_failure or code.value == 135, str(code)  # 135: not authorized

@@ -20,7 +20,7 @@ VIDEO = fragmented_mp4(size=256, noisy=True)
 
 
 def stop(world: World, release_id: str) -> None:
-    """What a revocation or a withdrawal does, on the gateway's other thread."""
+    """Stop a release as a revocation or withdrawal on the gateway's other thread does."""
     with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
         db.execute("UPDATE release SET stop = 'revoked' WHERE id = ?", (release_id,))
     db.close()

@@ -1,4 +1,4 @@
-"""Whether a camera is at work: known by a lock, not by its last word."""
+"""A running camera is recognized by its lock, not by its last state."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class VaultMachine(RuleBasedStateMachine):
 
 
 def _last(plain: bytes) -> int:
-    """Where the chunks end that have left the writer: the last waits for a byte behind it."""
+    """The end of the chunks that have left the writer: the last waits for a byte after it."""
     return max(0, len(plain) - 1) // CHUNK_BYTES * CHUNK_BYTES
 
 

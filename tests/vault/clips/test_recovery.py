@@ -348,7 +348,7 @@ def test_a_recording_that_cannot_be_read_is_reported_and_the_rest_goes_on(
 def test_a_pipe_among_the_clips_does_not_block_a_recovery(
     part: tuple[bytes, bytes], vault: Vault, name: str, leads_to: str
 ) -> None:
-    """Whoever was in the camera's process for a while could leave it there."""
+    """A camera process that was taken over could leave it there."""
     clip = lay_out(vault.state_dir, *part)
     if name in ("media", "sidecar"):
         clip.media_part.rename(clip.media)

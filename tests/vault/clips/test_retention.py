@@ -1,4 +1,4 @@
-"""Which clips go: by age, by bytes, by free space, and never those still asked for."""
+"""Retention deletes by age, bytes and free space, and spares clips still asked for."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_a_chunk_leaves_with_the_first_byte_after_it(tmp_path: Path) -> None:
 
 
 def pyrage_prefix(path: Path) -> bytes:
-    """What pyrage itself gives of a cut-off file."""
+    """The plaintext that pyrage itself gives of a cut-off file."""
     plain = io.BytesIO()
     try:
         pyrage.decrypt_io(io.BytesIO(path.read_bytes()), plain, [OWNER])

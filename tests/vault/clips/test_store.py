@@ -176,7 +176,7 @@ def test_files_and_folders_are_for_the_group_whatever_the_umask(tmp_path: Path) 
 
 
 class SyncedPrefix:
-    """What of the recordings would be left after a power cut: what was synced, no more."""
+    """The recordings as a power cut would leave them: only synced bytes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bytes = 0
