@@ -181,7 +181,7 @@ def test_a_disk_that_hangs_starves_the_watchdog(
         return 1 << 40
 
     app = porch.app()
-    monkeypatch.setattr(app.housekeeping._retention, "_free_bytes", free_bytes)
+    monkeypatch.setattr(app.housekeeping._retention, "free_bytes", free_bytes)
     process = threading.Thread(target=app.run)
     process.start()
     assert stuck.wait(PATIENCE)

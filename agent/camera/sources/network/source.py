@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
 from agent.camera.source import Interruption, Item, VideoFormat
@@ -31,28 +32,22 @@ from agent.errors import CameraFault
 _NAP_SECONDS = 0.25  # how long close() may wait for a pause to end
 
 
+@dataclass(eq=False)
 class Stream:
     """The camera or file that ``settings`` name; a :class:`agent.camera.source.Source`.
 
     ``login`` replaces those in the URLs. ``login`` and ``trust`` hold for both streams.
     """
 
-    def __init__(
-        self,
-        settings: StreamSource,
-        *,
-        login: Login | None = None,
-        trust: Trust | None = None,
-        motion_frames_per_second: float,
-        timeout_seconds: float,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._login = login
-        self._trust = trust or Trust()
-        self._motion_frames_per_second = motion_frames_per_second
-        self._timeout_seconds = timeout_seconds
-        self._clock = clock
+    settings: StreamSource
+    _: KW_ONLY
+    login: Login | None = None
+    trust: Trust = field(default_factory=Trust)
+    motion_frames_per_second: float
+    timeout_seconds: float
+    clock: Clock
+
+    def __post_init__(self) -> None:
         self._closed = threading.Event()
         self._connection: Connection | None = None
         self._stands_since: float | None = None
@@ -60,14 +55,14 @@ class Stream:
 
     def open(self) -> VideoFormat:
         """See :class:`agent.camera.source.Source`."""
-        record, detect = self._settings.record, self._settings.detect
-        if self._settings.pace != "live":
+        record, detect = self.settings.record, self.settings.detect
+        if self.settings.pace != "live":
             self._file = VideoFile(
                 self._track(record),
                 None if detect is None else self._track(detect),
-                pace=self._settings.pace,
-                motion_frames_per_second=self._motion_frames_per_second,
-                clock=self._clock,
+                pace=self.settings.pace,
+                motion_frames_per_second=self.motion_frames_per_second,
+                clock=self.clock,
             )
             return self._file.open()
         if not is_url(record):
@@ -110,7 +105,7 @@ class Stream:
                 return
             if self._connection is not None:
                 self._connection.hang_up()  # without waiting: the fault is reported at once
-            now, since = self._clock.monotonic(), self._stands_since
+            now, since = self.clock.monotonic(), self._stands_since
             wait = back_off.lost(
                 stood_seconds=0.0 if since is None else now - since,
                 turned_away=isinstance(lost, TurnedAway),
@@ -129,36 +124,36 @@ class Stream:
     def _connect(self) -> VideoFormat | None:
         """Open a new connection. Raises :class:`CameraFault`; None when closed meanwhile."""
         self._stands_since = None
-        rate, detect_url = self._motion_frames_per_second, self._settings.detect
+        rate, detect_url = self.motion_frames_per_second, self.settings.detect
 
         def record(track: Track) -> Iterator[Item]:
             own = rate if detect_url is None else None
-            return recorded(track, live(track, self._clock), frames_per_second=own)
+            return recorded(track, live(track, self.clock), frames_per_second=own)
 
         def detect(track: Track) -> Iterator[Item]:
-            return watched(track, live(track, self._clock), frames_per_second=rate)
+            return watched(track, live(track, self.clock), frames_per_second=rate)
 
-        main = partial(self._track, self._settings.record), record
+        main = partial(self._track, self.settings.record), record
         small = None if detect_url is None else (partial(self._track, detect_url), detect)
         self._connection = connection = Connection(main, small)
         if self._closed.is_set():  # before there was something to close
             return None
         video = connection.open()
-        self._stands_since = self._clock.monotonic()
+        self._stands_since = self.clock.monotonic()
         return video
 
     def _pause(self, seconds: float) -> None:
         """Wait, but not beyond :meth:`close`."""
-        end = self._clock.monotonic() + seconds
-        while not self._closed.is_set() and (rest := end - self._clock.monotonic()) > 0:
-            self._clock.sleep(min(rest, _NAP_SECONDS))
+        end = self.clock.monotonic() + seconds
+        while not self._closed.is_set() and (rest := end - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(rest, _NAP_SECONDS))
 
     def _track(self, location: str) -> Track:
-        if self._login is not None and is_url(location):
-            location = self._login.into(location)
+        if self.login is not None and is_url(location):
+            location = self.login.into(location)
         return Track(
             location,
-            trust=self._trust,
-            transport=self._settings.transport,
-            timeout_seconds=self._timeout_seconds,
+            trust=self.trust,
+            transport=self.settings.transport,
+            timeout_seconds=self.timeout_seconds,
         )

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +36,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+@dataclass(eq=False)
 class Pi:
     """The camera that ``settings`` name; a :class:`agent.camera.source.Source`.
 
@@ -43,24 +45,16 @@ class Pi:
     encoder, where there is one.
     """
 
-    def __init__(
-        self,
-        settings: PiSource,
-        *,
-        privacy: PrivacyMask,
-        motion_frames_per_second: float,
-        timeout_seconds: float,
-        loading_seconds: float,
-        clock: Clock,
-        codec_device: Path = Path("/dev/video11"),  # picamera2 knows this one only
-    ) -> None:
-        self._settings = settings
-        self._privacy = privacy
-        self._motion_frames_per_second = motion_frames_per_second
-        self._timeout_seconds = timeout_seconds
-        self._loading_seconds = loading_seconds
-        self._clock = clock
-        self._codec_device = codec_device
+    settings: PiSource
+    _: KW_ONLY
+    privacy: PrivacyMask
+    motion_frames_per_second: float
+    timeout_seconds: float
+    loading_seconds: float
+    clock: Clock
+    codec_device: Path = Path("/dev/video11")  # picamera2 knows this one only
+
+    def __post_init__(self) -> None:
         self._camera: PiCamera | None = None
         self._handover: Handover | None = None
 
@@ -79,23 +73,23 @@ class Pi:
 
         Takes until the first keyframe, which holds the parameter sets.
         """
-        settings = self._settings
+        settings = self.settings
         handover = self._handover = Handover(
-            clock=self._clock,
+            clock=self.clock,
             frame_seconds=1 / settings.frames_per_second,
             most_packets=round(_MOST_WAITING_SECONDS * settings.frames_per_second),
         )
         try:
             make = self._loaded()
             camera = self._camera = self._within(
-                "open", lambda: make(settings, codec_device=self._codec_device)
+                "open", lambda: make(settings, codec_device=self.codec_device)
             )
             self._within(
                 "start",
                 lambda: camera.start(
                     handover,
-                    privacy=self._privacy,
-                    motion_frames_per_second=self._motion_frames_per_second,
+                    privacy=self.privacy,
+                    motion_frames_per_second=self.motion_frames_per_second,
                 ),
             )
             parameter_sets = self._first_parameter_sets(handover)
@@ -110,13 +104,13 @@ class Pi:
         handover = self._handover
         if handover is None:
             return
-        last = self._clock.monotonic()
+        last = self.clock.monotonic()
         while True:
             items = handover.take(_POLL_SECONDS)
-            now = self._clock.monotonic()
+            now = self.clock.monotonic()
             if any(isinstance(item, Packet) for item in items):
                 last = now
-            elif now - last > self._timeout_seconds:
+            elif now - last > self.timeout_seconds:
                 raise self._silence()
             yield from items
 
@@ -132,22 +126,22 @@ class Pi:
     def _loaded(self) -> type[PiCamera]:
         """The class that drives the camera. Its import looks for devices on the way."""
         late = CameraFault(
-            f"picamera2 was not loaded within {self._loading_seconds:g} s",
+            f"picamera2 was not loaded within {self.loading_seconds:g} s",
             advice="Restart the board; if it happens again, try another SD card",
         )
         # Not ImportError alone: numpy and libcamera of other versions raise what they like.
-        return _result(_load, self._loading_seconds, late=late, explain=not_installed)
+        return _result(_load, self.loading_seconds, late=late, explain=not_installed)
 
     def _within(self, what: str, act: Callable[[], _T]) -> _T:
         """The result of ``act``. Raises :class:`CameraFault` if it fails, or is too late."""
         late = CameraFault(
-            f"the camera did not {what} within {self._timeout_seconds:g} s",
+            f"the camera did not {what} within {self.timeout_seconds:g} s",
             advice="Restart the board; then check both ends of the camera's cable",
         )
-        return _result(act, self._timeout_seconds, late=late, explain=explain)
+        return _result(act, self.timeout_seconds, late=late, explain=explain)
 
     def _first_parameter_sets(self, handover: Handover) -> bytes:
-        if parameter_sets := handover.wait_for_parameter_sets(self._timeout_seconds):
+        if parameter_sets := handover.wait_for_parameter_sets(self.timeout_seconds):
             return parameter_sets
         raise self._silence()
 
@@ -155,14 +149,14 @@ class Pi:
         """The fault of a camera, or of its encoder alone, that gave nothing for too long."""
         if self._handover is not None and self._handover.encoder_is_behind:
             return CameraFault(
-                f"the encoder ({self.encoder}) gave nothing for {self._timeout_seconds:g} s,"
+                f"the encoder ({self.encoder}) gave nothing for {self.timeout_seconds:g} s,"
                 " while the camera gives pictures",
                 advice="Restart the board; if it happens again, lower camera.source.width"
                 " and height",
             )
         name = "camera" if self._camera is None else self._camera.model
         return CameraFault(
-            f"the camera {name} gave no picture for {self._timeout_seconds:g} s",
+            f"the camera {name} gave no picture for {self.timeout_seconds:g} s",
             advice="With the power off, check both ends of its cable; journalctl -k says more",
         )
 

@@ -41,7 +41,7 @@ def stream(
     return Stream(
         StreamSource(record=str(record), **settings),
         login=login,
-        trust=trust,
+        trust=trust or Trust(),
         motion_frames_per_second=7.5,
         timeout_seconds=timeout_seconds,
         clock=clock or SystemClock(None),

@@ -209,5 +209,5 @@ def test_the_source_uses_the_trust_of_the_configuration(tmp_path: Path) -> None:
         record="rtsps://192.0.2.10/main", ca_file=file, certificate_name="cam"
     )
     chosen: Any = choose_source(config.Camera(source=source), clock=SimulatedClock())
-    assert chosen._trust == Trust(file, "cam", verify=True)
+    assert chosen.trust == Trust(file, "cam", verify=True)
     assert Trust().options("rtsps")["tls_verify"] == "1"

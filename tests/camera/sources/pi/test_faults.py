@@ -223,7 +223,7 @@ def test_of_the_time_for_opening_the_libraries_have_most_and_the_camera_some(
     camera = config.Camera(source=config.PiSource(), recording=recording)
     source = choose_source(camera, clock=SimulatedClock())
     assert isinstance(source, Pi)
-    assert 3 * no_frame_seconds <= source._loading_seconds < opening_seconds(no_frame_seconds)
+    assert 3 * no_frame_seconds <= source.loading_seconds < opening_seconds(no_frame_seconds)
 
 
 @pytest.mark.parametrize("call", ["stop_preview", "stop_encoder", "close"])
