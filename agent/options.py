@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def fingerprint_or_digits(text: str) -> str:
-    """A fingerprint, or the first digits of a digest, as it was typed."""
-    return text.strip()
+    """A fingerprint, also in groups, or the first characters of an id."""
+    return "".join(text.split())
 
 
 def add_home(parser: argparse.ArgumentParser, default: Path) -> None:

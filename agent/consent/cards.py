@@ -171,6 +171,11 @@ def parse_requesters(text: str, name: str) -> dict[str, RequesterCard]:
     return cards
 
 
+def format_fingerprint(fingerprint: str) -> str:
+    """A fingerprint as people read it aloud and compare it: in groups of four characters."""
+    return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))
+
+
 def format_card(card: Card) -> str:
     """``card`` as the YAML text that :func:`parse_card` reads."""
     return yaml.safe_dump(msgspec.to_builtins(card), sort_keys=False, allow_unicode=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from agent.consent.cards import format_fingerprint
 from agent.consent.policy import area
 from agent.consent.statements import ApprovedClip, Disclosure, HouseholdOwner, Polygon, Tally
 from agent.errors import RequestRefused
@@ -32,14 +33,9 @@ def brief(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
 
 
-def fingerprint(text: str) -> str:
-    """A fingerprint in groups of four: ``Wc0Y I2IL QXAa ...``, the same everywhere."""
-    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
-
-
 def short_fingerprint(text: str) -> str:
     """The first three groups of a fingerprint, enough to compare by eye."""
-    return f"{fingerprint(text[:12])} …"
+    return f"{format_fingerprint(text[:12])} …"
 
 
 def outcome(event: str, detail: str = "") -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from rich.console import Group
 from rich.text import Text
 
+from agent.consent.cards import format_fingerprint
 from agent.owner import text
 from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.terminal.layout import console, labelled
@@ -26,7 +27,7 @@ def release(plan: ReleasePlan) -> Group:
     asked = "" if plan.request is not None else ", who has not asked"
     rows = [
         ("To", Text(f"{plan.to}{asked}")),
-        ("Their key", Text(text.fingerprint(plan.fingerprint))),
+        ("Their key", Text(format_fingerprint(plan.fingerprint))),
         ("", Text(f"by upload to {plan.url}")),
     ]
     if (item := plan.request) is not None:

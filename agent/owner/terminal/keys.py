@@ -6,7 +6,7 @@ import argparse
 import time
 
 from agent import keyfile, options
-from agent.consent.cards import format_card
+from agent.consent.cards import format_card, format_fingerprint
 from agent.owner import keys
 from agent.owner.folder import OwnerFolder, Settings
 
@@ -30,8 +30,11 @@ def card(arguments: argparse.Namespace) -> int:
     folder = OwnerFolder(arguments.home)
     keyfile.require(folder.key_path, "owner")
     if arguments.add is None:
-        print(format_card(folder.card()), end="")
+        card = folder.card()
+        print(f"# fingerprint: {format_fingerprint(card.fingerprint)}\n{format_card(card)}", end="")
         return 0
-    card = folder.enrol(arguments.add)
-    print(f"enrolled the camera {card.name} with the key {card.fingerprint}")
+    camera = folder.enrol(arguments.add)
+    print(
+        f"enrolled the camera {camera.name}, fingerprint {format_fingerprint(camera.fingerprint)}"
+    )
     return 0

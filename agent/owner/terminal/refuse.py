@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from agent import options
+from agent.consent.cards import format_fingerprint
 from agent.owner import text
 from agent.owner.terminal import prompts
 from agent.owner.terminal.prompts import say, tell_cameras
@@ -37,7 +38,7 @@ def mute(arguments: argparse.Namespace) -> int:
     """``owner mute``"""
     client = prompts.client(arguments)
     requester, name = client.requester(arguments.requester)
-    print(f"{name}, key {text.fingerprint(requester)}")
+    print(f"{name}, key {format_fingerprint(requester)}")
     say(f"You will get no more requests of theirs; open ones are declined. {_ORDERS_STAY}")
     options.confirm("Mute them?", yes=arguments.yes)
     plans = client.plan_mute(requester, camera=arguments.camera)
@@ -48,7 +49,7 @@ def unmute(arguments: argparse.Namespace) -> int:
     """``owner unmute``"""
     client = prompts.client(arguments)
     requester, name = client.requester(arguments.requester)
-    print(f"{name}, key {text.fingerprint(requester)}")
+    print(f"{name}, key {format_fingerprint(requester)}")
     plans = client.plan_mute(requester, muted=False, camera=arguments.camera)
     return tell_cameras(client, plans, arguments, done=f"{name} is no longer muted.")
 

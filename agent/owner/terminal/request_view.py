@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from agent.consent.cards import format_fingerprint
 from agent.consent.statements import LegalOrder, RequesterRecord
 from agent.owner import text
 from agent.owner.inbox.items import NoticeItem, OpenRequest, RequestPage, RequestStatus
@@ -194,7 +195,7 @@ def _facts(item: OpenRequest, now: float) -> Table:
         [
             ("Kind", kind_of(item)),
             ("Who asks", item.report.record.name),
-            ("Their key", text.fingerprint(request.iss)),
+            ("Their key", format_fingerprint(request.iss)),
             ("Reference", request.reference),
             ("Incident", request.incident),
             ("Contact", request.contact),

@@ -7,7 +7,7 @@ import time
 
 from agent import keyfile, options
 from agent.config import Feed
-from agent.consent.cards import format_card
+from agent.consent.cards import format_card, format_fingerprint
 from agent.keyfile import Keys
 from agent.requester.folder import RequesterFolder, Settings
 
@@ -40,5 +40,5 @@ def card(arguments: argparse.Namespace) -> int:
         card = folder.make_card(keys, hosts=arguments.host, contact=arguments.contact)
     else:
         card = folder.card()
-    print(format_card(card), end="")
+    print(f"# fingerprint: {format_fingerprint(card.fingerprint)}\n{format_card(card)}", end="")
     return 0

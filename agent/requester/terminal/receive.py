@@ -9,6 +9,7 @@ import signal
 import msgspec
 
 from agent import options
+from agent.consent.cards import format_fingerprint
 from agent.errors import ConfigError
 from agent.requester.bundle.verify import OpenedBundle, open_bundle
 from agent.requester.folder import RequesterFolder
@@ -54,10 +55,10 @@ def open_(arguments: argparse.Namespace) -> int:
         print("shared by its owner, without a request")
     else:
         print(f"request {(opened.request_digest or '')[:16]}, {opened.request.reference}")
-    print(f"released by the device {opened.release.iss}")
-    print(f"approved by the owner  {opened.approval.iss}")
+    print(f"released by the device {format_fingerprint(opened.release.iss)}")
+    print(f"approved by the owner  {format_fingerprint(opened.approval.iss)}")
     if opened.second is not None:
-        print(f"and by the owner       {opened.second.iss}")
+        print(f"and by the owner       {format_fingerprint(opened.second.iss)}")
     for clip in opened.clips:
         print(clip)
     return 0

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from agent.consent import signing
-from agent.consent.cards import DeviceCard, decode_base64url
+from agent.consent.cards import DeviceCard, decode_base64url, format_fingerprint
 from agent.consent.statements import (
     ApprovedClip,
     Box,
@@ -27,7 +27,6 @@ from agent.errors import MalformedStatement
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner import as_json
-from agent.owner import text as words
 from agent.owner.decisions import sign
 from agent.owner.decisions.sign import NOTHING_TOLD, Choice, Terms, choose
 from agent.owner.inbox import lookup
@@ -148,7 +147,7 @@ def test_show_says_all_that_matters(
     for expected in (
         "voluntary request",
         "Springfield PD",
-        words.fingerprint(requester.fingerprint),
+        format_fingerprint(requester.fingerprint),
         "has asked 3 times since January 2024",
         "2024-001234",
         "Det. A. Example",

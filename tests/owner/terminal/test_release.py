@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.consent import signing
-from agent.consent.cards import RequesterCard, format_card
+from agent.consent.cards import RequesterCard, format_card, format_fingerprint
 from agent.consent.letters import Letter
 from agent.consent.statements import (
     Approval,
@@ -315,7 +315,7 @@ def test_mute_by_fingerprint_and_what_the_camera_refused_did_not_happen(
     name = owner.post(request_jws)
     owner.run("inbox")
     with camera.serve(owner.broker):
-        assert owner.run("mute", requester.fingerprint, "--yes") == 0
+        assert owner.run("mute", format_fingerprint(requester.fingerprint), "--yes") == 0
         assert owner.run("show", name) == 0
         assert "MUTED" in capsys.readouterr().out
         camera.command_answer = ("REFUSED", "replayed")

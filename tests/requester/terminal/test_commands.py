@@ -19,6 +19,7 @@ import pytest
 from agent import keyfile, options
 from agent.config import Broker, Feed
 from agent.consent import signing
+from agent.consent.cards import format_fingerprint
 from agent.consent.signing import SigningKey
 from agent.consent.statements import Request
 from agent.errors import BundleRefused, ConfigError, KeyFileError, NetworkFault
@@ -164,8 +165,8 @@ def test_a_share_of_two_owners_names_both(
     assert run("open", str(bundle), "--home", str(home.path)) == 0
     out = capsys.readouterr().out
     assert "shared by its owner, without a request" in out
-    assert f"approved by the owner  {release.owner.public.fingerprint}" in out
-    assert f"and by the owner       {release.second.public.fingerprint}" in out
+    assert f"approved by the owner  {format_fingerprint(release.owner.public.fingerprint)}" in out
+    assert f"and by the owner       {format_fingerprint(release.second.public.fingerprint)}" in out
 
     folder = str(tmp_path / "again")
     assert run("open", str(bundle), "--json", "--output", folder, "--home", str(home.path)) == 0
