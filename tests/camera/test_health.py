@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,8 @@ def test_a_disk_that_hangs_starves_the_watchdog(
         return 1 << 40
 
     app = porch.app()
-    monkeypatch.setattr(app.housekeeping._retention, "free_bytes", free_bytes)
+    hanging = replace(app.housekeeping._retention, free_bytes=free_bytes)
+    monkeypatch.setattr(app.housekeeping, "_retention", hanging)
     process = threading.Thread(target=app.run)
     process.start()
     assert stuck.wait(PATIENCE)
