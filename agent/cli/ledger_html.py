@@ -1,12 +1,12 @@
-"""The ledger as a page that a person can hand to a lawyer: one file, printable, no script.
+"""The ledger as a page to hand to a lawyer: one file, ready to print, without scripts.
 
-First what it is and whether it holds together, then each line in plain words with all
-of its detail, its digest, and the text that the digest is taken of; last, how anybody
-checks it without our software. A record that is broken is shown too, as far as it can
-be read, and says from which line on it proves nothing.
+It begins with the verdict: does the chain hold? Each line follows in plain words, with its
+detail, its digest and the text that the digest is taken of; the end explains how to check
+all this without our software. A broken ledger is shown too, as far as it can be read, with
+the line from which on it proves nothing.
 
-Everything that stands in a line is text here, whatever it looks like. What cannot be
-printed, or turns the direction of writing, is spelled out (:func:`agent.cli.ledger_text.shown`).
+Values are escaped: characters that cannot be printed or that turn the direction of writing
+are spelled out (:func:`agent.cli.ledger_text.shown`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from string import Template
 
-from agent.cli.ledger_text import local, sentence, shown, utc
+from agent.cli.ledger_text import detail, local, sentence, shown, utc
 from agent.errors import StorageFault
 from agent.vault.records.ledger import Entry, Ledger, verify_chain
 
@@ -44,7 +44,7 @@ _HEAD = Template("""\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Record of the camera $device</title>
+<title>Ledger of the camera $device</title>
 <style>
 html { font: 15px/1.45 Georgia, "DejaVu Serif", serif; color: #111; background: #fff }
 body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
@@ -76,11 +76,11 @@ dd { margin: 0 }
 </style>
 </head>
 <body>
-<h1>Record of the camera <bdi>$device</bdi></h1>
-<p>A camera with clip-agent records for its owner alone. Whoever wants a clip has to ask in
-public, and each thing that was asked, decided and sent is a line of this record. Each line
-carries the digest of the line before it, so that none can be changed, taken out or put in
-between without breaking the chain.</p>
+<h1>Ledger of the camera <bdi>$device</bdi></h1>
+<p>A camera with clip-agent records for its owner alone. Anyone who wants a clip must ask in
+public. Every request, decision and release is a line of this ledger. Each line carries the
+digest of the line before it, so no line can be changed, removed or inserted without breaking
+the chain.</p>
 <div class="verdict$broken"><strong>$verdict</strong><br>$explained</div>
 <dl>
 <dt>Camera</dt><dd><bdi>$device</bdi></dd>
@@ -108,17 +108,17 @@ $rows</dl>
 
 _FOOT = Template("""\
 <h2>How to check this without our software</h2>
-<p>The text in braces under each line is what its SHA-256 is taken of, in UTF-8 and without a
-line break behind it. In that text, <code>prev</code> is the SHA-256 of the line before, in the
-first line 64 zeros.$spelled <code>clip-agent ledger export &gt; record.jsonl</code> on the
-camera gives the same lines for a computer; <code>python3 check.py record.jsonl</code> checks
-them with this program:</p>
+<p>Each SHA-256 is taken of the text in braces above it, in UTF-8 without a final line break.
+In that text, <code>prev</code> is the SHA-256 of the line before; in the first line it is 64
+zeros.$spelled On the camera, <code>clip-agent ledger export &gt; ledger.jsonl</code> prints
+the same lines for a computer; <code>python3 check.py ledger.jsonl</code> checks them with
+this program:</p>
 <pre>$program</pre>
-<p>A chain shows what was changed inside it. It cannot show that lines were cut off at its end,
-or that somebody with full power over the camera wrote all of it anew. Against that, the camera
-tells its owner the number and digest of its last line in every letter: the owner&rsquo;s computer
-keeps the newest and warns when the camera later shows another. Compare the digest above with it.
-Times are those of the camera&rsquo;s clock.</p>
+<p>A chain reveals changes inside it. It cannot reveal that lines were removed at its end, or
+that somebody with full control of the camera rewrote all of it. Therefore the camera tells its
+owner the number and digest of its last line in every letter; the owner&rsquo;s computer keeps the
+newest and warns when the camera later shows another. Compare the digest above with it. Times
+are those of the camera&rsquo;s clock.</p>
 </body>
 </html>
 """)
@@ -126,7 +126,7 @@ Times are those of the camera&rsquo;s clock.</p>
 
 @dataclass(frozen=True)
 class _Chain:
-    """What checking the whole record gave: how many lines hold, and what is wrong, if anything."""
+    """The result of the check: the number of lines that hold, and the trouble, if any."""
 
     whole: int
     trouble: str
@@ -135,24 +135,24 @@ class _Chain:
 
 
 def page(ledger: Ledger, *, device: str, now: float, version: str) -> Iterator[str]:
-    """The page, in pieces to be written one after another; raises StorageFault for the disk's."""
+    """The page in pieces, in order; raises StorageFault for the disk's faults."""
     chain = _check(ledger)
     yield _head(chain, device=device, now=now, version=version)
     if chain.last is None:
-        yield "<p>The record has no line yet.</p>\n"
+        yield "<p>The ledger has no line yet.</p>\n"
     seen = 0
     try:
         for entry in ledger.entries(after=_BEFORE_ALL):
             if not chain.trouble and seen == chain.whole:
-                break  # it was written while this page was made
+                break  # written while this page was made
             seen += 1
             yield _line(entry, broken=seen > chain.whole)
     except StorageFault as error:
-        why = f"From here on it cannot be read: {_text(error.message)}"
+        why = f"The rest cannot be read: {_text(error.message)}"
         yield f'<section class="line broken"><p>{why}</p></section>\n'
     spelled = (
-        " Where that text holds something that cannot be printed, it is spelled out here as"
-        " <code>\\u</code> and digits: check such a line with the program below."
+        " Characters that cannot be printed are spelled out here as <code>\\u</code> and"
+        " digits: check such a line with the program below."
     )
     yield _FOOT.substitute(program=html.escape(CHECK_PROGRAM), spelled=spelled)
 
@@ -175,14 +175,14 @@ def _check(ledger: Ledger) -> _Chain:
 
 def _head(chain: _Chain, *, device: str, now: float, version: str) -> str:
     if chain.trouble:
-        verdict = f"THIS RECORD IS BROKEN: {chain.trouble}"
+        verdict = f"THIS LEDGER IS BROKEN: {chain.trouble}"
         explained = (
-            f"The {chain.whole} lines before hold together. That line and all behind it prove "
-            "nothing: somebody may have changed the record. Compare it with an earlier export."
+            f"The {chain.whole} lines before it hold together. That line and all after it prove "
+            "nothing: somebody may have changed the ledger. Compare it with an earlier export."
         )
     else:
-        verdict = "This record holds together."
-        explained = "No line in it was changed, taken out or put in; each one was checked."
+        verdict = "This ledger holds together."
+        explained = "Every line was checked: none was changed, removed or inserted."
     return _HEAD.substitute(
         device=_text(device),
         broken=" broken" if chain.trouble else "",
@@ -203,7 +203,7 @@ def _line(entry: Entry, *, broken: bool) -> str:
     try:
         text = entry.text()
     except ValueError:
-        text = "(a number in this line has no place in a record)"
+        text = "(a number in this line cannot be written in a ledger)"
     return _LINE.substitute(
         broken=" broken" if broken else "",
         seq=entry.seq,
@@ -212,18 +212,19 @@ def _line(entry: Entry, *, broken: bool) -> str:
         sentence=_text(sentence(entry)),
         event=_text(entry.event),
         rows="".join(
-            f"<dt>{_text(name)}</dt><dd><bdi>{_value(value)}</bdi></dd>\n" for name, value in rows
+            f"<dt>{_text(name)}</dt><dd><bdi>{_value(name, value)}</bdi></dd>\n"
+            for name, value in rows
         ),
         text=_text(text),
         sha256=_text(entry.sha256),
     )
 
 
-def _value(value: object) -> str:
-    """A list as its members, one after another; everything else as it is."""
+def _value(name: str, value: object) -> str:
+    """A list as its members, one a line; a time as a date; other values as they are."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "<br>".join(map(_text, value))
-    return _text(value)
+    return html.escape(detail(name, value))
 
 
 def _text(value: object) -> str:

@@ -91,7 +91,7 @@ def test_it_says_first_whose_it_is_and_that_it_holds(vault: Vault) -> None:
     head = Ledger(vault.index).head()
     for part in ("front-door", "600", head.sha256, "2024-01-24 18:30:00 UTC", "1.2.3"):
         assert part in text.split("The lines")[0]
-    assert "This record holds together." in text
+    assert "This ledger holds together." in text
     assert "BROKEN" not in text
 
 
@@ -112,40 +112,40 @@ def test_each_line_shows_the_text_that_its_digest_is_taken_of(vault: Vault) -> N
         ("UPDATE ledger SET seq = -7 WHERE seq = 1", 0, 5, "ledger line 1: it is missing"),
     ],
 )
-def test_a_broken_record_says_so_first_and_marks_what_proves_nothing(
+def test_a_broken_ledger_says_so_first_and_marks_what_proves_nothing(
     vault: Vault, tampering: str, whole: int, broken: int, said: str
 ) -> None:
     write(vault, count=5)
     vault.index.connection.execute(tampering)
     reader = Reader(made(vault))
-    assert f"THIS RECORD IS BROKEN: {said}" in reader.text.split("The lines")[0]
-    assert f"The {whole} lines before hold together" in reader.text
+    assert f"THIS LEDGER IS BROKEN: {said}" in reader.text.split("The lines")[0]
+    assert f"The {whole} lines before it hold together" in reader.text
     assert reader.broken == broken
 
 
-def test_a_record_without_a_line_is_a_page_too(vault: Vault) -> None:
+def test_a_ledger_without_a_line_is_a_page_too(vault: Vault) -> None:
     assert "no line yet" in Reader(made(vault)).text
 
 
 def test_the_program_on_the_page_checks_an_export(vault: Vault, tmp_path: Path) -> None:
     write(vault, count=4)
-    record, program = tmp_path / "record.jsonl", tmp_path / "check.py"
+    ledger_file, program = tmp_path / "ledger.jsonl", tmp_path / "check.py"
     program.write_text(CHECK_PROGRAM)
-    with record.open("w", encoding="utf-8", newline="\n") as out:
+    with ledger_file.open("w", encoding="utf-8", newline="\n") as out:
         Ledger(vault.index).export(out)
 
     def check() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(program), str(record)]
+        command = [sys.executable, str(program), str(ledger_file)]
         return subprocess.run(command, capture_output=True, text=True)
 
     assert Ledger(vault.index).head().sha256 in check().stdout
-    lines = [f"{line}\n" for line in record.read_text("utf-8").split("\n")[:-1]]
+    lines = [f"{line}\n" for line in ledger_file.read_text("utf-8").split("\n")[:-1]]
     for number, changed in (
         (3, [*lines[:2], lines[2].replace("refused", "opened"), lines[3]]),
         (2, [lines[0], *lines[2:]]),
         (2, [lines[0], lines[2], lines[1], lines[3]]),
     ):
-        record.write_text("".join(changed), "utf-8")
+        ledger_file.write_text("".join(changed), "utf-8")
         done = check()
         assert done.returncode == 1 and done.stderr.startswith(f"line {number} ")
 
@@ -166,14 +166,14 @@ def test_export_writes_a_new_file_and_overwrites_none(
     )
     write(vault)
     export = ["ledger", "export", "--config", str(config), "--html"]
-    assert cli.main([*export, str(tmp_path / "record.html")]) == 0
+    assert cli.main([*export, str(tmp_path / "ledger.html")]) == 0
     capsys.readouterr()
     assert cli.main(export) == 0
     printed = capsys.readouterr().out
-    written = (tmp_path / "record.html").read_text("utf-8")
+    written = (tmp_path / "ledger.html").read_text("utf-8")
     assert [line for line in written.splitlines() if "was made" not in line] == [
         line for line in printed.splitlines() if "was made" not in line
     ]
-    assert "Record of the camera porch" in Reader(written).text
-    assert cli.main([*export, str(tmp_path / "record.html")]) == 1
+    assert "Ledger of the camera porch" in Reader(written).text
+    assert cli.main([*export, str(tmp_path / "ledger.html")]) == 1
     assert "cannot be written (File exists)" in capsys.readouterr().err

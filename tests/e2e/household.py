@@ -223,11 +223,11 @@ class Household:
         return self._receiver.url
 
     def record(self) -> list[dict[str, Any]]:
-        """The lines of the owner's record, oldest first."""
+        """The lines of the ledger, oldest first."""
         return [json.loads(line) for line in self.device("ledger", "export").splitlines()]
 
     def ledger(self) -> list[str]:
-        """The events on the owner's record, oldest first."""
+        """The events on the ledger, oldest first."""
         return [str(line["event"]) for line in self.record()]
 
     def offered(self, digest: str) -> dict[str, Any]:

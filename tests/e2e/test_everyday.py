@@ -193,7 +193,7 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
 
     house.stop("gateway")
     page = house.device("ledger", "export", "--html")
-    assert "This record holds together." in page
+    assert "This ledger holds together." in page
     for sentence in (
         "who had not asked",
         "An owner paused requests",

@@ -1,4 +1,4 @@
-"""The owner's record: nobody changes a line unseen."""
+"""The owner's ledger: nobody changes a line unseen."""
 
 from __future__ import annotations
 
