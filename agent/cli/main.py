@@ -217,7 +217,7 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 
 def _drop_output() -> None:
-    """What is still to be printed goes nowhere, so that Python can end without a word."""
+    """Discard output that is still buffered, so that Python can end without an error."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

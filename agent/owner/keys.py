@@ -1,9 +1,9 @@
-"""The owner's keys: what ``owner init`` makes, and the sheet for the drawer.
+"""Make an owner's keys, and the recovery sheet.
 
-Three things leave :func:`make`: the keys in a file that a passphrase protects
-(:mod:`agent.keyfile`), the public card that cameras are given, and a sheet with
-the **recovery** identity. Every clip is sealed to it too. It exists on that
-sheet alone: the program never asks for it, and stock ``age`` is all it needs.
+:func:`make` returns the keys in a file that a passphrase protects (:mod:`agent.keyfile`),
+the public card for the cameras, and a sheet with the **recovery** identity, to which every
+clip is sealed too. That identity exists on the sheet alone: the program never asks for it,
+and stock ``age`` is all it needs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHEET = """\
 
 @dataclass(frozen=True)
 class NewOwner:
-    """What a new owner gets. ``sheet`` and ``locked`` are for files of mode 0600."""
+    """A new owner's keys and papers; ``sheet`` and ``locked`` are for files of mode 0600."""
 
     keys: Keys
     card: OwnerCard

@@ -245,7 +245,7 @@ class FakeCamera:
                     session.publish(topic, self.outcome(subject, event, detail), retained=False)
 
     def _command(self, letter: Letter) -> object:
-        """What the letter tells the camera to do; None for a decision."""
+        """The command in a letter; None for a decision."""
         owner = self.owner.key
         try:
             return signing.verify(letter.jws, Command, {owner.fingerprint: owner}).command

@@ -107,7 +107,7 @@ def test_a_card_of_another_role_is_refused(home: OwnerFolder) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "Front", "+", "#", "a\\x1b[2Jb"])
-def test_a_camera_whose_name_would_act_is_refused(
+def test_a_camera_whose_name_is_unsafe_is_refused(
     home: OwnerFolder, camera: FakeCamera, tmp_path: Path, name: str
 ) -> None:
     card = tmp_path / "hostile.card.yaml"

@@ -1,1 +1,1 @@
-"""What the owner decides: select, sign, and remember what was sent."""
+"""The owner's decisions: plan them, sign them, and remember what was sent."""

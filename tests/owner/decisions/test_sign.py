@@ -1,4 +1,4 @@
-"""What an approval says, and what it refuses to say."""
+"""Approvals: their contents, and what cannot be signed."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_sealed_key_of_one_clip_does_not_pass_for_that_of_another(
     assert caught.value.rule == "key-of-another-clip"
 
 
-def test_a_clip_whose_key_is_not_sealed_to_us(
+def test_a_clip_whose_key_is_not_sealed_to_the_owner_is_refused(
     inbox: Inbox, item: OpenRequest, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     request = make_request(requester)
@@ -136,7 +136,7 @@ def test_a_clip_whose_key_is_not_sealed_to_us(
         )
 
 
-def test_what_would_act_on_its_reader_is_not_disclosed(
+def test_a_name_with_control_characters_is_not_disclosed(
     item: OpenRequest, camera: FakeCamera, keys: Keys
 ) -> None:
     chosen = choose(item.report.clips, Choice(["1"]))
@@ -187,7 +187,7 @@ def test_trims_and_redacts_as_they_are_typed() -> None:
 @pytest.mark.parametrize(
     "text", ["", "1", "1=", "=1-2", "1=2", "1=5-2", "1=-1-2", "1=nan-2", "1=0-inf", "1=1-2-3"]
 )
-def test_a_trim_that_is_none(text: str) -> None:
+def test_a_malformed_trim_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"\S"):
         commands.parse_trim(text)
 

@@ -71,7 +71,7 @@ def test_every_kind_of_notice_can_be_listed_and_read(kind: str) -> None:
     assert "Until Friday." in shown(request_view.notice(told))
 
 
-def test_an_order_of_somebody_muted_says_what_it_is() -> None:
+def test_a_legal_order_of_a_muted_requester_is_named_as_one() -> None:
     told = NoticeItem("front-door", msgspec.structs.replace(ALERT, kind="muted-order"))
     assert "legal order" in shown(inbox_view.inbox(Overview(notices=[told]), NOW))
     assert "since you muted who asks" in " ".join(shown(request_view.notice(told)).split())
@@ -87,7 +87,7 @@ def test_a_later_letter_replaces_an_earlier_and_an_older_one_does_not_come_back(
     assert inbox.warnings == []
 
 
-def test_notices_of_a_stranger(inbox: Inbox, camera: FakeCamera, put: Put) -> None:
+def test_notices_of_a_stranger_are_refused(inbox: Inbox, camera: FakeCamera, put: Put) -> None:
     with pytest.raises(UntrustedSignature):
         put(notices(camera), FakeCamera(camera.name, camera.owner).notices(ALERT))
     with pytest.raises(UntrustedSignature, match="back-door"):
@@ -116,9 +116,7 @@ def test_a_list_of_clips_names_them_for_other_commands(
     assert "4 older clips" in shown(listing(inbox.listings()[0]))
 
 
-def test_an_answer_that_somebody_waited_for_is_not_kept(
-    inbox: Inbox, camera: FakeCamera, put: Put
-) -> None:
+def test_the_answer_to_a_command_is_not_kept(inbox: Inbox, camera: FakeCamera, put: Put) -> None:
     put(topics.release(camera.name, "1" * 16), camera.outcome("1" * 16, "DONE"))
     assert inbox.releases() == []
 

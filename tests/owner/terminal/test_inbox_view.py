@@ -1,4 +1,4 @@
-"""What a requester wrote is shown as data, and cannot pass for a line of ours."""
+"""A requester's text is shown as data, and cannot pass for a line of ours."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_legal_order_is_said_plainly(
     assert "You need not answer" not in text  # to a court, silence may not be one
 
 
-def test_before_consent_it_says_exactly_what_leaves(
+def test_the_confirmation_page_says_exactly_what_leaves(
     inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys
 ) -> None:
     item = receive(inbox, camera, keys, requester)

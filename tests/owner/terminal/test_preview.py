@@ -52,7 +52,7 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
     assert "This is what would be sent" in said
 
 
-def test_a_preview_without_them_is_what_was_recorded(
+def test_a_preview_without_edits_is_what_was_recorded(
     owner: OwnerAtHome,
     camera: FakeCamera,
     name: str,

@@ -51,7 +51,7 @@ def card(tmp_path: Path) -> tuple[Path, Keys]:
 
 
 def commands(camera: FakeCamera, keys: Keys) -> list[object]:
-    """What the camera was told to do, in order."""
+    """The commands that the camera got, in order."""
     told: list[object] = []
     for letter in camera.decisions:
         assert letter.keys == {}, "a command brings no key"
@@ -135,14 +135,14 @@ def test_a_share_goes_where_the_card_says_or_nowhere(
     assert len(camera.decisions) == 1
 
 
-def test_a_time_that_ends_before_it_begins_is_told(owner: OwnerAtHome) -> None:
+def test_a_time_that_ends_before_it_begins_is_refused(owner: OwnerAtHome) -> None:
     with pytest.raises(Refused, match="--from must be before"):
         owner.run("clips", "--from", "2024-01-24T17:00Z", "--to", "2024-01-24T16:00Z")
     with pytest.raises(SystemExit):
         owner.run("clips", "--from", "yesterday")
 
 
-def test_a_camera_that_does_not_list_is_told(
+def test_a_camera_that_does_not_answer_is_named(
     owner: OwnerAtHome, camera: FakeCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.owner.broker._LISTING_SECONDS", 0.2)
@@ -200,7 +200,7 @@ def test_a_second_owner_approves_exactly_the_same(
 
 
 @pytest.mark.parametrize("more", [["1"], ["--tell-name", "Ann"], ["--trim", "2=1-3"]])
-def test_agreeing_takes_no_changes(
+def test_an_agreement_cannot_change_the_approval(
     owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
@@ -212,7 +212,7 @@ def test_agreeing_takes_no_changes(
         owner.run("approve", name, *more, "--with", "0123", "--yes")
 
 
-def test_nobody_agrees_with_themselves_or_with_nothing(
+def test_an_owner_cannot_agree_with_their_own_approval_or_an_unknown_one(
     owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
@@ -277,7 +277,7 @@ def test_a_second_owner_shares_the_same(
 # Saying no
 
 
-def test_decline_and_mute_is_remembered_and_said(
+def test_a_decline_with_a_mute_is_remembered_and_shown(
     owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
@@ -304,7 +304,7 @@ def test_decline_and_mute_is_remembered_and_said(
     assert "MUTED" not in capsys.readouterr().out
 
 
-def test_mute_by_fingerprint_and_what_the_camera_refused_did_not_happen(
+def test_a_mute_that_the_camera_refused_has_no_effect(
     owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
@@ -330,7 +330,7 @@ def test_mute_by_fingerprint_and_what_the_camera_refused_did_not_happen(
     assert "MUTED" not in capsys.readouterr().out
 
 
-def test_pause_is_said_in_the_inbox_until_it_ends(
+def test_the_inbox_shows_a_pause_of_requests_until_it_ends(
     owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
@@ -408,6 +408,6 @@ def test_nothing_is_muted_revoked_or_shared_without_a_yes(
     assert len(camera.decisions) == 1  # the question for clips
 
 
-def test_a_request_of_nobody_known_cannot_be_muted(owner: OwnerAtHome) -> None:
+def test_an_unknown_requester_cannot_be_muted(owner: OwnerAtHome) -> None:
     with pytest.raises(Refused, match="no open request"):
         owner.run("mute", "abcd", "--yes")

@@ -1,4 +1,4 @@
-"""What must not be overlooked: legal orders, changed texts, who was muted, what has ended."""
+"""Warnings on a request's page: legal orders, changed texts, mutes, ended requests."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def test_the_record_of_a_requester_in_a_few_lines(take: Take, width: int) -> Non
         assert expected in text
 
 
-def test_a_requester_that_was_never_seen_before(take: Take) -> None:
+def test_a_new_requester_has_no_record(take: Take) -> None:
     first = RequesterRecord(name="X", first_seen=NOW, requests=1, refused=0, withdrawn=0)
     assert "nothing else of them so far" in shown(
         request_view.request(RequestPage(take(record=first)), NOW)
     )
 
 
-def test_what_came_beyond_the_measure_of_a_day_is_said(take: Take) -> None:
+def test_posts_beyond_the_daily_limit_are_counted_on_the_page(take: Take) -> None:
     flooding = msgspec.structs.replace(RECORD, requests=1, withdrawn=0, counted=9_950)
     text = flat(shown(request_view.request(RequestPage(take(record=flooding)), NOW)))
     assert "at least 9,950 more posts were too many for one day: not read, only counted" in text
@@ -174,7 +174,7 @@ def test_texts_made_to_be_compared_slowly_are_marked_as_a_whole() -> None:
 # Muted, closed, withdrawn
 
 
-def test_a_muted_requesters_request_says_so_and_how_to_hear_of_them_again(
+def test_a_request_of_a_muted_requester_says_how_to_unmute(
     take: Take, inbox: Inbox, camera: FakeCamera
 ) -> None:
     digest = take().digest

@@ -1,4 +1,4 @@
-"""What became of an owner's answers is told in one list, and each can be named by few digits."""
+"""One list tells the outcome of each answer, and a few characters name each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def answers(owner: OwnerAtHome, capsys: pytest.CaptureFixture[str]) -> list[dict
     return listed
 
 
-def test_what_was_approved_a_moment_ago_can_be_revoked(
+def test_an_approval_of_a_moment_ago_can_be_revoked(
     owner: OwnerAtHome,
     camera: FakeCamera,
     keys: Keys,
@@ -82,7 +82,7 @@ def test_the_inbox_tells_in_words_what_became_of_an_approval(
     assert (one["event"], one["to"], one["release"]) == (event, "Springfield PD", subject(camera))
 
 
-def test_a_decline_is_told_as_waiting_done_or_refused(
+def test_a_decline_is_listed_as_waiting_done_or_refused(
     owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
@@ -102,7 +102,7 @@ def test_a_decline_is_told_as_waiting_done_or_refused(
     assert (one["event"], one["detail"]) == ("REFUSED", "replayed")
 
 
-def test_a_release_of_another_owner_is_told_with_whom_it_was_for(
+def test_a_release_of_another_owner_is_listed_with_its_recipient(
     owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
@@ -115,7 +115,7 @@ def test_a_release_of_another_owner_is_told_with_whom_it_was_for(
     assert (one["release"], one["to"], one["event"]) == ("0" * 16, "Springfield PD", "SENT")
 
 
-def test_two_owners_words_that_made_one_release_are_told_as_one(
+def test_two_approvals_that_made_one_release_are_listed_once(
     owner: OwnerAtHome,
     camera: FakeCamera,
     request_jws: str,
