@@ -54,8 +54,8 @@ lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	$(BIN)/ruff format --quiet --check . || { echo "Run: $(BIN)/ruff format" >&2; exit 1; }
 	$(BIN)/mypy --no-error-summary
 	mkdir -p .cache
-	$(BIN)/python .ci/commands >.cache/commands.py
-	$(BIN)/vulture agent .cache/commands.py
+	$(BIN)/python .ci/used_names >.cache/used.py
+	$(BIN)/vulture agent .cache/used.py
 	git -c safe.directory='*' ls-files -z | xargs -0 $(BIN)/codespell
 
 bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")
