@@ -169,3 +169,7 @@ def test_reading_cards_does_not_load_the_signature_libraries() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def test_a_fingerprint_is_printed_in_groups_of_four() -> None:
+    assert cards.in_groups("abcdefghij") == "abcd efgh ij"

@@ -37,7 +37,7 @@ from tests.peers.requirements import ROOT
 CONSENT: Final = Path("agent/consent")
 SURVIVORS: Final = Path(__file__).with_name("survivors.md")
 MOST_SURVIVING: Final = 0.05
-_COPIED: Final = ("agent", "tests", "config", "pyproject.toml", "setup.cfg")
+_COPIED: Final = ("agent", "tests", "config", "docs", "pyproject.toml", "setup.cfg")
 _FOUND_OUT: Final = {"killed", "timeout", "segfault"}
 _PROCESSES: Final = 2
 
