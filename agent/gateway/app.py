@@ -32,6 +32,7 @@ from agent.gateway.letters.outbox import Outbox, Replies
 from agent.gateway.rate_limit import RateLimiter
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
 from agent.gateway.release.worker import ReleaseWorker
@@ -79,8 +80,9 @@ def build(
 
     work, store, authorizer = work_of_a_thread()
     if owner_link is None:
-        owner_link, feed_link = _connect(config, client_id=f"{name}-{keys.id[:8]}")
-    releases = _release_worker(config, *work_of_a_thread(), keys, receiver, random)
+        owner_link, feed_link = _connect(config, client_id=device_keys.client_id(folder))
+    last_word = LastWord(owner_link, name, clock, random, lost=lambda: None)
+    releases = _release_worker(config, *work_of_a_thread(), keys, receiver, random, last_word.heard)
     notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)
     inbox = OpenRequests(work, notices)
@@ -110,6 +112,7 @@ def build(
         outbox=Outbox(work.index, owner_link, device_name=name),
         previews=previews,
         releases=releases,
+        last_word=last_word,
         device_name=name,
         feed_topic=config.feed.topic,
         notify=notify,
@@ -124,6 +127,7 @@ def _release_worker(
     keys: DeviceKeys,
     receiver: Receiver | None,
     random: Callable[[int], bytes],
+    owner_heard: Callable[[], bool],
 ) -> ReleaseWorker:
     upload = config.upload
     receiver = receiver or TusClient(
@@ -138,7 +142,12 @@ def _release_worker(
         work=work,
         contents=BundleContents(index=work.index, store=store, keys=keys, random=random),
         authorizer=authorizer,
-        uploader=Uploader(work=work, receiver=receiver, chunk_bytes=upload.chunk_bytes),
+        uploader=Uploader(
+            work=work,
+            receiver=receiver,
+            chunk_bytes=upload.chunk_bytes,
+            owner_heard=owner_heard,
+        ),
         random=random,
         outbox_dir=outbox_dir,
         max_backoff_seconds=upload.max_backoff_seconds,
@@ -178,7 +187,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     of_owner = [topics.owner(name)]
     owner_link = connect_broker(
         config.mqtt,
-        client_id=f"clip-agent-{client_id}",
+        client_id=client_id,
         subscriptions=of_owner if feed.broker else of_owner + of_feed,
         will=(topics.availability(name), topics.OFFLINE),
         clean_session=False,

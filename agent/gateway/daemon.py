@@ -26,6 +26,7 @@ from agent.gateway.device_state import DeviceState
 from agent.gateway.feed.handler import FeedHandler
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.letters.outbox import Outbox
+from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.worker import ReleaseWorker
 from agent.mqtt import topics
 from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
@@ -55,6 +56,7 @@ class Gateway:
     outbox: Outbox
     previews: Previews
     releases: ReleaseWorker
+    last_word: LastWord
     device_state: DeviceState
     device_name: str
     feed_topic: str
@@ -159,6 +161,7 @@ class Gateway:
                 self.inbox.clips_changed()
         self.decisions.settle()
         self.outbox.flush()
+        self.last_word.tick()
         self._publish_state()
         while not self._acknowledged.empty():
             self.owner_link.acknowledge(self._acknowledged.get())
@@ -178,6 +181,8 @@ class Gateway:
     def _handle(self, link: Link, event: Event) -> None:
         ours = link is self.owner_link
         match event:
+            case Received(topic, payload) if ours and self.last_word.is_probe(topic, payload):
+                link.acknowledge(event)
             case Received():
                 self._waiting.append((link, event))
                 self._waiting_bytes += _weight(event)
@@ -196,6 +201,7 @@ class Gateway:
                 self._waiting_bytes = sum(_weight(received) for _, received in self._waiting)
                 if ours:
                     self._note("broker-away", reason)
+                    self.last_word.disconnected()
                     self.outbox.disconnected()
                     self.previews.stop()
             case Published(token) if ours:
@@ -208,23 +214,29 @@ class Gateway:
             self.owner_link.publish(
                 topics.availability(self.device_name), topics.ONLINE, retained=True
             )
+            self.last_word.connected()
         except NetworkFault:
             return  # gone again already; the next connection comes back here
         self.outbox.reconnected()
         self._published = {}
 
     def _dispatch_next(self) -> None:
-        self.notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
         link, received = self._waiting.popleft()
         self._waiting_bytes -= _weight(received)
-        self._dispatch(link, received)
+        marked = self.last_word.is_marker(received.topic, received.payload)
+        if marked and link is self.owner_link:
+            self.last_word.marker_came()
+            link.acknowledge(received)
+        else:
+            self.notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
+            self._dispatch(link, received)
 
     def _dispatch(self, link: Link, received: Received) -> None:
         topic = topics.parse(received.topic, feed=self.feed_topic)
         if topic is not None and topic.kind in _FEED_KINDS and link is self.feed_link:
             self.feed.receive(topic, received.payload)
             link.acknowledge(received)
-        elif received.topic == topics.owner(self.device_name) and link is self.owner_link:
+        elif link is self.owner_link and received.topic == topics.owner(self.device_name):
             done = partial(self._acknowledged.put, received)  # called when its effect is on disk
             self.decisions.receive(received.payload, retained=received.retained, done=done)
         else:

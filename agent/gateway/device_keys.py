@@ -7,6 +7,8 @@ for the owner to enrol.
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from agent.errors import ClipDamaged, KeyFileError, StorageFault
 
 CARD_NAME = "device.card.yaml"
 _KEY_NAME = "device.key.json"
+_CLIENT_ID_NAME = "mqtt-client-id"
+_CLIENT_ID = re.compile(r"clip-[0-9a-f]{18}")  # 23 characters, which any broker takes
 
 
 class _KeyFile(Part, frozen=True):
@@ -67,6 +71,23 @@ def load_or_create(state_dir: Path, *, name: str) -> DeviceKeys:
             advice="The gateway's user must own the folder keys/ and write to its parent",
         ) from error
     return keys
+
+
+def client_id(state_dir: Path) -> str:
+    """The gateway's client id at the owner's broker, random and kept for good.
+
+    Whoever knows it, and may connect to the broker, can end the session and with it the letters
+    that wait there. A damaged file is replaced: that is a new session, see
+    :mod:`agent.gateway.release.last_word`.
+    """
+    path = state_dir / "keys" / _CLIENT_ID_NAME
+    with files.faults(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        known = path.read_text("ascii", "replace") if path.exists() else ""
+    if not _CLIENT_ID.fullmatch(known):
+        known = f"clip-{secrets.token_hex(9)}"
+        files.replace(path, known.encode(), mode=files.PRIVATE_MODE)
+    return known
 
 
 def _load(path: Path) -> DeviceKeys:

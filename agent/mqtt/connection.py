@@ -149,6 +149,10 @@ class Connection:
             raise NetworkFault("the broker confirms too little of what it is sent")
         return self._token(sent.mid)
 
+    def subscribe(self, topic: str) -> None:
+        """Add a topic to the session; nobody is told when the broker has it."""
+        self._client.subscribe(topic, _QOS)
+
     def _token(self, message_id: int) -> int:
         return self._number << 16 | message_id
 

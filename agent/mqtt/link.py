@@ -95,6 +95,12 @@ class Link(Protocol):
     def acknowledge(self, received: Received) -> None:
         """Tell the broker that it need not send ``received`` again."""
 
+    def subscribe(self, topic: str) -> None:
+        """Add a topic to the session, without waiting. The next connection does not repeat it.
+
+        Raises :class:`NetworkFault` while disconnected.
+        """
+
 
 class MqttLink:
     """A :class:`Link` over MQTT."""
@@ -124,10 +130,17 @@ class MqttLink:
 
     def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
         """See :class:`Link`."""
+        return self._open_connection().publish(topic, payload, retained=retained)
+
+    def subscribe(self, topic: str) -> None:
+        """See :class:`Link`."""
+        self._open_connection().subscribe(topic)
+
+    def _open_connection(self) -> Connection:
         connection = self._connection
         if connection is None or not connection.is_open:
             raise NetworkFault(f"not connected to the broker at {self._where}")
-        return connection.publish(topic, payload, retained=retained)
+        return connection
 
     def acknowledge(self, received: Received) -> None:
         """See :class:`Link`. Does nothing for a message of a connection that has ended."""

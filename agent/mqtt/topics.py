@@ -10,6 +10,7 @@
     clip-agent/<device>/state                 retained   counts and health: gateway/state.py
     clip-agent/<device>/inbox/<digest16>      retained   letter to the owner, emptied when closed
     clip-agent/<device>/owner                 never      letter to the device
+    clip-agent/<device>/session               never      device to itself: the session is known
     clip-agent/<device>/preview/<clip>/<n>    no         ciphertext of a clip, asked for
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
@@ -35,7 +36,7 @@ CHUNK_BYTES: Final = 131_072  # of a clip's ciphertext in one preview message; t
 
 Kind = Literal[
     "requests", "alerts", "withdrawals", "availability", "state", "inbox", "owner", "preview",
-    "release", "notices", "status", "log",
+    "session", "release", "notices", "status", "log",
 ]  # fmt: skip
 
 _LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -44,6 +45,7 @@ _DEVICE_LEVELS: Final = {  # levels that follow clip-agent/<device>/<kind>
     "state": 0,
     "inbox": 1,
     "owner": 0,
+    "session": 0,
     "preview": 2,
     "release": 1,
     "notices": 0,
@@ -101,6 +103,11 @@ def inbox(device: str, digest16: str) -> str:
 def owner(device: str) -> str:
     """Letters from owners. Never retained."""
     return f"{ROOT}/{device}/owner"
+
+
+def session(device: str) -> str:
+    """The device's word to itself. Never retained; see gateway/release/last_word.py."""
+    return f"{ROOT}/{device}/session"
 
 
 def preview(device: str, clip: str, number: int | str) -> str:

@@ -62,7 +62,8 @@ def test_messages_of_a_connection_that_ended_do_not_pile_up_while_the_clock_is_w
         link.drop()  # type: ignore[attr-defined]
         link.start()
         world.run()
-    assert len(world.gateway._waiting) == 1
+    waiting = [received.payload for _, received in world.gateway._waiting]
+    assert waiting[0] == b"letter" and len(waiting) == 2, "and this connection's marker"
 
 
 def test_a_flood_on_the_feed_does_not_starve_the_watchdog_and_the_owner(world: World) -> None:

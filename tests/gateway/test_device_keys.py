@@ -209,3 +209,18 @@ def test_killed_at_any_step_of_a_new_card_there_is_the_old_one_or_the_new(tmp_pa
         deaths += 1
     assert card(tmp_path) == made.card("new")
     assert deaths > 2
+
+
+# The client id at the owner's broker
+
+
+def test_the_client_id_cannot_be_guessed_and_stays(state: Path) -> None:
+    """A stranger who connects under it with a clean session ends ours, and with it our letters."""
+    device = keys.load_or_create(state, name=NAME)
+    made = keys.client_id(state)
+    assert keys.client_id(state) == made != keys.client_id(state.parent / "other")
+    assert len(made) == 23 and NAME not in made and device.id[:8] not in made
+    path = state / "keys" / "mqtt-client-id"
+    assert mode(path) == 0o600
+    path.write_text("front-door\n")
+    assert keys.client_id(state) not in (made, "front-door\n")

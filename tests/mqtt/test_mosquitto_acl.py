@@ -43,6 +43,7 @@ LETTERS = [
     topics.release(DEVICE, "0123456789abcdef"),
     topics.notices(DEVICE),
 ]
+TO_ITSELF = [topics.owner(DEVICE), topics.session(DEVICE)]
 POSTS = [make(FEED, "0123456789abcdef") for make in (topics.request, topics.alert)]
 POSTS += [topics.withdrawal(FEED, "0123456789abcdef"), topics.log_link(FEED, 7)]
 OF_ANOTHER_DEVICE = [topics.state(OTHER), topics.inbox(OTHER, "0123456789abcdef")]
@@ -52,19 +53,19 @@ ALL = [
     *LETTERS,
     *POSTS,
     *OF_ANOTHER_DEVICE,
-    topics.owner(DEVICE),
+    *TO_ITSELF,
     topics.owner(OTHER),
     *ELSEWHERE,
 ]
 
 MAY_WRITE = {
-    DEVICE: {*STATUS, *LETTERS},
+    DEVICE: {*STATUS, *LETTERS, *TO_ITSELF},
     "owner": {topics.owner(DEVICE), topics.owner(OTHER)},
     "requester": {*POSTS},
     "reader": set(),
 }
 MAY_READ = {
-    DEVICE: {topics.owner(DEVICE), *POSTS},
+    DEVICE: {*TO_ITSELF, *POSTS},
     "owner": {*STATUS, *LETTERS, *OF_ANOTHER_DEVICE, *POSTS},
     "requester": {*POSTS},
     "reader": {*POSTS},

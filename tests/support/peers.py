@@ -32,12 +32,13 @@ class Crash(BaseException):
 
 @dataclass
 class FakeBroker:
-    """What a broker keeps for one client."""
+    """What a broker keeps for one client, a device that may write to its owner topic."""
 
     retained: dict[str, bytes] = field(default_factory=dict)
     published: list[tuple[str, bytes]] = field(default_factory=list)
     unacknowledged: dict[int, tuple[str, bytes, bool]] = field(default_factory=dict)
     client: FakeLink | None = None
+    subscriptions: set[str] = field(default_factory=set)  # made after the connection
     _receipts: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
@@ -46,6 +47,11 @@ class FakeBroker:
         self.unacknowledged[receipt] = (topic, payload, retained)
         if self.client is not None:
             self.client.deliver(receipt)
+
+    def forget(self) -> None:
+        """Lose the session: its subscriptions, and the letters that were kept for it."""
+        self.subscriptions.clear()
+        self.unacknowledged.clear()
 
     def connect(self, client: FakeLink) -> None:
         self.client = client
@@ -76,7 +82,10 @@ class FakeLink:
     def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
         if self._broker.client is not self:
             raise NetworkFault("not connected")
-        self._broker.published.append((topic, payload))
+        if topic in self._broker.subscriptions or topic.endswith("/owner"):
+            self._broker.send(topic, payload)  # to ourselves
+        else:
+            self._broker.published.append((topic, payload))
         if retained and payload:
             self._broker.retained[topic] = payload
         elif retained:
@@ -87,6 +96,11 @@ class FakeLink:
 
     def acknowledge(self, received: Received) -> None:
         self._broker.unacknowledged.pop(received.receipt, None)  # type: ignore[call-overload]
+
+    def subscribe(self, topic: str) -> None:
+        if self._broker.client is not self:
+            raise NetworkFault("not connected")
+        self._broker.subscriptions.add(topic)
 
     def deliver(self, receipt: int) -> None:
         topic, payload, retained = self._broker.unacknowledged[receipt]

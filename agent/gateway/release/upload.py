@@ -1,7 +1,8 @@
 """Upload of sealed bundles, a chunk a turn from the receiver's offset.
 
 Progress is stored before more is sent, so after any end the receiver is at most one chunk
-ahead of it. ``stop``, the approval's end and the clock are checked before each request.
+ahead of it. ``stop``, the approval's end, the clock and the link to the owners are checked
+before each request.
 Before a process sends the first chunk of a bundle, it checks the bundle's digest.
 
 One thread sends all bundles, so each call is short: one request to announce an upload, or
@@ -12,7 +13,7 @@ earlier failures. :mod:`.tus_client` speaks the protocol; :mod:`.worker` tries a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -41,12 +42,16 @@ class Receiver(Protocol):
 
 @dataclass(eq=False)
 class Uploader:
-    """Sends sealed bundles, on the thread of the release worker."""
+    """Sends sealed bundles, on the thread of the release worker.
+
+    ``owner_heard`` is asked before each request: see :mod:`.last_word`.
+    """
 
     _: KW_ONLY
     work: UnitOfWork
     receiver: Receiver
     chunk_bytes: int
+    owner_heard: Callable[[], bool]
     _intact: set[str] = field(default_factory=set)  # releases whose bundle was checked
     _reached: dict[str, int] = field(default_factory=dict)  # offsets in the receivers' last answers
 
@@ -118,6 +123,8 @@ class Uploader:
         return reached
 
     def _must_stop(self, row: ReleaseRow) -> bool:
+        if not self.owner_heard():
+            return True
         now = self.work.releases.get(row.id)
         if now is None or now.state != "SEALED" or now.stop:
             return True

@@ -80,6 +80,8 @@ def test_a_release_stopped_while_its_bundle_is_hashed_is_not_announced(
         world.clock.is_synced = False
         world.restart()  # and nothing is sent yet
         world.clock.is_synced = True
+        assert world.gateway is not None
+        world.gateway.step()
     digest = files.sha256
 
     def stopped_meanwhile(path: Path) -> str:

@@ -1,0 +1,107 @@
+"""The last word first: uploads wait until all that the owners said before has been handled.
+
+A broker keeps the letters of owners for a gateway that is away. After each connection the
+gateway therefore sends itself two messages, in this order:
+
+1. a **probe** on its session topic, to which it subscribes once for each session and never
+   at a connection. It comes back only if the broker still knows the session, and with it
+   the letters that were kept. A broker that forgot the session, or a stranger who ended it,
+   has lost the subscription too.
+2. a **marker** on the owner topic, where the broker puts it behind all letters that it has.
+
+When the marker has come back, every earlier letter was handled. If the probe has not come
+before it, letters may have been lost: ``lost`` is called first, which holds all releases. The
+session topic is subscribed to only after that, so a power cut in between changes nothing.
+
+Both carry a random number of this connection. Those of earlier connections, or of anybody
+else, are dropped without a word.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.clock import Clock
+from agent.errors import NetworkFault
+from agent.mqtt import topics
+from agent.mqtt.link import Link
+
+log = logging.getLogger(__name__)
+
+_MARK: Final = b"clip-agent: heard up to here "  # no sealed letter begins like this
+_PATIENCE_SECONDS: Final = 60.0
+
+
+@dataclass(eq=False)
+class LastWord:
+    """Tells if the owners have been heard; asked from the threads of loop and releases.
+
+    ``lost`` is called, on the loop's thread, when letters of owners may have been lost.
+    """
+
+    link: Link
+    device_name: str
+    clock: Clock
+    random: Callable[[int], bytes]
+    lost: Callable[[], None]
+    _marker: bytes = field(default=b"", init=False)  # of this connection; empty: none waits
+    _session_known: bool = field(default=False, init=False)
+    _asked_at: float = field(default=0.0, init=False)  # monotonic
+    _heard: bool = field(default=False, init=False)
+
+    def heard(self) -> bool:
+        """True if all that the owners said before this connection has been handled."""
+        return self._heard
+
+    def connected(self) -> None:
+        """Send the probe and the marker; raises :class:`NetworkFault`."""
+        self.disconnected()
+        self._marker = _MARK + self.random(16).hex().encode()
+        self._asked_at = self.clock.monotonic()
+        for topic in (topics.session(self.device_name), topics.owner(self.device_name)):
+            self.link.publish(topic, self._marker, retained=False)
+
+    def disconnected(self) -> None:
+        """Forget what was heard: an owner may say more until the next connection."""
+        self._heard = self._session_known = False
+        self._marker = b""
+
+    def is_probe(self, topic: str, payload: bytes) -> bool:
+        """True for a probe, which is noted, and for a marker of an earlier connection."""
+        if topic == topics.session(self.device_name):
+            self._session_known |= self._is_ours(payload)
+            return True
+        return payload.startswith(_MARK) and not self.is_marker(topic, payload)
+
+    def is_marker(self, topic: str, payload: bytes) -> bool:
+        """True for the marker of this connection."""
+        return topic == topics.owner(self.device_name) and self._is_ours(payload)
+
+    def marker_came(self) -> None:
+        """The marker of this connection came back, and everything before it was handled."""
+        if not self._session_known:
+            self.lost()
+            try:
+                self.link.subscribe(topics.session(self.device_name))
+            except NetworkFault:
+                return  # gone again already; the next connection asks anew
+        self._heard = True
+
+    def tick(self) -> None:
+        """Warn, once a connection, of a marker that does not come back."""
+        waited = self.clock.monotonic() - self._asked_at
+        if self._marker and not self._heard and waited > _PATIENCE_SECONDS:
+            self._asked_at = float("inf")
+            topic = topics.owner(self.device_name)
+            log.warning(
+                "the broker does not return what this device publishes on %s: nothing is sent"
+                " until it may read and write this topic",
+                topic,
+            )
+
+    def _is_ours(self, payload: bytes) -> bool:
+        return bool(self._marker) and hmac.compare_digest(payload, self._marker)
