@@ -175,7 +175,7 @@ def _request() -> OpenRequest:
         ),
         clips=offers,
         more_clips=0,
-        ledger=LedgerHead(seq=22, sha256="0" * 64),
+        ledger=LedgerHead(size=22, root="0" * 64),
     )
     return OpenRequest(
         device="front-door",

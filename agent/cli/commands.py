@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from agent import options
+from agent.consent.statements import LedgerHead
 from agent.options import Commands
 
 DEFAULT_CONFIG = Path("/etc/clip-agent/agent.yaml")
@@ -37,7 +39,13 @@ def register(groups: Commands) -> None:
     actions = ledger.add_subparsers(metavar="ACTION", required=True)
     options.add_json(_add(actions, "show", f"{_RUN}:ledger_show", "print its lines"))
     text = "check that no line was changed, removed or added"
-    _add(actions, "verify", f"{_RUN}:ledger_verify", text)
+    verify = _add(actions, "verify", f"{_RUN}:ledger_verify", text)
+    verify.add_argument(
+        "--head",
+        type=_head,
+        metavar="SIZE:ROOT",
+        help="also check that it begins with the lines under this head, which was seen earlier",
+    )
     text = "print it as JSON lines, or as a page to hand to a lawyer"
     export = _add(actions, "export", f"{_RUN}:ledger_export", text)
     export.add_argument(
@@ -49,6 +57,13 @@ def register(groups: Commands) -> None:
     )
     text = "rebuild the index of clips from their sidecars"
     _add(groups, "reindex", f"{_RUN}:reindex_clips", text)
+
+
+def _head(text: str) -> LedgerHead:
+    size, _, root = text.partition(":")
+    if not size.isdecimal() or not re.fullmatch(r"[0-9a-f]{64}", root):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SIZE:ROOT, as `ledger verify` prints it")
+    return LedgerHead(size=int(size), root=root)
 
 
 def _add(groups: Commands, name: str, function: str, text: str) -> argparse.ArgumentParser:

@@ -73,7 +73,7 @@ def _read_status(index: Index, settings: Config) -> dict[str, Any]:
         "gateway": f"{gateway.state} {gateway.detail}".strip() if gateway else "never started",
         "open_requests": len(RequestTable(index).open()),
         "releases_under_way": len(ReleaseTable(index).all("APPROVED", "SEALED")),
-        "ledger_lines": Ledger(index).head().seq,
+        "ledger_lines": Ledger(index).head().size,
     }
 
 
@@ -153,8 +153,11 @@ def ledger_show(arguments: argparse.Namespace) -> int:
 def ledger_verify(arguments: argparse.Namespace) -> int:
     """``clip-agent ledger verify``."""
     with _open(config.load(arguments.config)) as index:
-        lines, head = Ledger(index).verify(), Ledger(index).head()
-    print(f"ledger: ok, {lines} lines, head {head.sha256}")
+        ledger = Ledger(index)
+        lines = ledger.verify(arguments.head)
+        head = ledger.head(lines)
+    seen = f", and begins with the {arguments.head.size} lines of then" if arguments.head else ""
+    print(f"ledger: ok, {lines} lines{seen}, head {head}")
     return 0
 
 

@@ -1,6 +1,6 @@
 """The ledger as a page to hand to a lawyer: one file, ready to print, without scripts.
 
-It begins with the verdict: does the chain hold? Each line follows in plain words, with its
+It begins with the verdict: do the lines hold together? Each line follows in plain words, with its
 detail, its digest and the text that the digest is taken of; the end explains how to check
 all this without our software. A broken ledger is shown too, as far as it can be read, with
 the line from which on it proves nothing.
@@ -18,23 +18,37 @@ from string import Template
 
 from agent.cli.ledger_text import detail, local, sentence, shown, utc
 from agent.errors import StorageFault
-from agent.vault.records.ledger import Entry, Ledger, verify_chain
+from agent.vault.records.ledger import Entry, Ledger
 
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
 
 CHECK_PROGRAM = """\
 import hashlib, json, sys
 
-prev = "0" * 64
-for number, text in enumerate(open(sys.argv[1], encoding="utf-8"), 1):
-    line = json.loads(text)
-    digest = line.pop("sha256")
-    canonical = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    right = hashlib.sha256(canonical.encode("utf-8")).hexdigest()
-    if line["seq"] != number or line["prev"] != prev or digest != right:
-        sys.exit(f"line {number} is not what it was")
-    prev = digest
-print(f"whole; the last digest is {prev}")
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+def root():
+    node = parts[-1][1] if parts else sha256(b"")
+    for _, left in parts[-2::-1]:
+        node = sha256(b"\\1" + left + node)
+    return node.hex()
+
+wanted = dict(head.split(":") for head in sys.argv[2:])
+number, parts = 0, []  # of 8, 4, 2, 1 ... lines: how many, and the root over them
+for number, line in enumerate(open(sys.argv[1], "rb"), 1):
+    text = line.removesuffix(b"\\n")
+    if json.loads(text)["seq"] != number:
+        sys.exit(f"line {number} is missing")
+    size, node = 1, sha256(b"\\0" + text)
+    while parts and parts[-1][0] == size:
+        size, node = 2 * size, sha256(b"\\1" + parts.pop()[1] + node)
+    parts.append((size, node))
+    if wanted.pop(str(number), root()) != root():
+        sys.exit(f"the first {number} lines are not what they were")
+if wanted:
+    sys.exit(f"line {number + 1} is missing")
+print(f"{number}:{root()}")
 """
 
 _HEAD = Template("""\
@@ -78,16 +92,16 @@ dd { margin: 0 }
 <body>
 <h1>Ledger of the camera <bdi>$device</bdi></h1>
 <p>A camera with clip-agent records for its owner alone. Anyone who wants a clip must ask in
-public. Every request, decision and release is a line of this ledger. Each line carries the
-digest of the line before it, so no line can be changed, removed or inserted without breaking
-the chain.</p>
+public. Every request, decision and release is a line of this ledger. The head of the
+ledger, its number of lines and one hash over all of them, shows any line that was changed,
+removed or inserted later.</p>
 <div class="verdict$broken"><strong>$verdict</strong><br>$explained</div>
 <dl>
 <dt>Camera</dt><dd><bdi>$device</bdi></dd>
 <dt>Lines</dt><dd>$lines</dd>
 <dt>From</dt><dd>$first</dd>
 <dt>To</dt><dd>$last</dd>
-<dt>Digest of the last line</dt><dd><code>$head</code></dd>
+<dt>Head of the ledger</dt><dd><code>$head</code></dd>
 <dt>This page was made</dt><dd>$made, by clip-agent $version</dd>
 </dl>
 <h2>The lines</h2>
@@ -102,51 +116,52 @@ by the camera&rsquo;s zone: $local</div>
 <dt>Event</dt><dd><code>$event</code></dd>
 $rows</dl>
 <pre>$text</pre>
-<div class="when">SHA-256 <code>$sha256</code></div>
+<div class="when">Hash <code>$leaf</code></div>
 </section>
 """)
 
 _FOOT = Template("""\
 <h2>How to check this without our software</h2>
-<p>Each SHA-256 is taken of the text in braces above it, in UTF-8 without a final line break.
-In that text, <code>prev</code> is the SHA-256 of the line before; in the first line it is 64
-zeros.$spelled On the camera, <code>clip-agent ledger export &gt; ledger.jsonl</code> prints
-the same lines for a computer; <code>python3 check.py ledger.jsonl</code> checks them with
-this program:</p>
+<p>The hash of a line is the SHA-256 of a zero byte and the text in braces above it, in UTF-8
+without a line break.$spelled All hashes together make the root in the head of the ledger, as the
+public logs of certificates do it (RFC 6962, section 2.1). On the camera, <code>clip-agent ledger
+export &gt; ledger.jsonl</code> prints the same lines for a computer; <code>python3 check.py
+ledger.jsonl</code> prints their head with this program, and <code>python3 check.py ledger.jsonl
+HEAD</code> checks that the ledger begins with the lines under an earlier head:</p>
 <pre>$program</pre>
-<p>A chain reveals changes inside it. It cannot reveal that lines were removed at its end, or
-that somebody with full control of the camera rewrote all of it. Therefore the camera tells its
-owner the number and digest of its last line in every letter; the owner&rsquo;s computer keeps the
-newest and warns when the camera later shows another. Compare the digest above with it. Times
-are those of the camera&rsquo;s clock.</p>
+<p>Whoever has full control of the camera can write another ledger with another head. Therefore
+the camera tells its owner the head in every letter, with a proof that the ledger grew from the
+head of before; the owner&rsquo;s computer checks that and warns. Compare the head above with a head
+from another time or place. Times are those of the camera&rsquo;s clock.</p>
 </body>
 </html>
 """)
 
 
 @dataclass(frozen=True)
-class _Chain:
+class _Verdict:
     """The result of the check: the number of lines that hold, and the trouble, if any."""
 
     whole: int
     trouble: str
     first: Entry | None
     last: Entry | None
+    head: str  # of the lines that hold
 
 
 def page(ledger: Ledger, *, device: str, now: float, version: str) -> Iterator[str]:
     """The page in pieces, in order; raises StorageFault for the disk's faults."""
-    chain = _check(ledger)
-    yield _head(chain, device=device, now=now, version=version)
-    if chain.last is None:
+    verdict = _check(ledger)
+    yield _head(verdict, device=device, now=now, version=version)
+    if verdict.last is None:
         yield "<p>The ledger has no line yet.</p>\n"
     seen = 0
     try:
         for entry in ledger.entries(after=_BEFORE_ALL):
-            if not chain.trouble and seen == chain.whole:
+            if not verdict.trouble and seen == verdict.whole:
                 break  # written while this page was made
             seen += 1
-            yield _line(entry, broken=seen > chain.whole)
+            yield _line(entry, broken=seen > verdict.whole)
     except StorageFault as error:
         why = f"The rest cannot be read: {_text(error.message)}"
         yield f'<section class="line broken"><p>{why}</p></section>\n'
@@ -157,41 +172,35 @@ def page(ledger: Ledger, *, device: str, now: float, version: str) -> Iterator[s
     yield _FOOT.substitute(program=html.escape(CHECK_PROGRAM), spelled=spelled)
 
 
-def _check(ledger: Ledger) -> _Chain:
-    whole, first, last = 0, None, None
-
-    def counted() -> Iterator[Entry]:
-        nonlocal whole, first, last
-        for entry in ledger.entries(after=_BEFORE_ALL):
-            yield entry
-            whole, first, last = whole + 1, first or entry, entry  # it was accepted
-
+def _check(ledger: Ledger) -> _Verdict:
+    whole, trouble, first, last = 0, "", None, None
     try:
-        verify_chain(counted())
+        for entry in ledger.checked():
+            whole, first, last = whole + 1, first or entry, entry
     except StorageFault as error:
-        return _Chain(whole, error.message, first, last)
-    return _Chain(whole, "", first, last)
+        trouble = error.message
+    return _Verdict(whole, trouble, first, last, str(ledger.head(whole)))
 
 
-def _head(chain: _Chain, *, device: str, now: float, version: str) -> str:
-    if chain.trouble:
-        verdict = f"THIS LEDGER IS BROKEN: {chain.trouble}"
+def _head(verdict: _Verdict, *, device: str, now: float, version: str) -> str:
+    if verdict.trouble:
+        said = f"THIS LEDGER IS BROKEN: {verdict.trouble}"
         explained = (
-            f"The {chain.whole} lines before it hold together. That line and all after it prove "
+            f"The {verdict.whole} lines before it hold together. That line and all after it prove "
             "nothing: somebody may have changed the ledger. Compare it with an earlier export."
         )
     else:
-        verdict = "This ledger holds together."
+        said = "This ledger holds together."
         explained = "Every line was checked: none was changed, removed or inserted."
     return _HEAD.substitute(
         device=_text(device),
-        broken=" broken" if chain.trouble else "",
-        verdict=_text(verdict),
+        broken=" broken" if verdict.trouble else "",
+        verdict=_text(said),
         explained=_text(explained),
-        lines=f"{chain.whole} that hold" if chain.trouble else chain.whole,
-        first="-" if chain.first is None else utc(chain.first.at),
-        last="-" if chain.last is None else utc(chain.last.at),
-        head="0" * 64 if chain.last is None else _text(chain.last.sha256),
+        lines=f"{verdict.whole} that hold" if verdict.trouble else verdict.whole,
+        first="-" if verdict.first is None else utc(verdict.first.at),
+        last="-" if verdict.last is None else utc(verdict.last.at),
+        head=verdict.head,
         made=utc(now),
         version=_text(version),
     )
@@ -201,9 +210,9 @@ def _line(entry: Entry, *, broken: bool) -> str:
     about = [("About", entry.subject)] if entry.subject else []
     rows = [*about, *((name, value) for name, value in entry.detail.items())]
     try:
-        text = entry.text()
+        text, leaf = entry.text(), entry.leaf().hex()
     except ValueError:
-        text = "(a number in this line cannot be written in a ledger)"
+        leaf, text = "-", "(a number in this line cannot be written in a ledger)"
     return _LINE.substitute(
         broken=" broken" if broken else "",
         seq=entry.seq,
@@ -216,7 +225,7 @@ def _line(entry: Entry, *, broken: bool) -> str:
             for name, value in rows
         ),
         text=_text(text),
-        sha256=_text(entry.sha256),
+        leaf=leaf,
     )
 
 

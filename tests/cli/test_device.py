@@ -10,9 +10,10 @@ import pytest
 
 from agent.cli import device as commands
 from agent.cli import main as cli
+from agent.consent.transparency.merkle import EMPTY_ROOT
 from agent.host.board import Machine
 from agent.vault.clips.camera_lock import at_work
-from agent.vault.records.ledger import LedgerWriter
+from agent.vault.records.ledger import Ledger, LedgerWriter
 from agent.vault.records.requests import RequestTable
 from tests.support.board import Board
 from tests.vault.records.test_releases import add, release
@@ -66,7 +67,7 @@ def test_an_empty_vault_says_so_everywhere(say: Say) -> None:
     assert say("requests") == "no requests yet\n"
     assert say("clips", "--json") == say("requests", "--json") == ""
     assert say("ledger", "show") == say("ledger", "export") == ""
-    assert say("ledger", "verify") == f"ledger: ok, 0 lines, head {'0' * 64}\n"
+    assert say("ledger", "verify") == f"ledger: ok, 0 lines, head 0:{EMPTY_ROOT.hex()}\n"
     assert say("reindex").startswith("0 clips indexed")
 
 
@@ -220,7 +221,25 @@ def test_verify_names_the_head_and_export_is_what_it_verified(vault: Vault, say:
     lines = [json.loads(line) for line in say("ledger", "export").splitlines()]
     assert say("ledger", "show", "--json") == say("ledger", "export")
     assert [line["seq"] for line in lines] == list(range(1, 601))
-    assert say("ledger", "verify") == f"ledger: ok, 600 lines, head {lines[-1]['sha256']}\n"
+    head = Ledger(vault.index).head()
+    assert head.size == 600
+    assert say("ledger", "verify") == f"ledger: ok, 600 lines, head {head}\n"
+
+
+def test_verify_compares_with_a_head_that_was_seen_earlier(vault: Vault, say: Say) -> None:
+    write_lines(vault, 5)
+    before = str(Ledger(vault.index).head())
+    write_lines(vault, 3)
+    said = say("ledger", "verify", "--head", before)
+    assert said.startswith("ledger: ok, 8 lines, and begins with the 5 lines of then, head 8:")
+    for head, trouble in (
+        (before.replace("5:", "4:"), "ledger line 4: the ledger up to here is not what it was"),
+        (before.replace("5:", "9:"), "ledger line 9: the ledger once had 9 lines and ends at 8"),
+    ):
+        assert trouble in say("ledger", "verify", "--head", head, code=1)
+    for head in ("5", before[:-1], f"-{before}", before.upper() + "x"):
+        with pytest.raises(SystemExit, match="2"):
+            say("ledger", "verify", "--head", head)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +250,11 @@ def test_verify_names_the_head_and_export_is_what_it_verified(vault: Vault, say:
         ("UPDATE ledger SET at = 1e300 WHERE seq = 3", "ledger line 3: it was changed"),
         ("UPDATE ledger SET detail = '[' WHERE seq = 3", "ledger line 3: its detail is not JSON"),
         ("DELETE FROM ledger WHERE seq = 3", "ledger line 3: it is missing"),
-        ("UPDATE ledger SET prev = sha256 WHERE seq = 3", "ledger line 3: it does not follow"),
+        ("DELETE FROM ledger WHERE seq = 5", "ledger line 5: the ledger had 5 lines"),
+        (
+            "UPDATE ledger_node SET hash = zeroblob(32) WHERE (level, number) = (1, 1)",
+            "ledger line 4: the tree above it was changed",
+        ),
     ],
 )
 def test_a_tampered_ledger_ends_with_1_and_names_the_line(

@@ -89,7 +89,7 @@ def test_it_says_first_whose_it_is_and_that_it_holds(vault: Vault) -> None:
     write(vault, count=600)  # more than a page of them
     text = Reader(made(vault)).text
     head = Ledger(vault.index).head()
-    for part in ("front-door", "600", head.sha256, "2024-01-24 18:30:00 UTC", "1.2.3"):
+    for part in ("front-door", "600", str(head), "2024-01-24 18:30:00 UTC", "1.2.3"):
         assert part in text.split("The lines")[0]
     assert "This ledger holds together." in text
     assert "BROKEN" not in text
@@ -99,7 +99,7 @@ def test_each_line_shows_the_text_that_its_digest_is_taken_of(vault: Vault) -> N
     with vault.index.transaction():
         line = LedgerWriter(vault.index).append("request.expired", "d" * 64, {"ä": "ö"}, at=1.25)
     text = Reader(made(vault)).text
-    assert line.text() in text and line.sha256 in text
+    assert line.text() in text and line.leaf().hex() in text
 
 
 @pytest.mark.parametrize(
@@ -134,25 +134,29 @@ def test_the_program_on_the_page_checks_an_export(vault: Vault, tmp_path: Path) 
     with ledger_file.open("w", encoding="utf-8", newline="\n") as out:
         Ledger(vault.index).export(out)
 
-    def check() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(program), str(ledger_file)]
+    def check(*heads: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(program), str(ledger_file), *map(str, heads)]
         return subprocess.run(command, capture_output=True, text=True)
 
-    assert Ledger(vault.index).head().sha256 in check().stdout
+    heads = [Ledger(vault.index).head(size) for size in range(5)]
+    assert check().stdout == check(heads[4], heads[2], heads[3]).stdout == f"{heads[4]}\n"
     lines = [f"{line}\n" for line in ledger_file.read_text("utf-8").split("\n")[:-1]]
-    for number, changed in (
-        (3, [*lines[:2], lines[2].replace("refused", "opened"), lines[3]]),
-        (2, [lines[0], *lines[2:]]),
-        (2, [lines[0], lines[2], lines[1], lines[3]]),
+    for said, changed in (
+        ("the first 3 lines", [*lines[:2], lines[2].replace("refused", "opened"), lines[3]]),
+        ("line 2 is missing", [lines[0], *lines[2:]]),
+        ("line 2 is missing", [lines[0], lines[2], lines[1], lines[3]]),
+        ("line 4 is missing", lines[:3]),
     ):
         ledger_file.write_text("".join(changed), "utf-8")
-        done = check()
-        assert done.returncode == 1 and done.stderr.startswith(f"line {number} ")
+        done = check(*heads[3:])
+        assert done.returncode == 1 and done.stderr.startswith(said)
+    ledger_file.write_text("")
+    assert check().stdout == f"{heads[0]}\n"
 
 
 @pytest.mark.parametrize("event", Event)
 def test_every_event_has_a_sentence_that_can_be_filled_in(event: Event) -> None:
-    entry = Entry(1, 1.0, str(event), "", {}, "0" * 64, "0" * 64)
+    entry = Entry(1, 1.0, str(event), "", {})
     assert words.sentence(entry).endswith(".")
 
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent.consent.transparency import checkpoint, merkle, proof
 from agent.consent.transparency.checkpoint import WITNESS_KEY, Checkpoint, Signature, VerifierKey
 from agent.consent.transparency.proof import LogPolicy
+from agent.consent.transparency.tree import Tree
 from agent.consent.transparency.view import LogView
 from agent.requester.demo_log.log import NoteKey
-from agent.requester.demo_log.tree import Tree
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "transparency"
 NAME = "log.example/requests"

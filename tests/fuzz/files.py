@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,12 +22,13 @@ from agent.consent.cards import (
     parse_card,
     parse_requesters,
 )
+from agent.consent.transparency.tree import Tree
 from agent.errors import ClipDamaged, ConfigError, StorageFault
 from agent.files import WrittenFile
 from agent.vault.clips import sidecar
 from agent.vault.clips.sidecar import Opening, Sidecar
 from agent.vault.database.index import Index
-from agent.vault.records.ledger import Json, Ledger, LedgerWriter
+from agent.vault.records.ledger import Entry, Json, Ledger, LedgerWriter
 from tests.consent import world
 from tests.fuzz.signed import vectors
 from tests.fuzz.target import Target
@@ -138,23 +140,37 @@ def seeds_sidecar() -> Sequence[bytes]:
     return [sidecar.encode(opening), sidecar.encode(whole), b"{}"]
 
 
-_COLUMNS = (int, float, str, str, str, str, str)
+_COLUMNS = (int, float, str, str, str)
 
 
 class FakeRows:
-    """An index whose ledger has these rows, of the types that its strict table lets in."""
+    """An index whose ledger has these rows, of the types that its strict tables let in.
+
+    The tree is the one over ``rows`` as they stand, where they can have one.
+    """
 
     def __init__(self, rows: list[tuple[Any, ...]]) -> None:
-        self._rows = rows
+        self._rows = sorted(rows)
+        self._nodes: dict[tuple[int, int], bytes] = {}
+        tree = Tree(nodes=self._nodes)
+        for seq, at, event, subject, detail in self._rows:
+            with suppress(ValueError, RecursionError, TypeError):
+                tree.append(Entry(seq, at, event, subject, json.loads(detail)).leaf())
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """A page of the ledger, as :class:`Ledger` asks for it."""
-        after = cast(int, values[0])
-        return sorted((row for row in self._rows if row[0] > after), key=lambda row: row[0])
+        """The rows that :class:`Ledger` asks for."""
+        if "max(number)" in query:
+            return [
+                (max((number + 1 for level, number in self._nodes if not level), default=None),)
+            ]
+        if "FROM ledger_node" in query:
+            node = self._nodes.get((values[0], values[1]))
+            return [] if node is None else [(node,)]
+        return [row for row in self._rows if row[0] > values[0]]
 
 
 def run_ledger(data: bytes) -> None:
-    """Rows as JSON lines: a chain verifies, or the first broken line is named."""
+    """Rows as JSON lines: a ledger verifies, or the first broken line is named."""
     rows: list[tuple[Any, ...]] = []
     for line in data.split(b"\n"):
         try:
@@ -176,8 +192,8 @@ def run_ledger(data: bytes) -> None:
         return
     assert count == len(rows)
     for entry in ledger.entries():
-        line = json.loads(entry.exported())
-        assert line.pop("sha256") == entry.sha256 == entry.digest()
+        line = json.loads(entry.text())
+        assert (line["seq"], line["detail"]) == (entry.seq, entry.detail)
 
 
 def _is_text(text: str) -> bool:
@@ -195,7 +211,7 @@ def seeds_ledger() -> Sequence[bytes]:
             for number in range(3):
                 detail: dict[str, Json] = {"rule": "expired", "n": number, "share": 0.5}
                 LedgerWriter(index).append("post.refused", "x", detail, at=1.5 + number)
-        columns = "seq, at, event, subject, detail, prev, sha256"
+        columns = "seq, at, event, subject, detail"
         rows = index.rows(f"SELECT {columns} FROM ledger ORDER BY seq")
         index.close()
     finally:

@@ -130,7 +130,7 @@ class FakeCamera:
         """The next line of the ledger."""
         self.ledger_seq += 1
         sha256 = hashlib.sha256(f"{self.name} {self.ledger_seq}".encode()).hexdigest()
-        return LedgerHead(seq=self.ledger_seq, sha256=sha256)
+        return LedgerHead(size=self.ledger_seq, root=sha256)
 
     def report(self, request: str, clips: Sequence[ClipOffer], **changes: object) -> bytes:
         """The sealed letter about a request."""

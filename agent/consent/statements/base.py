@@ -49,7 +49,20 @@ class Statement(Part, frozen=True):
 
 
 class LedgerHead(Part, frozen=True):
-    """The last line of the ledger: a rolled-back device shows an older one."""
+    """The ledger's lines and the root of the Merkle tree over them (RFC 6962)."""
 
-    seq: Count
-    sha256: Digest
+    size: Count
+    root: Digest
+
+    def __str__(self) -> str:
+        return f"{self.size}:{self.root}"
+
+
+class ConsistencyProof(Part, frozen=True):
+    """The ledger's growth from a head that an owner acknowledged (RFC 9162, 2.1.4)."""
+
+    from_size: Count
+    path: Annotated[tuple[Digest, ...], Meta(max_length=63)]
+
+
+Proofs = Annotated[tuple[ConsistencyProof, ...], Meta(max_length=16)]

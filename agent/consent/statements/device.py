@@ -18,6 +18,7 @@ from agent.consent.statements.base import (
     Moment,
     Name,
     Part,
+    Proofs,
     PublicKeyText,
     ReleaseId,
     Statement,
@@ -124,6 +125,7 @@ class InboxReport(Statement, frozen=True):
     clips: Annotated[tuple[ClipOffer, ...], Meta(max_length=200)]
     more_clips: Count
     ledger: LedgerHead
+    proofs: Proofs = ()
     reposts: Annotated[tuple[Repost, ...], Meta(max_length=3)] = ()
     proposals: Annotated[tuple[Proposal, ...], Meta(max_length=8)] = ()
     approvals_needed: Annotated[int, Meta(ge=1, le=2)] = 1
@@ -141,6 +143,7 @@ class Listing(Statement, frozen=True):
     clips: Annotated[tuple[ClipOffer, ...], Meta(max_length=200)]
     more_clips: Count
     ledger: LedgerHead
+    proofs: Proofs = ()
 
 
 class Notice(Part, frozen=True):
@@ -175,6 +178,7 @@ class Notices(Statement, frozen=True):
     notices: Annotated[tuple[Notice, ...], Meta(max_length=40)]
     more: Count
     ledger: LedgerHead
+    proofs: Proofs = ()
 
 
 class BundledFile(Part, frozen=True):
@@ -249,4 +253,5 @@ class Outcome(Statement, frozen=True):
     event: Line
     detail: Line
     ledger: LedgerHead
+    proofs: Proofs = ()
     decision: Annotated[str, Meta(max_length=24_000)] = ""

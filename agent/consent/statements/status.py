@@ -21,17 +21,11 @@ from agent.consent.statements.base import (
     Moment,
     Name,
     Part,
+    Proofs,
     ReleaseId,
     Statement,
 )
 from agent.consent.statements.device import HouseholdOwner
-
-
-class ConsistencyProof(Part, frozen=True):
-    """The ledger's growth from the head that the reader acknowledged (RFC 9162, 2.1.4)."""
-
-    from_size: Count
-    path: Annotated[tuple[Digest, ...], Meta(max_length=63)]
 
 
 class PartHealth(Part, frozen=True):
@@ -84,8 +78,8 @@ class HeldRelease(Part, frozen=True):
 class Status(Statement, frozen=True):
     """A device tells one owner its health and all that it holds for them.
 
-    ``seals_to`` are the age recipients that the *running* camera seals to. ``proof`` leads
-    from the ledger head in this owner's last ``sync`` to ``ledger``; None before the first.
+    ``seals_to`` are the age recipients that the *running* camera seals to. ``proofs`` lead
+    from the ledger heads in the owners' last ``sync`` to ``ledger``.
     """
 
     TYP: ClassVar[str] = "clip-status+jwt"
@@ -106,5 +100,5 @@ class Status(Statement, frozen=True):
     arming: Arming
     space: Space
     ledger: LedgerHead
-    proof: ConsistencyProof | None
+    proofs: Proofs
     last_motion_at: Moment | None = None

@@ -1,6 +1,7 @@
 """Letters from the device to its owners: signed statements, sealed.
 
-All carry the ledger's head, so that a device rolled back to an older state shows.
+All carry the ledger's head, and proofs that it grew from the heads that the owners saw last: a
+device set back to an older state shows.
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ class LetterWriter:
             "iat": int(self.clock.now()),
             "device": self.parties.device_name,
             "ledger": self.ledger.head(),
+            "proofs": self.ledger.proofs(),
         }
 
     def _seal(self, statement: Statement) -> bytes:

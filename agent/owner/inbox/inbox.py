@@ -256,17 +256,17 @@ class Inbox:
             before = self._kept_statement(kept, device)
             if before is None:
                 self._warn(f"{device.name}: has other keys than before, and a new ledger")
-            elif head.seq == before.ledger.seq and head.sha256 != before.ledger.sha256:
+            elif head.size == before.ledger.size and head.root != before.ledger.root:
                 self._warn(
-                    f"{device.name}: line {head.seq} of its ledger is not what it was "
+                    f"{device.name}: line {head.size} of its ledger is not what it was "
                     "before: the ledger was forked, that is, changed"
                 )
-            elif head.seq < before.ledger.seq and statement.iat > before.iat:
+            elif head.size < before.ledger.size and statement.iat > before.iat:
                 self._warn(
-                    f"{device.name}: its ledger went back from line {before.ledger.seq} to "
-                    f"{head.seq}: the camera was set back to an older state, or changed"
+                    f"{device.name}: its ledger went back from line {before.ledger.size} to "
+                    f"{head.size}: the camera was set back to an older state, or changed"
                 )
-            if before is not None and head.seq <= before.ledger.seq:
+            if before is not None and head.size <= before.ledger.size:
                 return
         self._folder.keep(_LEDGER, device.name, "head", StoredStatement(jws=jws, received_at=now))
 
@@ -277,7 +277,10 @@ class Inbox:
 
 def _is_older(statement: CameraStatement, kept: CameraStatement | None) -> bool:
     """True if ``kept`` was written after ``statement``."""
-    return kept is not None and (statement.iat, statement.ledger.seq) < (kept.iat, kept.ledger.seq)
+    return kept is not None and (statement.iat, statement.ledger.size) < (
+        kept.iat,
+        kept.ledger.size,
+    )
 
 
 def _mark_changed(items: list[OpenRequest]) -> Iterator[OpenRequest]:

@@ -43,8 +43,8 @@ from agent import files, keyfile
 from agent.consent.transparency import checkpoint, merkle, proof
 from agent.consent.transparency.checkpoint import LOG_KEY, Note, Signature, VerifierKey
 from agent.consent.transparency.proof import LogPolicy
+from agent.consent.transparency.tree import Tree
 from agent.errors import ConfigError, InternalFault, KeyFileError, NotPublic, StorageFault
-from agent.requester.demo_log.tree import Tree
 
 _PRIVATE = re.compile(r"PRIVATE\+KEY\+([^+]+)\+[0-9a-f]{8}\+([A-Za-z0-9+/=]+)\n")
 _ADVICE = "Restore the log's folder from a backup; never let it sign that size again"

@@ -6,7 +6,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4950;  -- "CLIP"
-PRAGMA user_version = 3;             -- version of this file; from older ones: migrations.py
+PRAGMA user_version = 4;             -- version of this file; from older ones: migrations.py
 
 -- A sealed recording in clips/. A row exists only for a finished, synced file.
 CREATE TABLE clip (
@@ -171,14 +171,28 @@ CREATE TABLE letter (
     at       REAL NOT NULL DEFAULT 0       -- when it was written
 ) STRICT;
 
--- The ledger: all that was asked and done, each line chained to the one before.
+-- The ledger: all that was asked and done.
 CREATE TABLE ledger (
     seq     INTEGER PRIMARY KEY,           -- 1, 2, 3, ... without a gap
     at      REAL NOT NULL,                 -- wall time of the line
     event   TEXT NOT NULL,                 -- what happened, e.g. request.refused
     subject TEXT NOT NULL,                 -- digest, release id or topic of its subject
-    detail  TEXT NOT NULL,                 -- JSON object, keys sorted
-    prev    TEXT NOT NULL,                 -- digest of the line before; 64 zeros at the first
-    sha256  TEXT NOT NULL                  -- digest of this line in canonical JSON
+    detail  TEXT NOT NULL                  -- JSON object, keys sorted
 ) STRICT;
 CREATE INDEX ledger_by_subject ON ledger (subject);
+
+-- The Merkle tree over the ledger's lines: the roots of all complete subtrees.
+CREATE TABLE ledger_node (
+    level  INTEGER NOT NULL,               -- it covers 2^level lines; 0: one line
+    number INTEGER NOT NULL,               -- from number * 2^level, counted from 0
+    hash   BLOB NOT NULL,                  -- SHA-256 as in RFC 6962
+    PRIMARY KEY (level, number)
+) STRICT, WITHOUT ROWID;
+
+-- The ledger head that each owner saw last, by that owner's own word.
+CREATE TABLE acknowledged (
+    owner TEXT PRIMARY KEY,                -- fingerprint
+    size  INTEGER NOT NULL,                -- lines of the ledger
+    root  TEXT NOT NULL,                   -- the root over them; a restored ledger has another
+    at    REAL NOT NULL                    -- when the owner signed it
+) STRICT, WITHOUT ROWID;

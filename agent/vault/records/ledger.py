@@ -1,28 +1,26 @@
-"""The owner's ledger: each line carries the digest of the line before.
+"""The owner's ledger: lines under a Merkle tree (RFC 6962), which only grow.
 
-A line is the JSON object ``{at, detail, event, prev, seq, subject}`` in canonical form
-(RFC 8785: keys sorted, no white space, numbers as ECMAScript writes them), and its
-digest the SHA-256 of that text in UTF-8. The first line follows 64 zeros. An
-exported line is the same object with its digest as ``sha256``, so anybody can check an
-export with a JSON library and SHA-256.
+A line is the JSON object ``{at, detail, event, seq, subject}`` in canonical form (RFC 8785: keys
+sorted, no white space, numbers as ECMAScript writes them). Its text in UTF-8 is an entry of the
+tree, so that anybody can compute the root of an export with SHA-256 alone.
 
-The chain shows a line that was changed, removed, inserted or moved. Lines cut off at the end
-leave a shorter, valid chain: only a head remembered elsewhere shows that, which is why every
-letter to the owner carries it.
+The **head**, the number of lines and the root over them, stands for all of them: every letter to
+the owner carries it, with a proof that the ledger begins with the lines that this owner last
+acknowledged. :meth:`Ledger.verify` compares the lines with the stored tree, and with such a head.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TextIO
 
-from agent.consent.statements import LedgerHead
+from agent.consent.statements import ConsistencyProof, LedgerHead
+from agent.consent.transparency import merkle
+from agent.consent.transparency.tree import Place, Tree
 from agent.errors import StorageFault
 from agent.vault.records.events import Event
 from agent.vault.records.table import Table
@@ -31,15 +29,8 @@ Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
-BEFORE_THE_FIRST = "0" * 64
-_COLUMNS = "seq, at, event, subject, detail, prev, sha256"
+_COLUMNS = "seq, at, event, subject, detail"
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
-_MOST_LINES = 2**53 - 1  # a forged line may have the number behind which there is none
-_END_OF_FIRST_RUN = (
-    "SELECT seq, sha256 FROM ledger AS line WHERE seq BETWEEN 1 AND ?"
-    " AND NOT EXISTS (SELECT 1 FROM ledger WHERE seq = line.seq + 1) ORDER BY seq LIMIT 1"
-)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PAGE_LINES = 500
 _PLAIN_NUMBERS = (1e-6, 1e16)  # between these, Python and ECMAScript write floats alike
 _ADVICE = "Somebody may have changed the ledger: compare it with an earlier export"
@@ -54,24 +45,14 @@ class Entry:
     event: str
     subject: str
     detail: Mapping[str, Json]
-    prev: str
-    sha256: str
 
     def text(self) -> str:
-        """The canonical text that the digest is taken of."""
-        return _canonical(self._fields())
+        """The canonical text; ValueError for a number that has no place in it."""
+        return _canonical({name: getattr(self, name) for name in self.__slots__})
 
-    def exported(self) -> str:
-        """The line as it is exported."""
-        return _canonical({**self._fields(), "sha256": self.sha256})
-
-    def digest(self) -> str:
-        """The digest that :attr:`sha256` must be."""
-        return hashlib.sha256(self.text().encode("utf-8")).hexdigest()
-
-    def _fields(self) -> dict[str, Any]:
-        names = ("seq", "at", "event", "subject", "detail", "prev")
-        return {name: getattr(self, name) for name in names}
+    def leaf(self) -> bytes:
+        """The line's hash in the tree."""
+        return merkle.leaf_hash(self.text().encode("utf-8"))
 
 
 def _canonical(value: Mapping[str, Json]) -> str:
@@ -95,18 +76,61 @@ def _plain(value: Any) -> Any:
     return int(value) if value.is_integer() else value
 
 
+class _Nodes(Table):
+    """The stored nodes of the ledger's tree."""
+
+    def __getitem__(self, place: Place) -> bytes:
+        query = "SELECT hash FROM ledger_node WHERE level = ? AND number = ?"
+        found = self._index.rows(query, place)
+        if not found:
+            raise _broken((place[1] << place[0]) + 1, "the tree does not have it")
+        return bytes(found[0][0])
+
+    def __setitem__(self, place: Place, node: bytes) -> None:
+        self._execute("INSERT INTO ledger_node VALUES (?, ?, ?)", *place, node)
+
+
+class _StoredNodes(_Nodes):
+    """Compares the nodes of a tree made anew with the stored ones."""
+
+    def __setitem__(self, place: Place, node: bytes) -> None:
+        if self[place] != node:
+            level, number = place
+            why = "the tree above it was changed" if level else "it was changed"
+            raise _broken((number + 1) << level, why)
+
+
 class Ledger(Table):
     """Reads the ledger of an index."""
 
-    def head(self) -> LedgerHead:
-        """The last line's number and digest; line 0 and zeros while there is none."""
-        last = self._index.rows("SELECT seq, sha256 FROM ledger ORDER BY seq DESC LIMIT 1")
-        if last and last[0][0] >= _MOST_LINES:
-            last = self._index.rows(_END_OF_FIRST_RUN, (_MOST_LINES,))
-        seq, sha256 = last[0] if last else (0, BEFORE_THE_FIRST)
-        if seq < 0 or not _DIGEST.fullmatch(sha256):  # forged: the chain breaks here and says so
-            seq, sha256 = max(seq, 0), BEFORE_THE_FIRST
-        return LedgerHead(seq=seq, sha256=sha256)
+    def head(self, size: int | None = None) -> LedgerHead:
+        """The number of lines, and the root over them; of the first ``size`` if given."""
+        tree = self._tree()
+        return _head(tree, len(tree) if size is None else size)
+
+    def proofs(self) -> tuple[ConsistencyProof, ...]:
+        """Proofs that the ledger begins with the lines that each owner acknowledged.
+
+        One from a head that was never here is given too: the owner finds that it does not hold.
+        """
+        tree = self._tree()
+        query = "SELECT DISTINCT size FROM acknowledged WHERE size BETWEEN 1 AND ? ORDER BY size"
+        return tuple(
+            ConsistencyProof(
+                from_size=size, path=tuple(node.hex() for node in tree.consistency(size, len(tree)))
+            )
+            for (size,) in self._index.rows(query, (len(tree),))
+        )
+
+    def begins_with(self, head: LedgerHead) -> bool:
+        """True if ``head`` is this ledger's, of now or earlier."""
+        tree = self._tree()
+        return head.size <= len(tree) and _head(tree, head.size) == head
+
+    def _tree(self) -> Tree:
+        """The tree of this moment: nodes never change, so lines added meanwhile do no harm."""
+        last = self._index.rows("SELECT max(seq) FROM ledger")[0][0]
+        return Tree(nodes=_Nodes(self._index), size=max(last or 0, 0))
 
     def tells(self, subject: str, *events: Event) -> bool:
         """True if a line tells of one of ``events`` about ``subject``.
@@ -150,19 +174,40 @@ class Ledger(Table):
             yield from map(_entry, rows)
             after = rows[-1][0]
 
-    def verify(self, expected: LedgerHead | None = None) -> int:
-        """Check every line and return how many there are.
+    def checked(self, expected: LedgerHead | None = None) -> Iterator[Entry]:
+        """Each line once it is checked; StorageFault names the first that is broken.
 
-        Raises :class:`StorageFault` naming the first line that is broken. With
-        ``expected``, a head seen earlier, that line must be there and be the same.
+        With ``expected``, a head seen earlier, the ledger must begin with those lines.
         """
-        return verify_chain(self.entries(after=_BEFORE_ALL), expected)
+        tree = Tree(nodes=_StoredNodes(self._index))
+        query = "SELECT max(number) + 1 FROM ledger_node WHERE level = 0"
+        leaves = self._index.rows(query)[0][0] or 0  # a writer may add more meanwhile
+        _check_root(tree, expected)
+        for entry in self.entries(after=_BEFORE_ALL):
+            if entry.seq != len(tree) + 1:
+                why = f"it is missing; line {entry.seq} stands in its place"
+                raise _broken(len(tree) + 1, why)
+            try:
+                tree.append(entry.leaf())
+            except ValueError as error:  # a number that has no place in a ledger
+                raise _broken(entry.seq, "it was changed") from error
+            _check_root(tree, expected)
+            yield entry
+        if expected is not None and len(tree) < expected.size:
+            why = f"the ledger once had {expected.size} lines and ends at {len(tree)}"
+            raise _broken(len(tree) + 1, why)
+        if len(tree) < leaves:
+            raise _broken(len(tree) + 1, f"the ledger had {leaves} lines and ends before it")
+
+    def verify(self, expected: LedgerHead | None = None) -> int:
+        """Check every line as :meth:`checked` does, and return how many there are."""
+        return sum(1 for _ in self.checked(expected))
 
     def export(self, out: TextIO) -> None:
         """Write all lines as JSON lines."""
         for entry in self.entries():
             try:
-                line = entry.exported()
+                line = entry.text()
             except ValueError as error:
                 raise _broken(entry.seq, "it was changed") from error
             out.write(line + "\n")
@@ -173,19 +218,43 @@ class LedgerWriter(Ledger):
 
     def append(self, event: str, subject: str, detail: Mapping[str, Json], *, at: float) -> Entry:
         """Add a line; ``at`` is kept to the millisecond."""
-        head = self.head()
-        line = Entry(head.seq + 1, round(at, 3), event, subject, _plain(detail), head.sha256, "")
-        line = replace(line, sha256=line.digest())
+        tree = self._tree()
+        line = Entry(len(tree) + 1, round(at, 3), event, subject, _plain(detail))
         self._execute(
-            f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            *(line.seq, line.at, line.event, subject, _canonical(detail), line.prev, line.sha256),
+            f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
+            *(line.seq, line.at, line.event, subject, _canonical(detail)),
         )
+        tree.append(line.leaf())
         return line
 
+    def acknowledge(self, owner: str, head: LedgerHead, *, at: float) -> None:
+        """Remember the head that ``owner`` saw last, as signed ``at`` that time."""
+        self._execute(
+            "INSERT INTO acknowledged VALUES (?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE"
+            " SET size = excluded.size, root = excluded.root, at = excluded.at"
+            " WHERE excluded.at >= at",
+            *(owner, head.size, head.root, at),
+        )
 
-def _entry(row: tuple[int, float, str, str, str, str, str]) -> Entry:
-    seq, at, event, subject, detail, prev, sha256 = row
-    return Entry(seq, at, event, subject, _read_detail(seq, detail), prev, sha256)
+    def grow_tree(self) -> None:
+        """Make the tree of lines that came from a file without one."""
+        tree = Tree(nodes=_Nodes(self._index))
+        for entry in self.entries():
+            tree.append(entry.leaf())
+
+
+def _head(tree: Tree, size: int) -> LedgerHead:
+    return LedgerHead(size=size, root=tree.root(size).hex())
+
+
+def _check_root(tree: Tree, expected: LedgerHead | None) -> None:
+    if expected is not None and expected.size == len(tree) and expected != _head(tree, len(tree)):
+        raise _broken(len(tree), "the ledger up to here is not what it was")
+
+
+def _entry(row: tuple[int, float, str, str, str]) -> Entry:
+    seq, at, event, subject, detail = row
+    return Entry(seq, at, event, subject, _read_detail(seq, detail))
 
 
 def _read_detail(seq: int, text: str) -> dict[str, Json]:
@@ -197,31 +266,6 @@ def _read_detail(seq: int, text: str) -> dict[str, Json]:
     except (ValueError, RecursionError) as error:
         raise _broken(seq, "its detail is not JSON") from error
     raise _broken(seq, "its detail was changed")
-
-
-def _holds(entry: Entry) -> bool:
-    try:
-        return entry.digest() == entry.sha256
-    except ValueError:  # a number that has no place in a ledger
-        return False
-
-
-def verify_chain(entries: Iterable[Entry], expected: LedgerHead | None = None) -> int:
-    """Check lines from anywhere as :meth:`Ledger.verify` does."""
-    count, head = 0, BEFORE_THE_FIRST
-    for entry in entries:
-        if entry.seq != count + 1:
-            raise _broken(count + 1, f"it is missing; line {entry.seq} stands in its place")
-        if entry.prev != head:
-            raise _broken(entry.seq, "it does not follow the line before")
-        if not _holds(entry):
-            raise _broken(entry.seq, "it was changed")
-        count, head = entry.seq, entry.sha256
-        if expected is not None and count == expected.seq and head != expected.sha256:
-            raise _broken(count, "it is not the line that was there before")
-    if expected is not None and count < expected.seq:
-        raise _broken(count + 1, f"the ledger once had {expected.seq} lines and ends at {count}")
-    return count
 
 
 def _broken(seq: int, why: str) -> StorageFault:

@@ -19,7 +19,7 @@ from tlog_scales.writer import TilesWriter
 
 from agent.consent.transparency import merkle
 from agent.consent.transparency.merkle import is_consistent, is_included, leaf_hash
-from agent.requester.demo_log.tree import Tree
+from agent.consent.transparency.tree import Tree
 from tests.consent import logs
 
 REFERENCE = logs.vectors("reference-tree")

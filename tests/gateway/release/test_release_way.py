@@ -77,7 +77,7 @@ def test_the_owner_is_offered_exactly_the_clips_in_the_window(world: World) -> N
     assert report.request == post
     assert [offer.id for offer in report.clips] == [inside.id]
     assert report.record.requests == 1
-    assert report.ledger.seq > 0
+    assert report.ledger.size > 0
 
 
 def test_a_clip_that_ends_later_joins_the_match_set_of_an_open_request(world: World) -> None:

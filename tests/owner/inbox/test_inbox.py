@@ -211,8 +211,8 @@ def test_a_ledger_rewritten_at_the_same_line_is_told(
     from agent.consent.statements import LedgerHead
 
     first, second = make_request(requester), make_request(requester)
-    take(camera.report(first, [], ledger=LedgerHead(seq=9, sha256="a" * 64)), name_of(first))
-    take(camera.report(second, [], ledger=LedgerHead(seq=9, sha256="b" * 64)), name_of(second))
+    take(camera.report(first, [], ledger=LedgerHead(size=9, root="a" * 64)), name_of(first))
+    take(camera.report(second, [], ledger=LedgerHead(size=9, root="b" * 64)), name_of(second))
     assert inbox.warnings
 
 

@@ -147,8 +147,8 @@ KINDS = ["report", "notices", "listing", "outcome"]
 def test_every_letter_takes_part_in_watching_the_ledger(
     inbox: Inbox, camera: FakeCamera, put: Put, requester: Keys, before: str, kind: str
 ) -> None:
-    seen, older = LedgerHead(seq=20, sha256="a" * 64), LedgerHead(seq=19, sha256="b" * 64)
-    forked, grown = LedgerHead(seq=20, sha256="c" * 64), LedgerHead(seq=21, sha256="d" * 64)
+    seen, older = LedgerHead(size=20, root="a" * 64), LedgerHead(size=19, root="b" * 64)
+    forked, grown = LedgerHead(size=20, root="c" * 64), LedgerHead(size=21, root="d" * 64)
     put(*letter(before, camera, seen, NOW, requester))
     put(*letter(kind, camera, seen, NOW + 1, requester))
     put(*letter(kind, camera, older, NOW - 1, requester))  # a letter from before, late

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.consent.statements import LedgerHead
+from agent.consent.statements import ConsistencyProof, LedgerHead
+from agent.consent.transparency.merkle import is_consistent
+from agent.consent.transparency.tree import Tree
 from agent.errors import InternalFault, StorageFault
 from agent.vault.database.index import Index
-from agent.vault.records.ledger import Entry, Ledger, LedgerWriter, verify_chain
+from agent.vault.records.ledger import Entry, Ledger, LedgerWriter
 from tests.vault.support import Vault, folder_in_memory
 
 LINES = 6
@@ -40,32 +43,32 @@ def tamper(vault: Vault, sql: str, *values: object) -> None:
     vault.index.connection.execute(sql, values)
 
 
-def test_an_empty_ledger_is_whole_and_its_head_is_zeros(vault: Vault) -> None:
+def test_an_empty_ledger_is_whole_and_has_the_root_of_an_empty_tree(vault: Vault) -> None:
     ledger = Ledger(vault.index)
     assert ledger.verify() == 0
-    assert ledger.head() == LedgerHead(seq=0, sha256="0" * 64)
+    assert ledger.head() == LedgerHead(size=0, root=hashlib.sha256().hexdigest())
     assert list(ledger.entries()) == []
 
 
 def test_lines_follow_each_other(ledger: Ledger) -> None:
     entries = list(ledger.entries())
     assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5, 6]
-    assert [entry.prev for entry in entries] == ["0" * 64, *(e.sha256 for e in entries[:-1])]
     assert ledger.verify() == LINES
-    assert ledger.head() == LedgerHead(seq=LINES, sha256=entries[-1].sha256)
+    root = Tree(entry.leaf() for entry in entries).root(LINES)
+    assert ledger.head() == LedgerHead(size=LINES, root=root.hex())
     assert [entry.seq for entry in ledger.entries(after=4)] == [5, 6]
     assert entries[2].detail == {"rule": "area", "n": 2}
     assert entries[2].at == 1_706_121_000.124
 
 
-def test_the_digest_is_that_of_the_canonical_line(ledger: Ledger) -> None:
+def test_the_leaf_is_that_of_the_canonical_line(ledger: Ledger) -> None:
     first = next(ledger.entries())
     text = (
         '{"at":1706121000.124,"detail":{"n":0,"rule":"area"},"event":"request.refused",'
-        f'"prev":"{"0" * 64}","seq":1,"subject":"subject 0"}}'
+        '"seq":1,"subject":"subject 0"}'
     )
     assert first.text() == text
-    assert first.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert first.leaf() == hashlib.sha256(b"\0" + text.encode()).digest()
 
 
 def test_a_line_outside_a_transaction_is_our_mistake(vault: Vault) -> None:
@@ -77,9 +80,9 @@ def test_a_line_goes_with_the_transaction_it_belongs_to(vault: Vault, ledger: Le
     with pytest.raises(ZeroDivisionError), vault.index.transaction():
         for at in (1.0, 2.0):
             LedgerWriter(vault.index).append("event", "subject", {}, at=at)
-        assert ledger.head().seq == LINES + 2
+        assert ledger.head().size == LINES + 2
         raise ZeroDivisionError
-    assert ledger.head().seq == LINES
+    assert ledger.head().size == LINES
     assert ledger.verify() == LINES
 
 
@@ -95,9 +98,6 @@ def test_a_line_goes_with_the_transaction_it_belongs_to(vault: Vault, ledger: Le
         ("detail", "[]"),
         ("detail", "not JSON"),
         ("detail", "[" * 100_000),
-        ("prev", "1" * 64),
-        ("sha256", "1" * 64),
-        ("sha256", ""),
     ],
 )
 def test_a_change_in_any_field_of_any_line_is_found(
@@ -123,24 +123,27 @@ def test_a_removed_line_is_found_though_the_others_are_numbered_anew(
     tamper(vault, "DELETE FROM ledger WHERE seq = ?", line)
     tamper(vault, "UPDATE ledger SET seq = -seq WHERE seq > ?", line)
     tamper(vault, "UPDATE ledger SET seq = -seq - 1 WHERE seq < 0")
-    with pytest.raises(StorageFault, match=f"ledger line {line}: it does not follow"):
+    with pytest.raises(StorageFault, match=f"ledger line {line}: it was changed"):
         ledger.verify()
 
 
 def test_an_inserted_line_is_found(vault: Vault, ledger: Ledger) -> None:
-    entries = list(ledger.entries())
-    forged = Entry(4, 1.0, "e", "s", {}, entries[2].sha256, "")
-    forged = Entry(4, 1.0, "e", "s", {}, entries[2].sha256, forged.digest())
     tamper(vault, "UPDATE ledger SET seq = -seq WHERE seq > 3")
     tamper(vault, "UPDATE ledger SET seq = -seq + 1 WHERE seq < 0")
-    tamper(
-        vault,
-        "INSERT INTO ledger VALUES (4, 1.0, 'e', 's', '{}', ?, ?)",
-        forged.prev,
-        forged.sha256,
-    )
-    with pytest.raises(StorageFault, match="ledger line 5: it does not follow"):
+    tamper(vault, "INSERT INTO ledger VALUES (4, 1.0, 'e', 's', '{}')")
+    with pytest.raises(StorageFault, match="ledger line 4: it was changed"):
         ledger.verify()
+
+
+@pytest.mark.parametrize(("level", "number", "line"), [(0, 2, 3), (1, 0, 2), (1, 2, 6), (2, 0, 4)])
+@pytest.mark.parametrize("how", ["UPDATE ledger_node SET hash = x''", "DELETE FROM ledger_node"])
+def test_a_changed_tree_is_found(
+    vault: Vault, ledger: Ledger, how: str, level: int, number: int, line: int
+) -> None:
+    tamper(vault, f"{how} WHERE (level, number) = (?, ?)", level, number)
+    with pytest.raises(StorageFault, match=r"ledger line [1-6]: ") as caught:
+        ledger.verify()
+    assert int(re.findall(r"line (\d+)", caught.value.message)[0]) <= line
 
 
 def test_two_lines_that_changed_places_are_found(vault: Vault, ledger: Ledger) -> None:
@@ -152,8 +155,20 @@ def test_two_lines_that_changed_places_are_found(vault: Vault, ledger: Ledger) -
 
 
 def test_a_line_before_the_first_is_found(vault: Vault, ledger: Ledger) -> None:
-    tamper(vault, "INSERT INTO ledger VALUES (0, 1.0, 'e', 's', '{}', '', '')")
+    tamper(vault, "INSERT INTO ledger VALUES (0, 1.0, 'e', 's', '{}')")
     with pytest.raises(StorageFault, match="ledger line 1: it is missing; line 0 stands"):
+        ledger.verify()
+
+
+def cut_off(vault: Vault, line: int) -> None:
+    """Drop the lines behind ``line``, with their nodes, as if they had never been."""
+    tamper(vault, "DELETE FROM ledger WHERE seq > ?", line)
+    tamper(vault, "DELETE FROM ledger_node WHERE ((number + 1) << level) > ?", line)
+
+
+def test_a_cut_off_end_is_found_by_the_tree(vault: Vault, ledger: Ledger) -> None:
+    tamper(vault, "DELETE FROM ledger WHERE seq > 4")
+    with pytest.raises(StorageFault, match="ledger line 5: the ledger had 6 lines"):
         ledger.verify()
 
 
@@ -161,29 +176,72 @@ def test_a_cut_off_end_is_found_by_the_head_of_an_earlier_letter(
     vault: Vault, ledger: Ledger
 ) -> None:
     head = ledger.head()
-    tamper(vault, "DELETE FROM ledger WHERE seq > 4")
-    assert ledger.verify() == 4  # by itself the rest is a whole chain
+    cut_off(vault, 4)
+    assert ledger.verify() == 4  # by itself the rest is a whole ledger
+    assert not ledger.begins_with(head)
     with pytest.raises(StorageFault, match="ledger line 5: the ledger once had 6 lines"):
         ledger.verify(head)
 
 
-def test_a_record_written_anew_is_found_by_the_head_of_an_earlier_letter(
+def test_a_ledger_written_anew_is_found_by_the_head_of_an_earlier_letter(
     vault: Vault, ledger: Ledger
 ) -> None:
     head = ledger.head()
-    tamper(vault, "DELETE FROM ledger")
+    cut_off(vault, 0)
     for number in range(LINES + 3):
         add(vault.index, "request.accepted", f"subject {number}", {})
     assert ledger.verify() == LINES + 3
-    with pytest.raises(StorageFault, match=f"ledger line {LINES}: it is not the line"):
+    assert not ledger.begins_with(head)
+    with pytest.raises(StorageFault, match=f"ledger line {LINES}: the ledger up to here is not"):
         ledger.verify(head)
 
 
 def test_a_ledger_that_went_on_still_has_its_earlier_heads(vault: Vault, ledger: Ledger) -> None:
-    heads = [LedgerHead(seq=0, sha256="0" * 64)]
-    heads += [LedgerHead(seq=entry.seq, sha256=entry.sha256) for entry in ledger.entries()]
+    heads = [ledger.head()]
+    for number in range(9):
+        add(vault.index, "request.accepted", f"subject {number}", {})
+        heads.append(ledger.head())
     for head in heads:
-        assert ledger.verify(head) == LINES
+        assert ledger.verify(head) == LINES + 9
+        assert ledger.begins_with(head)
+
+
+def acknowledge(vault: Vault, owner: str, head: LedgerHead, at: float) -> None:
+    with vault.index.transaction():
+        LedgerWriter(vault.index).acknowledge(owner, head, at=at)
+
+
+def holds(proof: ConsistencyProof, old: LedgerHead, new: LedgerHead) -> bool:
+    """The owner's check."""
+    path = [bytes.fromhex(node) for node in proof.path]
+    roots = bytes.fromhex(old.root), bytes.fromhex(new.root)
+    assert proof.from_size == old.size
+    return is_consistent(old.size, roots[0], new.size, roots[1], path)
+
+
+def test_each_owner_gets_a_proof_from_the_head_they_saw_last(vault: Vault, ledger: Ledger) -> None:
+    assert ledger.proofs() == ()
+    heads = [ledger.head()]
+    acknowledge(vault, "Olive", heads[0], at=2.0)
+    add(vault.index, "request.accepted", "subject", {})
+    heads.append(ledger.head())
+    acknowledge(vault, "Otto", heads[1], at=1.0)
+    acknowledge(vault, "Olive", LedgerHead(size=1, root="0" * 64), at=1.0)  # an older letter
+    add(vault.index, "request.accepted", "subject", {})
+    proofs = ledger.proofs()
+    assert [proof.from_size for proof in proofs] == [LINES, LINES + 1]
+    assert all(holds(*pair, ledger.head()) for pair in zip(proofs, heads, strict=True))
+
+
+def test_a_proof_from_a_head_that_was_never_here_does_not_hold(
+    vault: Vault, ledger: Ledger
+) -> None:
+    strange = LedgerHead(size=3, root="5" * 64)
+    acknowledge(vault, "Olive", strange, at=1.0)
+    (proof,) = ledger.proofs()
+    assert not holds(proof, strange, ledger.head())
+    acknowledge(vault, "Olive", LedgerHead(size=LINES + 1, root="5" * 64), at=2.0)
+    assert ledger.proofs() == ()
 
 
 _json = st.recursive(
@@ -215,13 +273,11 @@ def test_every_appended_line_verifies_and_an_export_stands_on_its_own(
         assert ledger.verify() == len(lines)
         out = io.StringIO()
         ledger.export(out)
-        read = [json.loads(line) for line in out.getvalue().split("\n")[:-1]]
-        assert [line["detail"] for line in read] == [detail for _, detail, _ in lines]
-        assert verify_chain(Entry(**line) for line in read) == len(lines)
-        for line in read:  # as anybody would check it, without a line of ours
-            digest = line.pop("sha256")
-            text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-            assert hashlib.sha256(text.encode()).hexdigest() == digest
+        texts = out.getvalue().split("\n")[:-1]
+        assert [json.loads(text)["detail"] for text in texts] == [detail for _, detail, _ in lines]
+        # As anybody would check it, without a line of ours:
+        tree = Tree(hashlib.sha256(b"\0" + text.encode()).digest() for text in texts)
+        assert ledger.head() == LedgerHead(size=len(lines), root=tree.root(len(lines)).hex())
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, 1e-300])
@@ -231,7 +287,7 @@ def test_numbers_without_one_spelling_are_refused(vault: Vault, number: float) -
     assert Ledger(vault.index).verify() == 0
 
 
-def test_two_writers_make_one_chain(vault: Vault, ledger: Ledger, tmp_path: Path) -> None:
+def test_two_writers_make_one_ledger(vault: Vault, ledger: Ledger, tmp_path: Path) -> None:
     with Index.open(tmp_path / "state" / "agent.sqlite") as other:
         for number in range(4):
             add(other if number % 2 else vault.index, "event", f"subject {number}", {})

@@ -1,36 +1,52 @@
-"""The proving half of a log's Merkle tree: roots and proofs from all its leaves.
+"""The proving half of a log's Merkle tree: roots and proofs from stored nodes.
 
-It keeps the hashes of all complete subtrees, one list a level. Any root or proof, also of a smaller
-size, costs a number of hashes that grows with the square of the tree's height.
-:mod:`agent.consent.transparency.merkle` checks the proofs.
+A node is the root of a complete subtree and never changes: node ``(level, number)`` covers the
+leaves ``number * 2**level`` until before ``(number + 1) * 2**level``. Adding a leaf writes two
+nodes on average; any root or proof, also of a smaller size, costs a number of hashes that grows
+with the square of the tree's height. :mod:`agent.consent.transparency.merkle` checks the proofs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from agent.consent.transparency import merkle
 
+Place = tuple[int, int]  # level and number of a node
+
+
+class Nodes(Protocol):
+    """A store of nodes: a dictionary, or a table."""
+
+    def __getitem__(self, place: Place, /) -> bytes: ...
+
+    def __setitem__(self, place: Place, node: bytes, /) -> None: ...
+
 
 class Tree:
-    """A growing list of leaves (hashes)."""
+    """A growing list of leaves (hashes), of which ``nodes`` holds the first ``size``."""
 
-    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
-        self._levels: list[list[bytes]] = [[]]  # [k][n]: the root of leaves n 2^k to (n+1) 2^k
+    def __init__(
+        self, leaves: Iterable[bytes] = (), *, nodes: Nodes | None = None, size: int = 0
+    ) -> None:
+        self._nodes: Nodes = {} if nodes is None else nodes
+        self._size = size
         for leaf in leaves:
             self.append(leaf)
 
     def __len__(self) -> int:
-        return len(self._levels[0])
+        return self._size
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf, and the subtrees that it completes."""
-        for level in self._levels:
-            level.append(leaf)
-            if len(level) % 2:
-                return
-            leaf = merkle.node_hash(level[-2], level[-1])
-        self._levels.append([leaf])
+        level, number = 0, self._size
+        self._nodes[level, number] = leaf
+        while number % 2:
+            leaf = merkle.node_hash(self._nodes[level, number - 1], leaf)
+            level, number = level + 1, number // 2
+            self._nodes[level, number] = leaf
+        self._size += 1
 
     def root(self, size: int) -> bytes:
         """The root when the list had ``size`` leaves."""
@@ -55,7 +71,7 @@ class Tree:
         count = end - start
         if count & (count - 1) == 0:
             level = count.bit_length() - 1
-            return self._levels[level][start >> level]
+            return self._nodes[level, start >> level]
         middle = start + _left(count)
         return merkle.node_hash(self._root(start, middle), self._root(middle, end))
 
