@@ -28,17 +28,18 @@ from agent.consent.statements import (
     ApprovedClip,
     Command,
     Decline,
-    Disclosure,
     LegalOrder,
     PauseRequests,
     Polygon,
     Request,
-    UploadTarget,
-    Window,
 )
+from tests.support import statements
+from tests.support.statements import DAY as DAY
+from tests.support.statements import HOUR as HOUR
+from tests.support.statements import NOW as NOW
+from tests.support.statements import polygon as polygon
+from tests.support.statements import upload as upload
 
-NOW = 1_706_121_000  # 2024-01-24T18:30:00Z
-HOUR, DAY = 3_600, 86_400
 PLACE = config.Place(latitude=42.1015, longitude=-72.5898)
 RULES = config.Requests()
 MAX_CLIP_AGE = 30.0 * DAY
@@ -84,11 +85,6 @@ CARD = RequesterCard(
 )
 
 
-def polygon(*corners: tuple[float, float]) -> Polygon:
-    """An area with these (longitude, latitude) corners; the ring is closed here."""
-    return Polygon(type="Polygon", coordinates=((*corners, corners[0]),))
-
-
 def square(
     miles: float, latitude: float = PLACE.latitude, longitude: float = PLACE.longitude
 ) -> Polygon:
@@ -106,33 +102,22 @@ def square(
 def request(**changes: Any) -> Request:
     """A request that every rule of the default policy admits, but for ``changes``."""
     fields: dict[str, Any] = {
-        "iss": REQUESTER.public.fingerprint,
         "jti": "request-0000-0001",
         "iat": NOW - HOUR,
-        "exp": NOW + 3 * DAY,
-        "kind": "voluntary",
         "reference": "2024-00117",
         "incident": "hit and run",
         "title": "Grey van, State Street",
         "text": "A grey van hit a cyclist and drove on.\nWho saw it?",
         "contact": "tips@springfield.example",
         "area": square(0.5),
-        "window": Window(start=NOW - 2 * HOUR, end=NOW - HOUR),
-        "upload": UploadTarget(protocol="tus", url="https://evidence.example.org/files/"),
-        "order": None,
     }
-    return Request(**(fields | changes))
+    return statements.request(REQUESTER.public.fingerprint, **(fields | changes))
 
 
 def sign_raw(header: bytes, payload: bytes, key: SigningKey = REQUESTER) -> str:
     """A compact JWS of any header and payload, signed correctly: what an attacker can make."""
     signed = f"{encode_base64url(header)}.{encode_base64url(payload)}"
     return f"{signed}.{encode_base64url(key._key.sign(signed.encode()))}"
-
-
-def upload(url: str) -> UploadTarget:
-    """An upload target."""
-    return UploadTarget(protocol="tus", url=url)
 
 
 ORDER = LegalOrder(court="Hampden Superior Court", docket="2479CV00117", document_sha256="0" * 64)
@@ -146,35 +131,30 @@ def sealed_digest(clip: str) -> str:
 
 def approved(clip: str = CLIP, **changes: Any) -> ApprovedClip:
     """``clip`` as an approval names it."""
-    fields: dict[str, Any] = {"id": clip, "sha256": sealed_digest(clip), "trim": None, "redact": ()}
-    return ApprovedClip(**(fields | changes))
+    return statements.approved(clip, sealed_digest(clip), **changes)
+
+
+PARTIES = (OWNER.public.fingerprint, DEVICE.public.fingerprint)
 
 
 def _decision(changes: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "iss": OWNER.public.fingerprint,
-        "jti": "decision-0000-0001",
-        "iat": NOW - 60,
-        "exp": NOW + DAY,
-        "aud": DEVICE.public.fingerprint,
-    }
-    return fields | changes
+    return {"jti": "decision-0000-0001", "iat": NOW - 60, **changes}
 
 
 def approval(**changes: Any) -> Approval:
     """An approval of ``CLIP`` that all nine rules let pass, but for ``changes``."""
-    fields = {"request": digest(REQUEST_JWS), "clips": (approved(),), "disclose": Disclosure()}
-    return Approval(**_decision(fields | changes))
+    asked = digest(REQUEST_JWS)
+    return statements.approval(*PARTIES, asked, (approved(),), **_decision(changes))
 
 
 def decline(**changes: Any) -> Decline:
     """A decline of the request."""
-    return Decline(**_decision({"request": digest(REQUEST_JWS), "mute": False} | changes))
+    return statements.decline(*PARTIES, digest(REQUEST_JWS), **_decision(changes))
 
 
 def command(**changes: Any) -> Command:
     """A command to pause."""
-    return Command(**_decision({"command": PauseRequests()} | changes))
+    return statements.command(*PARTIES, PauseRequests(), **_decision(changes))
 
 
 def letter(statement: Approval | None = None, *, signer: SigningKey = OWNER) -> Letter:

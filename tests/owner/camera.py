@@ -34,11 +34,8 @@ from agent.consent.statements import (
     Notice,
     Notices,
     Outcome,
-    Polygon,
     Preview,
-    Request,
     RequesterRecord,
-    UploadTarget,
     Window,
 )
 from agent.errors import MalformedStatement
@@ -47,39 +44,17 @@ from agent.mqtt import topics
 from agent.mqtt.link import connect_broker
 from agent.mqtt.session import Session
 from agent.vault.clips import seal
+from tests.support import statements
+from tests.support.statements import NOW as NOW
 
-NOW = 1_706_121_000
-AREA = Polygon(
-    type="Polygon",
-    coordinates=(
-        (
-            (-72.5950, 42.0980),
-            (-72.5850, 42.0980),
-            (-72.5850, 42.1050),
-            (-72.5950, 42.1050),
-            (-72.5950, 42.0980),
-        ),
-    ),
+AREA = statements.polygon(
+    (-72.5950, 42.0980), (-72.5850, 42.0980), (-72.5850, 42.1050), (-72.5950, 42.1050)
 )
 
 
 def make_request(author: Keys, **changes: object) -> str:
     """A signed request; fields by name replace the ordinary ones."""
-    request = Request(
-        iss=author.fingerprint,
-        jti=signing.new_jti(os.urandom(16)),
-        iat=NOW,
-        exp=NOW + 5 * 86_400,
-        kind="voluntary",
-        reference="2024-001234",
-        incident="theft",
-        title="Bicycle theft on Elm Street",
-        text="A red bicycle was taken.\nDid your camera see it?",
-        contact="Det. A. Example, 413 555 0100",
-        area=AREA,
-        window=Window(start=NOW - 7_200, end=NOW - 3_600),
-        upload=UploadTarget(protocol="tus", url="https://evidence.example.org/files/"),
-    )
+    request = statements.request(author.fingerprint, area=AREA, exp=NOW + 5 * 86_400)
     return author.signing.sign(msgspec.structs.replace(request, **changes))
 
 
@@ -136,7 +111,7 @@ class FakeCamera:
         """The sealed letter about a request."""
         report = InboxReport(
             iss=self.keys.fingerprint,
-            jti=signing.new_jti(os.urandom(16)),
+            jti=statements.new_jti(),
             iat=NOW + self.ledger_seq,
             device=self.name,
             request=request,
@@ -153,7 +128,7 @@ class FakeCamera:
         """The sealed letter with what cannot be answered."""
         letter = Notices(
             iss=self.keys.fingerprint,
-            jti=signing.new_jti(os.urandom(16)),
+            jti=statements.new_jti(),
             iat=NOW + self.ledger_seq,
             device=self.name,
             notices=notices,
@@ -166,7 +141,7 @@ class FakeCamera:
         """The sealed letter that answers a question for its clips."""
         letter = Listing(
             iss=self.keys.fingerprint,
-            jti=signing.new_jti(os.urandom(16)),
+            jti=statements.new_jti(),
             iat=NOW + self.ledger_seq,
             device=self.name,
             clips=tuple(clips),
@@ -179,7 +154,7 @@ class FakeCamera:
         """The sealed letter about what became of a decision."""
         outcome = Outcome(
             iss=self.keys.fingerprint,
-            jti=signing.new_jti(os.urandom(16)),
+            jti=statements.new_jti(),
             iat=NOW + self.ledger_seq,
             device=self.name,
             subject=subject,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 from collections.abc import Callable
 from typing import Any
@@ -23,28 +22,19 @@ import pyrage
 from agent.consent import signing
 from agent.consent.signing import SigningKey
 from agent.consent.statements import (
-    Approval,
-    ApprovedClip,
     BundledFile,
     Disclosure,
-    Polygon,
     Recipient,
     Release,
     ReleasedClip,
-    Request,
-    Share,
     SignerKeys,
-    UploadTarget,
-    Window,
 )
 from agent.keyfile import Keys
+from tests.support import statements
+from tests.support.statements import NOW as NOW
 
-NOW = 1_706_121_000
 CLIP = "20240124-183015-3f9a2c"
-AREA = Polygon(
-    type="Polygon",
-    coordinates=(((-72.59, 42.1), (-72.58, 42.1), (-72.58, 42.11), (-72.59, 42.1)),),
-)
+AREA = statements.polygon((-72.59, 42.1), (-72.58, 42.1), (-72.58, 42.11))
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(5_000)
 
 Change = Callable[[Any], Any]
@@ -54,10 +44,6 @@ def _same(statement: Any) -> Any:
     return statement
 
 
-def _jti() -> str:
-    return signing.new_jti(os.urandom(16))
-
-
 class FakeRelease:
     """The parts of a bundle; change an attribute to break it."""
 
@@ -65,7 +51,7 @@ class FakeRelease:
         self.requester = requester
         self.device, self.owner = SigningKey.generate(), SigningKey.generate()
         self.request = self.make_request(requester)
-        self.approved = ApprovedClip(id=CLIP, sha256="a" * 64, trim=None, redact=())
+        self.approved = statements.approved(CLIP, "a" * 64)
         self.change_approval: Change = _same
         self.change_release: Change = _same
         self.second: SigningKey | None = None
@@ -76,43 +62,19 @@ class FakeRelease:
         self.extra: dict[str, bytes] = {}
 
     def make_request(self, author: Keys) -> str:
-        request = Request(
-            iss=author.fingerprint,
-            jti=_jti(),
-            iat=NOW,
-            exp=NOW + 86_400,
-            kind="voluntary",
-            reference="2024-001234",
-            incident="theft",
-            title="Bicycle theft",
-            text="A red bicycle.",
-            contact="413 555 0100",
-            area=AREA,
-            window=Window(start=NOW - 7_200, end=NOW - 3_600),
-            upload=UploadTarget(protocol="tus", url="https://evidence.example.org/files/"),
-        )
-        return author.signing.sign(request)
+        return author.signing.sign(statements.request(author.fingerprint, area=AREA))
 
     def approval(self, owner: SigningKey | None = None, change: Change | None = None) -> str:
         """The approval or share of the owner, or of another one."""
         owner, change = owner or self.owner, change or self.change_approval
-        common: dict[str, Any] = {
-            "iss": owner.public.fingerprint,
-            "jti": _jti(),
-            "iat": NOW,
-            "exp": NOW + 86_400,
-            "aud": self.device.public.fingerprint,
-            "clips": (self.approved,),
-            "disclose": Disclosure(),
-        }
+        parties = (owner.public.fingerprint, self.device.public.fingerprint)
         if not self.shared:
-            approval = Approval(request=signing.digest(self.request), **common)
-            return owner.sign(change(approval))
+            asked = signing.digest(self.request)
+            return owner.sign(change(statements.approval(*parties, asked, [self.approved])))
         recipient = Recipient(
             name="Us", key=self.requester.signing.public.text, seal=self.requester.recipient
         )
-        target = UploadTarget(protocol="tus", url="https://evidence.example.org/files/")
-        return owner.sign(change(Share(recipient=recipient, upload=target, **common)))
+        return owner.sign(change(statements.share(*parties, recipient, [self.approved])))
 
     def files(self) -> dict[str, bytes]:
         """All files of the bag by their path below it, manifests included."""
@@ -127,7 +89,7 @@ class FakeRelease:
             payload[f"data/{kind}-2.jws"] = second.encode()
         release = Release(
             iss=self.signs_release.public.fingerprint,
-            jti=_jti(),
+            jti=statements.new_jti(),
             iat=NOW,
             aud=self.requester.fingerprint,
             request=None if self.shared else signing.digest(self.request),

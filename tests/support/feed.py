@@ -15,7 +15,8 @@ from agent.consent import signing
 from agent.consent.statements import Alert, InboxReport, Notice, Notices, Request, Withdrawal
 from agent.mqtt import topics
 from tests.support.gateway_world import DEVICE, FEED, World, change_cards
-from tests.support.house import LATITUDE, LONGITUDE, Person, square_around
+from tests.support.house import Person
+from tests.support.statements import LATITUDE, LONGITUDE, square_around
 
 Posted = Request | Alert | Withdrawal
 _TOPICS = {Request: topics.request, Alert: topics.alert, Withdrawal: topics.withdrawal}

@@ -10,10 +10,8 @@ Everything is real (keys, sealing, files, SQLite) but the clock.
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
-import os
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,23 +30,19 @@ from agent.consent.letters import Letter
 from agent.consent.signing import SigningKey
 from agent.consent.statements import (
     Approval,
-    ApprovedClip,
-    Command,
-    Decline,
-    Disclosure,
-    Polygon,
     Recipient,
     Request,
     Share,
-    UploadTarget,
     Window,
 )
 from agent.vault.clips import seal
 from agent.vault.clips.store import Clip, ClipStore
 from agent.vault.database.index import Index
+from tests.support import statements
 from tests.support.clock import SimulatedClock
+from tests.support.statements import LATITUDE as LATITUDE
+from tests.support.statements import LONGITUDE as LONGITUDE
 
-LATITUDE, LONGITUDE = 42.1015, -72.5898
 UPLOAD_URL = "http://127.0.0.1:1/files/"
 
 
@@ -68,14 +62,6 @@ class Person:
         return str(mail.parse_identity(self.identity).to_public())
 
 
-def square_around(latitude: float, longitude: float, *, half: float = 0.004) -> Polygon:
-    """About 0.2 square miles around a place."""
-    west, east, south, north = longitude - half, longitude + half, latitude - half, latitude + half
-    ring = ((west, south), (east, south), (east, north), (west, north), (west, south))
-    return Polygon(type="Polygon", coordinates=(ring,))
-
-
-@functools.cache
 def fragmented_mp4(seconds: int = 2, size: int = 64, *, noisy: bool = False) -> bytes:
     """A small recording as a camera would write it: H.264, fragments of a second."""
     noise = random.Random(1)
@@ -192,22 +178,17 @@ class House:
     def request(self, **changes: Any) -> Request:
         """A request that the default policy admits, unless ``changes`` see to it."""
         now = int(self.clock.now())
-        values: dict[str, Any] = {
-            "iss": self.requester.id,
-            "jti": signing.new_jti(os.urandom(16)),
-            "iat": now,
+        ordinary: dict[str, Any] = {
             "exp": now + 2 * 86_400,
-            "kind": "voluntary",
             "reference": f"2024-{next(self._numbers):05d}",
             "incident": "burglary",
             "title": "Burglary on Elm Street",
             "text": "We look for a person in a red coat.",
             "contact": "detective@springfield.example",
-            "area": square_around(LATITUDE, LONGITUDE),
             "window": Window(start=now - 3600, end=now + 600),
-            "upload": UploadTarget(protocol="tus", url=UPLOAD_URL),
+            "upload": statements.upload(UPLOAD_URL),
         }
-        return Request(**{**values, **changes})
+        return statements.request(self.requester.id, now=now, **{**ordinary, **changes})
 
     def post(self, request: Request) -> str:
         """The public text of ``request``."""
@@ -222,20 +203,11 @@ class House:
 
     def approval(self, post: str, clips: list[Clip], /, **changes: Any) -> Approval:
         """The owner's approval of ``clips`` for the request posted as ``post``."""
+        approved = [statements.approved(clip.id, clip.sha256) for clip in clips]
         now = int(self.clock.now())
-        values: dict[str, Any] = {
-            "iss": self.owner.id,
-            "jti": signing.new_jti(os.urandom(16)),
-            "iat": now,
-            "exp": now + 86_400,
-            "aud": self.device_card().fingerprint,
-            "request": signing.digest(post),
-            "clips": tuple(
-                ApprovedClip(id=clip.id, sha256=clip.sha256, trim=None, redact=()) for clip in clips
-            ),
-            "disclose": Disclosure(),
-        }
-        return Approval(**{**values, **changes})
+        return statements.approval(
+            *self._parties(), signing.digest(post), approved, now=now, **changes
+        )
 
     def clip_keys(self, clips: list[Clip]) -> dict[str, str]:
         """What the owner opens on their computer, and sends along."""
@@ -258,39 +230,26 @@ class House:
         approval = self.approval(post, clips, **{"iss": (by or self.owner).id, **changes})
         return self.letter(approval, self.clip_keys(clips), by=by)
 
-    def decision(self, *, by: Person | None = None) -> dict[str, Any]:
-        """What every decision of an owner says."""
-        now = int(self.clock.now())
-        return {
-            "iss": (by or self.owner).id,
-            "jti": signing.new_jti(os.urandom(16)),
-            "iat": now,
-            "exp": now + 86_400,
-            "aud": self.device_card().fingerprint,
-        }
-
     def decline(self, post: str, *, by: Person | None = None, **changes: Any) -> bytes:
-        values = {**self.decision(by=by), "request": signing.digest(post), "mute": False}
-        return self.letter(Decline(**{**values, **changes}), {}, by=by)
+        parties, now = self._parties(by), int(self.clock.now())
+        declined = statements.decline(*parties, signing.digest(post), now=now, **changes)
+        return self.letter(declined, {}, by=by)
 
     def command(self, what: Any, *, by: Person | None = None, **changes: Any) -> bytes:
         """A command as it travels: ``what`` is a PauseRequests(), a Mute(...), ..."""
-        values = {**self.decision(by=by), "command": what}
-        return self.letter(Command(**{**values, **changes}), {}, by=by)
+        parties, now = self._parties(by), int(self.clock.now())
+        return self.letter(statements.command(*parties, what, now=now, **changes), {}, by=by)
+
+    def _parties(self, by: Person | None = None) -> tuple[str, str]:
+        return ((by or self.owner).id, self.device_card().fingerprint)
 
     def sharing(self, clips: list[Clip], to: Person, /, **changes: Any) -> Share:
         """The owner gives ``clips`` to somebody who has not asked."""
-        key = to.signing.public.text
-        values: dict[str, Any] = {
-            **self.decision(),
-            "recipient": Recipient(name="Neighbour", key=key, seal=to.recipient),
-            "upload": UploadTarget(protocol="tus", url=UPLOAD_URL),
-            "clips": tuple(
-                ApprovedClip(id=clip.id, sha256=clip.sha256, trim=None, redact=()) for clip in clips
-            ),
-            "disclose": Disclosure(),
-        }
-        return Share(**{**values, **changes})
+        recipient = Recipient(name="Neighbour", key=to.signing.public.text, seal=to.recipient)
+        approved = [statements.approved(clip.id, clip.sha256) for clip in clips]
+        ordinary = {"upload": statements.upload(UPLOAD_URL), **changes}
+        now = int(self.clock.now())
+        return statements.share(*self._parties(), recipient, approved, now=now, **ordinary)
 
     def share(
         self, clips: list[Clip], to: Person, /, *, by: Person | None = None, **changes: Any

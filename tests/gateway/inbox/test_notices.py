@@ -22,7 +22,7 @@ from tests.support.feed import (
     withdrawal,
 )
 from tests.support.gateway_world import DEVICE, World, rules
-from tests.support.house import square_around
+from tests.support.statements import square_around
 
 ORDER = LegalOrder(court="Hampden Superior Court", docket="2379CV00123", document_sha256="a" * 64)
 
