@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from agent.clock import Clock
 from agent.consent import signing
-from agent.consent.statements import Approval, Command, Decline, Share
+from agent.consent.statements import Approval, Command, Decline, LedgerHead, Share
 from agent.errors import Refused
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.letters.outbox import LetterTable
@@ -97,6 +97,10 @@ class Change:
     def note(self, event: Event, subject: str, detail: Mapping[str, Json]) -> None:
         """Add a line to the ledger."""
         self._ledger.append(str(event), subject, detail, at=self.now)
+
+    def acknowledge(self, owner: str, heads: Iterable[LedgerHead], *, at: float) -> None:
+        """Let the letters prove from now on that the ledger grew from ``heads``."""
+        self._ledger.acknowledge(owner, heads, at=at)
 
     def tell(
         self,

@@ -65,4 +65,4 @@ class ConsistencyProof(Part, frozen=True):
     path: Annotated[tuple[Digest, ...], Meta(max_length=63)]
 
 
-Proofs = Annotated[tuple[ConsistencyProof, ...], Meta(max_length=16)]
+Proofs = Annotated[tuple[ConsistencyProof, ...], Meta(max_length=32)]

@@ -168,8 +168,9 @@ class HeldPause(Part, frozen=True):
 
 
 class Sync(Part, frozen=True, tag_field="do", tag="sync"):
-    """The owner's folder as it stands: decisions, mutes, pause, and the last ledger head seen.
+    """The owner's folder as it stands: decisions, mutes, pause, and the ledger heads seen.
 
+    ``heads`` are those from which letters must prove growth from now on, the newest last.
     It names standing releases that may go on, and revoked ones that may not. Decisions that it
     does not know are left alone: an owner may use two computers.
     """
@@ -177,7 +178,7 @@ class Sync(Part, frozen=True, tag_field="do", tag="sync"):
     decisions: Annotated[tuple[HeldDecision, ...], Meta(max_length=100)] = ()
     mutes: Annotated[tuple[HeldMute, ...], Meta(max_length=50)] = ()
     pause: HeldPause | None = None
-    head: LedgerHead | None = None
+    heads: Annotated[tuple[LedgerHead, ...], Meta(max_length=8)] = ()
 
 
 # Commands that the camera obeys by itself, on its owner's signature.

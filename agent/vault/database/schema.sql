@@ -189,10 +189,10 @@ CREATE TABLE ledger_node (
     PRIMARY KEY (level, number)
 ) STRICT, WITHOUT ROWID;
 
--- The ledger head that each owner saw last, by that owner's own word.
+-- The heads of the ledger from which each owner wants growth proved, by their last sync.
 CREATE TABLE acknowledged (
-    owner TEXT PRIMARY KEY,                -- fingerprint
+    owner TEXT NOT NULL,                   -- fingerprint
     size  INTEGER NOT NULL,                -- lines of the ledger
-    root  TEXT NOT NULL,                   -- the root over them; a restored ledger has another
-    at    REAL NOT NULL                    -- when the owner signed it
+    at    REAL NOT NULL,                   -- when the owner signed it
+    PRIMARY KEY (owner, size)
 ) STRICT, WITHOUT ROWID;

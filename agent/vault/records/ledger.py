@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 _COLUMNS = "seq, at, event, subject, detail"
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
 _PAGE_LINES = 500
+_MOST_PROOFS = 32  # in a letter
 _PLAIN_NUMBERS = (1e-6, 1e16)  # between these, Python and ECMAScript write floats alike
 _ADVICE = "Somebody may have changed the ledger: compare it with an earlier export"
 
@@ -114,15 +115,17 @@ class Ledger(Table):
         One from a head that was never here is given too: the owner finds that it does not hold.
         """
         tree = self._tree()
-        query = "SELECT DISTINCT size FROM acknowledged WHERE size BETWEEN 1 AND ? ORDER BY size"
+        query = (
+            "SELECT DISTINCT size FROM acknowledged WHERE size BETWEEN 1 AND ? ORDER BY size DESC"
+        )
         return tuple(
             ConsistencyProof(
                 from_size=size, path=tuple(node.hex() for node in tree.consistency(size, len(tree)))
             )
-            for (size,) in self._index.rows(query, (len(tree),))
+            for (size,) in self._index.rows(f"{query} LIMIT {_MOST_PROOFS}", (len(tree),))
         )
 
-    def begins_with(self, head: LedgerHead) -> bool:
+    def holds(self, head: LedgerHead) -> bool:
         """True if ``head`` is this ledger's, of now or earlier."""
         tree = self._tree()
         return head.size <= len(tree) and _head(tree, head.size) == head
@@ -227,14 +230,14 @@ class LedgerWriter(Ledger):
         tree.append(line.leaf())
         return line
 
-    def acknowledge(self, owner: str, head: LedgerHead, *, at: float) -> None:
-        """Remember the head that ``owner`` saw last, as signed ``at`` that time."""
-        self._execute(
-            "INSERT INTO acknowledged VALUES (?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE"
-            " SET size = excluded.size, root = excluded.root, at = excluded.at"
-            " WHERE excluded.at >= at",
-            *(owner, head.size, head.root, at),
-        )
+    def acknowledge(self, owner: str, heads: Iterable[LedgerHead], *, at: float) -> None:
+        """Replace the heads that ``owner`` named, unless the new ones were signed earlier."""
+        newest = "SELECT 1 FROM acknowledged WHERE owner = ? AND at > ?"
+        if self._index.rows(newest, (owner, at)):
+            return
+        self._execute("DELETE FROM acknowledged WHERE owner = ?", owner)
+        for head in heads:
+            self._execute("INSERT INTO acknowledged VALUES (?, ?, ?)", owner, head.size, at)
 
     def grow_tree(self) -> None:
         """Make the tree of lines that came from a file without one."""

@@ -178,7 +178,7 @@ def test_a_cut_off_end_is_found_by_the_head_of_an_earlier_letter(
     head = ledger.head()
     cut_off(vault, 4)
     assert ledger.verify() == 4  # by itself the rest is a whole ledger
-    assert not ledger.begins_with(head)
+    assert not ledger.holds(head)
     with pytest.raises(StorageFault, match="ledger line 5: the ledger once had 6 lines"):
         ledger.verify(head)
 
@@ -191,7 +191,7 @@ def test_a_ledger_written_anew_is_found_by_the_head_of_an_earlier_letter(
     for number in range(LINES + 3):
         add(vault.index, "request.accepted", f"subject {number}", {})
     assert ledger.verify() == LINES + 3
-    assert not ledger.begins_with(head)
+    assert not ledger.holds(head)
     with pytest.raises(StorageFault, match=f"ledger line {LINES}: the ledger up to here is not"):
         ledger.verify(head)
 
@@ -203,12 +203,12 @@ def test_a_ledger_that_went_on_still_has_its_earlier_heads(vault: Vault, ledger:
         heads.append(ledger.head())
     for head in heads:
         assert ledger.verify(head) == LINES + 9
-        assert ledger.begins_with(head)
+        assert ledger.holds(head)
 
 
-def acknowledge(vault: Vault, owner: str, head: LedgerHead, at: float) -> None:
+def acknowledge(vault: Vault, owner: str, *heads: LedgerHead, at: float) -> None:
     with vault.index.transaction():
-        LedgerWriter(vault.index).acknowledge(owner, head, at=at)
+        LedgerWriter(vault.index).acknowledge(owner, heads, at=at)
 
 
 def holds(proof: ConsistencyProof, old: LedgerHead, new: LedgerHead) -> bool:
@@ -229,8 +229,10 @@ def test_each_owner_gets_a_proof_from_the_head_they_saw_last(vault: Vault, ledge
     acknowledge(vault, "Olive", LedgerHead(size=1, root="0" * 64), at=1.0)  # an older letter
     add(vault.index, "request.accepted", "subject", {})
     proofs = ledger.proofs()
-    assert [proof.from_size for proof in proofs] == [LINES, LINES + 1]
-    assert all(holds(*pair, ledger.head()) for pair in zip(proofs, heads, strict=True))
+    assert [proof.from_size for proof in proofs] == [LINES + 1, LINES]
+    assert all(holds(*pair, ledger.head()) for pair in zip(proofs, heads[::-1], strict=True))
+    acknowledge(vault, "Olive", *heads, ledger.head(), at=3.0)
+    assert [proof.from_size for proof in ledger.proofs()] == [LINES + 2, LINES + 1, LINES]
 
 
 def test_a_proof_from_a_head_that_was_never_here_does_not_hold(
