@@ -19,7 +19,10 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shutil
 import sys
+import tempfile
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,15 +31,21 @@ from typing import Literal
 
 import pyrage
 
-from agent import files
+from agent import config, files
 from agent.consent import letters
 from agent.consent.signing import SigningKey
-from agent.errors import ConfigError, KeyFileError
+from agent.errors import KeyFileError
 
 Role = Literal["owner", "requester"]
 
 MIN_PASSPHRASE_CHARACTERS = 8
 PASSPHRASE_VARIABLE = "CLIP_AGENT_PASSPHRASE"  # noqa: S105 - names the variable, holds no secret
+NEW_PASSPHRASE_VARIABLE = "CLIP_AGENT_NEW_PASSPHRASE"  # noqa: S105 - the same
+_FILE_OPTIONS = {
+    PASSPHRASE_VARIABLE: "--passphrase-file",
+    NEW_PASSPHRASE_VARIABLE: "--new-passphrase-file",
+}
+_EXCESSIVE_WORK = "Excessive work"  # age's words: it would take 16 times as long as usual here
 _MAX_FILE_BYTES = 65_536
 
 
@@ -85,10 +94,11 @@ def parse_keys(text: str, role: Role) -> Keys:
 
 
 def lock(keys: Keys, role: Role, passphrase: str, *, now: float) -> bytes:
-    """The bytes of a key file for ``keys`` that ``passphrase`` opens."""
+    """The bytes of a key file for ``keys`` that ``passphrase`` opens, in its NFC form."""
     _check_length(passphrase)
     text = format_keys(keys, role, now=now)
-    locked: bytes = pyrage.passphrase.encrypt(text.encode(), passphrase)
+    composed = unicodedata.normalize("NFC", passphrase)
+    locked: bytes = pyrage.passphrase.encrypt(text.encode(), composed)
     return locked
 
 
@@ -113,48 +123,82 @@ def unlock(path: Path, role: Role, passphrase: str) -> Keys:
         ) from error
     if len(locked) > _MAX_FILE_BYTES or not locked.startswith(b"age-encryption.org/v1\n"):
         raise KeyFileError(f"{path}: is not a key file")
-    try:
-        text: bytes = pyrage.passphrase.decrypt(locked, passphrase)
-    except pyrage.DecryptError as error:
+    # An "ü" typed on another system may be one character or two. The form given comes first.
+    composed = unicodedata.normalize("NFC", passphrase)
+    for form in dict.fromkeys((passphrase, composed, unicodedata.normalize("NFD", passphrase))):
+        try:
+            text: bytes = pyrage.passphrase.decrypt(locked, form)
+            return parse_keys(text.decode(), role)
+        except pyrage.DecryptError as error:
+            if _EXCESSIVE_WORK in str(error):
+                raise KeyFileError(
+                    f"{path}: this computer is too slow, or too busy, to open this key file",
+                    advice="The passphrase was not tried. Close other programs and try again, or "
+                    "use a faster computer",
+                ) from error
+        except (KeyFileError, UnicodeDecodeError) as error:
+            raise KeyFileError(f"{path}: is not the key file of a clip-agent {role}") from error
+    raise KeyFileError(
+        f"{path}: wrong passphrase, or the file is damaged",
+        advice=f"Try again; --passphrase-file and {PASSPHRASE_VARIABLE}, where given, "
+        "come before what you type",
+    )
+
+
+def compare_card(path: Path, keys: Keys, *, sign: str, seal: str) -> None:
+    """Raise :class:`KeyFileError` unless the card in the file ``path`` is that of ``keys``."""
+    if (sign, seal) != (keys.signing.public.text, keys.recipient):
         raise KeyFileError(
-            f"{path}: wrong passphrase, or the file is damaged",
-            advice=f"Try again; --passphrase-file and {PASSPHRASE_VARIABLE}, where given, "
-            "come before what you type",
-        ) from error
-    try:
-        return parse_keys(text.decode(), role)
-    except (KeyFileError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{path}: is not the key file of a clip-agent {role}") from error
+            f"{path}: this card belongs to other keys than the key file beside it",
+            advice="Copy both files from the same backup, or name the folder in which both are "
+            "by --home. Until then, clips sealed to this card stay closed to these keys",
+        )
 
 
 def obtain_passphrase(
     file: Path | None,
     *,
     new: bool,
+    variable: str = PASSPHRASE_VARIABLE,
     environ: Mapping[str, str] = os.environ,
     ask: Callable[[str], str] = getpass.getpass,
     at_terminal: Callable[[], bool] = sys.stdin.isatty,
 ) -> str:
     """The passphrase from the first line of ``file``, else the environment, else typed.
 
-    A ``new`` one is typed twice and must be long enough. Raises
-    :class:`KeyFileError`, and :class:`ConfigError` for an unreadable ``file``.
+    A ``new`` one is typed twice and must be long enough. Raises :class:`KeyFileError`, and
+    :class:`~agent.errors.ConfigError` for an unreadable ``file``.
     """
-    if file is not None:
-        passphrase = _first_line(file)
-    elif PASSPHRASE_VARIABLE in environ:
-        passphrase = environ[PASSPHRASE_VARIABLE]
-    elif at_terminal():
-        passphrase = ask("Passphrase: ")
-        if new and ask("Again, to be sure: ") != passphrase:
-            raise KeyFileError("the two passphrases differ")
-    else:
+    try:
+        if file is not None:
+            passphrase = config.first_line(file)
+        elif variable in environ:
+            passphrase = environ[variable]
+        elif at_terminal():
+            passphrase = _typed(ask, new=new)
+        else:
+            raise KeyFileError(
+                "there is no terminal to ask for the passphrase",
+                advice=f"Give {_FILE_OPTIONS[variable]}, or set {variable}",
+            )
+        passphrase.encode()
+    except UnicodeError as error:  # of a terminal or an environment in another encoding
         raise KeyFileError(
-            "there is no terminal to ask for the passphrase",
-            advice=f"Give --passphrase-file, or set {PASSPHRASE_VARIABLE}",
-        )
+            "the passphrase is not UTF-8 text",
+            advice="Set your terminal to UTF-8, or give a file saved as UTF-8",
+        ) from error
     if new:
         _check_length(passphrase)
+    return passphrase
+
+
+def _typed(ask: Callable[[str], str], *, new: bool) -> str:
+    if not new:
+        return ask("Passphrase: ")
+    passphrase = ask(f"New passphrase, at least {MIN_PASSPHRASE_CHARACTERS} characters: ")
+    _check_length(passphrase)
+    if ask("Again, to be sure: ") != passphrase:
+        raise KeyFileError("the two passphrases differ")
     return passphrase
 
 
@@ -167,6 +211,45 @@ def refuse_existing(path: Path) -> None:
         )
 
 
+def refuse_used(folder: Path) -> None:
+    """Raise :class:`KeyFileError` unless ``folder`` is missing or empty."""
+    with files.faults(folder):
+        names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if names:
+        raise KeyFileError(
+            f"{folder}: holds files ({', '.join(names[:4])}{', ...' * (len(names) > 4)}), "
+            "and is not overwritten",
+            advice="Old clips may need the keys in it, or the paper that was printed with them: "
+            "keep it, and name a new folder by --home",
+        )
+
+
+def create_folder(folder: Path, contents: Mapping[str, tuple[bytes, int]]) -> None:
+    """Make a private ``folder`` of files (content, mode): all of them, or nothing at all.
+
+    Raises :class:`KeyFileError` if there are files in it already.
+    """
+    folder = folder.resolve()
+    refuse_used(folder)
+    with files.faults(folder, "cannot be written"):
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, (data, mode) in contents.items():
+            files.write_new(draft / name, data, mode=mode)
+        files.sync_directory(draft)
+        files.rename(draft, folder)  # fails if somebody has filled it meanwhile
+    except BaseException:
+        shutil.rmtree(draft)
+        raise
+    files.sync_directory(folder.parent)
+
+
+def change_passphrase(path: Path, keys: Keys, role: Role, passphrase: str, *, now: float) -> None:
+    """Lock the key file again. After a power cut the old passphrase opens it, or the new one."""
+    files.replace(path, lock(keys, role, passphrase, now=now), mode=files.PRIVATE_MODE)
+
+
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
     """Write and sync a new file, and its folder if it is missing.
 
@@ -177,14 +260,6 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.write_new(path, data, mode=mode)
     files.sync_directory(path.parent)
-
-
-def _first_line(file: Path) -> str:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: the passphrase file cannot be read") from error
-    return lines[0] if lines else ""
 
 
 def _check_length(passphrase: str) -> None:

@@ -54,13 +54,13 @@ def add_home(parser: argparse.ArgumentParser, default: Path) -> None:
     )
 
 
-def add_passphrase(parser: argparse.ArgumentParser) -> None:
-    """``--passphrase-file FILE``."""
+def add_passphrase(parser: argparse.ArgumentParser, *, new: bool = False) -> None:
+    """``--passphrase-file FILE``, or ``--new-passphrase-file FILE``."""
     parser.add_argument(
-        "--passphrase-file",
+        "--new-passphrase-file" if new else "--passphrase-file",
         type=Path,
         metavar="FILE",
-        help="a file whose first line is the passphrase",
+        help=f"a file whose first line is the {'new ' * new}passphrase",
     )
 
 

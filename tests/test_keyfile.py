@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
+import pyrage
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import keyfile
-from agent.errors import ConfigError, KeyFileError
+from agent import files, keyfile
+from agent.errors import ConfigError, KeyFileError, StorageFault
 from agent.keyfile import Keys
+from tests.support.quick_keys import encrypt
 
+Form = Literal["NFC", "NFD"]
 PASSPHRASE = "correct horse battery"
+PHRASE = "grüne Äpfel"
 NOW = 1_706_121_000.0
 
 
@@ -123,3 +131,120 @@ def test_a_new_passphrase_is_typed_twice_and_long_enough() -> None:
         obtain("long enough", "long enouhg")
     with pytest.raises(KeyFileError, match="shorter"):
         obtain("short", "short")
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_an_umlaut_typed_on_another_system_opens_the_keys(
+    tmp_path: Path, keys: Keys, stored: Form, typed: Form
+) -> None:
+    path = tmp_path / "owner.age"
+    path.write_bytes(
+        encrypt(keyfile.format_keys(keys, "owner", now=NOW), normalize(stored, PHRASE))
+    )
+    assert keyfile.unlock(path, "owner", normalize(typed, PHRASE)).identity == keys.identity
+
+
+def test_a_new_passphrase_is_stored_in_composed_form(keys: Keys) -> None:
+    locked = keyfile.lock(keys, "owner", normalize("NFD", PHRASE), now=NOW)
+    assert pyrage.passphrase.decrypt(locked, normalize("NFC", PHRASE))
+
+
+def test_a_file_too_dear_for_this_computer_is_not_called_a_wrong_passphrase(
+    tmp_path: Path, keys: Keys, locked: bytes
+) -> None:
+    path = tmp_path / "requester.age"
+    path.write_bytes(re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", locked, count=1))
+    with pytest.raises(KeyFileError, match="too slow") as caught:
+        keyfile.unlock(path, "requester", PASSPHRASE)
+    assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbfcorrect horse\r\nmore", b"correct horse\nmore", b"correct horse"]
+)
+def test_the_first_line_has_neither_mark_nor_line_end(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "passphrase"
+    file.write_bytes(content)
+    assert keyfile.obtain_passphrase(file, new=False) == "correct horse"
+
+
+@pytest.mark.parametrize("content", ["grün grün".encode("latin-1"), "grün grün".encode("utf-16")])
+def test_a_passphrase_file_in_another_encoding_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "passphrase"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"passphrase: is not UTF-8"):
+        keyfile.obtain_passphrase(file, new=False)
+
+
+def test_a_passphrase_of_bytes_that_are_not_utf8_is_a_sentence() -> None:
+    def refuse(prompt: str) -> str:
+        return b"gr\xfcn".decode()
+
+    environ = {keyfile.PASSPHRASE_VARIABLE: os.fsdecode(b"gr\xfcn gr\xfcn")}
+    with pytest.raises(KeyFileError, match="not UTF-8"):
+        keyfile.obtain_passphrase(None, new=False, environ=environ)
+    with pytest.raises(KeyFileError, match="not UTF-8"):
+        keyfile.obtain_passphrase(None, new=False, environ={}, ask=refuse, at_terminal=lambda: True)
+
+
+def test_the_least_length_is_told_before_a_new_passphrase_is_typed() -> None:
+    prompts: list[str] = []
+
+    def ask(prompt: str) -> str:
+        prompts.append(prompt)
+        return "short"
+
+    with pytest.raises(KeyFileError, match="shorter"):
+        keyfile.obtain_passphrase(None, new=True, environ={}, ask=ask, at_terminal=lambda: True)
+    (only,) = prompts
+    assert "at least 8 characters" in only
+
+
+def test_a_folder_of_keys_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "owner"
+    with pytest.raises(StorageFault):
+        keyfile.create_folder(folder, {"owner.age": (b"keys", 0o600), "no/such": (b"", 0o600)})
+    assert list(folder.parent.iterdir()) == []
+    keyfile.create_folder(folder, {"owner.age": (b"keys", 0o600)})
+    assert (folder / "owner.age").read_bytes() == b"keys"
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("left", ["owner.age", "owner.card.yaml", "recovery.txt", "devices"])
+def test_a_folder_that_holds_anything_is_refused_and_stays(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).write_bytes(b"precious")
+    with pytest.raises(KeyFileError, match=rf"{left}.*not overwritten"):
+        keyfile.create_folder(tmp_path, {"owner.age": (b"new", 0o600)})
+    assert [path.name for path in tmp_path.iterdir()] == [left]
+    assert (tmp_path / left).read_bytes() == b"precious"
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    keyfile.create_folder(tmp_path, {"owner.age": (b"keys", 0o600)})
+    assert (tmp_path / "owner.age").exists()
+
+
+def test_a_new_passphrase_replaces_the_old_one(tmp_path: Path, keys: Keys, locked: bytes) -> None:
+    path = tmp_path / "requester.age"
+    path.write_bytes(locked)
+    keyfile.change_passphrase(path, keys, "requester", "another passphrase", now=NOW)
+    assert keyfile.unlock(path, "requester", "another passphrase").identity == keys.identity
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        keyfile.unlock(path, "requester", PASSPHRASE)
+
+
+@pytest.mark.parametrize("step", ["write_new", "rename"])
+def test_a_change_of_passphrase_that_is_cut_off_leaves_the_old_one(
+    tmp_path: Path, keys: Keys, locked: bytes, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise StorageFault("the power went")
+
+    path = tmp_path / "requester.age"
+    path.write_bytes(locked)
+    monkeypatch.setattr(files, step, fail)
+    with pytest.raises(StorageFault):
+        keyfile.change_passphrase(path, keys, "requester", "another passphrase", now=NOW)
+    assert path.read_bytes() == locked

@@ -9,6 +9,7 @@ module is imported, so the camera's process never carries the owner's libraries.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -176,6 +177,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a requester's letters
+            stream.reconfigure(errors="replace")
     try:
         try:
             return _run(build_parser().parse_args(argv))

@@ -31,7 +31,7 @@ from agent.config.camera import (
     Zones,
 )
 from agent.config.camera_checks import check_camera
-from agent.config.yamlfile import parse_yaml, read_text
+from agent.config.yamlfile import first_line, parse_yaml, read_text
 from agent.errors import ConfigError
 
 SQUARE_METRES_PER_SQUARE_MILE = 2_589_988.110336  # international mile, 1609.344 m

@@ -95,8 +95,13 @@ def _plain(message: str) -> str:
 def read_text(path: Path) -> str:
     """The text of a configuration or card file, or a :class:`ConfigError` that names it."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows' editors begin it with a mark
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
+        raise ConfigError(f"{path}: is not UTF-8 text", advice="Save it as UTF-8") from error
+
+
+def first_line(path: Path) -> str:
+    """The first line of a file, which is a passphrase or password; else ConfigError."""
+    return re.split("\r?\n", read_text(path), maxsplit=1)[0]

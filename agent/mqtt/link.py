@@ -33,6 +33,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from ssl import SSLContext
 from typing import Final, Protocol
 
 from agent import config
@@ -213,13 +214,14 @@ def connect_broker(
 
     Raises :class:`ConfigError` for a password or CA file that cannot be used.
     """
+    password, tls = credentials(broker)
     settings = Settings(
         client_id=client_id,
         host=broker.host,
         port=broker.port,
         username=broker.username,
-        password=_password(broker),
-        tls=None if broker.tls is None else trusting(broker.tls.ca_file),
+        password=password,
+        tls=tls,
         keepalive_seconds=broker.keepalive_seconds,
         subscriptions=tuple(subscriptions),
         will=will,
@@ -229,12 +231,14 @@ def connect_broker(
     return MqttLink(settings)
 
 
-def _password(broker: config.Broker) -> str | None:
+def credentials(broker: config.Broker) -> tuple[str | None, SSLContext | None]:
+    """Password and TLS for a broker; :class:`ConfigError` for a file that cannot be used."""
+    tls = None if broker.tls is None else trusting(broker.tls.ca_file)
     if broker.password_file is None:
-        return None
+        return None, tls
     if broker.username is None:
         raise ConfigError("a broker's password_file needs a username beside it")
-    lines = config.read_text(broker.password_file).splitlines()
-    if not lines or not lines[0]:
+    password = config.first_line(broker.password_file)
+    if not password:
         raise ConfigError(f"{broker.password_file}: its first line, the password, is empty")
-    return lines[0]
+    return password, tls

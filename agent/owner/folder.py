@@ -65,15 +65,16 @@ class OwnerFolder:
 
     @classmethod
     def create(cls, path: Path, owner: NewOwner, settings: Settings) -> OwnerFolder:
-        """Write a new folder; an existing key file is refused with KeyFileError."""
+        """Write a new folder, all or nothing; one with files in it is refused with KeyFileError."""
         home = cls(path)
         plain = msgspec.to_builtins(settings, enc_hook=str)
-        keyfile.write_new(home.key_path, owner.locked, mode=0o600)
-        keyfile.write_new(home.path / "recovery.txt", owner.sheet.encode(), mode=0o600)
-        keyfile.write_new(home.card_path, format_card(owner.card).encode(), mode=0o644)
-        keyfile.write_new(
-            home.path / "owner.yaml", yaml.safe_dump(plain, sort_keys=False).encode(), mode=0o600
-        )
+        contents = {
+            home.key_path.name: (owner.locked, 0o600),
+            "recovery.txt": (owner.sheet.encode(), 0o600),
+            home.card_path.name: (format_card(owner.card).encode(), 0o644),
+            "owner.yaml": (yaml.safe_dump(plain, sort_keys=False).encode(), 0o600),
+        }
+        keyfile.create_folder(home.path, contents)
         return home
 
     def settings(self) -> Settings:
@@ -97,8 +98,13 @@ class OwnerFolder:
         return parse_card(text, OwnerCard, str(self.card_path))
 
     def unlock(self, passphrase: str) -> Keys:
-        """The owner's keys; raises KeyFileError. Takes about a second."""
-        return keyfile.unlock(self.key_path, "owner", passphrase)
+        """The owner's keys, which must be those of the card. Takes about a second.
+
+        Raises KeyFileError, and ConfigError for a missing or damaged card.
+        """
+        keys, card = keyfile.unlock(self.key_path, "owner", passphrase), self.card()
+        keyfile.compare_card(self.card_path, keys, sign=card.sign, seal=card.seal)
+        return keys
 
     # Devices
 

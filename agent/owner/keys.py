@@ -2,8 +2,8 @@
 
 :func:`make` returns the keys in a file that a passphrase protects (:mod:`agent.keyfile`),
 the public card for the cameras, and a sheet with the **recovery** identity, to which every
-clip is sealed too. That identity exists on the sheet alone: the program never asks for it,
-and stock ``age`` is all it needs.
+clip is sealed too. That identity exists on the sheet alone. Stock ``age`` opens clips with
+it, and so does :mod:`agent.owner.recovery`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ _SHEET = """\
 # then delete the file. Whoever holds it can open every clip of your cameras.
 #
 # What it is for: to open your clips when your key file or its passphrase is
-# lost. It cannot sign: nobody can release a clip with it. clip-agent never
-# asks for it.
+# lost. It cannot sign: nobody can release a clip with it. Only the command
+# below asks for it.
 #
-# How to use it, with the program "age" (https://age-encryption.org) alone:
-#   1. Type the line at the bottom into a file named recovery.txt
-#      (a single line is enough; letters may not be mixed up).
-#   2. age -d -i recovery.txt CLIP.mp4.age > CLIP.mp4
+# How to use it:
+#   1. Type the line at the bottom into a file named recovery.txt, in CAPITALS.
+#      That line is enough. After AGE-SECRET-KEY-1 it has no digit 1 and no
+#      letter B, I or O.
+#   2. clip-agent owner recover recovery.txt CLIP.mp4.age
+#      names a mistyped letter, opens the clip, and says how to go on.
+# The program "age" (https://age-encryption.org) alone opens a clip, too:
+#      age -d -i recovery.txt CLIP.mp4.age > CLIP.mp4
 #
 # Public half, for comparison: {recipient}
 

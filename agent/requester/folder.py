@@ -18,7 +18,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from agent import config, keyfile
+from agent import config, files, keyfile
 from agent.config import Broker
 from agent.consent import signing
 from agent.consent.cards import RequesterCard, format_card, parse_card
@@ -46,12 +46,16 @@ class RequesterFolder:
 
     @classmethod
     def create(cls, path: Path, locked: bytes, settings: Settings) -> RequesterFolder:
-        """Write a new folder; an existing key file is refused with KeyFileError."""
+        """Write a new folder, all or nothing; one with files in it is refused with KeyFileError."""
         folder = cls(path)
         plain = msgspec.to_builtins(settings, enc_hook=str)
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-        keyfile.write_new(folder.key_path, locked, mode=0o600)
-        keyfile.write_new(folder.settings_path, text.encode(), mode=0o600)
+        config.parse_yaml(text, Settings, "the options")  # they come as text, without a check
+        contents = {
+            folder.key_path.name: (locked, 0o600),
+            folder.settings_path.name: (text.encode(), 0o600),
+        }
+        keyfile.create_folder(folder.path, contents)
         return folder
 
     def settings(self) -> Settings:
@@ -60,8 +64,15 @@ class RequesterFolder:
         return config.parse_yaml(config.read_text(path), Settings, str(path), base=self.path)
 
     def unlock(self, passphrase: str) -> Keys:
-        """The requester's keys; raises KeyFileError. Takes about a second."""
-        return keyfile.unlock(self.key_path, "requester", passphrase)
+        """The requester's keys, which must be those of the card, if there is one.
+
+        Raises KeyFileError, and ConfigError for a damaged card. Takes about a second.
+        """
+        keys = keyfile.unlock(self.key_path, "requester", passphrase)
+        if self.card_path.exists():
+            card = self.card()
+            keyfile.compare_card(self.card_path, keys, sign=card.sign, seal=card.seal)
+        return keys
 
     def card(self) -> RequesterCard:
         """The requester's card; ConfigError with advice when there is none yet."""
@@ -85,7 +96,7 @@ class RequesterFolder:
         )
         text = format_card(card)
         parse_card(text, RequesterCard, "the new card")
-        self.card_path.write_text(text, encoding="utf-8")
+        files.replace(self.card_path, text.encode(), mode=0o644)
         return card
 
     def keep_posted(self, jws: str) -> Path:

@@ -35,6 +35,7 @@ DEVICE_COMMANDS = (
 NEEDED: dict[tuple[str, ...], list[str]] = {
     ("config",): ["--example"],
     ("owner", "init"): ["--name", "Olive", "--broker", "b.example"],
+    ("owner", "recover"): ["recovery.txt"],
     ("owner", "show"): ["abc"],
     ("owner", "preview"): ["20240124-183015-3f9a2c"],
     ("owner", "save"): ["20240124-183015-3f9a2c"],

@@ -6,14 +6,20 @@ import os
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from agent import keyfile
+from agent.consent.cards import format_card, format_fingerprint
 from agent.errors import ConfigError, KeyFileError
+from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.owner import keys as owner_keys
 from agent.owner.folder import OwnerFolder, Settings
+from tests.owner.at_home import run
 from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE
 from tests.peers.requirements import program
+from tests.support.quick_keys import quicken
 
 PLAIN = b"\x00\x00\x00\x18ftypmp42" + bytes(200_000)
 
@@ -86,6 +92,35 @@ def test_existing_keys_are_never_replaced(
     assert home.key_path.read_bytes() == before
 
 
+def test_a_card_of_other_keys_is_named_at_each_unlock(
+    home: OwnerFolder, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = home.card()
+    monkeypatch.setattr(keyfile, "unlock", lambda *arguments: keys)
+    assert home.unlock(PASSPHRASE) is keys
+    other = Keys.generate()
+    for changed in (
+        msgspec.structs.replace(card, seal=other.recipient),
+        msgspec.structs.replace(card, sign=other.signing.public.text),
+    ):
+        home.card_path.write_text(format_card(changed))
+        with pytest.raises(KeyFileError, match="other keys") as caught:
+            home.unlock(PASSPHRASE)
+        assert "backup" in str(caught.value)
+
+
+@pytest.mark.parametrize("lost", ["owner.age", "owner.card.yaml", "recovery.txt", "owner.yaml"])
+def test_init_beside_a_half_folder_changes_nothing(
+    home: OwnerFolder, locked_owner: owner_keys.NewOwner, lost: str
+) -> None:
+    settings = home.settings()
+    (home.path / lost).unlink()
+    before = {path.name: path.read_bytes() for path in home.path.iterdir()}
+    with pytest.raises(KeyFileError, match="not overwritten"):
+        OwnerFolder.create(home.path, locked_owner, settings)
+    assert {path.name: path.read_bytes() for path in home.path.iterdir()} == before
+
+
 def test_a_camera_is_enrolled_once(home: OwnerFolder, camera: FakeCamera, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="enrolled already"):
         home.enrol(tmp_path / "device.card.yaml")
@@ -115,3 +150,48 @@ def test_a_camera_whose_name_is_unsafe_is_refused(
     card.write_text(text.replace("name: front-door", f'name: "{name}"'))
     with pytest.raises(ConfigError, match="name"):
         home.enrol(card)
+
+
+def test_owner_passphrase_changes_what_opens_the_keys(
+    home: OwnerFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quicken(home.key_path, PASSPHRASE)
+    identity = home.unlock(PASSPHRASE).identity
+    (tmp_path / "new").write_text("another passphrase\n")
+    files = ["--new-passphrase-file", str(tmp_path / "new")]
+    assert run("passphrase", "--home", str(home.path), *files) == 0
+    assert home.unlock("another passphrase").identity == identity
+    assert "backups" in capsys.readouterr().out
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        home.unlock(PASSPHRASE)
+
+
+def test_a_short_new_passphrase_changes_nothing(home: OwnerFolder, tmp_path: Path) -> None:
+    quicken(home.key_path, PASSPHRASE)
+    before = home.key_path.read_bytes()
+    (tmp_path / "new").write_text("short\n")
+    files = ["--new-passphrase-file", str(tmp_path / "new")]
+    with pytest.raises(KeyFileError, match="shorter"):
+        run("passphrase", "--home", str(home.path), *files)
+    assert home.key_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--password-file", "--ca-file"])
+def test_init_names_a_missing_file_before_it_asks_for_anything(
+    tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSPHRASE_VARIABLE)
+    options = ["--broker", "b.example", "--username", "owner", option, str(tmp_path / "missing")]
+    with pytest.raises(ConfigError, match="missing"):
+        run("init", "--home", str(tmp_path / "new"), *options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_init_and_card_print_the_fingerprint_to_compare_by_telephone(
+    home: OwnerFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("card", "--home", str(home.path)) == 0
+    assert format_fingerprint(home.card().fingerprint) in capsys.readouterr().out
+    new = tmp_path / "new"
+    assert run("init", "--home", str(new), "--broker", "b.example") == 0
+    assert format_fingerprint(OwnerFolder(new).card().fingerprint) in capsys.readouterr().out

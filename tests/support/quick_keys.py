@@ -27,10 +27,12 @@ _LAST_CHUNK = bytes(11) + b"\x01"
 def quicken(path: Path, passphrase: str) -> None:
     """Write the key file ``path`` anew, for the same ``passphrase``."""
     plain: bytes = pyrage.passphrase.decrypt(path.read_bytes(), passphrase)
-    path.write_bytes(_encrypt(plain, passphrase))
+    path.write_bytes(encrypt(plain.decode(), passphrase))
 
 
-def _encrypt(plain: bytes, passphrase: str) -> bytes:
+def encrypt(text: str, passphrase: str) -> bytes:
+    """An age file of a short text that ``passphrase`` opens at once."""
+    plain = text.encode()
     assert len(plain) <= 65_536, "one chunk"
     file_key, salt, nonce = os.urandom(16), os.urandom(16), os.urandom(16)
     wrapping = hashlib.scrypt(

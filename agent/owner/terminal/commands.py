@@ -34,6 +34,10 @@ _PREVIEW_EXAMPLES = f"""\
   clip-agent owner preview 1 --request 3f9a2c1b
   clip-agent owner preview 20240124-183015-3f9a2c
 {_EDITS}"""
+_RECOVER_EXAMPLES = """\
+  clip-agent owner recover recovery.txt 20240124-183015-3f9a2c.mp4.age
+  clip-agent owner recover recovery.txt /media/card/camera/clips --output clips
+"""
 
 
 def register(groups: Commands) -> None:
@@ -52,6 +56,23 @@ def _register_keys(commands: Commands) -> None:
     init.add_argument("--name", default="owner", help="your name, as your cameras show it")
     options.add_broker(init)
     options.add_passphrase(init)
+
+    text = "change the passphrase of your key file"
+    passphrase = _add(commands, "passphrase", "keys:passphrase", text)
+    options.add_passphrase(passphrase)
+    options.add_passphrase(passphrase, new=True)
+
+    text = "open clips with your recovery sheet, and see how to go on without your keys"
+    recover = _add(commands, "recover", "keys:recover", text, examples=_RECOVER_EXAMPLES)
+    recover.add_argument(
+        "paper", type=Path, metavar="PAPER", help="a file with the last line of the sheet; -: stdin"
+    )
+    recover.add_argument(
+        "clips", type=Path, nargs="*", metavar="clip", help="a sealed clip, or a folder of them"
+    )
+    recover.add_argument(
+        "--output", type=Path, default=Path(), metavar="DIR", help="for the videos (default: here)"
+    )
 
     card = _add(commands, "card", "keys:card", "print your public key card, or enrol a camera")
     card.add_argument("--add", type=Path, metavar="FILE", help="a camera's device.card.yaml")

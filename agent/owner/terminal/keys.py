@@ -1,25 +1,41 @@
-"""An owner's keys and cards: ``init card``."""
+"""An owner's keys and cards: ``init card passphrase recover``."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from pathlib import Path
 
-from agent import keyfile, options
+from agent import config, keyfile, options
 from agent.consent.cards import format_card, format_fingerprint
-from agent.owner import keys
+from agent.errors import ClipAgentError
+from agent.mqtt import link
+from agent.owner import keys, recovery
 from agent.owner.folder import OwnerFolder, Settings
+
+_HOW_TO_GO_ON = """\
+The paper opens clips, and signs nothing. To approve again, and if anybody else may have
+your key file or this paper:
+  1. Make new keys in a new folder:  clip-agent owner init --home NEW --name ... --broker ...
+  2. On each camera, replace your old card in `owners:` of agent.yaml by NEW/owner.card.yaml,
+     and restart both services. Clips recorded from then on are sealed to the new keys.
+  3. Enrol each camera:  clip-agent owner card --home NEW --add device.card.yaml
+  4. Requests that you had paused stay paused:  clip-agent owner resume-requests --home NEW
+Keep this paper as long as you keep clips from before. Delete the file that you typed."""
 
 
 def init(arguments: argparse.Namespace) -> int:
     """``owner init``"""
     settings = Settings(mqtt=options.broker(arguments))
-    keyfile.refuse_existing(OwnerFolder(arguments.home).key_path)
+    link.credentials(settings.mqtt)
+    keyfile.refuse_used(OwnerFolder(arguments.home).path)
     passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
     owner = keys.make(arguments.name, passphrase, now=time.time())
     folder = OwnerFolder.create(arguments.home, owner, settings)
     print(f"Your keys:       {folder.key_path}, which only your passphrase opens")
     print(f"Your card:       {folder.card_path}, for your cameras (owners: in agent.yaml)")
+    print(f"Fingerprint:     {format_fingerprint(owner.card.fingerprint)}")
     print(f"Recovery sheet:  {folder.path / 'recovery.txt'}")
     print("Print the recovery sheet, keep it on paper, and delete the file.")
     return 0
@@ -38,3 +54,36 @@ def card(arguments: argparse.Namespace) -> int:
         f"enrolled the camera {camera.name}, fingerprint {format_fingerprint(camera.fingerprint)}"
     )
     return 0
+
+
+def passphrase(arguments: argparse.Namespace) -> int:
+    """``owner passphrase``"""
+    folder = OwnerFolder(arguments.home)
+    keyfile.require(folder.key_path, "owner")
+    opened = folder.unlock(keyfile.obtain_passphrase(arguments.passphrase_file, new=False))
+    new = keyfile.obtain_passphrase(
+        arguments.new_passphrase_file, new=True, variable=keyfile.NEW_PASSPHRASE_VARIABLE
+    )
+    keyfile.change_passphrase(folder.key_path, opened, "owner", new, now=time.time())
+    print(f"The new passphrase opens {folder.key_path}.")
+    print("Copies of that file, in backups for instance, still open with the old one.")
+    return 0
+
+
+def recover(arguments: argparse.Namespace) -> int:
+    """``owner recover``"""
+    paper: Path = arguments.paper
+    typed = sys.stdin.read() if str(paper) == "-" else config.read_text(paper)
+    identity, code = recovery.parse_paper(typed), 0
+    print("The recovery key is typed correctly.")
+    for clip, name in recovery.find_clips(arguments.clips):
+        target = arguments.output / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            is_whole = recovery.open_clip(clip, identity, target)
+            print(f"{target}{'' if is_whole else ' (its end is missing)'}", flush=True)
+        except ClipAgentError as error:
+            print(f"{clip}: {error}", file=sys.stderr)
+            code = 1
+    print(f"\n{_HOW_TO_GO_ON}")
+    return code

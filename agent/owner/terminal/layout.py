@@ -23,6 +23,7 @@ from agent.owner import text
 from agent.owner.inbox.items import ListedClips
 
 RED = "bold red"
+_LEAST_WIDTH, _USUAL_WIDTH = 20, 80
 
 
 def listing(listed: ListedClips) -> Group:
@@ -82,7 +83,10 @@ def progress(what: str, total_bytes: int) -> Iterator[Callable[[int, int], None]
 
 def console(*, error: bool = False) -> Console:
     """A console that prints texts as they are: no markup, no emoji names, no guessing."""
-    return Console(stderr=error, markup=False, emoji=False, highlight=False)
+    screen = Console(stderr=error, markup=False, emoji=False, highlight=False)
+    if screen.width < _LEAST_WIDTH:  # COLUMNS=0, or a page that nobody could read
+        screen.width = _USUAL_WIDTH
+    return screen
 
 
 def new_table(title: str) -> Table:

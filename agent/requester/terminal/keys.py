@@ -9,6 +9,7 @@ from agent import keyfile, options
 from agent.config import Feed
 from agent.consent.cards import format_card, format_fingerprint
 from agent.keyfile import Keys
+from agent.mqtt import link
 from agent.requester.folder import RequesterFolder, Settings
 
 
@@ -21,13 +22,14 @@ def init(arguments: argparse.Namespace) -> int:
     """``requester init``"""
     broker = options.broker(arguments)
     settings = Settings(name=arguments.name, broker=broker, feed=Feed(topic=arguments.feed))
-    keyfile.refuse_existing(RequesterFolder(arguments.home).key_path)
+    link.credentials(broker)
+    keyfile.refuse_used(RequesterFolder(arguments.home).path)
     passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
     keys = keyfile.Keys.generate()
     locked = keyfile.lock(keys, "requester", passphrase, now=time.time())
     folder = RequesterFolder.create(arguments.home, locked, settings)
-    folder.settings()  # options are read as text: check them like the file's values
     print(f"Your keys: {folder.key_path}, protected by your passphrase")
+    print(f"Fingerprint: {format_fingerprint(keys.fingerprint)}")
     print("Next: clip-agent requester card --host HOST (the host that owners upload to)")
     return 0
 

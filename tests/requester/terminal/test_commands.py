@@ -233,3 +233,33 @@ def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
         run("receive", "--dir", str(tmp_path), "--tls-cert", "x.pem")
     with pytest.raises(ConfigError, match="HOST:PORT"):
         run("receive", "--dir", str(tmp_path), "--listen", "nowhere:http")
+
+
+def test_requester_init_beside_a_half_folder_changes_nothing(
+    home: RequesterFolder, keys: Keys
+) -> None:
+    home.make_card(keys, hosts=["a.example"], contact="")
+    home.key_path.unlink()
+    before = {path.name: path.read_bytes() for path in home.path.iterdir()}
+    with pytest.raises(KeyFileError, match=r"requester\.card\.yaml.*not overwritten"):
+        run("init", "--name", "PD", "--broker", "b.example", "--home", str(home.path))
+    assert {path.name: path.read_bytes() for path in home.path.iterdir()} == before
+
+
+def test_options_that_cannot_be_used_leave_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="feed"):
+        options = ["--name", "PD", "--broker", "b.example", "--feed", "a/#"]
+        run("init", *options, "--home", str(tmp_path / "new"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_requesters_card_of_other_keys_is_named_at_each_unlock(
+    home: RequesterFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Keys.generate()
+    home.make_card(other, hosts=["a.example"], contact="")
+    monkeypatch.setattr(keyfile, "unlock", lambda *arguments: other)
+    assert home.unlock(PASSPHRASE) is other
+    monkeypatch.setattr(keyfile, "unlock", lambda *arguments: Keys.generate())
+    with pytest.raises(KeyFileError, match="other keys"):
+        home.unlock(PASSPHRASE)

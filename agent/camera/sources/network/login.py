@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from agent.config.location import split
-from agent.config.yamlfile import read_text
+from agent.config.yamlfile import first_line
 from agent.errors import ConfigError
 
 VARIABLE = "CLIP_AGENT_CAMERA_LOGIN"
@@ -54,8 +54,7 @@ def read_login(file: Path | None, environment: Mapping[str, str]) -> Login | Non
     Raises :class:`ConfigError`, which names the place, but nothing of the content.
     """
     if file is not None:
-        lines = read_text(file).splitlines()
-        return _parsed(lines[0] if lines else "", f"{file}: its first line")
+        return _parsed(first_line(file), f"{file}: its first line")
     if VARIABLE in environment:
         return _parsed(environment[VARIABLE], f"the environment variable {VARIABLE}")
     return None
