@@ -32,6 +32,7 @@ from agent.gateway.letters.outbox import Outbox, Replies
 from agent.gateway.rate_limit import RateLimiter
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.holds import Holds
 from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
@@ -81,7 +82,8 @@ def build(
     work, store, authorizer = work_of_a_thread()
     if owner_link is None:
         owner_link, feed_link = _connect(config, client_id=device_keys.client_id(folder))
-    last_word = LastWord(owner_link, name, clock, random, lost=lambda: None)
+    holds = Holds(work, authorizer, keys)
+    last_word = LastWord(owner_link, name, clock, random, holds)
     releases = _release_worker(config, *work_of_a_thread(), keys, receiver, random, last_word.heard)
     notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)
@@ -96,7 +98,7 @@ def build(
         allow_loopback_http=loopback,
     )
     holdings = DeviceHoldings(work, store, still_alive=partial(notify, "WATCHDOG=1"))
-    approvals = Approvals(work, inbox, authorizer, holdings, releases.start, loopback)
+    approvals = Approvals(work, inbox, authorizer, holdings, holds, releases.start, loopback)
     previews = Previews(store=store, link=owner_link, device_name=name)
     commands = Commands(work, inbox, Replies(owner_link, name), previews, rules.muted)
     board = Steady(machine or Machine(), clock=clock)
@@ -184,7 +186,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     ]
     if feed.log_key is not None and feed.log != "off":
         of_feed.append(topics.log_link(feed.topic, topics.ANY))
-    of_owner = [topics.owner(name)]
+    of_owner = [topics.owner(name), topics.status(name, topics.ANY)]
     owner_link = connect_broker(
         config.mqtt,
         client_id=client_id,

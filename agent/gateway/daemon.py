@@ -236,6 +236,10 @@ class Gateway:
         if topic is not None and topic.kind in _FEED_KINDS and link is self.feed_link:
             self.feed.receive(topic, received.payload)
             link.acknowledge(received)
+        elif topic is not None and (topic.kind, topic.device) == ("status", self.device_name):
+            if received.retained and link is self.owner_link:  # else it is a letter of this run
+                self.last_word.status_came(received.payload)
+            link.acknowledge(received)
         elif link is self.owner_link and received.topic == topics.owner(self.device_name):
             done = partial(self._acknowledged.put, received)  # called when its effect is on disk
             self.decisions.receive(received.payload, retained=received.retained, done=done)

@@ -27,6 +27,7 @@ from agent.vault.database.index import Index
 from agent.vault.records.decisions import DecisionTable, DecisionWriter
 from agent.vault.records.events import Event, entered
 from agent.vault.records.floods import FloodTable, FloodWriter, LogTable, LogWriter
+from agent.vault.records.holds import HoldTable, HoldWriter
 from agent.vault.records.ledger import Json, Ledger, LedgerWriter
 from agent.vault.records.notices import NoticeTable, NoticeWriter
 from agent.vault.records.releases import ReleaseRow, ReleaseTable, ReleaseWriter
@@ -54,6 +55,7 @@ class UnitOfWork:
         self.clock = clock
         self.requests = RequestTable(index)
         self.releases = ReleaseTable(index)
+        self.holds = HoldTable(index)
         self.decisions = DecisionTable(index)
         self.notices = NoticeTable(index)
         self.floods = FloodTable(index)
@@ -87,6 +89,7 @@ class Change:
         self.now = work.clock.now()
         self.requests = RequestWriter(work.index)
         self.releases = ReleaseWriter(work.index)
+        self.holds = HoldWriter(work.index)
         self.decisions = DecisionWriter(work.index)
         self.notices = NoticeWriter(work.index)
         self.floods = FloodWriter(work.index)
@@ -127,8 +130,13 @@ class Change:
         """Move a release along its table, with its ledger line and its letter."""
         state = self.releases.advance(release.id, event, detail=detail)
         self.note(entered("release", state), release.id, line)
-        self.tell(release.id, state, detail, request=release.request)
+        self.tell_release(release, state, detail)
         log.info("release %s: %s %s", release.id, state, detail)
+
+    def tell_release(self, release: ReleaseRow, state: str, detail: str = "") -> None:
+        """Write the letter about a release that is now in ``state``, and perhaps held."""
+        why = self.holds.why(release.id) if state in ("APPROVED", "SEALED") else ""
+        self.tell(release.id, "HELD" if why else state, why or detail, request=release.request)
 
 
 def reason(error: Refused) -> dict[str, Json]:

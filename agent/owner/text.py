@@ -46,6 +46,7 @@ def outcome(event: str, detail: str = "") -> str:
         "PROPOSED": "waits for another owner",
         "APPROVED": "being prepared",
         "SEALED": "ready, being sent",
+        "HELD": f"held until you have unlocked this tool again{why}",
         "SENT": "sent",
         "REVOKED": f"stopped, not sent{why}",
         "FAILED": f"not sent{why}",

@@ -43,7 +43,8 @@ LETTERS = [
     topics.release(DEVICE, "0123456789abcdef"),
     topics.notices(DEVICE),
 ]
-TO_ITSELF = [topics.owner(DEVICE), topics.session(DEVICE)]
+STATUS_LETTER = topics.status(DEVICE, "0123456789abcdef")
+TO_ITSELF = [topics.owner(DEVICE), topics.session(DEVICE), STATUS_LETTER]
 POSTS = [make(FEED, "0123456789abcdef") for make in (topics.request, topics.alert)]
 POSTS += [topics.withdrawal(FEED, "0123456789abcdef"), topics.log_link(FEED, 7)]
 OF_ANOTHER_DEVICE = [topics.state(OTHER), topics.inbox(OTHER, "0123456789abcdef")]
@@ -66,7 +67,7 @@ MAY_WRITE = {
 }
 MAY_READ = {
     DEVICE: {*TO_ITSELF, *POSTS},
-    "owner": {*STATUS, *LETTERS, *OF_ANOTHER_DEVICE, *POSTS},
+    "owner": {*STATUS, *LETTERS, STATUS_LETTER, *OF_ANOTHER_DEVICE, *POSTS},
     "requester": {*POSTS},
     "reader": {*POSTS},
 }

@@ -56,6 +56,9 @@ class FakeBroker:
     def connect(self, client: FakeLink) -> None:
         self.client = client
         client.events.put(Connected())
+        for topic, payload in self.retained.items():
+            if "/status/" in topic:
+                client.events.put(Received(topic, payload, True, None))
         for receipt in list(self.unacknowledged):
             client.deliver(receipt)
 

@@ -237,6 +237,7 @@ class Outcome(Statement, frozen=True):
     ``subject`` is a release id, or the first 16 characters of the decision's digest if there is no
     release. ``event`` is a state of the release, or
 
+    - ``HELD``: the release waits for an owner's ``sync``, because of ``detail``;
     - ``REFUSED``: ``detail`` names the rule that the decision broke;
     - ``AGREED``: it completed the release that ``detail`` names;
     - ``DONE``: the command was carried out, or the decline is in force.

@@ -33,6 +33,7 @@ from agent.errors import ApprovalRefused, Refused
 from agent.gateway.decisions.holdings import DeviceHoldings
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.release.authorization import Authorizer
+from agent.gateway.release.holds import Holds
 from agent.gateway.release.worker import SealJob
 from agent.gateway.unit_of_work import Change, UnitOfWork, is_release_id
 from agent.vault.records.events import Event
@@ -63,6 +64,7 @@ class Approvals:
     inbox: OpenRequests
     authorizer: Authorizer
     holdings: DeviceHoldings
+    holds: Holds
     start_release: Callable[[SealJob], None]
     allow_loopback_http: bool
 
@@ -125,6 +127,7 @@ class Approvals:
             if first is not None:
                 self._agree(change, first, letter, consent)
             release = first or self._add(change, letter, consent)
+            self.holds.admit(change, release, consent, name)
         if first is None and self.work.parties.approvals_needed > 1:
             done()  # whoever agrees brings the keys
         else:

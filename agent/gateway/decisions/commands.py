@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from agent.consent import lifecycle, signing
+from agent.consent import signing
 from agent.consent.statements import (
     Command,
     ListClips,
@@ -19,10 +19,12 @@ from agent.consent.statements import (
     Preview,
     ResumeRequests,
     Revoke,
+    Sync,
     Window,
 )
 from agent.errors import Refused
 from agent.gateway.decisions.preview import Previews
+from agent.gateway.decisions.sync import Syncs, revoke
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.letters.outbox import Replies
 from agent.gateway.letters.writer import MAX_OFFERED_CLIPS
@@ -40,6 +42,11 @@ class Commands:
     previews: Previews
     muted_for_good: Collection[str]
 
+    @property
+    def syncs(self) -> Syncs:
+        """Obeys the command ``sync``."""
+        return Syncs(self.work, self.inbox, self.muted_for_good)
+
     def obey(self, statement: Command, jws: str) -> None:
         """Do what ``statement``, which was checked, says; :class:`Refused` if that cannot be."""
         match statement.command:
@@ -49,6 +56,9 @@ class Commands:
                 return self._list(statement, jws, window)
             case Revoke(release=release):
                 self._revoke(statement, jws, release)
+            case Sync() as sync:
+                with self.work.acting_on(statement, jws) as change:
+                    self.syncs.obey(change, statement, sync)
             case Mute(requester=requester, muted=muted):
                 self._mute(statement, jws, requester, muted=muted)
             case PauseRequests():
@@ -83,21 +93,9 @@ class Commands:
         self.replies.send(jws, letter)
 
     def _revoke(self, statement: Command, jws: str, name: str) -> None:
-        """Stop a release, or one whose approval the broker brings later, which must not count.
-
-        Either of two owners who agreed may name it by their own approval, the one they know.
-        Looked at inside the transaction: the release worker may just have sent it.
-        """
-        detail = {"owner": statement.iss}
         with self.work.acting_on(statement, jws) as change:
-            release = change.releases.get(name) or change.releases.completed_by(name)
-            if release is None:
-                change.note(Event.RELEASE_REVOKED_EARLY, name, detail)
-                return
-            if release.state in lifecycle.finals(lifecycle.RELEASE):
-                raise Refused("release-over", f"the release is {release.state} already")
-            change.note(Event.RELEASE_REVOKE_ASKED, release.id, detail)
-            change.releases.ask_to_stop("revoked by the owner", release=release.id)
+            if state := revoke(change, self.work, name, statement.iss):
+                raise Refused("release-over", f"the release is {state} already")
 
     def _mute(self, statement: Command, jws: str, requester: str, *, muted: bool) -> None:
         if muted and requester not in self.work.parties.requesters:

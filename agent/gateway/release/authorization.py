@@ -79,6 +79,11 @@ class Authorizer:
             raise Refused("other-approval", "the release is not the one that was approved")
         return self._signed(row, row.approval)
 
+    def signed(self, row: ReleaseRow) -> tuple[Signed, ...]:
+        """The decisions behind ``row``, which may still wait for another owner."""
+        second = (self._signed(row, row.second),) if row.second else ()
+        return (self.first(row), *second)
+
     def _second(self, row: ReleaseRow) -> Signed | None:
         if row.second:
             second = self._signed(row, row.second)

@@ -10,8 +10,10 @@ gateway therefore sends itself two messages, in this order:
 2. a **marker** on the owner topic, where the broker puts it behind all letters that it has.
 
 When the marker has come back, every earlier letter was handled. If the probe has not come
-before it, letters may have been lost: ``lost`` is called first, which holds all releases. The
+before it, letters may have been lost, and all releases are held first (:mod:`.holds`). The
 session topic is subscribed to only after that, so a power cut in between changes nothing.
+The same is done if a status letter that this device left at the broker is ahead of its state:
+a broker delivers retained messages when they are subscribed to, before the marker.
 
 Both carry a random number of this connection. Those of earlier connections, or of anybody
 else, are dropped without a word.
@@ -27,6 +29,7 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.errors import NetworkFault
+from agent.gateway.release.holds import FORGOTTEN, RESTORED, Holds
 from agent.mqtt import topics
 from agent.mqtt.link import Link
 
@@ -38,18 +41,16 @@ _PATIENCE_SECONDS: Final = 60.0
 
 @dataclass(eq=False)
 class LastWord:
-    """Tells if the owners have been heard; asked from the threads of loop and releases.
-
-    ``lost`` is called, on the loop's thread, when letters of owners may have been lost.
-    """
+    """Tells if the owners have been heard; asked from the threads of loop and releases."""
 
     link: Link
     device_name: str
     clock: Clock
     random: Callable[[int], bytes]
-    lost: Callable[[], None]
+    holds: Holds
     _marker: bytes = field(default=b"", init=False)  # of this connection; empty: none waits
     _session_known: bool = field(default=False, init=False)
+    _restored: bool = field(default=False, init=False)
     _asked_at: float = field(default=0.0, init=False)  # monotonic
     _heard: bool = field(default=False, init=False)
 
@@ -59,7 +60,7 @@ class LastWord:
 
     def connected(self) -> None:
         """Send the probe and the marker; raises :class:`NetworkFault`."""
-        self.disconnected()
+        self._heard = self._session_known = False
         self._marker = _MARK + self.random(16).hex().encode()
         self._asked_at = self.clock.monotonic()
         for topic in (topics.session(self.device_name), topics.owner(self.device_name)):
@@ -67,7 +68,7 @@ class LastWord:
 
     def disconnected(self) -> None:
         """Forget what was heard: an owner may say more until the next connection."""
-        self._heard = self._session_known = False
+        self._heard = self._session_known = self._restored = False
         self._marker = b""
 
     def is_probe(self, topic: str, payload: bytes) -> bool:
@@ -81,10 +82,17 @@ class LastWord:
         """True for the marker of this connection."""
         return topic == topics.owner(self.device_name) and self._is_ours(payload)
 
+    def status_came(self, payload: bytes) -> None:
+        """A status letter that an earlier run left at the broker was received."""
+        self._restored |= self.holds.is_ahead(payload)
+
     def marker_came(self) -> None:
         """The marker of this connection came back, and everything before it was handled."""
+        if self._restored:
+            self.holds.hold_all(RESTORED)
+        elif not self._session_known:
+            self.holds.hold_all(FORGOTTEN)
         if not self._session_known:
-            self.lost()
             try:
                 self.link.subscribe(topics.session(self.device_name))
             except NetworkFault:

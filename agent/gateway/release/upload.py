@@ -126,7 +126,7 @@ class Uploader:
         if not self.owner_heard():
             return True
         now = self.work.releases.get(row.id)
-        if now is None or now.state != "SEALED" or now.stop:
+        if now is None or now.state != "SEALED" or now.stop or self.work.holds.why(row.id):
             return True
         return not self.work.clock.synced() or self.work.clock.now() >= now.expires_at
 

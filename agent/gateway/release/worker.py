@@ -13,9 +13,9 @@ last commit:
 - SEALED: the bundle is in ``outbox/``; the upload resumes at the receiver's offset.
 - SENT, FAILED, REVOKED: finished; the bundle is removed.
 
-Nothing is sent before the owners were heard after each connection (:mod:`.last_word`), and
-nothing after the approval's end. An unsynced clock cannot judge it, so releases
-wait for a synced one; a stop is obeyed by any clock.
+Nothing is sent before the owners were heard after each connection (:mod:`.last_word`),
+nothing that is held (:mod:`.holds`), and nothing after the approval's end. An unsynced clock
+cannot judge it, so releases wait for a synced one; a stop is obeyed by any clock.
 
 The camera's process can write to the same index, so each step verifies the statements of
 the release again (:mod:`.authorization`).
@@ -185,7 +185,7 @@ class ReleaseWorker:
     # SEALED -> SENT
 
     def _send(self, row: ReleaseRow) -> bool:
-        if not self.uploader.owner_heard():
+        if not self.uploader.owner_heard() or self.work.holds.why(row.id):
             return False
         upload_url = self.authorizer.of(row).upload_url
         if self.uploader.send(row, self._path(row), to=upload_url):

@@ -162,6 +162,24 @@ CREATE TABLE release_clip (
     PRIMARY KEY (release, clip)
 ) STRICT, WITHOUT ROWID;
 
+-- Decisions that their owner must name again, in a `sync` signed after `at`, before the release goes
+-- on: what that owner said meanwhile may have been lost.
+CREATE TABLE hold (
+    decision TEXT PRIMARY KEY,             -- first 16 digits of the digest of an approval or share
+    release  TEXT NOT NULL REFERENCES release (id),  -- the release that it is part of
+    owner    TEXT NOT NULL,                -- fingerprint of the owner who signed it
+    at       REAL NOT NULL,                -- since when
+    why      TEXT NOT NULL                 -- a reason for people
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hold_by_release ON hold (release);
+
+-- One row if this file was once restored from an older copy: what was signed before that may have
+-- been revoked meanwhile.
+CREATE TABLE doubt (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
+    at       REAL NOT NULL                 -- when the older copy was noticed
+) STRICT;
+
 -- The last message of each outgoing topic: sent after commit and at every connection.
 CREATE TABLE letter (
     topic    TEXT PRIMARY KEY,             -- full MQTT topic, retained

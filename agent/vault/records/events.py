@@ -61,6 +61,12 @@ class Event(Enum):
     RELEASE_FAILED = "The approved clips were not sent{because}."
     RELEASE_REVOKED = "The release was stopped{because}."
     RELEASE_REVOKE_ASKED = "An owner asked to stop a release."
+    RELEASE_HELD = "A release waits until its owners name it again{because}."
+    RELEASE_CONFIRMED = "An owner named an approval again, whose release had to wait."
+    STATE_RESTORED = (
+        "The gateway found that its state is an older copy: what happened after it was made is not"
+        " in this ledger."
+    )
     RELEASE_REVOKED_EARLY = "An owner revoked an approval that had not arrived yet."
 
     def __str__(self) -> str:

@@ -144,6 +144,13 @@ class Ledger(Table):
         query = f"SELECT 1 FROM ledger WHERE subject = ? AND event IN ({marks}) LIMIT 1"  # noqa: S608
         return bool(self._index.rows(query, (subject, *map(str, events))))
 
+    def last_at(self, subject: str, *events: Event) -> float | None:
+        """The latest time at which a line tells of one of ``events`` about ``subject``."""
+        marks = ", ".join("?" * len(events))
+        query = f"SELECT max(at) FROM ledger WHERE subject = ? AND event IN ({marks})"  # noqa: S608
+        (row,) = self._index.rows(query, (subject, *map(str, events)))
+        return None if row[0] is None else float(row[0])
+
     def says(self, event: Event, subject: str) -> list[Mapping[str, Json]]:
         """The details of the lines that tell of ``event`` about ``subject``, oldest first.
 

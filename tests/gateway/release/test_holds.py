@@ -1,0 +1,309 @@
+"""Held releases: the broker forgot, or the state was restored; only the owner lets them go on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.consent import letters, signing
+from agent.consent.letters import Letter
+from agent.consent.signing import SigningKey
+from agent.consent.statements import (
+    Arming,
+    HeldDecision,
+    HeldMute,
+    HeldPause,
+    HouseholdOwner,
+    LedgerHead,
+    Mute,
+    PartHealth,
+    PauseRequests,
+    ResumeRequests,
+    Revoke,
+    Space,
+    Status,
+    Sync,
+)
+from agent.gateway import device_keys
+from agent.mqtt import topics
+from agent.vault.records.decisions import DecisionTable
+from agent.vault.records.ledger import Ledger
+from tests.support.gateway_world import DEVICE, World, state_of
+from tests.support.house import Person
+
+
+def sealed(world: World) -> str:
+    """A release that waits for its receiver."""
+    clip = world.house.record()
+    world.receiver.faults = ["request-lost"] * 50
+    world.to_device(world.house.approve(world.post(), [clip]))
+    (release,) = world.outcomes()
+    world.receiver.calls.clear()
+    return release
+
+
+def is_back(world: World) -> None:
+    """The receiver answers again, and whatever waits for it is due."""
+    world.receiver.faults = []
+    world.receiver.calls.clear()
+    for _ in range(3):
+        world.clock.advance(120)
+        world.run()
+
+
+def forget(world: World) -> None:
+    """The Pi loses power, and the broker all that it kept for it."""
+    world.kill()
+    world.broker.forget()
+    world.clock.advance(60)
+    world.restart()
+
+
+def sync(world: World, *decisions: tuple[str, bool], by: Person | None = None, **more: Any) -> None:
+    named = tuple(HeldDecision(decision=one, standing=standing) for one, standing in decisions)
+    command = world.house.command(Sync(decisions=named, **more), by=by)
+    world.to_device(command)
+
+
+def leave_status(world: World, *, by: SigningKey | None = None, lines_ahead: int = 0) -> None:
+    """The device leaves its status letter at the broker, sealed to an owner and to itself."""
+    house = world.house
+    keys = device_keys.load_or_create(house.config.state_dir, name=DEVICE)
+    now = int(world.clock.now())
+    health = PartHealth(state="connected", detail="", at=now, version="1")
+    with house.open_index() as index:
+        head = Ledger(index).head()
+    if lines_ahead:
+        head = LedgerHead(size=head.size + lines_ahead, root="0" * 64)
+    signer = by or keys.signing
+    status = Status(
+        iss=signer.public.fingerprint, jti=signing.new_jti(b"0" * 16), iat=now, device=DEVICE,
+        camera=health, gateway=health, clock_synced=True, seals_to=(), approvals_needed=1,
+        owners=(HouseholdOwner(fingerprint=house.owner.id, name="Olive"),),
+        open=(), more_open=0, held=(), pause=None, muted=(), arming=Arming(armed=True),
+        space=Space(clips=0, clip_bytes=0, free_bytes=0), ledger=head, proofs=(),
+    )  # fmt: skip
+    letter = Letter(jws=signer.sign(status), keys={})
+    payload = letters.seal(letter, [house.owner.recipient, keys.card(DEVICE).seal])
+    world.broker.retained[topics.status(DEVICE, house.owner.id)] = payload
+
+
+@pytest.fixture
+def image(world: World, tmp_path: Path) -> Callable[[], Callable[[], None]]:
+    """Takes an image of the card; what it returns puts the image back."""
+
+    def take() -> Callable[[], None]:
+        state, copy = world.house.config.state_dir, tmp_path / "image"
+        world.kill()
+        shutil.copytree(state, copy)
+        world.restart()
+
+        def restore() -> None:
+            leave_status(world)
+            world.kill()
+            shutil.rmtree(state)
+            shutil.copytree(copy, state)
+            world.clock.advance(60)
+            world.restart()
+
+        return restore
+
+    return take
+
+
+# The broker forgot
+
+
+def test_a_revocation_that_the_broker_forgot_stops_the_release_all_the_same(world: World) -> None:
+    release = sealed(world)
+    world.kill()
+    world.broker.send(topics.owner(DEVICE), world.house.command(Revoke(release=release)))
+    forget(world)
+    is_back(world)
+    assert world.receiver.calls == []
+    assert state_of(world, release) == "HELD"
+    sync(world, (release, False))
+    assert state_of(world, release) == "REVOKED"
+    assert [event for event, _ in world.events("release")][-3:] == [
+        "release.held", "release.revoke-asked", "release.revoked",
+    ]  # fmt: skip
+
+
+def test_a_held_release_goes_on_when_its_owner_names_it_as_standing(world: World) -> None:
+    release = sealed(world)
+    forget(world)
+    is_back(world)
+    sync(world)  # an owner may use two computers
+    sync(world, ("0" * 16, True), ("1" * 16, False))
+    is_back(world)
+    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
+    sync(world, (release, True))
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+    assert len(world.receiver.finished) == 1
+    assert world.events("release.confirmed") == [
+        ("release.confirmed", {"owner": world.house.owner.id})
+    ]
+
+
+def test_a_sync_of_before_the_hold_confirms_nothing(world: World) -> None:
+    """It was signed before the revocation that was lost."""
+    release = sealed(world)
+    named = (HeldDecision(decision=release, standing=True),)
+    old = world.house.command(Sync(decisions=named))
+    forget(world)
+    world.to_device(old)
+    is_back(world)
+    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
+
+
+def test_a_restart_keeps_the_hold(world: World) -> None:
+    release = sealed(world)
+    forget(world)
+    world.restart()
+    is_back(world)
+    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
+
+
+def test_a_power_cut_before_the_hold_is_on_disk_changes_nothing(world: World) -> None:
+    """The broker knows the session again, and still it has lost letters."""
+    release = sealed(world)
+    world.kill()
+    world.broker.forget()
+    world.crash_after, world.crash_uncommitted = 0, True
+    world.restart()
+    is_back(world)
+    assert world.crashes == 1
+    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
+
+
+def test_each_of_two_owners_who_agreed_must_name_their_own_approval(shared: World) -> None:
+    world, olive, paul = shared, shared.house.owner, shared.house.partner
+    clip, post = world.house.record(), world.post()
+    world.receiver.faults = ["request-lost"] * 50
+    second = world.house.approve(post, [clip], by=paul)
+    world.to_device(world.house.approve(post, [clip], by=olive))
+    (release,) = world.outcomes()
+    world.to_device(second)
+    (others,) = set(world.outcomes()) - {release}
+    forget(world)
+    is_back(world)
+    sync(world, (release, True), by=olive)
+    sync(world, (others, True), (release, True), by=olive)
+    is_back(world)
+    assert world.receiver.calls == []
+    sync(world, (others, True), by=paul)
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+
+
+def test_a_held_proposal_stays_held_when_the_other_owner_agrees(shared: World) -> None:
+    world, olive, paul = shared, shared.house.owner, shared.house.partner
+    clip, post = world.house.record(), world.post()
+    world.to_device(world.house.approve(post, [clip], by=olive))
+    (release,) = world.outcomes()
+    forget(world)
+    assert state_of(world, release) == "PROPOSED"
+    world.to_device(world.house.approve(post, [clip], by=paul))
+    is_back(world)
+    assert world.receiver.calls == []
+    sync(world, (release, True), by=olive)
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+
+
+# The state was restored
+
+
+def test_a_release_revoked_after_the_image_was_taken_is_not_sent(
+    world: World, image: Callable[[], Callable[[], None]]
+) -> None:
+    release = sealed(world)
+    restore = image()
+    world.to_device(world.house.command(Revoke(release=release)))
+    assert state_of(world, release) == "REVOKED"
+    restore()
+    is_back(world)
+    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
+    assert [event for event, _ in world.events("state")] == ["state.restored"]
+    sync(world, (release, False))
+    assert state_of(world, release) == "REVOKED"
+
+
+def test_a_release_sent_after_the_image_was_taken_is_not_sent_again(
+    world: World, image: Callable[[], Callable[[], None]]
+) -> None:
+    release = sealed(world)
+    restore = image()
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+    restore()
+    is_back(world)
+    sync(world)  # whose tool knows that it was sent
+    world.clock.advance(7 * 86_400)
+    world.run()
+    assert world.receiver.calls == []
+    assert len(world.receiver.finished) == 1
+
+
+def test_an_approval_that_was_revoked_is_not_carried_out_when_a_broker_repeats_it(
+    world: World, image: Callable[[], Callable[[], None]]
+) -> None:
+    clip, post = world.house.record(), world.post()
+    restore = image()
+    letter = world.house.approve(post, [clip])
+    world.receiver.faults = ["request-lost"] * 50
+    world.to_device(letter)
+    (release,) = world.outcomes()
+    world.to_device(world.house.command(Revoke(release=release)))
+    restore()
+    world.to_device(letter)
+    assert state_of(world, release) == "HELD"
+    is_back(world)
+    assert world.receiver.calls == []
+    sync(world, (release, False))
+    assert state_of(world, release) == "REVOKED"
+
+
+@pytest.mark.parametrize("told", ["again", "not"])
+def test_mutes_and_the_pause_come_back_with_the_owners_sync(
+    world: World, image: Callable[[], Callable[[], None]], told: str
+) -> None:
+    restore, requester = image(), world.house.requester.id
+    at = int(world.clock.now())
+    world.to_device(world.house.command(PauseRequests()))
+    world.to_device(world.house.command(Mute(requester=requester, muted=True)))
+    restore()
+    if told == "again":  # the device heard a later word than that of the sync
+        for command in (PauseRequests(), ResumeRequests()):
+            world.to_device(world.house.command(command))
+        for muted in (True, False):
+            world.to_device(world.house.command(Mute(requester=requester, muted=muted)))
+    sync(
+        world,
+        mutes=(HeldMute(requester=requester, muted=True, at=at),),
+        pause=HeldPause(paused=True, at=at),
+    )
+    with world.house.open_index() as index:
+        decisions = DecisionTable(index)
+        assert (decisions.paused_at() is not None) == (told == "not")
+        assert decisions.muted() == ((requester,) if told == "not" else ())
+
+
+@pytest.mark.parametrize("letter", ["strangers", "of-now", "nonsense"])
+def test_a_status_letter_that_is_not_ahead_holds_nothing(world: World, letter: str) -> None:
+    release = sealed(world)
+    match letter:
+        case "of-now":
+            leave_status(world)
+        case "strangers":
+            leave_status(world, by=Person().signing, lines_ahead=5)
+        case _:
+            world.broker.retained[topics.status(DEVICE, world.house.owner.id)] = b"nonsense"
+    world.restart()
+    is_back(world)
+    assert state_of(world, release) == "SENT"
