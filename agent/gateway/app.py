@@ -111,7 +111,7 @@ def build(
         feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),
         inbox=inbox,
         decisions=DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity),
-        outbox=Outbox(work.index, owner_link, device_name=name),
+        outbox=Outbox(work.index, owner_link, device_name=name, clock=clock, shrink=inbox.shrink),
         previews=previews,
         releases=releases,
         last_word=last_word,
@@ -193,6 +193,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
         subscriptions=of_owner if feed.broker else of_owner + of_feed,
         will=(topics.availability(name), topics.OFFLINE),
         clean_session=False,
+        renews_subscriptions=True,
     )
     if feed.broker is None:
         return owner_link, owner_link
@@ -205,6 +206,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
         subscriptions=of_feed,
         clean_session=True,
         acknowledge_at_once=True,
+        renews_subscriptions=True,
     )
     return owner_link, feed_link
 

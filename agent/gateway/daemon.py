@@ -7,6 +7,7 @@ still with the broker. While the clock is not synced, posts and letters wait, un
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import queue
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.5
 _STOP_SECONDS = 10.0
+_REPEAT_SECONDS = 3_600.0  # from one publication of a retained message to the next
 _EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
 _MAX_WAITING_BYTES = 8_000_000  # of messages, while the clock is not synced
 _FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
@@ -68,6 +70,7 @@ class Gateway:
         self._acknowledged: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
+        self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
         self._published: dict[str, Any] = {}  # the last state that was published
         self._is_synced = False  # and everything that waited for it is done
         self._clips_changed = True  # since the inbox looked
@@ -160,6 +163,8 @@ class Gateway:
                 self._clips_changed = False
                 self.inbox.clips_changed()
         self.decisions.settle()
+        if self.clock.monotonic() >= self._repeat_at:
+            self._repeat()
         self.outbox.flush()
         self.last_word.tick()
         self._publish_state()
@@ -218,6 +223,17 @@ class Gateway:
         except NetworkFault:
             return  # gone again already; the next connection comes back here
         self.outbox.reconnected()
+        self._published = {}
+        self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
+
+    def _repeat(self) -> None:
+        """Publish again what is retained: a broker may have lost it, or somebody deleted it."""
+        self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
+        with contextlib.suppress(NetworkFault):  # the next connection brings it
+            self.owner_link.publish(
+                topics.availability(self.device_name), topics.ONLINE, retained=True
+            )
+        self.outbox.repeat()
         self._published = {}
 
     def _dispatch_next(self) -> None:

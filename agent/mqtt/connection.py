@@ -31,6 +31,7 @@ _QOS: Final = 1  # at least once, everywhere
 _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 3.0  # for a goodbye to a broker that may be gone
 _TICK_SECONDS: Final = 1.0
+_RENEW_SECONDS: Final = 3_600.0
 _MAX_EVENTS: Final = 100  # that nobody has taken yet
 _FULL_SECONDS: Final = 0.02  # until the next look at that queue
 
@@ -74,7 +75,9 @@ class Settings:
     ``will`` is a topic and a payload that the broker retains when we vanish. Unless
     ``clean_session`` it keeps subscriptions and messages while we are away.
     ``acknowledge_at_once``: a message is acknowledged as it comes, so that the broker
-    cannot tell from the time what it was worth to us.
+    cannot tell from the time what it was worth to us. ``renews_subscriptions``: subscribe
+    again some seconds after each connection, and hourly; retained messages come again.
+    A broker has ``answer_seconds`` to answer CONNECT.
     """
 
     client_id: str
@@ -88,6 +91,9 @@ class Settings:
     will: tuple[str, bytes] | None = None
     clean_session: bool = True
     acknowledge_at_once: bool = False
+    renews_subscriptions: bool = False
+    first_renewal_seconds: float = 5.0
+    answer_seconds: float = 20.0
     min_retry_seconds: float = 1.0
     max_retry_seconds: float = 60.0
 
@@ -114,6 +120,7 @@ class Connection:
         self._events = events
         self._number = number
         self._client = self._new_client()
+        self._wanted = [(topic, _QOS) for topic in settings.subscriptions]
         self._subscribing: int | None = None
         self._asleep, self._alarm = socket.socketpair()
         self._asleep.setblocking(False)
@@ -121,6 +128,9 @@ class Connection:
         self.is_open = False
         self.opened_at: float | None = None  # time.monotonic()
         self.refusal = ""  # what the broker said, if it said why
+        self._sent = self._confirmed = 0
+        self._answer_by: float | None = None  # time.monotonic(), until CONNACK
+        self._renew_at: float | None = None  # time.monotonic()
 
     def run(self, stopping: threading.Event) -> None:
         """Connect, and carry messages until the connection ends or ``stopping`` is set.
@@ -130,6 +140,7 @@ class Connection:
         settings = self._settings
         try:
             self._client.connect(settings.host, settings.port, settings.keepalive_seconds)
+            self._answer_by = time.monotonic() + settings.answer_seconds
             while not stopping.is_set() and self._step():
                 pass
             if stopping.is_set():
@@ -147,6 +158,7 @@ class Connection:
         sent = self._client.publish(topic, payload, qos=_QOS, retain=retained)
         if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             raise NetworkFault("the broker confirms too little of what it is sent")
+        self._sent += 1  # on the caller's thread
         return self._token(sent.mid)
 
     def subscribe(self, topic: str) -> None:
@@ -155,6 +167,11 @@ class Connection:
 
     def _token(self, message_id: int) -> int:
         return self._number << 16 | message_id
+
+    @property
+    def unconfirmed(self) -> int:
+        """The number of messages that the broker has not confirmed."""
+        return self._sent - self._confirmed
 
     def acknowledge(self, message_id: int) -> None:
         """Tell the broker that it need not send a message again."""
@@ -170,8 +187,9 @@ class Connection:
         """Wait for an event of the network and handle it; False when the connection is over."""
         client = self._client
         connected = client.socket()
-        if connected is None:
+        if connected is None or self._is_unanswered():
             return False
+        self._renew_subscriptions()
         # While the reader of the events is behind the broker waits, so memory is bounded.
         is_full = self._events.qsize() >= _MAX_EVENTS
         pending = isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
@@ -189,6 +207,20 @@ class Connection:
         if writable:
             client.loop_write()
         return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _is_unanswered(self) -> bool:
+        """Give up on whoever accepts the connection and does not answer CONNECT."""
+        if self._answer_by is None or time.monotonic() < self._answer_by:
+            return False
+        hint = "" if self._settings.tls else "; does this port want `tls:`?"
+        self.refusal = f"no MQTT broker answers there{hint}"
+        return True
+
+    def _renew_subscriptions(self) -> None:
+        """Subscribe again: clustered brokers lose retained messages to fresh subscribers."""
+        if self._renew_at is not None and time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + _RENEW_SECONDS
+            self._client.subscribe(self._wanted)
 
     def _note(self, result: MQTTErrorCode) -> None:
         if result == MQTTErrorCode.MQTT_ERR_PROTOCOL and not self.refusal:
@@ -230,11 +262,11 @@ class Connection:
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, *_: Any
     ) -> None:
+        self._answer_by = None
         if reason.is_failure:
             self.refusal = _REFUSALS.get(str(reason), f"the broker refuses us ({reason})")
         elif self._settings.subscriptions:
-            wanted = [(topic, _QOS) for topic in self._settings.subscriptions]
-            self._subscribing = client.subscribe(wanted)[1]
+            self._subscribing = client.subscribe(self._wanted)[1]
         else:
             self._open()
 
@@ -261,6 +293,8 @@ class Connection:
     def _open(self) -> None:
         self.opened_at = time.monotonic()
         self.is_open = True
+        if self._settings.renews_subscriptions:
+            self._renew_at = time.monotonic() + self._settings.first_renewal_seconds
         self._events.put(Connected())
 
     def _on_disconnect(
@@ -277,6 +311,7 @@ class Connection:
         self._events.put(Received(message.topic, payload, message.retain, receipt))
 
     def _on_publish(self, _client: paho.Client, _data: Any, message_id: int, *_: Any) -> None:
+        self._confirmed += 1
         self._events.put(Published(self._token(message_id)))
 
 

@@ -191,8 +191,15 @@ class MqttLink:
         if connection.refusal:
             return connection.refusal
         reason = "the broker closed the connection"
-        if connection.opened_at is not None and _open_seconds(connection) < _STEADY_SECONDS:
-            reason += f"; is another client using the id {self._settings.client_id}?"
+        if connection.opened_at is None:
+            will = (
+                "; does it allow our last will, a retained message?" if self._settings.will else ""
+            )
+            return f"{reason} without an answer{will}"
+        if connection.unconfirmed:
+            return f"{reason} before it confirmed what it was sent"
+        if _open_seconds(connection) < _STEADY_SECONDS:
+            return f"{reason}; is another client using the id {self._settings.client_id}?"
         return reason
 
 
@@ -209,6 +216,7 @@ def connect_broker(
     will: tuple[str, bytes] | None = None,
     clean_session: bool,
     acknowledge_at_once: bool = False,
+    renews_subscriptions: bool = False,
 ) -> MqttLink:
     """A link, not yet started, to the broker of a configuration.
 
@@ -227,6 +235,7 @@ def connect_broker(
         will=will,
         clean_session=clean_session,
         acknowledge_at_once=acknowledge_at_once,
+        renews_subscriptions=renews_subscriptions,
     )
     return MqttLink(settings)
 

@@ -311,6 +311,45 @@ def test_two_clients_with_one_id_are_told_of_each_other(mosquitto: Mosquitto, li
     assert "another client using the id same?" in wait_for(first, Disconnected).reason
 
 
+def test_a_message_too_large_for_the_broker_is_not_blamed_on_another_client(
+    tmp_path: Path, link_to: Any
+) -> None:
+    with Mosquitto(tmp_path / "small", settings=["max_packet_size 20000"]) as broker:
+        link = link_to(broker, "camera")
+        wait_for(link, Connected)
+        link.publish("a", bytes(30_000), retained=True)
+        reason = wait_for(link, Disconnected).reason
+        assert reason == "the broker closed the connection before it confirmed what it was sent"
+
+
+def test_a_broker_without_retained_messages_is_named_as_a_cause(
+    tmp_path: Path, link_to: Any
+) -> None:
+    with Mosquitto(tmp_path / "plain", settings=["retain_available false"]) as broker:
+        link = link_to(broker, "camera", will=("available", b"offline"))
+        assert "does it allow our last will" in wait_for(link, Disconnected).reason
+
+
+def test_a_port_that_accepts_and_never_answers_is_given_up(link_to: Any) -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        address = Mosquitto.__new__(Mosquitto)
+        address.host, address.port = HOST, silent.getsockname()[1]
+        link = link_to(address, "camera", answer_seconds=0.1)
+        reason = wait_for(link, Disconnected).reason
+        assert reason == "no MQTT broker answers there; does this port want `tls:`?"
+
+
+def test_subscriptions_are_renewed_and_bring_retained_messages_again(
+    mosquitto: Mosquitto, link_to: Any
+) -> None:
+    writer = link_to(mosquitto, "writer")
+    wait_for(writer, Connected)
+    publish(writer, "a", b"kept", retained=True)
+    reader = link_to(mosquitto, "reader", "a", renews_subscriptions=True, first_renewal_seconds=0.1)
+    assert wait_for(reader, Received).retained
+    assert wait_for(reader, Received).retained
+
+
 def test_tls_is_accepted_from_the_given_authority_alone(
     start_mosquitto: StartMosquitto, link_to: Any, tmp_path: Path
 ) -> None:

@@ -146,6 +146,16 @@ class OpenRequests:
             self.renew(change, request.digest)
         self.notices.renew(change)
 
+    def shrink(self, topic: str, size: int) -> None:
+        """Have letters of at most ``size`` bytes, and write the one on ``topic`` anew."""
+        self.work.write.max_bytes = size * 3 // 4  # base64 in the letter takes the rest
+        with self.work.transaction() as change:
+            if topic == topics.notices(self.work.parties.device_name):
+                self.notices.renew(change)
+            for request in self.work.requests.open():
+                if self._topic(request.digest) == topic:
+                    self.renew(change, request.digest)
+
     def _is_overtaken(self, request: RequestRow) -> bool:
         """True if a clip in its letter has got another time since: the clock was set."""
         told = self._told.get(request.digest)

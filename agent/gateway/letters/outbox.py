@@ -1,20 +1,24 @@
 """Letters that must arrive: written with the change they tell of, sent after it.
 
 A letter is put into its table in the transaction of its cause, so it exists if and only if
-its cause does. The outbox sends what the broker has not confirmed, and after a reconnection
-everything that is still retained, since a broker may have lost it. Receivers bear duplicates.
-paho's own queue is memory only and is not relied on.
+its cause does. The outbox sends what the broker has not confirmed; after a reconnection, and
+every hour, it sends everything that is still retained, since a broker may have lost it.
+Receivers bear duplicates. paho's own queue is memory only and is not relied on.
 
-Each topic holds its last payload: an older one that never left is of no use.
+Each topic holds its last payload: an older one that never left is of no use. One letter at a
+time is unconfirmed, the smallest first, so a letter that the broker does not take is known
+and cannot hold up the others.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from agent.clock import Clock
 from agent.consent import signing
 from agent.errors import NetworkFault
 from agent.mqtt import topics
@@ -27,6 +31,10 @@ log = logging.getLogger(__name__)
 MAX_LETTER_BYTES: Final = 2_000_000
 _TOLD_SECONDS = 60 * 86_400.0
 _TIDY_SECONDS = 3_600.0
+_CONFIRM_SECONDS = 60.0  # a letter that is not confirmed for so long holds up no other
+_MAX_FAILURES = 3  # of a letter, one after the other
+_ASIDE_SECONDS = 3_600.0  # until a letter that was set aside is tried once more
+_SMALL_BYTES = 6_000  # a letter of this size is not refused for its size
 _NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
 # A number that was forged so high that no other can follow begins anew.
 _NEXT_REVISION = (
@@ -95,62 +103,108 @@ class Replies:
             log.info("not connected: the owner gets no answer, and may ask again")
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """The letter that the broker has not confirmed yet."""
+
+    token: int
+    topic: str
+    revision: int
+    bytes: int
+    since: float  # monotonic
+
+    def __str__(self) -> str:
+        return f"the letter of {self.bytes:,} bytes on {self.topic}"
+
+
 class Outbox:
     """Brings the letters to the broker, over one link.
+
+    A letter that fails :data:`_MAX_FAILURES` times is set aside, and ``shrink`` may write a
+    smaller one to its topic; the others go on. A letter fails when the connection ends, or
+    :data:`_CONFIRM_SECONDS` pass, before the broker confirms it.
 
     Outcomes stay for :data:`_TOLD_SECONDS`. Only the device's own letter topics are written:
     the camera can write to the table, and must not speak through the gateway.
     """
 
-    def __init__(self, index: Index, link: Link, *, device_name: str) -> None:
+    def __init__(
+        self,
+        index: Index,
+        link: Link,
+        *,
+        device_name: str,
+        clock: Clock,
+        shrink: Callable[[str, int], object] = lambda _topic, _bytes: None,
+    ) -> None:
         self._index = index
+        self._clock = clock
+        self._shrink = shrink
         self._outcomes = topics.release(device_name, "")
         self._prefixes = (topics.inbox(device_name, ""), self._outcomes)
         self._next_tidy = 0.0  # wall time
         self._notices = topics.notices(device_name)
         self._link = link
         self._connected = False
-        self._in_flight: dict[int, tuple[str, int]] = {}
+        self._sending: _Sending | None = None
+        self._offered: dict[str, int] = {}  # the revision that each topic got in this round
+        self._round_ends = False  # everything was offered once
+        self._failures: dict[tuple[str, int], int] = {}
+        self._aside: dict[tuple[str, int], float] = {}  # until when, monotonic
+        self._largest_confirmed = 0
         self._foreign_seen = False
 
     def reconnected(self) -> None:
         """Send everything again over a new connection, confirmed or not."""
         self._connected = True
-        self._in_flight.clear()
-        self._send("SELECT topic, payload, revision FROM letter")
+        self._sending = None
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Begin a round: send everything again, confirmed or not."""
+        self._offered.clear()
+        self._round_ends = False
+        self.flush()
 
     def disconnected(self) -> None:
-        """Forget what is in flight: it will not be confirmed any more."""
+        """Note that the letter under way, if there is one, will not be confirmed."""
         self._connected = False
-        self._in_flight.clear()
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            self._failed(sending, "the connection to the broker ended")
 
     def flush(self) -> None:
-        """Send the letters that the broker has not confirmed and that are not under way."""
-        if self._connected:
-            self._send("SELECT topic, payload, revision FROM letter WHERE revision > acked")
+        """Send the next letter, unless one is under way."""
+        sending = self._sending
+        if sending is not None and self._clock.monotonic() - sending.since > _CONFIRM_SECONDS:
+            self._sending = None
+            self._failed(sending, "the broker confirmed nothing")
+        if self._connected and self._sending is None:
+            self._send_next()
 
     def published(self, token: int) -> None:
         """The broker confirmed the message with this token."""
-        sent = self._in_flight.pop(token, None)
-        if sent is None:
+        sending = self._sending
+        if sending is None or token != sending.token:
             return
-        topic, revision = sent
-        # Revisions of an emptied topic begin anew with its next row: the confirmation of an
-        # older message must not be taken for one of those.
-        self._in_flight = {
-            other: (its_topic, its_revision)
-            for other, (its_topic, its_revision) in self._in_flight.items()
-            if its_topic != topic or its_revision > revision
-        }
+        self._sending = None
+        self._largest_confirmed = max(self._largest_confirmed, sending.bytes)
+        self._failures.pop((sending.topic, sending.revision), None)
+        self._confirm(sending.topic, sending.revision)
+        self.flush()
+
+    def _confirm(self, topic: str, revision: int) -> None:
         news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
-        if not self._index.rows(news, sent):
-            return  # it was sent again at a new connection: nothing to write down
+        if not self._index.rows(news, (topic, revision)):
+            return  # it was sent again: nothing to write down
         with self._index.transaction() as db:
             db.execute("UPDATE letter SET acked = ? WHERE topic = ?", (revision, topic))
-            db.execute(
+            gone = db.execute(
                 "DELETE FROM letter WHERE topic = ? AND length(payload) = 0 AND revision = ?",
                 (topic, revision),
             )
+        if gone.rowcount:
+            self._offered.pop(topic, None)  # the revisions of its next row begin anew
 
     def tidy(self, now: float) -> None:
         """Empty the topics of old outcomes; the clock must be synced."""
@@ -160,20 +214,52 @@ class Outbox:
         with self._index.transaction():
             LetterTable(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
 
-    def _send(self, query: str) -> None:
-        on_the_way = set(self._in_flight.values())
-        for topic, payload, revision in self._index.rows(query):
-            if (topic, revision) in on_the_way:
+    def _send_next(self) -> None:
+        """Send the smallest letter that this round has not offered."""
+        fresh = "WHERE revision > acked" if self._round_ends else ""
+        waiting = self._index.rows(
+            "SELECT topic, length(payload), revision FROM letter"  # noqa: S608 - our own text
+            f" {fresh} ORDER BY length(payload), at, topic"
+        )
+        for topic, size, revision in waiting:
+            if self._offered.get(topic) == revision or self._is_aside(topic, revision):
                 continue
-            if not self._is_ours(topic) or len(payload) > MAX_LETTER_BYTES:
+            self._offered[topic] = revision
+            if not self._is_ours(topic) or size > MAX_LETTER_BYTES:
                 self._report_foreign(topic)
                 continue
+            payload = self._index.rows("SELECT payload FROM letter WHERE topic = ?", (topic,))
             try:
-                token = self._link.publish(topic, payload, retained=True)
+                token = self._link.publish(topic, payload[0][0], retained=True)
             except NetworkFault:
-                self.disconnected()  # the link says so too in a moment, and then comes back
+                self._connected = False  # the link says so too in a moment, and then comes back
                 return
-            self._in_flight[token] = (topic, revision)
+            self._sending = _Sending(token, topic, revision, size, self._clock.monotonic())
+            return
+        self._round_ends = True
+
+    def _failed(self, sending: _Sending, why: str) -> None:
+        """Count it; set a letter aside that failed too often, and ask for a smaller one."""
+        letter = sending.topic, sending.revision
+        self._failures[letter] = self._failures.get(letter, 0) + 1
+        if self._failures[letter] < _MAX_FAILURES:
+            log.warning("%s during %s", why, sending)
+            return
+        self._aside[letter] = self._clock.monotonic() + _ASIDE_SECONDS
+        log.error(
+            "%s again during %s: set aside for an hour. It may be too large for the broker, or"
+            " its topic not allowed: see clip-agent check",
+            *(why, sending),
+        )
+        if sending.bytes > max(self._largest_confirmed, _SMALL_BYTES):
+            self._shrink(sending.topic, sending.bytes // 2)
+
+    def _is_aside(self, topic: str, revision: int) -> bool:
+        until = self._aside.get((topic, revision))
+        if until is not None and until <= self._clock.monotonic():
+            del self._aside[topic, revision]
+            return False
+        return until is not None
 
     def _is_ours(self, topic: str) -> bool:
         if topic == self._notices:

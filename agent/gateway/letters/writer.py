@@ -31,6 +31,7 @@ from agent.consent.statements import (
     RequesterRecord,
     Statement,
 )
+from agent.consent.statements.base import MAX_REPORT_BYTES
 from agent.gateway.device_keys import DeviceKeys
 from agent.parties import Parties
 from agent.vault.database.index import Clip
@@ -44,15 +45,19 @@ _SPARE_BYTES = 256  # commas, and a count that grows
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LetterWriter:
-    """Writes letters to the owners in the device's name."""
+    """Writes letters to the owners in the device's name.
+
+    ``max_bytes`` of a statement are less than a letter allows once a broker refused a larger one.
+    """
 
     parties: Parties
     keys: DeviceKeys
     ledger: Ledger
     clock: Clock
     random: Callable[[int], bytes]
+    max_bytes: int = MAX_REPORT_BYTES
 
     def request_matches(
         self,
@@ -83,19 +88,19 @@ class LetterWriter:
             log=log,
             owners=tuple(named) if needed > 1 else (),
         )
-        report = _with_clips(report, clips)
+        report = self._with_clips(report, clips)
         in_order = sorted(report.clips, key=lambda offer: (offer.started_at, offer.id))
         return self._seal(msgspec.structs.replace(report, clips=tuple(in_order)))
 
     def listing(self, clips: Sequence[Clip], more_clips: int) -> bytes:
         """A letter that names ``clips``, oldest first; the oldest are left out if need be."""
         listing = Listing(**self._common(), clips=(), more_clips=more_clips)
-        return self._seal(_with_clips(listing, clips))
+        return self._seal(self._with_clips(listing, clips))
 
     def notices(self, notices: Sequence[Notice], more: int) -> bytes:
         """A letter with ``notices``, the newest first; the last are left out if they do not fit."""
         letter = Notices(**self._common(), notices=(), more=more)
-        fitting = _fitting(list(notices)[::-1], _room(letter))[::-1]
+        fitting = _fitting(list(notices)[::-1], self._room(letter))[::-1]
         more += len(notices) - len(fitting)
         return self._seal(msgspec.structs.replace(letter, notices=tuple(fitting), more=more))
 
@@ -123,6 +128,16 @@ class LetterWriter:
             )
         )
 
+    def _with_clips(self, report: S, clips: Sequence[Clip]) -> S:
+        """``report`` with the last of ``clips`` that fit; the others are counted."""
+        offers = _fitting([_offer(clip) for clip in clips], self._room(report))
+        more = report.more_clips + len(clips) - len(offers)
+        return msgspec.structs.replace(report, clips=tuple(offers), more_clips=more)
+
+    def _room(self, letter: Statement) -> int:
+        most = min(self.max_bytes, letter.MAX_BYTES)
+        return most - len(decoding.encode(letter)) - _SPARE_BYTES
+
     def _common(self) -> dict[str, Any]:
         """The fields that all statements of a device have."""
         return {
@@ -145,13 +160,6 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
-def _with_clips(report: S, clips: Sequence[Clip]) -> S:
-    """``report`` with the last of ``clips`` that fit; the others are counted."""
-    offers = _fitting([_offer(clip) for clip in clips], _room(report))
-    more = report.more_clips + len(clips) - len(offers)
-    return msgspec.structs.replace(report, clips=tuple(offers), more_clips=more)
-
-
 def _offer(clip: Clip) -> ClipOffer:
     return ClipOffer(
         id=clip.id,
@@ -163,10 +171,6 @@ def _offer(clip: Clip) -> ClipOffer:
         clock_synced=clip.clock_synced,
         sealed_key=clip.sealed_key,
     )
-
-
-def _room(letter: Statement) -> int:
-    return letter.MAX_BYTES - len(decoding.encode(letter)) - _SPARE_BYTES
 
 
 def _fitting(parts: list[P], room: int) -> list[P]:

@@ -17,6 +17,7 @@ from agent.gateway.letters.outbox import LetterTable, Outbox
 from agent.mqtt import topics
 from agent.mqtt.link import Published
 from agent.vault.database.index import Index
+from tests.support.clock import SimulatedClock
 from tests.support.peers import FakeBroker, FakeLink
 from tests.vault.support import folder_in_memory
 
@@ -33,12 +34,20 @@ class Post:
         self.index = Index.open(self.path)
         self.letters = LetterTable(self.index)
         self.broker = FakeBroker()
+        self.clock = SimulatedClock()
+        self.shrunk: list[tuple[str, int]] = []
         self.restart()
 
     def restart(self) -> None:
         """A new process: nothing but the file is left."""
         self.link = FakeLink(self.broker)
-        self.outbox = Outbox(self.index, self.link, device_name=DEVICE)
+        self.outbox = Outbox(
+            self.index,
+            self.link,
+            device_name=DEVICE,
+            clock=self.clock,
+            shrink=lambda topic, size: self.shrunk.append((topic, size)),
+        )
 
     def connect(self) -> None:
         self.broker.client = self.link
@@ -101,13 +110,14 @@ def test_a_letter_under_way_is_not_sent_twice(post: Post) -> None:
     assert post.broker.published == [(INBOX, b"letter")]
 
 
-def test_a_newer_letter_follows_one_that_is_still_under_way(post: Post) -> None:
+def test_a_newer_letter_waits_for_one_that_is_still_under_way(post: Post) -> None:
     post.connect()
     for payload in (b"first", b"second"):
         post.put(INBOX, payload)
         post.outbox.flush()
-    assert [payload for _, payload in post.broker.published] == [b"first", b"second"]
+    assert [payload for _, payload in post.broker.published] == [b"first"]
     post.outbox.published(1)
+    assert [payload for _, payload in post.broker.published] == [b"first", b"second"]
     assert post.waiting == 1, "the confirmation of the first is not one of the second"
     post.outbox.published(2)
     assert post.waiting == 0
@@ -124,6 +134,7 @@ def test_a_late_confirmation_of_an_older_letter_takes_nothing_back(post: Post) -
     post.connect()
     for payload in (b"first", b"second"):
         post.put(INBOX, payload)
+        post.clock.advance(61)
         post.outbox.flush()
     post.outbox.published(2)
     post.outbox.published(1)
@@ -135,6 +146,7 @@ def test_a_late_confirmation_is_not_one_of_a_letter_written_since(post: Post) ->
     post.put(INBOX, b"first")
     post.outbox.flush()
     post.clear(INBOX)
+    post.clock.advance(61)
     post.outbox.flush()
     post.outbox.published(2)  # the broker confirms the emptying first
     post.put(INBOX, b"second")
@@ -214,6 +226,7 @@ def test_a_new_connection_says_everything_again(post: Post) -> None:
     post.disconnect()
     post.broker.retained.clear()  # a broker that forgot
     post.connect()
+    post.confirm()
     assert post.broker.retained == {INBOX: b"letter", RELEASE: b"outcome"}
 
 
@@ -273,6 +286,7 @@ def test_a_topic_that_the_camera_slipped_in_is_not_written(
     post.put(INBOX, b"letter")
     for _ in range(5):
         post.outbox.flush()
+        post.confirm()
     assert post.broker.published == [(INBOX, b"letter")]
     assert [record.levelname for record in caplog.records] == ["ERROR"], "told once, not for ever"
 
@@ -284,6 +298,88 @@ def test_a_file_that_cannot_be_read_is_a_storage_fault(post: Post) -> None:
     post.index.connection = sqlite3.connect(post.path.with_name("other.sqlite"))
     with pytest.raises(StorageFault, match="file is not a database"):
         post.outbox.flush()
+
+
+LETTERS = {topics.inbox(DEVICE, f"{number:016x}"): bytes(size) for number, size in
+           enumerate((50_000, 300, 7_000, 40_000, 4_000))}  # fmt: skip
+
+
+def test_one_letter_at_a_time_is_unconfirmed_the_smallest_first(post: Post) -> None:
+    for topic, payload in LETTERS.items():
+        post.put(topic, payload)
+    post.connect()
+    for sent in range(1, len(LETTERS)):
+        assert len(post.broker.published) == sent
+        post.outbox.flush()
+        post.outbox.published(sent)
+    sizes = [len(payload) for _, payload in post.broker.published]
+    assert sizes == sorted(map(len, LETTERS.values()))
+
+
+def carry(post: Post, limit: int, *, connections: int, denied: str = "") -> list[int]:
+    """Let a broker that hangs up on what it does not take come and go; sizes that it took."""
+    for _ in range(connections):
+        post.connect()
+        while post.broker.client is not None and not post.link.events.empty():
+            topic, payload = post.broker.published[-1]
+            if len(payload) > limit or topic == denied:
+                post.broker.retained.pop(topic, None)
+                post.disconnect()
+                break
+            event = post.link.events.get()
+            assert isinstance(event, Published)
+            post.outbox.published(event.token)
+    return sorted(map(len, post.broker.retained.values()))
+
+
+def test_a_letter_larger_than_the_broker_takes_holds_up_no_other(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = topics.inbox(DEVICE, f"{0:016x}")
+    for topic, payload in LETTERS.items():
+        post.put(topic, payload)
+    assert carry(post, 45_000, connections=4) == [300, 4_000, 7_000, 40_000]
+    assert post.broker.client is not None, "the broker has no more reason to hang up"
+    assert post.shrunk == [(large, 25_000)]
+    assert f"the letter of 50,000 bytes on {large}" in caplog.text
+    post.put(RELEASE, b"a new letter")
+    post.outbox.flush()
+    assert RELEASE in post.broker.retained
+    post.put(large, bytes(20_000))
+    post.confirm()
+    assert len(post.broker.retained[large]) == 20_000
+
+
+def test_a_topic_on_which_the_broker_hangs_up_holds_up_no_other(post: Post) -> None:
+    denied = topics.inbox(DEVICE, f"{1:016x}")
+    for topic, payload in LETTERS.items():
+        post.put(topic, payload)
+    sizes = carry(post, 1_000_000, connections=4, denied=denied)
+    assert sizes == [4_000, 7_000, 40_000, 50_000]
+    assert post.shrunk == [], "a larger letter came through: it is not the size"
+
+
+def test_a_letter_that_was_set_aside_is_tried_again_each_hour(post: Post) -> None:
+    post.put(INBOX, bytes(10_000))
+    assert carry(post, 5_000, connections=4) == []
+    post.outbox.repeat()
+    assert post.broker.client is not None
+    post.clock.advance(3_601)
+    post.outbox.repeat()
+    assert carry(post, 5_000, connections=2) == [], "one lost connection, not three"
+    assert post.broker.client is not None
+    post.clock.advance(3_601)
+    post.outbox.repeat()
+    assert carry(post, 1_000_000, connections=1) == [10_000]
+
+
+def test_a_letter_that_is_never_confirmed_holds_up_no_other(post: Post) -> None:
+    post.put(INBOX, b"one")
+    post.put(RELEASE, b"other")
+    post.connect()
+    post.clock.advance(61)
+    post.outbox.flush()
+    assert set(post.broker.retained) == {INBOX, RELEASE}
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -350,7 +446,8 @@ class AnyOrder(RuleBasedStateMachine):
         if not self.connected:
             self.post.connect()
         for _ in range(3):
-            self.post.outbox.flush()
+            self.post.clock.advance(3_601)
+            self.post.outbox.repeat()
             self.post.confirm()
         assert self.post.broker.retained == self.wanted
         assert self.post.waiting == 0
