@@ -51,6 +51,11 @@ def test_a_password_needs_its_user() -> None:
     assert broker("--broker", "b", "--password-file", "p", "--username", "ann").username == "ann"
 
 
+def test_a_port_of_tls_without_tls_is_refused() -> None:
+    with pytest.raises(ConfigError, match="port 8883 is for TLS"):
+        broker("--broker", "b:8883")
+
+
 def test_port_zero_is_no_broker() -> None:
     with pytest.raises(ConfigError, match="--broker"):
         broker("--broker", "b:0")

@@ -11,11 +11,13 @@ keyword arguments, never a :class:`Config`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import yaml
+from msgspec.structs import replace
 
 from agent.config.base import Section, doc
 from agent.config.camera import (
@@ -35,6 +37,8 @@ from agent.config.yamlfile import first_line, parse_yaml, read_text
 from agent.errors import ConfigError
 
 SQUARE_METRES_PER_SQUARE_MILE = 2_589_988.110336  # international mile, 1609.344 m
+_TLS_PORT = 8883
+_FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 MAX_OWNERS = 16  # the size of a clip's header allows for no more: two readers an owner
 
 
@@ -77,6 +81,14 @@ class Broker(Section, frozen=True):
     keepalive_seconds: Annotated[
         int, doc("A connection that is silent for longer is closed.", ge=5, le=3600)
     ] = 60
+
+    def __post_init__(self) -> None:
+        """Refuse to send the password in clear to a port of MQTT over TLS."""
+        if self.port == _TLS_PORT and self.tls is None:
+            raise ValueError(
+                f"port {_TLS_PORT} is for TLS: add `tls: {{}}` (or --tls), with a ca_file for a"
+                " certificate of your own"
+            )
 
 
 class Feed(Section, frozen=True):
@@ -151,7 +163,9 @@ class Requests(Section, frozen=True):
             le=10_000,
         ),
     ] = 50
-    muted: Annotated[tuple[str, ...], doc("Fingerprints of requesters that are not shown.")] = ()
+    muted: Annotated[
+        tuple[str, ...], doc("Fingerprints of requesters that are not shown; spaces are ignored.")
+    ] = ()
     never_incidents: Annotated[
         tuple[str, ...],
         doc(
@@ -246,7 +260,19 @@ def load(path: Path) -> Config:
             f"{path}: approvals_needed: {config.approvals_needed} owners must agree, but"
             f" `owners` lists {len(config.owners)}"
         )
-    return config
+    muted = tuple(_whole_fingerprint(text, str(path)) for text in config.requests.muted)
+    return replace(config, requests=replace(config.requests, muted=muted))
+
+
+def _whole_fingerprint(text: str, name: str) -> str:
+    """A fingerprint without the spaces between its groups."""
+    fingerprint = "".join(text.split())
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise ConfigError(
+            f"{name}: requests.muted: {text!r} is not a whole fingerprint of 43 characters",
+            advice="Copy all of it, as `clip-agent check` and `clip-agent requests` print it",
+        )
+    return fingerprint
 
 
 def _check_limits(requests: Requests, name: str) -> None:

@@ -21,9 +21,9 @@ T = TypeVar("T")
 class _StrictLoader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice.
 
-    Only ``true`` and ``false`` are booleans, as in YAML 1.2: ``off`` and ``no`` are words.
-    A key must be a word: cards come from strangers, and a key made of nested aliases would fill
-    the memory when compared.
+    Only ``true`` and ``false`` are booleans, and a number has no colon, as in YAML 1.2: ``off``
+    and ``1:10`` are words. A key must be a word: cards come from strangers, and a key made of
+    nested aliases would fill the memory when compared.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -31,8 +31,10 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             problem, key = "a key must be a word", ""
             if isinstance(key_node, yaml.ScalarNode):
-                key = str(self.construct_object(key_node, deep=True))
+                key = key_node.value
                 problem = f"the key {key!r} is given twice" if key in seen else ""
+                if not isinstance(self.construct_object(key_node, deep=True), str):
+                    problem = f"{key} is no key; a number takes a decimal point, and no comma"
             if problem:
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
@@ -40,8 +42,20 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 _BOOLEAN = "tag:yaml.org,2002:bool"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+def _without_colon(form: re.Pattern[str]) -> re.Pattern[str]:
+    """The form of a number without YAML 1.1's minutes and seconds: 1:10 is not 70."""
+    return re.compile(f"(?!.*:)(?:{form.pattern}\n)", form.flags)
+
+
 _StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in resolvers if tag != _BOOLEAN]
+    first: [
+        (tag, _without_colon(form) if tag in _NUMBERS else form)
+        for tag, form in resolvers
+        if tag != _BOOLEAN
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _StrictLoader.add_implicit_resolver(
@@ -86,7 +100,8 @@ def _plain(message: str) -> str:
     problem, _, path = message.partition(" - at ")
     path = path.strip("`").removeprefix("$").lstrip(".")
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", problem):
-        return f"{path + '.' if path else ''}{match[1]}: unknown key"
+        hint = "; a space must follow the colon" if ":" in match[1] else ""
+        return f"{path + '.' if path else ''}{match[1]}: unknown key{hint}"
     if match := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return f"{path + '.' if path else ''}{match[1]}: missing key"
     return f"{path or 'top level'}: {problem}"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agent import config
 from agent.config import EXAMPLE, Config
 from agent.config import example as config_example
-from agent.consent.cards import parse_requesters
+from agent.consent.cards import in_groups, parse_requesters
 from agent.errors import ConfigError
 from tests.peers.requirements import ROOT
 
@@ -264,3 +264,51 @@ class TestLoad:
                 config.parse_yaml(text, Config, "agent.yaml")
             except ConfigError as error:
                 assert str(error).startswith(f"agent.yaml: {name}")
+
+
+PLACED = "device: {name: porch, place: %s}\nowners: [owner.card.yaml]\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("{latitude: 42, longitude: 1:10}", "device.place.longitude: Expected `float`, got `str`"),
+        ("{latitude: 7:30.5, longitude: 1}", "device.place.latitude: Expected `float`, got `str`"),
+        ("{latitude: 42,1015, longitude: 1}", "line 1: 1015 is no key; a number takes a decimal"),
+        ("{latitude:42, longitude: 1}", "latitude:42: unknown key; a space must follow the colon"),
+    ],
+)
+def test_a_place_that_is_not_read_as_it_was_meant_is_refused(
+    tmp_path: Path, place: str, said: str
+) -> None:
+    assert said in refusal(tmp_path, PLACED % place)
+
+
+@pytest.mark.parametrize("port", ["31:23", "1:00:00"])
+def test_a_port_with_colons_is_no_number(tmp_path: Path, port: str) -> None:
+    said = refusal(tmp_path, f"{MINIMAL}mqtt: {{port: {port}}}\n")
+    assert "mqtt.port: Expected `int`, got `str`" in said
+
+
+FINGERPRINT = "Wc0YI2ILQXAa" + "x" * 31
+
+
+@pytest.mark.parametrize("muted", [FINGERPRINT[:12], FINGERPRINT[:42], f"{FINGERPRINT}x", "#1"])
+def test_muting_by_a_part_of_a_fingerprint_is_refused(tmp_path: Path, muted: str) -> None:
+    said = refusal(tmp_path, f"{MINIMAL}requests: {{muted: ['{muted}']}}\n")
+    assert f"requests.muted: '{muted}' is not a whole fingerprint" in said
+
+
+def test_a_muted_fingerprint_may_be_copied_as_it_is_printed(tmp_path: Path) -> None:
+    printed = in_groups(FINGERPRINT)
+    assert " " in printed
+    loaded = read(tmp_path, f"{MINIMAL}requests: {{muted: ['{printed}']}}\n")
+    assert loaded.requests.muted == (FINGERPRINT,)
+
+
+@pytest.mark.parametrize("section", ["mqtt: {port: 8883}", "feed: {broker: {port: 8883}}"])
+def test_a_port_of_tls_without_tls_is_refused_before_a_password_is_sent(
+    tmp_path: Path, section: str
+) -> None:
+    assert "port 8883 is for TLS: add `tls: {}`" in refusal(tmp_path, f"{MINIMAL}{section}\n")
+    read(tmp_path, f"{MINIMAL}{section.replace('8883', '8883, tls: {}')}\n")
