@@ -12,7 +12,8 @@
     releases/<device>/<release>.json     the last outcome of each release
     notices/<device>/notices.json        the last letter of notices
     listings/<device>/clips.json         the clips that it last listed
-    ledger/<device>/head.json            the letter with the highest line of its ledger
+    ledger/<device>/<size>.json          the letters with the newest heads of its ledger
+    ledger-contradicted/<device>/        the first letters that contradict them
     given/<device>/<release>.json        the owner's approvals and shares, as signed
     decided/<device>/<what>.json         the owner's decisions that last, as signed
 

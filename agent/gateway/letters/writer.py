@@ -140,13 +140,14 @@ class LetterWriter:
 
     def _common(self) -> dict[str, Any]:
         """The fields that all statements of a device have."""
+        head = self.ledger.head()
         return {
             "iss": self.parties.device_id,
             "jti": signing.new_jti(self.random(16)),
             "iat": int(self.clock.now()),
             "device": self.parties.device_name,
-            "ledger": self.ledger.head(),
-            "proofs": self.ledger.proofs(),
+            "ledger": head,
+            "proofs": self.ledger.proofs(head.size),
         }
 
     def _seal(self, statement: Statement) -> bytes:

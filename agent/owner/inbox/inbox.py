@@ -8,8 +8,7 @@ A request cannot change unseen: its digest is its name, and a second text under 
 same author and id is marked, whether the camera quotes it or another letter has it. A
 closed request stays readable: its last letter is kept aside.
 
-Every letter carries the head of its camera's ledger. A head that went back, or another
-digest at the same line, is a warning (:attr:`Inbox.warnings`).
+:mod:`.ledger_watch` compares the ledger's head in each letter with the earlier ones.
 """
 
 from __future__ import annotations
@@ -20,13 +19,21 @@ from typing import TypeVar
 
 from agent.consent import letters
 from agent.consent.cards import DeviceCard
-from agent.consent.statements import HouseholdOwner, InboxReport, Listing, Notices, Outcome
+from agent.consent.statements import (
+    HouseholdOwner,
+    InboxReport,
+    LedgerHead,
+    Listing,
+    Notices,
+    Outcome,
+)
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
-from agent.owner.inbox import items, verify
+from agent.owner.inbox import items, ledger_watch, verify
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
+from agent.owner.inbox.ledger_watch import LedgerWatch
 from agent.owner.inbox.verify import CameraStatement
 
 S = TypeVar("S", Outcome, Listing, Notices)
@@ -36,7 +43,6 @@ _CLOSED = "closed"  # the last letter of requests that are no longer open
 _RELEASES = "releases"
 _NOTICES = "notices"
 _LISTINGS = "listings"
-_LEDGER = "ledger"  # the signed statement with the highest ledger line, one a device
 _MAX_CLOSED = 200  # of a device, the newest
 
 
@@ -46,7 +52,11 @@ class Inbox:
     def __init__(self, folder: OwnerFolder, devices: Mapping[str, DeviceCard]) -> None:
         self._folder = folder
         self._devices = devices
-        self.warnings: list[str] = []
+        self._ledgers = {name: LedgerWatch(folder, device) for name, device in devices.items()}
+        self._answers: dict[tuple[str, str], tuple[LedgerHead, ...]] = {}
+        self.warnings = [
+            warning for ledger in self._ledgers.values() for warning in ledger.warnings()
+        ]
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -81,6 +91,14 @@ class Inbox:
         for name, _ in list(self._folder.kept(_LETTERS, device)):
             if name not in open_names:
                 self._close(device, name)
+
+    def ledger_heads(self, device: str) -> tuple[LedgerHead, ...]:
+        """The heads of the ledger of ``device`` for a ``sync`` to name."""
+        return self._ledgers[device].heads()
+
+    def expect_proof(self, device: str, subject: str, heads: tuple[LedgerHead, ...]) -> None:
+        """Note that a ``sync`` with ``heads`` was sent, which ``subject`` answers."""
+        self._answers[device, subject] = heads
 
     # Reading
 
@@ -141,7 +159,7 @@ class Inbox:
         card = self._devices[device]
         said = (
             self._kept_statement(letter, card)
-            for folder in (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _LEDGER)
+            for folder in (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, ledger_watch.FOLDER)
             for _, letter in self._folder.kept(folder, device)
         )
         return max((one.iat for one in said if one is not None), default=None)
@@ -249,26 +267,16 @@ class Inbox:
     def _watch_ledger(
         self, device: DeviceCard, jws: str, statement: CameraStatement, *, now: float
     ) -> None:
-        """Remember the highest line of the device's ledger, and warn if it went back."""
-        head = statement.ledger
-        kept = self._folder.letter(_LEDGER, device.name, "head")
-        if kept is not None:
-            before = self._kept_statement(kept, device)
-            if before is None:
-                self._warn(f"{device.name}: has other keys than before, and a new ledger")
-            elif head.size == before.ledger.size and head.root != before.ledger.root:
-                self._warn(
-                    f"{device.name}: line {head.size} of its ledger is not what it was "
-                    "before: the ledger was forked, that is, changed"
-                )
-            elif head.size < before.ledger.size and statement.iat > before.iat:
-                self._warn(
-                    f"{device.name}: its ledger went back from line {before.ledger.size} to "
-                    f"{head.size}: the camera was set back to an older state, or changed"
-                )
-            if before is not None and head.size <= before.ledger.size:
-                return
-        self._folder.keep(_LEDGER, device.name, "head", StoredStatement(jws=jws, received_at=now))
+        """Compare the ledger's head with the earlier ones; a change is a warning, or ends one."""
+        ledger, subject = self._ledgers[device.name], getattr(statement, "subject", "")
+        before = set(ledger.warnings())
+        answers = self._answers.pop((device.name, subject), ())
+        if warning := ledger.take(statement, jws, now=now, answers=answers):
+            self._warn(warning)
+        after = list(ledger.warnings())
+        self.warnings[:] = (one for one in self.warnings if one in after or one not in before)
+        for one in after:
+            self._warn(one)
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

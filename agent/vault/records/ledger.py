@@ -109,8 +109,8 @@ class Ledger(Table):
         tree = self._tree()
         return _head(tree, len(tree) if size is None else size)
 
-    def proofs(self) -> tuple[ConsistencyProof, ...]:
-        """Proofs that the ledger begins with the lines that each owner acknowledged.
+    def proofs(self, size: int) -> tuple[ConsistencyProof, ...]:
+        """Proofs that the first ``size`` lines begin with those that the owners acknowledged.
 
         One from a head that was never here is given too: the owner finds that it does not hold.
         """
@@ -120,9 +120,9 @@ class Ledger(Table):
         )
         return tuple(
             ConsistencyProof(
-                from_size=size, path=tuple(node.hex() for node in tree.consistency(size, len(tree)))
+                from_size=old, path=tuple(node.hex() for node in tree.consistency(old, size))
             )
-            for (size,) in self._index.rows(f"{query} LIMIT {_MOST_PROOFS}", (len(tree),))
+            for (old,) in self._index.rows(f"{query} LIMIT {_MOST_PROOFS}", (size,))
         )
 
     def holds(self, head: LedgerHead) -> bool:
@@ -243,8 +243,8 @@ class LedgerWriter(Ledger):
         if self._index.rows(newest, (owner, at)):
             return
         self._execute("DELETE FROM acknowledged WHERE owner = ?", owner)
-        for head in heads:
-            self._execute("INSERT INTO acknowledged VALUES (?, ?, ?)", owner, head.size, at)
+        for size in {head.size for head in heads}:
+            self._execute("INSERT INTO acknowledged VALUES (?, ?, ?)", owner, size, at)
 
     def grow_tree(self) -> None:
         """Make the tree of lines that came from a file without one."""

@@ -220,7 +220,7 @@ def holds(proof: ConsistencyProof, old: LedgerHead, new: LedgerHead) -> bool:
 
 
 def test_each_owner_gets_a_proof_from_the_head_they_saw_last(vault: Vault, ledger: Ledger) -> None:
-    assert ledger.proofs() == ()
+    assert ledger.proofs(ledger.head().size) == ()
     heads = [ledger.head()]
     acknowledge(vault, "Olive", heads[0], at=2.0)
     add(vault.index, "request.accepted", "subject", {})
@@ -228,11 +228,12 @@ def test_each_owner_gets_a_proof_from_the_head_they_saw_last(vault: Vault, ledge
     acknowledge(vault, "Otto", heads[1], at=1.0)
     acknowledge(vault, "Olive", LedgerHead(size=1, root="0" * 64), at=1.0)  # an older letter
     add(vault.index, "request.accepted", "subject", {})
-    proofs = ledger.proofs()
+    proofs = ledger.proofs(ledger.head().size)
     assert [proof.from_size for proof in proofs] == [LINES + 1, LINES]
     assert all(holds(*pair, ledger.head()) for pair in zip(proofs, heads[::-1], strict=True))
     acknowledge(vault, "Olive", *heads, ledger.head(), at=3.0)
-    assert [proof.from_size for proof in ledger.proofs()] == [LINES + 2, LINES + 1, LINES]
+    proofs = ledger.proofs(LINES + 2)
+    assert [proof.from_size for proof in proofs] == [LINES + 2, LINES + 1, LINES]
 
 
 def test_a_proof_from_a_head_that_was_never_here_does_not_hold(
@@ -240,10 +241,10 @@ def test_a_proof_from_a_head_that_was_never_here_does_not_hold(
 ) -> None:
     strange = LedgerHead(size=3, root="5" * 64)
     acknowledge(vault, "Olive", strange, at=1.0)
-    (proof,) = ledger.proofs()
+    (proof,) = ledger.proofs(ledger.head().size)
     assert not holds(proof, strange, ledger.head())
     acknowledge(vault, "Olive", LedgerHead(size=LINES + 1, root="5" * 64), at=2.0)
-    assert ledger.proofs() == ()
+    assert ledger.proofs(ledger.head().size) == ()
 
 
 _json = st.recursive(
