@@ -22,6 +22,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ _FILE_OPTIONS = {
 }
 _EXCESSIVE_WORK = "Excessive work"  # age's words: it would take 16 times as long as usual here
 _MAX_FILE_BYTES = 65_536
+_ATTEMPTS = 8
+_PAUSE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,7 @@ def unlock(path: Path, role: Role, passphrase: str) -> Keys:
     composed = unicodedata.normalize("NFC", passphrase)
     for form in dict.fromkeys((passphrase, composed, unicodedata.normalize("NFD", passphrase))):
         try:
-            text: bytes = pyrage.passphrase.decrypt(locked, form)
-            return parse_keys(text.decode(), role)
+            return parse_keys(decrypt(locked, form).decode(), role)
         except pyrage.DecryptError as error:
             if _EXCESSIVE_WORK in str(error):
                 raise KeyFileError(
@@ -143,6 +145,24 @@ def unlock(path: Path, role: Role, passphrase: str) -> Keys:
         advice=f"Try again; --passphrase-file and {PASSPHRASE_VARIABLE}, where given, "
         "come before what you type",
     )
+
+
+def decrypt(locked: bytes, passphrase: str) -> bytes:
+    """The text in the bytes of a key file; ``pyrage.DecryptError`` if it does not open.
+
+    age measures this computer's speed each time, and refuses work that would take too long.
+    A busy computer looks slow for a moment, so this tries again before it gives up.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            text: bytes = pyrage.passphrase.decrypt(locked, passphrase)
+        except pyrage.DecryptError as error:
+            if _EXCESSIVE_WORK not in str(error) or not left:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            break
+    return text
 
 
 def compare_card(path: Path, keys: Keys, *, sign: str, seal: str) -> None:

@@ -92,7 +92,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that draw examples are bounded by their number; a time limit would look like a flaw."""
     for item in items:
         if is_hypothesis_test(getattr(item, "obj", None)):
-            item.add_marker(pytest.mark.timeout(600))
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

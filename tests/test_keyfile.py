@@ -248,3 +248,23 @@ def test_a_change_of_passphrase_that_is_cut_off_leaves_the_old_one(
     with pytest.raises(StorageFault):
         keyfile.change_passphrase(path, keys, "requester", "another passphrase", now=NOW)
     assert path.read_bytes() == locked
+
+
+def test_a_busy_computer_opens_the_key_file_at_a_later_attempt(
+    tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """age refuses a file that would take long, by how fast this computer is just now."""
+    real, busy = pyrage.passphrase.decrypt, [True] * 3
+
+    def decrypt(locked: bytes, passphrase: str) -> bytes:
+        if busy:
+            busy.pop()
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.")
+        opened: bytes = real(locked, passphrase)
+        return opened
+
+    path = tmp_path / "owner.age"
+    path.write_bytes(encrypt(keyfile.format_keys(keys, "owner", now=NOW), PASSPHRASE))
+    monkeypatch.setattr(keyfile, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", decrypt)
+    assert keyfile.unlock(path, "owner", PASSPHRASE).identity == keys.identity

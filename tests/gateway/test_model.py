@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.gateway.model.machine import GatewayModel
 
 
-@pytest.mark.timeout(600)  # bounded by examples and steps; a time limit would look like a flaw
+@pytest.mark.timeout(1800)  # bounded by examples and steps; a time limit would look like a flaw
 @pytest.mark.no_cover  # half a minute of tracing, for lines that other tests run too
 def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     GatewayModel.told.clear()

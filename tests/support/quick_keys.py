@@ -15,10 +15,11 @@ import hmac
 import os
 from pathlib import Path
 
-import pyrage
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from agent import keyfile
 
 _LOG_N = 8
 _LAST_CHUNK = bytes(11) + b"\x01"
@@ -26,7 +27,7 @@ _LAST_CHUNK = bytes(11) + b"\x01"
 
 def quicken(path: Path, passphrase: str) -> None:
     """Write the key file ``path`` anew, for the same ``passphrase``."""
-    plain: bytes = pyrage.passphrase.decrypt(path.read_bytes(), passphrase)
+    plain = keyfile.decrypt(path.read_bytes(), passphrase)
     path.write_bytes(encrypt(plain.decode(), passphrase))
 
 
