@@ -17,17 +17,14 @@ from pathlib import Path
 
 from agent import config as configuration
 from agent import files
+from agent.cli.broker_check import check_feed_broker, check_owners_broker
 from agent.clock import SystemClock
-from agent.config import Broker, Config
+from agent.config import Config
 from agent.consent.cards import in_groups, parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.host.board import Machine
-from agent.mqtt.link import connect_broker
-from agent.mqtt.session import Session
 from agent.parties import load_owners
 from agent.vault.database.index import FILE_NAME, Index
-
-_BROKER_SECONDS = 10.0
 
 
 def run(path: Path) -> int:
@@ -45,11 +42,11 @@ def run(path: Path) -> int:
         ("memory", _memory),
         ("python", _python),
         ("camera", _camera),
-        ("broker", lambda c: _broker(c.mqtt)),
+        ("broker", check_owners_broker),
     ]
     if config.feed.broker is not None:
         feed = config.feed.broker
-        checks.append(("feed", lambda _: _broker(feed)))
+        checks.append(("feed", lambda config: check_feed_broker(feed, config)))
     passed = [_passes(name, check, config) for name, check in checks]
     return 0 if all(passed) else 1
 
@@ -201,11 +198,3 @@ def _python(_: Config) -> str:
             advice="Remove that folder, or set PYTHONNOUSERSITE=1",
         )
     return f"{platform.python_version()}, no modules of yours"
-
-
-def _broker(broker: Broker) -> str:
-    link = connect_broker(
-        broker, client_id=f"clip-check-{os.urandom(6).hex()}", subscriptions=[], clean_session=True
-    )
-    with Session(link, seconds=_BROKER_SECONDS):
-        return f"connected to {broker.host}:{broker.port}"

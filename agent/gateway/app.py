@@ -176,9 +176,8 @@ def _log_check(
     )
 
 
-def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
-    """The link to the owner's broker, and one to the feed's if that is another."""
-    name, feed = config.device.name, config.feed
+def feed_topics(feed: Feed) -> list[str]:
+    """The filters that a gateway subscribes to on the feed."""
     of_feed = [
         topics.request(feed.topic, topics.ANY),
         topics.alert(feed.topic, topics.ANY),
@@ -186,6 +185,13 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     ]
     if feed.log_key is not None and feed.log != "off":
         of_feed.append(topics.log_link(feed.topic, topics.ANY))
+    return of_feed
+
+
+def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
+    """The link to the owner's broker, and one to the feed's if that is another."""
+    name, feed = config.device.name, config.feed
+    of_feed = feed_topics(feed)
     of_owner = [topics.owner(name), topics.status(name, topics.ANY)]
     owner_link = connect_broker(
         config.mqtt,

@@ -1,4 +1,4 @@
-"""One MQTT 3.1.1 connection over paho, from beginning to end.
+"""One MQTT connection over paho, from beginning to end.
 
 Only this module imports paho. It runs paho's external event loop on the thread that
 calls :meth:`Connection.run`, so any end is a return or an exception there and never a
@@ -19,10 +19,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.errors import NetworkFault
@@ -38,7 +39,13 @@ _FULL_SECONDS: Final = 0.02  # until the next look at that queue
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker answered, and all subscriptions stand."""
+    """The broker answered, and all subscriptions stand.
+
+    It may have said (MQTT 5) how large a packet may be, and that it retains nothing.
+    """
+
+    max_packet_bytes: int | None = field(default=None, compare=False)
+    retains: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The broker has the message for which ``publish`` returned ``token``."""
+    """The broker has the message for which ``publish`` returned ``token``.
+
+    ``refusal`` says why it does not: only with MQTT 5, else a broker drops it in silence.
+    """
 
     token: int
+    refusal: str = field(default="", compare=False)
 
 
 Event = Connected | Disconnected | Received | Published
@@ -77,7 +88,8 @@ class Settings:
     ``acknowledge_at_once``: a message is acknowledged as it comes, so that the broker
     cannot tell from the time what it was worth to us. ``renews_subscriptions``: subscribe
     again some seconds after each connection, and hourly; retained messages come again.
-    A broker has ``answer_seconds`` to answer CONNECT.
+    A broker has ``answer_seconds`` to answer CONNECT. ``version`` 5 is for short questions:
+    its reasons are plain, but a lasting session would need an expiry.
     """
 
     client_id: str
@@ -94,8 +106,14 @@ class Settings:
     renews_subscriptions: bool = False
     first_renewal_seconds: float = 5.0
     answer_seconds: float = 20.0
+    version: Literal[4, 5] = 4
     min_retry_seconds: float = 1.0
     max_retry_seconds: float = 60.0
+
+    @property
+    def broken_protocol(self) -> str:
+        """The reason for the end of a connection whose broker talks nonsense."""
+        return f"the broker does not keep to MQTT {'5' if self.version == 5 else '3.1.1'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,7 @@ class Connection:
         self._client = self._new_client()
         self._wanted = [(topic, _QOS) for topic in settings.subscriptions]
         self._subscribing: int | None = None
+        self._connected = Connected()
         self._asleep, self._alarm = socket.socketpair()
         self._asleep.setblocking(False)
         self._alarm.setblocking(False)
@@ -155,10 +174,11 @@ class Connection:
 
         Raises :class:`NetworkFault` when too many are unconfirmed.
         """
+        self._sent += 1  # first: the broker may hang up at once
         sent = self._client.publish(topic, payload, qos=_QOS, retain=retained)
         if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            self._sent -= 1
             raise NetworkFault("the broker confirms too little of what it is sent")
-        self._sent += 1  # on the caller's thread
         return self._token(sent.mid)
 
     def subscribe(self, topic: str) -> None:
@@ -224,7 +244,7 @@ class Connection:
 
     def _note(self, result: MQTTErrorCode) -> None:
         if result == MQTTErrorCode.MQTT_ERR_PROTOCOL and not self.refusal:
-            self.refusal = "the broker does not keep to MQTT 3.1.1"
+            self.refusal = self._settings.broken_protocol
 
     def _say_goodbye(self) -> None:
         """Send what is queued and DISCONNECT, unless the broker no longer listens."""
@@ -238,8 +258,8 @@ class Connection:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            clean_session=settings.clean_session,
-            protocol=MQTTProtocolVersion.MQTTv311,
+            clean_session=settings.clean_session if settings.version == 4 else None,
+            protocol=MQTTProtocolVersion(settings.version),
             reconnect_on_failure=False,
             manual_ack=not settings.acknowledge_at_once,
         )
@@ -260,12 +280,22 @@ class Connection:
         return client
 
     def _on_connect(
-        self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, *_: Any
+        self,
+        client: paho.Client,
+        _data: Any,
+        _flags: Any,
+        reason: ReasonCode,
+        properties: Properties | None = None,
     ) -> None:
         self._answer_by = None
         if reason.is_failure:
             self.refusal = _REFUSALS.get(str(reason), f"the broker refuses us ({reason})")
-        elif self._settings.subscriptions:
+            return
+        self._connected = Connected(
+            getattr(properties, "MaximumPacketSize", None),
+            bool(getattr(properties, "RetainAvailable", True)),
+        )
+        if self._settings.subscriptions:
             self._subscribing = client.subscribe(self._wanted)[1]
         else:
             self._open()
@@ -295,7 +325,7 @@ class Connection:
         self.is_open = True
         if self._settings.renews_subscriptions:
             self._renew_at = time.monotonic() + self._settings.first_renewal_seconds
-        self._events.put(Connected())
+        self._events.put(self._connected)
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, *_: Any
@@ -303,6 +333,8 @@ class Connection:
         self.is_open = False
         if str(reason) == "Keep alive timeout" and not self.refusal:
             self.refusal = "the broker has fallen silent"
+        elif reason.is_failure and self._settings.version == 5 and not self.refusal:
+            self.refusal = f"the broker closed the connection ({reason})"
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         is_ours = message.qos == _QOS and not self._settings.acknowledge_at_once
@@ -310,9 +342,12 @@ class Connection:
         payload = bytes(message.payload)
         self._events.put(Received(message.topic, payload, message.retain, receipt))
 
-    def _on_publish(self, _client: paho.Client, _data: Any, message_id: int, *_: Any) -> None:
+    def _on_publish(
+        self, _client: paho.Client, _data: Any, message_id: int, reason: ReasonCode, *_: Any
+    ) -> None:
         self._confirmed += 1
-        self._events.put(Published(self._token(message_id)))
+        refusal = str(reason) if reason.is_failure else ""
+        self._events.put(Published(self._token(message_id), refusal))
 
 
 # A broker's refusals of CONNECT (MQTT 3.1.1, table 3.1), by paho's names.
@@ -322,6 +357,8 @@ _REFUSALS: Final = {
     "Not authorized": f"{_CREDENTIALS}, or does not allow this client",
     "Client identifier not valid": "the broker refuses our client id",
     "Server unavailable": "the broker is not ready",
+    "Unsupported protocol version": "the broker does not speak this version of MQTT",
+    "Retain not supported": "the broker keeps no retained messages, and letters are retained",
 }
 
 

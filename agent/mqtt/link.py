@@ -34,7 +34,7 @@ import threading
 import time
 from collections.abc import Sequence
 from ssl import SSLContext
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from agent import config
 from agent.backoff import pause_seconds
@@ -180,7 +180,7 @@ class MqttLink:
             reason = in_plain_words(error, self._where)
         except Exception:  # noqa: BLE001 - paho parses what a broker sends: nothing may end us
             _log.exception("the MQTT library failed; connecting again")
-            reason = "the broker does not keep to MQTT 3.1.1"
+            reason = self._settings.broken_protocol
         finally:
             self._connection = None
         if not self._stopping.is_set():
@@ -217,6 +217,7 @@ def connect_broker(
     clean_session: bool,
     acknowledge_at_once: bool = False,
     renews_subscriptions: bool = False,
+    version: Literal[4, 5] = 4,
 ) -> MqttLink:
     """A link, not yet started, to the broker of a configuration.
 
@@ -236,6 +237,7 @@ def connect_broker(
         clean_session=clean_session,
         acknowledge_at_once=acknowledge_at_once,
         renews_subscriptions=renews_subscriptions,
+        version=version,
     )
     return MqttLink(settings)
 

@@ -27,12 +27,15 @@ class Session:
     link: Link
     _: KW_ONLY
     seconds: float = 10.0
+    connected: Connected = field(default_factory=Connected)  # what the broker said of itself
     _waiting: list[Received] = field(default_factory=list)  # came during another wait
 
     def __enter__(self) -> Self:
         self.link.start()
         try:
-            self._wait_for(Connected(), "connecting to the broker takes too long")
+            event = self._wait_for(Connected(), "connecting to the broker takes too long")
+            assert isinstance(event, Connected)
+            self.connected = event
         except NetworkFault:
             self.link.stop()
             raise
@@ -43,8 +46,14 @@ class Session:
 
     def publish(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """Send a message and wait until the broker has it; NetworkFault otherwise."""
+        if refusal := self.offer(topic, payload, retained=retained):
+            raise NetworkFault(f"the broker refuses the message ({refusal})")
+
+    def offer(self, topic: str, payload: bytes, *, retained: bool) -> str:
+        """Send a message; the broker's reason to refuse it, or nothing. NetworkFault else."""
         token = self.link.publish(topic, payload, retained=retained)
-        self._wait_for(Published(token), "the broker does not confirm the message")
+        event = self._wait_for(Published(token), "the broker does not confirm the message")
+        return event.refusal if isinstance(event, Published) else ""
 
     def receive(self, seconds: float) -> Received | None:
         """The next message, or None when none comes within ``seconds``."""
@@ -72,12 +81,13 @@ class Session:
             collected.append(received)
         return collected
 
-    def _wait_for(self, wanted: Event, too_late: str) -> None:
+    def _wait_for(self, wanted: Event, too_late: str) -> Event:
         deadline = time.monotonic() + self.seconds
         while (event := self._next_event(deadline)) != wanted:
             if event is None:
                 raise NetworkFault(too_late)
             self._keep(event)
+        return event
 
     def _next_event(self, deadline: float) -> Event | None:
         try:

@@ -13,14 +13,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from amqtt.broker import Broker
 
+from agent import config
+from agent.cli.broker_check import check_owners_broker
 from agent.mqtt.link import Connected, MqttLink, Published, Received, Settings
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
+from tests.support.house import House
 from tests.support.links import wait_for
 
 HOST = "127.0.0.1"
@@ -89,7 +93,10 @@ def test_amqtt_says_the_last_will_of_a_killed_process(amqtt_port: int) -> None:
     wait_for(reader, Connected)
     script = f"""
 import time
+from agent import config
+from agent.cli.broker_check import check_owners_broker
 from agent.mqtt.link import Connected
+from tests.support.house import House
 from tests.support.links import wait_for
 from tests.mqtt.test_link_amqtt import link_to
 wait_for(link_to({amqtt_port}, "camera", will=("available", b"offline")), Connected)
@@ -104,3 +111,10 @@ time.sleep(60)
         process.send_signal(signal.SIGKILL)
         assert wait_for(reader, Received).payload == b"offline"
     reader.stop()
+
+
+def test_a_check_of_a_broker_without_mqtt_5_asks_again_in_3_1_1(
+    amqtt_port: int, tmp_path: Path
+) -> None:
+    house = House.build(tmp_path, mqtt=config.Broker(port=amqtt_port))
+    assert check_owners_broker(house.config) == f"connected to {HOST}:{amqtt_port}"

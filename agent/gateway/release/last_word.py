@@ -35,7 +35,7 @@ from agent.mqtt.link import Link
 
 log = logging.getLogger(__name__)
 
-_MARK: Final = b"clip-agent: heard up to here "  # no sealed letter begins like this
+MARK: Final = b"clip-agent: heard up to here "  # no sealed letter begins like this
 _PATIENCE_SECONDS: Final = 60.0
 
 
@@ -61,7 +61,7 @@ class LastWord:
     def connected(self) -> None:
         """Send the probe and the marker; raises :class:`NetworkFault`."""
         self._heard = self._session_known = False
-        self._marker = _MARK + self.random(16).hex().encode()
+        self._marker = MARK + self.random(16).hex().encode()
         self._asked_at = self.clock.monotonic()
         for topic in (topics.session(self.device_name), topics.owner(self.device_name)):
             self.link.publish(topic, self._marker, retained=False)
@@ -76,7 +76,7 @@ class LastWord:
         if topic == topics.session(self.device_name):
             self._session_known |= self._is_ours(payload)
             return True
-        return payload.startswith(_MARK) and not self.is_marker(topic, payload)
+        return payload.startswith(MARK) and not self.is_marker(topic, payload)
 
     def is_marker(self, topic: str, payload: bytes) -> bool:
         """True for the marker of this connection."""
