@@ -37,6 +37,8 @@ def fault(path: Path, error: OSError, doing: str = "") -> StorageFault:
     """``error`` on ``path`` as a sentence; ``doing`` says what failed."""
     if error.errno in _FULL:
         return disk_full(path)
+    if error.errno == errno.EROFS:
+        return read_only(path)
     reason = error.strerror or str(error)
     return StorageFault(f"{path}: {doing} ({reason})" if doing else f"{path}: {reason}")
 
@@ -47,6 +49,22 @@ def disk_full(path: Path) -> DiskFull:
         f"{path}: cannot be written, the disk is full",
         advice="Free some space, or lower storage.max_bytes",
     )
+
+
+def read_only(path: Path) -> StorageFault:
+    """The fault for a disk that takes no more writes, as a failing SD card does."""
+    return StorageFault(
+        f"{path}: the disk is read-only",
+        advice="If nobody mounted it so, the SD card may be failing: look at dmesg, copy the card,"
+        " and replace it",
+    )
+
+
+def is_read_only(path: Path) -> bool:
+    """True if ``path``, or the first folder above it that exists, is on a read-only disk."""
+    with faults(path):
+        there = next(folder for folder in (path, *path.parents) if folder.exists())
+        return bool(os.statvfs(there).f_flag & os.ST_RDONLY)
 
 
 @contextmanager

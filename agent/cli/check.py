@@ -65,7 +65,8 @@ def _say(good: bool, name: str, text: str) -> None:
 
 
 def _owners(config: Config) -> str:
-    return "clips are sealed to " + ", ".join(card.name for card in load_owners(config.owners))
+    owners = (f"{card.name} ({in_groups(card.fingerprint)})" for card in load_owners(config.owners))
+    return "clips are sealed to " + ", ".join(owners)
 
 
 def _requesters(config: Config) -> str:
@@ -107,6 +108,8 @@ def _disk(config: Config) -> str:
         is_folder = folder.is_dir()
     if not is_folder:
         raise StorageFault(f"{folder}: is not a folder", advice="Check state_dir")
+    if files.is_read_only(folder):
+        raise files.read_only(folder)
     if not os.access(folder, os.W_OK):
         raise StorageFault(
             f"{folder}: not writable for you", advice="Run this as the user of the daemons, or root"

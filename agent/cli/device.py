@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import __version__, config
+from agent import __version__, config, files
 from agent.cli.ledger_html import page
 from agent.cli.ledger_text import detail, local, shown
 from agent.clock import SystemClock
@@ -45,6 +45,9 @@ def status(arguments: argparse.Namespace) -> int:
         "under_voltage": vitals.under_voltage,
         "throttled": vitals.throttled,
     }
+    if files.is_read_only(settings.state_dir):
+        for part in ("camera", "gateway"):
+            found[part] = f"unknown: the disk is read-only (before: {found[part]})"
     if arguments.json:
         print(json.dumps(found))
         return 0

@@ -20,6 +20,7 @@ from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
 from tests.support.board import Board
+from tests.support.disks import read_only_below
 from tests.support.house import House
 
 STILL = config.Camera(source=config.SceneSource(width=320, height=180, frames_per_second=10))
@@ -104,7 +105,8 @@ def test_a_device_in_order_passes_line_by_line(
     assert checked.failed == []
     assert checked.code == 0
     assert tuple(checked.texts) == (*SECTIONS, "feed")
-    assert checked.texts["owners"] == "clips are sealed to Olive"
+    olive = in_groups(house.owner.id)
+    assert checked.texts["owners"] == f"clips are sealed to Olive ({olive})"
     fingerprint = house.requester.id
     assert checked.texts["requesters"] == (
         f"may ask: Springfield Police Department ({in_groups(fingerprint)})"
@@ -216,6 +218,17 @@ def test_a_broker_that_would_lose_letters_is_named(
         checked = check(mqtt=config.Broker(port=broker.port))
     assert checked.failed == ["broker"]
     assert said in checked.texts["broker"]
+
+
+def test_a_read_only_card_is_named_and_nobody_is_sent_to_root(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House.build(tmp_path / "house", camera=STILL, mqtt=away())
+    read_only_below(house.config.state_dir, monkeypatch)
+    checked = check(house)
+    assert "disk" in checked.failed
+    assert "the disk is read-only. If nobody mounted it so, the SD card" in checked.texts["disk"]
+    assert "as the user" not in checked.texts["disk"]
 
 
 def test_a_broker_that_says_its_limit_is_quoted(check: Any, tmp_path: Path) -> None:

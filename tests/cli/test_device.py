@@ -16,6 +16,7 @@ from agent.vault.clips.camera_lock import at_work
 from agent.vault.records.ledger import Ledger, LedgerWriter
 from agent.vault.records.requests import RequestTable
 from tests.support.board import Board
+from tests.support.disks import read_only_below
 from tests.vault.records.test_releases import add, release
 from tests.vault.records.test_requests import request
 from tests.vault.support import Vault
@@ -118,6 +119,16 @@ def test_a_camera_that_was_killed_is_not_said_to_record(vault: Vault, say: Say) 
     assert json.loads(say("status", "--json"))["camera"] == "not-running cam is gone"
     with at_work(vault.state_dir, clock=vault.clock):
         assert json.loads(say("status", "--json"))["camera"] == "no-frames cam is gone"
+
+
+def test_status_does_not_believe_what_a_read_only_card_says(
+    vault: Vault, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither process can write down what became of it."""
+    read_only_below(vault.state_dir, monkeypatch)
+    said = json.loads(say("status", "--json"))
+    for part in ("camera", "gateway"):
+        assert said[part] == "unknown: the disk is read-only (before: never started)"
 
 
 def test_status_looks_at_clock_and_board_itself(
