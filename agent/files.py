@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from agent.errors import ClipDamaged, DiskFull, StorageFault
 
-DIRECTORY_MODE = 0o2770  # camera and gateway share the group; new files inherit it
+DIRECTORY_MODE = 0o2750  # the other service reads it by the group, which new files inherit
 FILE_MODE = 0o640
 PRIVATE_MODE = 0o600
 
@@ -228,7 +228,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Create ``path`` and its missing parents, group-writable and synced."""
+    """Create ``path`` and its missing parents, readable for the group and synced."""
     with faults(path):
         if path.is_dir():
             return

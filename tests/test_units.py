@@ -30,10 +30,13 @@ CEILINGS = {"clip-agent-camera.service": 0.4, "clip-agent-gateway.service": 1.0}
 STATE_DIR = str(EXAMPLE.state_dir)
 FOLDERS = {  # path: mode, owner
     "/etc/clip-agent": (0o750, "root"),
-    STATE_DIR: (0o2770, "root"),
-    f"{STATE_DIR}/clips": (0o2770, "clip-camera"),
-    f"{STATE_DIR}/outbox": (0o700, "clip-gateway"),
-    f"{STATE_DIR}/keys": (0o700, "clip-gateway"),
+    STATE_DIR: (0o750, "root"),
+    f"{STATE_DIR}/camera": (0o2750, "clip-camera"),
+    f"{STATE_DIR}/camera/clips": (0o2750, "clip-camera"),
+    f"{STATE_DIR}/gateway": (0o700, "clip-gateway"),
+    f"{STATE_DIR}/gateway/keys": (0o700, "clip-gateway"),
+    f"{STATE_DIR}/gateway/outbox": (0o700, "clip-gateway"),
+    f"{STATE_DIR}/wishes": (0o2750, "clip-gateway"),
     "/run/clip-agent/root": (0o755, "root"),
     "/run/systemd/timesync": (0o755, "root"),
 }
@@ -234,8 +237,8 @@ def test_the_camera_has_no_network_and_no_way_to_keys_or_outbox() -> None:
     unit = read_unit(SERVICES[0])
     assert (unit["PrivateNetwork"], unit["IPAddressDeny"]) == (["yes"], ["any"])
     assert words(unit, "RestrictAddressFamilies") == ["AF_UNIX", "AF_NETLINK"]
-    assert paths(unit, "InaccessiblePaths") == {f"{STATE_DIR}/keys", f"{STATE_DIR}/outbox"}
-    assert paths(unit, "ReadWritePaths") == {STATE_DIR}
+    assert paths(unit, "ReadWritePaths") == {f"{STATE_DIR}/camera"}
+    assert f"{STATE_DIR}/wishes" in paths(unit, "BindReadOnlyPaths")
     assert words(unit, "DeviceAllow")[::2] == ["char-video4linux", "char-media", "char-dma_heap"]
 
 
@@ -244,8 +247,8 @@ def test_the_gateway_has_no_device_and_no_listening_socket_and_only_reads_clips(
     assert unit["PrivateDevices"] == ["yes"]
     assert unit["SocketBindDeny"] == ["1-65535"]
     assert {"listen", "accept", "accept4"} <= set(unit["SystemCallFilter"][-1].split())
-    assert paths(unit, "ReadOnlyPaths") == {f"{STATE_DIR}/clips"}
-    assert paths(unit, "ReadWritePaths") == {STATE_DIR}
+    assert paths(unit, "ReadWritePaths") == {f"{STATE_DIR}/gateway", f"{STATE_DIR}/wishes"}
+    assert f"{STATE_DIR}/camera" in paths(unit, "BindReadOnlyPaths")
     assert "SupplementaryGroups" not in unit
 
 
@@ -255,14 +258,16 @@ def test_of_the_file_system_only_a_list_is_there(service: str) -> None:
     unit = read_unit(service)
     assert unit["RootDirectory"] == ["/run/clip-agent/root"]
     given = paths(unit, "BindReadOnlyPaths") | paths(unit, "BindPaths")
-    program = {"/usr", "/lib", "/lib64", "/etc", "/opt/clip-agent", STATE_DIR}
+    program = {"/usr", "/lib", "/lib64", "/etc", "/opt/clip-agent"}
     systemd = {"/run/systemd/notify", "/run/systemd/timesync"}
     names = {
         *(f"/run/systemd/resolve/{file}" for file in ("stub-resolv.conf", "resolv.conf")),
         *("/run/NetworkManager", "/run/resolvconf", "/run/avahi-daemon"),
     }
     devices = {"/run/udev/data", "/run/udev/tags"}
-    assert given == program | systemd | (devices if service == SERVICES[0] else names)
+    passed_on = {f"{STATE_DIR}/camera", f"{STATE_DIR}/wishes"}
+    own = devices if service == SERVICES[0] else {f"{STATE_DIR}/gateway", *names}
+    assert given == program | systemd | passed_on | own
 
 
 def test_the_folder_of_the_clocks_marker_outlives_a_restart_of_the_time_service() -> None:
@@ -452,7 +457,7 @@ def test_the_folder_of_a_day_is_made_although_the_unit_forbids_to_set_its_group_
         raise PermissionError(1, "RestrictSUIDSGID=yes", str(path))
 
     (tmp_path / "clips").mkdir()
-    (tmp_path / "clips").chmod(FOLDERS[f"{STATE_DIR}/clips"][0])
+    (tmp_path / "clips").chmod(FOLDERS[f"{STATE_DIR}/camera/clips"][0])
     monkeypatch.setattr(Path, "chmod", refuse)
     before = os.umask(int(read_unit(SERVICES[0])["UMask"][0], 8))
     try:

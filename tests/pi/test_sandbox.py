@@ -107,6 +107,16 @@ def test_a_service_reaches_no_socket_but_those_it_needs(machine: Machine) -> Non
         }
 
 
+def test_neither_service_writes_to_a_folder_of_the_other(machine: Machine) -> None:
+    """Nor does the camera find the gateway's folder at all."""
+    camera, gateway = (machine.probe(service) for service in SERVICES)
+    assert camera["writable"] == [f"{STATE}/camera", f"{STATE}/camera/clips"]
+    own = ("gateway", "gateway/keys", "gateway/outbox", "wishes")
+    assert gateway["writable"] == [f"{STATE}/{name}" for name in own]
+    assert f"{STATE}/gateway" not in camera["folders"]
+    assert {f"{STATE}/camera/clips", f"{STATE}/wishes"} <= set(camera["folders"])
+
+
 def test_the_services_see_the_clocks_marker_after_the_time_service_restarted(
     machine: Machine,
 ) -> None:

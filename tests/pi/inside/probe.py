@@ -62,6 +62,7 @@ def _writes(folder: Path) -> bool:
 
 def main() -> None:
     """Look around once."""
+    folders = sorted(Path("/var/lib/clip-agent").glob("**/"))
     sys.stdout.write(
         json.dumps(
             {
@@ -69,11 +70,8 @@ def main() -> None:
                 "abstract": _connects("\0abstract"),
                 "name": _resolve("broker.test"),
                 "synced": Path("/run/systemd/timesync/synchronized").exists(),
-                "writable": [
-                    str(folder)
-                    for folder in sorted(Path("/var/lib/clip-agent").glob("**/"))
-                    if _writes(folder)
-                ],
+                "folders": [str(folder) for folder in folders],
+                "writable": [str(folder) for folder in folders if _writes(folder)],
                 "boot_id": Path("/proc/sys/kernel/random/boot_id").exists(),
                 "sensors": Path("/sys/class").is_dir(),
                 "isolated": sys.flags.isolated,
