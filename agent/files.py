@@ -24,6 +24,7 @@ from agent.errors import ClipDamaged, DiskFull, StorageFault
 DIRECTORY_MODE = 0o2750  # the other service reads it by the group, which new files inherit
 FILE_MODE = 0o640
 PRIVATE_MODE = 0o600
+PRIVATE_DIRECTORY_MODE = 0o700
 
 _NEW = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -84,6 +85,7 @@ def write_new(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
     with faults(path, "cannot be written"):
         descriptor = os.open(path, os.O_WRONLY | _NEW, mode)
         try:
+            os.fchmod(descriptor, mode)  # whatever the umask: it may be for another user to read
             write_all(descriptor, data)
             os.fsync(descriptor)
         finally:
@@ -227,18 +229,26 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 # Names
 
 
-def make_directory(path: Path) -> None:
-    """Create ``path`` and its missing parents, readable for the group and synced."""
+def make_directory(path: Path, *, mode: int = DIRECTORY_MODE) -> None:
+    """Create ``path`` and its missing parents, readable for the group and synced.
+
+    ``mode`` is for ``path`` alone.
+    """
     with faults(path):
         if path.is_dir():
             return
     make_directory(path.parent)
-    with faults(path), suppress(FileExistsError):
-        path.mkdir()
+    with faults(path):
+        try:
+            path.mkdir(mode & 0o777)
+        except FileExistsError:
+            if path.is_dir():
+                return  # made by another process just now
+            raise
         # Under systemd the parent passes on its setgid bit and the umask keeps the rest, while
         # RestrictSUIDSGID= refuses every chmod with that bit. Elsewhere the umask may drop some.
-        if path.stat().st_mode & DIRECTORY_MODE != DIRECTORY_MODE:
-            path.chmod(DIRECTORY_MODE)
+        if path.stat().st_mode & mode != mode:
+            path.chmod(mode)
         sync_directory(path.parent)
 
 
@@ -279,19 +289,24 @@ def sync_directory(path: Path) -> None:
 # Reading
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file of a clip; :class:`ClipDamaged` if it is gone or not a regular file.
+def open_regular(path: Path, *, folders: int = 2) -> BinaryIO:
+    """Open a file of another process; :class:`ClipDamaged` if it is gone or no regular file.
 
-    The camera's process owns the folder and may have been taken over: a link there would
-    make the gateway read its own keys, and a pipe would block it for ever.
+    That process may have been taken over: a link would make the reader open a file of its own,
+    and a pipe would block it for ever. So ``path`` and the last ``folders`` above it must be no
+    links.
     """
+    names = path.parts[-folders - 1 :]
     no_link = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        folder = os.open(path.parent, no_link | os.O_DIRECTORY)
-        try:
-            descriptor = os.open(path.name, no_link | os.O_NONBLOCK, dir_fd=folder)
-        finally:
-            os.close(folder)
+        descriptor = os.open(path.parents[folders], os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        for number, name in enumerate(names):
+            kind = os.O_NONBLOCK if number == folders else os.O_DIRECTORY
+            above = descriptor
+            try:
+                descriptor = os.open(name, no_link | kind, dir_fd=above)
+            finally:
+                os.close(above)
     except OSError as error:
         raise ClipDamaged(f"{path}: {error.strerror or error}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -56,7 +56,7 @@ def measure(folder: Path, *, posts: int) -> list[Figure]:
         )
         house.record()
         with _gateway(house, folder) as process:
-            _settle(process.pid, until=house.config.state_dir / "device.card.yaml")
+            _settle(process.pid, until=house.config.state_dir / "wishes" / "device.card.yaml")
             _publish(house, broker, 1)
             _settle(process.pid)
             before, began = _resident_now(process.pid), time.monotonic()
@@ -70,12 +70,12 @@ def measure(folder: Path, *, posts: int) -> list[Figure]:
             grown = _resident_peak(process.pid) - before
             if process.poll() is not None:
                 raise RuntimeError("the gateway ended")
-        with house.open_index() as index:
+        with house.open_database() as database:
             rows = {
-                table: int(index.rows(f"SELECT count(*) FROM {table}")[0][0])
+                table: int(database.rows(f"SELECT count(*) FROM {table}")[0][0])
                 for table in ("request", "ledger", "letter", "notice")
             }
-            counted = int(index.rows("SELECT total(posts) FROM flood")[0][0])
+            counted = int(database.rows("SELECT total(posts) FROM flood")[0][0])
     if counted + rows["request"] < posts:
         raise RuntimeError(f"of {posts} posts {counted + rows['request']} arrived")
     kept = config.Requests().max_kept_daily_per_requester

@@ -25,7 +25,7 @@ from agent.consent.statements import Window
 from agent.consent.transparency import merkle
 from agent.mqtt import topics
 from agent.vault.clips import seal
-from agent.vault.database.index import Clip, Index
+from agent.vault.database.gateway import Clip, GatewayDatabase
 from benchmarks.figures import Figure, summary, table
 from tests.consent.logs import FakeLog
 from tests.support.gateway_world import FEED, World
@@ -47,9 +47,9 @@ def fill(house: House, count: int) -> None:
     sealed_key = seal.seal_key(
         seal.ClipIdentity().text, recipients, clip_id="20240124-000000-3f9a2c"
     )
-    with house.open_index() as index, index.transaction():
+    with house.open_database() as database, database.transaction():
         for number in range(count):
-            index.put_clip(
+            database.put_clip(
                 Clip(
                     id=f"20240124-{number // 16**2:06d}-{number:06x}",
                     started_at=now - 3600 - number * _SPACING_SECONDS,
@@ -61,27 +61,28 @@ def fill(house: House, count: int) -> None:
                     sha256=f"{number:064x}",
                     sealed_key=sealed_key,
                     truncated=False,
-                )
+                ),
+                stamp=number,
             )
 
 
 @contextmanager
 def transactions_timed() -> Iterator[list[float]]:
     """Seconds that each transaction took, from its first statement to its commit."""
-    real, spent = Index.transaction, []
+    real, spent = GatewayDatabase.transaction, []
 
     @contextmanager
-    def timed(index: Index) -> Iterator[Any]:
+    def timed(index: GatewayDatabase) -> Iterator[Any]:
         began = time.perf_counter()
         with real(index) as connection:
             yield connection
         spent.append(time.perf_counter() - began)
 
-    Index.transaction = timed  # type: ignore[method-assign,assignment]
+    GatewayDatabase.transaction = timed  # type: ignore[method-assign,assignment]
     try:
         yield spent
     finally:
-        Index.transaction = real  # type: ignore[method-assign]
+        GatewayDatabase.transaction = real  # type: ignore[method-assign]
 
 
 def measure(folder: Path, *, clips: int, posts: int) -> list[Figure]:
@@ -133,12 +134,12 @@ def _messages(house: House, log: FakeLog, count: int) -> list[tuple[topics.Topic
 def _match_seconds(house: House) -> float:
     """The search for clips, which happens inside the transaction, alone."""
     spent = []
-    with house.open_index() as index:
+    with house.open_database() as database:
         now = house.clock.now()
         for number in range(200):
             end = now - 3600 - number * 3600
             began = time.perf_counter()
-            index.unmatched_clips("0" * 64, start=end - 7200, end=end)
+            database.unmatched_clips("0" * 64, start=end - 7200, end=end)
             spent.append(time.perf_counter() - began)
     return median(spent)
 

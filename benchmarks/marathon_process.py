@@ -20,7 +20,7 @@ import msgspec
 
 from agent import config
 from agent.camera import app
-from agent.vault.database.index import FILE_NAME, Index
+from agent.vault.database.index import Index
 from benchmarks import procfs
 from benchmarks.player import Interval, Player
 from tests.support.clock import SimulatedClock
@@ -125,7 +125,7 @@ def _run(settings: Settings) -> Result:
             settled.append(_sample(at))
 
     app.build(house, clock=clock, source=player, notify=notify).run()
-    index = Index.open(house.state_dir / FILE_NAME)
+    index = Index.open(house.state_dir / "camera" / "index.sqlite")
     spans = [(clip.monotonic_seconds - begin, clip) for clip in index.clips()]
     index.close()
     return Result(

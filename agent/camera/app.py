@@ -30,10 +30,12 @@ from agent.config import Config
 from agent.host import systemd as service
 from agent.host.board import Machine, Steady
 from agent.parties import load_owners, recipients
-from agent.vault.clips.camera_lock import at_work
+from agent.vault import migration, wishes
+from agent.vault.camera_state import StateFile
 from agent.vault.clips.retention import Limits, Retention, free_bytes_of
 from agent.vault.clips.store import ClipStore
-from agent.vault.database.index import FILE_NAME, Index
+from agent.vault.database.index import Index, path_of
+from agent.vault.locks import camera_at_work
 
 _log = logging.getLogger(__name__)
 
@@ -53,21 +55,24 @@ def build(
     ``free_bytes`` the disk and ``machine`` the board. Raises :class:`ConfigError` for an
     invalid owner's card, :class:`StorageFault` for a vault that cannot be used.
     """
-    index = Index.open(config.state_dir / FILE_NAME)
+    folder = config.state_dir
+    migration.move_camera(folder)
+    index = Index.open(path_of(folder))
     sealed_to = recipients(load_owners(config.owners))
-    store = ClipStore(config.state_dir, index, recipients=sealed_to, clock=clock)
+    store = ClipStore(folder, index, recipients=sealed_to, clock=clock)
     storage, recording = config.storage, config.camera.recording
     retention = Retention(
         store,
         index,
         clock=clock,
-        free_bytes=free_bytes or free_bytes_of(config.state_dir),
+        free_bytes=free_bytes or free_bytes_of(folder),
         limits=Limits(
             max_bytes=storage.max_bytes,
             max_age_seconds=storage.max_age_days * 86_400,
             min_free_bytes=storage.min_free_bytes,
             max_held_share=storage.max_held_share,
         ),
+        held=lambda: wishes.read(folder).held,
     )
     housekeeping = Housekeeping(store=store, retention=retention, clock=clock)
 
@@ -83,7 +88,7 @@ def build(
 
     camera = source or choose_source(config.camera, clock=clock)
     health = HealthReport(
-        index=index,
+        state=StateFile(folder, seals_to=tuple(sealed_to)),
         clock=clock,
         board=Steady(machine or Machine(), clock=clock),
         encoder=lambda: str(getattr(camera, "encoder", "")),
@@ -98,7 +103,7 @@ def build(
         stall=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         index=index,
         clock=clock,
-        at_work=partial(at_work, config.state_dir, clock=clock),
+        at_work=partial(camera_at_work, folder, clock=clock),
         may_end=_may_end(config.camera.source),
     )
 
@@ -134,7 +139,7 @@ def run(config: Config) -> int:
         return app.run()
     except TurnedAway as fault:
         _log.error("%s. Next try in %g s, or at a restart", fault, TURNED_AWAY_SECONDS)
-        with at_work(config.state_dir, clock=clock):
+        with camera_at_work(config.state_dir, clock=clock):
             stopping.wait(TURNED_AWAY_SECONDS)
         raise
 

@@ -1,6 +1,6 @@
-"""The camera's report of itself, to systemd and to the index.
+"""The camera's report of itself, to systemd and to its state file.
 
-- The index gets state, detail, encoder and the last motion, for ``clip-agent status``
+- The file gets state, detail, encoder and the last motion, for ``clip-agent status``
   and for the gateway, when they change. An idle camera writes nothing there.
 - systemd gets READY, the watchdog's sign of life, and a STATUS that also tells if the clock
   is set, and the board's temperature and power, which are never written to the disk.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.errors import StorageFault
 from agent.host.board import Steady
-from agent.vault.database.index import Index
+from agent.vault.camera_state import StateFile
 
 _AGAIN_SECONDS = 10.0  # until a note that failed is tried again
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class HealthReport:
     """Reports each change once. ``encoder`` is asked each time the camera is there."""
 
-    index: Index
+    state: StateFile
     clock: Clock
     board: Steady
     encoder: Callable[[], str]
@@ -73,8 +73,12 @@ class HealthReport:
         if news == self._noted or self.clock.monotonic() < self._next_try:
             return
         try:
-            self.index.set_health(
-                "camera", state, detail, self.clock.now(), self._motion_at, self._encoding
+            self.state.say(
+                at=self.clock.now(),
+                state=state,
+                detail=detail,
+                encoder=self._encoding,
+                last_motion_at=self._motion_at or self.state.said.last_motion_at,
             )
         except StorageFault as fault:  # on a full disk this note is the first to go
             self._next_try = self.clock.monotonic() + _AGAIN_SECONDS

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent import config as configuration
 from agent import files
+from agent.cli.as_owner import owner_of
 from agent.cli.broker_check import check_feed_broker, check_owners_broker
 from agent.clock import SystemClock
 from agent.config import Config
@@ -24,7 +25,10 @@ from agent.consent.cards import in_groups, parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.host.board import Machine
 from agent.parties import load_owners
-from agent.vault.database.index import FILE_NAME, Index
+from agent.vault import migration
+from agent.vault.database import gateway, index
+from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.database.index import Index
 
 
 def run(path: Path) -> int:
@@ -79,7 +83,7 @@ def _requesters(config: Config) -> str:
 
 
 def _keys(config: Config) -> str:
-    folder = config.state_dir / "keys"
+    folder = config.state_dir / "gateway" / "keys"
     with files.faults(folder):
         mode = folder.stat().st_mode if folder.exists() else None
     if mode is None:
@@ -90,13 +94,21 @@ def _keys(config: Config) -> str:
 
 
 def _vault(config: Config) -> str:
-    path = config.state_dir / FILE_NAME
-    with files.faults(path):
-        is_there = path.exists()
-    if not is_there:
-        return "empty: the camera makes the index at its first start"
-    with Index.open(path, create=False) as index:
-        totals = index.totals()
+    if migration.is_needed(config.state_dir):
+        raise StorageFault(
+            f"{config.state_dir}: is as an earlier clip-agent left it",
+            advice="Stop both services, and run sudo clip-agent reindex",
+        )
+    records = gateway.path_of(config.state_dir)
+    with owner_of(records.parent):
+        if files.exists(records):
+            GatewayDatabase.open(records, create=False).close()
+    path = index.path_of(config.state_dir)
+    with owner_of(path.parent):
+        if not files.exists(path):
+            return "empty: the camera makes the index at its first start"
+        with Index.open(path, create=False) as table:
+            totals = table.totals()
     clips = "1 clip" if totals.count == 1 else f"{totals.count} clips"
     return f"{clips}, {totals.bytes / 1e6:.0f} MB"
 

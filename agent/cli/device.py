@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from agent import __version__, config, files
+from agent.cli.as_owner import owner_of
 from agent.cli.ledger_html import page
 from agent.cli.ledger_text import detail, local, shown
 from agent.clock import SystemClock
@@ -21,23 +23,37 @@ from agent.config import Config, StreamSource
 from agent.consent.cards import in_groups
 from agent.errors import StorageFault
 from agent.host.board import Machine
-from agent.vault.clips.camera_lock import at_work, camera_state, is_at_work
+from agent.vault import camera_state, migration
 from agent.vault.clips.store import reindex
-from agent.vault.database.index import FILE_NAME, Clip, Index
+from agent.vault.database import gateway, index
+from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.database.index import Clip, Index
+from agent.vault.locks import camera_at_work, is_camera_at_work, is_gateway_at_work
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.releases import ReleaseTable
 from agent.vault.records.requests import RequestTable
 
 
-def _open(settings: Config) -> Index:
-    return Index.open(settings.state_dir / FILE_NAME, create=False)
+@contextmanager
+def _index(settings: Config) -> Iterator[Index]:
+    """The camera's index, as the camera's user."""
+    path = index.path_of(settings.state_dir)
+    with owner_of(path.parent), Index.open(path, create=False) as clips:
+        yield clips
+
+
+@contextmanager
+def _database(settings: Config) -> Iterator[GatewayDatabase]:
+    """The gateway's database, as the gateway's user."""
+    path = gateway.path_of(settings.state_dir)
+    with owner_of(path.parent), GatewayDatabase.open(path, create=False) as database:
+        yield database
 
 
 def status(arguments: argparse.Namespace) -> int:
     """``clip-agent status``."""
     settings = config.load(arguments.config)
-    with _open(settings) as index:
-        found = _read_status(index, settings)
+    found = _read_camera(settings) | _read_gateway(settings)
     vitals = Machine().vitals()
     found |= {
         "clock_synced": SystemClock(settings.time.synced_marker).synced(),
@@ -60,9 +76,11 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_status(index: Index, settings: Config) -> dict[str, Any]:
-    totals, camera, gateway = index.totals(), index.health("camera"), index.health("gateway")
-    state = camera_state(camera, running=is_at_work(settings.state_dir))
+def _read_camera(settings: Config) -> dict[str, Any]:
+    with _index(settings) as clips:
+        totals, camera = clips.totals(), camera_state.read(settings.state_dir)
+        running = is_camera_at_work(settings.state_dir)
+    state = camera_state.judged_state(camera, running=running)
     found: dict[str, Any] = {
         "clips": totals.count,
         "bytes": totals.bytes,
@@ -72,19 +90,33 @@ def _read_status(index: Index, settings: Config) -> dict[str, Any]:
     }
     if camera and camera.last_motion_at:
         found["last_motion"] = local(camera.last_motion_at)
-    return found | {
-        "gateway": f"{gateway.state} {gateway.detail}".strip() if gateway else "never started",
-        "open_requests": len(RequestTable(index).open()),
-        "releases_under_way": len(ReleaseTable(index).all("APPROVED", "SEALED")),
-        "ledger_lines": Ledger(index).head().size,
-    }
+    return found
+
+
+def _read_gateway(settings: Config) -> dict[str, Any]:
+    path = gateway.path_of(settings.state_dir)
+    with owner_of(path.parent):
+        if not files.exists(path):
+            return {"gateway": "never started"}
+        running = is_gateway_at_work(settings.state_dir)
+    with _database(settings) as database:
+        said = database.health()
+        state = said.state if said else "never started"
+        if said and not running and state != "stopped":
+            state = "not-running"
+        return {
+            "gateway": f"{state} {said.detail if said else ''}".strip(),
+            "open_requests": len(RequestTable(database).open()),
+            "releases_under_way": len(ReleaseTable(database).all("APPROVED", "SEALED")),
+            "ledger_lines": Ledger(database).head().size,
+        }
 
 
 def clips(arguments: argparse.Namespace) -> int:
     """``clip-agent clips``."""
     unknown = None if arguments.json else "unknown"
-    with _open(config.load(arguments.config)) as index:
-        found = index.clips()
+    with _index(config.load(arguments.config)) as table:
+        found = table.clips()
     rows = [
         {
             "id": clip.id,
@@ -105,8 +137,8 @@ def _notes(clip: Clip) -> str:
 
 def requests(arguments: argparse.Namespace) -> int:
     """``clip-agent requests``."""
-    with _open(config.load(arguments.config)) as index:
-        table = RequestTable(index)
+    with _database(config.load(arguments.config)) as database:
+        table = RequestTable(database)
         rows = [
             {
                 "request": row.digest,
@@ -141,11 +173,11 @@ def _list(rows: Sequence[Mapping[str, object]], arguments: argparse.Namespace, n
 
 def ledger_show(arguments: argparse.Namespace) -> int:
     """``clip-agent ledger show``."""
-    with _open(config.load(arguments.config)) as index:
+    with _database(config.load(arguments.config)) as database:
         if arguments.json:
-            Ledger(index).export(sys.stdout)
+            Ledger(database).export(sys.stdout)
             return 0
-        for entry in Ledger(index).entries():
+        for entry in Ledger(database).entries():
             event, subject = shown(entry.event), shown(entry.subject)
             print(f"{entry.seq:6d}  {local(entry.at)}  {event:20s}  {subject}")
             for name, value in entry.detail.items():
@@ -155,8 +187,8 @@ def ledger_show(arguments: argparse.Namespace) -> int:
 
 def ledger_verify(arguments: argparse.Namespace) -> int:
     """``clip-agent ledger verify``."""
-    with _open(config.load(arguments.config)) as index:
-        ledger = Ledger(index)
+    with _database(config.load(arguments.config)) as database:
+        ledger = Ledger(database)
         lines = ledger.verify(arguments.head)
         head = ledger.head(lines)
     seen = f", and begins with the {arguments.head.size} lines of then" if arguments.head else ""
@@ -167,33 +199,46 @@ def ledger_verify(arguments: argparse.Namespace) -> int:
 def ledger_export(arguments: argparse.Namespace) -> int:
     """``clip-agent ledger export``. A file that exists is not overwritten."""
     settings = config.load(arguments.config)
-    with _open(settings) as index:
-        if arguments.html is None:
-            Ledger(index).export(sys.stdout)
-            return 0
-        now = SystemClock(synced_marker=None).now()
-        pieces = page(Ledger(index), device=settings.device.name, now=now, version=__version__)
-        if arguments.html == "-":
-            sys.stdout.writelines(pieces)
-            return 0
-        try:
-            with Path(arguments.html).open("x", encoding="utf-8") as out:
-                out.writelines(pieces)
-        except OSError as error:
-            raise StorageFault(f"{arguments.html}: cannot be written ({error.strerror})") from error
+    if arguments.html in (None, "-"):
+        with _database(settings) as database:
+            if arguments.html is None:
+                Ledger(database).export(sys.stdout)
+            else:
+                sys.stdout.writelines(_page(database, settings))
+        return 0
+    try:  # the file is made before anything is done as the gateway's user
+        with (
+            Path(arguments.html).open("x", encoding="utf-8") as out,
+            _database(settings) as database,
+        ):
+            out.writelines(_page(database, settings))
+    except OSError as error:
+        raise StorageFault(f"{arguments.html}: cannot be written ({error.strerror})") from error
     print(f"written to {arguments.html}")
     return 0
+
+
+def _page(database: GatewayDatabase, settings: Config) -> Iterator[str]:
+    now = SystemClock(synced_marker=None).now()
+    return page(Ledger(database), device=settings.device.name, now=now, version=__version__)
 
 
 def reindex_clips(arguments: argparse.Namespace) -> int:
     """``clip-agent reindex``, refused while the camera runs: a clip it finishes would be lost."""
     state_dir = config.load(arguments.config).state_dir
-    if is_at_work(state_dir):
+    if is_camera_at_work(state_dir):
         raise StorageFault(
             f"{state_dir}: the camera is at work there",
             advice="Stop it, run this again, then start it: systemctl stop clip-agent-camera",
         )
-    with at_work(state_dir, clock=SystemClock(None)):
+    if migration.is_needed(state_dir):
+        migration.move_camera(state_dir)
+        migration.move_gateway(state_dir)
+    files.make_directory(state_dir)
+    with owner_of(state_dir):
+        files.make_directory(state_dir / "camera")
+    with owner_of(state_dir / "camera"), camera_at_work(state_dir, clock=SystemClock(None)):
+        migration.close_to_group(state_dir)
         report = reindex(state_dir)
     print(report)
     return 0

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from agent import files
 from agent.clock import Clock, SystemClock
 from agent.config import Config, Feed
 from agent.consent.transparency.proof import LogPolicy
 from agent.gateway import device_keys
+from agent.gateway.catalog import Catalog
 from agent.gateway.daemon import Gateway, Notify
 from agent.gateway.decisions.approvals import Approvals
 from agent.gateway.decisions.commands import Commands
@@ -42,9 +44,12 @@ from agent.host import systemd
 from agent.host.board import Machine, Steady
 from agent.mqtt import topics
 from agent.mqtt.link import Link, connect_broker
-from agent.parties import Parties, recipients
-from agent.vault.clips.store import ClipStore
-from agent.vault.database.index import FILE_NAME, Index
+from agent.parties import Parties
+from agent.vault import locks, migration
+from agent.vault.clips.reader import ClipReader
+from agent.vault.database import gateway
+from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.wishes import WishFile
 
 
 def build(
@@ -66,25 +71,29 @@ def build(
     used, :class:`~agent.errors.StorageFault` for a state folder that cannot.
     """
     name, rules, folder = config.device.name, config.requests, config.state_dir
+    _prepare(folder)
     keys = device_keys.load_or_create(folder, name=name)
     parties = Parties.load(config, device_id=keys.id)
     loopback = config.upload.allow_loopback_http
 
-    def work_of_a_thread() -> tuple[UnitOfWork, ClipStore, Authorizer]:
-        index = Index.open(folder / FILE_NAME)
-        work = UnitOfWork(index, parties=parties, keys=keys, clock=clock, random=random)
-        store = ClipStore(folder, index, recipients=recipients(parties.owners), clock=clock)
+    store = ClipReader(folder)
+
+    def work_of_a_thread() -> tuple[UnitOfWork, Authorizer]:
+        database = GatewayDatabase.open(gateway.path_of(folder))
+        work = UnitOfWork(database, parties=parties, keys=keys, clock=clock, random=random)
         authorizer = Authorizer(
             requests=work.requests, parties=parties, allow_loopback_http=loopback
         )
-        return work, store, authorizer
+        return work, authorizer
 
-    work, store, authorizer = work_of_a_thread()
+    work, authorizer = work_of_a_thread()
     if owner_link is None:
         owner_link, feed_link = _connect(config, client_id=device_keys.client_id(folder))
     holds = Holds(work, authorizer, keys)
     last_word = LastWord(owner_link, name, clock, random, holds)
-    releases = _release_worker(config, *work_of_a_thread(), keys, receiver, random, last_word.heard)
+    releases = _release_worker(
+        config, *work_of_a_thread(), store, keys, receiver, random, last_word.heard
+    )
     notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)
     inbox = OpenRequests(work, notices)
@@ -101,17 +110,22 @@ def build(
     approvals = Approvals(work, inbox, authorizer, holdings, holds, releases.start, loopback)
     previews = Previews(store=store, link=owner_link, device_name=name)
     commands = Commands(work, inbox, Replies(owner_link, name), previews, rules.muted)
+    catalog = Catalog(work.database, folder)
     board = Steady(machine or Machine(), clock=clock)
     return Gateway(
         clock=clock,
-        index=work.index,
-        device_state=DeviceState(folder, work.index, clock, board),
+        database=work.database,
+        catalog=catalog,
+        wishes=WishFile(folder),
+        device_state=DeviceState(folder, work.database, catalog, clock, board),
         owner_link=owner_link,
         feed_link=feed_link or owner_link,
         feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),
         inbox=inbox,
         decisions=DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity),
-        outbox=Outbox(work.index, owner_link, device_name=name, clock=clock, shrink=inbox.shrink),
+        outbox=Outbox(
+            work.database, owner_link, device_name=name, clock=clock, shrink=inbox.shrink
+        ),
         previews=previews,
         releases=releases,
         last_word=last_word,
@@ -121,11 +135,18 @@ def build(
     )
 
 
+def _prepare(state_dir: Path) -> None:
+    """Make the gateway's folder, which nobody else may enter, and fill it from the old layout."""
+    files.make_directory(state_dir / "gateway", mode=files.PRIVATE_DIRECTORY_MODE)
+    migration.move_gateway(state_dir)
+    migration.carry_over(state_dir)
+
+
 def _release_worker(
     config: Config,
     work: UnitOfWork,
-    store: ClipStore,
     authorizer: Authorizer,
+    store: ClipReader,
     keys: DeviceKeys,
     receiver: Receiver | None,
     random: Callable[[int], bytes],
@@ -137,12 +158,11 @@ def _release_worker(
         ca_file=upload.ca_file,
         allow_loopback_http=upload.allow_loopback_http,
     )
-    outbox_dir = config.state_dir / "outbox"
-    with files.faults(outbox_dir):
-        outbox_dir.mkdir(parents=True, exist_ok=True)
+    outbox_dir = config.state_dir / "gateway" / "outbox"
+    files.make_directory(outbox_dir, mode=files.PRIVATE_DIRECTORY_MODE)
     return ReleaseWorker(
         work=work,
-        contents=BundleContents(index=work.index, store=store, keys=keys, random=random),
+        contents=BundleContents(database=work.database, store=store, keys=keys, random=random),
         authorizer=authorizer,
         uploader=Uploader(
             work=work,
@@ -220,5 +240,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
 def run(config: Config) -> int:
     """Run ``clip-agent gateway``."""
     clock = SystemClock(config.time.synced_marker)
-    build(config, clock=clock, notify=systemd.notifier()).run()
+    files.make_directory(config.state_dir / "gateway", mode=files.PRIVATE_DIRECTORY_MODE)
+    with locks.gateway_at_work(config.state_dir, clock=clock):
+        build(config, clock=clock, notify=systemd.notifier()).run()
     return 0

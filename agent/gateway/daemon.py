@@ -21,6 +21,7 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.errors import InternalFault, NetworkFault
+from agent.gateway.catalog import Catalog
 from agent.gateway.decisions.handler import DecisionHandler
 from agent.gateway.decisions.preview import Previews
 from agent.gateway.device_state import DeviceState
@@ -31,7 +32,8 @@ from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.worker import ReleaseWorker
 from agent.mqtt import topics
 from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.wishes import MAX_HELD, Wishes, WishFile
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,9 @@ class Gateway:
     """Runs the parts. ``feed_link`` may be ``owner_link``: one broker then carries both."""
 
     clock: Clock
-    index: Index
+    database: GatewayDatabase
+    catalog: Catalog
+    wishes: WishFile
     owner_link: Link
     feed_link: Link
     feed: FeedHandler
@@ -133,7 +137,8 @@ class Gateway:
         self._note("stopped")
 
     def step(self, *, wait_seconds: float = 0.0) -> None:
-        """Handle the messages that arrived, then new clips and everything that is due."""
+        """Look for new clips, handle the messages that arrived, then everything that is due."""
+        self._clips_changed |= self.catalog.look()
         for link in self._links:
             self._drain(link, wait_seconds)
             wait_seconds = 0.0
@@ -152,7 +157,6 @@ class Gateway:
             wait_seconds = 0.0
 
     def _tick(self) -> None:
-        self._clips_changed |= self.index.changed()
         if self._synced():
             for _ in range(min(len(self._waiting), _EVENTS_A_STEP)):
                 self._dispatch_next()
@@ -163,6 +167,7 @@ class Gateway:
                 self._clips_changed = False
                 self.inbox.clips_changed()
         self.decisions.settle()
+        self._wish()
         if self.clock.monotonic() >= self._repeat_at:
             self._repeat()
         self.outbox.flush()
@@ -263,11 +268,17 @@ class Gateway:
             log.info("ignored a message on %r", received.topic[:100])
             link.acknowledge(received)
 
+    def _wish(self) -> None:
+        """Pass on the clips that the camera is to spare, when something here has changed."""
+        if self.database.changed():
+            held = self.database.held_clips(at_most=MAX_HELD)
+            self.wishes.write(Wishes(held=tuple(held)))
+
     # State
 
     def _note(self, state: str, detail: str = "") -> None:
         """Note the health of the gateway for `clip-agent status`."""
-        self.index.set_health("gateway", state, detail, self.clock.now())
+        self.database.set_health(state, detail, self.clock.now())
 
     def _publish_state(self) -> None:
         """Publish counts and health, when they changed."""

@@ -1,8 +1,8 @@
 """The device's own keys: one signs its statements, one opens letters to it.
 
-Neither opens a clip. The gateway makes them at its first start, in ``keys/``, which
-only its user can enter. The public half, ``device.card.yaml``, is beside the index
-for the owner to enrol.
+Neither opens a clip. The gateway makes them at its first start, in ``gateway/keys/``,
+which only its user can enter. The public half, ``wishes/device.card.yaml``, is for the owner to
+enrol, and for the camera to know its own name.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from agent.consent import letters
 from agent.consent.cards import DeviceCard, format_card
 from agent.consent.signing import SigningKey
 from agent.consent.statements import Part
-from agent.errors import ClipDamaged, KeyFileError, StorageFault
+from agent.errors import KeyFileError, StorageFault
 
-CARD_NAME = "device.card.yaml"
+_CARD_NAME = "device.card.yaml"
 _KEY_NAME = "device.key.json"
 _CLIENT_ID_NAME = "mqtt-client-id"
 _CLIENT_ID = re.compile(r"clip-[0-9a-f]{18}")  # 23 characters, which any broker takes
@@ -51,24 +51,37 @@ class DeviceKeys:
         return DeviceCard(role="device", name=name, sign=self.signing.public.text, seal=recipient)
 
 
+def path_of(state_dir: Path) -> Path:
+    """The file of the private keys."""
+    return state_dir / "gateway" / "keys" / _KEY_NAME
+
+
+def card_of(state_dir: Path) -> Path:
+    """The device's public card."""
+    return state_dir / "wishes" / _CARD_NAME
+
+
 def load_or_create(state_dir: Path, *, name: str) -> DeviceKeys:
     """Load the device's keys, or make them at the first start; write the card if it differs.
 
     Raises :class:`KeyFileError` for a damaged file and :class:`StorageFault` for one that
     cannot be read or written. Damaged keys are never replaced: owners enrolled them.
     """
-    path, card = state_dir / "keys" / _KEY_NAME, state_dir / CARD_NAME
+    path, card = path_of(state_dir), card_of(state_dir)
     try:
+        _make_folder(path.parent)
+        files.make_directory(card.parent)
         with files.faults(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             keys = _load(path) if path.exists() else _create(path)
         text = format_card(keys.card(name)).encode()
-        if not _holds(card, text):
+        with files.faults(card):
+            is_there = _holds(card, text)
+        if not is_there:
             files.replace(card, text, mode=0o644)
     except StorageFault as error:
         raise StorageFault(
             error.message,
-            advice="The gateway's user must own the folder keys/ and write to its parent",
+            advice="The gateway's user must own the folders gateway/ and wishes/",
         ) from error
     return keys
 
@@ -80,14 +93,19 @@ def client_id(state_dir: Path) -> str:
     that wait there. A damaged file is replaced: that is a new session, see
     :mod:`agent.gateway.release.last_word`.
     """
-    path = state_dir / "keys" / _CLIENT_ID_NAME
+    path = path_of(state_dir).with_name(_CLIENT_ID_NAME)
+    _make_folder(path.parent)
     with files.faults(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = path.read_text("ascii", "replace") if path.exists() else ""
     if not _CLIENT_ID.fullmatch(known):
         known = f"clip-{secrets.token_hex(9)}"
         files.replace(path, known.encode(), mode=files.PRIVATE_MODE)
     return known
+
+
+def _make_folder(path: Path) -> None:
+    for folder in (path.parent, path):
+        files.make_directory(folder, mode=files.PRIVATE_DIRECTORY_MODE)
 
 
 def _load(path: Path) -> DeviceKeys:
@@ -110,9 +128,7 @@ def _create(path: Path) -> DeviceKeys:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Tell if ``path`` is a file with ``data``; a hostile camera process may put a pipe there."""
     try:
-        with files.open_regular(path) as file:
-            return file.read(len(data) + 1) == data
-    except ClipDamaged:
+        return path.read_bytes() == data
+    except FileNotFoundError:
         return False

@@ -29,10 +29,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
+from agent.gateway.catalog import Catalog
 from agent.gateway.letters.outbox import letters_about_requests
 from agent.host.board import Steady
-from agent.vault.clips.camera_lock import camera_state, is_at_work
-from agent.vault.database.index import Health, Index
+from agent.vault.camera_state import CameraState, StateReader, judged_state
+from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.locks import is_camera_at_work
 
 _RESTART_SECONDS = 60.0  # within which a process that is started again was seen at work
 
@@ -42,14 +44,18 @@ class DeviceState:
     """Reads the vault, the clock and the board."""
 
     state_dir: Path
-    index: Index
+    database: GatewayDatabase
+    catalog: Catalog
     clock: Clock
     board: Steady
     _seen_at_work: float = field(default=-math.inf, init=False)  # monotonic
 
+    def __post_init__(self) -> None:
+        self._camera = StateReader(self.state_dir)
+
     def now(self) -> dict[str, Any]:
         """The keys above but ``at``, ready for JSON."""
-        totals, camera = self.index.totals(), self.index.health("camera")
+        totals, camera = self.catalog.totals, self._camera.now()
         state = self._camera_state(camera)
         vitals = self.board.vitals()
         last_motion_at = camera.last_motion_at if camera else None
@@ -60,16 +66,16 @@ class DeviceState:
             "last_motion": None if last_motion_at is None else int(last_motion_at),
             "clips": totals.count,
             "bytes": totals.bytes,
-            "pending": letters_about_requests(self.index),
+            "pending": letters_about_requests(self.database),
             "clock_synced": self.clock.synced(),
             "temperature": None if vitals.celsius is None else int(vitals.celsius),
             "under_voltage": vitals.under_voltage,
             "throttled": vitals.throttled,
         }
 
-    def _camera_state(self, camera: Health | None) -> str:
-        now, running = self.clock.monotonic(), is_at_work(self.state_dir)
+    def _camera_state(self, camera: CameraState | None) -> str:
+        now, running = self.clock.monotonic(), is_camera_at_work(self.state_dir)
         if running:
             self._seen_at_work = now
         restarts = now - self._seen_at_work < _RESTART_SECONDS
-        return camera_state(camera, running=running, restarts=restarts)
+        return judged_state(camera, running=running, restarts=restarts)

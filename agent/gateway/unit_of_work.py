@@ -23,7 +23,7 @@ from agent.gateway.letters.outbox import LetterTable
 from agent.gateway.letters.writer import LetterWriter
 from agent.mqtt import topics
 from agent.parties import Parties
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.decisions import DecisionTable, DecisionWriter
 from agent.vault.records.events import Event, entered
 from agent.vault.records.floods import FloodTable, FloodWriter, LogTable, LogWriter
@@ -39,28 +39,28 @@ _RELEASE_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class UnitOfWork:
-    """Reads the records; ``index`` is this thread's own connection, ``keys`` sign its letters."""
+    """Reads the records; ``database`` is this thread's own connection; ``keys`` sign letters."""
 
     def __init__(
         self,
-        index: Index,
+        database: GatewayDatabase,
         *,
         parties: Parties,
         keys: DeviceKeys,
         clock: Clock,
         random: Callable[[int], bytes],
     ) -> None:
-        self.index = index
+        self.database = database
         self.parties = parties
         self.clock = clock
-        self.requests = RequestTable(index)
-        self.releases = ReleaseTable(index)
-        self.holds = HoldTable(index)
-        self.decisions = DecisionTable(index)
-        self.notices = NoticeTable(index)
-        self.floods = FloodTable(index)
-        self.logs = LogTable(index)
-        self.ledger = Ledger(index)
+        self.requests = RequestTable(database)
+        self.releases = ReleaseTable(database)
+        self.holds = HoldTable(database)
+        self.decisions = DecisionTable(database)
+        self.notices = NoticeTable(database)
+        self.floods = FloodTable(database)
+        self.logs = LogTable(database)
+        self.ledger = Ledger(database)
         self.write = LetterWriter(
             parties=parties, keys=keys, ledger=self.ledger, clock=clock, random=random
         )
@@ -68,7 +68,7 @@ class UnitOfWork:
     @contextmanager
     def transaction(self) -> Iterator[Change]:
         """All of the changes, durable once the block ends, or none."""
-        with self.index.transaction():
+        with self.database.transaction():
             yield Change(self)
 
     @contextmanager
@@ -87,15 +87,15 @@ class Change:
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self.now = work.clock.now()
-        self.requests = RequestWriter(work.index)
-        self.releases = ReleaseWriter(work.index)
-        self.holds = HoldWriter(work.index)
-        self.decisions = DecisionWriter(work.index)
-        self.notices = NoticeWriter(work.index)
-        self.floods = FloodWriter(work.index)
-        self.logs = LogWriter(work.index)
-        self.letters = LetterTable(work.index)
-        self._ledger = LedgerWriter(work.index)
+        self.requests = RequestWriter(work.database)
+        self.releases = ReleaseWriter(work.database)
+        self.holds = HoldWriter(work.database)
+        self.decisions = DecisionWriter(work.database)
+        self.notices = NoticeWriter(work.database)
+        self.floods = FloodWriter(work.database)
+        self.logs = LogWriter(work.database)
+        self.letters = LetterTable(work.database)
+        self._ledger = LedgerWriter(work.database)
 
     def note(self, event: Event, subject: str, detail: Mapping[str, Json]) -> None:
         """Add a line to the ledger."""

@@ -12,19 +12,21 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from agent import files
 from agent.consent import decoding
 from agent.consent.statements import MAX_STATEMENT_BYTES, ClipId, Part
+from agent.errors import ClipDamaged, MalformedStatement
 
 MAX_BYTES: Final = 2**20
 MAX_COMMANDS: Final = 20
-_MAX_HELD = 20_000
+MAX_HELD: Final = 20_000
 _JWS_CHARACTERS = MAX_STATEMENT_BYTES * 4 // 3 + 1_024
 
 
 class Wishes(Part, frozen=True):
     """Clips to spare, the oldest first, and owner-signed commands (compact JWS), oldest first."""
 
-    held: Annotated[tuple[ClipId, ...], Meta(max_length=_MAX_HELD)] = ()
+    held: Annotated[tuple[ClipId, ...], Meta(max_length=MAX_HELD)] = ()
     commands: Annotated[
         tuple[Annotated[str, Meta(max_length=_JWS_CHARACTERS)], ...], Meta(max_length=MAX_COMMANDS)
     ] = ()
@@ -41,3 +43,27 @@ def path_of(state_dir: Path) -> Path:
 def decode(data: bytes) -> Wishes:
     """Wishes from bytes; raises :class:`MalformedStatement` by the name of the rule."""
     return decoding.decode(data, Wishes, MAX_BYTES)
+
+
+def read(state_dir: Path) -> Wishes:
+    """The wishes of the gateway; none from a file that is missing or malformed."""
+    try:
+        with files.open_regular(path_of(state_dir), folders=1) as file:
+            return decode(file.read(MAX_BYTES + 1))
+    except (ClipDamaged, MalformedStatement, OSError):
+        return NO_WISHES
+
+
+class WishFile:
+    """The wishes that this gateway writes, whenever they change."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = path_of(state_dir)
+        self._written = read(state_dir)
+        files.make_directory(self._path.parent)
+
+    def write(self, wishes: Wishes) -> None:
+        """Replace the file if ``wishes`` differ; :class:`StorageFault` when that fails."""
+        if wishes != self._written:
+            files.replace(self._path, decoding.encode(wishes))
+            self._written = wishes

@@ -28,7 +28,7 @@ def record(house: Household, *minutes_ago: float) -> None:
     text = (house.root / "owner/owner.card.yaml").read_text()
     card = parse_card(text, OwnerCard, "card")
     clock = SystemClock(None)
-    with Index.open(settings.state_dir / "agent.sqlite") as index:
+    with Index.open(settings.state_dir / "camera" / "index.sqlite") as index:
         store = ClipStore(
             settings.state_dir, index, recipients=[card.seal, card.recovery], clock=clock
         )

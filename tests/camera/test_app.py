@@ -14,6 +14,7 @@ import pytest
 from agent import config
 from agent.camera.app import build
 from agent.errors import CameraFault, ConfigError, StorageFault
+from agent.vault import camera_state
 from agent.vault.clips.store import ClipDraft, ClipStore, Recovery
 from agent.vault.database.index import Clip
 from tests.peers.requirements import program
@@ -29,7 +30,7 @@ def video(tmp_path: Path) -> Video:
 
 def opened(house: House, clip: Clip) -> bytes:
     day, clock, rest = clip.id.split("-")
-    folder = house.config.state_dir / "clips" / f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    folder = house.config.state_dir / "camera" / "clips" / f"{day[:4]}-{day[4:6]}-{day[6:]}"
     return unseal(folder / f"{clock}-{rest}.mp4.age", house.owner.identity)
 
 
@@ -41,7 +42,7 @@ def test_the_drawn_street_becomes_sealed_clips_that_age_opens(tmp_path: Path) ->
     assert build(house.config, clock=house.clock, notify=lambda _: None).run() == 0
     with house.open_index() as index:
         clips = index.clips()
-        health = index.health("camera")
+    health = camera_state.read(house.config.state_dir)
     assert 2 <= len(clips) <= 4
     assert health is not None
     assert health.state == "stopped"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent import config
 from agent.camera.source import Interruption
 from agent.errors import CameraFault, ClipAgentError, ConfigError, InternalFault, StorageFault
-from agent.vault.database.index import Index
+from agent.vault.camera_state import StateFile
 from tests.support.board import Board
 from tests.support.camera_process import RECORDING, Porch
 from tests.support.video import Video, make
@@ -29,13 +30,13 @@ def video(tmp_path: Path) -> Video:
 def rows_written(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Every note of health that would reach the disk, as it comes."""
     rows: list[object] = []
-    real = Index.set_health
+    real = StateFile.say
 
-    def set_health(index: Index, *said: object) -> None:
-        rows.append(said[1])
-        real(index, *said)  # type: ignore[arg-type]
+    def say(file: StateFile, **said: Any) -> None:
+        rows.append(said["state"])
+        real(file, **said)
 
-    monkeypatch.setattr(Index, "set_health", set_health)
+    monkeypatch.setattr(StateFile, "say", say)
     return rows
 
 
@@ -79,15 +80,15 @@ def test_a_state_that_could_not_be_noted_is_noted_later(
 ) -> None:
     porch = Porch(tmp_path, video, seconds=40)
     tries: list[float] = []
-    real = Index.set_health
+    real = StateFile.say
 
-    def set_health(index: Index, *said: object) -> None:
+    def say(file: StateFile, **said: Any) -> None:
         tries.append(porch.clock.monotonic() - porch.source.start)
         if tries[-1] < 20:
             raise StorageFault("no room")
-        real(index, *said)  # type: ignore[arg-type]
+        real(file, **said)
 
-    monkeypatch.setattr(Index, "set_health", set_health)
+    monkeypatch.setattr(StateFile, "say", say)
     porch.watch(porch.app())
     assert porch.health().state == "armed"
     assert len(tries) <= 4, "a note every ten seconds, not with each packet"

@@ -15,9 +15,10 @@ import msgspec
 from agent import config
 from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
 from agent.errors import ClipDamaged
-from agent.vault.clips.camera_lock import is_at_work
+from agent.vault import camera_state
 from agent.vault.clips.seal import open_stream
 from agent.vault.clips.store import Clip, ClipStore
+from agent.vault.locks import is_camera_at_work
 from tests.camera.test_app import opened
 from tests.peers.requirements import ROOT
 from tests.peers.strict_camera import StrictCamera
@@ -69,7 +70,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 def sealed_bytes(house: House) -> int:
     """The bytes of the current recording that have reached the disk."""
-    parts = list((house.config.state_dir / "clips").rglob("*.mp4.age.part"))
+    parts = list((house.config.state_dir / "camera" / "clips").rglob("*.mp4.age.part"))
     return sum(part.stat().st_size for part in parts)
 
 
@@ -129,7 +130,7 @@ def test_a_camera_that_refuses_the_password_is_left_alone_before_systemd_may_try
         wait_until(lambda: strict.logins > 0 and noted(house) == "no-frames")
         time.sleep(1)
         assert camera.poll() is None, "it would be started again in ten seconds"
-        assert is_at_work(house.config.state_dir)
+        assert is_camera_at_work(house.config.state_dir)
         camera.send_signal(signal.SIGTERM)
         _, said = camera.communicate(timeout=PATIENCE_SECONDS)
     assert camera.returncode == 1
@@ -144,9 +145,8 @@ def test_a_wrong_password_is_sent_twelve_times_an_hour_at_most() -> None:
 
 def noted(house: House) -> str:
     """The state that the camera noted last."""
-    with house.open_index() as index:
-        health = index.health("camera")
-    return health.state if health else ""
+    said = camera_state.read(house.config.state_dir)
+    return said.state if said else ""
 
 
 def test_sigterm_finishes_the_clip_and_ends_with_0(tmp_path: Path) -> None:

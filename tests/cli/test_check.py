@@ -14,7 +14,6 @@ from agent import config
 from agent.cli import main as cli
 from agent.consent.cards import in_groups
 from agent.gateway import device_keys as keys
-from agent.gateway.device_keys import CARD_NAME
 from agent.host.board import Machine
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
@@ -112,7 +111,8 @@ def test_a_device_in_order_passes_line_by_line(
         f"may ask: Springfield Police Department ({in_groups(fingerprint)})"
     )
     assert in_groups(fingerprint).replace(" ", "") == fingerprint
-    assert checked.texts["keys"] == f"in {house.config.state_dir}/keys, for the gateway alone"
+    keys_folder = house.config.state_dir / "gateway" / "keys"
+    assert checked.texts["keys"] == f"in {keys_folder}, for the gateway alone"
     assert checked.texts["vault"] == "1 clip, 0 MB"
     assert checked.texts["disk"].endswith(" GB free")
     assert checked.texts["clock"] == "trusted, as the configuration says"
@@ -391,7 +391,7 @@ def test_a_name_that_no_disk_takes_is_told(check: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o710, 0o777])
 def test_a_keys_folder_that_others_can_enter_is_told(check: Any, tmp_path: Path, mode: int) -> None:
-    folder = tmp_path / "house" / "state" / "keys"
+    folder = tmp_path / "house" / "state" / "gateway" / "keys"
     folder.mkdir(parents=True)
     folder.chmod(mode)
     checked = check()
@@ -401,18 +401,18 @@ def test_a_keys_folder_that_others_can_enter_is_told(check: Any, tmp_path: Path,
 
 def test_an_index_that_is_not_ours_is_told(check: Any, tmp_path: Path) -> None:
     state = tmp_path / "house" / "state"
-    state.mkdir(parents=True)
-    (state / "agent.sqlite").write_bytes(b"something else " * 100)
+    (state / "camera").mkdir(parents=True)
+    (state / "camera" / "index.sqlite").write_bytes(b"something else " * 100)
     checked = check()
     assert "vault" in checked.failed
-    assert "agent.sqlite" in checked.texts["vault"]
+    assert "index.sqlite" in checked.texts["vault"]
 
 
 def test_the_wrong_card_for_an_owner_is_told(check: Any, tmp_path: Path) -> None:
     keys.load_or_create(tmp_path / "other", name="back-door")
-    checked = check(owners=(tmp_path / "other" / CARD_NAME,))
+    checked = check(owners=(keys.card_of(tmp_path / "other"),))
     assert "owners" in checked.failed
-    assert CARD_NAME in checked.texts["owners"]
+    assert "device.card.yaml" in checked.texts["owners"]
 
 
 def test_a_list_of_requesters_that_is_damaged_is_told(check: Any, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_one_approved_clip_of_several_arrives_and_nothing_before(
     assert pictures(Path(opened)) > CROSSING_SECONDS * RATE
     assert pictures(Path(picture)) == 1
     assert len(list(keep.glob("*.mp4"))) == 1
-    assert (keep / "state" / "agent.sqlite").exists()
+    assert (keep / "state" / "gateway" / "gateway.sqlite").exists()
 
 
 def test_the_sealed_clip_that_is_left_opens_with_the_owners_key_alone(

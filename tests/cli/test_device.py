@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,9 @@ from agent.cli import device as commands
 from agent.cli import main as cli
 from agent.consent.transparency.merkle import EMPTY_ROOT
 from agent.host.board import Machine
-from agent.vault.clips.camera_lock import at_work
+from agent.vault.camera_state import StateFile
+from agent.vault.locks import camera_at_work as at_work
+from agent.vault.locks import gateway_at_work
 from agent.vault.records.ledger import Ledger, LedgerWriter
 from agent.vault.records.requests import RequestTable
 from tests.support.board import Board
@@ -27,6 +31,7 @@ Say = Callable[..., str]
 @pytest.fixture
 def config(vault: Vault, tmp_path: Path) -> Path:
     path = tmp_path / "agent.yaml"
+    assert vault.database.changed(), "the gateway ran once"
     path.write_text(
         "device: {name: porch, place: {latitude: 1, longitude: 2}}\n"
         f"owners: [owner.card.yaml]\nstate_dir: {vault.state_dir.name}\n"
@@ -51,12 +56,19 @@ def say(config: Path, capsys: pytest.CaptureFixture[str]) -> Say:
 
 
 def write_lines(vault: Vault, count: int) -> None:
-    with vault.index.transaction():
+    with vault.database.transaction():
         for number in range(count):
             detail = {"rule": "area", "why": f"number {number}"}
-            LedgerWriter(vault.index).append(
+            LedgerWriter(vault.database).append(
                 "request.refused", "d" * 64, detail, at=1_706_121_000.0
             )
+
+
+def note(vault: Vault, state: str, detail: str = "", **more: Any) -> None:
+    """The state as the camera writes it."""
+    StateFile(vault.state_dir, seals_to=()).say(
+        at=vault.clock.now(), state=state, detail=detail, **more
+    )
 
 
 # Nothing yet
@@ -76,11 +88,10 @@ def test_a_device_that_never_ran_is_one_line_with_the_cure(
     tmp_path: Path, vault: Vault, say: Say
 ) -> None:
     vault.close()
-    for path in vault.state_dir.glob("agent.sqlite*"):
-        path.unlink()
+    shutil.rmtree(vault.state_dir)
     line = say("status", code=1)
-    assert line.endswith("there is no index here. Has the camera run yet? See state_dir")
-    assert not (vault.state_dir / "agent.sqlite").exists()
+    assert line.endswith("there is no such file. Has the service run yet? See state_dir")
+    assert not (vault.state_dir / "camera" / "index.sqlite").exists()
 
 
 # What there is
@@ -89,20 +100,23 @@ def test_a_device_that_never_ran_is_one_line_with_the_cure(
 def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     clips = [vault.record(b"x" * 1000) for _ in range(3)]
     encoder = "h264_v4l2m2m (hardware)"
-    vault.index.set_health("camera", "armed", "", vault.clock.now(), 1_706_121_000.0, encoder)
-    vault.index.set_health("gateway", "broker away", "nobody listens", vault.clock.now())
+    note(vault, "armed", last_motion_at=1_706_121_000.0, encoder=encoder)
+    vault.database.set_health("broker-away", "nobody listens", vault.clock.now())
     add(vault, request(), request("e" * 64, state="EXPIRED"))
     add(
         vault, release("a" * 16), release("b" * 16, state="SEALED"), release("c" * 16, state="SENT")
     )
     write_lines(vault, 2)
-    with at_work(vault.state_dir, clock=vault.clock):
+    with (
+        at_work(vault.state_dir, clock=vault.clock),
+        gateway_at_work(vault.state_dir, clock=vault.clock),
+    ):
         plain = json.loads(say("status", "--json"))
     assert plain["clips"] == 3
     assert plain["bytes"] == sum(clip.bytes for clip in clips)
     assert plain["camera"] == "armed"
     assert plain["encoder"] == encoder
-    assert plain["gateway"] == "broker away nobody listens"
+    assert plain["gateway"] == "broker-away nobody listens"
     assert plain["open_requests"] == 1
     assert plain["releases_under_way"] == 2
     assert plain["ledger_lines"] == 2
@@ -113,9 +127,9 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
 
 
 def test_a_camera_that_was_killed_is_not_said_to_record(vault: Vault, say: Say) -> None:
-    vault.index.set_health("camera", "recording", "", vault.clock.now())
+    note(vault, "recording")
     assert json.loads(say("status", "--json"))["camera"] == "not-running"
-    vault.index.set_health("camera", "no-frames", "cam is gone", vault.clock.now())
+    note(vault, "no-frames", detail="cam is gone")
     assert json.loads(say("status", "--json"))["camera"] == "not-running cam is gone"
     with at_work(vault.state_dir, clock=vault.clock):
         assert json.loads(say("status", "--json"))["camera"] == "no-frames cam is gone"
@@ -219,9 +233,9 @@ def test_show_prints_each_line_with_its_detail(vault: Vault, say: Say) -> None:
 
 
 def test_a_text_of_a_requester_cannot_pass_for_a_line_of_the_ledger(vault: Vault, say: Say) -> None:
-    with vault.index.transaction():
+    with vault.database.transaction():
         detail = {"why": "no\n     2  2024-01-24 18:30:00 UTC  release.sent\x1b[2K"}
-        LedgerWriter(vault.index).append("post.refused", "d" * 64, detail, at=1.0)
+        LedgerWriter(vault.database).append("post.refused", "d" * 64, detail, at=1.0)
     _, why = say("ledger", "show").splitlines()
     assert why.strip().startswith("why: no\\n     2")
     assert why.endswith("\\x1b[2K")
@@ -232,14 +246,14 @@ def test_verify_names_the_head_and_export_is_what_it_verified(vault: Vault, say:
     lines = [json.loads(line) for line in say("ledger", "export").splitlines()]
     assert say("ledger", "show", "--json") == say("ledger", "export")
     assert [line["seq"] for line in lines] == list(range(1, 601))
-    head = Ledger(vault.index).head()
+    head = Ledger(vault.database).head()
     assert head.size == 600
     assert say("ledger", "verify") == f"ledger: ok, 600 lines, head {head}\n"
 
 
 def test_verify_compares_with_a_head_that_was_seen_earlier(vault: Vault, say: Say) -> None:
     write_lines(vault, 5)
-    before = str(Ledger(vault.index).head())
+    before = str(Ledger(vault.database).head())
     write_lines(vault, 3)
     said = say("ledger", "verify", "--head", before)
     assert said.startswith("ledger: ok, 8 lines, and begins with the 5 lines of then, head 8:")
@@ -272,20 +286,22 @@ def test_a_tampered_ledger_ends_with_1_and_names_the_line(
     vault: Vault, say: Say, tampering: str, said: str
 ) -> None:
     write_lines(vault, 5)
-    vault.index.connection.execute(tampering)
+    vault.database.connection.execute(tampering)
     assert say("ledger", "verify", code=1).startswith(f"clip-agent: {said}")
 
 
 @pytest.mark.parametrize("at", ["9e999", "1e300", "-1e300", "1e15"])
 def test_a_time_that_is_none_can_still_be_shown(vault: Vault, say: Say, at: str) -> None:
     write_lines(vault, 1)
-    vault.index.connection.execute(f"UPDATE ledger SET at = {at}")
+    vault.database.connection.execute(f"UPDATE ledger SET at = {at}")
     assert "(no time)" in say("ledger", "show")
 
 
 def test_text_that_is_not_text_hides_no_other_line_and_is_found(vault: Vault, say: Say) -> None:
     write_lines(vault, 3)
-    vault.index.connection.execute("UPDATE ledger SET subject = CAST(x'ff' AS TEXT) WHERE seq = 2")
+    vault.database.connection.execute(
+        "UPDATE ledger SET subject = CAST(x'ff' AS TEXT) WHERE seq = 2"
+    )
     shown = say("ledger", "show")
     assert "\ufffd" in shown
     assert "number 0" in shown
@@ -308,12 +324,12 @@ def test_reindex_leaves_a_camera_at_work_alone(vault: Vault, say: Say) -> None:
 def test_the_cure_for_a_damaged_index_is_said_and_cures(vault: Vault, say: Say) -> None:
     clips = [vault.record() for _ in range(2)]
     vault.close()
-    index = vault.state_dir / "agent.sqlite"
+    index = vault.state_dir / "camera" / "index.sqlite"
     damaged = bytearray(index.read_bytes())
     damaged[4096:] = b"\xaa" * (len(damaged) - 4096)
     index.write_bytes(damaged)
     assert "move this file and those with -wal and -shm" in say("clips", code=1)
-    for file in vault.state_dir.glob("agent.sqlite*"):
+    for file in index.parent.glob("index.sqlite*"):
         file.rename(file.with_name(f"damaged.{file.name}"))
     assert say("reindex").startswith("2 clips indexed")
     said = say("clips")
@@ -330,13 +346,14 @@ def test_reindex_brings_lost_rows_back_and_touches_nothing_else(vault: Vault, sa
     assert [json.loads(line)["id"] for line in say("clips", "--json").splitlines()] == [
         clip.id for clip in clips
     ]
-    assert RequestTable(vault.index).all() == [request()]
+    assert RequestTable(vault.database).all() == [request()]
 
 
 def test_reading_changes_nothing_on_disk(vault: Vault, say: Say) -> None:
     vault.record()
     write_lines(vault, 2)
     vault.close()
+    vault.database.close()
     files = {path: path.read_bytes() for path in vault.state_dir.rglob("*") if path.is_file()}
     for command in (["status"], ["clips"], ["requests"], ["ledger", "show"], ["ledger", "verify"]):
         say(*command)

@@ -52,7 +52,7 @@ class Reader(HTMLParser):
 
 
 def write(vault: Vault, *events: str, count: int = 3) -> None:
-    with vault.index.transaction():
+    with vault.database.transaction():
         for event in events or ["request.refused"] * count:
             detail: dict[str, Json] = {
                 "rule": HOSTILE,
@@ -60,11 +60,11 @@ def write(vault: Vault, *events: str, count: int = 3) -> None:
                 "name": HOSTILE,
                 "clips": [HOSTILE, "b"],
             }
-            LedgerWriter(vault.index).append(event, HOSTILE, detail, at=1_706_121_000.5)
+            LedgerWriter(vault.database).append(event, HOSTILE, detail, at=1_706_121_000.5)
 
 
 def made(vault: Vault) -> str:
-    ledger = Ledger(vault.index)
+    ledger = Ledger(vault.database)
     return "".join(page(ledger, device="front-door", now=1_706_121_900.0, version="1.2.3"))
 
 
@@ -88,7 +88,7 @@ def test_the_page_needs_nothing_from_outside(vault: Vault) -> None:
 def test_it_says_first_whose_it_is_and_that_it_holds(vault: Vault) -> None:
     write(vault, count=600)  # more than a page of them
     text = Reader(made(vault)).text
-    head = Ledger(vault.index).head()
+    head = Ledger(vault.database).head()
     for part in ("front-door", "600", str(head), "2024-01-24 18:30:00 UTC", "1.2.3"):
         assert part in text.split("The lines")[0]
     assert "This ledger holds together." in text
@@ -96,8 +96,8 @@ def test_it_says_first_whose_it_is_and_that_it_holds(vault: Vault) -> None:
 
 
 def test_each_line_shows_the_text_that_its_digest_is_taken_of(vault: Vault) -> None:
-    with vault.index.transaction():
-        line = LedgerWriter(vault.index).append("request.expired", "d" * 64, {"ä": "ö"}, at=1.25)
+    with vault.database.transaction():
+        line = LedgerWriter(vault.database).append("request.expired", "d" * 64, {"ä": "ö"}, at=1.25)
     text = Reader(made(vault)).text
     assert line.text() in text and line.leaf().hex() in text
 
@@ -116,7 +116,7 @@ def test_a_broken_ledger_says_so_first_and_marks_what_proves_nothing(
     vault: Vault, tampering: str, whole: int, broken: int, said: str
 ) -> None:
     write(vault, count=5)
-    vault.index.connection.execute(tampering)
+    vault.database.connection.execute(tampering)
     reader = Reader(made(vault))
     assert f"THIS LEDGER IS BROKEN: {said}" in reader.text.split("The lines")[0]
     assert f"The {whole} lines before it hold together" in reader.text
@@ -132,13 +132,13 @@ def test_the_program_on_the_page_checks_an_export(vault: Vault, tmp_path: Path) 
     ledger_file, program = tmp_path / "ledger.jsonl", tmp_path / "check.py"
     program.write_text(CHECK_PROGRAM)
     with ledger_file.open("w", encoding="utf-8", newline="\n") as out:
-        Ledger(vault.index).export(out)
+        Ledger(vault.database).export(out)
 
     def check(*heads: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(program), str(ledger_file), *map(str, heads)]
         return subprocess.run(command, capture_output=True, text=True)
 
-    heads = [Ledger(vault.index).head(size) for size in range(5)]
+    heads = [Ledger(vault.database).head(size) for size in range(5)]
     assert check().stdout == check(heads[4], heads[2], heads[3]).stdout == f"{heads[4]}\n"
     lines = [f"{line}\n" for line in ledger_file.read_text("utf-8").split("\n")[:-1]]
     for said, changed in (

@@ -16,8 +16,9 @@ import pytest
 from agent import __version__, config
 from agent.cli import main as cli
 from agent.consent import signing
-from agent.gateway.device_keys import CARD_NAME, load_or_create
+from agent.gateway.device_keys import card_of, load_or_create
 from agent.keyfile import PASSPHRASE_VARIABLE
+from agent.vault.database.gateway import GatewayDatabase
 from tests.peers.requirements import ROOT
 
 MINIMAL = """\
@@ -230,8 +231,8 @@ class TestStateFolder:
     @pytest.mark.parametrize(
         ("state_dir", "why"),
         [
-            ("agent.yaml", "Not a directory|there is no index here"),  # a file in the way
-            ("agent.yaml/below", "Not a directory|there is no index here"),
+            ("agent.yaml", "Not a directory|there is no such file"),  # a file in the way
+            ("agent.yaml/below", "Not a directory|there is no such file"),
             ("x" * 300, "File name too long"),
         ],
         ids=["a file", "below a file", "too long a name"],
@@ -251,10 +252,10 @@ class TestStateFolder:
     def test_an_index_that_is_not_ours_is_one_line(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        (tmp_path / "state").mkdir()
-        (tmp_path / "state" / "agent.sqlite").write_bytes(b"something else " * 100)
+        (tmp_path / "state" / "camera").mkdir(parents=True)
+        (tmp_path / "state" / "camera" / "index.sqlite").write_bytes(b"something else " * 100)
         line = refusal(capsys, "status", "--config", written(tmp_path), code=1)
-        assert "agent.sqlite: file is not a database" in line
+        assert "index.sqlite: file is not a database" in line
 
     def test_an_index_damaged_in_the_middle_is_one_line(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -262,10 +263,11 @@ class TestStateFolder:
         path = written(tmp_path)
         assert cli.main(["reindex", "--config", str(path)]) == 0
         capsys.readouterr()
-        index = tmp_path / "state" / "agent.sqlite"
-        whole = bytearray(index.read_bytes())
+        records = tmp_path / "state" / "gateway" / "gateway.sqlite"
+        GatewayDatabase.open(records).close()
+        whole = bytearray(records.read_bytes())
         whole[4096:] = b"\xa5" * (len(whole) - 4096)  # all but the page with the schema
-        index.write_bytes(whole)
+        records.write_bytes(whole)
         for command in (["status"], ["requests"], ["ledger", "verify"], ["ledger", "export"]):
             assert "malformed" in refusal(capsys, *command, "--config", path, code=1)
 
@@ -276,7 +278,7 @@ class TestFailures:
         run("owner", "init", "--home", home, "--name", "Olive", "--broker", "127.0.0.1:1",
             expected=0, environment=right)  # fmt: skip
         load_or_create(tmp_path / "state", name="front-door")
-        run("owner", "card", "--home", home, "--add", tmp_path / "state" / CARD_NAME, expected=0)
+        run("owner", "card", "--home", home, "--add", card_of(tmp_path / "state"), expected=0)
         wrong = {PASSPHRASE_VARIABLE: "wrong horse battery"}
         out, err = run("owner", "inbox", "--home", home, expected=1, environment=wrong)
         assert out == ""

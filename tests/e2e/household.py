@@ -178,7 +178,7 @@ class Household:
 
     def enrol(self) -> None:
         """The owner takes the card that the gateway wrote at its first start."""
-        card = self.state / "device.card.yaml"
+        card = self.state / "wishes" / "device.card.yaml"
         self.wait("the device's card", card.exists)
         self.owner("card", "--add", card)
 
@@ -187,7 +187,7 @@ class Household:
         return [json.loads(line) for line in lines]
 
     def wait_for_clips(self, count: int) -> list[dict[str, Any]]:
-        self.wait("the index", (self.state / "agent.sqlite").exists)
+        self.wait("the index", (self.state / "camera" / "index.sqlite").exists)
         return self.wait("clips", lambda: found if len(found := self.clips()) >= count else None)
 
     def post(self, *, home: str = "requester", window: Window = LATELY, **changes: Any) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from agent.cli import main as cli
 from agent.gateway.release.tus_client import TusClient
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 
 _STATE = (
     "SELECT coalesce((SELECT event FROM ledger ORDER BY seq DESC LIMIT 1), 'nothing'),"
@@ -57,18 +57,18 @@ class Journal:
 
 def install(journal: Journal) -> None:
     """Put the deadly steps around commits and requests."""
-    transaction = Index.transaction
+    transaction = GatewayDatabase.transaction
 
     @contextmanager
-    def mortal_transaction(index: Index) -> Iterator[Connection]:
-        before = index.connection.execute(_STATE).fetchone()
-        with transaction(index) as connection:
+    def mortal_transaction(database: GatewayDatabase) -> Iterator[Connection]:
+        before = database.connection.execute(_STATE).fetchone()
+        with transaction(database) as connection:
             yield connection
-        after = index.connection.execute(_STATE).fetchone()
+        after = database.connection.execute(_STATE).fetchone()
         if after != before:
             journal.reach(f"commit: {after[0]}, {after[1]}")
 
-    Index.transaction = mortal_transaction  # type: ignore[method-assign,assignment]
+    GatewayDatabase.transaction = mortal_transaction  # type: ignore[method-assign,assignment]
     for name in ("create", "send"):
         setattr(TusClient, name, _mortal(getattr(TusClient, name), name, journal))
 

@@ -54,7 +54,7 @@ def household(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> It
     household.config.write_text(yaml.safe_dump(settings))
     household.start("gateway")
     household.enrol()
-    card = household.state / "device.card.yaml"
+    card = household.state / "wishes" / "device.card.yaml"
     household.run("owner", "card", "--add", card, "--home", partner)
     yield household
     household.kill_all()
@@ -93,7 +93,7 @@ def record(house: Household, *, seconds_ago: float) -> str:
     settings = config.load(house.config)
     cards = [parse_card(path.read_text(), OwnerCard, "a card") for path in settings.owners]
     recipients = [recipient for card in cards for recipient in (card.seal, card.recovery)]
-    index = Index.open(settings.state_dir / "agent.sqlite")
+    index = Index.open(settings.state_dir / "camera" / "index.sqlite")
     store = ClipStore(settings.state_dir, index, recipients=recipients, clock=clock)
     draft = store.create(
         started_at=clock.now() - seconds_ago,

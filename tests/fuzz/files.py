@@ -27,7 +27,7 @@ from agent.errors import ClipDamaged, ConfigError, StorageFault
 from agent.files import WrittenFile
 from agent.vault.clips import sidecar
 from agent.vault.clips.sidecar import Opening, Sidecar
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.ledger import Entry, Json, Ledger, LedgerWriter
 from tests.consent import world
 from tests.fuzz.signed import vectors
@@ -184,7 +184,7 @@ def run_ledger(data: bytes) -> None:
         if any(not _is_text(text) for text in row[2:]):
             return
         rows.append(tuple(row))
-    ledger = Ledger(cast(Index, FakeRows(rows)))
+    ledger = Ledger(cast(GatewayDatabase, FakeRows(rows)))
     try:
         count = ledger.verify()
     except StorageFault as fault:
@@ -206,14 +206,14 @@ def _is_text(text: str) -> bool:
 def seeds_ledger() -> Sequence[bytes]:
     folder = scratch()
     try:
-        index = Index.open(folder / "agent.sqlite")
-        with index.transaction():
+        database = GatewayDatabase.open(folder / "gateway.sqlite")
+        with database.transaction():
             for number in range(3):
                 detail: dict[str, Json] = {"rule": "expired", "n": number, "share": 0.5}
-                LedgerWriter(index).append("post.refused", "x", detail, at=1.5 + number)
+                LedgerWriter(database).append("post.refused", "x", detail, at=1.5 + number)
         columns = "seq, at, event, subject, detail"
-        rows = index.rows(f"SELECT {columns} FROM ledger ORDER BY seq")
-        index.close()
+        rows = database.rows(f"SELECT {columns} FROM ledger ORDER BY seq")
+        database.close()
     finally:
         shutil.rmtree(folder)
     lines = [msgspec.json.encode(list(row)) for row in rows]

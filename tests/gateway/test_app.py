@@ -23,7 +23,7 @@ from agent.consent import signing
 from agent.errors import ConfigError, InternalFault, StorageFault
 from agent.gateway import app
 from agent.gateway.daemon import Gateway
-from agent.gateway.device_keys import CARD_NAME, load_or_create
+from agent.gateway.device_keys import load_or_create
 from agent.mqtt import topics
 from agent.mqtt.link import Link, MqttLink, Settings
 from agent.mqtt.session import Session
@@ -151,7 +151,7 @@ def test_the_owners_link_given_alone_carries_the_feed_too(tmp_path: Path) -> Non
     [
         ({"owners": ("nowhere.yaml",)}, "nowhere.yaml: cannot be read"),
         ({"requesters": "owner.card.yaml"}, "owner.card.yaml: "),
-        ({"owners": (f"state/{CARD_NAME}",)}, f"{CARD_NAME}: "),
+        ({"owners": ("state/wishes/device.card.yaml",)}, "device.card.yaml: "),
         ({"mqtt": config.Broker(username="u", password_file=Path("/nowhere/pw"))}, "/nowhere/pw"),
         ({"mqtt": config.Broker(tls=config.Tls(ca_file=Path("/nowhere/ca")))}, "/nowhere/ca"),
         ({"feed": config.Feed(broker=config.Broker(password_file=Path("/pw")))}, "username"),
@@ -172,8 +172,8 @@ def test_a_wrong_config_is_refused_before_anything_runs(
 
 def test_a_file_where_the_outbox_should_be_is_told(tmp_path: Path) -> None:
     house = House.build(tmp_path)
-    house.config.state_dir.mkdir()
-    (house.config.state_dir / "outbox").touch()
+    (house.config.state_dir / "gateway").mkdir(parents=True)
+    (house.config.state_dir / "gateway" / "outbox").touch()
     with pytest.raises(StorageFault, match=r"outbox: File exists"):
         app.build(house.config, clock=house.clock)
 

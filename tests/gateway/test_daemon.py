@@ -21,7 +21,7 @@ from agent.consent.cards import OwnerCard, encode_base64url, format_card
 from agent.errors import StorageFault
 from agent.gateway import app
 from agent.mqtt import topics
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from tests.support.gateway_world import DEVICE, FEED, World
 from tests.support.house import Person
 from tests.support.peers import FakeBroker, FakeLink, FakeReceiver
@@ -36,11 +36,11 @@ def test_a_full_disk_ends_the_gateway_and_loses_no_letter(
     clip = world.house.record()
     letter = world.house.approve(world.post(), [clip])
 
-    def full(_index: Index) -> None:
+    def full(_index: GatewayDatabase) -> None:
         raise StorageFault("database or disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Index, "transaction", full)
+        patch.setattr(GatewayDatabase, "transaction", full)
         world.broker.send(topics.owner(DEVICE), letter)
         assert world.gateway is not None
         with pytest.raises(StorageFault):

@@ -15,7 +15,7 @@ from agent.consent.cards import DeviceCard, parse_card
 from agent.consent.letters import Letter
 from agent.errors import KeyFileError, StorageFault
 from agent.gateway import device_keys as keys
-from agent.gateway.device_keys import CARD_NAME, DeviceKeys
+from agent.gateway.device_keys import DeviceKeys, card_of
 from tests.support.house import Person
 from tests.vault.support import in_child, watch_steps
 
@@ -29,11 +29,11 @@ def state(tmp_path: Path) -> Path:
 
 
 def key_file(state: Path) -> Path:
-    return state / "keys" / "device.key.json"
+    return state / "gateway" / "keys" / "device.key.json"
 
 
 def card(state: Path) -> DeviceCard:
-    return parse_card((state / CARD_NAME).read_text(), DeviceCard, CARD_NAME)
+    return parse_card(card_of(state).read_text(), DeviceCard, "card")
 
 
 def mode(path: Path) -> int:
@@ -56,57 +56,42 @@ def test_only_the_gateway_can_read_the_keys(state: Path, umask: int) -> None:
         keys.load_or_create(state, name=NAME)
     finally:
         os.umask(before)
-    assert mode(state / "keys") == 0o700
+    assert mode(state / "gateway" / "keys") == 0o700
     assert mode(key_file(state)) == 0o600
-    assert sorted(path.name for path in state.iterdir()) == [CARD_NAME, "keys"]
+    assert mode(state / "gateway") == 0o700
+    assert mode(card_of(state)) == 0o644
+    assert sorted(path.name for path in state.iterdir()) == ["gateway", "wishes"]
 
 
-def test_the_card_beside_the_index_is_the_public_half(state: Path) -> None:
+def test_the_card_in_the_wishes_is_the_public_half(state: Path) -> None:
     made = keys.load_or_create(state, name=NAME)
     assert card(state) == made.card(NAME)
     assert card(state).fingerprint == made.id
     letter = Letter(jws="a.b.c", keys={})
     sealed = mail.seal(letter, [card(state).seal])
     assert mail.open_letter(sealed, made.identity) == letter
-    public = (state / CARD_NAME).read_text()
+    public = card_of(state).read_text()
     secrets = json.loads(key_file(state).read_text())
     assert not any(secret in public for secret in secrets.values())
 
 
 def test_a_lost_or_changed_card_is_rewritten(state: Path) -> None:
     made = keys.load_or_create(state, name=NAME)
-    (state / CARD_NAME).unlink()
+    card_of(state).unlink()
     keys.load_or_create(state, name=NAME)
     assert card(state) == made.card(NAME)
-    plain = yaml.safe_load((state / CARD_NAME).read_text())
+    plain = yaml.safe_load(card_of(state).read_text())
     plain["sign"] = Person().signing.public.text
-    (state / CARD_NAME).write_text(yaml.safe_dump(plain))
+    card_of(state).write_text(yaml.safe_dump(plain))
     keys.load_or_create(state, name="renamed")
     assert card(state) == made.card("renamed")
 
 
-@pytest.mark.parametrize("trap", ["pipe", "endless", "keys"])
-def test_a_pipe_or_link_in_place_of_the_card_is_replaced_and_not_read(
-    state: Path, trap: str
-) -> None:
-    made = keys.load_or_create(state, name=NAME)
-    card, secret = state / CARD_NAME, key_file(state)
-    right, before = card.read_bytes(), secret.read_bytes()
-    card.unlink()
-    if trap == "pipe":
-        os.mkfifo(card)
-    else:
-        card.symlink_to("/dev/zero" if trap == "endless" else secret)
-    assert keys.load_or_create(state, name=NAME).id == made.id
-    assert card.is_file() and not card.is_symlink() and card.read_bytes() == right
-    assert secret.read_bytes() == before
-
-
 def test_a_correct_card_is_not_rewritten(state: Path) -> None:
     keys.load_or_create(state, name=NAME)
-    before = (state / CARD_NAME).stat()
+    before = card_of(state).stat()
     keys.load_or_create(state, name=NAME)
-    after = (state / CARD_NAME).stat()
+    after = card_of(state).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -139,21 +124,26 @@ DAMAGES = damages()
 @pytest.mark.parametrize("data", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_is_named_and_never_replaced(state: Path, data: bytes) -> None:
     keys.load_or_create(state, name=NAME)
-    public = (state / CARD_NAME).read_bytes()
+    public = card_of(state).read_bytes()
     key_file(state).write_bytes(data)
     for _ in range(2):
         with pytest.raises(KeyFileError, match=r"device\.key\.json: the device's keys are damaged"):
             keys.load_or_create(state, name=NAME)
     assert key_file(state).read_bytes() == data
-    assert (state / CARD_NAME).read_bytes() == public
-    assert [path.name for path in (state / "keys").iterdir()] == ["device.key.json"]
+    assert card_of(state).read_bytes() == public
+    assert [path.name for path in (state / "gateway" / "keys").iterdir()] == ["device.key.json"]
 
 
-@pytest.mark.parametrize("blocked", ["state", "state/keys", f"state/{CARD_NAME}/in-the-way"])
+@pytest.mark.parametrize(
+    "blocked", ["state", "state/gateway", "state/gateway/keys", "state/wishes"]
+)
 def test_a_blocked_folder_is_a_fault_with_advice(tmp_path: Path, blocked: str) -> None:
-    (tmp_path / blocked).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / blocked).touch()
-    with pytest.raises(StorageFault, match=r"The gateway's user must own the folder keys/"):
+    path = tmp_path / blocked
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with pytest.raises(
+        StorageFault, match=r"The gateway's user must own the folders gateway/ and wishes/"
+    ):
         keys.load_or_create(tmp_path / "state", name=NAME)
 
 
@@ -182,7 +172,7 @@ def test_killed_at_any_step_of_making_them_they_are_made_whole_the_next_time(
     for step in range(1, MANY_STEPS):
         state = tmp_path / str(step)
         killed = kill_before(step, state, NAME)
-        published = card(state) if (state / CARD_NAME).exists() else None
+        published = card(state) if card_of(state).exists() else None
         there = key_file(state).read_bytes() if key_file(state).exists() else None
         made = keys.load_or_create(state, name=NAME)
         if there is not None:
@@ -220,7 +210,7 @@ def test_the_client_id_cannot_be_guessed_and_stays(state: Path) -> None:
     made = keys.client_id(state)
     assert keys.client_id(state) == made != keys.client_id(state.parent / "other")
     assert len(made) == 23 and NAME not in made and device.id[:8] not in made
-    path = state / "keys" / "mqtt-client-id"
+    path = state / "gateway" / "keys" / "mqtt-client-id"
     assert mode(path) == 0o600
     path.write_text("front-door\n")
     assert keys.client_id(state) not in (made, "front-door\n")

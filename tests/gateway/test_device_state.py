@@ -11,7 +11,9 @@ import pytest
 
 from agent.gateway import device_state as state
 from agent.mqtt import topics
-from agent.vault.clips.camera_lock import at_work
+from agent.vault import camera_state
+from agent.vault.camera_state import StateFile
+from agent.vault.locks import camera_at_work as at_work
 from tests.support.board import Board
 from tests.support.gateway_world import DEVICE, World
 
@@ -38,9 +40,10 @@ def news(world: World) -> list[dict[str, Any]]:
     return [state for state, _ in itertools.groupby(states)]
 
 
-def note(world: World, *said: Any, **more: Any) -> None:
-    with world.house.open_index() as index:
-        index.set_health("camera", *said, **more)
+def note(world: World, state: str, detail: str, at: float, **more: Any) -> None:
+    folder = world.house.config.state_dir
+    camera_state.path_of(folder).parent.mkdir(exist_ok=True)
+    StateFile(folder, seals_to=()).say(at=at, state=state, detail=detail, **more)
     world.run()
 
 
@@ -70,6 +73,7 @@ def test_every_key_is_in_the_documentation(world: World) -> None:
 
 def test_the_cameras_health_is_published(world: World) -> None:
     encoder = "libx264 (software)"
+    world.house.open_index().close()
     with at_work(world.house.config.state_dir, clock=world.clock):
         note(world, "recording", "", 5.0, last_motion_at=1_706_121_000.7, encoder=encoder)
     now = told(world)[-1]

@@ -18,7 +18,8 @@ from agent.consent.statements import Preview
 from agent.errors import ClipDamaged
 from agent.vault.clips import seal
 from agent.vault.clips.paths import ClipFiles
-from agent.vault.clips.store import Clip, ClipStore
+from agent.vault.clips.reader import ClipReader
+from agent.vault.clips.store import Clip
 from tests.support.alarm import hanging_fails
 from tests.support.gateway_world import World
 from tests.support.house import fragmented_mp4
@@ -37,7 +38,7 @@ def media_of(world: World, clip: Clip) -> Path:
 
 def key_file(world: World) -> Path:
     """A file of the gateway's own, which the other process cannot read."""
-    return next(path for path in (world.house.config.state_dir / "keys").iterdir())
+    return next(path for path in (world.house.config.state_dir / "gateway" / "keys").iterdir())
 
 
 def as_link(world: World, media: Path) -> None:
@@ -114,9 +115,9 @@ def test_a_clip_exchanged_while_it_is_prepared_does_not_leave(
     post = world.post()
     key = world.house.clip_keys([clip])[clip.id]
     recipient = str(mail.parse_identity(key).to_public())
-    real, opened = ClipStore.open_sealed, []
+    real, opened = ClipReader.open_sealed, []
 
-    def exchanged(store: ClipStore, clip_id: str) -> object:
+    def exchanged(store: ClipReader, clip_id: str) -> object:
         opened.append(clip_id)
         if len(opened) == 4:  # its digest and its key were tried, and its digest once more
             draft = seal.SealedWriter(media.with_suffix(".other"), [recipient], clock=world.clock)
@@ -126,7 +127,7 @@ def test_a_clip_exchanged_while_it_is_prepared_does_not_leave(
         return real(store, clip_id)
 
     media = media_of(world, clip)
-    monkeypatch.setattr(ClipStore, "open_sealed", exchanged)
+    monkeypatch.setattr(ClipReader, "open_sealed", exchanged)
     world.to_device(world.house.approve(post, [clip]))
     assert len(opened) == 4
     assert not world.receiver.finished
@@ -139,16 +140,15 @@ def test_the_sidecar_is_no_way_to_other_files_either(world: World) -> None:
     paths = ClipFiles.of(world.house.config.state_dir, clip.id)
     for trick in (as_link, as_pipe):
         trick(world, paths.sidecar)
-        with pytest.raises(ClipDamaged), world.house.open_index() as index:
-            store = ClipStore(world.house.config.state_dir, index, recipients=[], clock=world.clock)
-            store.read_sidecar(clip.id)
+        with pytest.raises(ClipDamaged):
+            ClipReader(world.house.config.state_dir).read_sidecar(clip.id)
 
 
-def test_a_folder_of_clips_on_another_disk_may_be_linked_to(world: World) -> None:
+def test_the_cameras_folder_on_another_disk_may_be_linked_to(world: World) -> None:
     """The operator's own link is none of the camera's: only what stands below it is."""
     clip = world.house.record()
-    clips = world.house.config.state_dir / "clips"
-    clips.rename(world.house.root / "disk")
-    clips.symlink_to(world.house.root / "disk")
+    folder = world.house.config.state_dir / "camera"
+    folder.rename(world.house.root / "disk")
+    folder.symlink_to(world.house.root / "disk")
     with files.open_regular(media_of(world, clip)) as file:
         assert file.read(3) == b"age"

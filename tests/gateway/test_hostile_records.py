@@ -98,7 +98,7 @@ def test_no_row_ends_the_gateway(tmp_path: Path, table: str, column: str, value:
 
 def change(world: World, table: str, column: str, value: str) -> None:
     """Write each value into each row where the schema takes it; the others are skipped."""
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+    with sqlite3.connect(world.house.config.state_dir / "gateway" / "gateway.sqlite") as db:
         db.execute(f"UPDATE OR IGNORE {table} SET {column} = {value}")
     db.close()
 

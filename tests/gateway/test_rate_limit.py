@@ -38,8 +38,8 @@ def lines(world: World) -> Counter[str]:
 
 
 def count(world: World, table: str) -> int:
-    with world.house.open_index() as index:
-        return int(index.rows(f"SELECT count(*) FROM {table}")[0][0])
+    with world.house.open_database() as database:
+        return int(database.rows(f"SELECT count(*) FROM {table}")[0][0])
 
 
 def valid_posts(world: World, many: int) -> list[tuple[str, bytes]]:
@@ -141,8 +141,8 @@ def test_copies_of_what_was_only_counted_are_counted_once(world: World) -> None:
     pour(world, [(topic, payload + b"\n%d" % number) for number in range(30)])
     assert world.gateway is not None
     world.gateway.stop()
-    with world.house.open_index() as index:
-        assert index.rows("SELECT posts FROM flood") == [(1,)]
+    with world.house.open_database() as database:
+        assert database.rows("SELECT posts FROM flood") == [(1,)]
 
 
 def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
@@ -154,8 +154,8 @@ def test_a_restart_gives_nobody_a_new_measure(world: World) -> None:
     assert lines(world)["posts.flooded"] == 1
     assert world.gateway is not None
     world.gateway.stop()
-    with world.house.open_index() as index:
-        assert index.rows("SELECT posts FROM flood") == [(5,)]  # of the run that saw most
+    with world.house.open_database() as database:
+        assert database.rows("SELECT posts FROM flood") == [(5,)]  # of the run that saw most
 
 
 def test_posts_redelivered_after_a_restart_are_not_counted_again(world: World) -> None:
@@ -165,8 +165,8 @@ def test_posts_redelivered_after_a_restart_are_not_counted_again(world: World) -
         assert world.gateway is not None
         world.gateway.stop()
         world.restart()
-    with world.house.open_index() as index:
-        assert index.rows("SELECT posts FROM flood") == [(20,)]
+    with world.house.open_database() as database:
+        assert database.rows("SELECT posts FROM flood") == [(20,)]
 
 
 def test_a_new_day_gives_a_new_measure_and_the_old_days_total(world: World) -> None:
@@ -234,13 +234,13 @@ def test_nobody_is_told_of_a_muted_requesters_flood(tmp_path: Path) -> None:
 def test_counting_costs_no_write_a_post(world: World) -> None:
     pour(world, valid_posts(world, KEPT + 1))
     world.run()
-    with world.house.open_index() as index:
-        index.changed()
+    with world.house.open_database() as database:
+        database.changed()
         pour(world, valid_posts(world, 100))
-        assert not index.changed()
+        assert not database.changed()
         world.clock.advance(61)
         world.run()
-        assert index.changed()
+        assert database.changed()
 
 
 def test_memory_of_counted_posts_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,14 +256,14 @@ def test_the_ledger_of_a_flood_verifies(world: World) -> None:
     pour(world, valid_posts(world, KEPT + 5))
     world.clock.advance(DAY)
     world.run()
-    with world.house.open_index() as index:
-        Ledger(index).verify()
+    with world.house.open_database() as database:
+        Ledger(database).verify()
 
 
 def test_a_changed_line_of_today_does_not_end_the_gateway(world: World) -> None:
     world.post()
     world.kill()
-    with world.house.open_index() as index, index.transaction() as db:
+    with world.house.open_database() as database, database.transaction() as db:
         db.execute("UPDATE ledger SET detail = '{' WHERE event LIKE 'request%'")
     world.restart()
     assert world.request_state(world.post()) == "OPEN"

@@ -12,7 +12,7 @@ from agent import config
 from agent.consent import signing
 from agent.consent.statements import LegalOrder, PauseRequests, ResumeRequests, Revoke
 from agent.mqtt import topics
-from agent.vault.clips.store import ClipStore, reindex
+from agent.vault.clips.store import ClipStore
 from tests.support.feed import alert, notices, publish, report, withdrawal
 from tests.support.gateway_world import DEVICE, World, change_cards, rules, state_of
 
@@ -90,9 +90,8 @@ def test_a_decision_from_before_the_record_was_lost_is_not_acted_on_again(world:
     world.to_device(world.house.command(Revoke(release=signing.digest(jws)[:16])))
     world.clock.advance(3600)
     world.kill()
-    for file in world.house.config.state_dir.glob("agent.sqlite*"):
+    for file in (world.house.config.state_dir / "gateway").glob("gateway.sqlite*"):
         file.unlink()
-    assert reindex(world.house.config.state_dir).clips == 1
     world.restart()
     world.to_feed(post, said.jti)
     assert world.request_state(post) == "OPEN"

@@ -70,13 +70,13 @@ class Porch:
         self.publish(topics.owner(self.house.config.device.name), *letters)
 
     def state(self, jws: str) -> str:
-        with self.house.open_index() as index:
-            case = RequestTable(index).get(signing.digest(jws))
+        with self.house.open_database() as database:
+            case = RequestTable(database).get(signing.digest(jws))
         return "" if case is None else case.state
 
     def paused(self) -> bool:
-        with self.house.open_index() as index:
-            return DecisionTable(index).paused_at() is not None
+        with self.house.open_database() as database:
+            return DecisionTable(database).paused_at() is not None
 
     def run(self, gateway: Gateway, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

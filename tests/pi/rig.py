@@ -22,6 +22,7 @@ import av
 import numpy as np
 
 from agent import config
+from agent.vault import camera_state
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.database.index import Clip
 from tests.peers.requirements import ROOT, program
@@ -178,13 +179,12 @@ class Rig:
 
     def state(self) -> str:
         """The state that the camera noted last; empty before it did."""
-        with self.house.open_index() as index:
-            health = index.health("camera")
-        return "" if health is None else health.state
+        said = camera_state.read(self.house.config.state_dir)
+        return "" if said is None else said.state
 
     def recording(self) -> bool:
         """True if a clip is being written, and part of it has reached the disk."""
-        parts = (self.house.config.state_dir / "clips").rglob("*.mp4.age.part")
+        parts = (self.house.config.state_dir / "camera" / "clips").rglob("*.mp4.age.part")
         return any(part.stat().st_size > 0 for part in parts)
 
     def open(self, clip: Clip) -> Recorded:

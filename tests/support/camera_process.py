@@ -15,8 +15,10 @@ from agent import config
 from agent.camera.app import build
 from agent.camera.daemon import CameraApp
 from agent.host.board import Machine
+from agent.vault import camera_state
+from agent.vault.camera_state import CameraState
 from agent.vault.clips.store import ClipStore, Sidecar
-from agent.vault.database.index import Clip, Health
+from agent.vault.database.index import Clip
 from tests.support.camera import FakeSource
 from tests.support.clock import SimulatedClock
 from tests.support.house import House
@@ -98,9 +100,8 @@ class Porch:
             store = ClipStore(state_dir, index, recipients=recipients, clock=self.clock)
             return [store.read_sidecar(clip.id) for clip in index.clips_as_recorded()]
 
-    def health(self) -> Health:
-        with self.house.open_index() as index:
-            health = index.health("camera")
+    def health(self) -> CameraState:
+        health = camera_state.read(self.house.config.state_dir)
         assert health is not None
         return health
 

@@ -29,7 +29,7 @@ from agent.gateway import app
 from agent.gateway.daemon import Gateway
 from agent.host.board import Machine
 from agent.mqtt import topics
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.requests import RequestTable
 from tests.support.house import House
@@ -110,12 +110,12 @@ class World:
     @contextmanager
     def _commits_counted(self) -> Iterator[None]:
         """Let the process die right after the commit that ``crash_after`` names, or before it."""
-        real = Index.transaction
+        real = GatewayDatabase.transaction
         world = self
 
         @contextmanager
-        def counted(index: Index) -> Iterator[Connection]:
-            with real(index) as connection:
+        def counted(database: GatewayDatabase) -> Iterator[Connection]:
+            with real(database) as connection:
                 yield connection
                 if world.crash_after == 0 and world.crash_uncommitted:
                     world.crash_after = None
@@ -126,11 +126,11 @@ class World:
                     world.crash_after = None
                     raise Crash
 
-        Index.transaction = counted  # type: ignore[method-assign,assignment]
+        GatewayDatabase.transaction = counted  # type: ignore[method-assign,assignment]
         try:
             yield
         finally:
-            Index.transaction = real  # type: ignore[method-assign]
+            GatewayDatabase.transaction = real  # type: ignore[method-assign]
 
     # Messages
 
@@ -173,19 +173,19 @@ class World:
 
     def events(self, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
         """The ledger: events with their details, oldest first."""
-        index = self.house.open_index()
+        database = self.house.open_database()
         try:
-            entries = list(Ledger(index).entries())
+            entries = list(Ledger(database).entries())
         finally:
-            index.close()
+            database.close()
         return [(e.event, dict(e.detail)) for e in entries if e.event.startswith(prefix)]
 
     def request_state(self, post: str) -> str:
-        index = self.house.open_index()
+        database = self.house.open_database()
         try:
-            request = RequestTable(index).get(signing.digest(post))
+            request = RequestTable(database).get(signing.digest(post))
         finally:
-            index.close()
+            database.close()
         return "" if request is None else request.state
 
 

@@ -35,8 +35,11 @@ from agent.consent.statements import (
     Share,
     Window,
 )
+from agent.gateway.device_keys import card_of
 from agent.vault.clips import seal
 from agent.vault.clips.store import Clip, ClipStore
+from agent.vault.database import gateway, index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.database.index import Index
 from tests.support import statements
 from tests.support.clock import SimulatedClock
@@ -152,14 +155,17 @@ class House:
         return [self.owner.recipient, *second, self.recovery.recipient]
 
     def open_index(self) -> Index:
-        self.config.state_dir.mkdir(exist_ok=True)
-        return Index.open(self.config.state_dir / "agent.sqlite")
+        """The camera's index."""
+        return Index.open(index.path_of(self.config.state_dir))
+
+    def open_database(self) -> GatewayDatabase:
+        return GatewayDatabase.open(gateway.path_of(self.config.state_dir))
 
     def record(self, *, seconds_ago: float = 60.0, video: bytes | None = None) -> Clip:
         """A finished clip that began ``seconds_ago``, written as the camera does."""
-        index = self.open_index()
+        clips = self.open_index()
         store = ClipStore(
-            self.config.state_dir, index, recipients=self.recipients, clock=self.clock
+            self.config.state_dir, clips, recipients=self.recipients, clock=self.clock
         )
         draft = store.create(
             started_at=self.clock.now() - seconds_ago,
@@ -170,7 +176,7 @@ class House:
         )
         draft.write(video or fragmented_mp4())
         clip = draft.finish(duration_seconds=2.0)
-        index.close()
+        clips.close()
         return clip
 
     # The requester's side
@@ -198,7 +204,7 @@ class House:
 
     def device_card(self) -> DeviceCard:
         """Written by the gateway at its first start."""
-        path = self.config.state_dir / "device.card.yaml"
+        path = card_of(self.config.state_dir)
         return parse_card(path.read_text(), DeviceCard, path.name)
 
     def approval(self, post: str, clips: list[Clip], /, **changes: Any) -> Approval:

@@ -10,7 +10,7 @@ from agent.consent import signing
 from agent.consent.statements import InboxReport
 from agent.keyfile import Keys
 from agent.requester.bundle.verify import OpenedBundle, open_bundle
-from agent.vault.database.index import Clip
+from agent.vault.database.gateway import Clip
 from agent.vault.records.releases import ReleaseRow, ReleaseTable
 from tests.support.gateway_world import World
 from tests.support.house import Person
@@ -18,14 +18,14 @@ from tests.support.house import Person
 
 def write(world: World, query: str, *values: object) -> None:
     """Change the index as the camera's process could if it were taken over."""
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+    with sqlite3.connect(world.house.config.state_dir / "gateway" / "gateway.sqlite") as db:
         db.execute(query, values)
     db.close()
 
 
 def releases(world: World) -> list[ReleaseRow]:
-    with world.house.open_index() as index:
-        return ReleaseTable(index).all()
+    with world.house.open_database() as database:
+        return ReleaseTable(database).all()
 
 
 def opened(world: World, person: Person, folder: Path) -> OpenedBundle:

@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import pyrage
 from agent.vault.clips.seal import CHUNK_BYTES
 from agent.vault.clips.store import Clip, ClipDraft, ClipStore
 from agent.vault.clips.unseal import open_stream
+from agent.vault.database import gateway, index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.database.index import Index
 from tests.support.clock import SimulatedClock
 
@@ -40,7 +43,7 @@ class Vault:
     def __init__(self, state_dir: Path, clock: SimulatedClock | None = None) -> None:
         self.state_dir = state_dir
         self.clock = clock or SimulatedClock()
-        self.index = Index.open(state_dir / "agent.sqlite")
+        self.index = Index.open(index.path_of(state_dir))
         numbers = itertools.count(1)
         self.store = ClipStore(
             state_dir,
@@ -75,6 +78,11 @@ class Vault:
         ):
             return plain.read()
 
+    @cached_property
+    def database(self) -> GatewayDatabase:
+        """The gateway's, beside it."""
+        return GatewayDatabase.open(gateway.path_of(self.state_dir))
+
     def close(self) -> None:
         self.index.close()
 
@@ -89,7 +97,7 @@ def folder_in_memory() -> Iterator[Path]:
 
 def clip_files(state_dir: Path) -> dict[str, int]:
     """Every file below ``clips/``: its path there, and its size."""
-    root = state_dir / "clips"
+    root = state_dir / "camera" / "clips"
     return {
         str(path.relative_to(root)): path.stat().st_size
         for path in sorted(root.rglob("*"))

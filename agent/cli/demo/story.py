@@ -66,7 +66,7 @@ class Demo(Stage):
         self.make_people()
         self.write_config(self.make_log())
         stack.enter_context(self.daemon("gateway"))
-        card = self.state / "device.card.yaml"
+        card = self.state / "wishes" / "device.card.yaml"
         self.wait("the gateway", card.exists)
         self.command("owner", "card", "--add", card)
         self.say(f"gateway: started, holds no key that opens a clip; the owner enrolled {DEVICE}")

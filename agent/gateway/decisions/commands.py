@@ -74,7 +74,7 @@ class Commands:
         self.replies.send(jws, self.work.write.outcome(signing.digest(jws)[:16], "DONE"))
 
     def _preview(self, statement: Command, jws: str, clip: str) -> None:
-        if self.work.index.clip(clip) is None:
+        if self.work.database.clip(clip) is None:
             raise Refused("no-such-clip", "the device holds no such clip")
         self.previews.check(clip)
         with self.work.acting_on(statement, jws) as change:
@@ -83,7 +83,7 @@ class Commands:
 
     def _list(self, statement: Command, jws: str, window: Window) -> None:
         """Reply with the newest clips of ``window``, their keys sealed to the owners."""
-        clips, more = self.work.index.newest_clips(
+        clips, more = self.work.database.newest_clips(
             start=window.start, end=window.end, at_most=MAX_OFFERED_CLIPS
         )
         with self.work.acting_on(statement, jws) as change:

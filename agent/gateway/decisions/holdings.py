@@ -13,7 +13,7 @@ from agent.consent.statements import Request
 from agent.errors import ApprovalRefused, ClipDamaged, StorageFault
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.clips import unseal
-from agent.vault.clips.store import ClipStore
+from agent.vault.clips.reader import ClipReader
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class DeviceHoldings:
     """
 
     work: UnitOfWork
-    store: ClipStore
+    store: ClipReader
     still_alive: Callable[[], object]
     accepted: bool = False
 
@@ -52,7 +52,7 @@ class DeviceHoldings:
     def digest_on_disk(self, clip_id: str) -> str | None:
         """The digest of a clip; a long one takes seconds, and an approval may name fifty."""
         self.still_alive()
-        if self.work.index.clip(clip_id) is None:
+        if self.work.database.clip(clip_id) is None:
             return None  # being deleted, or never there
         try:
             return self.store.sha256_on_disk(clip_id, meanwhile=self.still_alive)

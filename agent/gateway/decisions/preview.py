@@ -16,7 +16,7 @@ from collections.abc import Generator
 from agent.errors import ClipDamaged, NetworkFault, Refused
 from agent.mqtt import topics
 from agent.mqtt.link import Link
-from agent.vault.clips.store import ClipStore
+from agent.vault.clips.reader import ClipReader
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _MAX_IN_FLIGHT = 4
 class Previews:
     """Streams clips to the owner, one after the other."""
 
-    def __init__(self, *, store: ClipStore, link: Link, device_name: str) -> None:
+    def __init__(self, *, store: ClipReader, link: Link, device_name: str) -> None:
         self._store = store
         self._link = link
         self._device_name = device_name

@@ -24,7 +24,7 @@ from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.request_letter import RequestLetter
 from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.mqtt import topics
-from agent.vault.database.index import ClipDigest
+from agent.vault.database.rows import ClipDigest
 from agent.vault.records.events import Event, entered
 from agent.vault.records.ledger import Json
 from agent.vault.records.requests import RequestRow
@@ -164,7 +164,7 @@ class OpenRequests:
         return told != hash(self._letter.offer(request)[:2])
 
     def _new_clips(self, request: RequestRow) -> list[ClipDigest]:
-        return self.work.index.unmatched_clips(
+        return self.work.database.unmatched_clips(
             request.digest, start=request.window_start, end=request.window_end
         )
 

@@ -11,7 +11,7 @@ from agent.consent.statements import Approval, LogPlace, Proposal, Repost
 from agent.errors import Refused
 from agent.gateway.letters.writer import MAX_OFFERED_CLIPS
 from agent.gateway.unit_of_work import UnitOfWork
-from agent.vault.database.index import Clip
+from agent.vault.database.rows import Clip
 from agent.vault.records.events import Event
 from agent.vault.records.requester_history import requester_record
 from agent.vault.records.requests import RequestRow
@@ -42,7 +42,7 @@ class RequestLetter:
         now, reposts = work.clock.now(), work.requests.reposts(request, at_most=_MAX_REPOSTS)
         return work.write.request_matches(
             request.jws,
-            requester_record(work.index, author.fingerprint, name=author.name, now=now),
+            requester_record(work.database, author.fingerprint, name=author.name, now=now),
             offer.clips,
             offer.more,
             reposts=tuple(
@@ -59,13 +59,13 @@ class RequestLetter:
         Clips that another owner has approved come first of all: who is to agree needs their keys.
         """
         proposals = self._proposals(request.digest)
-        index = self.work.index
-        newest, more = index.newest_clips(
+        database = self.work.database
+        newest, more = database.newest_clips(
             start=request.window_start, end=request.window_end, at_most=MAX_OFFERED_CLIPS
         )
         proposed = {clip.id for proposal in proposals for clip in proposal.clips}
         older = proposed - {clip.id for clip in newest}
-        found = [clip for clip in map(index.clip, sorted(older)) if clip is not None]
+        found = [clip for clip in map(database.clip, sorted(older)) if clip is not None]
         clips = sorted([*found, *newest], key=lambda clip: (clip.id in proposed, clip.started_at))
         return Offer(tuple(clips), more - len(found), proposals)
 

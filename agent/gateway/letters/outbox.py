@@ -23,7 +23,7 @@ from agent.consent import signing
 from agent.errors import NetworkFault
 from agent.mqtt import topics
 from agent.mqtt.link import Link
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.table import Table
 
 log = logging.getLogger(__name__)
@@ -77,10 +77,10 @@ class LetterTable(Table):
         )
 
 
-def letters_about_requests(index: Index) -> int:
+def letters_about_requests(database: GatewayDatabase) -> int:
     """The number of letters about open requests."""
     query = "SELECT count(*) FROM letter WHERE topic LIKE '%/inbox/%' AND length(payload) > 0"
-    return int(index.rows(query)[0][0])
+    return int(database.rows(query)[0][0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +130,14 @@ class Outbox:
 
     def __init__(
         self,
-        index: Index,
+        database: GatewayDatabase,
         link: Link,
         *,
         device_name: str,
         clock: Clock,
         shrink: Callable[[str, int], object] = lambda _topic, _bytes: None,
     ) -> None:
-        self._index = index
+        self._database = database
         self._clock = clock
         self._shrink = shrink
         self._outcomes = topics.release(device_name, "")
@@ -195,9 +195,9 @@ class Outbox:
 
     def _confirm(self, topic: str, revision: int) -> None:
         news = "SELECT 1 FROM letter WHERE topic = ? AND acked < ?"
-        if not self._index.rows(news, (topic, revision)):
+        if not self._database.rows(news, (topic, revision)):
             return  # it was sent again: nothing to write down
-        with self._index.transaction() as db:
+        with self._database.transaction() as db:
             db.execute("UPDATE letter SET acked = ? WHERE topic = ?", (revision, topic))
             gone = db.execute(
                 "DELETE FROM letter WHERE topic = ? AND length(payload) = 0 AND revision = ?",
@@ -211,13 +211,13 @@ class Outbox:
         if now < self._next_tidy:
             return
         self._next_tidy = now + _TIDY_SECONDS
-        with self._index.transaction():
-            LetterTable(self._index).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
+        with self._database.transaction():
+            LetterTable(self._database).clear_outcomes(self._outcomes, before=now - _TOLD_SECONDS)
 
     def _send_next(self) -> None:
         """Send the smallest letter that this round has not offered."""
         fresh = "WHERE revision > acked" if self._round_ends else ""
-        waiting = self._index.rows(
+        waiting = self._database.rows(
             "SELECT topic, length(payload), revision FROM letter"  # noqa: S608 - our own text
             f" {fresh} ORDER BY length(payload), at, topic"
         )
@@ -228,7 +228,7 @@ class Outbox:
             if not self._is_ours(topic) or size > MAX_LETTER_BYTES:
                 self._report_foreign(topic)
                 continue
-            payload = self._index.rows("SELECT payload FROM letter WHERE topic = ?", (topic,))
+            payload = self._database.rows("SELECT payload FROM letter WHERE topic = ?", (topic,))
             try:
                 token = self._link.publish(topic, payload[0][0], retained=True)
             except NetworkFault:

@@ -34,7 +34,7 @@ from agent.consent.statements import (
 from agent.consent.statements.base import MAX_REPORT_BYTES
 from agent.gateway.device_keys import DeviceKeys
 from agent.parties import Parties
-from agent.vault.database.index import Clip
+from agent.vault.database.rows import Clip
 from agent.vault.records.ledger import Ledger
 
 P = TypeVar("P", bound=Part)

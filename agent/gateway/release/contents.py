@@ -33,8 +33,8 @@ from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bag_writer import write_bundle
 from agent.media import editing
 from agent.vault.clips import unseal
-from agent.vault.clips.store import ClipStore
-from agent.vault.database.index import Clip, Index
+from agent.vault.clips.reader import ClipReader
+from agent.vault.database.gateway import Clip, GatewayDatabase
 
 _READ_BYTES = 1 << 20
 
@@ -44,8 +44,8 @@ class BundleContents:
     """Makes bundles in the device's name."""
 
     _: KW_ONLY
-    index: Index
-    store: ClipStore
+    database: GatewayDatabase
+    store: ClipReader
     keys: DeviceKeys
     random: Callable[[int], bytes]
 
@@ -130,7 +130,7 @@ class BundleContents:
         return prepared
 
     def _clip(self, approved: ApprovedClip) -> Clip:
-        clip = self.index.clip(approved.id)
+        clip = self.database.clip(approved.id)
         if clip is None:
             raise ClipDamaged(f"the clip {approved.id} is gone")
         return clip

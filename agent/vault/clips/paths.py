@@ -1,6 +1,6 @@
 """Paths of a clip's files.
 
-The clip ``20240124-183015-3f9a2c`` has its files in ``clips/2024-01-24/``::
+The clip ``20240124-183015-3f9a2c`` has its files in ``camera/clips/2024-01-24/``::
 
     183015-3f9a2c.mp4.age         the sealed recording
     183015-3f9a2c.json            its sidecar
@@ -20,8 +20,13 @@ from agent import files
 from agent.errors import InternalFault
 
 _ID = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{6}-[0-9a-f]{6})", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_NAME = re.compile(r"(\d{6}-[0-9a-f]{6})\.(mp4\.age|json)(\.part)?|(\d{6}-[0-9a-f]{6})\.json\.new")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+NAME = re.compile(r"(\d{6}-[0-9a-f]{6})\.(mp4\.age|json)(\.part)?|(\d{6}-[0-9a-f]{6})\.json\.new")
+
+
+def folder_of(state_dir: Path) -> Path:
+    """The folder of the clips below ``state_dir``."""
+    return state_dir / "camera" / "clips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class ClipFiles:
         if match is None:
             raise InternalFault(f"{clip_id[:64]!r} is not a clip id")
         year, month, day, stem = match.groups()
-        return cls(state_dir / "clips" / f"{year}-{month}-{day}", stem)
+        return cls(folder_of(state_dir) / f"{year}-{month}-{day}", stem)
 
     @property
     def id(self) -> str:
@@ -85,9 +90,9 @@ def scan(state_dir: Path) -> Iterator[Found]:
 
 def days(state_dir: Path) -> list[Path]:
     """The folders of clips, the oldest first."""
-    with files.faults(state_dir / "clips"):
-        found = [entry for entry in _entries(state_dir / "clips") if _DAY.fullmatch(entry.name)]
-    return sorted(found)
+    folder = folder_of(state_dir)
+    with files.faults(folder):
+        return sorted(entry for entry in _entries(folder) if DAY.fullmatch(entry.name))
 
 
 def clips_of(day: Path) -> list[Found]:
@@ -95,7 +100,7 @@ def clips_of(day: Path) -> list[Found]:
     found: dict[str, set[Path]] = {}
     with files.faults(day):
         for path in _entries(day):
-            if match := _NAME.fullmatch(path.name):
+            if match := NAME.fullmatch(path.name):
                 found.setdefault(match[1] or match[4], set()).add(path)
     return [(ClipFiles(day, stem), frozenset(found[stem])) for stem in sorted(found)]
 

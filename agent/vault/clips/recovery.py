@@ -35,7 +35,7 @@ from agent.errors import ClipDamaged, DiskFull, StorageFault
 from agent.vault.clips import paths, sidecar, unseal
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.sidecar import Opening, Sidecar
-from agent.vault.database.index import FILE_NAME, Index
+from agent.vault.database.index import Index, path_of
 from agent.vault.database.rows import LONGEST_RECORDING_SECONDS, Clip
 
 log = logging.getLogger(__name__)
@@ -275,7 +275,7 @@ def reindex(state_dir: Path) -> Reindexed:
     row, if any, stays, as the last copy. Running recordings and deletions that were cut off
     are left to a recovery.
     """
-    with Index.open(state_dir / FILE_NAME) as index:
+    with Index.open(path_of(state_dir)) as index:
         found: list[Sidecar] = []
         damaged: list[str] = []
         with_media: set[str] = set()

@@ -119,7 +119,10 @@ def free_bytes_of(state_dir: Path) -> Callable[[], int]:
 
 @dataclass(frozen=True, eq=False)
 class Retention:
-    """Deletes the clips of a :func:`plan`, whose ``limits`` it takes."""
+    """Deletes the clips of a :func:`plan`, whose ``limits`` it takes.
+
+    ``held`` gives the clips that the gateway asks to spare.
+    """
 
     store: ClipStore
     index: Index
@@ -127,6 +130,7 @@ class Retention:
     clock: Clock
     free_bytes: Callable[[], int]
     limits: Limits
+    held: Callable[[], Collection[str]]
 
     def run(self, *, at_most: int | None = None) -> Plan:
         """Delete at most ``at_most`` clips of the plan; the next run goes on.
@@ -137,7 +141,7 @@ class Retention:
         decided = plan(
             self.index.clips_as_recorded(),
             self.limits,
-            held=self.index.held_clips(),
+            held=self.held(),
             now=Moment(
                 wall=clock.now() if clock.synced() else None,
                 monotonic=clock.monotonic(),

@@ -32,7 +32,7 @@ P = TypeVar("P", bound="Opening")
 
 
 class Opening(Part, frozen=True):
-    """The sidecar of a clip whose recording begins. Units as in ``schema.sql``."""
+    """The sidecar of a clip whose recording begins. Units as in ``camera.sql``."""
 
     id: ClipId
     started_at: NotNegative

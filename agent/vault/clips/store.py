@@ -37,8 +37,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -47,6 +46,7 @@ from agent.clock import Clock
 from agent.errors import ClipDamaged, DiskFull, InternalFault, StorageFault
 from agent.vault.clips import recovery, seal, sidecar
 from agent.vault.clips.paths import ClipFiles
+from agent.vault.clips.reader import ClipReader
 from agent.vault.clips.recovery import Recovery, Reindexed, reindex
 from agent.vault.clips.seal import ClipIdentity, SealedWriter
 from agent.vault.clips.sidecar import Codec, Opening, Sidecar
@@ -59,7 +59,6 @@ __all__ = ["Clip", "ClipDraft", "ClipStore", "Recovery", "Reindexed", "Sidecar",
 
 _BOX_HEADER_BYTES = 8
 _ID_TRIES = 16
-_MAX_BYTES = 2**32  # twice what the longest clip takes; a file with holes has any size
 
 log = logging.getLogger(__name__)
 
@@ -146,13 +145,12 @@ class ClipDraft:
 
 
 @dataclass(eq=False)
-class ClipStore:
+class ClipStore(ClipReader):
     """The clips below ``state_dir``, sealed to ``recipients``.
 
-    ``random`` draws the last part of ids. One process records; others may read.
+    ``random`` draws the last part of ids.
     """
 
-    state_dir: Path
     index: Index
     _: KW_ONLY
     recipients: Sequence[str]
@@ -226,36 +224,6 @@ class ClipStore:
     def recover(self) -> Recovery:
         """Reconcile files and rows; running recordings are left alone."""
         return recovery.recover(self.state_dir, self.index, self.clock)
-
-    def path(self, clip_id: str) -> Path:
-        """The path of the sealed recording, which need not exist."""
-        return ClipFiles.of(self.state_dir, clip_id).media
-
-    def open_sealed(self, clip_id: str) -> BinaryIO:
-        """The ciphertext of a clip; :class:`ClipDamaged` if there is no such file."""
-        path = self.path(clip_id)
-        sealed = files.open_regular(path)
-        if os.fstat(sealed.fileno()).st_size > _MAX_BYTES:
-            sealed.close()
-            raise ClipDamaged(f"{path}: it is larger than any clip")
-        return sealed
-
-    def sha256_on_disk(
-        self, clip_id: str, *, meanwhile: Callable[[], object] = lambda: None
-    ) -> str | None:
-        """The digest of the file on the disk; None if it is gone.
-
-        ``meanwhile`` is called after each MiB: a long clip takes seconds.
-        """
-        path = self.path(clip_id)
-        if not files.exists(path):
-            return None
-        with self.open_sealed(clip_id) as sealed, files.faults(path):
-            return files.sha256_of(sealed, meanwhile)
-
-    def read_sidecar(self, clip_id: str) -> Sidecar:
-        """The sidecar of a clip; :class:`ClipDamaged` if it cannot be read."""
-        return sidecar.read(ClipFiles.of(self.state_dir, clip_id).sidecar, Sidecar, clip_id)
 
     def correct_times(self, *, at_most: int | None = None) -> list[str]:
         """Correct the start of this boot's clips that were recorded before the clock was set.

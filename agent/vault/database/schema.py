@@ -1,8 +1,9 @@
-"""Check that a file is our index and matches ``schema.sql``.
+"""Check that a file is ours and matches its schema.
 
-The application id tells our files from others', the user version gives their age. The
-comparison is of SQLite's own view of each file: tables, columns with type, default and
-key, and indexes. Comments and spacing do not count.
+Each kind of database has a file of SQL with a comment on every column: ``camera.sql`` and
+``gateway.sql``. The application id tells our files from others', the user version gives their
+age. The comparison is of SQLite's own view of each file: tables, columns with type, default
+and key, indexes, triggers and views. Comments and spacing do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -20,50 +22,78 @@ from agent.errors import StorageFault
 Shape = dict[str, str]  # a table, column or index, and its definition
 
 
-@cache
-def text() -> str:
-    """``schema.sql``."""
-    return (
-        resources.files("agent.vault.database").joinpath("schema.sql").read_text(encoding="utf-8")
-    )
+@dataclass(frozen=True)
+class Schema:
+    """The schema in the file ``name`` beside this module."""
 
+    name: str
 
-@cache
-def _wanted() -> Shape:
-    with closing(sqlite3.connect(":memory:")) as reference:
-        reference.executescript(text())
-        return shape(reference)
+    @cached_property
+    def text(self) -> str:
+        """The SQL."""
+        folder = resources.files("agent.vault.database")
+        return folder.joinpath(self.name).read_text(encoding="utf-8")
 
+    @cached_property
+    def shape(self) -> Shape:
+        """All definitions."""
+        with closing(sqlite3.connect(":memory:")) as reference:
+            reference.executescript(self.text)
+            return shape(reference)
 
-def version() -> int:
-    """The version that this program reads and writes."""
-    return int(_wanted()["user_version"])
+    @property
+    def version(self) -> int:
+        """The version that this program reads and writes."""
+        return int(self.shape["user_version"])
+
+    def check_owner(self, connection: sqlite3.Connection, path: Path) -> bool:
+        """Tell if the file is empty; :class:`StorageFault` if it is foreign or newer than we."""
+        connection.execute("BEGIN")  # one view of both, while another process may set it up
+        is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        application_id = pragma(connection, "application_id")
+        connection.execute("COMMIT")
+        if is_empty and application_id == 0:
+            return True
+        if str(application_id) != self.shape["application_id"]:
+            raise StorageFault(
+                f"{path}: is a database, but not one of clip-agent's", advice="Check state_dir"
+            )
+        if (found := pragma(connection, "user_version")) > self.version:
+            raise StorageFault(
+                f"{path}: was written by a newer clip-agent (schema {found}, this one knows"
+                f" {self.version})",
+                advice="Install that version again",
+            )
+        return False
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Set up an empty file in one transaction; fine if another process just did."""
+        with transaction(connection):
+            if pragma(connection, "application_id") == 0:
+                for statement in self.statements():
+                    connection.execute(statement)
+
+    def statements(self) -> Iterator[str]:
+        """The statements one by one: ``executescript`` would commit first."""
+        statement = ""
+        for line in self.text.splitlines(keepends=True):
+            statement += line
+            if sqlite3.complete_statement(statement):
+                yield statement
+                statement = ""
+
+    def check(self, connection: sqlite3.Connection, path: Path, *, cure: str) -> None:
+        """Raise :class:`StorageFault` with the differences from this schema, if any."""
+        found = differences(shape(connection), self.shape)
+        if found:
+            raise StorageFault(
+                f"{path}: is not as {self.name} says: {'; '.join(found)}", advice=cure
+            )
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> int:
     """The value of a numeric pragma."""
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def check_owner(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell if the file is empty; :class:`StorageFault` if it is foreign or newer than we."""
-    connection.execute("BEGIN")  # one view of both, while another process may set it up
-    is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    application_id = pragma(connection, "application_id")
-    connection.execute("COMMIT")
-    if is_empty and application_id == 0:
-        return True
-    if str(application_id) != _wanted()["application_id"]:
-        raise StorageFault(
-            f"{path}: is a database, but not one of clip-agent's", advice="Check state_dir"
-        )
-    if (found := pragma(connection, "user_version")) > version():
-        raise StorageFault(
-            f"{path}: was written by a newer clip-agent (schema {found}, this one knows"
-            f" {version()})",
-            advice="Install that version again",
-        )
-    return False
 
 
 @contextmanager
@@ -76,34 +106,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def create(connection: sqlite3.Connection) -> None:
-    """Set up an empty file in one transaction; fine if another process just did."""
-    with transaction(connection):
-        if pragma(connection, "application_id") == 0:
-            for statement in statements():
-                connection.execute(statement)
-
-
-def statements() -> Iterator[str]:
-    """The statements of ``schema.sql`` one by one: ``executescript`` would commit first."""
-    statement = ""
-    for line in text().splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise :class:`StorageFault` with the differences from ``schema.sql``, if any."""
-    found = differences(shape(connection), _wanted())
-    if found:
-        raise StorageFault(
-            f"{path}: is not as schema.sql says: {'; '.join(found)}",
-            advice="Put it aside and run `clip-agent reindex`",
-        )
 
 
 def differences(found: Shape, wanted: Shape) -> list[str]:

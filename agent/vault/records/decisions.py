@@ -11,24 +11,24 @@ class DecisionTable(Table):
 
     def begun_at(self) -> float | None:
         """The time from which this file holds the ledger; None before :meth:`.begin`."""
-        rows = self._index.rows("SELECT at FROM begun")
+        rows = self._database.rows("SELECT at FROM begun")
         return clamp_time(rows[0][0]) if rows else None
 
     def seen(self, jti: str) -> bool:
         """True if a statement with this id was acted on."""
-        return bool(self._index.rows("SELECT 1 FROM seen WHERE jti = ?", (jti,)))
+        return bool(self._database.rows("SELECT 1 FROM seen WHERE jti = ?", (jti,)))
 
     def acted_on(self, digest: str) -> bool:
         """True if the statement with exactly this text was acted on."""
-        return bool(self._index.rows("SELECT 1 FROM seen WHERE digest = ?", (digest,)))
+        return bool(self._database.rows("SELECT 1 FROM seen WHERE digest = ?", (digest,)))
 
     def muted(self) -> tuple[str, ...]:
         """Fingerprints of the requesters that owners muted."""
-        return tuple(row[0] for row in self._index.rows("SELECT requester FROM muted"))
+        return tuple(row[0] for row in self._database.rows("SELECT requester FROM muted"))
 
     def paused_at(self) -> float | None:
         """The time at which an owner paused requests; None while requests are shown."""
-        rows = self._index.rows("SELECT at FROM pause")
+        rows = self._database.rows("SELECT at FROM pause")
         return clamp_time(rows[0][0]) if rows else None
 
 

@@ -13,7 +13,7 @@ _DAYS = range(100_000)  # until the year 2243
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """A row of ``flood``; the columns are explained in ``schema.sql``."""
+    """A row of ``flood``; the columns are explained in ``gateway.sql``."""
 
     day: int
     source: str
@@ -25,7 +25,7 @@ class FloodTable(Table):
 
     def all(self) -> list[Flood]:
         """All floods whose day was not closed."""
-        rows = self._index.rows("SELECT day, source, posts FROM flood ORDER BY day, source")
+        rows = self._database.rows("SELECT day, source, posts FROM flood ORDER BY day, source")
         return [
             Flood(day, source, clamp_count(posts)) for day, source, posts in rows if day in _DAYS
         ]
@@ -55,7 +55,7 @@ class LogTable(Table):
 
     def view(self, origin: str) -> str | None:
         """The last view of a log; None if it was never seen."""
-        rows = self._index.rows("SELECT view FROM log WHERE origin = ?", (origin,))
+        rows = self._database.rows("SELECT view FROM log WHERE origin = ?", (origin,))
         return str(rows[0][0]) if rows else None
 
 

@@ -14,13 +14,13 @@ class HoldTable(Table):
 
     def why(self, release: str) -> str:
         """The reason why ``release`` is held; empty if it is not."""
-        rows = self._index.rows("SELECT why FROM hold WHERE release = ? LIMIT 1", (release,))
+        rows = self._database.rows("SELECT why FROM hold WHERE release = ? LIMIT 1", (release,))
         return str(rows[0][0]) if rows else ""
 
     def held(self) -> dict[str, str]:
         """The releases that are held, by id, each with the reason."""
         return dict(
-            self._index.rows(
+            self._database.rows(
                 "SELECT hold.release, max(why) FROM hold JOIN release ON release.id = hold.release"
                 " WHERE state IN ('PROPOSED', 'APPROVED', 'SEALED') GROUP BY 1 ORDER BY 1"
             )
@@ -28,7 +28,7 @@ class HoldTable(Table):
 
     def doubted_until(self) -> float | None:
         """Decisions signed until this time may have been revoked; None: there is no doubt."""
-        rows = self._index.rows("SELECT at FROM doubt")
+        rows = self._database.rows("SELECT at FROM doubt")
         return float(rows[0][0]) if rows else None
 
 

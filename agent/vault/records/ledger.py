@@ -39,7 +39,7 @@ _ADVICE = "Somebody may have changed the ledger: compare it with an earlier expo
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger; the columns are explained in ``schema.sql``."""
+    """A line of the ledger; the columns are explained in ``gateway.sql``."""
 
     seq: int
     at: float
@@ -82,7 +82,7 @@ class _Nodes(Table):
 
     def __getitem__(self, place: Place) -> bytes:
         query = "SELECT hash FROM ledger_node WHERE level = ? AND number = ?"
-        found = self._index.rows(query, place)
+        found = self._database.rows(query, place)
         if not found:
             raise _broken((place[1] << place[0]) + 1, "the tree does not have it")
         return bytes(found[0][0])
@@ -122,7 +122,7 @@ class Ledger(Table):
             ConsistencyProof(
                 from_size=old, path=tuple(node.hex() for node in tree.consistency(old, size))
             )
-            for (old,) in self._index.rows(f"{query} LIMIT {_MOST_PROOFS}", (size,))
+            for (old,) in self._database.rows(f"{query} LIMIT {_MOST_PROOFS}", (size,))
         )
 
     def holds(self, head: LedgerHead) -> bool:
@@ -132,8 +132,8 @@ class Ledger(Table):
 
     def _tree(self) -> Tree:
         """The tree of this moment: nodes never change, so lines added meanwhile do no harm."""
-        last = self._index.rows("SELECT max(seq) FROM ledger")[0][0]
-        return Tree(nodes=_Nodes(self._index), size=max(last or 0, 0))
+        last = self._database.rows("SELECT max(seq) FROM ledger")[0][0]
+        return Tree(nodes=_Nodes(self._database), size=max(last or 0, 0))
 
     def tells(self, subject: str, *events: Event) -> bool:
         """True if a line tells of one of ``events`` about ``subject``.
@@ -142,13 +142,13 @@ class Ledger(Table):
         """
         marks = ", ".join("?" * len(events))
         query = f"SELECT 1 FROM ledger WHERE subject = ? AND event IN ({marks}) LIMIT 1"  # noqa: S608
-        return bool(self._index.rows(query, (subject, *map(str, events))))
+        return bool(self._database.rows(query, (subject, *map(str, events))))
 
     def last_at(self, subject: str, *events: Event) -> float | None:
         """The latest time at which a line tells of one of ``events`` about ``subject``."""
         marks = ", ".join("?" * len(events))
         query = f"SELECT max(at) FROM ledger WHERE subject = ? AND event IN ({marks})"  # noqa: S608
-        (row,) = self._index.rows(query, (subject, *map(str, events)))
+        (row,) = self._database.rows(query, (subject, *map(str, events)))
         return None if row[0] is None else float(row[0])
 
     def says(self, event: Event, subject: str) -> list[Mapping[str, Json]]:
@@ -158,7 +158,7 @@ class Ledger(Table):
         """
         query = "SELECT seq, detail FROM ledger WHERE subject = ? AND event = ? ORDER BY seq"
         details: list[Mapping[str, Json]] = []
-        for seq, text in self._index.rows(query, (subject, str(event))):
+        for seq, text in self._database.rows(query, (subject, str(event))):
             try:
                 details.append(_read_detail(seq, text))
             except StorageFault as error:
@@ -172,7 +172,7 @@ class Ledger(Table):
         Dates need not rise with the numbers: a line may come from before the clock was set.
         """
         query = f"SELECT {_COLUMNS} FROM ledger WHERE at >= ? AND at < ? ORDER BY seq"  # noqa: S608
-        return map(_entry, self._index.rows(query, (start, end)))
+        return map(_entry, self._database.rows(query, (start, end)))
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """The lines after number ``after``, in order; StorageFault at one without JSON.
@@ -180,7 +180,7 @@ class Ledger(Table):
         Read a page at a time: the ledger of years is long, and a reader must not block a writer.
         """
         page = f"SELECT {_COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-        while rows := self._index.rows(page, (after, _PAGE_LINES)):
+        while rows := self._database.rows(page, (after, _PAGE_LINES)):
             yield from map(_entry, rows)
             after = rows[-1][0]
 
@@ -189,9 +189,9 @@ class Ledger(Table):
 
         With ``expected``, a head seen earlier, the ledger must begin with those lines.
         """
-        tree = Tree(nodes=_StoredNodes(self._index))
+        tree = Tree(nodes=_StoredNodes(self._database))
         query = "SELECT max(number) + 1 FROM ledger_node WHERE level = 0"
-        leaves = self._index.rows(query)[0][0] or 0  # a writer may add more meanwhile
+        leaves = self._database.rows(query)[0][0] or 0  # a writer may add more meanwhile
         _check_root(tree, expected)
         for entry in self.entries(after=_BEFORE_ALL):
             if entry.seq != len(tree) + 1:
@@ -240,7 +240,7 @@ class LedgerWriter(Ledger):
     def acknowledge(self, owner: str, heads: Iterable[LedgerHead], *, at: float) -> None:
         """Replace the heads that ``owner`` named, unless the new ones were signed earlier."""
         newest = "SELECT 1 FROM acknowledged WHERE owner = ? AND at > ?"
-        if self._index.rows(newest, (owner, at)):
+        if self._database.rows(newest, (owner, at)):
             return
         self._execute("DELETE FROM acknowledged WHERE owner = ?", owner)
         for size in {head.size for head in heads}:
@@ -248,7 +248,7 @@ class LedgerWriter(Ledger):
 
     def grow_tree(self) -> None:
         """Make the tree of lines that came from a file without one."""
-        tree = Tree(nodes=_Nodes(self._index))
+        tree = Tree(nodes=_Nodes(self._database))
         for entry in self.entries():
             tree.append(entry.leaf())
 

@@ -32,8 +32,8 @@ class NoticeTable(Table):
         current = "(until IS NULL OR until > ?) AND (kind = 'log' OR at < ?)"
         bounds = (now, math.inf if paused_at is None else int(paused_at))
         query = f"SELECT count(*) FROM notice WHERE {current}"  # noqa: S608
-        (total,) = self._index.rows(query, bounds)[0]
-        rows = self._index.rows(
+        (total,) = self._database.rows(query, bounds)[0]
+        rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM (SELECT number, {_COLUMNS},"  # noqa: S608
             "  row_number() OVER (PARTITION BY who, kind = 'log' ORDER BY number DESC) AS nth"
             f" FROM notice WHERE {current})"
@@ -46,7 +46,7 @@ class NoticeTable(Table):
 
     def next_end(self) -> float | None:
         """The time at which the next notice expires; None if none will."""
-        (until,) = self._index.rows("SELECT min(until) FROM notice")[0]
+        (until,) = self._database.rows("SELECT min(until) FROM notice")[0]
         return None if until is None else float(until)
 
 

@@ -12,7 +12,7 @@ from agent.vault.records.table import Table, columns_of, marks
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A row of ``release``; the columns are explained in ``schema.sql``."""
+    """A row of ``release``; the columns are explained in ``gateway.sql``."""
 
     id: str
     request: str | None
@@ -77,11 +77,11 @@ class ReleaseTable(Table):
             "SELECT 1 FROM release WHERE request = ? AND stop = ''"
             " AND state NOT IN ('SENT', 'FAILED', 'REVOKED') LIMIT 1"
         )
-        return bool(self._index.rows(query, (request,)))
+        return bool(self._database.rows(query, (request,)))
 
     def _find(self, clause: str, *values: object) -> list[ReleaseRow]:
         query = f"SELECT {_COLUMNS} FROM release {clause}"  # noqa: S608 - our own text
-        return [ReleaseRow(*row) for row in self._index.rows(query, values)]
+        return [ReleaseRow(*row) for row in self._database.rows(query, values)]
 
 
 class ReleaseWriter(ReleaseTable):

@@ -7,7 +7,7 @@ and how often it was refused, withdrawn or edited.
 from __future__ import annotations
 
 from agent.consent.statements import RequesterRecord, Tally
-from agent.vault.database.index import Index
+from agent.vault.database.connection import Database
 from agent.vault.database.rows import clamp_count, clamp_time
 
 _NEWEST = 10_000  # requests that are looked at in detail; years of the busiest requester
@@ -18,13 +18,15 @@ _OF = (
 )
 
 
-def requester_record(index: Index, requester: str, *, name: str, now: float) -> RequesterRecord:
+def requester_record(
+    database: Database, requester: str, *, name: str, now: float
+) -> RequesterRecord:
     """The record of ``requester``; ``first_seen`` is ``now`` if it has posted nothing."""
     newest = (requester, _NEWEST)
 
     def tallies(column: str, at_most: int) -> tuple[Tally, ...]:
         """The most frequent texts in ``column`` with their counts, without empty ones."""
-        rows = index.rows(
+        rows = database.rows(
             f"SELECT {column}, count(*) AS times FROM {_OF} WHERE {column} != ''"  # noqa: S608
             f" GROUP BY {column} ORDER BY times DESC, {column} LIMIT ?",
             (*newest, at_most),
@@ -34,14 +36,14 @@ def requester_record(index: Index, requester: str, *, name: str, now: float) -> 
     def median(column: str) -> float | None:
         """The median of ``column``, the lower of two; None if there is none."""
         known = f"FROM {_OF} WHERE {column} IS NOT NULL"
-        rows = index.rows(
+        rows = database.rows(
             f"SELECT {column} {known} ORDER BY 1"
             f" LIMIT 1 OFFSET max(0, (SELECT count(*) - 1 {known}) / 2)",
             (*newest, *newest),
         )
         return float(rows[0][0]) if rows else None
 
-    first_seen, requests, refused, withdrawn, edited, counted = index.rows(
+    first_seen, requests, refused, withdrawn, edited, counted = database.rows(
         "SELECT coalesce(min(received_at), ?1), count(*),"
         " count(*) FILTER (WHERE state = 'REFUSED'),"
         " count(*) FILTER (WHERE state = 'WITHDRAWN'),"

@@ -9,7 +9,7 @@ from typing import TypeVar
 from agent.consent import lifecycle
 from agent.consent.policy.requests import History
 from agent.errors import InternalFault
-from agent.vault.database.index import Clip, ClipDigest
+from agent.vault.database.rows import Clip, ClipDigest
 from agent.vault.records.table import Table, columns_of, marks
 
 C = TypeVar("C", Clip, ClipDigest)
@@ -18,13 +18,13 @@ _DAY_SECONDS = 86_400.0
 _GONE = (  # in a match set of an open request, and deleted since
     "gone = 0"
     " AND EXISTS (SELECT 1 FROM request WHERE digest = match.request AND state = 'OPEN')"
-    " AND NOT EXISTS (SELECT 1 FROM clip WHERE id = match.clip AND deleting = 0)"
+    " AND NOT EXISTS (SELECT 1 FROM clip WHERE id = match.clip)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A row of ``request``; the columns are explained in ``schema.sql``."""
+    """A row of ``request``; the columns are explained in ``gateway.sql``."""
 
     digest: str
     jws: str
@@ -72,7 +72,7 @@ class RequestTable(Table):
 
     def first_post(self, requester: str, jti: str) -> str:
         """Digest of the first post under this id of its author; empty if there was none."""
-        rows = self._index.rows(
+        rows = self._database.rows(
             "SELECT digest FROM request WHERE requester = ? AND jti = ? AND first_post = ''"
             " ORDER BY received_at, rowid LIMIT 1",
             (requester, jti),
@@ -90,7 +90,7 @@ class RequestTable(Table):
 
     def history(self, requester: str, reference: str, jti: str, *, now: float) -> History:
         """Counts for the quotas of the policy; refused requests count as posted."""
-        (row,) = self._index.rows(
+        (row,) = self._database.rows(
             "SELECT"
             " (SELECT count(*) FROM request WHERE state = 'OPEN' AND requester = ?1),"
             " (SELECT count(*) FROM request WHERE requester = ?1 AND received_at > ?2),"
@@ -102,19 +102,21 @@ class RequestTable(Table):
 
     def matches(self, digest: str) -> Mapping[str, str]:
         """The match set: clip id to the sealed file's digest when it matched."""
-        return dict(self._index.rows("SELECT clip, sha256 FROM match WHERE request = ?", (digest,)))
+        return dict(
+            self._database.rows("SELECT clip, sha256 FROM match WHERE request = ?", (digest,))
+        )
 
     def is_matched(self, digest: str) -> bool:
         """True if any clip ever joined the match set."""
-        return bool(self._index.rows("SELECT 1 FROM match WHERE request = ? LIMIT 1", (digest,)))
+        return bool(self._database.rows("SELECT 1 FROM match WHERE request = ? LIMIT 1", (digest,)))
 
     def any_gone(self) -> bool:
         """True if :meth:`RequestWriter.note_gone` would mark a clip."""
-        return bool(self._index.rows(f"SELECT 1 FROM match WHERE {_GONE} LIMIT 1"))  # noqa: S608
+        return bool(self._database.rows(f"SELECT 1 FROM match WHERE {_GONE} LIMIT 1"))  # noqa: S608
 
     def _find(self, clause: str, *values: object) -> list[RequestRow]:
         query = f"SELECT {_COLUMNS} FROM request {clause}"  # noqa: S608 - our own text
-        return [RequestRow(*row) for row in self._index.rows(query, values)]
+        return [RequestRow(*row) for row in self._database.rows(query, values)]
 
 
 class RequestWriter(RequestTable):

@@ -6,20 +6,20 @@ import sqlite3
 from collections.abc import Sequence
 
 from agent.errors import InternalFault
-from agent.vault.database.index import Index
+from agent.vault.database.connection import Database
 
 
 class Table:
-    """One or a few tables of an index."""
+    """One or a few tables of the gateway's database."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Write; InternalFault outside :meth:`agent.vault.database.index.Index.transaction`."""
-        if not self._index.connection.in_transaction:
+        """Write; InternalFault outside a transaction."""
+        if not self._database.connection.in_transaction:
             raise InternalFault("a record is written outside a transaction")
-        return self._index.connection.execute(statement, values)
+        return self._database.connection.execute(statement, values)
 
 
 def columns_of(row: type) -> str:

@@ -23,7 +23,7 @@ from agent.consent.statements import (
 from agent.errors import ConfigError
 from agent.mqtt import topics
 from agent.parties import load_owners
-from agent.vault.database.index import Clip
+from agent.vault.database.gateway import Clip
 from agent.vault.records.ledger import Ledger
 from tests.support.gateway_world import DEVICE, FEED, World, rules, state_of
 from tests.support.house import Person
@@ -52,7 +52,7 @@ def test_one_of_two_owners_releases_nothing(shared: World) -> None:
     assert outcome.event == "PROPOSED"
     assert shared.receiver.calls == []
     assert shared.broker.unacknowledged == {}, "its keys are of no use any more"
-    assert not list((shared.house.config.state_dir / "outbox").iterdir())
+    assert not list((shared.house.config.state_dir / "gateway" / "outbox").iterdir())
 
 
 def test_the_other_owner_is_shown_what_was_proposed(shared: World) -> None:
@@ -383,8 +383,8 @@ def test_a_crash_after_any_commit_ends_in_exactly_one_bundle(tmp_path: Path, com
         world.run()
     assert len(world.receiver.finished) == 1
     assert sorted(outcome.event for outcome in world.outcomes().values()) == ["AGREED", "SENT"]
-    with world.house.open_index() as index:
-        Ledger(index).verify()
+    with world.house.open_database() as database:
+        Ledger(database).verify()
     assert world.crashes == 1
     world.kill()
 

@@ -29,9 +29,9 @@ def agreed_and_waiting(world: World) -> str:
 
 def forged_second(world: World, kind: str) -> str:
     house, (release,) = world.house, releases(world)
-    with house.open_index() as index:
-        request = RequestTable(index).all()[0]
-        clip = index.clips()[0]
+    with house.open_database() as database:
+        request = RequestTable(database).all()[0]
+        clip = database.clips()[0]
     same = house.approval(request.jws, [clip])
     match kind:
         case "none":

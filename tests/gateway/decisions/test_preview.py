@@ -184,7 +184,7 @@ def test_a_connection_lost_in_the_middle_ends_every_preview(screen: Screen, told
         screen.previews.stop()
     screen.confirm()
     assert len(screen.broker.published) == sent
-    assert open_files(screen.vault.state_dir / "clips") == 0
+    assert open_files(screen.vault.state_dir / "camera" / "clips") == 0
 
     screen.broker.client = screen.link  # back again: nothing goes on by itself
     screen.previews.pump()
@@ -230,7 +230,7 @@ def test_a_clip_that_cannot_be_read_ends_its_preview_and_no_other(
 def test_a_sent_clip_is_closed(screen: Screen) -> None:
     screen.previews.start(screen.record(2).id)
     screen.confirm()
-    assert open_files(screen.vault.state_dir / "clips") == 0
+    assert open_files(screen.vault.state_dir / "camera" / "clips") == 0
 
 
 def test_a_confirmation_of_somebody_elses_message_sends_nothing(screen: Screen) -> None:

@@ -119,8 +119,8 @@ def test_a_crash_after_any_commit_ends_in_exactly_one_bundle(tmp_path: Path, com
         world.clock.advance(60)
         world.run()
     assert len(world.receiver.finished) == 1
-    with world.house.open_index() as index:
-        Ledger(index).verify()
+    with world.house.open_database() as database:
+        Ledger(database).verify()
     world.kill()
 
 
@@ -186,7 +186,8 @@ def test_a_share_of_a_clip_that_the_device_does_not_hold(world: World, neighbour
 def test_a_share_of_a_clip_that_is_being_deleted(world: World, neighbour: Person) -> None:
     clip = world.house.record()
     letter = world.house.share([clip], neighbour)
-    write(world, "UPDATE clip SET deleting = 1")
+    (path,) = world.house.config.state_dir.rglob("*.mp4.age")
+    path.unlink()
     world.to_device(letter)
     assert refused(world) == "clip-gone"
 
@@ -290,17 +291,17 @@ def test_the_clips_of_a_share_that_waits_are_not_deleted_to_make_room(
         release.id for release in releases(shared) if other.id in case_clips(shared, release.id)
     ]
     shared.to_device(shared.house.command(Revoke(release=revoked)))
-    with shared.house.open_index() as index:
-        assert index.held_clips() == [clip.id]
+    with shared.house.open_database() as database:
+        assert database.held_clips() == [clip.id]
     shared.to_device(shared.house.share([clip], neighbour, by=shared.house.partner))
     assert len(shared.receiver.finished) == 1
-    with shared.house.open_index() as index:
-        assert index.held_clips() == []
+    with shared.house.open_database() as database:
+        assert database.held_clips() == []
 
 
 def case_clips(world: World, release_id: str) -> list[str]:
-    with world.house.open_index() as index:
-        rows = index.rows("SELECT clip FROM release_clip WHERE release = ?", (release_id,))
+    with world.house.open_database() as database:
+        rows = database.rows("SELECT clip FROM release_clip WHERE release = ?", (release_id,))
     return [row[0] for row in rows]
 
 

@@ -30,7 +30,7 @@ def test_an_area_is_surveyed_once_and_while_nobody_waits_for_the_index(
 
     def watched(polygon: Polygon) -> area.Survey:
         assert world.gateway is not None
-        in_transaction.append(world.gateway.index.connection.in_transaction)
+        in_transaction.append(world.gateway.database.connection.in_transaction)
         return survey(polygon)
 
     monkeypatch.setattr(area, "survey", watched)
@@ -50,7 +50,7 @@ def test_the_size_stands_on_the_record_whichever_rule_refused(world: World) -> N
     bow_tie = Polygon(type="Polygon", coordinates=((ring[0], ring[2], ring[1], ring[3], ring[0]),))
     world.post(world.house.request(area=bow_tie))
     assert rules(world, "request.refused") == ["incident-never", "area-invalid"]
-    index = world.house.open_index()
-    sizes = [size for (size,) in index.rows("SELECT square_miles FROM request ORDER BY rowid")]
-    index.close()
+    database = world.house.open_database()
+    sizes = [size for (size,) in database.rows("SELECT square_miles FROM request ORDER BY rowid")]
+    database.close()
     assert sizes == [area.square_miles(request.area), None]

@@ -360,21 +360,21 @@ def test_false_links_are_a_line_each_and_then_counted(public: Public) -> None:
 def test_true_links_alone_are_written_down_once_a_minute(public: Public) -> None:
     public.post()
     public.log.grow(20)
-    with public.world.house.open_index() as index:
+    with public.world.house.open_database() as database:
         public.world.run()
-        before = index.rows("SELECT view FROM log")
+        before = database.rows("SELECT view FROM log")
         for size in range(4, 24):
             public.link(size, size + 1)
-        assert index.rows("SELECT view FROM log") == before
+        assert database.rows("SELECT view FROM log") == before
         public.world.clock.advance(61)
         public.world.run()
-        assert index.rows("SELECT view FROM log") != before
+        assert database.rows("SELECT view FROM log") != before
 
 
 def test_a_damaged_view_is_not_taken_for_a_fresh_start(public: Public) -> None:
     public.post()
     public.world.kill()
-    with public.world.house.open_index() as index, index.transaction() as db:
+    with public.world.house.open_database() as database, database.transaction() as db:
         db.execute("UPDATE log SET view = 'x'")
     with pytest.raises(StorageFault, match="public log"):
         public.world.restart()

@@ -16,7 +16,7 @@ from agent.errors import StorageFault
 from agent.gateway.letters.outbox import LetterTable, Outbox
 from agent.mqtt import topics
 from agent.mqtt.link import Published
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from tests.support.clock import SimulatedClock
 from tests.support.peers import FakeBroker, FakeLink
 from tests.vault.support import folder_in_memory
@@ -30,9 +30,9 @@ class Post:
     """An outbox between a real index and a broker whose confirmations a test lets through."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "agent.sqlite"
-        self.index = Index.open(self.path)
-        self.letters = LetterTable(self.index)
+        self.path = folder / "gateway.sqlite"
+        self.database = GatewayDatabase.open(self.path)
+        self.letters = LetterTable(self.database)
         self.broker = FakeBroker()
         self.clock = SimulatedClock()
         self.shrunk: list[tuple[str, int]] = []
@@ -42,7 +42,7 @@ class Post:
         """A new process: nothing but the file is left."""
         self.link = FakeLink(self.broker)
         self.outbox = Outbox(
-            self.index,
+            self.database,
             self.link,
             device_name=DEVICE,
             clock=self.clock,
@@ -60,11 +60,11 @@ class Post:
             self.link.events.get()  # confirmations that were on their way
 
     def put(self, topic: str, payload: bytes) -> None:
-        with self.index.transaction():
+        with self.database.transaction():
             self.letters.put(topic, payload, at=0.0)
 
     def clear(self, topic: str) -> None:
-        with self.index.transaction():
+        with self.database.transaction():
             self.letters.clear(topic)
 
     def confirm(self) -> None:
@@ -77,17 +77,19 @@ class Post:
     @property
     def waiting(self) -> int:
         """The number of messages that the broker has not confirmed."""
-        return int(self.index.rows("SELECT count(*) FROM letter WHERE revision > acked")[0][0])
+        return int(self.database.rows("SELECT count(*) FROM letter WHERE revision > acked")[0][0])
 
     def rows(self) -> list[tuple[str, bytes, int, int]]:
-        return self.index.rows("SELECT topic, payload, revision, acked FROM letter ORDER BY topic")
+        return self.database.rows(
+            "SELECT topic, payload, revision, acked FROM letter ORDER BY topic"
+        )
 
 
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Post]:
     post = Post(tmp_path)
     yield post
-    post.index.close()
+    post.database.close()
 
 
 def test_a_letter_waits_for_the_connection_and_for_its_confirmation(post: Post) -> None:
@@ -189,7 +191,7 @@ def test_an_outcome_never_confirmed_or_under_way_stays(post: Post) -> None:
     post.put(RELEASE, b"sent")
     post.outbox.tidy(61 * 86_400)
     assert post.rows() == [(RELEASE, b"sent", 1, 0)]
-    with post.index.transaction() as db:
+    with post.database.transaction() as db:
         db.execute(
             "INSERT INTO release (id, approval, state, detail, approved_at, expires_at)"
             " VALUES ('fedcba9876543210', '', 'SEALED', '', 0, 0)"
@@ -210,7 +212,7 @@ def test_emptying_a_topic_that_never_held_anything_says_nothing(post: Post) -> N
 
 def test_a_letter_whose_transaction_fails_was_never_written(post: Post) -> None:
     post.connect()
-    with pytest.raises(ZeroDivisionError), post.index.transaction():
+    with pytest.raises(ZeroDivisionError), post.database.transaction():
         post.letters.put(INBOX, b"letter", at=0.0)
         raise ZeroDivisionError
     post.outbox.flush()
@@ -235,18 +237,18 @@ def test_a_reconnect_after_everything_was_confirmed_writes_nothing(post: Post) -
     post.put(INBOX, b"letter")
     post.outbox.flush()
     post.confirm()
-    post.index.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    post.database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     before = post.path.read_bytes()
-    changes = post.index.connection.total_changes
+    changes = post.database.connection.total_changes
     for _ in range(3):
         post.disconnect()
         post.connect()
         post.confirm()
         post.outbox.flush()
     assert len(post.broker.published) == 4
-    assert post.index.connection.total_changes == changes
+    assert post.database.connection.total_changes == changes
     assert post.path.read_bytes() == before
-    assert post.path.with_name("agent.sqlite-wal").stat().st_size == 0
+    assert post.path.with_name("gateway.sqlite-wal").stat().st_size == 0
 
 
 def test_a_connection_lost_while_sending_loses_no_letter(post: Post) -> None:
@@ -293,9 +295,9 @@ def test_a_topic_that_the_camera_slipped_in_is_not_written(
 
 def test_a_file_that_cannot_be_read_is_a_storage_fault(post: Post) -> None:
     post.connect()
-    post.index.connection.close()
+    post.database.connection.close()
     post.path.with_name("other.sqlite").write_bytes(b"something else " * 100)
-    post.index.connection = sqlite3.connect(post.path.with_name("other.sqlite"))
+    post.database.connection = sqlite3.connect(post.path.with_name("other.sqlite"))
     with pytest.raises(StorageFault, match="file is not a database"):
         post.outbox.flush()
 
@@ -394,7 +396,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.settle()
-        self.post.index.close()
+        self.post.database.close()
         self._folder.__exit__(None, None, None)
 
     @rule(topic=st.sampled_from([INBOX, RELEASE]), payload=st.binary(min_size=1, max_size=3))

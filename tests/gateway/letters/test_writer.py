@@ -16,7 +16,7 @@ from agent.gateway import device_keys as keys
 from agent.gateway.letters.writer import MAX_OFFERED_CLIPS, LetterWriter
 from agent.parties import Parties
 from agent.vault.clips import seal
-from agent.vault.database.index import FILE_NAME, Clip, Index
+from agent.vault.database.gateway import Clip, GatewayDatabase
 from agent.vault.records.ledger import Ledger, LedgerWriter
 from tests.support.clock import SimulatedClock
 from tests.support.house import House, Person
@@ -46,10 +46,10 @@ class Family:
             seal.ClipIdentity().text, recipients, clip_id="20240124-000000-3f9a2c"
         )
         parties = Parties("front-door", self.keys.id, cards, 1, requesters={})
-        index = Index.open(root / FILE_NAME)
-        with index.transaction():
-            LedgerWriter(index).append("event", "subject", {}, at=NOW)
-        self.ledger = Ledger(index)
+        database = GatewayDatabase.open(root / "gateway.sqlite")
+        with database.transaction():
+            LedgerWriter(database).append("event", "subject", {}, at=NOW)
+        self.ledger = Ledger(database)
         clock = SimulatedClock(NOW + 0.9)
         self.writer = LetterWriter(
             parties=parties, keys=self.keys, ledger=self.ledger, clock=clock, random=os.urandom

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 from agent import config
 from agent.consent import signing
 from agent.consent.statements import Approval, LegalOrder, Share, Window
-from agent.vault.database.index import Clip
+from agent.vault.database.gateway import Clip
 from tests.gateway.model.messages import Mail, Posted
 from tests.gateway.model.oracle import Oracle
 from tests.support.feed import second_requester

@@ -61,8 +61,8 @@ class GatewayModel(Owners, Weather):
     @invariant()
     def the_ledger_holds_together(self) -> None:
         if self.started:
-            with self.house.open_index() as index:
-                Ledger(index).verify()
+            with self.house.open_database() as database:
+                Ledger(database).verify()
 
     # At the end
 
@@ -104,8 +104,8 @@ class GatewayModel(Owners, Weather):
             self.told[str(entry.detail.get("rule", ""))] += entry.event == "request.refused"
 
     def record(self) -> list[Entry]:
-        with self.house.open_index() as index:
-            return list(Ledger(index).entries())
+        with self.house.open_database() as database:
+            return list(Ledger(database).entries())
 
     def check_bundle(self, bundle: bytes, release: Consented) -> None:
         shared = isinstance(release.about, Person)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.consent import signing
 from agent.consent.statements import Window
-from agent.vault.database.index import Clip
+from agent.vault.database.gateway import Clip
 from tests.support.house import Person
 
 FLAWS = (

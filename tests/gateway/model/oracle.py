@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from agent.vault.database.index import Clip
+from agent.vault.database.gateway import Clip
 from tests.gateway.model.messages import Consented, Mail, Posted
 from tests.support.house import Person
 

@@ -75,8 +75,8 @@ def leave_status(world: World, *, by: SigningKey | None = None, lines_ahead: int
     keys = device_keys.load_or_create(house.config.state_dir, name=DEVICE)
     now = int(world.clock.now())
     health = PartHealth(state="connected", detail="", at=now, version="1")
-    with house.open_index() as index:
-        head = Ledger(index).head()
+    with house.open_database() as database:
+        head = Ledger(database).head()
     if lines_ahead:
         head = LedgerHead(size=head.size + lines_ahead, root="0" * 64)
     signer = by or keys.signing
@@ -288,8 +288,8 @@ def test_mutes_and_the_pause_come_back_with_the_owners_sync(
         mutes=(HeldMute(requester=requester, muted=True, at=at),),
         pause=HeldPause(paused=True, at=at),
     )
-    with world.house.open_index() as index:
-        decisions = DecisionTable(index)
+    with world.house.open_database() as database:
+        decisions = DecisionTable(database)
         assert (decisions.paused_at() is not None) == (told == "not")
         assert decisions.muted() == ((requester,) if told == "not" else ())
 

@@ -65,7 +65,7 @@ def test_only_the_approved_clip_reaches_the_requester(world: World) -> None:
     ]  # fmt: skip
     (outcome,) = world.outcomes().values()
     assert outcome.event == "SENT"
-    assert not list((world.house.config.state_dir / "outbox").iterdir())
+    assert not list((world.house.config.state_dir / "gateway" / "outbox").iterdir())
 
 
 def test_the_owner_is_offered_exactly_the_clips_in_the_window(world: World) -> None:
@@ -359,7 +359,7 @@ def test_an_upload_stops_at_the_end_of_the_approval(world: World) -> None:
     world.run()
     (outcome,) = world.outcomes().values()
     assert outcome.event == "FAILED"
-    assert not list((world.house.config.state_dir / "outbox").iterdir())
+    assert not list((world.house.config.state_dir / "gateway" / "outbox").iterdir())
 
 
 # Outages and crashes
@@ -395,9 +395,9 @@ def test_a_crash_after_any_commit_ends_in_exactly_one_bundle(tmp_path: Path, com
     assert len(world.receiver.finished) == 1
     (outcome,) = world.outcomes().values()
     assert outcome.event == "SENT"
-    index = world.house.open_index()
-    Ledger(index).verify()
-    index.close()
+    database = world.house.open_database()
+    Ledger(database).verify()
+    database.close()
     world.kill()
 
 
@@ -503,11 +503,11 @@ def test_the_history_counts_the_posts_of_a_requester(world: World) -> None:
     world.house.record()
     world.post()
     world.post(world.house.request(incident="protest"))
-    index = world.house.open_index()
+    database = world.house.open_database()
     record = requester_record(
-        index, world.house.requester.id, name="Springfield", now=world.clock.now()
+        database, world.house.requester.id, name="Springfield", now=world.clock.now()
     )
-    index.close()
+    database.close()
     assert (record.requests, record.refused) == (2, 1)
 
 
@@ -522,8 +522,8 @@ def test_a_request_for_the_past_only_matches_nothing_later(world: World) -> None
 
 def test_the_gateway_notes_how_it_is_connected_and_only_when_that_changes(world: World) -> None:
     def health() -> tuple[str, str, float]:
-        with world.house.open_index() as index:
-            found = index.health("gateway")
+        with world.house.open_database() as database:
+            found = database.health()
         assert found is not None
         return found.state, found.detail, found.at
 

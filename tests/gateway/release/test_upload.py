@@ -21,7 +21,7 @@ VIDEO = fragmented_mp4(size=256, noisy=True)
 
 def stop(world: World, release_id: str) -> None:
     """Stop a release as a revocation or withdrawal on the gateway's other thread does."""
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+    with sqlite3.connect(world.house.config.state_dir / "gateway" / "gateway.sqlite") as db:
         db.execute("UPDATE release SET stop = 'revoked' WHERE id = ?", (release_id,))
     db.close()
 
@@ -37,9 +37,9 @@ def sealed(world: World, count: int, *, video: bytes | None = None) -> list[str]
         world.clock.advance(1)
     world.gateway.releases.step()
     assert world.receiver.calls == []
-    index = world.house.open_index()
-    ids = [str(row[0]) for row in index.rows("SELECT id FROM release ORDER BY approved_at")]
-    index.close()
+    database = world.house.open_database()
+    ids = [str(row[0]) for row in database.rows("SELECT id FROM release ORDER BY approved_at")]
+    database.close()
     assert len(ids) == count
     return ids
 

@@ -113,7 +113,7 @@ def test_a_release_forged_for_another_file_sends_nothing(world: World) -> None:
 
 
 def bundle_of(world: World, release_id: str) -> Path:
-    return world.house.config.state_dir / "outbox" / f"{release_id}.age"
+    return world.house.config.state_dir / "gateway" / "outbox" / f"{release_id}.age"
 
 
 @pytest.mark.parametrize("damage", ["a byte", "the end", "all", "another"])
@@ -207,7 +207,7 @@ def test_a_half_written_bundle_that_stays_counts_as_one_death(
         patched.setattr("agent.gateway.release.worker.ReleaseWorker._seal", lambda *_: False)
         world.to_device(letter)
         release_id = release_of(world)
-        part = world.house.config.state_dir / "outbox" / f"{release_id}.age.part"
+        part = world.house.config.state_dir / "gateway" / "outbox" / f"{release_id}.age.part"
         part.mkdir()  # no file, so it cannot be unlinked
         for _ in range(8):
             world.restart()
@@ -328,7 +328,7 @@ def test_a_release_that_kills_the_gateway_again_and_again_is_given_up(
     world.crash_after = 0
     world.broker.send(topics.owner(DEVICE), letter)
     assert not world._guard(world.gateway.step)  # type: ignore[union-attr]
-    outbox = world.house.config.state_dir / "outbox"
+    outbox = world.house.config.state_dir / "gateway" / "outbox"
     monkeypatch.setattr("agent.gateway.release.worker.ReleaseWorker._seal", lambda *_: False)
     deaths = 0
     while not world.outcomes() or next(iter(world.outcomes().values())).event == "APPROVED":
@@ -357,7 +357,7 @@ def test_a_release_that_waited_for_room_on_the_disk_survives_a_single_death(
             world.clock.advance(1_000)
             world.run()
     release_id = release_of(world)
-    part = world.house.config.state_dir / "outbox" / f"{release_id}.age.part"
+    part = world.house.config.state_dir / "gateway" / "outbox" / f"{release_id}.age.part"
     part.write_bytes(b"half")
     world.restart()
     assert state_of(world, release_id) == "APPROVED"
@@ -392,7 +392,7 @@ def test_a_full_disk_does_not_block_a_later_revocation(
 
 
 def release_of(world: World) -> str:
-    with sqlite3.connect(world.house.config.state_dir / "agent.sqlite") as db:
+    with sqlite3.connect(world.house.config.state_dir / "gateway" / "gateway.sqlite") as db:
         found = db.execute("SELECT id FROM release").fetchone()
     db.close()
     return str(found[0])

@@ -127,6 +127,7 @@ class VaultMachine(RuleBasedStateMachine):
             limits=Limits(
                 max_bytes=limit, max_age_seconds=1e9, min_free_bytes=0, max_held_share=0.5
             ),
+            held=list,
         ).run()
         assert decided.delete == [clip.id for clip in held[: max(0, len(held) - keep)]]
         for clip_id in decided.delete:
@@ -215,7 +216,10 @@ class VaultMachine(RuleBasedStateMachine):
         for clip_id in self.drafts:
             paths = ClipFiles.of(self.vault.state_dir, clip_id)
             expected |= {paths.media_part, paths.opening}
-        found = {self.vault.state_dir / "clips" / name for name in clip_files(self.vault.state_dir)}
+        found = {
+            self.vault.state_dir / "camera" / "clips" / name
+            for name in clip_files(self.vault.state_dir)
+        }
         assert found == expected
 
 

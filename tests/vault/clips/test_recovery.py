@@ -65,7 +65,7 @@ def check_whole(vault: Vault) -> None:
         for clip in clips
         for path in (vault.store.path(clip.id), _files(vault, clip.id).sidecar)
     }
-    found = {vault.state_dir / "clips" / name for name in clip_files(vault.state_dir)}
+    found = {vault.state_dir / "camera" / "clips" / name for name in clip_files(vault.state_dir)}
     assert found == expected
     for clip in clips:
         assert vault.store.sha256_on_disk(clip.id) == clip.sha256
@@ -92,7 +92,7 @@ def _files(vault: Vault, clip_id: str) -> ClipFiles:
 def test_create_takes_the_steps_of_the_design_in_their_order(tmp_path: Path) -> None:
     assert steps_of(tmp_path / "state", create) == [
         "mkdir clips",
-        "sync state",
+        "sync camera",
         "mkdir 2024-01-24",
         "sync clips",
         "create 183000-000001.json.part",
@@ -255,7 +255,7 @@ from agent.vault.database.index import Index
 from tests.vault.support import pattern
 
 state = Path(sys.argv[1])
-index = Index.open(state / "agent.sqlite")
+index = Index.open(state / "camera" / "index.sqlite")
 store = ClipStore(state, index, recipients=sys.argv[2:], clock=SystemClock(None))
 draft = store.create(
     started_at=1_706_121_000.0, monotonic_seconds=1.0, codec="h264", width=640, height=360
@@ -333,7 +333,7 @@ def test_the_length_of_a_cut_off_clip_is_unknown_after_the_clock_was_set(
 def test_a_recording_that_cannot_be_read_is_reported_and_the_rest_goes_on(
     part: tuple[bytes, bytes], vault: Vault, leads_to: str
 ) -> None:
-    bad = vault.state_dir / "clips/2024-01-23/183015-aaaaaa.mp4.age.part"
+    bad = vault.state_dir / "camera/clips/2024-01-23/183015-aaaaaa.mp4.age.part"
     bad.parent.mkdir(parents=True)
     bad.symlink_to(leads_to)  # one cannot be read, the other not even be opened
     clip = lay_out(vault.state_dir, *part)
@@ -405,7 +405,7 @@ def test_on_a_full_disk_delete_removes_the_recording_before_the_mark(
 
     def marks_with_room(index: Index, clip_id: str) -> bool:
         if media.exists():
-            raise files.disk_full(vault.state_dir / "agent.sqlite")
+            raise files.disk_full(vault.state_dir / "camera" / "index.sqlite")
         return real(index, clip_id)
 
     monkeypatch.setattr(Index, "mark_deleting", marks_with_room)
@@ -419,7 +419,7 @@ def test_the_folder_of_a_day_goes_with_its_last_clip(vault: Vault) -> None:
     vault.store.delete(first.id)
     assert vault.store.path(first.id).parent.is_dir()
     vault.store.delete(second.id)
-    assert list((vault.state_dir / "clips").iterdir()) == []
+    assert list((vault.state_dir / "camera" / "clips").iterdir()) == []
 
 
 def test_a_whole_clip_without_a_row_is_adopted(vault: Vault) -> None:
@@ -440,7 +440,7 @@ def test_a_row_without_a_recording_is_dropped_and_reported(vault: Vault) -> None
     check_whole(vault)
     create(vault)
     (clip,) = vault.index.clips()
-    shutil.rmtree(vault.state_dir / "clips")
+    shutil.rmtree(vault.state_dir / "camera" / "clips")
     assert vault.store.recover() == Recovery(lost=(clip.id,))
     check_whole(vault)
 
@@ -512,7 +512,7 @@ def test_leftovers_beside_a_finished_clip_are_removed(vault: Vault) -> None:
 def test_other_files_are_ignored(vault: Vault) -> None:
     clip = vault.record(PLAIN)
     strange = [
-        vault.state_dir / "clips" / "notes.txt",
+        vault.state_dir / "camera" / "clips" / "notes.txt",
         vault.store.path(clip.id).with_name("lost+found"),
         vault.store.path(clip.id).with_name("183000-xyz.mp4.age"),
         vault.store.path(clip.id).with_name("183000-000009.mp4.age.bak"),

@@ -192,6 +192,7 @@ def retention(
         clock=vault.clock,
         free_bytes=free_bytes,
         limits=replace(ROOMY, **limits),
+        held=vault.database.held_clips,
     )
 
 
@@ -205,7 +206,7 @@ def test_a_run_deletes_files_and_rows(vault: Vault) -> None:
 
 def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
     first, second = vault.record(), vault.record()
-    with vault.index.transaction() as db:
+    with vault.database.transaction() as db:
         db.execute(
             "INSERT INTO request (digest, jws, jti, requester, reference, state, rule,"
             " received_at, window_start, window_end, expires_at)"
@@ -214,7 +215,7 @@ def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
         db.execute("INSERT INTO match (request, clip, sha256) VALUES ('d', ?, '')", (first.id,))
     limits = retention(vault, max_bytes=first.bytes * 3 // 2, max_held_share=1.0)
     assert limits.run().delete == [second.id]
-    with vault.index.transaction() as db:
+    with vault.database.transaction() as db:
         db.execute("UPDATE request SET state = 'EXPIRED'")
     vault.clock.advance(100)
     assert retention(vault, max_age_seconds=50.0).run().delete == [first.id]

@@ -42,7 +42,7 @@ def test_a_clip_is_opened_by_owner_recovery_and_its_own_key(vault: Vault, tmp_pa
     plain = pattern(2 * CHUNK_BYTES + 5)
     clip = vault.record(plain)
     path = vault.store.path(clip.id)
-    assert path == vault.state_dir / "clips" / "2024-01-24" / "183000-000001.mp4.age"
+    assert path == vault.state_dir / "camera" / "clips" / "2024-01-24" / "183000-000001.mp4.age"
     for reader in (OWNER, RECOVERY, open_key(clip.sealed_key, str(OWNER), clip_id=clip.id)):
         assert stock_age(path, reader, tmp_path) == (plain, 0)
 
@@ -163,12 +163,16 @@ def test_files_and_folders_are_for_the_group_whatever_the_umask(tmp_path: Path) 
         clip = vault.record()
     finally:
         os.umask(before)
-    for folder in (vault.state_dir / "clips", vault.state_dir / "clips" / "2024-01-24"):
-        assert folder.stat().st_mode & 0o7777 == 0o2770
+    for folder in (
+        vault.state_dir / "camera" / "clips",
+        vault.state_dir / "camera" / "clips" / "2024-01-24",
+    ):
+        assert folder.stat().st_mode & 0o7777 == 0o2750
     for path in (vault.store.path(clip.id), ClipFiles.of(vault.state_dir, clip.id).sidecar):
         assert path.stat().st_mode & 0o777 == 0o640
     for suffix in ("", "-wal", "-shm"):
-        assert (vault.state_dir / f"agent.sqlite{suffix}").stat().st_mode & 0o777 == 0o660
+        index = vault.state_dir / "camera" / f"index.sqlite{suffix}"
+        assert index.stat().st_mode & 0o777 == 0o600
     vault.close()
 
 
@@ -310,7 +314,7 @@ def test_a_clip_whose_row_could_not_be_written_is_adopted_later(
     draft.write(b"video")
 
     def full(_: object) -> None:
-        raise StorageFault("agent.sqlite: the disk is full")
+        raise StorageFault("index.sqlite: the disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(vault.index, "put_clip", full)

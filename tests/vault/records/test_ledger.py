@@ -17,7 +17,7 @@ from agent.consent.statements import ConsistencyProof, LedgerHead
 from agent.consent.transparency.merkle import is_consistent
 from agent.consent.transparency.tree import Tree
 from agent.errors import InternalFault, StorageFault
-from agent.vault.database.index import Index
+from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.ledger import Entry, Ledger, LedgerWriter
 from tests.vault.support import Vault, folder_in_memory
 
@@ -27,24 +27,24 @@ LINES = 6
 @pytest.fixture
 def ledger(vault: Vault) -> Ledger:
     """A ledger of six lines."""
-    ledger = Ledger(vault.index)
+    ledger = Ledger(vault.database)
     for number in range(LINES):
-        add(vault.index, "request.refused", f"subject {number}", {"rule": "area", "n": number})
+        add(vault.database, "request.refused", f"subject {number}", {"rule": "area", "n": number})
     return ledger
 
 
-def add(index: Index, event: str, subject: str, detail: dict[str, Any]) -> Entry:
+def add(index: GatewayDatabase, event: str, subject: str, detail: dict[str, Any]) -> Entry:
     with index.transaction():
         return LedgerWriter(index).append(event, subject, detail, at=1_706_121_000.1239)
 
 
 def tamper(vault: Vault, sql: str, *values: object) -> None:
     """Change the file as anybody with SQLite can."""
-    vault.index.connection.execute(sql, values)
+    vault.database.connection.execute(sql, values)
 
 
 def test_an_empty_ledger_is_whole_and_has_the_root_of_an_empty_tree(vault: Vault) -> None:
-    ledger = Ledger(vault.index)
+    ledger = Ledger(vault.database)
     assert ledger.verify() == 0
     assert ledger.head() == LedgerHead(size=0, root=hashlib.sha256().hexdigest())
     assert list(ledger.entries()) == []
@@ -73,13 +73,13 @@ def test_the_leaf_is_that_of_the_canonical_line(ledger: Ledger) -> None:
 
 def test_a_line_outside_a_transaction_is_our_mistake(vault: Vault) -> None:
     with pytest.raises(InternalFault):
-        LedgerWriter(vault.index).append("event", "subject", {}, at=1.0)
+        LedgerWriter(vault.database).append("event", "subject", {}, at=1.0)
 
 
 def test_a_line_goes_with_the_transaction_it_belongs_to(vault: Vault, ledger: Ledger) -> None:
-    with pytest.raises(ZeroDivisionError), vault.index.transaction():
+    with pytest.raises(ZeroDivisionError), vault.database.transaction():
         for at in (1.0, 2.0):
-            LedgerWriter(vault.index).append("event", "subject", {}, at=at)
+            LedgerWriter(vault.database).append("event", "subject", {}, at=at)
         assert ledger.head().size == LINES + 2
         raise ZeroDivisionError
     assert ledger.head().size == LINES
@@ -189,7 +189,7 @@ def test_a_ledger_written_anew_is_found_by_the_head_of_an_earlier_letter(
     head = ledger.head()
     cut_off(vault, 0)
     for number in range(LINES + 3):
-        add(vault.index, "request.accepted", f"subject {number}", {})
+        add(vault.database, "request.accepted", f"subject {number}", {})
     assert ledger.verify() == LINES + 3
     assert not ledger.holds(head)
     with pytest.raises(StorageFault, match=f"ledger line {LINES}: the ledger up to here is not"):
@@ -199,7 +199,7 @@ def test_a_ledger_written_anew_is_found_by_the_head_of_an_earlier_letter(
 def test_a_ledger_that_went_on_still_has_its_earlier_heads(vault: Vault, ledger: Ledger) -> None:
     heads = [ledger.head()]
     for number in range(9):
-        add(vault.index, "request.accepted", f"subject {number}", {})
+        add(vault.database, "request.accepted", f"subject {number}", {})
         heads.append(ledger.head())
     for head in heads:
         assert ledger.verify(head) == LINES + 9
@@ -207,8 +207,8 @@ def test_a_ledger_that_went_on_still_has_its_earlier_heads(vault: Vault, ledger:
 
 
 def acknowledge(vault: Vault, owner: str, *heads: LedgerHead, at: float) -> None:
-    with vault.index.transaction():
-        LedgerWriter(vault.index).acknowledge(owner, heads, at=at)
+    with vault.database.transaction():
+        LedgerWriter(vault.database).acknowledge(owner, heads, at=at)
 
 
 def holds(proof: ConsistencyProof, old: LedgerHead, new: LedgerHead) -> bool:
@@ -223,11 +223,11 @@ def test_each_owner_gets_a_proof_from_the_head_they_saw_last(vault: Vault, ledge
     assert ledger.proofs(ledger.head().size) == ()
     heads = [ledger.head()]
     acknowledge(vault, "Olive", heads[0], at=2.0)
-    add(vault.index, "request.accepted", "subject", {})
+    add(vault.database, "request.accepted", "subject", {})
     heads.append(ledger.head())
     acknowledge(vault, "Otto", heads[1], at=1.0)
     acknowledge(vault, "Olive", LedgerHead(size=1, root="0" * 64), at=1.0)  # an older letter
-    add(vault.index, "request.accepted", "subject", {})
+    add(vault.database, "request.accepted", "subject", {})
     proofs = ledger.proofs(ledger.head().size)
     assert [proof.from_size for proof in proofs] == [LINES + 1, LINES]
     assert all(holds(*pair, ledger.head()) for pair in zip(proofs, heads[::-1], strict=True))
@@ -268,7 +268,7 @@ _lines = st.tuples(
 def test_every_appended_line_verifies_and_an_export_stands_on_its_own(
     lines: list[tuple[str, dict[str, Any], float]],
 ) -> None:
-    with folder_in_memory() as folder, Index.open(folder / "agent.sqlite") as index:
+    with folder_in_memory() as folder, GatewayDatabase.open(folder / "gateway.sqlite") as index:
         ledger = LedgerWriter(index)
         for subject, detail, at in lines:
             with index.transaction():
@@ -285,13 +285,13 @@ def test_every_appended_line_verifies_and_an_export_stands_on_its_own(
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, 1e-300])
 def test_numbers_without_one_spelling_are_refused(vault: Vault, number: float) -> None:
-    with pytest.raises(ValueError, match="has no place in a ledger"), vault.index.transaction():
-        LedgerWriter(vault.index).append("event", "subject", {"number": number}, at=1.0)
-    assert Ledger(vault.index).verify() == 0
+    with pytest.raises(ValueError, match="has no place in a ledger"), vault.database.transaction():
+        LedgerWriter(vault.database).append("event", "subject", {"number": number}, at=1.0)
+    assert Ledger(vault.database).verify() == 0
 
 
 def test_two_writers_make_one_ledger(vault: Vault, ledger: Ledger, tmp_path: Path) -> None:
-    with Index.open(tmp_path / "state" / "agent.sqlite") as other:
+    with GatewayDatabase.open(vault.database.path) as other:
         for number in range(4):
-            add(other if number % 2 else vault.index, "event", f"subject {number}", {})
+            add(other if number % 2 else vault.database, "event", f"subject {number}", {})
         assert Ledger(other).verify() == ledger.verify() == LINES + 4

@@ -30,16 +30,16 @@ def release(release_id: str = "r" * 16, **changes: Any) -> ReleaseRow:
 
 @pytest.fixture
 def releases(vault: Vault) -> ReleaseWriter:
-    return ReleaseWriter(vault.index)
+    return ReleaseWriter(vault.database)
 
 
 def add(vault: Vault, *rows: RequestRow | ReleaseRow) -> None:
-    with vault.index.transaction():
+    with vault.database.transaction():
         for row in rows:
             if isinstance(row, RequestRow):
-                RequestWriter(vault.index).add(row)
+                RequestWriter(vault.database).add(row)
             else:
-                ReleaseWriter(vault.index).add(row, [])
+                ReleaseWriter(vault.database).add(row, [])
 
 
 def test_a_release_needs_its_request(vault: Vault, releases: ReleaseWriter) -> None:
@@ -56,18 +56,18 @@ def test_a_release_moves_along_its_table_and_nowhere_else(
     add(vault, request(), release(state=state), release("s" * 16))
     after = lifecycle.RELEASE.get((state, event))
     if after is None:
-        with pytest.raises(InternalFault), vault.index.transaction():
+        with pytest.raises(InternalFault), vault.database.transaction():
             releases.advance("r" * 16, event, detail="why")
         assert releases.get("r" * 16) == release(state=state)
     else:
-        with vault.index.transaction():
+        with vault.database.transaction():
             assert releases.advance("r" * 16, event, detail="why") == after
         assert releases.get("r" * 16) == release(state=after, detail="why")
     assert releases.get("s" * 16) == release("s" * 16)
 
 
 def test_a_release_that_is_not_there_cannot_move(vault: Vault, releases: ReleaseWriter) -> None:
-    with pytest.raises(InternalFault, match="no release nothing"), vault.index.transaction():
+    with pytest.raises(InternalFault, match="no release nothing"), vault.database.transaction():
         releases.advance("nothing", "seal")
 
 
@@ -86,7 +86,7 @@ def test_only_a_release_under_way_can_be_asked_to_stop(
 ) -> None:
     add(vault, request(), release(state=state))
     under_way = state in ("PROPOSED", "APPROVED", "SEALED")
-    with vault.index.transaction():
+    with vault.database.transaction():
         asked = releases.ask_to_stop("revoked by the owner", release="r" * 16)
     assert asked == (["r" * 16] if under_way else [])
     stopped = releases.get("r" * 16)
@@ -100,7 +100,7 @@ def test_a_withdrawn_request_stops_all_its_releases_and_the_first_reason_stays(
     other = request("e" * 64)
     add(vault, request(), other, release("a" * 16), release("b" * 16))
     add(vault, release("c" * 16, request=other.digest))
-    with vault.index.transaction():
+    with vault.database.transaction():
         releases.ask_to_stop("revoked", release="a" * 16)
         assert releases.ask_to_stop("withdrawn", request=DIGEST) == ["b" * 16]
     assert [row.stop for row in releases.all()] == ["revoked", "withdrawn", ""]
@@ -110,14 +110,14 @@ def test_progress_is_noted_and_clears_what_failed_before(
     vault: Vault, releases: ReleaseWriter
 ) -> None:
     add(vault, request(), release())
-    with vault.index.transaction():
+    with vault.database.transaction():
         releases.set("r" * 16, bundle_bytes=1000, bundle_sha256="5" * 64)
         releases.set("r" * 16, attempts=3, not_before=NOW + 60)
     waiting = releases.get("r" * 16)
     assert waiting == release(
         bundle_bytes=1000, bundle_sha256="5" * 64, attempts=3, not_before=NOW + 60
     )
-    with vault.index.transaction():
+    with vault.database.transaction():
         releases.set("r" * 16, upload_url="https://up.example/1", attempts=0, not_before=0.0)
     assert releases.get("r" * 16) == dataclasses.replace(
         waiting, upload_url="https://up.example/1", attempts=0, not_before=0.0
@@ -140,7 +140,7 @@ def test_proposals_are_found_by_their_request(vault: Vault, releases: ReleaseWri
 
 def test_a_proposal_that_is_to_stop_waits_for_nobody(vault: Vault, releases: ReleaseWriter) -> None:
     add(vault, request(), release(state="PROPOSED"))
-    with vault.index.transaction():
+    with vault.database.transaction():
         releases.ask_to_stop("revoked", release="r" * 16)
     assert releases.proposals(DIGEST) == []
 
@@ -152,7 +152,7 @@ def test_the_letter_that_completed_a_release_brings_its_keys_again(
     both = release("b" * 16, approval="first", state="PROPOSED")
     sealed = release("c" * 16, approval="sealed", state="SEALED")
     add(vault, request(), alone, both, sealed)
-    with vault.index.transaction():
+    with vault.database.transaction():
         releases.set("b" * 16, second="second", expires_at=NOW + 5)
         releases.advance("b" * 16, "agree")
     agreed = dataclasses.replace(both, second="second", state="APPROVED", expires_at=NOW + 5)

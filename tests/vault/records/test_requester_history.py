@@ -48,7 +48,7 @@ def test_the_record_is_that_of_all_posts_of_one_requester(rows: list[RequestRow]
     with folder_in_memory() as folder:
         vault = Vault(folder / "state")
         add(vault, *rows)
-        found = requester_record(vault.index, "police", name="Police", now=NOW)
+        found = requester_record(vault.database, "police", name="Police", now=NOW)
         vault.close()
     ours = [row for row in rows if row.requester == "police"]
     miles = [row.square_miles for row in ours if row.square_miles is not None]
@@ -69,7 +69,7 @@ def test_the_record_is_that_of_all_posts_of_one_requester(rows: list[RequestRow]
 def test_only_the_most_frequent_are_named(vault: Vault) -> None:
     rows = [request(digest=f"{n:064x}", incident=f"incident {n % 12:02}") for n in range(18)]
     add(vault, *rows)
-    found = requester_record(vault.index, "police", name="Police", now=NOW)
+    found = requester_record(vault.database, "police", name="Police", now=NOW)
     assert [tally.count for tally in found.incidents] == [2] * 6 + [1] * 4
 
 
@@ -81,7 +81,7 @@ def test_the_detail_is_that_of_the_newest_posts_alone(
         request(digest=f"{n:064x}", incident=f"incident {n}", received_at=NOW + n) for n in range(5)
     ]
     add(vault, *rows)
-    found = requester_record(vault.index, "police", name="Police", now=NOW)
+    found = requester_record(vault.database, "police", name="Police", now=NOW)
     assert found.requests == 5
     assert [tally.name for tally in found.incidents] == ["incident 2", "incident 3", "incident 4"]
 
@@ -89,26 +89,27 @@ def test_the_detail_is_that_of_the_newest_posts_alone(
 def test_the_texts_of_requests_are_not_read_for_it(vault: Vault) -> None:
     """A requester could post thousands of the longest texts to make the device slow."""
     plans: list[str] = []
-    real = vault.index.rows
+    real = vault.database.rows
 
     def explained(query: str, values: object = ()) -> list[object]:
         plans.extend(row[3] for row in real(f"EXPLAIN QUERY PLAN {query}", values))  # type: ignore[arg-type]
         return real(query, values)  # type: ignore[arg-type]
 
-    vault.index.rows = explained  # type: ignore[method-assign]
-    requester_record(vault.index, "police", name="Police", now=NOW)
+    vault.database.rows = explained  # type: ignore[method-assign]
+    requester_record(vault.database, "police", name="Police", now=NOW)
     looks = [plan for plan in plans if "request" in plan and "USING" in plan]
     assert len(looks) >= 6
     assert all("COVERING INDEX request_by_requester" in plan for plan in looks), looks
 
 
 def test_a_damaged_index_is_said_to_be_one(vault: Vault) -> None:
-    vault.close()
-    path = vault.state_dir / "agent.sqlite"
+    vault.database.close()
+    path = vault.state_dir / "gateway" / "gateway.sqlite"
     again = Vault(vault.state_dir)
+    again.database.totals()
     damaged = bytearray(path.read_bytes())
     damaged[4096:] = b"\xa5" * (len(damaged) - 4096)
     path.write_bytes(damaged)
     with pytest.raises(StorageFault, match="malformed"):
-        requester_record(again.index, "police", name="Police", now=NOW)
+        requester_record(again.database, "police", name="Police", now=NOW)
     again.close()

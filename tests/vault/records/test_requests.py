@@ -41,13 +41,13 @@ def request(digest: str = DIGEST, **changes: Any) -> RequestRow:
 
 @pytest.fixture
 def requests(vault: Vault) -> RequestWriter:
-    return RequestWriter(vault.index)
+    return RequestWriter(vault.database)
 
 
 def add(vault: Vault, *rows: RequestRow) -> None:
-    with vault.index.transaction():
+    with vault.database.transaction():
         for row in rows:
-            RequestWriter(vault.index).add(row)
+            RequestWriter(vault.database).add(row)
 
 
 def test_a_request_comes_back_as_it_went_in(vault: Vault, requests: RequestWriter) -> None:
@@ -82,10 +82,10 @@ def test_a_request_moves_along_its_table_and_nowhere_else(
     add(vault, request(state=state), request("e" * 64))
     after = lifecycle.REQUEST.get((state, event))
     if after is None:
-        with pytest.raises(InternalFault), vault.index.transaction():
+        with pytest.raises(InternalFault), vault.database.transaction():
             requests.advance(DIGEST, event)
     else:
-        with vault.index.transaction():
+        with vault.database.transaction():
             requests.advance(DIGEST, event)
     moved = requests.get(DIGEST)
     assert moved is not None
@@ -94,7 +94,7 @@ def test_a_request_moves_along_its_table_and_nowhere_else(
 
 
 def test_a_request_that_is_not_there_cannot_move(vault: Vault, requests: RequestWriter) -> None:
-    with pytest.raises(InternalFault, match="no request dddd"), vault.index.transaction():
+    with pytest.raises(InternalFault, match="no request dddd"), vault.database.transaction():
         requests.advance(DIGEST, "decline")
 
 
@@ -120,7 +120,7 @@ def test_the_history_counts_one_requesters_posts_whatever_became_of_them(
     with folder_in_memory() as folder:
         vault = Vault(folder / "state")
         add(vault, *rows)
-        counted = RequestWriter(vault.index).history("police", "2024-1", "a", now=NOW)
+        counted = RequestWriter(vault.database).history("police", "2024-1", "a", now=NOW)
         vault.close()
     ours = [row for row in rows if row.requester == "police"]
     assert counted == History(
@@ -136,10 +136,10 @@ def test_a_clip_joins_a_match_set_once_and_keeps_its_first_digest(
 ) -> None:
     clips = [vault.record() for _ in range(3)]
     add(vault, request())
-    with vault.index.transaction():
+    with vault.database.transaction():
         assert requests.add_matches(DIGEST, clips[:2]) == clips[:2]
     changed = dataclasses.replace(clips[0], sha256="0" * 64)
-    with vault.index.transaction():
+    with vault.database.transaction():
         assert requests.add_matches(DIGEST, [changed, *clips[1:]]) == clips[2:]
     assert requests.matches(DIGEST) == {clip.id: clip.sha256 for clip in clips}
     assert requests.matches("e" * 64) == {}
@@ -147,23 +147,24 @@ def test_a_clip_joins_a_match_set_once_and_keeps_its_first_digest(
 
 def test_a_match_set_belongs_to_a_request(vault: Vault, requests: RequestWriter) -> None:
     clip = vault.record()
-    with pytest.raises(InternalFault), vault.index.transaction():
+    with pytest.raises(InternalFault), vault.database.transaction():
         requests.add_matches(DIGEST, [clip])
-    assert vault.index.held_clips() == []
+    assert vault.database.held_clips() == []
 
 
 def test_a_file_that_cannot_be_read_is_a_storage_fault_wherever_one_asks(
     vault: Vault, requests: RequestWriter
 ) -> None:
     add(vault, request())
-    vault.close()  # folds the log into the file
-    path = vault.state_dir / "agent.sqlite"
+    vault.database.close()  # folds the log into the file
+    path = vault.state_dir / "gateway" / "gateway.sqlite"
     again = Vault(vault.state_dir)
+    again.database.totals()
     damaged = bytearray(path.read_bytes())
     damaged[4096:] = b"\xa5" * (len(damaged) - 4096)
     path.write_bytes(damaged)
-    asked, releases = RequestTable(again.index), ReleaseTable(again.index)
-    decided = DecisionTable(again.index)
+    asked, releases = RequestTable(again.database), ReleaseTable(again.database)
+    decided = DecisionTable(again.database)
     for ask in (
         asked.all, asked.open, releases.all, decided.muted,
         lambda: asked.get(DIGEST), lambda: asked.matches(DIGEST),
@@ -172,6 +173,6 @@ def test_a_file_that_cannot_be_read_is_a_storage_fault_wherever_one_asks(
         lambda: releases.proposals(DIGEST), decided.paused_at,
         lambda: decided.seen("jti"),
     ):  # fmt: skip
-        with pytest.raises(StorageFault, match=r"agent\.sqlite: database disk image is malformed"):
+        with pytest.raises(StorageFault, match=r"gateway\.sqlite: database .* is malformed"):
             ask()
     again.close()

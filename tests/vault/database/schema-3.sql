@@ -1,12 +1,12 @@
--- The index of a device. This file defines its tables and columns.
+-- The index of a device: the authority on what each table and column means.
 --
--- One SQLite file (WAL), written by both processes: the camera writes `clip` and its row in
--- `health`, the gateway everything else. `clip` is a cache of the sidecars, which
--- `clip-agent reindex` rebuilds; requests, releases and the ledger are only here.
+-- One SQLite file (WAL), written by both processes: the camera writes `clip` and its
+-- line in `health`, the gateway everything else. `clip` is a cache of the sidecars
+-- (`clip-agent reindex` rebuilds it); requests, releases and the ledger live only here.
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4950;  -- "CLIP"
-PRAGMA user_version = 4;             -- version of this file; from older ones: migrations.py
+PRAGMA user_version = 3;             -- version of this file; from older ones: schema.py
 
 -- A sealed recording in clips/. A row exists only for a finished, synced file.
 CREATE TABLE clip (
@@ -20,26 +20,26 @@ CREATE TABLE clip (
     sha256            TEXT NOT NULL,       -- digest of the sealed file
     sealed_key        TEXT NOT NULL,       -- the clip's age identity sealed to the owners, base64
     truncated         INTEGER NOT NULL,    -- 1: recording was cut off, the end is missing
-    deleting          INTEGER NOT NULL DEFAULT 0  -- 1: files are being removed, finish at start
+    deleting          INTEGER NOT NULL DEFAULT 0  -- 1: files are being unlinked, finish at start
 ) STRICT;
 CREATE INDEX clip_by_time ON clip (started_at);
 
--- The state of each process; written when it changes, never on a timer.
+-- What a process last said of itself; written when it changes, never on a timer.
 CREATE TABLE health (
     part           TEXT PRIMARY KEY,       -- 'camera' or 'gateway'
-    at             REAL NOT NULL,          -- when it wrote this
+    at             REAL NOT NULL,          -- when it said so
     state          TEXT NOT NULL,          -- armed, recording, disk-full, stopped, ...
     detail         TEXT NOT NULL,          -- a sentence, or empty
     last_motion_at REAL,                   -- when the last motion began; camera only
-    encoder        TEXT NOT NULL DEFAULT ''  -- the video encoder; camera only
+    encoder        TEXT NOT NULL DEFAULT ''  -- what makes the video; camera only
 ) STRICT;
 
--- A public request as received. Kept for good, so owners can see who asked for what.
+-- A public request as received. Kept for good: the owner's record of who asked for what.
 CREATE TABLE request (
     digest       TEXT PRIMARY KEY,         -- of the exact compact JWS
     jws          TEXT NOT NULL,            -- that JWS
     jti          TEXT NOT NULL,            -- its id as the requester gave it
-    requester    TEXT NOT NULL,            -- fingerprint of its author
+    requester    TEXT NOT NULL,            -- key id of its author
     reference    TEXT NOT NULL,            -- the author's reference number
     state        TEXT NOT NULL,            -- a state of consent/lifecycle.py REQUEST
     rule         TEXT NOT NULL,            -- the rule that refused it, else empty
@@ -51,12 +51,12 @@ CREATE TABLE request (
     incident     TEXT NOT NULL DEFAULT '',  -- the incident type as the requester gave it
     square_miles REAL,                     -- size of the area; null if it cannot be measured
     first_post   TEXT NOT NULL DEFAULT '',  -- digest of the post that had this jti before
-    log_origin   TEXT NOT NULL DEFAULT '',  -- the public log that was proved to contain it
-    log_index    INTEGER,                  -- its index there
-    log_size     INTEGER,                  -- entries of the log in that proof
+    log_origin   TEXT NOT NULL DEFAULT '',  -- the public log that it was shown to stand in
+    log_index    INTEGER,                  -- its place there
+    log_size     INTEGER,                  -- entries of the log when that was shown
     told_at      REAL                      -- when the owners' first letter about it was written
 ) STRICT;
--- Holds all columns that a requester's history is counted from: the texts are long.
+-- Holds all that the record of a requester is counted from: the texts are long, and far away.
 CREATE INDEX request_by_requester ON request
     (requester, received_at, state, rule, kind, incident, square_miles, first_post,
      window_start, window_end);
@@ -66,151 +66,119 @@ CREATE INDEX request_by_state ON request (state, expires_at);
 
 -- The match set of a request: the clips an approval may name, as they were when matched.
 CREATE TABLE match (
-    request TEXT NOT NULL REFERENCES request (digest),  -- the request
+    request TEXT NOT NULL REFERENCES request (digest),  -- who asks
     clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
     sha256  TEXT NOT NULL,                 -- digest of the sealed file when it matched
-    gone    INTEGER NOT NULL DEFAULT 0,    -- 1: deleted since, so no longer offered
+    gone    INTEGER NOT NULL DEFAULT 0,    -- 1: deleted since, and on offer no more
     PRIMARY KEY (request, clip)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX match_by_clip ON match (clip);
 
--- Requesters that the owners muted.
+-- Requesters of whom the owners want to see nothing more.
 CREATE TABLE muted (
-    requester TEXT PRIMARY KEY,            -- fingerprint
+    requester TEXT PRIMARY KEY,            -- key id
     at        REAL NOT NULL                -- since when
 ) STRICT, WITHOUT ROWID;
 
--- One row while the owners have paused requests.
+-- One row while the owners want to see no requests at all.
 CREATE TABLE pause (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
-    owner    TEXT NOT NULL,                -- fingerprint of the owner who paused
+    owner    TEXT NOT NULL,                -- key id of the owner who said so
     at       REAL NOT NULL                 -- since when
 ) STRICT;
 
--- Notices to the owners, which need no answer; the oldest rows are deleted.
+-- What the owners should know and cannot answer; the oldest rows go.
 CREATE TABLE notice (
     number   INTEGER PRIMARY KEY,          -- rises
     kind     TEXT NOT NULL,                -- a kind of the statement Notice
     at       REAL NOT NULL,                -- when it happened
-    until    REAL,                         -- no longer relevant after it; null: always
-    who      TEXT NOT NULL,                -- its author, by a name that the owner knows
+    until    REAL,                         -- of no interest after it; null: stays
+    who      TEXT NOT NULL,                -- whose doing, as the owner knows them
     title    TEXT NOT NULL,                -- one line
-    text     TEXT NOT NULL,                -- the whole text, perhaps empty
-    subject  TEXT NOT NULL                 -- digest of its post, else empty
+    text     TEXT NOT NULL,                -- all of it, perhaps empty
+    subject  TEXT NOT NULL                 -- digest of the post it is about, else empty
 ) STRICT;
 CREATE INDEX notice_by_subject ON notice (subject);
 
--- Posts beyond the rate limit, which are only counted.
+-- Posts that were counted and no longer kept one by one.
 CREATE TABLE flood (
     day      INTEGER NOT NULL,             -- days since 1970, UTC
-    source   TEXT NOT NULL,                -- fingerprint of a requester, or empty: anybody
-    posts    INTEGER NOT NULL,             -- a lower bound
+    source   TEXT NOT NULL,                -- key id of a requester, or empty: anybody
+    posts    INTEGER NOT NULL,             -- how many were only counted
     PRIMARY KEY (day, source)
 ) STRICT, WITHOUT ROWID;
 
--- The same for all days that are over.
+-- How many posts of a requester were only counted, on all days that are over.
 CREATE TABLE counted (
-    source   TEXT PRIMARY KEY,             -- fingerprint of a requester, or empty: anybody
-    posts    INTEGER NOT NULL              -- a lower bound
+    source   TEXT PRIMARY KEY,             -- key id of a requester, or empty: anybody
+    posts    INTEGER NOT NULL              -- a least number
 ) STRICT, WITHOUT ROWID;
 
--- The verified state of each public log: see consent/transparency/.
+-- What is believed of each public log: see consent/transparency.py.
 CREATE TABLE log (
     origin   TEXT PRIMARY KEY,             -- its name in its checkpoints
-    view     TEXT NOT NULL                 -- its checkpoints, as text
+    view     TEXT NOT NULL                 -- the states it was seen in, as text
 ) STRICT, WITHOUT ROWID;
 
--- Ids of owners' statements that took effect: none does twice.
+-- Ids of owners' statements that were acted on: nothing counts twice.
 CREATE TABLE seen (
     jti    TEXT PRIMARY KEY,               -- the statement's id
     digest TEXT NOT NULL,                  -- of its compact JWS
-    at     REAL NOT NULL                   -- when it took effect
+    at     REAL NOT NULL                   -- when it was acted on
 ) STRICT, WITHOUT ROWID;
 
--- One row: when the ledger in this file began. Earlier statements belong to a file that was
--- lost, so it is unknown if they took effect.
+-- One row: when this file began to hold the record. Statements from before are those of a
+-- file that was lost, and of what was done with them nothing is known any more.
 CREATE TABLE begun (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
     at       REAL NOT NULL                 -- wall time by a synced clock
 ) STRICT;
 
--- Releases: one row for each approval or share. Clip keys are never here.
+-- A clip's way out, one row for each approval or share. Clip keys are never here.
 CREATE TABLE release (
     id            TEXT PRIMARY KEY,        -- first 16 digits of the approval's digest
-    request       TEXT REFERENCES request (digest),  -- the approved request; null: a share
+    request       TEXT REFERENCES request (digest),  -- what it answers; null: a share
     approval      TEXT NOT NULL,           -- the owner's compact JWS, an approval or a share
-    second        TEXT NOT NULL DEFAULT '',  -- a second owner's approval, if needed
+    second        TEXT NOT NULL DEFAULT '',  -- another owner's approval of the same, if needed
     state         TEXT NOT NULL,           -- a state of consent/lifecycle.py RELEASE
     detail        TEXT NOT NULL,           -- why it failed or was revoked, else empty
     approved_at   REAL NOT NULL,           -- when the approval was accepted
-    expires_at    REAL NOT NULL,           -- the approval's end; nothing is sent after it
-    stop          TEXT NOT NULL DEFAULT '',  -- why it must stop; checked before each chunk
+    expires_at    REAL NOT NULL,           -- the approval's end: nothing is sent after it
+    stop          TEXT NOT NULL DEFAULT '',  -- why it must stop, if it must; obeyed before each byte
     bundle_bytes  INTEGER,                 -- size of outbox/<id>.age once sealed
     bundle_sha256 TEXT,                    -- digest of outbox/<id>.age once sealed
-    upload_url    TEXT,                    -- its URL at the receiver, once created
+    upload_url    TEXT,                    -- where the receiver keeps it, once created
     sent_bytes    INTEGER NOT NULL DEFAULT 0,  -- offset the receiver last confirmed
     attempts      INTEGER NOT NULL DEFAULT 0,  -- failed tries since the last progress
     not_before    REAL NOT NULL DEFAULT 0,     -- next try, wall time
-    deaths        INTEGER NOT NULL DEFAULT 0   -- times the gateway was killed while sealing it
+    deaths        INTEGER NOT NULL DEFAULT 0   -- times the gateway was killed while it sealed this
 ) STRICT;
 CREATE INDEX release_by_state ON release (state, not_before);
 
--- The clips of a release. Retention spares them until it is sealed.
+-- The clips that a release is to hold: not deleted to make room before it is sealed.
 CREATE TABLE release_clip (
-    release TEXT NOT NULL REFERENCES release (id),  -- the release
+    release TEXT NOT NULL REFERENCES release (id),  -- which
     clip    TEXT NOT NULL,                 -- id of the clip; its row may be gone by now
     PRIMARY KEY (release, clip)
 ) STRICT, WITHOUT ROWID;
 
--- Decisions that their owner must name again, in a `sync` signed after `at`, before the release goes
--- on: what that owner said meanwhile may have been lost.
-CREATE TABLE hold (
-    decision TEXT PRIMARY KEY,             -- first 16 digits of the digest of an approval or share
-    release  TEXT NOT NULL REFERENCES release (id),  -- the release that it is part of
-    owner    TEXT NOT NULL,                -- fingerprint of the owner who signed it
-    at       REAL NOT NULL,                -- since when
-    why      TEXT NOT NULL                 -- a reason for people
-) STRICT, WITHOUT ROWID;
-CREATE INDEX hold_by_release ON hold (release);
-
--- One row if this file was once restored from an older copy: what was signed before that may have
--- been revoked meanwhile.
-CREATE TABLE doubt (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
-    at       REAL NOT NULL                 -- when the older copy was noticed
-) STRICT;
-
--- The last message of each outgoing topic: sent after commit and at every connection.
+-- The last message of each outgoing topic: sent after commit, and again at every connect.
 CREATE TABLE letter (
     topic    TEXT PRIMARY KEY,             -- full MQTT topic, retained
-    payload  BLOB NOT NULL,                -- sealed; an empty one empties the topic
+    payload  BLOB NOT NULL,                -- sealed; empty empties the retained topic
     revision INTEGER NOT NULL,             -- counts the payloads of this topic
     acked    INTEGER NOT NULL DEFAULT 0,   -- last revision the broker has confirmed
-    at       REAL NOT NULL DEFAULT 0       -- when it was written
+    at       REAL NOT NULL DEFAULT 0       -- when it was put there
 ) STRICT;
 
--- The ledger: all that was asked and done.
+-- The owner's record: everything that was asked and done, each line chained to the one before.
 CREATE TABLE ledger (
     seq     INTEGER PRIMARY KEY,           -- 1, 2, 3, ... without a gap
     at      REAL NOT NULL,                 -- wall time of the line
     event   TEXT NOT NULL,                 -- what happened, e.g. request.refused
-    subject TEXT NOT NULL,                 -- digest, release id or topic of its subject
-    detail  TEXT NOT NULL                  -- JSON object, keys sorted
+    subject TEXT NOT NULL,                 -- digest, release id or topic it is about
+    detail  TEXT NOT NULL,                 -- JSON object, keys sorted
+    prev    TEXT NOT NULL,                 -- digest of the line before; 64 zeros at the first
+    sha256  TEXT NOT NULL                  -- digest of this line in canonical JSON
 ) STRICT;
 CREATE INDEX ledger_by_subject ON ledger (subject);
-
--- The Merkle tree over the ledger's lines: the roots of all complete subtrees.
-CREATE TABLE ledger_node (
-    level  INTEGER NOT NULL,               -- it covers 2^level lines; 0: one line
-    number INTEGER NOT NULL,               -- from number * 2^level, counted from 0
-    hash   BLOB NOT NULL,                  -- SHA-256 as in RFC 6962
-    PRIMARY KEY (level, number)
-) STRICT, WITHOUT ROWID;
-
--- The heads of the ledger from which each owner wants growth proved, by their last sync.
-CREATE TABLE acknowledged (
-    owner TEXT NOT NULL,                   -- fingerprint
-    size  INTEGER NOT NULL,                -- lines of the ledger
-    at    REAL NOT NULL,                   -- when the owner signed it
-    PRIMARY KEY (owner, size)
-) STRICT, WITHOUT ROWID;

@@ -1,0 +1,71 @@
+"""The table ``clip`` that the camera's index and the gateway's database both have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, ClassVar
+
+from agent.vault.database.connection import Database
+from agent.vault.database.rows import LONGEST_RECORDING_SECONDS, Clip, Totals
+
+LONGEST_CLIP_SECONDS = 3_600.0  # generously: a camera cuts after ten minutes at most
+
+CLIP_FIELDS = [field.name for field in fields(Clip)]
+_COLUMNS = ", ".join(CLIP_FIELDS)
+
+# The second bound follows from the others: it lets the index by time find a window without
+# reading all clips before it. A clip of unknown length may have run as long as any.
+OVERLAPS = (
+    "started_at <= ? AND started_at >= ? AND started_at +"
+    f" iif(truncated AND duration_seconds = 0, {LONGEST_RECORDING_SECONDS}, duration_seconds) >= ?"
+)
+
+
+def span(start: float | None, end: float | None) -> tuple[float, float, float]:
+    """The values that ``OVERLAPS`` asks for."""
+    first = float("-inf") if start is None else start
+    return (float("inf") if end is None else end, first - LONGEST_CLIP_SECONDS, first)
+
+
+class ClipTable(Database):
+    """A database with clips; ``_THERE`` is the condition that a clip is not being deleted."""
+
+    _THERE: ClassVar[str] = "true"
+
+    def clips(self, *, start: float | None = None, end: float | None = None) -> list[Clip]:
+        """Clips that overlap ``[start, end]``, the oldest first."""
+        return self._clips(f"AND {OVERLAPS} ORDER BY started_at, id", *span(start, end))
+
+    def clip(self, clip_id: str) -> Clip | None:
+        """The clip with this id."""
+        return next(iter(self._clips("AND id = ?", clip_id)), None)
+
+    def totals(self) -> Totals:
+        """Count, bytes and oldest start of all clips."""
+        query = f"SELECT count(*), total(bytes), min(started_at) FROM clip WHERE {self._THERE}"  # noqa: S608
+        count, size, oldest = self.rows(query)[0]
+        return Totals(count, int(size), oldest)
+
+    def drop_clip(self, clip_id: str) -> None:
+        """Delete the row of a clip whose files are gone. Inside a transaction."""
+        self.connection.execute("DELETE FROM clip WHERE id = ?", (clip_id,))
+
+    def _clips(self, clause: str, *values: object) -> list[Clip]:
+        query = f"SELECT {_COLUMNS} FROM clip WHERE {self._THERE} {clause}"  # noqa: S608
+        return [_clip(row) for row in self.rows(query, values)]
+
+    def _put(self, values: Sequence[object], *more: str) -> None:
+        """Insert a clip or replace its row; ``values`` end with those of the columns ``more``."""
+        names = [*CLIP_FIELDS, *more]
+        updates = ", ".join(f"{name} = excluded.{name}" for name in names)
+        self.connection.execute(
+            f"INSERT INTO clip ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+            f" ON CONFLICT (id) DO UPDATE SET {updates}",
+            values,
+        )
+
+
+def _clip(row: Sequence[Any]) -> Clip:
+    known = Clip(*row)
+    return replace(known, clock_synced=bool(known.clock_synced), truncated=bool(known.truncated))
