@@ -18,7 +18,7 @@ from agent.vault import camera_state
 from agent.vault.clips.store import ClipDraft, ClipStore, Recovery
 from agent.vault.database.index import Clip
 from tests.peers.requirements import program
-from tests.support.camera_process import RECORDING, Porch
+from tests.support.camera_process import RECORDING, CameraProcess
 from tests.support.house import House
 from tests.support.video import Video, make, play, unseal, write_video
 
@@ -72,253 +72,256 @@ def test_footage_that_is_imported_is_dated_to_end_now(tmp_path: Path) -> None:
 def test_health_and_systemd_hear_of_each_change_and_of_nothing_else(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=40, motion=[(10, 12), (25, 26)])
-    assert porch.app().run() == 0
-    assert porch.states() == ["armed", "recording", "armed", "recording", "armed", "stopped"]
-    assert porch.said.index("READY=1") < porch.said.index("STATUS=armed")
-    assert porch.said.count("WATCHDOG=1") > 5
-    assert porch.said[-2] == "STOPPING=1"
-    health = porch.health()
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(10, 12), (25, 26)])
+    assert process.app().run() == 0
+    assert process.states() == ["armed", "recording", "armed", "recording", "armed", "stopped"]
+    assert process.said.index("READY=1") < process.said.index("STATUS=armed")
+    assert process.said.count("WATCHDOG=1") > 5
+    assert process.said[-2] == "STOPPING=1"
+    health = process.health()
     assert health.state == "stopped"
-    assert health.last_motion_at == pytest.approx(porch.wall + 25, abs=1)
-    assert len(porch.clips()) == 2
+    assert health.last_motion_at == pytest.approx(process.wall + 25, abs=1)
+    assert len(process.clips()) == 2
 
 
 def test_being_asked_to_stop_finishes_the_clip(tmp_path: Path, video: Video) -> None:
     patient = msgspec.structs.replace(RECORDING, no_frame_seconds=120)  # the owner is quicker
     camera = config.Camera(recording=patient)
-    porch = Porch(tmp_path, video, camera=camera, seconds=15, motion=[(5, 15)], hang=True)
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, camera=camera, seconds=15, motion=[(5, 15)], hang=True)
+    app = process.app()
 
     def stop_when_silent() -> None:
-        porch.source.silent.wait(60)
+        process.source.silent.wait(60)
         app.stop()
 
     stopper = threading.Thread(target=stop_when_silent)
     stopper.start()
     assert app.run() == 0
     stopper.join()
-    (clip,) = porch.clips()
+    (clip,) = process.clips()
     assert not clip.truncated
-    assert play(opened(porch.house, clip)).pictures == round(clip.duration_seconds * 15)
+    assert play(opened(process.house, clip)).pictures == round(clip.duration_seconds * 15)
 
 
 def test_a_camera_that_hangs_ends_the_process_after_its_clip(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], hang=True)
+    process = CameraProcess(tmp_path, video, seconds=15, motion=[(5, 15)], hang=True)
     with pytest.raises(CameraFault, match=r"gave no (packet|picture) for"):
-        porch.app().run()
-    assert porch.health().state == "no-frames"
-    assert "gave no" in porch.health().detail
-    assert [clip.truncated for clip in porch.clips()] == [False]
+        process.app().run()
+    assert process.health().state == "no-frames"
+    assert "gave no" in process.health().detail
+    assert [clip.truncated for clip in process.clips()] == [False]
 
 
 def test_the_owner_reads_the_reason_why_the_camera_ended(tmp_path: Path, video: Video) -> None:
     fault = CameraFault("cam ended the stream", advice="Look")
-    porch = Porch(tmp_path, video, seconds=15, motion=[(5, 15)], fault=fault)
+    process = CameraProcess(tmp_path, video, seconds=15, motion=[(5, 15)], fault=fault)
     with pytest.raises(CameraFault, match="cam ended the stream"):
-        porch.app().run()
-    assert (porch.health().state, porch.health().detail) == ("no-frames", "cam ended the stream")
-    assert len(porch.clips()) == 1
+        process.app().run()
+    assert (process.health().state, process.health().detail) == (
+        "no-frames",
+        "cam ended the stream",
+    )
+    assert len(process.clips()) == 1
 
 
 def test_packets_without_pictures_are_no_camera(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=30)
-    app = porch.app()
-    app.step(porch.source.open())
+    process = CameraProcess(tmp_path, video, seconds=30)
+    app = process.app()
+    app.step(process.source.open())
     with pytest.raises(CameraFault, match="no picture"):
-        for item in porch.source.read():
-            if item in porch.source.packets[-1:]:
+        for item in process.source.read():
+            if item in process.source.packets[-1:]:
                 app.step(item)
 
 
 def test_a_full_disk_stops_the_recording_and_space_starts_it_again(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=60, motion=[(5, 7), (20, 40)])
-    app = porch.app()
-    porch.free_bytes = 0
+    process = CameraProcess(tmp_path, video, seconds=60, motion=[(5, 7), (20, 40)])
+    app = process.app()
+    process.free_bytes = 0
     app.start()
-    app.step(porch.source.open())
-    for item in porch.source.read():
+    app.step(process.source.open())
+    for item in process.source.read():
         app.step(item)
-        if porch.clock.now() > porch.wall + 25:
-            porch.free_bytes = 1 << 40
+        if process.clock.now() > process.wall + 25:
+            process.free_bytes = 1 << 40
     app.finish("stopped")
-    assert porch.states() == ["disk-full: " + porch.states()[0][11:], *porch.states()[1:]]
-    assert [state.partition(":")[0] for state in porch.states()] == [
+    assert process.states() == ["disk-full: " + process.states()[0][11:], *process.states()[1:]]
+    assert [state.partition(":")[0] for state in process.states()] == [
         "disk-full",
         "armed",
         "recording",
         "armed",
         "stopped",
     ]
-    (clip,) = porch.clips()
-    began = clip.started_at - porch.wall
+    (clip,) = process.clips()
+    began = clip.started_at - process.wall
     assert 25 - 3 <= began <= 40  # with the pre-roll from before there was space
-    assert clip.ended_at - porch.wall == pytest.approx(43, abs=1)
+    assert clip.ended_at - process.wall == pytest.approx(43, abs=1)
 
 
 def test_another_fault_of_the_storage_is_not_called_a_full_disk(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15), (25, 30)])
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(5, 15), (25, 30)])
     real = ClipStore.create
 
     def create(store: ClipStore, **named: Any) -> ClipDraft:
-        if porch.clock.monotonic() - porch.source.start < 10:
+        if process.clock.monotonic() - process.source.start < 10:
             raise StorageFault("clips: Input/output error")
         return real(store, **named)
 
     monkeypatch.setattr(ClipStore, "create", create)
-    app = porch.app()
+    app = process.app()
     app.start()
-    porch.watch(app)
-    assert porch.states()[:2] == ["armed", "storage-failed: clips: Input/output error"]
-    assert porch.states()[2:] == ["armed", "recording", "armed"]
+    process.watch(app)
+    assert process.states()[:2] == ["armed", "storage-failed: clips: Input/output error"]
+    assert process.states()[2:] == ["armed", "recording", "armed"]
 
 
 def test_a_long_clip_is_ended_when_the_room_for_it_is_gone(tmp_path: Path, video: Video) -> None:
     camera = config.Camera(recording=msgspec.structs.replace(RECORDING, max_clip_seconds=600))
-    porch = Porch(tmp_path, video, camera=camera, seconds=300, motion=[(5, 290)])
-    porch.house.record(seconds_ago=3600)
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, camera=camera, seconds=300, motion=[(5, 290)])
+    process.house.record(seconds_ago=3600)
+    app = process.app()
     app.start()
 
     def others_take_all() -> None:
-        porch.free_bytes = 0
+        process.free_bytes = 0
 
-    porch.watch(app, {100: others_take_all})
-    said = [state.partition(":")[0] for state in porch.states()]
+    process.watch(app, {100: others_take_all})
+    said = [state.partition(":")[0] for state in process.states()]
     assert said == ["armed", "recording", "disk-full"]
-    assert [round(clip.duration_seconds, -1) for clip in porch.clips_as_recorded()] == [0, 120]
+    assert [round(clip.duration_seconds, -1) for clip in process.clips_as_recorded()] == [0, 120]
 
 
 def test_room_for_a_long_clip_is_made_while_it_is_recorded(tmp_path: Path, video: Video) -> None:
     camera = config.Camera(recording=msgspec.structs.replace(RECORDING, max_clip_seconds=600))
-    porch = Porch(tmp_path, video, camera=camera, seconds=300, motion=[(5, 290)])
-    old = [porch.house.record(seconds_ago=3600 - n) for n in range(3)]
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, camera=camera, seconds=300, motion=[(5, 290)])
+    old = [process.house.record(seconds_ago=3600 - n) for n in range(3)]
+    app = process.app()
     app.start()
 
     def free(there: int) -> Callable[[], None]:
-        return lambda: setattr(porch, "free_bytes", there)
+        return lambda: setattr(process, "free_bytes", there)
 
     nearly = 500_000_000 - old[0].bytes
-    porch.watch(app, {100: free(nearly), 130: free(500_000_000)})  # it is looked at in between
-    assert old[0].id not in {clip.id for clip in porch.clips()}
-    assert len(porch.clips()) >= 2
-    assert porch.states() == ["armed", "recording", "armed"]
+    process.watch(app, {100: free(nearly), 130: free(500_000_000)})  # it is looked at in between
+    assert old[0].id not in {clip.id for clip in process.clips()}
+    assert len(process.clips()) >= 2
+    assert process.states() == ["armed", "recording", "armed"]
 
 
 def test_a_recovery_that_takes_long_is_not_blamed_on_the_camera(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=5)
-    app, real = porch.app(), ClipStore.recover
+    process = CameraProcess(tmp_path, video, seconds=5)
+    app, real = process.app(), ClipStore.recover
 
     def slowly(store: ClipStore) -> Recovery:
-        porch.clock.advance(3600)
+        process.clock.advance(3600)
         return real(store)
 
     monkeypatch.setattr(ClipStore, "recover", slowly)
     app.start()
     app.step(None)
-    porch.watch(app)
-    assert porch.states() == ["armed"]
+    process.watch(app)
+    assert process.states() == ["armed"]
 
 
 def test_a_disk_that_takes_long_is_not_blamed_on_the_camera(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15)])
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(5, 15)])
     real = ClipStore.create
 
     def slowly(store: ClipStore, **named: Any) -> ClipDraft:
-        porch.clock.advance(9.5)
+        process.clock.advance(9.5)
         return real(store, **named)
 
     monkeypatch.setattr(ClipStore, "create", slowly)
-    app = porch.app()
+    app = process.app()
     app.start()
-    porch.watch(app)
-    assert porch.states() == ["armed", "recording", "armed"]
+    process.watch(app)
+    assert process.states() == ["armed", "recording", "armed"]
 
 
 def test_while_something_always_moves_clips_still_get_their_true_times(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=200, motion=[(5, 200)])
-    porch.set_clock(1000.0, synced=False)
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, seconds=200, motion=[(5, 200)])
+    process.set_clock(1000.0, synced=False)
+    app = process.app()
     app.start()
-    porch.watch(app, {60: lambda: porch.set_clock(1_800_000_000.0, synced=True)})
-    clips = porch.clips_as_recorded()
+    process.watch(app, {60: lambda: process.set_clock(1_800_000_000.0, synced=True)})
+    clips = process.clips_as_recorded()
     assert len(clips) > 5
     assert all(clip.clock_synced and clip.started_at > 1_700_000_000 for clip in clips)
 
 
 def test_a_clip_recorded_by_a_wrong_clock_gets_its_true_time(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 7)])
-    porch.clock.is_synced = False
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(5, 7)])
+    process.clock.is_synced = False
+    app = process.app()
     app.start()
-    app.step(porch.source.open())
-    for item in porch.source.read():
+    app.step(process.source.open())
+    for item in process.source.read():
         app.step(item)
-        if not porch.clock.is_synced and porch.clock.now() > porch.wall + 30:
-            porch.clock.step_wall(86_400.0)
-            porch.clock.is_synced = True
+        if not process.clock.is_synced and process.clock.now() > process.wall + 30:
+            process.clock.step_wall(86_400.0)
+            process.clock.is_synced = True
     app.finish("stopped")
-    (clip,) = porch.clips()
+    (clip,) = process.clips()
     assert clip.clock_synced
-    assert clip.started_at == pytest.approx(porch.wall + 86_400 + 3, abs=0.5)
+    assert clip.started_at == pytest.approx(process.wall + 86_400 + 3, abs=0.5)
 
 
 def test_the_clock_may_be_set_while_a_clip_is_recorded(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 15)])
-    porch.clock.is_synced = False
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(5, 15)])
+    process.clock.is_synced = False
+    app = process.app()
     app.start()
-    app.step(porch.source.open())
-    for item in porch.source.read():
+    app.step(process.source.open())
+    for item in process.source.read():
         app.step(item)
-        if not porch.clock.is_synced and porch.clock.now() > porch.wall + 10:
-            porch.clock.step_wall(86_400.0)
-            porch.clock.is_synced = True
+        if not process.clock.is_synced and process.clock.now() > process.wall + 10:
+            process.clock.step_wall(86_400.0)
+            process.clock.is_synced = True
     app.finish("stopped")
-    (clip,) = porch.clips()
+    (clip,) = process.clips()
     assert clip.clock_synced
-    assert clip.started_at == pytest.approx(porch.wall + 86_400 + 3, abs=0.5)
+    assert clip.started_at == pytest.approx(process.wall + 86_400 + 3, abs=0.5)
 
 
 def test_old_clips_go_even_when_nothing_moves(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=1300)
-    porch.house.record(seconds_ago=30 * 86_400 - 300)
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, seconds=1300)
+    process.house.record(seconds_ago=30 * 86_400 - 300)
+    app = process.app()
     app.start()
-    assert len(porch.clips()) == 1
+    assert len(process.clips()) == 1
     for _ in range(1300):
-        porch.clock.advance(1)
+        process.clock.advance(1)
         app.stall.opened()
         app.step(None)
-    assert porch.clips() == []
+    assert process.clips() == []
 
 
 def test_files_of_an_earlier_run_are_recovered_first(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=20, motion=[(5, 20)])
-    app = porch.app()
-    porch.watch(app)  # and then the power goes: the clip is never finished
-    assert porch.clips() == []
+    process = CameraProcess(tmp_path, video, seconds=20, motion=[(5, 20)])
+    app = process.app()
+    process.watch(app)  # and then the power goes: the clip is never finished
+    assert process.clips() == []
     recorder = app._recorder
     assert recorder is not None
     assert recorder._recording is not None
     recorder._recording._draft.abandon()
-    porch.app().start()
-    assert [clip.truncated for clip in porch.clips()] == [True]
+    process.app().start()
+    assert [clip.truncated for clip in process.clips()] == [True]
 
 
 def test_a_wrong_card_is_a_config_error_that_names_it(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=1)
-    missing = msgspec.structs.replace(porch.house.config, owners=(tmp_path / "nobody.yaml",))
+    process = CameraProcess(tmp_path, video, seconds=1)
+    missing = msgspec.structs.replace(process.house.config, owners=(tmp_path / "nobody.yaml",))
     with pytest.raises(ConfigError, match=r"nobody\.yaml"):
-        build(missing, clock=porch.clock)
+        build(missing, clock=process.clock)

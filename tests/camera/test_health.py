@@ -14,7 +14,7 @@ from agent.camera.source import Interruption
 from agent.errors import CameraFault, ClipAgentError, ConfigError, InternalFault, StorageFault
 from agent.vault.camera_state import StateFile
 from tests.support.board import Board
-from tests.support.camera_process import RECORDING, Porch
+from tests.support.camera_process import RECORDING, CameraProcess
 from tests.support.video import Video, make
 
 HARDWARE = "h264_v4l2m2m (hardware)"
@@ -43,31 +43,31 @@ def rows_written(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_systemd_reads_state_encoder_clock_and_board_in_one_line(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=3)
-    porch.source.encoder = HARDWARE
-    porch.clock.is_synced = False
+    process = CameraProcess(tmp_path, video, seconds=3)
+    process.source.encoder = HARDWARE
+    process.clock.is_synced = False
     board = Board(tmp_path)
     board.celsius(83)
     board.under_voltage(True)
-    porch.machine = board.machine
-    porch.watch(porch.app())
-    assert porch.states() == [
+    process.machine = board.machine
+    process.watch(process.app())
+    assert process.states() == [
         f"armed; {HARDWARE}; the clock is not set; 85 °C, too hot: it slows down, under-voltage"
     ]
-    assert porch.health().encoder == HARDWARE
-    assert porch.health().state == "armed"
+    assert process.health().encoder == HARDWARE
+    assert process.health().state == "armed"
 
 
 def test_a_board_that_warms_up_is_told_to_systemd_and_costs_no_write(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=60)
+    process = CameraProcess(tmp_path, video, seconds=60)
     board = Board(tmp_path)
-    porch.machine = board.machine
+    process.machine = board.machine
     rows = rows_written(monkeypatch)
-    app = porch.app()
-    porch.watch(app, {10: lambda: board.celsius(62), 30: lambda: board.celsius(81)})
-    assert porch.states() == [
+    app = process.app()
+    process.watch(app, {10: lambda: board.celsius(62), 30: lambda: board.celsius(81)})
+    assert process.states() == [
         "armed; 50 °C",
         "armed; 60 °C",
         "armed; 80 °C, too hot: it slows down",
@@ -78,30 +78,30 @@ def test_a_board_that_warms_up_is_told_to_systemd_and_costs_no_write(
 def test_a_state_that_could_not_be_noted_is_noted_later(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=40)
+    process = CameraProcess(tmp_path, video, seconds=40)
     tries: list[float] = []
     real = StateFile.say
 
     def say(file: StateFile, **said: Any) -> None:
-        tries.append(porch.clock.monotonic() - porch.source.start)
+        tries.append(process.clock.monotonic() - process.source.start)
         if tries[-1] < 20:
             raise StorageFault("no room")
         real(file, **said)
 
     monkeypatch.setattr(StateFile, "say", say)
-    porch.watch(porch.app())
-    assert porch.health().state == "armed"
+    process.watch(process.app())
+    assert process.health().state == "armed"
     assert len(tries) <= 4, "a note every ten seconds, not with each packet"
 
 
 def test_a_clock_that_is_set_is_told_to_systemd_and_costs_no_write(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=20)
-    porch.clock.is_synced = False
+    process = CameraProcess(tmp_path, video, seconds=20)
+    process.clock.is_synced = False
     rows = rows_written(monkeypatch)
-    porch.watch(porch.app(), {10: lambda: porch.set_clock(porch.clock.now(), synced=True)})
-    assert porch.states() == ["armed; the clock is not set", "armed"]
+    process.watch(process.app(), {10: lambda: process.set_clock(process.clock.now(), synced=True)})
+    assert process.states() == ["armed; the clock is not set", "armed"]
     assert rows == ["armed"]
 
 
@@ -125,23 +125,23 @@ def test_a_source_that_dies_ends_the_process_with_an_error_after_its_clip(
     state: str,
     detail: str,
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=10, motion=[(5, 10)], fault=error)
+    process = CameraProcess(tmp_path, video, seconds=10, motion=[(5, 10)], fault=error)
     with pytest.raises(raised):
-        porch.app().run()
-    health = porch.health()
+        process.app().run()
+    health = process.health()
     assert health.state == state
     assert detail in health.detail
-    assert [clip.truncated for clip in porch.clips()] == [False]
-    assert porch.said[-2] == "STOPPING=1"
+    assert [clip.truncated for clip in process.clips()] == [False]
+    assert process.said[-2] == "STOPPING=1"
 
 
 def test_a_camera_that_ends_quietly_is_lost_and_a_film_that_ends_is_over(
     tmp_path: Path, video: Video
 ) -> None:
-    film = Porch(tmp_path / "film", video, seconds=5)
+    film = CameraProcess(tmp_path / "film", video, seconds=5)
     assert film.app().run() == 0
     assert film.health().state == "stopped"
-    camera = Porch(tmp_path / "camera", video, camera=LIVE, seconds=5)
+    camera = CameraProcess(tmp_path / "camera", video, camera=LIVE, seconds=5)
     with pytest.raises(CameraFault, match="ended by itself"):
         camera.app().run()
     assert camera.health().state == "no-frames"
@@ -150,8 +150,8 @@ def test_a_camera_that_ends_quietly_is_lost_and_a_film_that_ends_is_over(
 def test_a_mistake_of_our_own_ends_the_process_with_its_traceback(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=10)
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, seconds=10)
+    app = process.app()
 
     def fail(*_: object) -> bool:
         raise ZeroDivisionError
@@ -159,8 +159,8 @@ def test_a_mistake_of_our_own_ends_the_process_with_its_traceback(
     monkeypatch.setattr(app, "detector", fail)
     with pytest.raises(ZeroDivisionError):
         app.run()
-    assert porch.health().state == "failed"
-    assert "STOPPING=1" in porch.said
+    assert process.health().state == "failed"
+    assert "STOPPING=1" in process.said
 
 
 # The watchdog
@@ -170,7 +170,7 @@ def test_a_disk_that_hangs_starves_the_watchdog(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody but the loop says that it is alive, so systemd ends a process that is not."""
-    porch = Porch(tmp_path, video, seconds=10, motion=[(2, 4)])
+    process = CameraProcess(tmp_path, video, seconds=10, motion=[(2, 4)])
     stuck, go_on = threading.Event(), threading.Event()
     asked = 0
 
@@ -182,32 +182,32 @@ def test_a_disk_that_hangs_starves_the_watchdog(
             go_on.wait(PATIENCE)
         return 1 << 40
 
-    app = porch.app()
+    app = process.app()
     hanging = replace(app.housekeeping._retention, free_bytes=free_bytes)
     monkeypatch.setattr(app.housekeeping, "_retention", hanging)
-    process = threading.Thread(target=app.run)
-    process.start()
+    thread = threading.Thread(target=app.run)
+    thread.start()
     assert stuck.wait(PATIENCE)
-    said = list(porch.said)
-    porch.clock.advance(3_600)
-    assert porch.said == said
+    said = list(process.said)
+    process.clock.advance(3_600)
+    assert process.said == said
     go_on.set()
-    process.join(PATIENCE)
-    assert not process.is_alive()
-    assert porch.said[-1] == "STATUS=stopped"
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert process.said[-1] == "STATUS=stopped"
 
 
 def test_a_camera_that_is_lost_and_looked_for_feeds_the_watchdog(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=2)
-    app = porch.app()
-    porch.watch(app)
-    before = porch.said.count("WATCHDOG=1")
+    process = CameraProcess(tmp_path, video, seconds=2)
+    app = process.app()
+    process.watch(app)
+    before = process.said.count("WATCHDOG=1")
     app.step(Interruption(CameraFault("the camera hung up"), retry_seconds=30))
     for _ in range(20):
-        porch.clock.advance(1)
+        process.clock.advance(1)
         app.step(None)
-    assert porch.said.count("WATCHDOG=1") - before == 20
-    assert porch.health().state == "no-frames"
-    assert porch.said.count("READY=1") == 1
+    assert process.said.count("WATCHDOG=1") - before == 20
+    assert process.health().state == "no-frames"
+    assert process.said.count("READY=1") == 1

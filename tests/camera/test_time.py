@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import StorageFault
-from tests.support.camera_process import Porch
+from tests.support.camera_process import CameraProcess
 from tests.support.clock import SimulatedClock
 from tests.support.video import Video, make
 
@@ -27,27 +27,27 @@ def video(tmp_path: Path) -> Video:
     return make(tmp_path, seconds=4)
 
 
-def sync(porch: Porch) -> None:
+def sync(process: CameraProcess) -> None:
     """The time service sets the clock: the film began in 2026."""
-    wall = YEAR_2026 + porch.clock.monotonic() - porch.source.start
-    porch.set_clock(wall, synced=False)
+    wall = YEAR_2026 + process.clock.monotonic() - process.source.start
+    process.set_clock(wall, synced=False)
 
 
-def mark(porch: Porch) -> None:
+def mark(process: CameraProcess) -> None:
     """And a moment later leaves its marker."""
-    porch.clock.is_synced = True
+    process.clock.is_synced = True
 
 
-def set_right(porch: Porch) -> None:
+def set_right(process: CameraProcess) -> None:
     """Both at once."""
-    sync(porch)
-    mark(porch)
+    sync(process)
+    mark(process)
 
 
-def run(porch: Porch, events: dict[float, Callable[[], object]]) -> None:
-    app = porch.app()
+def run(process: CameraProcess, events: dict[float, Callable[[], object]]) -> None:
+    app = process.app()
     app.start()
-    porch.watch(app, events)
+    process.watch(app, events)
     app.finish("stopped")
 
 
@@ -57,61 +57,61 @@ def run(porch: Porch, events: dict[float, Callable[[], object]]) -> None:
 def test_all_clips_of_a_boot_get_their_true_times_also_the_one_being_recorded(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=75, motion=[(5, 7), (20, 32), (55, 57)])
-    porch.set_clock(YEAR_1970, synced=False)
+    process = CameraProcess(tmp_path, video, seconds=75, motion=[(5, 7), (20, 32), (55, 57)])
+    process.set_clock(YEAR_1970, synced=False)
     in_1970: list[str] = []
 
     def note() -> None:
-        in_1970.extend(clip.id for clip in porch.clips())
-        sync(porch)
+        in_1970.extend(clip.id for clip in process.clips())
+        sync(process)
 
-    run(porch, {25: note, 27: lambda: mark(porch)})
-    clips = porch.clips_as_recorded()
+    run(process, {25: note, 27: lambda: mark(process)})
+    clips = process.clips_as_recorded()
     assert [round(clip.started_at - YEAR_2026) for clip in clips] == [3, 18, 53]
     assert all(clip.clock_synced for clip in clips)
-    assert [sidecar.clip for sidecar in porch.sidecars()] == clips
+    assert [sidecar.clip for sidecar in process.sidecars()] == clips
     assert clips[0].id == in_1970[0]
     assert [clip.id[:4] for clip in clips] == ["1970", "1970", "2026"], "ids stay"
-    with porch.house.open_index() as index:
+    with process.house.open_index() as index:
         found = index.clips(start=YEAR_2026, end=YEAR_2026 + 10)
         assert [clip.id for clip in found] == [clips[0].id]
         assert index.clips(end=HOUR) == [], "nothing is left in 1970"
 
 
 def test_the_last_motion_is_told_once_the_clock_is_right(tmp_path: Path, video: Video) -> None:
-    porch = Porch(tmp_path, video, seconds=40, motion=[(5, 7)])
-    porch.set_clock(YEAR_1970, synced=False)
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(5, 7)])
+    process.set_clock(YEAR_1970, synced=False)
     told: list[float | None] = []
 
     def note() -> None:
-        told.append(porch.health().last_motion_at)
-        sync(porch)
+        told.append(process.health().last_motion_at)
+        sync(process)
 
-    run(porch, {20: note, 22: lambda: mark(porch)})
+    run(process, {20: note, 22: lambda: mark(process)})
     assert told == [None], "no invented time"
-    assert porch.health().last_motion_at == pytest.approx(YEAR_2026 + 5, abs=0.5)
-    assert "armed; the clock is not set" in porch.states()
-    assert porch.states()[-1] == "stopped"
+    assert process.health().last_motion_at == pytest.approx(YEAR_2026 + 5, abs=0.5)
+    assert "armed; the clock is not set" in process.states()
+    assert process.states()[-1] == "stopped"
 
 
 def test_many_clips_are_corrected_a_few_at_a_time(
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each costs syncs of the card; the watchdog and the camera are served in between."""
-    porch = Porch(tmp_path, video, seconds=20)
-    porch.set_clock(YEAR_1970, synced=False)
+    process = CameraProcess(tmp_path, video, seconds=20)
+    process.set_clock(YEAR_1970, synced=False)
     for _ in range(23):
-        porch.house.record(seconds_ago=10)
+        process.house.record(seconds_ago=10)
     left: list[int] = []
 
     def notify(said: str) -> None:
-        porch.said.append(said)
+        process.said.append(said)
         if said == "WATCHDOG=1":
-            left.append(sum(not clip.clock_synced for clip in porch.clips()))
+            left.append(sum(not clip.clock_synced for clip in process.clips()))
 
     with monkeypatch.context() as patch:
-        patch.setattr(porch, "notify", notify)
-        run(porch, {5: lambda: set_right(porch)})
+        patch.setattr(process, "notify", notify)
+        run(process, {5: lambda: set_right(process)})
     assert left[0] == 23
     assert left[-1] == 0
     assert max(before - later for before, later in pairwise(left)) <= 5
@@ -121,31 +121,31 @@ def test_a_clock_set_between_two_looks_at_it_leaves_no_clip_of_1970_that_passes_
     tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a clip would be the first that retention takes for too old."""
-    porch = Porch(tmp_path, video, seconds=25, motion=[(5, 7)])
-    porch.set_clock(YEAR_1970, synced=False)
+    process = CameraProcess(tmp_path, video, seconds=25, motion=[(5, 7)])
+    process.set_clock(YEAR_1970, synced=False)
     real = SimulatedClock.now
 
     def now(clock: SimulatedClock) -> float:
         wall = real(clock)
-        if porch.clock.monotonic() >= porch.source.start + 5 and not clock.is_synced:
-            sync(porch)
-            mark(porch)
+        if process.clock.monotonic() >= process.source.start + 5 and not clock.is_synced:
+            sync(process)
+            mark(process)
         return wall
 
     monkeypatch.setattr(SimulatedClock, "now", now)
-    run(porch, {})
-    (clip,) = porch.clips()
+    run(process, {})
+    (clip,) = process.clips()
     assert clip.started_at == pytest.approx(YEAR_2026 + 3, abs=0.5)
 
 
 def test_a_clock_that_counts_from_0_at_its_own_start_makes_readable_clips(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=20, motion=[(0.5, 2)])
-    porch.set_clock(0.0, synced=False)
-    porch.clock.monotonic_seconds = 0.0
-    run(porch, {})
-    (sidecar,) = porch.sidecars()
+    process = CameraProcess(tmp_path, video, seconds=20, motion=[(0.5, 2)])
+    process.set_clock(0.0, synced=False)
+    process.clock.monotonic_seconds = 0.0
+    run(process, {})
+    (sidecar,) = process.sidecars()
     assert sidecar.started_at >= 0
     assert not sidecar.clock_synced
 
@@ -157,19 +157,19 @@ def test_a_clock_that_steps_by_an_hour_leaves_clips_whole_in_order_and_dated_by_
     tmp_path: Path, video: Video
 ) -> None:
     film = [(5, 7), (18, 25), (40, 42), (58, 63), (72, 74)]
-    porch = Porch(tmp_path, video, seconds=85, motion=film)
-    began = porch.clock.monotonic()
+    process = CameraProcess(tmp_path, video, seconds=85, motion=film)
+    began = process.clock.monotonic()
 
     run(
-        porch,
+        process,
         {
-            20: lambda: porch.clock.step_wall(-HOUR),
-            60: lambda: porch.clock.step_wall(HOUR),
+            20: lambda: process.clock.step_wall(-HOUR),
+            60: lambda: process.clock.step_wall(HOUR),
         },
     )
-    clips = porch.clips_as_recorded()
+    clips = process.clips_as_recorded()
     assert [round(clip.monotonic_seconds - began) for clip in clips] == [3, 16, 38, 56, 70]
-    assert [round(clip.started_at - porch.wall) for clip in clips] == [
+    assert [round(clip.started_at - process.wall) for clip in clips] == [
         3,
         16,  # it began before the step
         38 - HOUR,
@@ -178,21 +178,21 @@ def test_a_clock_that_steps_by_an_hour_leaves_clips_whole_in_order_and_dated_by_
     ]
     assert [round(clip.duration_seconds) for clip in clips] == [7, 12, 7, 10, 7]
     assert all(clip.clock_synced for clip in clips)
-    assert [sidecar.clip for sidecar in porch.sidecars()] == clips
+    assert [sidecar.clip for sidecar in process.sidecars()] == clips
 
 
 def test_a_clip_that_is_cut_while_the_clock_steps_goes_on_without_a_gap(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=80, motion=[(5, 70)])
+    process = CameraProcess(tmp_path, video, seconds=80, motion=[(5, 70)])
     run(
-        porch,
+        process,
         {
-            15: lambda: porch.clock.step_wall(-HOUR),
-            35: lambda: porch.clock.step_wall(2 * HOUR),
+            15: lambda: process.clock.step_wall(-HOUR),
+            35: lambda: process.clock.step_wall(2 * HOUR),
         },
     )
-    clips = porch.clips_as_recorded()
+    clips = process.clips_as_recorded()
     assert len(clips) >= 3
     for before, later in pairwise(clips):
         end = before.monotonic_seconds + before.duration_seconds
@@ -204,19 +204,19 @@ def test_a_clock_that_is_wrong_for_a_while_costs_no_clip_of_this_boot(
     tmp_path: Path, video: Video, step_days: int
 ) -> None:
     """Neither what was recorded while it was wrong, nor what was there before."""
-    porch = Porch(tmp_path, video, seconds=45, motion=[(5, 7), (18, 20), (33, 35)])
+    process = CameraProcess(tmp_path, video, seconds=45, motion=[(5, 7), (18, 20), (33, 35)])
     step = step_days * 86_400.0
     run(
-        porch,
+        process,
         {
-            14: lambda: porch.clock.step_wall(step),
-            28: lambda: porch.clock.step_wall(-step),
+            14: lambda: process.clock.step_wall(step),
+            28: lambda: process.clock.step_wall(-step),
         },
     )
-    assert len(porch.clips()) == 3
-    with porch.house.open_index() as index:
+    assert len(process.clips()) == 3
+    with process.house.open_index() as index:
         assert [clip.id for clip in index.clips_as_recorded()] == [
-            sidecar.id for sidecar in porch.sidecars()
+            sidecar.id for sidecar in process.sidecars()
         ]
 
 
@@ -226,13 +226,13 @@ def test_a_clock_that_is_wrong_for_a_while_costs_no_clip_of_this_boot(
 def test_clips_of_a_boot_that_never_was_synced_keep_their_doubt_and_get_no_invented_time(
     tmp_path: Path, video: Video
 ) -> None:
-    first = Porch(tmp_path, video, seconds=20, motion=[(5, 7)])
+    first = CameraProcess(tmp_path, video, seconds=20, motion=[(5, 7)])
     first.set_clock(YEAR_1970, synced=False)
     run(first, {})
     (lost,) = first.clips()
     assert not lost.clock_synced
 
-    second = Porch.again(first, seconds=30, motion=[(5, 7)])
+    second = CameraProcess.again(first, seconds=30, motion=[(5, 7)])
     second.clock.boot = SECOND_BOOT
     second.clock.monotonic_seconds = 12.0
     second.set_clock(YEAR_1970, synced=False)
@@ -248,7 +248,7 @@ def test_clips_of_a_boot_that_never_was_synced_keep_their_doubt_and_get_no_inven
 def test_a_recording_cut_off_before_the_clock_was_set_is_corrected_after_a_restart(
     tmp_path: Path, video: Video
 ) -> None:
-    first = Porch(tmp_path, video, seconds=10, motion=[(5, 10)])
+    first = CameraProcess(tmp_path, video, seconds=10, motion=[(5, 10)])
     first.set_clock(YEAR_1970, synced=False)
     app = first.app()
     app.start()
@@ -258,7 +258,7 @@ def test_a_recording_cut_off_before_the_clock_was_set_is_corrected_after_a_resta
     assert recorder._recording is not None
     recorder._recording._draft.abandon()
 
-    again = Porch.again(first, seconds=10)
+    again = CameraProcess.again(first, seconds=10)
     run(again, {5: lambda: set_right(again)})
     (clip,) = again.clips()
     assert clip.truncated
@@ -269,9 +269,9 @@ def test_a_recording_cut_off_before_the_clock_was_set_is_corrected_after_a_resta
 def test_the_times_of_a_clip_recovered_after_a_full_disk_are_corrected_too(
     tmp_path: Path, video: Video
 ) -> None:
-    porch = Porch(tmp_path, video, seconds=60, motion=[(5, 30)])
-    porch.set_clock(YEAR_1970, synced=False)
-    app = porch.app()
+    process = CameraProcess(tmp_path, video, seconds=60, motion=[(5, 30)])
+    process.set_clock(YEAR_1970, synced=False)
+    app = process.app()
     app.start()
 
     def fill() -> None:
@@ -281,12 +281,12 @@ def test_the_times_of_a_clip_recovered_after_a_full_disk_are_corrected_too(
         recorder._recording.abandon()
         recorder._recording = None
         app.housekeeping.failed(StorageFault("the disk is full"))
-        sync(porch)
-        mark(porch)
+        sync(process)
+        mark(process)
 
-    porch.watch(app, {10: fill})
+    process.watch(app, {10: fill})
     app.finish("stopped")
-    clips = porch.clips_as_recorded()
+    clips = process.clips_as_recorded()
     assert clips[0].truncated
     assert [clip.clock_synced for clip in clips] == [True] * len(clips)
     assert clips[0].started_at == pytest.approx(YEAR_2026 + 3, abs=1)

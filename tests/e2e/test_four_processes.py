@@ -41,8 +41,8 @@ def test_both_daemons_killed_at_each_step_of_a_release_still_deliver_one_bundle(
     house.kill("gateway")
 
     journal = Journal(tmp_path / "journal")
-    mortal = ("-m", "tests.e2e.killable", str(tmp_path / "journal"))
-    house.start("gateway", command=mortal)
+    killable = ("-m", "tests.e2e.killable", str(tmp_path / "journal"))
+    house.start("gateway", command=killable)
     over = threading.Event()
     deaths = 0
 
@@ -53,7 +53,7 @@ def test_both_daemons_killed_at_each_step_of_a_release_still_deliver_one_bundle(
             if house.ended("gateway") is not None:
                 deaths += 1
                 house.kill("camera")
-                house.start("gateway", command=mortal)
+                house.start("gateway", command=killable)
                 house.start("camera")
 
     supervisor = threading.Thread(target=supervise)

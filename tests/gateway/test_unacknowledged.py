@@ -34,7 +34,7 @@ MANY = HANDED_OUT + 5
 PATIENCE_SECONDS = 120.0
 
 
-class Porch:
+class GatewayAtBroker:
     """A house, its gateway run step by step over a real broker, and its owner at it."""
 
     def __init__(self, root: Path, broker: Mosquitto) -> None:
@@ -87,22 +87,24 @@ class Porch:
 
 
 @pytest.fixture
-def porch(tmp_path: Path, mosquitto: Mosquitto) -> Porch:
-    return Porch(tmp_path / "house", mosquitto)
+def at_broker(tmp_path: Path, mosquitto: Mosquitto) -> GatewayAtBroker:
+    return GatewayAtBroker(tmp_path / "house", mosquitto)
 
 
-def test_the_broker_waits_with_the_next_until_one_is_acknowledged(porch: Porch) -> None:
+def test_the_broker_waits_with_the_next_until_one_is_acknowledged(
+    at_broker: GatewayAtBroker,
+) -> None:
     link = MqttLink(
         Settings(
             client_id="keeper",
-            host=porch.broker.host,
-            port=porch.broker.port,
+            host=at_broker.broker.host,
+            port=at_broker.broker.port,
             subscriptions=("x",),
             clean_session=False,
         )
     )
     with Session(link):
-        porch.publish("x", *(b"%d" % number for number in range(MANY)))
+        at_broker.publish("x", *(b"%d" % number for number in range(MANY)))
         came: list[Received] = []
         while len(came) < HANDED_OUT:
             event = link.events.get(timeout=PATIENCE_SECONDS)
@@ -116,54 +118,56 @@ def test_the_broker_waits_with_the_next_until_one_is_acknowledged(porch: Porch) 
 
 
 def test_a_full_disk_keeps_no_decline_and_no_pause_from_coming_in(
-    porch: Porch, monkeypatch: pytest.MonkeyPatch
+    at_broker: GatewayAtBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise StorageFault("the disk is full")
 
     monkeypatch.setattr(BundleContents, "seal", full)
-    with porch.gateway() as gateway:
-        post = porch.post(gateway)
-        porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
-        porch.say(porch.house.decline(post), porch.house.command(PauseRequests()))
-        porch.run(gateway, lambda: porch.state(post) == "DECLINED" and porch.paused())
+    with at_broker.gateway() as gateway:
+        post = at_broker.post(gateway)
+        at_broker.say(*(at_broker.house.approve(post, [at_broker.clip]) for _ in range(MANY)))
+        at_broker.say(at_broker.house.decline(post), at_broker.house.command(PauseRequests()))
+        at_broker.run(gateway, lambda: at_broker.state(post) == "DECLINED" and at_broker.paused())
 
 
 def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
-    porch: Porch, monkeypatch: pytest.MonkeyPatch
+    at_broker: GatewayAtBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise StorageFault("the disk is full")
 
     monkeypatch.setattr(BundleContents, "seal", full)
-    with porch.gateway() as gateway:
-        post = porch.post(gateway)
-    porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
-    porch.say(porch.house.decline(post), porch.house.command(PauseRequests()))
+    with at_broker.gateway() as gateway:
+        post = at_broker.post(gateway)
+    at_broker.say(*(at_broker.house.approve(post, [at_broker.clip]) for _ in range(MANY)))
+    at_broker.say(at_broker.house.decline(post), at_broker.house.command(PauseRequests()))
     for _ in range(3):
-        with porch.gateway() as gateway:
+        with at_broker.gateway() as gateway:
             gateway.step(wait_seconds=0.2)
-    with porch.gateway() as gateway:
-        porch.run(gateway, lambda: porch.state(post) == "DECLINED" and porch.paused())
+    with at_broker.gateway() as gateway:
+        at_broker.run(gateway, lambda: at_broker.state(post) == "DECLINED" and at_broker.paused())
 
 
-def test_letters_that_wait_for_the_clock_are_read_once_it_is_set(porch: Porch) -> None:
-    with porch.gateway() as gateway:
-        post = porch.post(gateway)
-        porch.house.clock.is_synced = False
-        porch.say(*(porch.house.approve(post, [porch.clip]) for _ in range(MANY)))
-        porch.say(porch.house.decline(post))
+def test_letters_that_wait_for_the_clock_are_read_once_it_is_set(
+    at_broker: GatewayAtBroker,
+) -> None:
+    with at_broker.gateway() as gateway:
+        post = at_broker.post(gateway)
+        at_broker.house.clock.is_synced = False
+        at_broker.say(*(at_broker.house.approve(post, [at_broker.clip]) for _ in range(MANY)))
+        at_broker.say(at_broker.house.decline(post))
         for _ in range(20):
             gateway.step(wait_seconds=0.02)
-        assert porch.state(post) == "OPEN"
-        porch.house.clock.is_synced = True
-        porch.run(gateway, lambda: porch.state(post) == "DECLINED")
+        assert at_broker.state(post) == "OPEN"
+        at_broker.house.clock.is_synced = True
+        at_broker.run(gateway, lambda: at_broker.state(post) == "DECLINED")
 
 
-def test_approvals_of_what_nobody_has_asked_wait_for_nothing(porch: Porch) -> None:
-    with porch.gateway() as gateway:
-        post = porch.post(gateway)
-        unheard = porch.house.post(porch.house.request())
-        porch.say(*(porch.house.approve(unheard, [porch.clip]) for _ in range(MANY)))
-        porch.say(porch.house.decline(post))
-        porch.run(gateway, lambda: porch.state(post) == "DECLINED")
+def test_approvals_of_what_nobody_has_asked_wait_for_nothing(at_broker: GatewayAtBroker) -> None:
+    with at_broker.gateway() as gateway:
+        post = at_broker.post(gateway)
+        unheard = at_broker.house.post(at_broker.house.request())
+        at_broker.say(*(at_broker.house.approve(unheard, [at_broker.clip]) for _ in range(MANY)))
+        at_broker.say(at_broker.house.decline(post))
+        at_broker.run(gateway, lambda: at_broker.state(post) == "DECLINED")

@@ -1,8 +1,8 @@
-"""The whole camera process on a porch: a real vault, a camera and a clock in the test's hand.
+"""The whole camera process: a real vault, a camera and a clock in the hand of the test.
 
->>> porch = Porch(tmp_path, video, seconds=40, motion=[(10, 12)])
->>> porch.watch(porch.app(), {20: lambda: porch.clock.step_wall(3600)})
->>> porch.clips()
+>>> process = CameraProcess(tmp_path, video, seconds=40, motion=[(10, 12)])
+>>> process.watch(process.app(), {20: lambda: process.clock.step_wall(3600)})
+>>> process.clips()
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.video import Video
 RECORDING = config.Recording(pre_roll_seconds=2, post_roll_seconds=3, max_clip_seconds=20)
 
 
-class Porch:
+class CameraProcess:
     """A house with a camera in the test's hand."""
 
     def __init__(
@@ -57,13 +57,13 @@ class Porch:
         )
 
     @classmethod
-    def again(cls, earlier: Porch, **source: Any) -> Porch:
+    def again(cls, earlier: CameraProcess, **source: Any) -> CameraProcess:
         """The same house and clock, for another run of the process."""
-        porch = cls.__new__(cls)
-        porch.__dict__.update(earlier.__dict__)
-        porch.source = FakeSource(earlier.source.video, earlier.clock, **source)
-        porch.said = []
-        return porch
+        process = cls.__new__(cls)
+        process.__dict__.update(earlier.__dict__)
+        process.source = FakeSource(earlier.source.video, earlier.clock, **source)
+        process.said = []
+        return process
 
     def notify(self, said: str) -> None:
         """In place of systemd's socket."""

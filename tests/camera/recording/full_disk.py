@@ -19,7 +19,7 @@ import msgspec
 
 from agent import config
 from agent.camera.app import build
-from tests.support.camera_process import Porch
+from tests.support.camera_process import CameraProcess
 from tests.support.video import make
 
 
@@ -36,30 +36,30 @@ def fill(file: Path) -> None:
 
 
 def main(disk: Path, scratch: Path) -> None:
-    porch = Porch(disk, make(scratch, seconds=4), seconds=120, motion=[(5, 20), (60, 80)])
+    process = CameraProcess(disk, make(scratch, seconds=4), seconds=120, motion=[(5, 20), (60, 80)])
     storage = config.Storage(max_bytes=20_000_000, min_free_bytes=1_000_000)
-    porch.house.config = msgspec.structs.replace(porch.house.config, storage=storage)
+    process.house.config = msgspec.structs.replace(process.house.config, storage=storage)
     for number in range(4):
-        porch.house.record(seconds_ago=3600 - 600 * number, video=os.urandom(2_500_000))
-    before = len(porch.clips())
+        process.house.record(seconds_ago=3600 - 600 * number, video=os.urandom(2_500_000))
+    before = len(process.clips())
     app = build(
-        porch.house.config,
-        clock=porch.clock,
-        source=porch.source,
-        notify=porch.notify,
-        machine=porch.machine,
+        process.house.config,
+        clock=process.clock,
+        source=process.source,
+        notify=process.notify,
+        machine=process.machine,
     )
     app.start()
     events: dict[float, Callable[[], object]] = {10: lambda: fill(disk / "of others")}
-    porch.watch(app, events)
-    told = [state.partition(":")[0] for state in porch.states()]
+    process.watch(app, events)
+    told = [state.partition(":")[0] for state in process.states()]
     print(  # noqa: T201
         json.dumps(
             {
                 "states": told,
-                "noted": porch.health().state,
+                "noted": process.health().state,
                 "before": before,
-                "clips": [[clip.id, clip.truncated] for clip in porch.clips_as_recorded()],
+                "clips": [[clip.id, clip.truncated] for clip in process.clips_as_recorded()],
             }
         )
     )
