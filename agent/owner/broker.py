@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -120,11 +120,13 @@ def collect(
     *,
     clock: Clock,
     wait_seconds: float = 0.0,
+    collected: Callable[[Collection[str]], object] = lambda _: None,
 ) -> dict[str, Presence]:
     """Bring ``inbox`` up to date with the broker; returns the cameras that are offline.
 
-    If no request is open, wait up to ``wait_seconds`` for one to come. Letters
-    that are refused become warnings of ``inbox``.
+    ``collected`` gets their names as soon as all letters were read. If no request is open,
+    wait up to ``wait_seconds`` for one to come. Letters that are refused become warnings of
+    ``inbox``.
     """
     received = session.collect(quiet_seconds=QUIET_SECONDS, at_most_seconds=_COLLECT_SECONDS)
     said: dict[str, Presence] = {}
@@ -139,12 +141,14 @@ def collect(
                 said[device] = replace(before, state_at=_state_at(message.payload))
     for device in devices:
         inbox.settle(device, {name for item in received if (name := _open_name(item, device))})
+    offline = {device: presence for device, presence in said.items() if presence.offline}
+    collected(offline.keys())
     if not inbox.requests():
         for message in _messages(session, wait_seconds):
             take(inbox, message, keys, clock)
             if inbox.requests():
                 break
-    return {device: presence for device, presence in said.items() if presence.offline}
+    return offline
 
 
 def send(session: Session, decision: Decision) -> None:

@@ -15,6 +15,7 @@ this module. They ask for passphrases and confirmations; nothing here does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from agent import keyfile
@@ -41,6 +42,7 @@ from agent.owner import broker, clip_transfer
 from agent.owner.broker import Presence
 from agent.owner.clip_transfer import Progress
 from agent.owner.decisions import sent, sign
+from agent.owner.decisions.repeat import Repeats
 from agent.owner.decisions.sign import DEFAULT_DAYS, Choice, Plan, ReleasePlan, Terms
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import items, lookup
@@ -65,6 +67,7 @@ class OwnerClient:
             )
         self.inbox = Inbox(folder, self.devices)
         self.sent = sent.SentDecisions(folder, self.inbox)
+        self._repeats = Repeats(folder, self.inbox)
         self._clock = clock if clock is not None else SystemClock(synced_marker=None)
 
     def now(self) -> float:
@@ -82,12 +85,10 @@ class OwnerClient:
         filters = broker.letter_filters(self.devices)
         with broker.connect(self.folder.settings().mqtt, filters) as session:
             offline = broker.collect(
-                session,
-                self.inbox,
-                self.devices,
-                keys,
+                *(session, self.inbox, self.devices, keys),
                 clock=self._clock,
                 wait_seconds=wait_seconds,
+                collected=partial(self._repeats.send, session, self.devices, keys, self.now()),
             )
         away = {name: one for name in sorted(offline) if (one := self._away(name, offline[name]))}
         paused = {name: at for name in self.devices if (at := self.sent.paused_at(name))}

@@ -36,6 +36,7 @@ from agent.consent.statements import (
     Outcome,
     Preview,
     RequesterRecord,
+    Sync,
     Window,
 )
 from agent.errors import MalformedStatement
@@ -71,7 +72,8 @@ class FakeCamera:
         self.clips: dict[str, bytes] = {}
         self.offers: dict[str, ClipOffer] = {}
         self.identities: dict[str, str] = {}
-        self.decisions: list[Letter] = []
+        self.decisions: list[Letter] = []  # but for syncs
+        self.syncs: list[Sync] = []
         self.listed: list[Window] = []  # for which times clips were asked for
         self.command_answer = ("DONE", "")
         self.ledger_seq = 1
@@ -200,10 +202,13 @@ class FakeCamera:
             if message is None:
                 continue
             letter = mail.open_letter(message.payload, self.keys.identity)
+            if isinstance(said := self._command(letter), Sync):
+                self.syncs.append(said)  # comes with each look at the inbox
+                continue
             self.decisions.append(letter)
             subject = signing.digest(letter.jws)[:16]
             topic = topics.release(self.name, subject)
-            match self._command(letter):
+            match said:
                 case Preview(clip=clip):
                     for number, chunk in chunks_of(self.clips[clip]):
                         place = topics.preview(self.name, clip, number)

@@ -22,6 +22,7 @@ from agent.errors import Refused
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorizer, Signed
 from agent.gateway.unit_of_work import Change, UnitOfWork
+from agent.mqtt import topics
 from agent.vault.records.events import Event
 from agent.vault.records.releases import ReleaseRow
 
@@ -77,6 +78,8 @@ class Holds:
             decision = signing.digest(one.jws)[:16]
             change.holds.hold(row.id, decision, one.consent.iss, why, at=change.now)
         change.note(Event.RELEASE_HELD, row.id, {"why": why})
-        if row.state != "PROPOSED":  # the other owner must still find what to agree with
+        if why == RESTORED:  # the letter at the broker is newer, and may say that it was sent
+            change.letters.forget(topics.release(self.work.parties.device_name, row.id))
+        elif row.state != "PROPOSED":  # the other owner must still find what to agree with
             change.tell_release(row, row.state)
         log.warning("release %s is held: %s", row.id, why)

@@ -25,6 +25,7 @@ from agent.consent.statements import (
     Outcome,
     PauseRequests,
     ResumeRequests,
+    Revoke,
     Share,
 )
 from agent.errors import Refused
@@ -37,8 +38,8 @@ from agent.owner.inbox.items import Answer, OpenRequest, RequestStatus
 S = TypeVar("S", Approval, Share, Command, Decline)
 
 DECLINED = "DECLINED"  # a decline, once its request is closed
-_RELEASES = "given"
-_LASTING = "decided"  # the last one of each sort, by its subject
+RELEASES = "given"  # folders of decisions, as signed
+LASTING = "decided"  # the last one of each sort, by its subject
 
 
 class SentDecisions:
@@ -52,9 +53,9 @@ class SentDecisions:
         """Remember a decision, if there is a reason to."""
         letter, device = StoredStatement(jws=decision.jws, received_at=now), plan.device.name
         if isinstance(plan, ReleasePlan):
-            self._folder.keep(_RELEASES, device, decision.subject, letter)
+            self._folder.keep(RELEASES, device, decision.subject, letter)
         for name in plan.remember:
-            self._folder.keep(_LASTING, device, name, letter)
+            self._folder.keep(LASTING, device, name, letter)
 
     # Answers
 
@@ -85,7 +86,7 @@ class SentDecisions:
 
     def _releases(self, device: str) -> Iterator[Answer]:
         names, outcomes = self._names(), self._inbox.outcomes(device)
-        for subject, letter in self._folder.kept(_RELEASES, device):
+        for subject, letter in self._folder.kept(RELEASES, device):
             said = self._verify(letter, Approval) or self._verify(letter, Share)
             if said is None:
                 continue
@@ -178,14 +179,14 @@ class SentDecisions:
 
     def _lasting(self, device: str, name: str, kind: type[S]) -> S | None:
         """The last decision under ``name`` if it is a ``kind`` and was not refused."""
-        letter = self._folder.letter(_LASTING, device, name)
+        letter = self._folder.letter(LASTING, device, name)
         if letter is None or self._inbox.refusal(device, signing.digest(letter.jws)[:16]):
             return None
         return self._verify(letter, kind)
 
     def _lasting_of(self, device: str, kind: type[S]) -> Iterator[tuple[str, S]]:
         """Subject and content of all lasting decisions of a ``kind``, also of refused ones."""
-        for name, letter in self._folder.kept(_LASTING, device):
+        for name, letter in self._folder.kept(LASTING, device):
             said = self._verify(letter, kind)
             if said is None or (isinstance(said, Decline) and said.request[:16] != name):
                 continue  # a decline with a mute is kept under both names
@@ -232,6 +233,8 @@ def _command_name(command: Command) -> str:
     match command.command:
         case Mute(muted=muted):
             return "mute" if muted else "unmute"
+        case Revoke():
+            return "revoke"
         case PauseRequests():
             return "pause-requests"
         case ResumeRequests():

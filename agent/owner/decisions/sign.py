@@ -38,6 +38,7 @@ from agent.consent.statements import (
     ResumeRequests,
     Revoke,
     Share,
+    Sync,
     Trim,
     UploadTarget,
 )
@@ -244,7 +245,7 @@ def decline(item: OpenRequest, device: DeviceCard, *, now: float, mute: bool = F
 
 
 def command(
-    what: Preview | ListClips | Revoke | PauseRequests | ResumeRequests | Mute,
+    what: Preview | ListClips | Revoke | PauseRequests | ResumeRequests | Mute | Sync,
     device: DeviceCard,
     *,
     now: float,
@@ -255,7 +256,9 @@ def command(
         remember = (what.requester,)
     elif isinstance(what, PauseRequests | ResumeRequests):
         remember = (PAUSE,)
-    is_awaited = isinstance(what, Preview | ListClips)
+    elif isinstance(what, Revoke):
+        remember = (f"revoke-{what.release}",)
+    is_awaited = isinstance(what, Preview | ListClips | Sync)
     return Plan(
         device=device,
         kind=Command,

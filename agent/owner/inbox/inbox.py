@@ -80,8 +80,9 @@ class Inbox:
         if isinstance(statement, Outcome) and statement.event == "DONE":
             return  # only the command that waits for this answer needs it
         kept = self._folder.letter(folder, device.name, name)
-        if kept is not None and _is_older(statement, self._kept_statement(kept, device)):
-            return
+        before = None if kept is None else self._kept_statement(kept, device)
+        if _is_older(statement, before) or _was_sent(before):
+            return  # a camera that was set back may not know any more that it was sent
         self._folder.keep(folder, device.name, name, StoredStatement(jws=jws, received_at=now))
         if folder == _LETTERS:
             self._folder.drop(_CLOSED, device.name, name)
@@ -289,6 +290,10 @@ def _is_older(statement: CameraStatement, kept: CameraStatement | None) -> bool:
         kept.iat,
         kept.ledger.size,
     )
+
+
+def _was_sent(kept: CameraStatement | None) -> bool:
+    return isinstance(kept, Outcome) and kept.event == "SENT"
 
 
 def _mark_changed(items: list[OpenRequest]) -> Iterator[OpenRequest]:

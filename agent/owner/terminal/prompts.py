@@ -14,6 +14,11 @@ from agent.owner.client import OwnerClient
 from agent.owner.decisions.sign import Plan
 from agent.owner.folder import OwnerFolder
 
+_IF_LOST = (
+    "If the broker loses this letter, the camera sends nothing that you had approved before your"
+    " next `clip-agent owner inbox` has repeated it."
+)
+
 
 def client(arguments: argparse.Namespace) -> OwnerClient:
     """The owner's client; raises an error that says how to make keys or enrol a camera."""
@@ -48,11 +53,13 @@ def tell_cameras(
         sent = client.send(plan, keys, wait_seconds=arguments.wait)
         if sent.away is not None:
             say(f"Signed and sent. {text.away(sent.away)}. It obeys as soon as it is back.")
+            say(_IF_LOST)
         elif sent.last is None:
             say(
                 f"Signed and sent. {sent.device} has not answered yet; it obeys as soon as it "
                 "is online."
             )
+            say(_IF_LOST)
             print("To see its answer: clip-agent owner inbox")
         elif sent.last.event == "REFUSED":
             say(f"{sent.device} has refused it: {sent.last.detail}")

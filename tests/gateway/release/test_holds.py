@@ -29,6 +29,7 @@ from agent.consent.statements import (
     Sync,
 )
 from agent.gateway import device_keys
+from agent.gateway.release.holds import RESTORED
 from agent.mqtt import topics
 from agent.vault.records.decisions import DecisionTable
 from agent.vault.records.ledger import Ledger
@@ -228,10 +229,12 @@ def test_a_release_revoked_after_the_image_was_taken_is_not_sent(
     assert state_of(world, release) == "REVOKED"
     restore()
     is_back(world)
-    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
+    assert world.receiver.calls == []
+    assert state_of(world, release) == "REVOKED", "the letter of after the image stays"
     assert [event for event, _ in world.events("state")] == ["state.restored"]
+    assert ("release.held", {"why": RESTORED}) in world.events()
     sync(world, (release, False))
-    assert state_of(world, release) == "REVOKED"
+    assert world.events("release.revoked")
 
 
 def test_a_release_sent_after_the_image_was_taken_is_not_sent_again(
@@ -243,7 +246,8 @@ def test_a_release_sent_after_the_image_was_taken_is_not_sent_again(
     assert state_of(world, release) == "SENT"
     restore()
     is_back(world)
-    sync(world)  # whose tool knows that it was sent
+    assert state_of(world, release) == "SENT", "the owner's tool, which was off, reads it now"
+    sync(world)
     world.clock.advance(7 * 86_400)
     world.run()
     assert world.receiver.calls == []
