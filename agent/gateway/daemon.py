@@ -247,6 +247,8 @@ class Gateway:
         marked = self.last_word.is_marker(received.topic, received.payload)
         if marked and link is self.owner_link:
             self.last_word.marker_came()
+            if self.last_word.heard():
+                self.outbox.heard()
             link.acknowledge(received)
         else:
             self.notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step

@@ -63,6 +63,10 @@ class LetterTable(Table):
             topic,
         )
 
+    def forget(self, topic: str) -> None:
+        """Leave what the broker holds as it is, and send it no more."""
+        self._execute("DELETE FROM letter WHERE topic = ?", topic)
+
     def clear_outcomes(self, prefix: str, *, before: float) -> None:
         """Empty the topics below ``prefix`` that were confirmed and are so old.
 
@@ -146,6 +150,7 @@ class Outbox:
         self._notices = topics.notices(device_name)
         self._link = link
         self._connected = False
+        self._is_heard = False  # the owners, in this connection
         self._sending: _Sending | None = None
         self._offered: dict[str, int] = {}  # the revision that each topic got in this round
         self._round_ends = False  # everything was offered once
@@ -155,10 +160,18 @@ class Outbox:
         self._foreign_seen = False
 
     def reconnected(self) -> None:
-        """Send everything again over a new connection, confirmed or not."""
-        self._connected = True
+        """Send everything but outcomes again over a new connection, confirmed or not."""
+        self._connected, self._is_heard = True, False
         self._sending = None
         self.repeat()
+
+    def heard(self) -> None:
+        """Send outcomes too: the owners were heard, and doubtful outcomes were forgotten.
+
+        A restored state would replace the letter that says that a release was sent.
+        """
+        self._is_heard, self._round_ends = True, False
+        self.flush()
 
     def repeat(self) -> None:
         """Begin a round: send everything again, confirmed or not."""
@@ -222,6 +235,8 @@ class Outbox:
             f" {fresh} ORDER BY length(payload), at, topic"
         )
         for topic, size, revision in waiting:
+            if topic.startswith(self._outcomes) and not self._is_heard:
+                continue
             if self._offered.get(topic) == revision or self._is_aside(topic, revision):
                 continue
             self._offered[topic] = revision

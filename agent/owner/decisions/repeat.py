@@ -3,8 +3,9 @@
 A broker can lose a letter that it confirmed, and a camera can be set back to an older state.
 So each camera that is online gets
 
-- a ``sync``: this folder's approvals and shares that can still be sent, as standing or
-  revoked, and the last word on each muted requester and on the pause;
+- a ``sync``: the ledger heads from which its letters must prove growth, this folder's
+  approvals and shares that can still be sent, as standing or revoked, and the last word on
+  each muted requester and on the pause;
 - a decline whose request the camera still shows as open: the same letter again, which
   counts once.
 
@@ -17,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
+
+import msgspec
 
 from agent.consent import letters, signing
 from agent.consent.cards import DeviceCard
@@ -72,15 +75,18 @@ class Repeats:
         for device in [card for name, card in devices.items() if name not in away]:
             sync = self.sync(device.name, now=now)
             if sync != self._sent.get(device.name) or self._any_held(device.name):
-                plan = sign.command(sync, device, now=now)
-                broker.send(session, sign.sign(plan, keys, now=now))
+                heads = self.inbox.ledger_heads(device.name)
+                named = msgspec.structs.replace(sync, heads=heads)
+                command = sign.sign(sign.command(named, device, now=now), keys, now=now)
+                self.inbox.expect_proof(device.name, command.subject, heads)
+                broker.send(session, command)
                 self._sent[device.name] = sync
             for jws in self._unheard_declines(device.name, now=now):
                 letter = letters.seal(Letter(jws=jws, keys={}), [device.seal])
                 broker.send(session, Decision(device, jws, letter))
 
     def sync(self, device: str, *, now: float) -> Sync:
-        """The sync for ``device``."""
+        """The sync for ``device``, but for the heads of its ledger."""
         decisions = {one.decision: one for one in self._decisions(device, now=now)}
         mutes = sorted(self._mutes(device), key=lambda one: -one.at)
         return Sync(

@@ -52,6 +52,7 @@ class Post:
     def connect(self) -> None:
         self.broker.client = self.link
         self.outbox.reconnected()
+        self.outbox.heard()
 
     def disconnect(self) -> None:
         self.broker.client = None
