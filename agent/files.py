@@ -199,9 +199,12 @@ class DigestWriter:
 
 
 def create(path: Path) -> int:
-    """Create a file to write; returns a descriptor with a lock that :func:`being_written` sees."""
+    """Create a file to write; returns a descriptor with a lock that :func:`being_written` sees.
+
+    The file is private: whoever could open it could take that lock.
+    """
     with faults(path):
-        descriptor = os.open(path, os.O_WRONLY | _NEW, FILE_MODE)
+        descriptor = os.open(path, os.O_WRONLY | _NEW, PRIVATE_MODE)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor
 
@@ -217,6 +220,12 @@ def being_written(path: Path) -> bool:
         finally:
             os.close(descriptor)
     return False
+
+
+def show_group(path: Path) -> None:
+    """Let the group read a file that was private."""
+    with faults(path):
+        path.chmod(FILE_MODE)
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

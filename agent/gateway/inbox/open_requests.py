@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.consent.statements import LEGAL_ORDER
-from agent.errors import InternalFault, MalformedStatement
+from agent.errors import InternalFault, Refused
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.request_letter import RequestLetter
 from agent.gateway.unit_of_work import Change, UnitOfWork
@@ -95,7 +95,7 @@ class OpenRequests:
             offer = self._letter.offer(request)
             self._told[digest] = hash(offer[:2])
             letter = self._letter.compose(request, offer)
-        except (MalformedStatement, OverflowError) as error:  # our own: a row that was forged
+        except (Refused, OverflowError) as error:  # the file was changed
             log.warning("no letter about request %s can be written: %s", digest[:16], error)
             return
         change.put_letter(self._topic(digest), letter)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.consent import signing
-from agent.consent.statements import Approval, LogPlace, Proposal, Repost
+from agent.consent.statements import Approval, LogPlace, Proposal, Repost, Request
 from agent.errors import Refused
 from agent.gateway.letters.writer import MAX_OFFERED_CLIPS
 from agent.gateway.unit_of_work import UnitOfWork
@@ -36,9 +36,14 @@ class RequestLetter:
     work: UnitOfWork
 
     def compose(self, request: RequestRow, offer: Offer) -> bytes:
-        """The letter about ``request``, sealed to the owners."""
+        """The letter about ``request``, sealed to the owners.
+
+        Raises :class:`Refused` for a stored text that its author never signed: somebody changed
+        the file, and the owner relies on the device for this.
+        """
         work = self.work
         author = work.parties.requesters[request.requester]
+        self._verify(request)
         now, reposts = work.clock.now(), work.requests.reposts(request, at_most=_MAX_REPOSTS)
         return work.write.request_matches(
             request.jws,
@@ -48,10 +53,25 @@ class RequestLetter:
             reposts=tuple(
                 Repost(received_at=max(0, int(repost.received_at)), request=repost.jws)
                 for repost in reposts
+                if self._is_signed(repost)
             ),
             proposals=offer.proposals,
             log=self._log_place(request),
         )
+
+    def _verify(self, row: RequestRow) -> None:
+        card = self.work.parties.requesters[row.requester]
+        signing.verify(row.jws, Request, {card.fingerprint: card.key})
+        if signing.digest(row.jws) != row.digest:
+            raise Refused("other-request", "the stored text is not the one that was posted")
+
+    def _is_signed(self, row: RequestRow) -> bool:
+        try:
+            self._verify(row)
+        except Refused as error:
+            log.warning("a text of request %s is not shown: %s", row.digest[:16], error)
+            return False
+        return True
 
     def offer(self, request: RequestRow) -> Offer:
         """The clips to offer for ``request``.

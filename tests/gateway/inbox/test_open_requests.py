@@ -6,6 +6,8 @@ of events, in ``test_model.py``.
 
 from __future__ import annotations
 
+import base64
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,75 @@ def test_a_clip_whose_time_was_corrected_is_offered_by_that_time(
     written = len(world.broker.published)
     world.house.record(seconds_ago=50_000)
     assert [topic for topic, _ in world.broker.published[written:] if "/inbox/" in topic] == []
+
+
+# Rows of a disk that somebody changed
+
+
+def forged(world: World, post: str, **changes: object) -> None:
+    """A row like that of ``post``, changed."""
+    row = {"digest": signing.digest(post), **changes}
+    with sqlite3.connect(world.house.config.state_dir / "gateway" / "gateway.sqlite") as db:
+        names = [column[1] for column in db.execute("PRAGMA table_info(request)")]
+        found = db.execute("SELECT * FROM request WHERE digest = ?", (signing.digest(post),))
+        values = {**dict(zip(names, found.fetchone(), strict=True)), **row}
+        marks = ", ".join("?" * len(names))
+        db.execute(
+            f"INSERT OR REPLACE INTO request VALUES ({marks})", [values[name] for name in names]
+        )
+        db.execute(
+            "INSERT OR IGNORE INTO match SELECT ?, clip, sha256, 0 FROM match", (values["digest"],)
+        )
+    db.close()
+
+
+@pytest.mark.parametrize("signature", ["zeros", "of another request", "of the owner"])
+def test_a_request_that_nobody_posted_is_not_put_before_the_owner(
+    world: World, signature: str
+) -> None:
+    """Finding 6 of security.md: a row with a signature of zeros became a signed legal order."""
+    world.house.record()
+    post = world.post()
+    order = world.house.request(title="ORDER TO PRODUCE")
+    head, body, signed = world.house.post(order).split(".")
+    match signature:
+        case "zeros":
+            signed = base64.urlsafe_b64encode(bytes(64)).rstrip(b"=").decode()
+        case "of another request":
+            signed = post.split(".")[2]
+        case "of the owner":
+            by_owner = world.house.request(iss=world.house.owner.id)
+            head, body, signed = world.house.owner.signing.sign(by_owner).split(".")
+    jws = f"{head}.{body}.{signed}"
+    forged(world, post, digest=signing.digest(jws), jws=jws, jti=order.jti, first_post="")
+    told = set(world.inbox)
+    world.restart()
+    world.clock.advance(5)
+    world.house.record(seconds_ago=1)
+    world.run()
+    assert set(world.inbox) == told, "and the real one is still there"
+
+
+def test_a_text_under_another_digest_is_not_put_before_the_owner(world: World) -> None:
+    world.house.record()
+    post, other = world.post(), world.house.post(world.house.request())
+    forged(world, post, jws=other)
+    before = dict(world.inbox)
+    world.clock.advance(5)
+    world.house.record(seconds_ago=1)
+    world.run()
+    assert world.inbox == before
+
+
+def test_an_edit_that_nobody_posted_is_not_shown_beside_the_request(world: World) -> None:
+    world.house.record()
+    post = world.post()
+    head, body, _ = world.house.post(world.house.request(title="ORDER TO PRODUCE")).split(".")
+    jws = ".".join((head, body, base64.urlsafe_b64encode(bytes(64)).rstrip(b"=").decode()))
+    edit = {"digest": signing.digest(jws), "jws": jws, "state": "REFUSED"}
+    forged(world, post, **edit, first_post=signing.digest(post))
+    world.clock.advance(5)
+    world.house.record(seconds_ago=1)
+    world.run()
+    letter = report(world, post)
+    assert letter is not None and len(letter.clips) == 2 and letter.reposts == ()

@@ -125,10 +125,10 @@ def test_a_path_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == b"something"
 
 
-def test_the_file_is_readable_by_the_group_and_locked_until_its_end(tmp_path: Path) -> None:
+def test_the_file_is_private_and_locked_until_its_end(tmp_path: Path) -> None:
     path = tmp_path / "x.age"
     writer = SealedWriter(path, RECIPIENTS, clock=SimulatedClock())
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_mode & 0o777 == 0o600
     assert files.being_written(path)
     writer.close()
     assert not files.being_written(path)
