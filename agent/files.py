@@ -222,12 +222,6 @@ def being_written(path: Path) -> bool:
     return False
 
 
-def show_group(path: Path) -> None:
-    """Let the group read a file that was private."""
-    with faults(path):
-        path.chmod(FILE_MODE)
-
-
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of ``data``, however little each call takes; raises OSError."""
     rest = memoryview(data)

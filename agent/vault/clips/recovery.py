@@ -84,7 +84,8 @@ class Reindexed:
 
 def put_in_place(clip: ClipFiles) -> None:
     """Do step 6 of create: give the recording its name and sync the names."""
-    files.show_group(clip.media_part)
+    with files.faults(clip.media_part):
+        clip.media_part.chmod(files.FILE_MODE)
     files.rename(clip.media_part, clip.media)
     files.remove(clip.opening)
     files.sync_directory(clip.directory)
