@@ -20,6 +20,7 @@
     │   │   └── ClipDamaged         a clip on disk is not what was recorded
     │   ├── CameraFault             no camera, no frames, no codec
     │   └── NetworkFault            broker or receiver not reachable
+    │       └── ReceiverFault       a receiver's answer that may pass
     └── InternalFault               our own mistake; never expected
 
 A :class:`Refused` carries the name of the broken rule, for the ledger and the owner.
@@ -122,6 +123,18 @@ class CameraFault(EnvironmentFault):
 
 class NetworkFault(EnvironmentFault):
     """A broker or receiver cannot be reached or hung up; worth trying again."""
+
+
+class ReceiverFault(NetworkFault):
+    """An upload receiver, or a proxy before it, answered with ``status`` and no success.
+
+    ``retry_after_seconds`` is the pause that the answer asks for, 0 without one.
+    """
+
+    def __init__(self, status: int, message: str, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InternalFault(ClipAgentError):

@@ -44,8 +44,8 @@ def outcome(event: str, detail: str = "") -> str:
     return {
         "": "no answer of the camera yet",
         "PROPOSED": "waits for another owner",
-        "APPROVED": "being prepared",
-        "SEALED": "ready, being sent",
+        "APPROVED": f"being prepared{why}",
+        "SEALED": f"ready, being sent{why}",
         "HELD": f"held until you have unlocked this tool again{why}",
         "SENT": "sent",
         "REVOKED": f"stopped, not sent{why}",

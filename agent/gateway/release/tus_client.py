@@ -2,13 +2,11 @@
 
 It creates uploads, asks for the offset (HEAD) and sends chunks (PATCH), a request a call,
 without state between calls. :class:`ReceiverRefused` names the first rule that an answer
-breaks, and means: do not try again.
+breaks, and means: do not try again. A success of tus 1.0.0 must keep all of them:
 
 - ``unsafe-url``        HTTPS only (HTTP to a loopback address when allowed), no user, no fragment
-- ``redirect``          a receiver may not send us elsewhere
-- ``receiver-refuses``  any other 4xx is a final no
-- ``unexpected-answer`` a success that tus does not define here
-- ``not-tus``           an answer without tus 1.0.0
+- ``other-version``     a 412 that names the versions of tus it speaks, without 1.0.0
+- ``unexpected-answer`` an upload is created at a place
 - ``other-origin``      the upload stays on the scheme, host and port where it was created
 - ``no-offset``         the offset is a number
 - ``wrong-length``      the upload is as long as announced
@@ -18,9 +16,10 @@ breaks, and means: do not try again.
 HEAD may report less than was confirmed, as a receiver may lose what it has not synced: it
 only gets the same sealed bytes again.
 
-:class:`NetworkFault` means: try again later, after asking for the offset. The reasons: no
-connection, no answer in time, 408, 423, 429, 5xx, and for PATCH 404, 409 and 410. The size
-and the time of an answer are limited, however slowly it comes.
+:class:`NetworkFault` means: try again later, after asking for the offset. The reasons are no
+connection, no answer in time, and as :class:`ReceiverFault` every other answer: a proxy that
+restarts says 302, 401, 404, 413 or a page with 200 for a while. Redirects are never followed.
+The size and the time of an answer are limited, however slowly it comes.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -43,15 +43,16 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from agent.errors import NetworkFault, ReceiverRefused
+from agent.errors import NetworkFault, ReceiverFault, ReceiverRefused
 from agent.tls import trusting
 
 _VERSION: Final = "1.0.0"
+_VERSION_HEADER: Final = "Tus-Resumable"
 _MAX_URL: Final = 2_000
 _MAX_BODY_BYTES: Final = 65_536  # of an answer's body, which is ignored
 _SLOWEST_BYTES_PER_SECOND: Final = 8_000  # a slower upload counts as dead
-_PASSING: Final = frozenset({408, 423, 429})
-_GONE: Final = frozenset({404, 410})
+GONE: Final = frozenset({404, 410})
+TOO_LARGE: Final = 413
 _NUMBER: Final = re.compile(r"[0-9]{1,16}")
 _METADATA_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -97,13 +98,13 @@ class TusClient:
         return upload_url
 
     def offset(self, upload_url: str, *, size: int, sent: int | None = None) -> int | None:
-        """The number of bytes that the receiver has; None if it has no such upload.
+        """The number of bytes that the receiver has; None if it says, in tus, that it has none.
 
         ``sent`` is the most that it can have: all bytes ever sent, confirmed or not.
         Default: ``size``.
         """
         answer = self._exchange("HEAD", upload_url, {}, None)
-        if answer.status in _GONE:
+        if answer.status in GONE and answer.headers.get(_VERSION_HEADER) == _VERSION:
             return None
         _expect(answer, {200, 204})
         if answer.headers.get("Upload-Length") != str(size):
@@ -119,8 +120,6 @@ class TusClient:
             "Content-Type": "application/offset+octet-stream",
         }
         answer = self._exchange("PATCH", upload_url, headers, chunk)
-        if answer.status in _GONE or answer.status == 409:
-            raise NetworkFault(f"the receiver is elsewhere in the upload (HTTP {answer.status})")
         _expect(answer, {204})
         reached = _offset(answer, at_least=offset, at_most=offset + len(chunk))
         if reached == offset:
@@ -147,7 +146,7 @@ class TusClient:
                         method,
                         target,
                         body=body,
-                        headers={"Tus-Resumable": _VERSION, **headers},
+                        headers={_VERSION_HEADER: _VERSION, **headers},
                         preload_content=False,
                     )
                 answer = connection.getresponse()
@@ -159,8 +158,6 @@ class TusClient:
             if isinstance(error, ssl.SSLError):
                 cause = f"TLS failed ({cause})"
             raise NetworkFault(f"{parts.netloc}: {cause}") from error
-        if answer.status >= 500 or answer.status in _PASSING:
-            raise NetworkFault(f"{parts.netloc}: not now (HTTP {answer.status})")
         return answer
 
     def _check_url(self, url: str) -> SplitResult:
@@ -246,15 +243,33 @@ def _encode_metadata(metadata: Mapping[str, str]) -> str:
 
 
 def _expect(answer: urllib3.BaseHTTPResponse, statuses: set[int]) -> None:
-    """Refuse an answer that is not one of ``statuses`` in tus 1.0.0."""
-    if 300 <= answer.status < 400:
-        raise ReceiverRefused("redirect", f"the receiver redirects (HTTP {answer.status})")
-    if answer.status >= 400:
-        raise ReceiverRefused("receiver-refuses", f"the receiver says no (HTTP {answer.status})")
-    if answer.status not in statuses:
-        raise ReceiverRefused("unexpected-answer", f"HTTP {answer.status} has no meaning here")
-    if answer.headers.get("Tus-Resumable") != _VERSION:
-        raise ReceiverRefused("not-tus", "the answer is not of tus 1.0.0")
+    """Raise for an answer that is not one of ``statuses`` in tus 1.0.0."""
+    speaks = answer.headers.get("Tus-Version", "")
+    if answer.status == 412 and speaks and _VERSION not in re.split(r"[\s,]+", speaks):
+        raise ReceiverRefused("other-version", f"the receiver speaks tus {speaks[:40]!r} only")
+    if answer.status in statuses and answer.headers.get(_VERSION_HEADER) == _VERSION:
+        return
+    raise ReceiverFault(
+        answer.status,
+        f"the receiver answers HTTP {answer.status}"
+        + (" without tus 1.0.0" if answer.status in statuses else ""),
+        retry_after_seconds=_retry_after(answer.headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """The pause that ``Retry-After`` asks for (RFC 9110, section 10.2.3); 0 without one.
+
+    A date counts from the answer's own ``Date``: clocks need not agree.
+    """
+    text = headers.get("Retry-After", "")
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    try:
+        pause = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return 0.0
+    return max(0.0, pause.total_seconds())
 
 
 def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) -> int:

@@ -8,7 +8,10 @@ Before a process sends the first chunk of a bundle, it checks the bundle's diges
 One thread sends all bundles, so each call is short: one request to announce an upload, or
 one chunk, and before it, after a failure, one request for the offset. A receiver that
 takes almost nothing of a chunk counts as unreachable, and only real progress clears
-earlier failures. :mod:`.tus_client` speaks the protocol; :mod:`.worker` tries again.
+earlier failures. A receiver, or a proxy, that finds a chunk too large gets half of it from
+then on. An upload that is gone starts again: at once if the receiver says so in tus, after
+some tries if anything else does, since a proxy that restarts says 404 for everything.
+:mod:`.tus_client` speaks the protocol; :mod:`.worker` tries again.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from pathlib import Path
 from typing import Protocol
 
 from agent import files
-from agent.errors import ClipDamaged, NetworkFault, Refused, StorageFault
-from agent.gateway.release.tus_client import same_origin
+from agent.errors import ClipDamaged, NetworkFault, ReceiverFault, Refused, StorageFault
+from agent.gateway.release.tus_client import GONE, TOO_LARGE, same_origin
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.releases import ReleaseRow
 
 _LEAST_PROGRESS = 65_536  # bytes of a chunk, or all of a smaller one
+_LEAST_CHUNK = 65_536
+_TRIES_UNTIL_GONE = 6  # failures in a row: two to four minutes with the worker's pauses
 
 
 class Receiver(Protocol):
@@ -54,6 +59,7 @@ class Uploader:
     owner_heard: Callable[[], bool]
     _intact: set[str] = field(default_factory=set)  # releases whose bundle was checked
     _reached: dict[str, int] = field(default_factory=dict)  # offsets in the receivers' last answers
+    _chunks: dict[str, int] = field(default_factory=dict)  # smaller chunks, where they must be
 
     def send(self, row: ReleaseRow, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send the next chunk that the receiver lacks.
@@ -81,6 +87,7 @@ class Uploader:
         """Drop what is known of a finished release."""
         self._intact.discard(release_id)
         self._reached.pop(release_id, None)
+        self._chunks.pop(release_id, None)
 
     def _check(self, row: ReleaseRow, bundle: Path) -> None:
         if row.id in self._intact:
@@ -104,7 +111,12 @@ class Uploader:
         """Ask for the receiver's offset after a restart or a failure."""
         # A chunk may have arrived although its answer, or our note of it, was lost.
         sent = min(size, row.sent_bytes + self.chunk_bytes)
-        offset = self.receiver.offset(url, size=size, sent=sent)
+        try:
+            offset = self.receiver.offset(url, size=size, sent=sent)
+        except ReceiverFault as fault:
+            if fault.status not in GONE or row.attempts < _TRIES_UNTIL_GONE:
+                raise
+            offset = None
         if offset is None:
             self._note(row, None, 0, forward=False)
             raise NetworkFault("the receiver forgot the upload, which starts again")
@@ -114,8 +126,14 @@ class Uploader:
         return offset
 
     def _send_chunk(self, row: ReleaseRow, bundle: Path, url: str, offset: int, size: int) -> int:
-        chunk = self._read(bundle, offset)
-        reached = self.receiver.send(url, offset=offset, chunk=chunk, size=size)
+        chunk = self._read(bundle, offset, self._chunks.get(row.id, self.chunk_bytes))
+        try:
+            reached = self.receiver.send(url, offset=offset, chunk=chunk, size=size)
+        except ReceiverFault as fault:
+            if fault.status != TOO_LARGE or len(chunk) <= _LEAST_CHUNK:
+                raise
+            self._chunks[row.id] = max(_LEAST_CHUNK, len(chunk) // 2)
+            return offset
         forward = _is_progress(reached - offset, of=len(chunk))
         self._note(row, url, reached, forward=forward)
         if not forward:
@@ -130,11 +148,11 @@ class Uploader:
             return True
         return not self.work.clock.synced() or self.work.clock.now() >= now.expires_at
 
-    def _read(self, bundle: Path, offset: int) -> bytes:
+    def _read(self, bundle: Path, offset: int, most: int) -> bytes:
         try:
             with bundle.open("rb") as file:
                 file.seek(offset)
-                chunk = file.read(self.chunk_bytes)
+                chunk = file.read(most)
         except FileNotFoundError as error:
             raise ClipDamaged("the sealed bundle is gone from the outbox") from error
         except OSError as error:

@@ -27,15 +27,23 @@ import logging
 import queue
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent import files
 from agent.backoff import pause_seconds
-from agent.errors import ClipDamaged, EnvironmentFault, NetworkFault, Refused, StorageFault
+from agent.errors import (
+    ClipDamaged,
+    EnvironmentFault,
+    NetworkFault,
+    ReceiverFault,
+    Refused,
+    StorageFault,
+)
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.upload import Uploader
-from agent.gateway.unit_of_work import UnitOfWork, is_release_id
+from agent.gateway.unit_of_work import Change, UnitOfWork, is_release_id
 from agent.vault.database.rows import clamp_count
 from agent.vault.records.releases import ReleaseRow
 
@@ -43,6 +51,8 @@ log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 4.0
 _MAX_ATTEMPTS = 1_000_000  # the count ends here
+_LONGEST_RETRY_AFTER_SECONDS = 3_600.0  # a receiver may ask for so long a pause
+_TOLD_FROM_SECONDS = 20.0  # the owners are told of pauses as long as this
 _MAX_DEATHS = 5  # a release that the process did not survive so often is given up
 
 
@@ -69,6 +79,7 @@ class ReleaseWorker:
     max_backoff_seconds: float
     _arrived: queue.SimpleQueue[SealJob] = field(default_factory=queue.SimpleQueue)
     _jobs: dict[str, SealJob] = field(default_factory=dict)
+    _told: dict[str, str] = field(default_factory=dict)  # what the owners know a release waits for
 
     def start(self, job: SealJob) -> None:
         """Hand over the keys of an accepted approval, from any thread."""
@@ -141,7 +152,7 @@ class ReleaseWorker:
     def _due(self, row: ReleaseRow) -> bool:
         """True if its pause is over. A clock far ahead may have set one longer than any."""
         pause = row.not_before - self.work.clock.now()
-        return pause <= 0 or pause > self.max_backoff_seconds
+        return pause <= 0 or pause > max(self.max_backoff_seconds, _LONGEST_RETRY_AFTER_SECONDS)
 
     def _advance(self, row: ReleaseRow) -> bool:
         """Seal, or send a chunk; faults that may pass are tried again later."""
@@ -194,6 +205,9 @@ class ReleaseWorker:
                 "url": row.upload_url or "",
             }
             self._finish(row, "deliver", "", where)
+        elif self._told.pop(row.id, ""):
+            with self.work.transaction() as change:
+                change.tell(row.id, row.state, request=row.request)
         return True
 
     # Ends and retries
@@ -204,11 +218,27 @@ class ReleaseWorker:
         share = int.from_bytes(self.random(2)) / 0xFFFF
         longest = self.max_backoff_seconds
         pause = pause_seconds(attempts, first=_FIRST_BACKOFF_SECONDS, longest=longest, share=share)
+        if isinstance(error, ReceiverFault):
+            asked = min(error.retry_after_seconds, _LONGEST_RETRY_AFTER_SECONDS)
+            pause = max(pause, asked)
         due = self.work.clock.now() + pause
+        kind = "receiver" if isinstance(error, NetworkFault) else "device"
         with self.work.transaction() as change:
             change.releases.set(row.id, attempts=attempts, not_before=due)
-        kind = "receiver" if isinstance(error, NetworkFault) else "device"
+            if pause >= _TOLD_FROM_SECONDS:
+                self._tell_wait(change, now, error, due)
         log.warning("release %s waits %.0f s (%s: %s)", row.id, pause, kind, error)
+
+    def _tell_wait(
+        self, change: Change, row: ReleaseRow, error: EnvironmentFault, due: float
+    ) -> None:
+        """Tell the owners why a release waits, and until when: each cause once an hour."""
+        at = datetime.fromtimestamp(due, tz=UTC)
+        told = f"{error.message} {at:%Y-%m-%d %H}"
+        if self._told.get(row.id) != told:
+            self._told[row.id] = told
+            detail = f"waits: {error.message[:120]}; next try {at:%H:%M} UTC"
+            change.tell(row.id, row.state, detail, request=row.request)
 
     def _finish(
         self,
@@ -222,6 +252,7 @@ class ReleaseWorker:
         with self.work.transaction() as change:
             change.advance(row, event, {**line, **(more or {})}, detail=detail)
         self.uploader.forget(row.id)
+        self._told.pop(row.id, None)
         _removed(self._path(row))
         self._forget_keys(row)
 
