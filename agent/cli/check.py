@@ -21,8 +21,9 @@ from agent.cli.as_owner import owner_of
 from agent.cli.broker_check import check_feed_broker, check_owners_broker
 from agent.clock import SystemClock
 from agent.config import Config
-from agent.consent.cards import in_groups, parse_requesters
+from agent.consent.cards import DeviceCard, in_groups, parse_card, parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
+from agent.gateway import device_keys
 from agent.host.board import Machine
 from agent.parties import load_owners
 from agent.vault import migration
@@ -90,7 +91,11 @@ def _keys(config: Config) -> str:
         return "none yet: the gateway makes them at its first start"
     if mode & 0o077:
         raise KeyFileError(f"{folder}: others can enter it", advice=f"chmod 700 {folder}")
-    return f"in {folder}, for the gateway alone"
+    card = device_keys.card_of(config.state_dir)
+    if not files.exists(card):
+        return f"in {folder}, for the gateway alone"
+    device = parse_card(configuration.read_text(card), DeviceCard, str(card))
+    return f"of {device.name} ({in_groups(device.fingerprint)}), for the gateway alone"
 
 
 def _vault(config: Config) -> str:
@@ -102,12 +107,14 @@ def _vault(config: Config) -> str:
     records = gateway.path_of(config.state_dir)
     with owner_of(records.parent):
         if files.exists(records):
-            GatewayDatabase.open(records, create=False).close()
+            with GatewayDatabase.open(records, create=False) as database:
+                database.verify()
     path = index.path_of(config.state_dir)
     with owner_of(path.parent):
         if not files.exists(path):
             return "empty: the camera makes the index at its first start"
         with Index.open(path, create=False) as table:
+            table.verify()
             totals = table.totals()
     clips = "1 clip" if totals.count == 1 else f"{totals.count} clips"
     return f"{clips}, {totals.bytes / 1e6:.0f} MB"

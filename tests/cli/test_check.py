@@ -15,6 +15,10 @@ from agent.cli import main as cli
 from agent.consent.cards import in_groups
 from agent.gateway import device_keys as keys
 from agent.host.board import Machine
+from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.database.gateway import path_of as gateway_file
+from agent.vault.database.index import Index
+from agent.vault.database.index import path_of as index_file
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
@@ -98,7 +102,7 @@ def test_a_device_in_order_passes_line_by_line(
         feed=config.Feed(broker=config.Broker(port=mosquitto.port)),
         storage=config.Storage(min_free_bytes=0),
     )
-    keys.load_or_create(house.config.state_dir, name="front-door")
+    house_keys = keys.load_or_create(house.config.state_dir, name="front-door")
     house.record()
     checked = check(house)
     assert checked.failed == []
@@ -111,8 +115,8 @@ def test_a_device_in_order_passes_line_by_line(
         f"may ask: Springfield Police Department ({in_groups(fingerprint)})"
     )
     assert in_groups(fingerprint).replace(" ", "") == fingerprint
-    keys_folder = house.config.state_dir / "gateway" / "keys"
-    assert checked.texts["keys"] == f"in {keys_folder}, for the gateway alone"
+    device = in_groups(house_keys.id)
+    assert checked.texts["keys"] == f"of front-door ({device}), for the gateway alone"
     assert checked.texts["vault"] == "1 clip, 0 MB"
     assert checked.texts["disk"].endswith(" GB free")
     assert checked.texts["clock"] == "trusted, as the configuration says"
@@ -229,6 +233,31 @@ def test_a_read_only_card_is_named_and_nobody_is_sent_to_root(
     assert "disk" in checked.failed
     assert "the disk is read-only. If nobody mounted it so, the SD card" in checked.texts["disk"]
     assert "as the user" not in checked.texts["disk"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [(GatewayDatabase, "letter"), (GatewayDatabase, "ledger"), (Index, "clip_by_time")],
+)
+def test_a_database_with_a_damaged_page_is_named(
+    check: Any, tmp_path: Path, kind: Any, table: str
+) -> None:
+    """No command has read that page yet, so opening the file shows nothing."""
+    house = House.build(tmp_path / "house", camera=STILL, mqtt=away())
+    house.record()
+    state = house.config.state_dir
+    path = gateway_file(state) if kind is GatewayDatabase else index_file(state)
+    with kind.open(path) as database:
+        query = "SELECT rootpage FROM sqlite_master WHERE name LIKE ? || '%'"
+        page = database.rows(query, (table,))[0][0]
+        (size,) = database.rows("PRAGMA page_size")[0]
+        database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xaa" * size
+    path.write_bytes(content)
+    checked = check(house)
+    assert "vault" in checked.failed
+    assert path.name in checked.texts["vault"]
 
 
 def test_a_broker_that_says_its_limit_is_quoted(check: Any, tmp_path: Path) -> None:

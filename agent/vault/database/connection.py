@@ -106,6 +106,13 @@ class Database:
         with self._faults(self.path):
             return self.connection.execute(query, values).fetchall()
 
+    def verify(self) -> None:
+        """Read the whole file; raises :class:`StorageFault` for a damaged one."""
+        (said,) = self.rows("PRAGMA quick_check(1)")[0]
+        if said != "ok":
+            text = str(said).splitlines()[-1]
+            raise StorageFault(f"{self.path}: damaged ({text})", advice=self.CURE)
+
     @classmethod
     def _prepare(cls, connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
         """Check that the file is ours before anything in it is changed, then set it up."""
@@ -133,6 +140,8 @@ class Database:
                 raise InternalFault(f"{path}: {error}") from error
             if code == sqlite3.SQLITE_FULL:
                 raise files.disk_full(path) from error
+            if files.is_read_only(path):
+                raise files.read_only(path) from error
             damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             raise StorageFault(f"{path}: {error}", advice=cls.CURE if damaged else "") from error
 
