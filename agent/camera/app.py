@@ -17,6 +17,7 @@ from agent import config as configuration
 from agent.camera.daemon import CameraApp
 from agent.camera.detection.detector import MotionDetector
 from agent.camera.health import HealthReport
+from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Source, VideoFormat
@@ -58,7 +59,8 @@ def build(
     folder = config.state_dir
     migration.move_camera(folder)
     index = Index.open(path_of(folder))
-    sealed_to = recipients(load_owners(config.owners))
+    owners = load_owners(config.owners)
+    sealed_to = recipients(owners)
     store = ClipStore(folder, index, recipients=sealed_to, clock=clock)
     storage, recording = config.storage, config.camera.recording
     retention = Retention(
@@ -75,6 +77,16 @@ def build(
         held=lambda: wishes.read(folder).held,
     )
     housekeeping = Housekeeping(store=store, retention=retention, clock=clock)
+    state = StateFile(folder, seals_to=tuple(sealed_to))
+    commands = OwnerCommands(
+        state_dir=folder,
+        owners={owner.fingerprint: owner.key for owner in owners},
+        store=store,
+        index=index,
+        state=state,
+        clock=clock,
+        max_kept_bytes=storage.max_bytes * storage.max_held_share,
+    )
 
     def make_recorder(video: VideoFormat) -> Recorder:
         return Recorder(
@@ -88,7 +100,7 @@ def build(
 
     camera = source or choose_source(config.camera, clock=clock)
     health = HealthReport(
-        state=StateFile(folder, seals_to=tuple(sealed_to)),
+        state=state,
         clock=clock,
         board=Steady(machine or Machine(), clock=clock),
         encoder=lambda: str(getattr(camera, "encoder", "")),
@@ -99,6 +111,7 @@ def build(
         detector=build_detector(config.camera),
         make_recorder=make_recorder,
         housekeeping=housekeeping,
+        commands=commands,
         health=health,
         stall=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         index=index,

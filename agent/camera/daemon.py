@@ -8,10 +8,12 @@
   source, and the process stays. Only a file or a drawn scene may end quietly.
 - SIGTERM finishes the clip and ends the process with 0.
 - On a still scene nothing at all is written: health is noted when it changes.
+- While an owner has disarmed it, the camera is read and its pictures are dropped: no motion
+  is looked for, and there is no pre-roll.
 
-The states for :mod:`agent.camera.health`: ``armed``, ``recording``, ``disk-full``,
-``storage-failed``, ``no-frames`` (the camera is lost, or the process ended for it),
-``stopped``, ``failed`` (anything else ended it).
+The states for :mod:`agent.camera.health`: ``armed``, ``disarmed``, ``recording``,
+``disk-full``, ``storage-failed``, ``no-frames`` (the camera is lost, or the process ended for
+it), ``stopped``, ``failed`` (anything else ended it).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 
 from agent.camera.detection.detector import MotionDetector
 from agent.camera.health import HealthReport
+from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Frame, Interruption, Item, Packet, Source, VideoFormat
@@ -46,6 +49,7 @@ class CameraApp:
     detector: MotionDetector
     make_recorder: Callable[[VideoFormat], Recorder]
     housekeeping: Housekeeping
+    commands: OwnerCommands
     health: HealthReport
     stall: StallDetector
     index: Index
@@ -56,7 +60,8 @@ class CameraApp:
     def __post_init__(self) -> None:
         self._reader = Reader(self.source)
         self._stopping = threading.Event()
-        self._recorder: Recorder | None = None
+        self._video: VideoFormat | None = None  # None while there is no camera
+        self._recorder: Recorder | None = None  # None also while disarmed
         self._interruption: Interruption | None = None
         self._next_tick = self.clock.monotonic()
 
@@ -121,6 +126,8 @@ class CameraApp:
             case Packet():
                 self.stall.packet()
                 self._guarded(lambda recorder: recorder.packet(item))
+            case Frame() if not self.commands.armed:
+                self.stall.picture()
             case Frame():
                 self.stall.picture()
                 if self.detector(item.luma, item.seconds):
@@ -143,7 +150,8 @@ class CameraApp:
         """Begin with a camera that is there (again), perhaps in another format."""
         _log.info("the camera gives %s, %dx%d", video.codec, video.width, video.height)
         self._guarded(Recorder.finish)
-        self._recorder = self.make_recorder(video)
+        self._video = video
+        self._recorder = self.make_recorder(video) if self.commands.armed else None
         self._interruption = None
         self.stall.opened()
         self.health.ready()
@@ -152,7 +160,7 @@ class CameraApp:
         """End the clip of a lost camera, and wait for the source to find it again."""
         _log.warning("%s; next try in %g s", interruption.fault, interruption.retry_seconds)
         self._guarded(Recorder.finish)
-        self._recorder = None
+        self._video = self._recorder = None
         self._interruption = interruption
         self.stall.opening(interruption.retry_seconds)
 
@@ -180,6 +188,7 @@ class CameraApp:
         Only this loop feeds the watchdog, so a disk or a recorder that hangs starves it.
         """
         self.health.alive()
+        self._obey()
         if self._recorder is None or not self._recorder.recording:
             self.housekeeping.tick()
             return
@@ -187,9 +196,23 @@ class CameraApp:
         if self.housekeeping.fault is not None:
             self._guarded(Recorder.finish)
 
+    def _obey(self) -> None:
+        """Do what owners say, and begin or end recording where they changed that."""
+        try:
+            self.commands.look()
+        except StorageFault as fault:
+            self.housekeeping.failed(fault)
+        if not self.commands.armed and self._recorder is not None:
+            self._guarded(Recorder.finish)
+            self._recorder = None
+        elif self.commands.armed and self._recorder is None and self._video is not None:
+            self._recorder = self.make_recorder(self._video)
+
     def _report(self) -> None:
         if self._interruption is not None:
             self.health.report("no-frames", self._interruption.fault.message)
+        elif self._video is not None and not self.commands.armed:
+            self.health.report("disarmed")
         elif self._recorder is not None and (fault := self.housekeeping.fault) is not None:
             state = "disk-full" if isinstance(fault, DiskFull) else "storage-failed"
             self.health.report(state, fault.message)

@@ -18,6 +18,7 @@ from agent.gateway import device_keys
 from agent.gateway.catalog import Catalog
 from agent.gateway.daemon import Gateway, Notify
 from agent.gateway.decisions.approvals import Approvals
+from agent.gateway.decisions.camera_commands import CameraCommands
 from agent.gateway.decisions.commands import Commands
 from agent.gateway.decisions.handler import DecisionHandler
 from agent.gateway.decisions.holdings import DeviceHoldings
@@ -46,6 +47,7 @@ from agent.mqtt import topics
 from agent.mqtt.link import Link, connect_broker
 from agent.parties import Parties
 from agent.vault import locks, migration
+from agent.vault.camera_state import StateReader
 from agent.vault.clips.reader import ClipReader
 from agent.vault.database import gateway
 from agent.vault.database.gateway import GatewayDatabase
@@ -109,7 +111,8 @@ def build(
     holdings = DeviceHoldings(work, store, still_alive=partial(notify, "WATCHDOG=1"))
     approvals = Approvals(work, inbox, authorizer, holdings, holds, releases.start, loopback)
     previews = Previews(store=store, link=owner_link, device_name=name)
-    commands = Commands(work, inbox, Replies(owner_link, name), previews, rules.muted)
+    camera = CameraCommands(work, StateReader(folder))
+    commands = Commands(work, inbox, Replies(owner_link, name), previews, camera, rules.muted)
     catalog = Catalog(work.database, folder)
     board = Steady(machine or Machine(), clock=clock)
     return Gateway(

@@ -33,6 +33,7 @@ from agent.gateway.release.worker import ReleaseWorker
 from agent.mqtt import topics
 from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
 from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.records.camera_commands import CameraCommandTable
 from agent.vault.wishes import MAX_HELD, Wishes, WishFile
 
 log = logging.getLogger(__name__)
@@ -271,10 +272,11 @@ class Gateway:
             link.acknowledge(received)
 
     def _wish(self) -> None:
-        """Pass on the clips that the camera is to spare, when something here has changed."""
+        """Tell the camera which clips to spare and what owners want, when that has changed."""
         if self.database.changed():
             held = self.database.held_clips(at_most=MAX_HELD)
-            self.wishes.write(Wishes(held=tuple(held)))
+            commands = CameraCommandTable(self.database).waiting()
+            self.wishes.write(Wishes(tuple(held), tuple(one.jws for one in commands)))
 
     # State
 

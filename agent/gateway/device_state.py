@@ -2,8 +2,8 @@
 
 =================  ======================================================================
 ``at``             when this was published, Unix seconds; null while the clock is not synced
-``camera``         ``armed``, ``recording``, ``disk-full``, ``no-frames``, ``stopped``,
-                   ``failed``; ``not-running`` if it died; ``never started``
+``camera``         ``armed``, ``disarmed``, ``recording``, ``disk-full``, ``no-frames``,
+                   ``stopped``, ``failed``; ``not-running`` if it died; ``never started``
 ``recording``      true while a clip is being written
 ``encoder``        the encoder of the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
 ``last_motion``    when the last recorded motion began, Unix seconds; null: none yet

@@ -24,6 +24,7 @@ from agent.gateway.letters.writer import LetterWriter
 from agent.mqtt import topics
 from agent.parties import Parties
 from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.records.camera_commands import CameraCommandTable, CameraCommandWriter
 from agent.vault.records.decisions import DecisionTable, DecisionWriter
 from agent.vault.records.events import Event, entered
 from agent.vault.records.floods import FloodTable, FloodWriter, LogTable, LogWriter
@@ -60,6 +61,7 @@ class UnitOfWork:
         self.notices = NoticeTable(database)
         self.floods = FloodTable(database)
         self.logs = LogTable(database)
+        self.camera_commands = CameraCommandTable(database)
         self.ledger = Ledger(database)
         self.write = LetterWriter(
             parties=parties, keys=keys, ledger=self.ledger, clock=clock, random=random
@@ -94,6 +96,7 @@ class Change:
         self.notices = NoticeWriter(work.database)
         self.floods = FloodWriter(work.database)
         self.logs = LogWriter(work.database)
+        self.camera_commands = CameraCommandWriter(work.database)
         self.letters = LetterTable(work.database)
         self._ledger = LedgerWriter(work.database)
 

@@ -266,11 +266,11 @@ class OwnerClient:
         self, requester: str, *, muted: bool = True, camera: str | None = None
     ) -> list[Plan]:
         """Mute a requester, by fingerprint, or end that."""
-        return self._plans(Mute(requester=requester, muted=muted), camera)
+        return self.plan_command(Mute(requester=requester, muted=muted), camera)
 
     def plan_pause(self, *, paused: bool = True, camera: str | None = None) -> list[Plan]:
         """Pause requests, or resume them. Recording goes on."""
-        return self._plans(PauseRequests() if paused else ResumeRequests(), camera)
+        return self.plan_command(PauseRequests() if paused else ResumeRequests(), camera)
 
     def plan_revoke(self, release: str) -> tuple[Answer, Plan]:
         """Stop a release that has not been sent."""
@@ -280,9 +280,9 @@ class OwnerClient:
         card = self._camera(answer.device)
         return answer, sign.command(Revoke(release=answer.release), card, now=self.now())
 
-    def _plans(self, what: Mute | PauseRequests | ResumeRequests, camera: str | None) -> list[Plan]:
-        now = self.now()
-        return [sign.command(what, card, now=now) for card in self._cameras(camera)]
+    def plan_command(self, what: sign.Lasting, camera: str | None) -> list[Plan]:
+        """Tell one camera, or all of them; it obeys ``Arm``, ``Delete`` and ``Keep`` itself."""
+        return [sign.command(what, card, now=self.now()) for card in self._cameras(camera)]
 
     # Send
 

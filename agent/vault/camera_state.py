@@ -27,7 +27,7 @@ from agent.errors import ClipDamaged, MalformedStatement
 
 MAX_BYTES: Final = 65_536
 MAX_ANSWERS: Final = 50
-_RUNNING = ("armed", "recording", "disk-full", "storage-failed", "no-frames")
+_RUNNING = ("armed", "disarmed", "recording", "disk-full", "storage-failed", "no-frames")
 State = Annotated[str, Meta(pattern=r"\A[a-z0-9 -]{1,20}\Z")]
 Encoder = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_. ()]{0,40}\Z")]
 Time = Annotated[float, Meta(ge=0, le=253_402_300_799)]

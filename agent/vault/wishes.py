@@ -54,6 +54,15 @@ def read(state_dir: Path) -> Wishes:
         return NO_WISHES
 
 
+def stamp(state_dir: Path) -> tuple[int, int] | None:
+    """A value that changes with each new file of wishes; None without one."""
+    try:
+        found = path_of(state_dir).lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 class WishFile:
     """The wishes that this gateway writes, whenever they change."""
 

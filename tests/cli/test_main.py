@@ -43,6 +43,8 @@ NEEDED: dict[tuple[str, ...], list[str]] = {
     ("owner", "approve"): ["abc", "1"],
     ("owner", "decline"): ["abc"],
     ("owner", "revoke"): ["abc"],
+    ("owner", "delete"): ["1"],
+    ("owner", "keep"): ["1"],
     ("owner", "mute"): ["abc"],
     ("owner", "unmute"): ["abc"],
     ("requester", "init"): ["--name", "Police", "--broker", "b.example"],

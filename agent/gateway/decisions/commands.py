@@ -2,7 +2,8 @@
 
 The letter was opened and its statement checked (:mod:`.handler`); here it takes effect, once.
 Then the owner gets a reply: ``DONE``, or the list that was asked for. A refused command changes
-nothing and is told like any refused decision.
+nothing and is told like any refused decision. Commands for the camera are answered by the camera
+(:mod:`.camera_commands`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 
 from agent.consent import signing
 from agent.consent.statements import (
+    Arm,
     Command,
+    Delete,
+    Keep,
     ListClips,
     Mute,
     PauseRequests,
@@ -23,6 +27,7 @@ from agent.consent.statements import (
     Window,
 )
 from agent.errors import Refused
+from agent.gateway.decisions.camera_commands import CameraCommands
 from agent.gateway.decisions.preview import Previews
 from agent.gateway.decisions.sync import Syncs, revoke
 from agent.gateway.inbox.open_requests import OpenRequests
@@ -40,6 +45,7 @@ class Commands:
     inbox: OpenRequests
     replies: Replies
     previews: Previews
+    camera: CameraCommands
     muted_for_good: Collection[str]
 
     @property
@@ -67,6 +73,8 @@ class Commands:
             case ResumeRequests():
                 with self.work.acting_on(statement, jws) as change:
                     self.inbox.resume(change, statement.iss)
+            case Delete() | Keep() | Arm() as command:
+                return self.camera.pass_on(statement, command, jws)
         return self.reply_done(jws)
 
     def reply_done(self, jws: str) -> None:

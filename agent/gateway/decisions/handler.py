@@ -82,8 +82,9 @@ class DecisionHandler:
                 change.decisions.begin(at=change.now)
 
     def settle(self) -> None:
-        """End proposals that wait for another owner in vain; call it often."""
+        """End proposals that wait in vain, and pass on the camera's answers; call it often."""
         self.approvals.settle()
+        self.commands.camera.settle()
 
     def _act(
         self, letter: Letter, typ: str, context: DecisionContext, done: Callable[[], None]

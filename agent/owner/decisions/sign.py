@@ -25,6 +25,7 @@ from agent.consent.statements import (
     Approval,
     ApprovedClip,
     Box,
+    CameraCommand,
     ClipOffer,
     Command,
     Decline,
@@ -55,6 +56,7 @@ _MAX_CLIPS = 50
 PAUSE = "pause"  # the name under which a pause or its end is remembered
 
 NOTHING_TOLD = Disclosure()
+Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,7 @@ def decline(item: OpenRequest, device: DeviceCard, *, now: float, mute: bool = F
 
 
 def command(
-    what: Preview | ListClips | Revoke | PauseRequests | ResumeRequests | Mute | Sync,
+    what: Preview | ListClips | Revoke | Sync | Lasting,
     device: DeviceCard,
     *,
     now: float,

@@ -49,6 +49,7 @@ def register(groups: Commands) -> None:
     _register_reading(commands)
     _register_releasing(commands)
     _register_refusing(commands)
+    _register_recording(commands)
 
 
 def _register_keys(commands: Commands) -> None:
@@ -177,6 +178,23 @@ def _register_refusing(commands: Commands) -> None:
     for command in (mute, unmute, pause, resume):
         _add_camera(command, "tell this camera only")
     for command in (decline, revoke, mute, unmute, pause, resume):
+        _add_wait(command, "wait this long for the camera's answer", default=_ANSWER_SECONDS)
+
+
+def _register_recording(commands: Commands) -> None:
+    arm = _add(commands, "arm", "recording:arm", "record again when something moves")
+    disarm = _add(commands, "disarm", "recording:disarm", "record nothing until you arm again")
+    delete = _add(commands, "delete", "recording:delete", "delete a clip on the camera for good")
+    keep = _add(commands, "keep", "recording:keep", "spare a clip from being deleted for space")
+    keep.add_argument("--no-longer", action="store_true", help="let it be deleted in its turn")
+    options.add_passphrase(arm)
+    _add_yes(disarm)
+    for command in (arm, disarm):
+        _add_camera(command, "tell this camera only")
+    for command in (delete, keep):
+        _add_clip(command)
+    delete.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    for command in (arm, disarm, delete, keep):
         _add_wait(command, "wait this long for the camera's answer", default=_ANSWER_SECONDS)
 
 

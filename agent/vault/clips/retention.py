@@ -3,9 +3,9 @@
 :func:`plan` decides; :class:`Retention` asks the disk and deletes. The rules, in this
 order, each taking the clip recorded first:
 
-1. A clip that matches an open request or is in a release not sealed yet is **held**: no
-   rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``, those recorded
-   first; a held clip beyond that share is like any other.
+1. A clip that an owner keeps, that matches an open request or is in a release not sealed yet
+   is **held**: no rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``, kept
+   ones before others and then those recorded first; one beyond that share is like any other.
 2. Clips that ended more than ``max_age_seconds`` ago go. Those of this boot age by the
    monotonic clock, which nobody can set. Those of earlier boots age by the wall clock:
    none of them is too old while it is not synced, or if its own time is uncertain.
@@ -84,11 +84,11 @@ def plan(
 
 
 def _protected(clips: Sequence[Clip], held: Collection[str], share_bytes: float) -> set[str]:
-    """Held clips within the share, those recorded first."""
+    """Held clips within the share: kept ones first, then those recorded first."""
     wanted = frozenset(held)
     protected: set[str] = set()
-    for clip in clips:
-        if clip.id in wanted and clip.bytes <= share_bytes:
+    for clip in sorted(clips, key=lambda clip: not clip.kept):
+        if (clip.kept or clip.id in wanted) and clip.bytes <= share_bytes:
             protected.add(clip.id)
             share_bytes -= clip.bytes
     return protected

@@ -46,13 +46,17 @@ class Opening(Part, frozen=True):
 
 
 class Sidecar(Opening, frozen=True):
-    """The sidecar of a finished clip; ``sealed_thumbnail`` is a JPEG for the owners."""
+    """The sidecar of a finished clip; ``sealed_thumbnail`` is a JPEG for the owners.
+
+    ``kept``: an owner wants to keep it, and retention spares it.
+    """
 
     duration_seconds: NotNegative
     bytes: Count
     sha256: Digest
     truncated: bool
     sealed_thumbnail: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]*={0,2}\Z")] | None = None
+    kept: bool = False
 
     @property
     def clip(self) -> Clip:

@@ -217,6 +217,14 @@ class ClipStore(ClipReader):
             recovery.finish_delete(clip, self.index)
         return found
 
+    def keep(self, clip_id: str, *, keep: bool) -> None:
+        """Spare a clip from retention, or no longer; :class:`ClipDamaged` without a sidecar."""
+        paths, known = ClipFiles.of(self.state_dir, clip_id), self.read_sidecar(clip_id)
+        sidecar.replace(paths, msgspec.structs.replace(known, kept=keep))
+        files.sync_directory(paths.directory)
+        with self.index.transaction():
+            self.index.set_kept(clip_id, keep)
+
     def _mark_deleting(self, clip_id: str) -> bool:
         with self.index.transaction():
             return self.index.mark_deleting(clip_id)

@@ -24,8 +24,10 @@ CREATE TABLE clip (
 ) STRICT;
 CREATE INDEX clip_by_time ON clip (started_at);
 
--- Owners' commands that the camera has obeyed or refused: none counts twice.
+-- Owners' commands that the camera has obeyed: none counts twice.
 CREATE TABLE command (
     jti    TEXT PRIMARY KEY,               -- the statement's id
-    at     REAL NOT NULL                   -- when it was answered
+    name   TEXT NOT NULL,                  -- first 16 digits of its digest
+    answer TEXT NOT NULL,                  -- what was done
+    at     REAL NOT NULL                   -- when
 ) STRICT, WITHOUT ROWID;

@@ -68,4 +68,9 @@ class ClipTable(Database):
 
 def _clip(row: Sequence[Any]) -> Clip:
     known = Clip(*row)
-    return replace(known, clock_synced=bool(known.clock_synced), truncated=bool(known.truncated))
+    return replace(
+        known,
+        clock_synced=bool(known.clock_synced),
+        truncated=bool(known.truncated),
+        kept=bool(known.kept),
+    )

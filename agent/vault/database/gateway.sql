@@ -19,6 +19,7 @@ CREATE TABLE clip (
     sha256            TEXT NOT NULL,       -- digest of the sealed file
     sealed_key        TEXT NOT NULL,       -- the clip's age identity sealed to the owners, base64
     truncated         INTEGER NOT NULL,    -- 1: recording was cut off, the end is missing
+    kept              INTEGER NOT NULL,    -- 1: an owner said to keep it
     stamp             INTEGER NOT NULL     -- last change of the sidecar, nanoseconds since 1970
 ) STRICT;
 CREATE INDEX clip_by_time ON clip (started_at);
@@ -115,6 +116,17 @@ CREATE TABLE counted (
 CREATE TABLE log (
     origin   TEXT PRIMARY KEY,             -- its name in its checkpoints
     view     TEXT NOT NULL                 -- its checkpoints, as text
+) STRICT, WITHOUT ROWID;
+
+-- Owners' commands that wait for the camera's answer.
+CREATE TABLE camera_command (
+    name       TEXT PRIMARY KEY,           -- first 16 digits of its digest
+    jws        TEXT NOT NULL,              -- the owner's compact JWS
+    subject    TEXT NOT NULL,              -- id of the clip, else empty
+    wish       TEXT NOT NULL,              -- what it says, in words
+    owner      TEXT NOT NULL,              -- fingerprint of the owner who signed it
+    at         REAL NOT NULL,              -- when it arrived
+    expires_at REAL NOT NULL               -- the camera does not obey it after this time
 ) STRICT, WITHOUT ROWID;
 
 -- Ids of owners' statements that took effect: none does twice.

@@ -50,6 +50,23 @@ class Index(ClipTable):
             (started_at, duration_seconds, clip_id),
         )
 
+    def set_kept(self, clip_id: str, kept: bool) -> None:
+        """Note that an owner keeps this clip, or no longer. Inside a transaction."""
+        self.connection.execute("UPDATE clip SET kept = ? WHERE id = ?", (kept, clip_id))
+
+    def command_seen(self, jti: str) -> bool:
+        """True if an owner's command with this id was obeyed."""
+        return bool(self.rows("SELECT 1 FROM command WHERE jti = ?", (jti,)))
+
+    def answer_to(self, name: str) -> str | None:
+        """The answer to an owner's command that was obeyed, by the digits of its digest."""
+        rows = self.rows("SELECT answer FROM command WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
+
+    def note_command(self, jti: str, name: str, answer: str, *, at: float) -> None:
+        """Note that a command was obeyed. Inside a transaction."""
+        self.connection.execute("INSERT INTO command VALUES (?, ?, ?, ?)", (jti, name, answer, at))
+
     def mark_deleting(self, clip_id: str) -> bool:
         """Hide this clip; False if there is none. Inside a transaction."""
         marked = self.connection.execute("UPDATE clip SET deleting = 1 WHERE id = ?", (clip_id,))

@@ -37,6 +37,7 @@ class Clip:
     sha256: str
     sealed_key: str
     truncated: bool
+    kept: bool = False
 
     @property
     def ended_at(self) -> float:

@@ -54,6 +54,18 @@ def test_with_room_for_all_no_clip_is_deleted() -> None:
     assert planned([]) == ("", False)
 
 
+def test_a_clip_that_its_owner_keeps_is_spared_up_to_the_share_of_held_ones() -> None:
+    kept = [replace(one, kept=one.id in "be") for one in FIVE]
+    assert planned(kept, max_bytes=250, max_held_share=0.8) == ("acd", False)
+    assert planned(kept, max_bytes=250, max_held_share=0.4) == ("acd", False)
+    assert planned(kept, max_bytes=250, max_held_share=0.3) == ("abc", False)
+
+
+def test_requests_that_hold_many_clips_do_not_push_out_one_that_is_kept() -> None:
+    kept = [replace(one, kept=one.id == "e") for one in FIVE]
+    assert planned(kept, held="abcd", max_bytes=200, max_held_share=0.5) == ("abc", False)
+
+
 def test_the_first_recorded_clips_are_deleted_until_the_rest_fits() -> None:
     assert planned(FIVE, max_bytes=500) == ("", False)
     assert planned(FIVE, max_bytes=499) == ("a", False)

@@ -1,0 +1,150 @@
+"""Owners' commands that the camera obeys by itself: delete a clip, keep it, arm and disarm.
+
+They come in the gateway's wishes, and count by their owner's signature alone: a gateway that was
+taken over can withhold them, and nothing else. Each is obeyed once. The answer goes into the
+camera's state, from which the gateway tells the owner.
+
+The id of this device, to which commands are addressed, is in the public card that the gateway
+writes. The camera keeps the first card it sees as ``camera/device.card.yaml``; a gateway that
+shows another one later could otherwise bring in commands for another camera.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import files
+from agent.clock import Clock
+from agent.consent import cards, signing
+from agent.consent.cards import DeviceCard, PublicKey
+from agent.consent.decisions.common import DecisionContext, check_decision
+from agent.consent.statements import Arm, Arming, Command, Delete, Keep
+from agent.errors import ApprovalRefused, ClipDamaged, ConfigError, MalformedStatement, Refused
+from agent.vault import wishes
+from agent.vault.camera_state import MAX_ANSWERS, CommandAnswer, StateFile
+from agent.vault.clips.store import ClipStore
+from agent.vault.database.index import Index
+
+_CARD_NAME = "device.card.yaml"
+_MAX_CARD_BYTES = 65_536
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, eq=False)
+class OwnerCommands:
+    """Obeys what the owners signed; ``max_kept_bytes`` bounds the clips that they keep."""
+
+    state_dir: Path
+    owners: Mapping[str, PublicKey]
+    store: ClipStore
+    index: Index
+    state: StateFile
+    clock: Clock
+    max_kept_bytes: float
+
+    def __post_init__(self) -> None:
+        self._handled: object = None  # stamp of the last wishes, whose commands are all answered
+
+    @property
+    def armed(self) -> bool:
+        """False while an owner has switched recording off."""
+        return self.state.said.arming.armed
+
+    def look(self) -> None:
+        """Obey new commands once the clock is set; to be called once a second.
+
+        Raises :class:`~agent.errors.StorageFault`; the next call goes on.
+        """
+        stamp = wishes.stamp(self.state_dir)
+        if stamp == self._handled or not self.clock.synced():
+            return
+        known = {answer.command for answer in self.state.said.answers}
+        for jws in wishes.read(self.state_dir).commands:
+            name = signing.digest(jws)[:16]
+            if name not in known and (answer := self._act(jws, name)) is not None:
+                answers = (*self.state.said.answers, answer)[-MAX_ANSWERS:]
+                self.state.say(at=self.clock.now(), answers=answers)
+        self._handled = stamp
+
+    def _act(self, jws: str, name: str) -> CommandAnswer | None:
+        """Obey one command; obeyed before, it gives the same answer again. None: not an owner's."""
+        if (before := self.index.answer_to(name)) is not None:
+            return CommandAnswer(command=name, event="DONE", detail=before)
+        try:
+            command = check_decision(jws, Command, self._context())
+            detail = self._obey(command)
+        except Refused as error:
+            _log.warning("command %s refused: %s (%s)", name, error.rule, error.message)
+            if isinstance(error, MalformedStatement) or (
+                isinstance(error, ApprovalRefused) and error.number == 1
+            ):
+                return None  # the gateway alone says so: that is not worth a write to the card
+            return CommandAnswer(command=name, event="REFUSED", detail=error.message[:200])
+        with self.index.transaction():
+            self.index.note_command(command.jti, name, detail, at=self.clock.now())
+        _log.info("an owner's command %s is obeyed: %s", name, detail)
+        return CommandAnswer(command=name, event="DONE", detail=detail)
+
+    def _context(self) -> DecisionContext:
+        return DecisionContext(
+            owners=self.owners,
+            device_id=self._device_id(),
+            now=self.clock.now(),
+            since=0.0,
+            seen=self.index.command_seen,
+            retained=False,
+        )
+
+    def _obey(self, statement: Command) -> str:
+        match statement.command:
+            case Delete(clip=clip):
+                if not self.store.delete(clip):
+                    raise Refused("no-such-clip", "the camera holds no such clip")
+                return "the clip is deleted"
+            case Keep(clip=clip, keep=keep):
+                self._keep(clip, keep=keep)
+                return "the clip is kept" if keep else "the clip is no longer kept"
+            case Arm(armed=armed):
+                self._arm(statement, armed=armed)
+                return "recording is on" if armed else "recording is off"
+        raise Refused("not-for-the-camera", "the camera does not obey this command")
+
+    def _keep(self, clip_id: str, *, keep: bool) -> None:
+        clip = self.index.clip(clip_id)
+        if clip is None:
+            raise Refused("no-such-clip", "the camera holds no such clip")
+        kept = sum(one.bytes for one in self.index.clips() if one.kept and one.id != clip_id)
+        if keep and kept + clip.bytes > self.max_kept_bytes:
+            raise Refused("no-room", "the clips that are kept fill their share of the space")
+        try:
+            self.store.keep(clip_id, keep=keep)
+        except ClipDamaged as error:
+            raise Refused("clip-damaged", "the clip's sidecar is damaged") from error
+
+    def _arm(self, statement: Command, *, armed: bool) -> None:
+        """Switch recording; of two commands that cross, the one signed last counts."""
+        if statement.iat < (self.state.said.arming.at or 0):
+            raise Refused("older-command", "a later command of an owner stands")
+        arming = Arming(armed=armed, owner=statement.iss, at=statement.iat)
+        self.state.say(at=self.clock.now(), arming=arming)
+
+    def _device_id(self) -> str:
+        """The fingerprint on the card that was seen first; Refused while there is none."""
+        ours = self.state_dir / "camera" / _CARD_NAME
+        try:
+            if not files.exists(ours):
+                text = _text(self.state_dir / "wishes" / _CARD_NAME)
+                cards.parse_card(text, DeviceCard, _CARD_NAME)
+                files.replace(ours, text.encode())
+            return cards.parse_card(_text(ours), DeviceCard, str(ours)).fingerprint
+        except (ClipDamaged, ConfigError, UnicodeDecodeError) as error:
+            raise Refused("no-device-card", "the camera does not know its device's card") from error
+
+
+def _text(path: Path) -> str:
+    with files.open_regular(path, folders=1) as file, files.faults(path):
+        return file.read(_MAX_CARD_BYTES).decode()

@@ -1,0 +1,59 @@
+"""Tell the camera what to record and to keep: ``arm disarm delete keep``.
+
+The camera verifies these commands itself: no gateway can give or change them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from agent import options
+from agent.consent.statements import Arm, Delete, Keep
+from agent.owner import text
+from agent.owner.client import OwnerClient
+from agent.owner.terminal import prompts
+from agent.owner.terminal.prompts import say, tell_cameras
+
+
+def arm(arguments: argparse.Namespace) -> int:
+    """``owner arm``"""
+    client = prompts.client(arguments)
+    plans = client.plan_command(Arm(armed=True), arguments.camera)
+    return tell_cameras(client, plans, arguments, done="It records when something moves.")
+
+
+def disarm(arguments: argparse.Namespace) -> int:
+    """``owner disarm``"""
+    client = prompts.client(arguments)
+    plans = client.plan_command(Arm(armed=False), arguments.camera)
+    say("Nothing is recorded until you arm it again, also after a restart of the camera.")
+    options.confirm("Stop recording?", yes=arguments.yes)
+    return tell_cameras(client, plans, arguments, done="Recording is off.")
+
+
+def delete(arguments: argparse.Namespace) -> int:
+    """``owner delete``"""
+    client = prompts.client(arguments)
+    device, clip = _clip(client, arguments)
+    say("The camera deletes it for good. Copies that you saved or sent are not deleted.")
+    options.confirm("Delete it?", yes=arguments.yes)
+    plans = client.plan_command(Delete(clip=clip), device)
+    return tell_cameras(client, plans, arguments, done="The clip is deleted.")
+
+
+def keep(arguments: argparse.Namespace) -> int:
+    """``owner keep``"""
+    client = prompts.client(arguments)
+    device, clip = _clip(client, arguments)
+    plans = client.plan_command(Keep(clip=clip, keep=not arguments.no_longer), device)
+    done = "It is deleted in its turn." if arguments.no_longer else "It is not deleted for space."
+    return tell_cameras(client, plans, arguments, done=done)
+
+
+def _clip(client: OwnerClient, arguments: argparse.Namespace) -> tuple[str, str]:
+    """Camera and id of the clip, which is shown."""
+    device, offer = client.find_clip(
+        arguments.clip, request=arguments.request, camera=arguments.camera
+    )
+    print(f"Clip {offer.id} of {device}, {text.second(offer.started_at)}")
+    return device, offer.id

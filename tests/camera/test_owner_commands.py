@@ -1,0 +1,240 @@
+"""Owners' commands at the camera: it obeys owners, not the gateway that brings them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import config
+from agent.camera.app import build
+from agent.camera.owner_commands import OwnerCommands
+from agent.consent import letters as mail
+from agent.consent.cards import format_card
+from agent.consent.statements import Arm, Delete, Keep, PauseRequests
+from agent.gateway import device_keys
+from agent.vault import camera_state
+from agent.vault.clips.store import Clip
+from agent.vault.wishes import Wishes, WishFile
+from tests.support.camera_process import CameraProcess
+from tests.support.house import House, Person
+from tests.support.video import Video, make
+
+DAY = 86_400
+
+
+class Bedside:
+    """A house whose camera reads wishes that the test writes in the gateway's place."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.keys = device_keys.load_or_create(house.config.state_dir, name="front-door")
+        self.signed: list[str] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Another run of the camera process."""
+        self.app = build(self.house.config, clock=self.house.clock, notify=lambda _: None)
+
+    @property
+    def commands(self) -> OwnerCommands:
+        return self.app.commands
+
+    def sign(self, what: Any, **changes: Any) -> str:
+        """A command as its owner signed it."""
+        return mail.open_letter(self.house.command(what, **changes), self.keys.identity).jws
+
+    def bring(self, *jws: str) -> None:
+        """Let the camera see these commands."""
+        WishFile(self.house.config.state_dir).write(Wishes(commands=jws))
+        self.commands.look()
+
+    def say(self, what: Any, **changes: Any) -> str:
+        """Bring one more command; the camera's answer to it, or an empty text."""
+        before = len(self.answers)
+        self.signed.append(self.sign(what, **changes))
+        self.bring(*self.signed)
+        new = self.answers[before:]
+        return f"{new[0].event}: {new[0].detail}" if new else ""
+
+    @property
+    def answers(self) -> tuple[camera_state.CommandAnswer, ...]:
+        state = camera_state.read(self.house.config.state_dir)
+        return state.answers if state is not None else ()
+
+    def clips(self) -> list[Clip]:
+        with self.house.open_index() as index:
+            return index.clips()
+
+
+@pytest.fixture
+def bedside(tmp_path: Path) -> Bedside:
+    return Bedside(House.build(tmp_path))
+
+
+def test_delete_removes_the_clip_and_all_its_files(bedside: Bedside) -> None:
+    gone, stays = bedside.house.record(seconds_ago=600), bedside.house.record()
+    assert bedside.say(Delete(clip=gone.id)) == "DONE: the clip is deleted"
+    assert [clip.id for clip in bedside.clips()] == [stays.id]
+    assert len(list(bedside.house.config.state_dir.rglob("*.mp4.age"))) == 1
+    assert bedside.say(Delete(clip=gone.id)) == "REFUSED: the camera holds no such clip"
+
+
+def test_keep_is_in_the_sidecar_and_survives_a_lost_index(bedside: Bedside) -> None:
+    clip = bedside.house.record()
+    assert bedside.say(Keep(clip=clip.id, keep=True)) == "DONE: the clip is kept"
+    assert [one.kept for one in bedside.clips()] == [True]
+    bedside.app.index.close()
+    for file in bedside.house.config.state_dir.glob("camera/index.sqlite*"):
+        file.unlink()
+    bedside.restart()
+    bedside.app.start()
+    assert [one.kept for one in bedside.clips()] == [True]
+    assert bedside.say(Keep(clip=clip.id, keep=False)) == "DONE: the clip is no longer kept"
+    assert [one.kept for one in bedside.clips()] == [False]
+
+
+def test_more_clips_than_their_share_of_the_space_cannot_be_kept(tmp_path: Path) -> None:
+    bedside = Bedside(House.build(tmp_path, storage=config.Storage(max_held_share=0.0)))
+    clip = bedside.house.record()
+    assert bedside.say(Keep(clip=clip.id, keep=True)).startswith("REFUSED: the clips that are kept")
+    assert [one.kept for one in bedside.clips()] == [False]
+
+
+def test_a_command_counts_once_however_often_the_gateway_brings_it(bedside: Bedside) -> None:
+    disarm = bedside.sign(Arm(armed=False))
+    bedside.bring(disarm)
+    bedside.house.clock.advance(60)
+    arm = bedside.sign(Arm(armed=True))
+    bedside.bring(disarm, arm)
+    assert bedside.commands.armed
+    bedside.bring(disarm)
+    bedside.restart()
+    bedside.bring()
+    bedside.bring(disarm)
+    assert bedside.commands.armed
+    assert [one.event for one in bedside.answers] == ["DONE", "DONE"]
+
+
+def test_an_older_command_that_comes_late_does_not_disarm(bedside: Bedside) -> None:
+    disarm = bedside.sign(Arm(armed=False))
+    bedside.house.clock.advance(60)
+    arm = bedside.sign(Arm(armed=True))
+    bedside.bring(arm)
+    bedside.bring(arm, disarm)
+    assert bedside.commands.armed
+    assert [one.event for one in bedside.answers] == ["DONE", "REFUSED"]
+
+
+def test_disarming_survives_a_restart(bedside: Bedside) -> None:
+    assert bedside.say(Arm(armed=False)) == "DONE: recording is off"
+    bedside.restart()
+    assert not bedside.commands.armed
+
+
+def test_a_command_waits_for_a_clock_that_is_set(bedside: Bedside) -> None:
+    bedside.house.clock.is_synced = False
+    assert bedside.say(Arm(armed=False)) == ""
+    assert bedside.commands.armed
+    bedside.house.clock.is_synced = True
+    bedside.commands.look()
+    assert not bedside.commands.armed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "A" * 43},
+        {"iat": 1_706_121_000 - 9 * DAY, "exp": 1_706_121_000 - 2 * DAY},
+        {"exp": 1_706_121_000 + 30 * DAY},
+        {"iat": 1_706_121_000 + DAY, "exp": 1_706_121_000 + 2 * DAY},
+    ],
+    ids=["another camera's", "expired", "for too long", "from the future"],
+)
+def test_a_taken_over_gateway_cannot_bring_a_command_that_does_not_hold(
+    bedside: Bedside, changes: dict[str, Any]
+) -> None:
+    clip = bedside.house.record()
+    assert bedside.say(Delete(clip=clip.id), **changes).startswith("REFUSED")
+    assert len(bedside.clips()) == 1
+
+
+def test_a_taken_over_gateway_cannot_sign_for_an_owner(bedside: Bedside) -> None:
+    clip = bedside.house.record()
+    stranger = Person()
+    forged = bedside.sign(Delete(clip=clip.id), by=stranger)
+    signature = forged.rpartition(".")[2]
+    of_owner = f"{bedside.sign(Delete(clip=clip.id)).rpartition('.')[0]}.{signature}"
+    device = Person(bedside.keys.signing, bedside.keys.identity)
+    by_device = bedside.sign(Delete(clip=clip.id), by=device)
+    bedside.bring(forged, of_owner, by_device, "no jws", "")
+    bedside.bring(forged[:-4] + "AAAA", of_owner)
+    assert len(bedside.clips()) == 1
+    assert bedside.answers == (), "what no owner signed is worth no write"
+
+
+def test_other_commands_of_an_owner_are_refused(bedside: Bedside) -> None:
+    assert bedside.say(PauseRequests()).startswith("REFUSED: the camera does not obey")
+
+
+def test_a_gateway_that_shows_another_card_later_cannot_bring_another_cameras_commands(
+    bedside: Bedside,
+) -> None:
+    clip = bedside.house.record()
+    bedside.say(Arm(armed=True))  # the first card is kept
+    other = Person()
+    for_other = bedside.sign(Delete(clip=clip.id), aud=other.id)
+    card = bedside.house.device_card()
+    path = device_keys.card_of(bedside.house.config.state_dir)
+    changed = type(card)(
+        role="device", name=card.name, sign=other.signing.public.text, seal=other.recipient
+    )
+    path.write_text(format_card(changed))
+    bedside.bring(for_other)
+    assert [one.event for one in bedside.answers] == ["DONE", "REFUSED"]
+    assert len(bedside.clips()) == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "garbage", "missing"])
+def test_without_a_sound_card_nothing_is_obeyed(bedside: Bedside, kind: str) -> None:
+    path = device_keys.card_of(bedside.house.config.state_dir)
+    jws = bedside.sign(Arm(armed=False))
+    text = path.read_text()
+    path.unlink()
+    if kind == "link":
+        real = bedside.house.root / "elsewhere.yaml"
+        real.write_text(text)
+        path.symlink_to(real)
+    elif kind == "garbage":
+        path.write_bytes(b"\xff\xfe")
+    bedside.bring(jws)
+    assert bedside.commands.armed
+    assert [one.event for one in bedside.answers] == ["REFUSED"]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Video:
+    return make(tmp_path, seconds=4)
+
+
+def test_while_disarmed_nothing_is_recorded_and_no_pre_roll_is_kept(
+    tmp_path: Path, video: Video
+) -> None:
+    camera = CameraProcess(tmp_path, video, seconds=60, motion=[(10, 12), (30, 32), (50, 52)])
+    keys = device_keys.load_or_create(camera.house.config.state_dir, name="front-door")
+
+    def tell(armed: bool) -> None:
+        letter = mail.open_letter(camera.house.command(Arm(armed=armed)), keys.identity)
+        WishFile(camera.house.config.state_dir).write(Wishes(commands=(letter.jws,)))
+
+    began = camera.clock.now()
+    app = camera.app()
+    camera.watch(app, {11: lambda: tell(False), 49: lambda: tell(True)})
+    app.finish("stopped")
+    starts = [clip.started_at - began for clip in camera.clips()]
+    ends = [clip.ended_at - began for clip in camera.clips()]
+    assert len(starts) == 2
+    assert 7 <= starts[0] <= 10 and 11 <= ends[0] <= 13, "disarmed: the clip ends at once"
+    assert starts[1] >= 49, "nothing from before it was armed again"
+    assert any(state.startswith("disarmed") for state in camera.states())
