@@ -31,7 +31,7 @@ from tests.consent.logs import FakeLog
 from tests.support.gateway_world import FEED, World
 from tests.support.house import House
 
-TARGET_MILLISECONDS = 3.0
+TARGET_MILLISECONDS = 2.0
 _SPACING_SECONDS = 25.0  # from clip to clip: 100,000 of them are a month
 _LIMITS = config.Requests(
     max_open_per_requester=10_000,

@@ -10,7 +10,6 @@ which exists only while a transaction is open.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -35,8 +34,6 @@ from agent.vault.records.releases import ReleaseRow, ReleaseTable, ReleaseWriter
 from agent.vault.records.requests import RequestTable, RequestWriter
 
 log = logging.getLogger(__name__)
-
-_RELEASE_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class UnitOfWork:
@@ -145,8 +142,3 @@ class Change:
 def reason(error: Refused) -> dict[str, Json]:
     """The rule that refused something and why, as a ledger line names them."""
     return {"rule": error.rule, "why": error.message[:200]}
-
-
-def is_release_id(text: str) -> bool:
-    """True for the form of a release's id: the camera's process, too, can write a row."""
-    return _RELEASE_ID.fullmatch(text) is not None

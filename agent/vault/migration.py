@@ -54,8 +54,9 @@ def move_gateway(state_dir: Path) -> None:
         old = state_dir / f"{OLD_NAME}{layer}"
         _give(old, folder)
         _move(old, folder / old.name)
-    for leftover in (f"{OLD_NAME}-shm", "device.card.yaml"):
-        files.remove(state_dir / leftover)
+    for leftover in (state_dir / f"{OLD_NAME}-shm", state_dir / "device.card.yaml"):
+        if _is_there(leftover):
+            files.remove(leftover)
 
 
 def carry_over(state_dir: Path) -> None:

@@ -9,8 +9,7 @@ anything else is a proposal of its own, and the same owner never counts twice.
 An accepted letter only *starts* a release: the keys it carries go to
 :class:`agent.gateway.release.worker.ReleaseWorker` in memory, and the message is acknowledged to
 the broker when the bundle is sealed, so that after a crash in between the letter comes again, and
-with it the keys. Proposals wait in the index, which the camera's process can write to: a
-proposal counts only with its owner's signature, verified when it is used.
+with it the keys. A proposal counts only with its owner's signature, verified when it is used.
 
 A proposal ends when its approval does, when its request is closed, or when an owner
 revokes it; one whose revocation the broker brought first never begins.
@@ -35,7 +34,7 @@ from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.holds import Holds
 from agent.gateway.release.worker import SealJob
-from agent.gateway.unit_of_work import Change, UnitOfWork, is_release_id
+from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.vault.records.events import Event
 from agent.vault.records.ledger import Json
 from agent.vault.records.releases import ReleaseRow
@@ -98,8 +97,6 @@ class Approvals:
     def settle(self) -> None:
         """End the proposals that nobody can or may agree with any more."""
         for release in self.work.releases.all("PROPOSED"):
-            if not is_release_id(release.id):
-                continue  # no approval has such a name
             if why := release.stop or self._closed(release):
                 self._end(release, "revoke", why)
             elif self.work.clock.synced() and self.work.clock.now() >= release.expires_at:

@@ -36,11 +36,6 @@ _MAX_FAILURES = 3  # of a letter, one after the other
 _ASIDE_SECONDS = 3_600.0  # until a letter that was set aside is tried once more
 _SMALL_BYTES = 6_000  # a letter of this size is not refused for its size
 _NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
-# A number that was forged so high that no other can follow begins anew.
-_NEXT_REVISION = (
-    "revision = iif(max(revision, acked) < 1 << 53, revision + 1, 1),"
-    " acked = iif(max(revision, acked) < 1 << 53, acked, 0)"
-)
 
 
 class LetterTable(Table):
@@ -49,16 +44,16 @@ class LetterTable(Table):
     def put(self, topic: str, payload: bytes, *, at: float) -> None:
         """Replace what ``topic`` holds."""
         self._execute(
-            "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"  # noqa: S608
+            "INSERT INTO letter (topic, payload, revision, at) VALUES (?, ?, 1, ?)"
             " ON CONFLICT (topic) DO UPDATE"
-            f" SET payload = excluded.payload, {_NEXT_REVISION}, at = excluded.at",
+            " SET payload = excluded.payload, revision = revision + 1, at = excluded.at",
             *(topic, payload, at),
         )
 
     def clear(self, topic: str) -> None:
         """Empty a retained topic; nothing happens if nothing was ever put there."""
         self._execute(
-            f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
+            "UPDATE letter SET payload = x'', revision = revision + 1"
             " WHERE topic = ? AND length(payload) > 0",
             topic,
         )
@@ -73,7 +68,7 @@ class LetterTable(Table):
         The release's id follows on ``prefix``; one that is under way keeps its letter.
         """
         self._execute(
-            f"UPDATE letter SET payload = x'', {_NEXT_REVISION}"  # noqa: S608 - our own text
+            "UPDATE letter SET payload = x'', revision = revision + 1"
             " WHERE topic GLOB ?1 || '*' AND at < ?2 AND revision = acked AND length(payload) > 0"
             " AND NOT EXISTS (SELECT 1 FROM release WHERE ?1 || id = topic"
             "  AND state IN ('PROPOSED', 'APPROVED', 'SEALED'))",
@@ -128,8 +123,8 @@ class Outbox:
     smaller one to its topic; the others go on. A letter fails when the connection ends, or
     :data:`_CONFIRM_SECONDS` pass, before the broker confirms it.
 
-    Outcomes stay for :data:`_TOLD_SECONDS`. Only the device's own letter topics are written:
-    the camera can write to the table, and must not speak through the gateway.
+    Outcomes stay for :data:`_TOLD_SECONDS`. Only the topics of the device under
+    its present name are written.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Authorization of a release: its statements, verified again before each step.
 
-The camera's process can write to the rows of a release, so only their signatures count:
+The disk may have been edited or restored, so of a release's row only the signatures count:
 the approval must be the one that named the release, a second approval another owner's of
 exactly the same, and the request the one that the approval names. The release must not
 end later than the approvals, and the requester's card must still allow the upload. A

@@ -17,8 +17,8 @@ Nothing is sent before the owners were heard after each connection (:mod:`.last_
 nothing that is held (:mod:`.holds`), and nothing after the approval's end. An unsynced clock
 cannot judge it, so releases wait for a synced one; a stop is obeyed by any clock.
 
-The camera's process can write to the same index, so each step verifies the statements of
-the release again (:mod:`.authorization`).
+Each step verifies the statements of the release again (:mod:`.authorization`): the disk may have
+been edited or restored.
 """
 
 from __future__ import annotations
@@ -43,14 +43,12 @@ from agent.errors import (
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.upload import Uploader
-from agent.gateway.unit_of_work import Change, UnitOfWork, is_release_id
-from agent.vault.database.rows import clamp_count
+from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.vault.records.releases import ReleaseRow
 
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 4.0
-_MAX_ATTEMPTS = 1_000_000  # the count ends here
 _LONGEST_RETRY_AFTER_SECONDS = 3_600.0  # a receiver may ask for so long a pause
 _TOLD_FROM_SECONDS = 20.0  # the owners are told of pauses as long as this
 _MAX_DEATHS = 5  # a release that the process did not survive so often is given up
@@ -114,11 +112,9 @@ class ReleaseWorker:
         self._take_jobs()
         worked = False
         for listed in self.work.releases.all("APPROVED") + self.work.releases.all("SEALED"):
-            if not is_release_id(listed.id):
-                continue  # not the id of an approval: the camera's process wrote this row
             row = self.work.releases.get(listed.id)
             if row is None or row.state != listed.state:
-                continue  # the camera's process wrote this row
+                continue  # it moved on during this turn
             if self._stopped(row):  # perhaps since this turn began: other pieces take long
                 worked = True
             elif self.work.clock.synced():
@@ -214,7 +210,7 @@ class ReleaseWorker:
 
     def _retry_later(self, row: ReleaseRow, error: EnvironmentFault) -> None:
         now = self.work.releases.get(row.id) or row  # progress may have reset the count
-        attempts = clamp_count(now.attempts, most=_MAX_ATTEMPTS) + 1
+        attempts = now.attempts + 1
         share = int.from_bytes(self.random(2)) / 0xFFFF
         longest = self.max_backoff_seconds
         pause = pause_seconds(attempts, first=_FIRST_BACKOFF_SECONDS, longest=longest, share=share)

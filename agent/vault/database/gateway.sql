@@ -22,7 +22,8 @@ CREATE TABLE clip (
     kept              INTEGER NOT NULL,    -- 1: an owner said to keep it
     stamp             INTEGER NOT NULL     -- last change of the sidecar, nanoseconds since 1970
 ) STRICT;
-CREATE INDEX clip_by_time ON clip (started_at);
+-- Holds all columns that a match reads: the sealed keys are long.
+CREATE INDEX clip_by_time ON clip (started_at, truncated, duration_seconds, id, sha256);
 
 -- One row: the state of the gateway; written when it changes, never on a timer.
 CREATE TABLE health (

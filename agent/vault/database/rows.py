@@ -13,16 +13,6 @@ _LONGEST_SOUND_SECONDS = 86_400.0
 _MOST_BYTES = 2**53  # the largest count that a statement can hold
 
 
-def clamp_count(number: float, *, most: int = _MOST_BYTES) -> int:
-    """``number`` of a row within the range of a count."""
-    return int(min(max(number, 0), most))
-
-
-def clamp_time(seconds: float) -> float:
-    """``seconds`` of a row within the range of a calendar."""
-    return min(max(seconds, -_LAST_MOMENT), _LAST_MOMENT)
-
-
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A finished clip; the columns are explained in ``camera.sql``."""

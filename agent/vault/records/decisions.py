@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agent.vault.database.rows import clamp_time
 from agent.vault.records.table import Table
 
 
@@ -12,7 +11,7 @@ class DecisionTable(Table):
     def begun_at(self) -> float | None:
         """The time from which this file holds the ledger; None before :meth:`.begin`."""
         rows = self._database.rows("SELECT at FROM begun")
-        return clamp_time(rows[0][0]) if rows else None
+        return float(rows[0][0]) if rows else None
 
     def seen(self, jti: str) -> bool:
         """True if a statement with this id was acted on."""
@@ -29,7 +28,7 @@ class DecisionTable(Table):
     def paused_at(self) -> float | None:
         """The time at which an owner paused requests; None while requests are shown."""
         rows = self._database.rows("SELECT at FROM pause")
-        return clamp_time(rows[0][0]) if rows else None
+        return float(rows[0][0]) if rows else None
 
 
 class DecisionWriter(DecisionTable):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from agent.vault.database.rows import clamp_count
 from agent.vault.records.table import Table
-
-_DAYS = range(100_000)  # until the year 2243
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +22,7 @@ class FloodTable(Table):
     def all(self) -> list[Flood]:
         """All floods whose day was not closed."""
         rows = self._database.rows("SELECT day, source, posts FROM flood ORDER BY day, source")
-        return [
-            Flood(day, source, clamp_count(posts)) for day, source, posts in rows if day in _DAYS
-        ]
+        return [Flood(*row) for row in rows]
 
 
 class FloodWriter(FloodTable):
@@ -45,8 +39,8 @@ class FloodWriter(FloodTable):
         self._execute("DELETE FROM flood WHERE day = ? AND source = ?", flood.day, flood.source)
         self._execute(
             "INSERT INTO counted VALUES (?, ?)"
-            " ON CONFLICT (source) DO UPDATE SET posts = min(posts + excluded.posts, ?)",
-            *(flood.source, flood.posts, clamp_count(math.inf)),
+            " ON CONFLICT (source) DO UPDATE SET posts = posts + excluded.posts",
+            *(flood.source, flood.posts),
         )
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 
 import msgspec
 
 from agent.consent.statements import Notice
 from agent.vault.records.table import Table
-
-log = logging.getLogger(__name__)
 
 KEPT_NOTICES = 200
 _SHOWN_OF_ONE, _KEPT_OF_ONE = 12, 24  # about one author, so that none crowds out the rest
@@ -40,7 +37,7 @@ class NoticeTable(Table):
             " WHERE nth <= ? ORDER BY kind = 'log' AND nth <= ? DESC, number DESC LIMIT ?",
             (*bounds, _SHOWN_OF_ONE, _KEPT_TROUBLES, at_most),
         )
-        notices = [notice for row in rows if (notice := _notice(*row)) is not None]
+        notices = [_notice(*row) for row in rows]
         notices.sort(key=lambda notice: notice.at, reverse=True)
         return notices, int(total) - len(notices)
 
@@ -81,12 +78,7 @@ class NoticeWriter(NoticeTable):
 
 def _notice(
     kind: str, at: float, until: float | None, who: str, title: str, text: str, subject: str
-) -> Notice | None:
-    """A row as a notice, or None: the camera can write to this file, and we sign the letter."""
+) -> Notice:
+    end = None if until is None else int(until)
     row = {"kind": kind, "who": who, "title": title, "text": text, "subject": subject}
-    try:
-        whole_seconds = {"at": int(at), "until": None if until is None else int(until)}
-        return msgspec.convert({**row, **whole_seconds}, Notice)
-    except (msgspec.ValidationError, OverflowError) as error:
-        log.warning("a notice in the index is damaged and not shown: %s", str(error)[:200])
-        return None
+    return msgspec.convert({**row, "at": int(at), "until": end}, Notice)

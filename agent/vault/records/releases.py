@@ -68,8 +68,7 @@ class ReleaseTable(Table):
     def completed_by(self, decision: str) -> ReleaseRow | None:
         """The proposal of one owner that the approval ``decision`` of another completed."""
         agreed = self._find("WHERE second != '' ORDER BY approved_at, id")
-        named = (row for row in agreed if row.second.isascii())
-        return next((row for row in named if signing.digest(row.second)[:16] == decision), None)
+        return next((row for row in agreed if signing.digest(row.second)[:16] == decision), None)
 
     def has_unsent(self, request: str) -> bool:
         """True if a release of this request can still be stopped, and is not to stop yet."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from agent.consent.statements import RequesterRecord, Tally
 from agent.vault.database.connection import Database
-from agent.vault.database.rows import clamp_count, clamp_time
 
 _NEWEST = 10_000  # requests that are looked at in detail; years of the busiest requester
 _KINDS, _INCIDENTS, _REFUSALS = 4, 10, 30  # as many as the statement has room for
@@ -56,15 +55,15 @@ def requester_record(
     seconds = median("seconds")
     return RequesterRecord(
         name=name,
-        first_seen=clamp_count(clamp_time(first_seen)),
+        first_seen=max(0, int(first_seen)),
         requests=requests,
         refused=refused,
         withdrawn=withdrawn,
         edited=edited,
-        counted=clamp_count(counted),
+        counted=int(counted),
         kinds=tallies("kind", _KINDS),
         incidents=tallies("incident", _INCIDENTS),
         refusals=tallies("rule", _REFUSALS),
         median_square_miles=median("square_miles"),
-        median_window_seconds=None if seconds is None else clamp_count(seconds),
+        median_window_seconds=None if seconds is None else max(0, int(seconds)),
     )

@@ -17,7 +17,7 @@ from agent import config, files
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.statements import Command, Revoke, UploadTarget
-from agent.errors import StorageFault
+from agent.errors import Refused, StorageFault
 from agent.gateway.decisions.approvals import MAX_UNSEALED
 from agent.gateway.release.worker import SealJob
 from agent.mqtt import topics
@@ -100,11 +100,15 @@ def test_an_approval_cannot_be_made_to_last_longer(world: World) -> None:
 
 
 def test_a_release_forged_for_another_file_sends_nothing(world: World) -> None:
-    """A row named ``../clips/...`` would upload that file in the name of an old approval."""
+    """A row named ``../clips/...`` would upload that file in the name of an old approval.
+
+    Only an edited disk has such a row: it ends the gateway.
+    """
     release_id = sealed_and_waiting(world)
     write(world, "UPDATE release SET id = '../clips/some'")
     world.clock.advance(60)
-    world.run()
+    with pytest.raises(Refused):
+        world.run()
     assert set(world.outcomes()) == {release_id}, "and nobody hears of it"
     assert world.receiver.finished == []
 

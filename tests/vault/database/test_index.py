@@ -159,7 +159,7 @@ def test_the_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
         ("DROP TABLE health", "table health is missing"),
         ("CREATE TABLE extra (x)", "table extra is not ours"),
         ("ALTER TABLE clip ADD COLUMN extra TEXT", "column clip.extra is not ours"),
-        ("ALTER TABLE clip DROP COLUMN truncated", "column clip.truncated is missing"),
+        ("ALTER TABLE clip DROP COLUMN boot_id", "column clip.boot_id is missing"),
         ("DROP INDEX clip_by_time", "index clip_by_time is missing"),
         ("CREATE TRIGGER t AFTER DELETE ON ledger BEGIN SELECT 1; END", "trigger t is not ours"),
         ("CREATE VIEW v AS SELECT 1", "v is not ours"),
