@@ -121,6 +121,13 @@ class Mosquitto:
         self.stop()
         self.start()
 
+    def forget(self) -> None:
+        """Start again on the same port without sessions and retained messages."""
+        self.stop()
+        for kept in self._folder.glob("*.db*"):
+            kept.unlink()
+        self.start()
+
     def log(self) -> str:
         """What the broker has logged in this run."""
         return self._peer.output()

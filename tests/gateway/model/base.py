@@ -53,6 +53,7 @@ class Base(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="clip-model-"))
         self.clips: list[Clip] = []
         self.on_the_way: list[Mail] = []
+        self.written: list[Mail] = []  # approvals and shares, as in the owners' folders
         self.never: set[str] = set()  # stopped before the last byte: may not be finished
         self.started = False
 
@@ -178,6 +179,7 @@ class Base(RuleBasedStateMachine):
             self.house.seal_letter(jws, keys), kind, about, owner.id, flaw, consent.exp,
             clips=clips, release=signing.digest(jws)[:16],
         )  # fmt: skip
+        self.written.append(letter)
         self.on_the_way.append(letter)
         return letter
 

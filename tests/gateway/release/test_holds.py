@@ -9,32 +9,22 @@ from typing import Any
 
 import pytest
 
-from agent.consent import letters, signing
-from agent.consent.letters import Letter
-from agent.consent.signing import SigningKey
 from agent.consent.statements import (
-    Arming,
     HeldDecision,
     HeldMute,
     HeldPause,
-    HouseholdOwner,
-    LedgerHead,
     Mute,
-    PartHealth,
     PauseRequests,
     ResumeRequests,
     Revoke,
-    Space,
-    Status,
     Sync,
 )
-from agent.gateway import device_keys
 from agent.gateway.release.holds import RESTORED
 from agent.mqtt import topics
 from agent.vault.records.decisions import DecisionTable
-from agent.vault.records.ledger import Ledger
 from tests.support.gateway_world import DEVICE, World, state_of
 from tests.support.house import Person
+from tests.support.status import leave_status
 
 
 def sealed(world: World) -> str:
@@ -70,29 +60,6 @@ def sync(world: World, *decisions: tuple[str, bool], by: Person | None = None, *
     world.to_device(command)
 
 
-def leave_status(world: World, *, by: SigningKey | None = None, lines_ahead: int = 0) -> None:
-    """The device leaves its status letter at the broker, sealed to an owner and to itself."""
-    house = world.house
-    keys = device_keys.load_or_create(house.config.state_dir, name=DEVICE)
-    now = int(world.clock.now())
-    health = PartHealth(state="connected", detail="", at=now, version="1")
-    with house.open_database() as database:
-        head = Ledger(database).head()
-    if lines_ahead:
-        head = LedgerHead(size=head.size + lines_ahead, root="0" * 64)
-    signer = by or keys.signing
-    status = Status(
-        iss=signer.public.fingerprint, jti=signing.new_jti(b"0" * 16), iat=now, device=DEVICE,
-        camera=health, gateway=health, clock_synced=True, seals_to=(), approvals_needed=1,
-        owners=(HouseholdOwner(fingerprint=house.owner.id, name="Olive"),),
-        open=(), more_open=0, held=(), pause=None, muted=(), arming=Arming(armed=True),
-        space=Space(clips=0, clip_bytes=0, free_bytes=0), ledger=head, proofs=(),
-    )  # fmt: skip
-    letter = Letter(jws=signer.sign(status), keys={})
-    payload = letters.seal(letter, [house.owner.recipient, keys.card(DEVICE).seal])
-    world.broker.retained[topics.status(DEVICE, house.owner.id)] = payload
-
-
 @pytest.fixture
 def image(world: World, tmp_path: Path) -> Callable[[], Callable[[], None]]:
     """Takes an image of the card; what it returns puts the image back."""
@@ -104,7 +71,7 @@ def image(world: World, tmp_path: Path) -> Callable[[], Callable[[], None]]:
         world.restart()
 
         def restore() -> None:
-            leave_status(world)
+            leave_status(world.house, world.broker)
             world.kill()
             shutil.rmtree(state)
             shutil.copytree(copy, state)
@@ -303,9 +270,9 @@ def test_a_status_letter_that_is_not_ahead_holds_nothing(world: World, letter: s
     release = sealed(world)
     match letter:
         case "of-now":
-            leave_status(world)
+            leave_status(world.house, world.broker)
         case "strangers":
-            leave_status(world, by=Person().signing, lines_ahead=5)
+            leave_status(world.house, world.broker, by=Person().signing, lines_ahead=5)
         case _:
             world.broker.retained[topics.status(DEVICE, world.house.owner.id)] = b"nonsense"
     world.restart()
