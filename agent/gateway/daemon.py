@@ -192,7 +192,7 @@ class Gateway:
     def _handle(self, link: Link, event: Event) -> None:
         ours = link is self.owner_link
         match event:
-            case Received(topic, payload) if ours and self.last_word.is_probe(topic, payload):
+            case Received() if ours and self.last_word.takes(event):
                 link.acknowledge(event)
             case Received():
                 self._waiting.append((link, event))
@@ -259,10 +259,6 @@ class Gateway:
         topic = topics.parse(received.topic, feed=self.feed_topic)
         if topic is not None and topic.kind in _FEED_KINDS and link is self.feed_link:
             self.feed.receive(topic, received.payload)
-            link.acknowledge(received)
-        elif topic is not None and (topic.kind, topic.device) == ("status", self.device_name):
-            if received.retained and link is self.owner_link:  # else it is a letter of this run
-                self.last_word.status_came(received.payload)
             link.acknowledge(received)
         elif link is self.owner_link and received.topic == topics.owner(self.device_name):
             done = partial(self._acknowledged.put, received)  # called when its effect is on disk

@@ -133,7 +133,7 @@ class Ear:
                 case Connected():
                     word.connected()
                 case Received() as received:
-                    if not word.is_probe(received.topic, received.payload):
+                    if not word.takes(received):
                         word.marker_came()
                     link.acknowledge(received)
         link.stop()

@@ -31,7 +31,7 @@ from agent.clock import Clock
 from agent.errors import NetworkFault
 from agent.gateway.release.holds import FORGOTTEN, RESTORED, Holds
 from agent.mqtt import topics
-from agent.mqtt.link import Link
+from agent.mqtt.link import Link, Received
 
 log = logging.getLogger(__name__)
 
@@ -71,20 +71,20 @@ class LastWord:
         self._heard = self._session_known = self._restored = False
         self._marker = b""
 
-    def is_probe(self, topic: str, payload: bytes) -> bool:
-        """True for a probe, which is noted, and for a marker of an earlier connection."""
-        if topic == topics.session(self.device_name):
-            self._session_known |= self._is_ours(payload)
+    def takes(self, said: Received) -> bool:
+        """True for what need not wait its turn: probes, status letters, markers of before."""
+        if said.topic == topics.session(self.device_name):
+            self._session_known |= self._is_ours(said.payload)
             return True
-        return payload.startswith(MARK) and not self.is_marker(topic, payload)
+        if said.topic.startswith(topics.status(self.device_name, "")):
+            if said.retained:  # else it is a letter of this run
+                self._restored |= self.holds.is_ahead(said.payload)
+            return True
+        return said.payload.startswith(MARK) and not self.is_marker(said.topic, said.payload)
 
     def is_marker(self, topic: str, payload: bytes) -> bool:
         """True for the marker of this connection."""
         return topic == topics.owner(self.device_name) and self._is_ours(payload)
-
-    def status_came(self, payload: bytes) -> None:
-        """A status letter that an earlier run left at the broker was received."""
-        self._restored |= self.holds.is_ahead(payload)
 
     def marker_came(self) -> None:
         """The marker of this connection came back, and everything before it was handled."""
