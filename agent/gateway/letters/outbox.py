@@ -32,7 +32,7 @@ MAX_LETTER_BYTES: Final = 2_000_000
 _TOLD_SECONDS = 60 * 86_400.0
 _TIDY_SECONDS = 3_600.0
 _CONFIRM_SECONDS = 60.0  # a letter that is not confirmed for so long holds up no other
-_MAX_FAILURES = 3  # of a letter, one after the other
+_MAX_FAILURES = 3  # on a topic, one after the other
 _ASIDE_SECONDS = 3_600.0  # until a letter that was set aside is tried once more
 _SMALL_BYTES = 6_000  # a letter of this size is not refused for its size
 _NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
@@ -119,9 +119,10 @@ class _Sending:
 class Outbox:
     """Brings the letters to the broker, over one link.
 
-    A letter that fails :data:`_MAX_FAILURES` times is set aside, and ``shrink`` may write a
-    smaller one to its topic; the others go on. A letter fails when the connection ends, or
-    :data:`_CONFIRM_SECONDS` pass, before the broker confirms it.
+    When a topic has failed :data:`_MAX_FAILURES` times, its letter is set aside, and ``shrink``
+    may write a smaller one, which is halved again at its first failure; the others go on. A
+    letter fails when the connection ends, or :data:`_CONFIRM_SECONDS` pass, before the broker
+    confirms it.
 
     Outcomes stay for :data:`_TOLD_SECONDS`. Only the topics of the device under
     its present name are written.
@@ -149,7 +150,7 @@ class Outbox:
         self._sending: _Sending | None = None
         self._offered: dict[str, int] = {}  # the revision that each topic got in this round
         self._round_ends = False  # everything was offered once
-        self._failures: dict[tuple[str, int], int] = {}
+        self._failures: dict[str, int] = {}  # by topic, since it was last confirmed
         self._aside: dict[tuple[str, int], float] = {}  # until when, monotonic
         self._largest_confirmed = 0
         self._foreign_seen = False
@@ -197,7 +198,7 @@ class Outbox:
             return
         self._sending = None
         self._largest_confirmed = max(self._largest_confirmed, sending.bytes)
-        self._failures.pop((sending.topic, sending.revision), None)
+        self._failures.pop(sending.topic, None)
         self._confirm(sending.topic, sending.revision)
         self.flush()
 
@@ -250,12 +251,11 @@ class Outbox:
 
     def _failed(self, sending: _Sending, why: str) -> None:
         """Count it; set a letter aside that failed too often, and ask for a smaller one."""
-        letter = sending.topic, sending.revision
-        self._failures[letter] = self._failures.get(letter, 0) + 1
-        if self._failures[letter] < _MAX_FAILURES:
+        self._failures[sending.topic] = self._failures.get(sending.topic, 0) + 1
+        if self._failures[sending.topic] < _MAX_FAILURES:
             log.warning("%s during %s", why, sending)
             return
-        self._aside[letter] = self._clock.monotonic() + _ASIDE_SECONDS
+        self._aside[sending.topic, sending.revision] = self._clock.monotonic() + _ASIDE_SECONDS
         log.error(
             "%s again during %s: set aside for an hour. It may be too large for the broker, or"
             " its topic not allowed: see clip-agent check",

@@ -353,6 +353,17 @@ def test_a_letter_larger_than_the_broker_takes_holds_up_no_other(
     assert len(post.broker.retained[large]) == 20_000
 
 
+def test_a_smaller_letter_that_is_still_too_large_is_halved_at_once(post: Post) -> None:
+    post.put(INBOX, bytes(50_000))
+    assert carry(post, 15_000, connections=3) == []
+    assert post.shrunk == [(INBOX, 25_000)]
+    post.put(INBOX, bytes(25_000))
+    assert carry(post, 15_000, connections=1) == []
+    assert post.shrunk == [(INBOX, 25_000), (INBOX, 12_500)]
+    post.put(INBOX, bytes(12_500))
+    assert carry(post, 15_000, connections=1) == [12_500]
+
+
 def test_a_topic_on_which_the_broker_hangs_up_holds_up_no_other(post: Post) -> None:
     denied = topics.inbox(DEVICE, f"{1:016x}")
     for topic, payload in LETTERS.items():
