@@ -27,6 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.errors import NetworkFault
+from agent.mqtt.events import Connected, Event, Published, Received
 
 _QOS: Final = 1  # at least once, everywhere
 _CONNECT_SECONDS: Final = 10.0
@@ -35,48 +36,6 @@ _TICK_SECONDS: Final = 1.0
 _RENEW_SECONDS: Final = 3_600.0
 _MAX_EVENTS: Final = 100  # that nobody has taken yet
 _FULL_SECONDS: Final = 0.02  # until the next look at that queue
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The broker answered, and all subscriptions stand.
-
-    It may have said (MQTT 5) how large a packet may be, and that it retains nothing.
-    """
-
-    max_packet_bytes: int | None = field(default=None, compare=False)
-    retains: bool = field(default=True, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """A connection, or an attempt at one, ended; ``reason`` in plain words."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    receipt: object = field(repr=False, compare=False)  # for Link.acknowledge; opaque
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The broker has the message for which ``publish`` returned ``token``.
-
-    ``refusal`` says why it does not: only with MQTT 5, else a broker drops it in silence.
-    """
-
-    token: int
-    refusal: str = field(default="", compare=False)
-
-
-Event = Connected | Disconnected | Received | Published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,10 +250,7 @@ class Connection:
         if reason.is_failure:
             self.refusal = _REFUSALS.get(str(reason), f"the broker refuses us ({reason})")
             return
-        self._connected = Connected(
-            getattr(properties, "MaximumPacketSize", None),
-            bool(getattr(properties, "RetainAvailable", True)),
-        )
+        self._connected = Connected(getattr(properties, "MaximumPacketSize", None))
         if self._settings.subscriptions:
             self._subscribing = client.subscribe(self._wanted)[1]
         else:

@@ -39,17 +39,8 @@ from typing import Final, Literal, Protocol
 from agent import config
 from agent.backoff import pause_seconds
 from agent.errors import ConfigError, InternalFault, NetworkFault
-from agent.mqtt.connection import (
-    Connected,
-    Connection,
-    Disconnected,
-    Event,
-    Published,
-    Receipt,
-    Received,
-    Settings,
-    in_plain_words,
-)
+from agent.mqtt.connection import Connection, Receipt, Settings, in_plain_words
+from agent.mqtt.events import Connected, Disconnected, Event, Published, Received
 from agent.tls import trusting
 
 __all__ = [
