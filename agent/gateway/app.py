@@ -32,6 +32,7 @@ from agent.gateway.feed.withdrawals import Withdrawals
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.letters.outbox import Outbox, Replies
+from agent.gateway.letters.status import StatusLetters
 from agent.gateway.rate_limit import RateLimiter
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
@@ -115,12 +116,14 @@ def build(
     commands = Commands(work, inbox, Replies(owner_link, name), previews, camera, rules.muted)
     catalog = Catalog(work.database, folder)
     board = Steady(machine or Machine(), clock=clock)
+    device_state = DeviceState(folder, work.database, catalog, clock, board)
     return Gateway(
         clock=clock,
         database=work.database,
         catalog=catalog,
         wishes=WishFile(folder),
-        device_state=DeviceState(folder, work.database, catalog, clock, board),
+        device_state=device_state,
+        status=StatusLetters(work, owner_link, device_state),
         owner_link=owner_link,
         feed_link=feed_link or owner_link,
         feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),

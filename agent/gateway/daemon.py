@@ -28,6 +28,7 @@ from agent.gateway.device_state import DeviceState
 from agent.gateway.feed.handler import FeedHandler
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.letters.outbox import Outbox
+from agent.gateway.letters.status import StatusLetters
 from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.worker import ReleaseWorker
 from agent.mqtt import topics
@@ -65,6 +66,7 @@ class Gateway:
     releases: ReleaseWorker
     last_word: LastWord
     device_state: DeviceState
+    status: StatusLetters
     device_name: str
     feed_topic: str
     notify: Notify
@@ -174,6 +176,7 @@ class Gateway:
         self.outbox.flush()
         self.last_word.tick()
         self._publish_state()
+        self.status.tick()
         while not self._acknowledged.empty():
             self.owner_link.acknowledge(self._acknowledged.get())
 
@@ -229,6 +232,7 @@ class Gateway:
         except NetworkFault:
             return  # gone again already; the next connection comes back here
         self.outbox.reconnected()
+        self.status.connected()
         self._published = {}
         self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
 

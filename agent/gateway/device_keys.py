@@ -45,10 +45,15 @@ class DeviceKeys:
         """The device's fingerprint: the ``aud`` of all decisions of owners."""
         return self.signing.public.fingerprint
 
+    @property
+    def recipient(self) -> str:
+        """The age recipient of letters to the device."""
+        return str(letters.parse_identity(self.identity).to_public())
+
     def card(self, name: str) -> DeviceCard:
         """The public half, under the device's name."""
-        recipient = str(letters.parse_identity(self.identity).to_public())
-        return DeviceCard(role="device", name=name, sign=self.signing.public.text, seal=recipient)
+        sign = self.signing.public.text
+        return DeviceCard(role="device", name=name, sign=sign, seal=self.recipient)
 
 
 def path_of(state_dir: Path) -> Path:

@@ -53,10 +53,14 @@ class DeviceState:
     def __post_init__(self) -> None:
         self._camera = StateReader(self.state_dir)
 
+    def camera(self) -> tuple[CameraState | None, str]:
+        """The camera's last word, and its state, held still while it is started again."""
+        said = self._camera.now()
+        return said, self._camera_state(said)
+
     def now(self) -> dict[str, Any]:
         """The keys above but ``at``, ready for JSON."""
-        totals, camera = self.catalog.totals, self._camera.now()
-        state = self._camera_state(camera)
+        totals, (camera, state) = self.catalog.totals, self.camera()
         vitals = self.board.vitals()
         last_motion_at = camera.last_motion_at if camera else None
         return {

@@ -8,7 +8,13 @@ from typing import Any
 import msgspec
 
 from agent.consent.statements import ClipOffer
-from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, Overview
+from agent.owner.inbox.items import (
+    CameraReport,
+    ListedClips,
+    NoticeItem,
+    OpenRequest,
+    Overview,
+)
 
 _REPORTED = ("record", "log", "more_clips", "approvals_needed", "owners", "proposals")
 
@@ -29,7 +35,8 @@ def overview(inbox: Overview) -> dict[str, Any]:
         ],
         "notices": [notice(one) for one in inbox.notices],
         "older_notices": inbox.older_notices,
-        "paused": dict(inbox.paused),
+        "cameras": [camera(one) for one in inbox.cameras],
+        "paused": {one.device: one.pause.at for one in inbox.cameras if one.pause is not None},
         "offline": sorted(inbox.away),
         "warnings": list(inbox.warnings),
     }
@@ -69,6 +76,16 @@ def request(item: OpenRequest) -> dict[str, Any]:
         ],
         "clips": _clips(report.clips),
         **{name: msgspec.to_builtins(getattr(report, name)) for name in _REPORTED},
+    }
+
+
+def camera(report: CameraReport) -> dict[str, Any]:
+    """The last status of a camera; ``silence`` says why it does not tell of now, or is empty."""
+    return {
+        "device": report.device,
+        "silence": report.silence,
+        "remarks": list(report.remarks),
+        "status": msgspec.to_builtins(report.status),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
@@ -23,10 +23,10 @@ from agent.keyfile import Keys
 from agent.mqtt import link, topics
 from agent.mqtt.link import Received
 from agent.mqtt.session import Session
-from agent.mqtt.topics import Topic
 from agent.owner.decisions.sign import Decision
 from agent.owner.inbox import verify
 from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import Presence
 
 QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0
@@ -48,8 +48,8 @@ def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:
     )
 
 
-def letter_filters(devices: Iterable[str]) -> list[str]:
-    """Subscriptions to all that the cameras write to their owners."""
+def letter_filters(devices: Iterable[str], me: str) -> list[str]:
+    """Subscriptions to all that the cameras write to their owners, and to the owner ``me``."""
     return [
         pattern
         for device in devices
@@ -57,17 +57,10 @@ def letter_filters(devices: Iterable[str]) -> list[str]:
             topics.inbox(device, topics.ANY),
             topics.release(device, topics.ANY),
             topics.notices(device),
+            topics.status(device, me),
             *presence_topics(device),
         )
     ]
-
-
-@dataclass(frozen=True)
-class Presence:
-    """A camera's availability at the broker, and the time of its last state."""
-
-    offline: bool = False
-    state_at: int | None = None
 
 
 def presence_topics(device: str) -> list[str]:
@@ -117,38 +110,44 @@ def collect(
     inbox: Inbox,
     devices: Iterable[str],
     keys: Keys,
-    *,
     clock: Clock,
+    *,
     wait_seconds: float = 0.0,
     collected: Callable[[Collection[str]], object] = lambda _: None,
 ) -> dict[str, Presence]:
-    """Bring ``inbox`` up to date with the broker; returns the cameras that are offline.
+    """Bring ``inbox`` up to date with the broker; returns what it holds of each camera.
 
-    ``collected`` gets their names as soon as all letters were read. If no request is open,
-    wait up to ``wait_seconds`` for one to come. Letters that are refused become warnings of
-    ``inbox``.
+    ``collected`` gets the names of those that are offline as soon as all letters were read. If
+    no request is open, wait up to ``wait_seconds`` for one to come. Letters
+    that are refused become warnings of ``inbox``.
     """
     received = session.collect(quiet_seconds=QUIET_SECONDS, at_most_seconds=_COLLECT_SECONDS)
     said: dict[str, Presence] = {}
     for message in received:
         take(inbox, message, keys, clock)
         topic = topics.parse(message.topic, feed="")
-        before = said.get(topic.device, Presence()) if topic is not None else Presence()
-        match topic:
-            case Topic(kind="availability", device=device):
-                said[device] = replace(before, offline=message.payload == topics.OFFLINE)
-            case Topic(kind="state", device=device):
-                said[device] = replace(before, state_at=_state_at(message.payload))
+        if topic is None:
+            continue
+        before = replace(said.get(topic.device, Presence()), heard=True)
+        match topic.kind:
+            case "availability":
+                before = replace(before, offline=message.payload == topics.OFFLINE)
+            case "state":
+                before = replace(before, state_at=_state_at(message.payload))
+        said[topic.device] = before
     for device in devices:
         inbox.settle(device, {name for item in received if (name := _open_name(item, device))})
-    offline = {device: presence for device, presence in said.items() if presence.offline}
-    collected(offline.keys())
+    collected([device for device, presence in said.items() if presence.offline])
     if not inbox.requests():
         for message in _messages(session, wait_seconds):
             take(inbox, message, keys, clock)
             if inbox.requests():
                 break
-    return offline
+    for device, count in inbox.closed_to_us.items():
+        inbox.warnings.append(
+            f"{device}: {count} of its messages are sealed to other keys than yours"
+        )
+    return said
 
 
 def send(session: Session, decision: Decision) -> None:
@@ -251,6 +250,9 @@ def take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:
     try:
         inbox.take(topic, message.payload, keys, now=clock.now())
     except Refused as error:
+        if error.rule == "not-sealed-to-us":  # told as one line
+            inbox.closed_to_us[topic.device] += 1
+            return
         inbox.warnings.append(f"{message.topic}: message refused ({error.rule}): {error.message}")
 
 

@@ -39,15 +39,14 @@ from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.mqtt.link import Received
 from agent.owner import broker, clip_transfer
-from agent.owner.broker import Presence
 from agent.owner.clip_transfer import Progress
 from agent.owner.decisions import sent, sign
 from agent.owner.decisions.repeat import Repeats
 from agent.owner.decisions.sign import DEFAULT_DAYS, Choice, Plan, ReleasePlan, Terms
 from agent.owner.folder import OwnerFolder
-from agent.owner.inbox import items, lookup
+from agent.owner.inbox import cameras, items, lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import Answer, Away, NoticeItem, OpenRequest, RequestPage
+from agent.owner.inbox.items import Answer, Away, NoticeItem, OpenRequest, Presence, RequestPage
 
 ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 
@@ -82,23 +81,25 @@ class OwnerClient:
 
     def collect(self, keys: Keys, *, wait_seconds: float = 0.0) -> items.Overview:
         """Fetch all letters; if no request is open, wait up to ``wait_seconds`` for one."""
-        filters = broker.letter_filters(self.devices)
+        filters = broker.letter_filters(self.devices, self._me())
         with broker.connect(self.folder.settings().mqtt, filters) as session:
-            offline = broker.collect(
-                *(session, self.inbox, self.devices, keys),
-                clock=self._clock,
+            said = broker.collect(
+                *(session, self.inbox, self.devices, keys, self._clock),
                 wait_seconds=wait_seconds,
                 collected=partial(self._repeats.send, session, self.devices, keys, self.now()),
             )
-        away = {name: one for name in sorted(offline) if (one := self._away(name, offline[name]))}
-        paused = {name: at for name in self.devices if (at := self.sent.paused_at(name))}
+        away = {name: one for name in sorted(said) if (one := self._away(name, said[name]))}
+        card, now, pause = self.folder.card(), self.now(), self.sent.pause
         return items.Overview(
             requests=self.inbox.requests(),
             answers=self.answers(),
             notices=self.inbox.notices(),
             older_notices=self.inbox.older_notices(),
             releases=self.inbox.releases(),
-            paused=paused,
+            cameras=[
+                cameras.report(name, self.inbox, said.get(name), card, pause(name), now=now)
+                for name in self.devices
+            ],
             away=away,
             warnings=self.inbox.warnings,
             me=self._me(),

@@ -11,7 +11,7 @@ from agent.consent.cards import format_fingerprint
 from agent.consent.policy import area
 from agent.consent.statements import ApprovedClip, Disclosure, HouseholdOwner, Polygon, Tally
 from agent.errors import RequestRefused
-from agent.owner.inbox.items import Answer, Away
+from agent.owner.inbox.items import Answer, Away, CameraReport
 
 _RULES = {  # rules whose names say little
     "jti-reused": "id used again",
@@ -67,6 +67,13 @@ def away(one: Away) -> str:
     """A sentence about a camera that is offline."""
     heard = "" if one.heard_at is None else f", last heard of {moment(one.heard_at)}"
     return f"{one.device} is offline{heard}"
+
+
+def unheard(camera: CameraReport) -> str:
+    """A sentence about a camera whose last status does not tell of now."""
+    status = camera.status
+    since = "" if status is None else f" since {moment(status.iat)}"
+    return f"Nothing has been heard from {camera.device}{since}: {camera.silence}"
 
 
 NOTHING_TOLD = "nothing: no name, no address, no e-mail"
@@ -163,6 +170,11 @@ def times(count: int) -> str:
 def clips(count: int) -> str:
     """``1 clip``, ``3 clips``."""
     return f"{count} clip" if count == 1 else f"{count} clips"
+
+
+def legal_orders(count: int) -> str:
+    """``a legal order is``, ``3 legal orders are``."""
+    return "a legal order is" if count == 1 else f"{count} legal orders are"
 
 
 def tallies(found: Iterable[Tally]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -25,8 +26,10 @@ from agent.consent import signing
 from agent.consent.cards import DeviceCard, OwnerCard
 from agent.consent.letters import Letter
 from agent.consent.statements import (
+    Arming,
     ClipOffer,
     Command,
+    HouseholdOwner,
     InboxReport,
     LedgerHead,
     ListClips,
@@ -34,8 +37,14 @@ from agent.consent.statements import (
     Notice,
     Notices,
     Outcome,
+    PartHealth,
+    PauseRequests,
     Preview,
     RequesterRecord,
+    RequestsPause,
+    ResumeRequests,
+    Space,
+    Status,
     Sync,
     Window,
 )
@@ -77,6 +86,7 @@ class FakeCamera:
         self.listed: list[Window] = []  # for which times clips were asked for
         self.command_answer = ("DONE", "")
         self.ledger_seq = 1
+        self.pause: RequestsPause | None = None
 
     def record(
         self, plain: bytes, *, started_at: int = NOW - 5_000, **changes: object
@@ -139,6 +149,33 @@ class FakeCamera:
         )
         return self.seal(self.keys.signing.sign(msgspec.structs.replace(letter, **changes)))
 
+    def status(self, **changes: object) -> bytes:
+        """The sealed letter that says how it is now; it holds no request."""
+        now = int(time.time())
+        health = PartHealth(state="armed", detail="", at=now, version="1")
+        status = Status(
+            iss=self.keys.fingerprint,
+            jti=signing.new_jti(os.urandom(16)),
+            iat=now,
+            device=self.name,
+            camera=health,
+            gateway=health,
+            clock_synced=True,
+            seals_to=(self.owner.seal, self.owner.recovery),
+            owners=(HouseholdOwner(fingerprint=self.owner.fingerprint, name=self.owner.name),),
+            approvals_needed=1,
+            open=(),
+            more_open=0,
+            held=(),
+            pause=self.pause,
+            muted=(),
+            arming=Arming(armed=True),
+            space=Space(clips=len(self.clips), clip_bytes=0, free_bytes=1_000_000_000),
+            ledger=self.head(),
+            proofs=(),
+        )
+        return self.seal(self.keys.signing.sign(msgspec.structs.replace(status, **changes)))
+
     def listing(self, clips: Sequence[ClipOffer], **changes: object) -> bytes:
         """The sealed letter that answers a question for its clips."""
         letter = Listing(
@@ -185,6 +222,7 @@ class FakeCamera:
         place = topics.availability(self.name)
         with Session(link) as session:
             session.publish(place, topics.ONLINE, retained=True)
+            self._say_status(session)
             thread = threading.Thread(target=self._serve, args=(session, stopped, answers))
             thread.start()
             try:
@@ -220,9 +258,21 @@ class FakeCamera:
                 case None:
                     for event, detail in answers:
                         session.publish(topic, self.outcome(subject, event, detail), retained=True)
-                case _:
+                case command:
                     event, detail = self.command_answer
+                    self._obey(command)
+                    self._say_status(session)
                     session.publish(topic, self.outcome(subject, event, detail), retained=False)
+
+    def _obey(self, command: object) -> None:
+        if isinstance(command, PauseRequests | ResumeRequests):
+            paused = isinstance(command, PauseRequests)
+            owner, at = self.owner.fingerprint, int(time.time())
+            self.pause = RequestsPause(owner=owner, at=at) if paused else None
+
+    def _say_status(self, session: Session) -> None:
+        topic = topics.status(self.name, self.owner.fingerprint)
+        session.publish(topic, self.status(), retained=True)
 
     def _command(self, letter: Letter) -> object:
         """The command in a letter; None for a decision."""

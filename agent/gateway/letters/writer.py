@@ -7,7 +7,7 @@ device set back to an older state shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import msgspec
 
 from agent.clock import Clock
 from agent.consent import decoding, letters, signing
+from agent.consent.cards import OwnerCard
 from agent.consent.letters import Letter
 from agent.consent.statements import (
     ClipOffer,
@@ -30,6 +31,7 @@ from agent.consent.statements import (
     Repost,
     RequesterRecord,
     Statement,
+    Status,
 )
 from agent.consent.statements.base import MAX_REPORT_BYTES
 from agent.gateway.device_keys import DeviceKeys
@@ -104,6 +106,11 @@ class LetterWriter:
         more += len(notices) - len(fitting)
         return self._seal(msgspec.structs.replace(letter, notices=tuple(fitting), more=more))
 
+    def status(self, owner: OwnerCard, facts: Mapping[str, Any]) -> bytes:
+        """A letter that tells ``owner``, and the device itself later, how the device is."""
+        status = Status(**self._common(), **facts)
+        return self._seal(status, [owner.seal, self.keys.recipient])
+
     def outcome(
         self,
         subject: str,
@@ -123,7 +130,7 @@ class LetterWriter:
                 subject=subject,
                 request=request if request and _DIGEST.fullmatch(request) else None,
                 event=event,
-                detail=_one_line(detail),
+                detail=one_line(detail),
                 decision=decision,
             )
         )
@@ -150,12 +157,13 @@ class LetterWriter:
             "proofs": self.ledger.proofs(head.size),
         }
 
-    def _seal(self, statement: Statement) -> bytes:
+    def _seal(self, statement: Statement, readers: Sequence[str] = ()) -> bytes:
+        """``statement``, signed and sealed to ``readers``; without, to all owners."""
         letter = Letter(jws=self.keys.signing.sign(statement), keys={})
-        return letters.seal(letter, [owner.seal for owner in self.parties.owners])
+        return letters.seal(letter, readers or [owner.seal for owner in self.parties.owners])
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """``text`` as a statement can hold it, whatever a row or a stranger put there."""
     line = " ".join(text.split())[:200]
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)

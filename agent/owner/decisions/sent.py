@@ -33,7 +33,7 @@ from agent.owner.decisions.sign import PAUSE, Decision, Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import items, verify
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import Answer, OpenRequest, RequestStatus
+from agent.owner.inbox.items import Answer, OpenRequest, Pause, RequestStatus
 
 S = TypeVar("S", Approval, Share, Command, Decline)
 
@@ -160,13 +160,21 @@ class SentDecisions:
         return RequestStatus(
             muted_at=self._muted_at(item.device, item.request.iss),
             declined_at=declined.iat if same and declined else None,
-            paused_at=self.paused_at(item.device),
+            paused_at=None if (pause := self.pause(item.device)) is None else pause.at,
         )
 
-    def paused_at(self, device: str) -> int | None:
-        """The time since which ``device`` shows no requests; None if it does."""
-        said = self._lasting(device, PAUSE, Command)
-        return said.iat if said is not None and isinstance(said.command, PauseRequests) else None
+    def pause(self, device: str) -> Pause | None:
+        """The pause of requests by the camera's word, or by an owner's that is newer."""
+        status, said = self._inbox.status(device), self._lasting(device, PAUSE, Command)
+        told = None if status is None else status.pause
+        asked = said is not None and isinstance(said.command, PauseRequests)
+        answered = status is not None and (said is None or status.iat > said.iat)
+        if told is not None and status is not None:
+            names = {one.fingerprint: one.name for one in status.owners}
+            return Pause(told.at, names.get(told.owner, "an owner who has left"))
+        if asked and said is not None and not answered:
+            return Pause(said.iat, self._folder.card().name, confirmed=False)
+        return None
 
     def _muted_at(self, device: str, requester: str) -> int | None:
         said = self._lasting(device, requester, Decline)

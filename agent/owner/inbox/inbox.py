@@ -13,6 +13,7 @@ closed request stays readable: its last letter is kept aside.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -26,6 +27,7 @@ from agent.consent.statements import (
     Listing,
     Notices,
     Outcome,
+    Status,
 )
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
@@ -36,13 +38,15 @@ from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, Releas
 from agent.owner.inbox.ledger_watch import LedgerWatch
 from agent.owner.inbox.verify import CameraStatement
 
-S = TypeVar("S", Outcome, Listing, Notices)
+S = TypeVar("S", Outcome, Listing, Notices, Status)
 
 _LETTERS = "letters"
 _CLOSED = "closed"  # the last letter of requests that are no longer open
 _RELEASES = "releases"
 _NOTICES = "notices"
 _LISTINGS = "listings"
+_STATUS = "status"
+_FOLDERS = (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _STATUS, ledger_watch.FOLDER)
 _MAX_CLOSED = 200  # of a device, the newest
 
 
@@ -57,6 +61,7 @@ class Inbox:
         self.warnings = [
             warning for ledger in self._ledgers.values() for warning in ledger.warnings()
         ]
+        self.closed_to_us: Counter[str] = Counter()  # letters to other readers, by camera
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ class Inbox:
     def take(self, topic: Topic, payload: bytes, keys: Keys, *, now: float) -> None:
         """Take one message in; raises :class:`Refused` and changes nothing if it does not count."""
         device = self._devices.get(topic.device)
-        if device is None or topic.kind not in ("inbox", "release", "notices"):
+        if device is None or topic.kind not in ("inbox", "release", "notices", "status"):
             raise Refused("wrong-topic", "the message is on no topic of an enrolled camera")
         if not payload:
             self._emptied(topic)
@@ -120,8 +125,16 @@ class Inbox:
 
     def household(self, device: str) -> tuple[HouseholdOwner, ...]:
         """The owners of whom two must agree, as ``device`` last named them; empty if it has not."""
+        status = self.status(device)
+        if status is not None:
+            return status.owners if status.approvals_needed > 1 else ()
         reports = [item.report for item in self.all_requests() if item.device == device]
         return max(reports, key=lambda report: report.iat).owners if reports else ()
+
+    def status(self, device: str) -> Status | None:
+        """The last status that ``device`` signed for this owner."""
+        said = (status for name, status in self._read(_STATUS, Status) if name == device)
+        return next(said, None)
 
     def releases(self) -> list[ReleaseUpdate]:
         """The last outcome of each release, the newest first."""
@@ -160,7 +173,7 @@ class Inbox:
         card = self._devices[device]
         said = (
             self._kept_statement(letter, card)
-            for folder in (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, ledger_watch.FOLDER)
+            for folder in _FOLDERS
             for _, letter in self._folder.kept(folder, device)
         )
         return max((one.iat for one in said if one is not None), default=None)
@@ -183,6 +196,8 @@ class Inbox:
                 return _LISTINGS, "clips"
             case "notices", Notices():
                 return _NOTICES, "notices"
+            case "status", Status():
+                return _STATUS, "status"
         raise MalformedStatement("wrong-typ", f"{statement.TYP} does not belong on this topic")
 
     def _check_request(self, jws: str, device: DeviceCard, name: str) -> None:
@@ -209,7 +224,7 @@ class Inbox:
             self._close(topic.device, topic.ids[0])
         elif topic.kind == "release":
             self._folder.drop(_RELEASES, topic.device, topic.ids[0])
-        else:
+        elif topic.kind == "notices":
             self._folder.drop(_NOTICES, topic.device, "notices")
 
     def _close(self, device: str, name: str) -> None:

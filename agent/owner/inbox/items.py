@@ -11,7 +11,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from agent.consent.statements import ClipOffer, InboxReport, Listing, Notice, Outcome, Request
+from agent.consent.statements import (
+    ClipOffer,
+    InboxReport,
+    Listing,
+    Notice,
+    Outcome,
+    Request,
+    Status,
+)
 from agent.errors import Refused
 from agent.owner.inbox.verify import Text
 
@@ -131,6 +139,15 @@ class RequestPage:
 
 
 @dataclass(frozen=True)
+class Presence:
+    """A camera at the broker: its availability, the time of its last state, any message."""
+
+    offline: bool = False
+    state_at: int | None = None
+    heard: bool = False
+
+
+@dataclass(frozen=True)
 class Away:
     """A camera that is offline, and the time at which it was last heard of."""
 
@@ -139,15 +156,39 @@ class Away:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Requests are paused since ``at``, by the owner named; not ``confirmed``: only asked for."""
+
+    at: int
+    by: str = ""
+    confirmed: bool = True
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """The last signed word of a camera: its status.
+
+    ``silence`` says why it does not tell of now; empty if it does. ``remarks`` are what is
+    wrong with the camera by its own word.
+    """
+
+    device: str
+    status: Status | None
+    silence: str = ""
+    remarks: tuple[str, ...] = ()
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True)
 class Overview:
-    """All that an inbox shows. ``paused`` and ``away`` are by camera, ``me`` a fingerprint."""
+    """All that an inbox shows. ``away`` is by camera, ``me`` a fingerprint."""
 
     requests: Sequence[OpenRequest] = ()
     answers: Sequence[Answer] = ()
     notices: Sequence[NoticeItem] = ()
     older_notices: int = 0
     releases: Sequence[ReleaseUpdate] = ()
-    paused: Mapping[str, int] = field(default_factory=dict)
+    cameras: Sequence[CameraReport] = ()
     away: Mapping[str, Away] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     me: str = ""

@@ -27,14 +27,15 @@ from agent.consent.statements import (
     Request,
     Share,
     Statement,
+    Status,
 )
 from agent.errors import MalformedStatement, UntrustedSignature
 
 Q = TypeVar("Q", bound=Statement)
 
-CameraStatement = InboxReport | Outcome | Listing | Notices
+CameraStatement = InboxReport | Outcome | Listing | Notices | Status
 _KINDS: dict[str, type[CameraStatement]] = {
-    kind.TYP: kind for kind in (InboxReport, Outcome, Listing, Notices)
+    kind.TYP: kind for kind in (InboxReport, Outcome, Listing, Notices, Status)
 }
 
 

@@ -86,6 +86,11 @@ def _register_reading(commands: Commands) -> None:
     options.add_passphrase(inbox)
     _add_wait(inbox, "wait this long for a request if none is open")
 
+    text = "show what each camera last said of itself, and when"
+    status = _add(commands, "status", "status_view:status", text)
+    options.add_json(status)
+    options.add_passphrase(status)
+
     text = "show a request in full with its clips, or a notice"
     show = _add(commands, "show", "read:show", text)
     show.add_argument("request", help=_REQUEST)

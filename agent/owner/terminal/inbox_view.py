@@ -9,7 +9,7 @@ from rich.text import Text
 
 from agent.consent.statements import Notice
 from agent.owner import text
-from agent.owner.inbox.items import Answer, NoticeItem, OpenRequest, Overview
+from agent.owner.inbox.items import Answer, CameraReport, NoticeItem, OpenRequest, Overview
 from agent.owner.terminal.layout import RED, labelled, new_table
 
 NOTICE_KINDS: dict[str, str] = {
@@ -27,15 +27,8 @@ _SHOWN_ANSWERS = 10
 def inbox(overview: Overview, now: float) -> Group:
     """All open requests, the outcomes of answers, and notices."""
     parts: list[RenderableType] = []
-    for device, since in overview.paused.items():  # nothing is known to be open or not, then
-        parts.append(
-            Text(f"{device}: requests paused since {text.moment(since)}", style="bold").append(
-                f" ({text.ago(now - since)}). Recording goes on. Requests are not shown, legal "
-                "orders and alerts included, and may run out meanwhile.\n"
-                "To see what is still open: clip-agent owner resume-requests",
-                style="not bold",
-            )
-        )
+    for camera in overview.cameras:
+        parts += _camera(camera, overview, now)
     for away in overview.away.values():
         parts.append(
             Text(f"{text.away(away)}.", style="bold").append(
@@ -44,7 +37,7 @@ def inbox(overview: Overview, now: float) -> Group:
         )
     if overview.requests:
         parts += [*([Text()] if parts else []), *_requests(overview, now)]
-    elif not overview.paused:
+    elif all(_says_nothing_is_open(camera) for camera in overview.cameras):
         parts.append(Text("No open requests."))
     if overview.answers:
         parts += [Text(), *_answers(overview)]
@@ -52,6 +45,34 @@ def inbox(overview: Overview, now: float) -> Group:
     if current or overview.older_notices:
         parts += [Text(), *_notices(current, overview.older_notices)]
     return Group(*parts)
+
+
+def _camera(camera: CameraReport, overview: Overview, now: float) -> Iterator[RenderableType]:
+    """Its pause, its silence, and what is wrong with it."""
+    if (pause := camera.pause) is not None:
+        by = f" by {pause.by}" if pause.by else ""
+        done = "requests paused" if pause.confirmed else "asked to pause requests"
+        ago = text.ago(now - pause.at)
+        more = (
+            f" ({ago}). Recording goes on. Requests are not shown, legal orders and alerts "
+            "included, and may run out meanwhile.\n"
+            "To see what is still open: clip-agent owner resume-requests"
+            if pause.confirmed
+            else f" ({ago}). It has not confirmed that yet."
+        )
+        said = f"{camera.device}: {done} since {text.moment(pause.at)}{by}"
+        yield Text(said, style="bold").append(more, style="not bold")
+    if camera.silence and camera.device not in overview.away:
+        yield Text(f"{text.unheard(camera)}.", style="bold").append(
+            " It may hold open requests.", style="not bold"
+        )
+    for remark in camera.remarks:
+        yield Text(f"{camera.device}: {remark}.", style=RED)
+
+
+def _says_nothing_is_open(camera: CameraReport) -> bool:
+    status = camera.status
+    return status is not None and not (camera.silence or camera.pause or status.open)
 
 
 def _is_over(notice: Notice, now: float) -> bool:

@@ -98,6 +98,10 @@ class Database:
         self._version = (self.rows("PRAGMA data_version")[0][0], self.connection.total_changes)
         return self._version != before
 
+    def own_changes(self) -> int:
+        """Count the rows that this connection has changed so far."""
+        return self.connection.total_changes
+
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """The rows of ``query``, inside a transaction or outside; never a write.
 

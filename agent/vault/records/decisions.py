@@ -30,6 +30,11 @@ class DecisionTable(Table):
         rows = self._database.rows("SELECT at FROM pause")
         return float(rows[0][0]) if rows else None
 
+    def paused_by(self) -> str | None:
+        """The fingerprint of the owner who paused requests; None while requests are shown."""
+        rows = self._database.rows("SELECT owner FROM pause")
+        return str(rows[0][0]) if rows else None
+
 
 class DecisionWriter(DecisionTable):
     """Writes these tables."""

@@ -125,7 +125,8 @@ def test_a_request_closed_at_the_broker_leaves_the_inbox(
 ) -> None:
     name = owner.post(request_jws)
     owner.run("inbox")
-    owner.retain([(topics.inbox(camera.name, name), b"")])
+    said = topics.status(camera.name, camera.owner.fingerprint)
+    owner.retain([(topics.inbox(camera.name, name), b""), (said, camera.status())])
     capsys.readouterr()
     owner.run("inbox")
     assert "No open requests" in capsys.readouterr().out

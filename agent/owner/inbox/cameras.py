@@ -1,0 +1,100 @@
+"""Judgement of a camera's last status: does it tell of now, and what is wrong by its own word.
+
+A device writes a status at each change and at least every hour. A status that is older,
+or none, proves nothing about now, whatever lies at the broker beside it: a broker, its rules
+or a renamed camera can hold letters back. Only signed words count here; the broker's
+word that a camera is offline, or that it sent anything, only explains a silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from agent.consent.cards import OwnerCard
+from agent.consent.statements import LEGAL_ORDER, Status
+from agent.owner import text
+from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import CameraReport, Pause, Presence
+
+FRESH_SECONDS: Final = 7_500.0  # hourly letters: one may be lost, and clocks differ a little
+_CLOCK_SECONDS: Final = 300.0
+_AT_WORK = ("armed", "recording", "disarmed")
+
+
+def report(
+    device: str,
+    inbox: Inbox,
+    presence: Presence | None,
+    card: OwnerCard,
+    pause: Pause | None,
+    *,
+    now: float,
+) -> CameraReport:
+    """The report of an enrolled camera, for the owner of ``card``."""
+    status = inbox.status(device)
+    silence = _silence(status, presence or Presence(), inbox.closed_to_us[device], now)
+    remarks = () if status is None else tuple(_remarks(status, inbox, card, fresh=not silence))
+    return CameraReport(device, status, silence, remarks, pause)
+
+
+def _silence(status: Status | None, presence: Presence, closed: int, now: float) -> str:
+    """The reason why the last status does not tell of now; empty if it does."""
+    age = None if status is None else now - status.iat
+    if age is not None and age < -_CLOCK_SECONDS:
+        return "its status is from the future: compare the clocks of this computer and the camera"
+    if presence.offline:
+        return "it is offline"
+    if age is not None and age <= FRESH_SECONDS:
+        return ""
+    if closed:
+        return (
+            "its messages are sealed to other keys than yours. Is your present card among "
+            "`owners:` in its agent.yaml, and was it restarted since?"
+        )
+    if not presence.heard:
+        return (
+            "this broker holds nothing of it. Does it use this broker, under this name, and do "
+            "the broker's rules let it write and you read? `clip-agent check` on the camera tells"
+        )
+    if status is None:
+        return "it has sent no status that its enrolled key has signed"
+    return "no newer status came. Is it powered, on the network, and does `clip-agent check` pass?"
+
+
+def _remarks(status: Status, inbox: Inbox, card: OwnerCard, *, fresh: bool) -> Iterator[str]:
+    camera, open_digests = status.camera, {item.digest for item in inbox.requests()}
+    if camera.state not in _AT_WORK:
+        why = f": {camera.detail}" if camera.detail else ""
+        yield f"it does not record: {camera.state}{why}, since {text.moment(camera.at)}"
+    if not status.clock_synced:
+        yield "its clock is not set, so requests and your answers wait"
+    orders = sum(1 for one in status.open if one.kind == LEGAL_ORDER)
+    if status.pause is not None and orders:
+        yield f"{text.legal_orders(orders)} open while requests are paused"
+    missing = [one for one in status.open if one.request not in open_digests]
+    if fresh and status.pause is None and missing:
+        kinds = ", ".join(sorted({one.kind.replace("-", " ") for one in missing}))
+        yield f"{len(missing)} open ({kinds}) of which no message has come through the broker"
+    if status.held:
+        yield f"{len(status.held)} approved, but held: {status.held[0].why}"
+    yield from _seals(status, card)
+
+
+def _seals(status: Status, card: OwnerCard) -> Iterator[str]:
+    """Differences between the keys that clips are sealed to, and the owners' keys."""
+    sealed = set(status.seals_to)
+    if not sealed:
+        return  # no camera has run
+    if card.seal not in sealed:
+        yield (
+            "it still seals clips without your key: you cannot open what it records. Restart "
+            "the camera"
+        )
+    elif card.recovery not in sealed:
+        yield "it still seals clips to another recovery key of yours. Restart the camera"
+    elif len(sealed) > 2 * len(status.owners):
+        yield (
+            f"it still seals clips to somebody who is not among its {len(status.owners)} "
+            "owners. Restart the camera"
+        )

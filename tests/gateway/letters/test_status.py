@@ -1,0 +1,141 @@
+"""The status letters: fresh, to each owner alone, and silent about what a broker must not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.consent import letters as mail
+from agent.consent import signing
+from agent.consent.statements import Mute, PauseRequests, ResumeRequests, Status
+from agent.errors import UnreadableLetter
+from agent.gateway import device_keys
+from agent.mqtt import topics
+from agent.vault import camera_state
+from agent.vault.camera_state import StateFile
+from agent.vault.locks import camera_at_work as at_work
+from tests.support.gateway_world import DEVICE, World
+from tests.support.house import Person
+
+HOUR = 3_600
+
+
+@pytest.fixture
+def recording(world: World) -> Iterator[World]:
+    """A world whose camera runs."""
+    camera_state.path_of(world.house.config.state_dir).parent.mkdir(exist_ok=True)
+    with at_work(world.house.config.state_dir, clock=world.clock):
+        said(world, "armed", "")
+        yield world
+
+
+def said(world: World, state: str, detail: str, *, motion: float | None = None) -> None:
+    folder = world.house.config.state_dir
+    StateFile(folder, seals_to=tuple(world.house.recipients)).say(
+        at=world.clock.now(), state=state, detail=detail, last_motion_at=motion
+    )
+    world.clock.advance(10)
+    world.run()
+
+
+def letters(world: World, owner: Person | None = None) -> list[bytes]:
+    topic = topics.status(DEVICE, (owner or world.house.owner).id)
+    return [payload for where, payload in world.broker.published if where == topic]
+
+
+def last(world: World, owner: Person | None = None) -> Status:
+    reader, card = owner or world.house.owner, world.house.device_card()
+    jws = mail.open_letter(letters(world, owner)[-1], reader.identity).jws
+    return signing.verify(jws, Status, {card.fingerprint: card.key})
+
+
+def test_a_device_that_has_nothing_to_say_says_so(recording: World) -> None:
+    status = last(recording)
+    assert (status.device, status.camera.state, status.gateway.state) == (
+        DEVICE,
+        "armed",
+        "connected",
+    )
+    assert (status.open, status.pause, status.muted) == ((), None, ())
+    assert [one.name for one in status.owners] == ["Olive"]
+    assert status.seals_to == tuple(recording.house.recipients), "by the running camera's word"
+    assert status.iss == recording.house.device_card().fingerprint
+
+
+def test_it_is_repeated_each_hour_with_a_new_time_and_writes_nothing(recording: World) -> None:
+    recording.run()
+    before, at = len(letters(recording)), last(recording).iat
+    assert recording.gateway is not None
+    changes = recording.gateway.database.own_changes()
+    for _ in range(3 * 360):
+        recording.clock.advance(10)
+        recording.gateway.step()
+    assert len(letters(recording)) - before == 3
+    assert at + 3 * HOUR - 20 <= last(recording).iat <= recording.clock.now()
+    assert recording.gateway.database.own_changes() == changes, "it was written to the card"
+
+
+def test_it_is_said_again_after_each_connection(recording: World) -> None:
+    before = len(letters(recording))
+    assert recording.gateway is not None
+    recording.broker.retained.clear()
+    recording.gateway.owner_link.drop()  # type: ignore[attr-defined]
+    recording.run()
+    recording.gateway.owner_link.start()
+    recording.run()
+    assert len(letters(recording)) == before + 1
+    assert topics.status(DEVICE, recording.house.owner.id) in recording.broker.retained
+
+
+def test_motion_and_refused_posts_wait_for_the_hour(recording: World) -> None:
+    before = len(letters(recording))
+    said(recording, "recording", "", motion=recording.clock.now())
+    recording.house.record()
+    said(recording, "armed", "", motion=recording.clock.now())
+    recording.to_feed("not a request", "0123456789abcdef")
+    recording.clock.advance(10)
+    recording.run()
+    assert recording.events("request.refused") or recording.events("post.")
+    assert len(letters(recording)) == before, "a broker saw when somebody walked by"
+    recording.clock.advance(HOUR)
+    recording.run()
+    assert last(recording).space.clips == 1
+    assert last(recording).last_motion_at is not None
+
+
+def test_an_open_request_a_pause_and_a_mute_are_told_at_once(recording: World) -> None:
+    house = recording.house
+    house.record()
+    post = recording.post()
+    (told,) = last(recording).open
+    assert (told.request, told.kind) == (signing.digest(post), "voluntary")
+    recording.to_device(house.command(PauseRequests()))
+    pause = last(recording).pause
+    assert pause is not None and pause.owner == house.owner.id
+    assert last(recording).open == (told,), "it is open still"
+    recording.to_device(house.command(ResumeRequests()))
+    assert last(recording).pause is None
+    recording.to_device(house.command(Mute(requester=house.requester.id, muted=True)))
+    assert last(recording).muted == (house.requester.id,)
+    assert last(recording).open == ()
+
+
+def test_a_camera_without_pictures_is_told_at_once(recording: World) -> None:
+    said(recording, "no-frames", "rtsp://10.0.0.7/main does not answer")
+    health = last(recording).camera
+    assert (health.state, health.detail) == ("no-frames", "rtsp://10.0.0.7/main does not answer")
+    assert b"10.0.0.7" not in b"".join(payload for _, payload in recording.broker.published)
+
+
+def test_each_owner_gets_a_letter_that_only_they_and_the_device_open(
+    shared: World, tmp_path: Path
+) -> None:
+    house = shared.house
+    assert last(shared).approvals_needed == 2
+    assert [one.name for one in last(shared, house.partner).owners] == ["Olive", "Otto"]
+    with pytest.raises(UnreadableLetter):
+        mail.open_letter(letters(shared)[-1], house.partner.identity)
+    keys = device_keys.load_or_create(house.config.state_dir, name=DEVICE)
+    assert mail.open_letter(letters(shared)[-1], keys.identity)
