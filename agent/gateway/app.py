@@ -31,6 +31,7 @@ from agent.gateway.feed.log_check import LogCheck, NoLog, PinnedLog
 from agent.gateway.feed.withdrawals import Withdrawals
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.open_requests import OpenRequests
+from agent.gateway.ledger_anchor import LedgerAnchor
 from agent.gateway.letters.outbox import Outbox, Replies
 from agent.gateway.letters.status import StatusLetters
 from agent.gateway.rate_limit import RateLimiter
@@ -90,6 +91,9 @@ def build(
         return work, authorizer
 
     work, authorizer = work_of_a_thread()
+    head_path = device_keys.path_of(folder).with_name("ledger-head")
+    anchor = LedgerAnchor(head_path, keys, work.ledger, clock, random)
+    anchor.check()
     if owner_link is None:
         owner_link, feed_link = _connect(config, client_id=device_keys.client_id(folder))
     holds = Holds(work, authorizer, keys)
@@ -135,6 +139,7 @@ def build(
         previews=previews,
         releases=releases,
         last_word=last_word,
+        anchor=anchor,
         device_name=name,
         feed_topic=config.feed.topic,
         notify=notify,

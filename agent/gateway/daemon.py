@@ -27,6 +27,7 @@ from agent.gateway.decisions.preview import Previews
 from agent.gateway.device_state import DeviceState
 from agent.gateway.feed.handler import FeedHandler
 from agent.gateway.inbox.open_requests import OpenRequests
+from agent.gateway.ledger_anchor import LedgerAnchor
 from agent.gateway.letters.outbox import Outbox
 from agent.gateway.letters.status import StatusLetters
 from agent.gateway.release.last_word import LastWord
@@ -65,6 +66,7 @@ class Gateway:
     previews: Previews
     releases: ReleaseWorker
     last_word: LastWord
+    anchor: LedgerAnchor
     device_state: DeviceState
     status: StatusLetters
     device_name: str
@@ -173,6 +175,7 @@ class Gateway:
         self._wish()
         if self.clock.monotonic() >= self._repeat_at:
             self._repeat()
+        self.anchor.keep()  # before a letter tells the head
         self.outbox.flush()
         self.last_word.tick()
         self._publish_state()

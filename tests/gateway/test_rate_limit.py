@@ -260,15 +260,6 @@ def test_the_ledger_of_a_flood_verifies(world: World) -> None:
         Ledger(database).verify()
 
 
-def test_a_changed_line_of_today_does_not_end_the_gateway(world: World) -> None:
-    world.post()
-    world.kill()
-    with world.house.open_database() as database, database.transaction() as db:
-        db.execute("UPDATE ledger SET detail = '{' WHERE event LIKE 'request%'")
-    world.restart()
-    assert world.request_state(world.post()) == "OPEN"
-
-
 def test_the_record_of_a_requester_says_what_was_only_counted(world: World) -> None:
     pour(world, valid_posts(world, KEPT + 30))
     world.clock.advance(3 * DAY)

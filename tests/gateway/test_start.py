@@ -92,6 +92,7 @@ def test_a_decision_from_before_the_record_was_lost_is_not_acted_on_again(world:
     world.kill()
     for file in (world.house.config.state_dir / "gateway").glob("gateway.sqlite*"):
         file.unlink()
+    (world.house.config.state_dir / "gateway" / "keys" / "ledger-head").unlink()
     world.restart()
     world.to_feed(post, said.jti)
     assert world.request_state(post) == "OPEN"

@@ -48,7 +48,8 @@ class GatewayDatabase(ClipTable):
 
     SCHEMA = Schema("gateway.sql")
     CURE = (
-        "Stop the gateway, and move this file and those with -wal and -shm after its name away."
+        "Stop the gateway, and move this file, those with -wal and -shm after its name, and"
+        " keys/ledger-head away."
         " Only this file held the requests and the ledger; sqlite3's .recover may save them"
     )
 

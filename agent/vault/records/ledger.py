@@ -104,6 +104,9 @@ class _StoredNodes(_Nodes):
 class Ledger(Table):
     """Reads the ledger of an index."""
 
+    def __len__(self) -> int:
+        return len(self._tree())
+
     def head(self, size: int | None = None) -> LedgerHead:
         """The number of lines, and the root over them; of the first ``size`` if given."""
         tree = self._tree()
@@ -210,7 +213,7 @@ class Ledger(Table):
             raise _broken(len(tree) + 1, f"the ledger had {leaves} lines and ends before it")
 
     def verify(self, expected: LedgerHead | None = None) -> int:
-        """Check every line as :meth:`checked` does, and return how many there are."""
+        """Check every line as :meth:`checked` does, and return their number."""
         return sum(1 for _ in self.checked(expected))
 
     def export(self, out: TextIO) -> None:
