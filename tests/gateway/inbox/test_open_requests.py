@@ -190,3 +190,26 @@ def test_an_edit_that_nobody_posted_is_not_shown_beside_the_request(world: World
     world.run()
     letter = report(world, post)
     assert letter is not None and len(letter.clips) == 2 and letter.reposts == ()
+
+
+def test_a_letter_that_is_too_large_is_written_again_with_fewer_clips(world: World) -> None:
+    for number in range(40):
+        world.house.record(seconds_ago=600 + number)
+    post = world.post()
+    ((topic, letter),) = world.inbox.items()
+    whole = report(world, post)
+    assert whole is not None
+    assert len(whole.clips) == 40
+    gateway = world.gateway
+    assert gateway is not None
+    gateway.inbox.shrink(topic, len(letter) // 2)
+    world.run()
+    again = report(world, post)
+    assert again is not None
+    assert 0 < len(again.clips) < 20
+    assert len(again.clips) + again.more_clips == 40
+    assert len(world.inbox[topic]) <= len(letter) // 2
+    world.clock.is_synced = False
+    gateway.inbox.shrink(topic, 1)
+    world.run()
+    assert report(world, post) == again, "the time of a letter is judged by the owner"
