@@ -41,7 +41,7 @@ Role = Literal["owner", "requester"]
 
 MIN_PASSPHRASE_CHARACTERS = 8
 PASSPHRASE_VARIABLE = "CLIP_AGENT_PASSPHRASE"  # noqa: S105 - names the variable, holds no secret
-NEW_PASSPHRASE_VARIABLE = "CLIP_AGENT_NEW_PASSPHRASE"  # noqa: S105 - the same
+NEW_PASSPHRASE_VARIABLE = f"{PASSPHRASE_VARIABLE}_NEW"  # one prefix: no player inherits either
 _FILE_OPTIONS = {
     PASSPHRASE_VARIABLE: "--passphrase-file",
     NEW_PASSPHRASE_VARIABLE: "--new-passphrase-file",

@@ -12,7 +12,7 @@ import pytest
 from agent import keyfile
 from agent.consent.cards import format_card, format_fingerprint
 from agent.errors import ConfigError, KeyFileError
-from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.keyfile import NEW_PASSPHRASE_VARIABLE, PASSPHRASE_VARIABLE, Keys
 from agent.owner import keys as owner_keys
 from agent.owner.folder import OwnerFolder, Settings
 from tests.owner.at_home import run
@@ -164,6 +164,16 @@ def test_owner_passphrase_changes_what_opens_the_keys(
     assert "backups" in capsys.readouterr().out
     with pytest.raises(KeyFileError, match="wrong passphrase"):
         home.unlock(PASSPHRASE)
+
+
+def test_both_passphrases_come_from_variables_that_no_player_inherits(
+    home: OwnerFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quicken(home.key_path, PASSPHRASE)
+    assert NEW_PASSPHRASE_VARIABLE.startswith(PASSPHRASE_VARIABLE)
+    monkeypatch.setenv(NEW_PASSPHRASE_VARIABLE, "another passphrase")
+    assert run("passphrase", "--home", str(home.path)) == 0
+    assert home.unlock("another passphrase")
 
 
 def test_a_short_new_passphrase_changes_nothing(home: OwnerFolder, tmp_path: Path) -> None:
