@@ -12,6 +12,7 @@
     releases/<device>/<release>.json     the last outcome of each release
     notices/<device>/notices.json        the last letter of notices
     listings/<device>/clips.json         the clips that it last listed
+    status/<device>/status.json          its last status
     ledger/<device>/<size>.json          the letters with the newest heads of its ledger
     ledger-contradicted/<device>/        the first letters that contradict them
     given/<device>/<release>.json        the owner's approvals and shares, as signed
@@ -24,6 +25,7 @@ Letters are kept as the signed text of the device, never as our reading of it:
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +43,11 @@ from agent.owner.keys import NewOwner
 
 _DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the pattern of device.name in agent.yaml
 _CARD_SUFFIX = ".card.yaml"
+_OWN = ("given", "decided")
+_WRITTEN = (
+    *("letters", "closed", "releases", "notices", "listings", "status"),
+    *("ledger", "ledger-contradicted"),
+)
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -120,16 +127,39 @@ class OwnerFolder:
         return cards
 
     def enrol(self, card_file: Path) -> DeviceCard:
-        """Take over a camera's card; raises ConfigError for a twin or another role."""
-        card = _device_card(card_file)
-        for known in self.devices().values():
-            if card.name == known.name:
-                raise ConfigError(f"{card_file}: a camera named {card.name!r} is enrolled already")
-            if card.fingerprint == known.fingerprint:
-                raise ConfigError(f"{card_file}: its key is enrolled already, as {known.name!r}")
-        target = self.path / "devices" / (card.name + _CARD_SUFFIX)
-        keyfile.write_new(target, format_card(card).encode(), mode=0o600)
+        """Take over a camera's card; raises ConfigError for a twin or another role.
+
+        The card of a camera that was renamed replaces the one under its old name, and the
+        owner's decisions go with it.
+        """
+        card, known = _device_card(card_file), self.devices()
+        twin = known.pop(card.name, None)
+        renamed = [name for name, one in known.items() if one.fingerprint == card.fingerprint]
+        if twin is not None and (twin.fingerprint != card.fingerprint or not renamed):
+            raise ConfigError(
+                f"{card_file}: a camera named {card.name!r} is enrolled already",
+                advice="If its keys are new, compare the fingerprint at the camera, and remove the "
+                f"old card first: `clip-agent owner card --remove {card.name}`",
+            )
+        if twin is None:
+            target = self.path / "devices" / (card.name + _CARD_SUFFIX)
+            keyfile.write_new(target, format_card(card).encode(), mode=0o600)
+        for name in renamed:
+            for folder in _OWN:
+                old, new = self.path / folder / name, self.path / folder / card.name
+                with files.faults(old):
+                    if old.is_dir() and not new.exists():
+                        old.rename(new)
+            self.remove(name)
         return card
+
+    def remove(self, name: str) -> None:
+        """Forget a camera and what it wrote; ConfigError if none has this name."""
+        if name not in self.devices():
+            raise ConfigError(f"no camera named {name!r} is enrolled")
+        for folder in _WRITTEN:
+            shutil.rmtree(self.path / folder / name, ignore_errors=True)
+        files.remove(self.path / "devices" / (name + _CARD_SUFFIX))
 
     # What the cameras wrote
 

@@ -14,7 +14,7 @@ from agent.consent.cards import format_card, format_fingerprint
 from agent.errors import ConfigError, KeyFileError
 from agent.keyfile import NEW_PASSPHRASE_VARIABLE, PASSPHRASE_VARIABLE, Keys
 from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.folder import OwnerFolder, Settings, StoredStatement
 from tests.owner.at_home import run
 from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE
@@ -127,13 +127,41 @@ def test_a_camera_is_enrolled_once(home: OwnerFolder, camera: FakeCamera, tmp_pa
     assert list(home.devices()) == ["front-door"]
 
 
-def test_the_same_camera_under_another_name_is_refused(
-    home: OwnerFolder, camera: FakeCamera, tmp_path: Path
+def test_a_renamed_camera_replaces_its_old_card_and_says_so(
+    home: OwnerFolder,
+    camera: FakeCamera,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    card = tmp_path / "device.card.yaml"
+    card, said = tmp_path / "device.card.yaml", StoredStatement(jws="a.b.c", received_at=1.0)
+    for folder in ("given", "letters"):
+        home.keep(folder, "front-door", "0123456789abcdef", said)
     card.write_text(card.read_text().replace("front-door", "back-door"))
-    with pytest.raises(ConfigError, match="key is enrolled already"):
+    assert run("card", "--add", str(card), "--home", str(home.path)) == 0
+    assert "replaces that card: the camera was renamed" in capsys.readouterr().out
+    assert list(home.devices()) == ["back-door"]
+    assert home.letter("given", "back-door", "0123456789abcdef") == said, "decisions are kept"
+    assert home.names("letters", "front-door") == []
+
+
+def test_a_camera_with_new_keys_is_enrolled_after_its_old_card_is_removed(
+    home: OwnerFolder,
+    camera: FakeCamera,
+    locked_owner: owner_keys.NewOwner,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other, card = FakeCamera(camera.name, locked_owner.card), tmp_path / "other.card.yaml"
+    card.write_text(format_card(other.card))
+    with pytest.raises(ConfigError, match="enrolled already") as caught:
         home.enrol(card)
+    assert "card --remove front-door" in caught.value.advice
+    assert run("card", "--remove", "front-door", "--home", str(home.path)) == 0
+    assert home.devices() == {}
+    home.enrol(card)
+    assert home.devices()[camera.name].fingerprint == other.keys.fingerprint
+    with pytest.raises(ConfigError, match="no camera named 'porch'"):
+        run("card", "--remove", "porch", "--home", str(home.path))
 
 
 def test_a_card_of_another_role_is_refused(home: OwnerFolder) -> None:

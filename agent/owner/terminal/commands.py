@@ -76,7 +76,9 @@ def _register_keys(commands: Commands) -> None:
     )
 
     card = _add(commands, "card", "keys:card", "print your public key card, or enrol a camera")
-    card.add_argument("--add", type=Path, metavar="FILE", help="a camera's device.card.yaml")
+    change = card.add_mutually_exclusive_group()
+    change.add_argument("--add", type=Path, metavar="FILE", help="a camera's device.card.yaml")
+    change.add_argument("--remove", metavar="NAME", help="forget a camera and what it wrote")
 
 
 def _register_reading(commands: Commands) -> None:

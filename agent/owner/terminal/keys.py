@@ -45,14 +45,21 @@ def card(arguments: argparse.Namespace) -> int:
     """``owner card``"""
     folder = OwnerFolder(arguments.home)
     keyfile.require(folder.key_path, "owner")
+    if arguments.remove is not None:
+        folder.remove(arguments.remove)
+        print(f"removed the camera {arguments.remove}; your decisions are kept")
+        return 0
     if arguments.add is None:
         card = folder.card()
         print(f"# fingerprint: {format_fingerprint(card.fingerprint)}\n{format_card(card)}", end="")
         return 0
+    known = folder.devices()
     camera = folder.enrol(arguments.add)
     print(
         f"enrolled the camera {camera.name}, fingerprint {format_fingerprint(camera.fingerprint)}"
     )
+    for name in sorted(known.keys() - folder.devices().keys()):
+        print(f"It has the key of {name}, so it replaces that card: the camera was renamed.")
     return 0
 
 
