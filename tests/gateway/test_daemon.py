@@ -242,3 +242,17 @@ def test_either_of_two_owners_decides_and_both_are_told(tmp_path: Path) -> None:
 def told(world: World) -> list[bytes]:
     prefix = topics.release(DEVICE, "")
     return [data for topic, data in world.broker.retained.items() if topic.startswith(prefix)]
+
+
+def test_topics_that_somebody_deleted_are_said_again_within_the_hour(world: World) -> None:
+    """A person empties all retained topics in a broker's browser."""
+    world.house.record()
+    world.post()
+    before = set(world.broker.retained)
+    assert {topics.availability(DEVICE), topics.state(DEVICE), *world.inbox} <= before
+    world.broker.retained.clear()
+    world.run()
+    assert world.inbox == {}
+    world.clock.advance(3_601)
+    world.run()
+    assert set(world.broker.retained) == before
