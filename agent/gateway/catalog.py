@@ -50,6 +50,7 @@ class Catalog:
         self._databaseed = database.clip_days()
         self._refused: dict[str, int] = {}  # clip: stamp of its sidecar
         self._warned = False
+        self._left = 0  # sidecars that this look may still read
         self.totals: Totals = database.totals()
 
     def look(self) -> bool:
@@ -63,8 +64,9 @@ class Catalog:
         for day in self._databaseed - {name.replace("-", "") for name in days}:
             changed |= self._write(list(self._database.clip_stamps(day)), [])
             self._databaseed.discard(day)
+        self._left = _READ_A_LOOK
         for name, stamp in sorted(days.items(), reverse=True):
-            if self._settled.get(name) != stamp:
+            if self._settled.get(name) != stamp and self._left:
                 changed |= self._look_at(name, stamp)
         self._settled = {name: self._settled[name] for name in days if name in self._settled}
         if changed:
@@ -95,13 +97,14 @@ class Catalog:
                     for clip_id, stamp in there.items()
                     if stamp not in (known.get(clip_id), self._refused.get(clip_id))
                 }
-                fresh = list(self._read(folder, list(news.items())[:_READ_A_LOOK]))
+                fresh = list(self._read(folder, list(news.items())[: self._left]))
         except OSError as error:
             self._warn("the clips of %s cannot be read: %s", name, error.strerror)
             return False
         gone = [clip_id for clip_id in known if clip_id not in there or clip_id in self._refused]
         self._databaseed.add(day)
-        if len(news) <= _READ_A_LOOK and abs(time.time_ns() - stamp) > _UNSETTLED_NANOSECONDS:
+        is_read, self._left = len(news) <= self._left, max(0, self._left - len(news))
+        if is_read and abs(time.time_ns() - stamp) > _UNSETTLED_NANOSECONDS:
             self._settled[name] = stamp
         return self._write(gone, fresh)
 

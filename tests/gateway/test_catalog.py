@@ -1,0 +1,120 @@
+"""The catalog of the camera's clips: in step with the files, idle when they are."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.gateway import catalog
+from agent.gateway.catalog import Catalog
+from agent.vault.clips import sidecar
+from agent.vault.clips.paths import ClipFiles
+from tests.vault.support import Vault
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(tmp_path / "state")
+
+
+@pytest.fixture
+def looking(vault: Vault) -> Catalog:
+    return Catalog(vault.database, vault.state_dir)
+
+
+def settle(vault: Vault) -> None:
+    """Let the folders' last change be long ago."""
+    for day in (vault.state_dir / "camera" / "clips").iterdir():
+        os.utime(day, (1.7e9, 1.7e9))
+
+
+def ids(vault: Vault) -> list[str]:
+    return [clip.id for clip in vault.database.clips()]
+
+
+def test_clips_come_change_and_go_with_their_files(vault: Vault, looking: Catalog) -> None:
+    first, second = vault.record(), vault.record()
+    assert looking.look()
+    assert vault.database.clips() == [first, second]
+    assert looking.totals.count == 2
+    known = vault.store.read_sidecar(first.id)
+    files = ClipFiles.of(vault.state_dir, first.id)
+    text = sidecar.encode(known).replace(b'"clock_synced": true', b'"clock_synced": false')
+    files.replacement.write_bytes(text)
+    files.replacement.rename(files.sidecar)
+    assert looking.look()
+    assert [clip.clock_synced for clip in vault.database.clips()] == [False, True]
+    vault.store.delete(first.id)
+    assert looking.look()
+    assert ids(vault) == [second.id]
+    vault.store.delete(second.id)
+    assert looking.look()
+    assert ids(vault) == [] and looking.totals.count == 0
+
+
+def test_an_idle_look_reads_no_file_and_writes_nothing(
+    vault: Vault, looking: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.record()
+    settle(vault)
+    looking.look()
+    read: list[Path] = []
+    monkeypatch.setattr(sidecar, "read", lambda path, *_: read.append(path))
+    monkeypatch.setattr(catalog, "_sidecars", lambda *_: read.append(Path("a folder")))
+    written = vault.database.connection.total_changes
+    for _ in range(10):
+        assert not looking.look()
+    assert read == []
+    assert vault.database.connection.total_changes == written
+
+
+def test_a_restart_reads_only_the_sidecars_that_changed(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [vault.record() for _ in range(3)]
+    Catalog(vault.database, vault.state_dir).look()
+    fresh = vault.record()
+    read: list[str] = []
+    real = sidecar.read
+
+    def counted(path: Path, kind: type[sidecar.Sidecar], clip_id: str) -> sidecar.Sidecar:
+        read.append(clip_id)
+        return real(path, kind, clip_id)
+
+    monkeypatch.setattr(sidecar, "read", counted)
+    Catalog(vault.database, vault.state_dir).look()
+    assert read == [fresh.id]
+    assert ids(vault) == [*(clip.id for clip in clips), fresh.id]
+
+
+def test_many_clips_at_once_keep_no_look_long(
+    vault: Vault, looking: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_READ_A_LOOK", 2)
+    clips = []
+    for _ in range(3):  # days
+        clips += [vault.record() for _ in range(2)]
+        vault.clock.advance(86_400)
+    counts = []
+    while looking.look():
+        counts.append(looking.totals.count)
+    assert counts == [2, 4, 6]
+    assert ids(vault) == [clip.id for clip in clips]
+
+
+def test_a_change_in_the_same_tick_of_the_clock_is_not_missed(
+    vault: Vault, looking: Catalog
+) -> None:
+    vault.record()
+    looking.look()
+    (day,) = (vault.state_dir / "camera" / "clips").iterdir()
+    stamp = time.time_ns()
+    os.utime(day, ns=(stamp, stamp))
+    looking.look()
+    clip = vault.record()
+    os.utime(day, ns=(stamp, stamp))
+    assert looking.look()
+    assert clip.id in ids(vault)
