@@ -231,4 +231,13 @@ def _start_logging(*, verbose: bool) -> None:
     form = "%(levelname)s %(name)s: %(message)s"
     if "JOURNAL_STREAM" not in os.environ:
         form = f"%(asctime)s {form}"
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format=form)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine(form))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+
+
+class _OneLine(logging.Formatter):
+    """Keeps a message on its line: it may quote a stranger, who would write the next one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return super().formatMessage(record).replace("\n", "\\n")

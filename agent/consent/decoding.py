@@ -48,7 +48,8 @@ def decode(payload: bytes, kind: type[S], max_bytes: int) -> S:
     try:
         return msgspec.convert(plain, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise MalformedStatement("wrong-shape", str(error)[:_MAX_REASON]) from error
+        said = str(error).replace("\n", "\\n")  # it quotes field names, and may be logged
+        raise MalformedStatement("wrong-shape", said[:_MAX_REASON]) from error
 
 
 def strict_json(payload: bytes, max_bytes: int) -> Any:

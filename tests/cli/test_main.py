@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import pkgutil
 import re
@@ -372,3 +373,10 @@ class TestFailures:
 
         monkeypatch.setattr(cli, "_config", ended)
         assert refusal(capsys, "config", "--example", code=130) == "clip-agent: stopped"
+
+
+def test_a_message_that_quotes_a_stranger_stays_on_its_line() -> None:
+    """A requester once wrote whole lines into the log by a line feed in a field's name."""
+    record = logging.LogRecord("agent", 30, "", 0, "refused: %s", ("a\nWARNING agent: b",), None)
+    text = cli._OneLine("%(levelname)s %(message)s").format(record)
+    assert text == "WARNING refused: a\\nWARNING agent: b"

@@ -183,6 +183,13 @@ def test_a_field_of_another_shape(changes: dict[str, Any]) -> None:
     assert refusal(changed(**changes)) == "wrong-shape"
 
 
+@pytest.mark.parametrize("name", ["x\nWARNING agent: forged", "\n", "\n" * 300])
+def test_a_field_name_does_not_write_lines_into_a_log(name: str) -> None:
+    with pytest.raises(MalformedStatement, match="unknown field") as caught:
+        decoding.decode(json.dumps({**plain(REQUEST), name: 1}).encode(), Request, 16_384)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_legal_order_needs_its_order() -> None:
     request = world.request(kind="legal-order", order=world.ORDER)
     assert decoding.decode(decoding.encode(request), Request, MAX_STATEMENT_BYTES) == request
