@@ -179,7 +179,8 @@ class Gateway:
         self.outbox.flush()
         self.last_word.tick()
         self._publish_state()
-        self.status.tick()
+        if self.last_word.may_tell():
+            self.status.tick()
         while not self._acknowledged.empty():
             self.owner_link.acknowledge(self._acknowledged.get())
 

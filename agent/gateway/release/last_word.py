@@ -58,6 +58,10 @@ class LastWord:
         """True if all that the owners said before this connection has been handled."""
         return self._heard
 
+    def may_tell(self) -> bool:
+        """True if a new status letter does not replace one that shows an older state of ours."""
+        return self._heard or not (self._restored or self.clock.synced())
+
     def connected(self) -> None:
         """Send the probe and the marker; raises :class:`NetworkFault`."""
         self._heard = self._session_known = False

@@ -71,7 +71,6 @@ def image(world: World, tmp_path: Path) -> Callable[[], Callable[[], None]]:
         world.restart()
 
         def restore() -> None:
-            leave_status(world.house, world.broker)
             world.kill()
             shutil.rmtree(state)
             shutil.copytree(copy, state)
@@ -137,12 +136,13 @@ def test_a_restart_keeps_the_hold(world: World) -> None:
     assert world.receiver.calls == [] and state_of(world, release) == "HELD"
 
 
-def test_a_power_cut_before_the_hold_is_on_disk_changes_nothing(world: World) -> None:
+@pytest.mark.parametrize("commits", range(4))
+def test_a_power_cut_before_the_hold_is_on_disk_changes_nothing(world: World, commits: int) -> None:
     """The broker knows the session again, and still it has lost letters."""
     release = sealed(world)
     world.kill()
     world.broker.forget()
-    world.crash_after, world.crash_uncommitted = 0, True
+    world.crash_after, world.crash_uncommitted = commits, True
     world.restart()
     is_back(world)
     assert world.crashes == 1
@@ -202,6 +202,22 @@ def test_a_release_revoked_after_the_image_was_taken_is_not_sent(
     assert ("release.held", {"why": RESTORED}) in world.events()
     sync(world, (release, False))
     assert world.events("release.revoked")
+
+
+@pytest.mark.parametrize("commits", range(4))
+def test_a_power_cut_before_a_restored_state_is_held_changes_nothing(
+    world: World, image: Callable[[], Callable[[], None]], commits: int
+) -> None:
+    """Its own status letter does not replace the newer one at the broker before that."""
+    release = sealed(world)
+    restore = image()
+    world.to_device(world.house.command(Revoke(release=release)))
+    world.crash_after, world.crash_uncommitted = commits, True
+    restore()
+    is_back(world)
+    assert world.crashes == 1
+    assert world.receiver.calls == []
+    assert ("release.held", {"why": RESTORED}) in world.events()
 
 
 def test_a_release_sent_after_the_image_was_taken_is_not_sent_again(
