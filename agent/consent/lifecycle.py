@@ -12,6 +12,9 @@ from types import MappingProxyType
 
 from agent.errors import InternalFault
 
+# The detail of an APPROVED release whose owners agreed by letters that crossed, without keys.
+KEYS_AWAITED = "both owners agreed; the keys come when one of them unlocks their tool"
+
 Table = Mapping[tuple[str, str], str]
 
 # A public request, from its arrival on the feed. A closed request never opens again: its

@@ -25,7 +25,7 @@ from agent.mqtt.link import Received
 from agent.mqtt.session import Session
 from agent.owner.decisions.sign import Decision
 from agent.owner.inbox import verify
-from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.inbox import CLIPS, Inbox
 from agent.owner.inbox.items import Presence
 
 QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
@@ -206,6 +206,7 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
         place = topics.parse(message.topic, feed="")
         assert place is not None
         inbox.take(place, message.payload, keys, now=now)
+        inbox.mark_shown(place.device, CLIPS)
         return True
     return False
 

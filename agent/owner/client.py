@@ -40,9 +40,11 @@ from agent.mqtt import topics
 from agent.mqtt.link import Received
 from agent.owner import broker, clip_transfer
 from agent.owner.clip_transfer import Progress
-from agent.owner.decisions import sent, sign
+from agent.owner.decisions import seen, sent, sign
+from agent.owner.decisions.choice import Choice, choose, repeat
 from agent.owner.decisions.repeat import Repeats
-from agent.owner.decisions.sign import DEFAULT_DAYS, Choice, Plan, ReleasePlan, Terms
+from agent.owner.decisions.seen import SeenClip
+from agent.owner.decisions.sign import DEFAULT_DAYS, Plan, ReleasePlan, Terms
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import cameras, items, lookup
 from agent.owner.inbox.inbox import Inbox
@@ -114,6 +116,7 @@ class OwnerClient:
         found = lookup.anything(self.inbox, prefix)
         if isinstance(found, NoticeItem):
             return found
+        self.inbox.mark_shown(found.device, found.digest[:16])
         notices = self.inbox.notices() if found.closed else []
         about = ("withdrawn", found.digest)
         withdrawn = (one for one in notices if (one.notice.kind, one.notice.subject) == about)
@@ -167,16 +170,10 @@ class OwnerClient:
         *,
         request: str | None = None,
         camera: str | None = None,
-    ) -> ApprovedClip | None:
-        """The clip as an approval with these edits would release it; None without edits."""
-        names = [name for name, _ in (*choice.trims, *choice.redacts)]
-        if not names:
-            return None
-        lookup.check_all_name(self.inbox, names, offer, request=request, camera=camera)
-        trims = [(offer.id, trim) for _, trim in choice.trims]
-        redacts = [(offer.id, box) for _, box in choice.redacts]
-        (edited,) = sign.choose([offer], Choice([offer.id], trims, redacts))
-        return edited
+    ) -> ApprovedClip:
+        """The clip as an approval with these edits would release it."""
+        lookup.check_all_name(self.inbox, choice.names, offer, request=request, camera=camera)
+        return choose([offer], choice.of_one(offer))[0]
 
     def fetch(
         self,
@@ -186,14 +183,15 @@ class OwnerClient:
         target: BinaryIO,
         *,
         sealed: bool = False,
-        edited: ApprovedClip | None = None,
+        shown: ApprovedClip | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Ask the camera for a clip and write it to ``target``.
+        """Ask the camera for a clip and write it to ``target``, opened with the clip's own key.
 
-        ``sealed``: still encrypted; ``edited``: as it would be sent; else as recorded.
+        ``sealed``: still encrypted; ``shown``: as it would be sent, remembered as seen.
         """
         card, now = self._camera(device), self.now()
+        key = None if sealed else seen.open_key(offer, keys.identity)
         command = sign.sign(sign.command(Preview(clip=offer.id), card, now=now), keys, now=now)
         filters = [
             topics.preview(device, offer.id, topics.ANY),
@@ -205,8 +203,9 @@ class OwnerClient:
                 raise NetworkFault(f"{device} is offline", advice=ONLINE_AGAIN)
             broker.send(session, command)
             chunks = broker.chunks(session, command, offer.id, keys)
-            identity = None if sealed else keys.identity
-            clip_transfer.receive(offer, chunks, identity, target, edited, progress=progress)
+            clip_transfer.receive(offer, chunks, key, target, shown, progress)
+        if key is not None and shown is not None:
+            seen.keep(self.folder, device, SeenClip(shown, key.recipient, self.now()))
 
     # Plan
 
@@ -214,9 +213,9 @@ class OwnerClient:
         self, request: str, choice: Choice, *, days: float = DEFAULT_DAYS
     ) -> ReleasePlan:
         """Release the chosen clips to the author of a request."""
-        item = lookup.open_request(self.inbox, request)
+        item = lookup.open_request(self.inbox, request, numbers=choice.names)
         terms = self._terms(item.device, choice.disclose, days)
-        return sign.approval(item, sign.choose(item.report.clips, choice), terms)
+        return sign.approval(item, choose(item.report.clips, choice), terms)
 
     def plan_agreement(
         self, request: str, release: str, *, days: float = DEFAULT_DAYS
@@ -224,7 +223,7 @@ class OwnerClient:
         """Agree to exactly the approval of another owner."""
         item = lookup.open_request(self.inbox, request)
         proposal = lookup.proposal(item, release, me=self._me())
-        clips = sign.repeat(item.report.clips, proposal.clips)
+        clips = repeat(item.report.clips, proposal.clips)
         return sign.approval(item, clips, self._terms(item.device, proposal.disclose, days))
 
     def plan_share(
@@ -240,7 +239,7 @@ class OwnerClient:
         """Release the chosen clips to the holder of ``card``, who has not asked."""
         to, target = sign.recipient(card, url, allow_loopback_http=allow_loopback_http)
         device, offers = lookup.listed(self.inbox, choice.clips, camera=camera)
-        clips = sign.choose(offers, choice)
+        clips = choose(offers, choice)
         terms = self._terms(device, choice.disclose, days)
         return sign.share(to, target, offers, clips, terms, self.inbox.household(device))
 
@@ -252,7 +251,7 @@ class OwnerClient:
             said.recipient,
             said.upload,
             offers,
-            sign.repeat(offers, said.clips),
+            repeat(offers, said.clips),
             self._terms(device, said.disclose, days),
             self.inbox.household(device),
             joins=(said.iss, joins),
@@ -330,6 +329,7 @@ class OwnerClient:
             days=days,
             me=self._me(),
             sent_before=self.sent.releases(device),
+            seen=seen.of(self.folder, device),
         )
 
     def _me(self) -> str:

@@ -22,6 +22,7 @@ from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.mqtt.topics import CHUNK_BYTES
 from agent.vault.clips import unseal
+from agent.vault.clips.seal import ClipKey
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received so far and those expected."""
@@ -79,29 +80,29 @@ def _check(offer: ClipOffer, file: BinaryIO) -> None:
 def receive(
     offer: ClipOffer,
     chunks: Iterable[tuple[int, bytes]],
-    identity: str | None,
+    key: ClipKey | None,
     target: BinaryIO,
-    edited: ApprovedClip | None,
-    *,
+    shown: ApprovedClip | None,
     progress: Progress | None,
 ) -> None:
-    """Write a clip to ``target``: sealed without an ``identity``, else decrypted with it.
+    """Write a clip to ``target``: sealed without its ``key``, else decrypted with it.
 
-    ``edited``: trimmed and redacted as it would be sent, by the camera's own code. Raises
-    :class:`ClipDamaged`, and :class:`Refused` for a trim that leaves no picture.
+    ``shown``: as it would be sent, by the camera's own code;
+    else as recorded. Raises :class:`ClipDamaged`, and :class:`Refused` for a trim that leaves
+    no picture.
     """
     from agent.media import editing  # PyAV starts slowly, and only previews need it
 
-    if identity is None:
+    if key is None:
         assemble(offer, chunks, target, progress=progress)
         return
     with tempfile.TemporaryFile() as spool:
         assemble(offer, chunks, spool, progress=progress)
-        with unseal.open_stream(spool, identity, truncated=offer.truncated) as plain:
-            if edited is None:
+        with unseal.open_stream(spool, key.identity, truncated=offer.truncated) as plain:
+            if shown is None:
                 shutil.copyfileobj(plain, target)
             else:
-                target.write(editing.prepare(plain, trim=edited.trim, redact=edited.redact))
+                target.write(editing.prepare(plain, trim=shown.trim, redact=shown.redact))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@
     ledger-contradicted/<device>/        the first letters that contradict them
     given/<device>/<release>.json        the owner's approvals and shares, as signed
     decided/<device>/<what>.json         the owner's decisions that last, as signed
+    shown/<device>/<what>.json           the letter by whose numbers the owner names clips
+    seen/<device>/<clip>-<edits>.json    clips that the owner saw (:mod:`.decisions.seen`)
 
 Letters are kept as the signed text of the device, never as our reading of it:
 :mod:`agent.owner.inbox.inbox` verifies them again whenever they are read.
@@ -28,7 +30,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, overload
 
 import msgspec
 import yaml
@@ -40,6 +42,8 @@ from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, StorageFault
 from agent.keyfile import Keys
 from agent.owner.keys import NewOwner
+
+S = TypeVar("S", bound=Struct)
 
 _DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the pattern of device.name in agent.yaml
 _CARD_SUFFIX = ".card.yaml"
@@ -163,7 +167,7 @@ class OwnerFolder:
 
     # What the cameras wrote
 
-    def keep(self, folder: str, device: str, name: str, letter: StoredStatement) -> None:
+    def keep(self, folder: str, device: str, name: str, letter: Struct) -> None:
         """Write or replace one letter; a crash leaves the old one or the new one."""
         target = self._letter_path(folder, device, name)
         with files.faults(target):
@@ -178,26 +182,32 @@ class OwnerFolder:
     def letter(self, folder: str, device: str, name: str) -> StoredStatement | None:
         """One letter, if there is one."""
         path = self._letter_path(folder, device, name)
-        return _read(path) if path.exists() else None
+        return _read(path, StoredStatement) if path.exists() else None
 
     def names(self, folder: str, device: str) -> list[str]:
         """The names of the letters of one device, in their order."""
         return [path.stem for path in sorted((self.path / folder / device).glob("*.json"))]
 
-    def kept(self, folder: str, device: str) -> Iterator[tuple[str, StoredStatement]]:
+    @overload
+    def kept(self, folder: str, device: str) -> Iterator[tuple[str, StoredStatement]]: ...
+    @overload
+    def kept(self, folder: str, device: str, kind: type[S]) -> Iterator[tuple[str, S]]: ...
+    def kept(
+        self, folder: str, device: str, kind: type[Struct] = StoredStatement
+    ) -> Iterator[tuple[str, Struct]]:
         """Name and content of the letters of one device, in the order of their names."""
         for name in self.names(folder, device):
-            yield name, _read(self._letter_path(folder, device, name))
+            yield name, _read(self._letter_path(folder, device, name), kind)
 
     def _letter_path(self, folder: str, device: str, name: str) -> Path:
         return self.path / folder / device / f"{name}.json"
 
 
-def _read(path: Path) -> StoredStatement:
+def _read(path: Path, kind: type[S]) -> S:
     with files.faults(path):
         data = path.read_bytes()
     try:
-        return msgspec.json.decode(data, type=StoredStatement)
+        return msgspec.json.decode(data, type=kind)
     except msgspec.DecodeError as error:
         raise StorageFault(
             f"{path}: is damaged", advice="Delete it and run `clip-agent owner inbox`"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent import options
 from agent.config import Broker
 from agent.consent import signing
+from agent.consent.statements import ClipOffer
 from agent.mqtt import topics
 from agent.mqtt.link import connect_broker
 from agent.mqtt.session import Session
@@ -49,9 +51,12 @@ class OwnerAtHome:
             for topic, payload in messages:
                 session.publish(topic, payload, retained=True)
 
-    def post(self, request: str, count: int = 2) -> str:
-        """Let the camera report a request with ``count`` clips; returns its id."""
-        offers = [self.camera.record(bytes([n]) * 300_000) for n in range(count)]
+    def post(
+        self, request: str, count: int = 2, *, offers: Sequence[ClipOffer] | None = None
+    ) -> str:
+        """Let the camera report a request with ``count`` clips, or ``offers``; returns its id."""
+        if offers is None:
+            offers = [self.camera.record(bytes([n]) * 300_000) for n in range(count)]
         name = signing.digest(request)[:16]
         self.retain([(topics.inbox(self.camera.name, name), self.camera.report(request, offers))])
         return name

@@ -106,11 +106,22 @@ class FakeCamera:
             bytes=len(sealed),
             truncated=False,
             clock_synced=True,
-            sealed_key=seal.seal_key(
-                identity.text, [self.owner.seal, self.owner.recovery], clip_id=clip
-            ),
+            sealed_key="",
         )
-        self.offers[clip] = msgspec.structs.replace(offer, **changes)
+        offer = msgspec.structs.replace(offer, **changes)
+        recorded = seal.Recorded.of(
+            hashlib.sha256(sealed).hexdigest(),
+            offer.started_at,
+            offer.duration_seconds,
+            synced=offer.clock_synced,
+        )
+        key = seal.seal_key(
+            identity.text,
+            [self.owner.seal, self.owner.recovery],
+            clip_id=clip,
+            recorded=None if offer.truncated else recorded,
+        )
+        self.offers[clip] = msgspec.structs.replace(offer, sealed_key=offer.sealed_key or key)
         return self.offers[clip]
 
     def head(self) -> LedgerHead:

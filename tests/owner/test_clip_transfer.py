@@ -17,6 +17,7 @@ from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.keyfile import Keys
 from agent.mqtt.topics import CHUNK_BYTES
 from agent.owner import clip_transfer
+from agent.vault.clips.seal import ClipKey
 from tests.owner.camera import FakeCamera, chunks_of
 
 PLAIN = random.Random(1).randbytes(3 * CHUNK_BYTES)
@@ -35,7 +36,9 @@ def assemble(offer: ClipOffer, chunks: list[tuple[int, bytes]]) -> io.BytesIO:
 
 def receive(offer: ClipOffer, sealed: bytes, keys: Keys) -> bytes:
     plain = io.BytesIO()
-    clip_transfer.receive(offer, chunks_of(sealed), keys.identity, plain, None, progress=None)
+    clip_transfer.receive(
+        offer, chunks_of(sealed), ClipKey(keys.identity, None), plain, None, progress=None
+    )
     return plain.getvalue()
 
 

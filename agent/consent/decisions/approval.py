@@ -65,6 +65,7 @@ def check_approval(
     context: DecisionContext,
     holdings: Holdings,
     *,
+    may_lack_keys: bool = False,
     allow_loopback_http: bool = False,
 ) -> Approval:
     """The approval in ``letter``, if all nine rules of an approval hold:
@@ -76,7 +77,8 @@ def check_approval(
        which such ids are known;
     5. it names a request that the device holds, open and unexpired;
     6. every clip is in that request's match set, once, its digest unchanged;
-    7. the letter brings the keys of exactly these clips, and each opens its clip;
+    7. the letter brings the keys of exactly these clips, and each opens its clip; or, where
+       two owners must agree (``may_lack_keys``), no key at all;
     8. the upload goes to a host that the requester's card allows;
     9. it did not arrive as a retained message.
 
@@ -92,7 +94,8 @@ def check_approval(
     _clips_once(approval.clips)
     _clips_matched(approval.clips, request.matches)
     _clips_unchanged(approval.clips, holdings)
-    _keys_open(approval.clips, letter.keys, holdings)
+    if letter.keys or not may_lack_keys:
+        _keys_open(approval.clips, letter.keys, holdings)
     return approval
 
 
@@ -101,6 +104,7 @@ def check_share(
     context: DecisionContext,
     holdings: Holdings,
     *,
+    may_lack_keys: bool = False,
     allow_loopback_http: bool = False,
 ) -> Share:
     """The share in ``letter``, if the rules of an approval hold as far as they concern it.
@@ -115,7 +119,8 @@ def check_share(
     _recipient_usable(share, allow_loopback_http)
     _clips_once(share.clips)
     _clips_unchanged(share.clips, holdings)
-    _keys_open(share.clips, letter.keys, holdings)
+    if letter.keys or not may_lack_keys:
+        _keys_open(share.clips, letter.keys, holdings)
     return share
 
 

@@ -2,9 +2,11 @@
 
 Each accepted approval, and each share, is a release. It begins PROPOSED; where one
 owner is enough it goes on to APPROVED in the same transaction. Where two are needed it
-waits, its letter acknowledged and its keys dropped, until *another* owner's letter says
-exactly the same: that letter completes it and brings the keys. A letter that says
-anything else is a proposal of its own, and the same owner never counts twice.
+waits, without keys, until *another* owner's letter says exactly the same: that letter
+completes it and brings the keys. If the two crossed, it brings none; then the release is
+APPROVED, and either owner's tool sends its letter again, with the keys. A letter that says
+anything else is a proposal of its own, and the same owner never counts twice. Keys that come
+too early are dropped.
 
 An accepted letter only *starts* a release: the keys it carries go to
 :class:`agent.gateway.release.worker.ReleaseWorker` in memory, and the message is acknowledged to
@@ -22,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agent.consent import signing
+from agent.consent import lifecycle, signing
 from agent.consent.decisions import approval as rules
 from agent.consent.decisions.approval import Consent
 from agent.consent.decisions.common import DecisionContext
@@ -76,14 +78,18 @@ class Approvals:
     ) -> None:
         """Act on a letter, or raise :class:`Refused`; ``done`` when its keys were used."""
         check = rules.check_approval if kind is Approval else rules.check_share
-        waiting = self.work.releases.waiting_for_keys(letter.jws)
+        waiting = self.work.releases.waiting_for_keys(letter.jws) if letter.keys else None
         holdings = self.holdings
-        if waiting is not None:  # it was accepted before a crash, and brings the lost keys
+        if waiting is not None:  # it was accepted before, and brings the keys, perhaps again
             context = replace(context, seen=lambda _: False)
             holdings = replace(holdings, accepted=True)
         try:
             consent: Consent = check(
-                letter, context, holdings, allow_loopback_http=self.allow_loopback_http
+                letter,
+                context,
+                holdings,
+                may_lack_keys=self.work.parties.approvals_needed > 1,
+                allow_loopback_http=self.allow_loopback_http,
             )
         except ApprovalRefused as error:
             if waiting is not None and error.number in _GONE:
@@ -125,8 +131,8 @@ class Approvals:
                 self._agree(change, first, letter, consent)
             release = first or self._add(change, letter, consent)
             self.holds.admit(change, release, consent, name)
-        if first is None and self.work.parties.approvals_needed > 1:
-            done()  # whoever agrees brings the keys
+        if not letter.keys or (first is None and self.work.parties.approvals_needed > 1):
+            done()  # whoever agrees brings the keys, or either owner afterwards
         else:
             self.start_release(SealJob(release.id, letter.keys, done))
 
@@ -156,7 +162,8 @@ class Approvals:
         """Complete ``first`` with ``letter``."""
         ends = min(self.authorizer.first(first).consent.exp, consent.exp)
         change.releases.set(first.id, second=letter.jws, expires_at=ends)
-        change.advance(first, "agree", _line(consent))
+        why = "" if letter.keys else lifecycle.KEYS_AWAITED
+        change.advance(first, "agree", _line(consent), detail=why)
         change.tell(signing.digest(letter.jws)[:16], "AGREED", first.id, request=first.request)
         self._renew(change, first)
 

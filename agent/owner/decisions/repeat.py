@@ -6,6 +6,7 @@ So each camera that is online gets
 - a ``sync``: the ledger heads from which its letters must prove growth, this folder's
   approvals and shares that can still be sent, as standing or revoked, and the last word on
   each muted requester and on the pause;
+- the keys of a release whose owners' approvals crossed (:mod:`.late_keys`);
 - a decline whose request the camera still shows as open: the same letter again, which
   counts once.
 
@@ -42,7 +43,7 @@ from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt.session import Session
 from agent.owner import broker
-from agent.owner.decisions import sign
+from agent.owner.decisions import late_keys, sign
 from agent.owner.decisions.sent import LASTING, RELEASES
 from agent.owner.decisions.sign import Decision
 from agent.owner.folder import OwnerFolder, StoredStatement
@@ -84,6 +85,8 @@ class Repeats:
             for jws in self._unheard_declines(device.name, now=now):
                 letter = letters.seal(Letter(jws=jws, keys={}), [device.seal])
                 broker.send(session, Decision(device, jws, letter))
+            for decision in late_keys.awaited(self.folder, self.inbox, device, keys):
+                broker.send(session, decision)
 
     def sync(self, device: str, *, now: float) -> Sync:
         """The sync for ``device``, but for the heads of its ledger."""

@@ -29,7 +29,7 @@ from agent.consent.statements import (
     Share,
 )
 from agent.errors import Refused
-from agent.owner.decisions.sign import PAUSE, Decision, Plan, ReleasePlan
+from agent.owner.decisions.sign import PAUSE, Consent, Decision, Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import items, verify
 from agent.owner.inbox.inbox import Inbox
@@ -84,12 +84,17 @@ class SentDecisions:
             outcome = outcomes.get(one.release)
             yield one if outcome is None else replace(one, at=outcome.iat)
 
+    def consents(self, device: str) -> Iterator[tuple[str, Consent]]:
+        """This owner's approvals and shares of clips of ``device``, with their texts."""
+        for _, letter in self._folder.kept(RELEASES, device):
+            said = self._verify(letter, Approval) or self._verify(letter, Share)
+            if said is not None:
+                yield letter.jws, said
+
     def _releases(self, device: str) -> Iterator[Answer]:
         names, outcomes = self._names(), self._inbox.outcomes(device)
-        for subject, letter in self._folder.kept(RELEASES, device):
-            said = self._verify(letter, Approval) or self._verify(letter, Share)
-            if said is None:
-                continue
+        for jws, said in self.consents(device):
+            subject = signing.digest(jws)[:16]
             outcome = outcomes.get(subject)
             if outcome is not None and outcome.event == "AGREED":  # it completed another release
                 outcome = outcomes.get(outcome.detail, outcome)

@@ -2,17 +2,16 @@
 
 An approval names the camera, the request by its digest, and each clip by id and
 digest with its trim and redactions; the letter around it carries the keys of exactly
-those clips. That letter is the only thing that lets a clip leave. A share is the same
-for somebody who has not asked. All other letters carry no key.
+those clips (:mod:`.seen`). That letter is the only thing that lets a clip leave. A share is
+the same for somebody who has not asked. Where two owners must agree, only the letter that
+completes the agreement carries keys. All other letters carry none.
 
-Clips are named by number or id among those offered. Nothing is guessed: a mistyped name
-could release more than was meant. Signing refuses what the camera would not decode, so
-a mistake shows here and not as a refusal tomorrow.
+Signing refuses what the camera would not decode, so a mistake shows here and not as a refusal
+tomorrow.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from agent.consent.policy import upload
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
-    Box,
     CameraCommand,
     ClipOffer,
     Command,
@@ -40,38 +38,21 @@ from agent.consent.statements import (
     Revoke,
     Share,
     Sync,
-    Trim,
     UploadTarget,
 )
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner.inbox.items import Answer, OpenRequest, offered, pick
-from agent.vault.clips import seal
+from agent.owner.decisions import seen
+from agent.owner.decisions.seen import SeenClip
+from agent.owner.inbox.items import Answer, OpenRequest
 
 DEFAULT_DAYS = 2.0
 MAX_DAYS = 7.0
 _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
-_MAX_CLIPS = 50
 PAUSE = "pause"  # the name under which a pause or its end is remembered
 
-NOTHING_TOLD = Disclosure()
 Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Clips that an owner names, their trims and redactions, and what is told of the owner."""
-
-    clips: Sequence[str] = ()
-    trims: Sequence[tuple[str, Trim]] = ()
-    redacts: Sequence[tuple[str, Box]] = ()
-    disclose: Disclosure = NOTHING_TOLD
-
-    @property
-    def is_empty(self) -> bool:
-        """True if the owner has named nothing at all."""
-        return not (self.clips or self.trims or self.redacts) and self.disclose == NOTHING_TOLD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +70,9 @@ class Plan:
     remember: tuple[str, ...] = ()
 
 
+Consent = Approval | Share  # what releases clips
+
+
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """All else that a release needs beside its clips. ``me``: the owner's fingerprint."""
@@ -99,6 +83,7 @@ class Terms:
     days: float = DEFAULT_DAYS
     me: str = ""
     sent_before: Sequence[Answer] = ()
+    seen: Sequence[SeenClip] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +104,15 @@ class ReleasePlan(Plan):
     two_owners: bool
     household: tuple[HouseholdOwner, ...]
     joins: tuple[str, str] | None
+
+    @property
+    def brings_keys(self) -> bool:
+        """False where another owner must say the same first: nobody needs the keys before."""
+        return not self.two_owners or self.joins is not None
+
+    def seen(self, clip: ApprovedClip) -> SeenClip | None:
+        """The last time that all that leaves with ``clip`` was shown on this computer."""
+        return next((one for one in self.terms.seen if one.shows(clip)), None)
 
 
 @dataclass(frozen=True)
@@ -149,11 +143,12 @@ def sign(
     )
     clip_keys: dict[str, str] = {}
     if isinstance(plan, ReleasePlan):
-        sealed = {offer.id: offer.sealed_key for offer in plan.offers}
-        clip_keys = {
-            clip.id: seal.open_key(sealed[clip.id], keys.identity, clip_id=clip.id)
+        offers = {offer.id: offer for offer in plan.offers}
+        opened = {
+            clip.id: seen.hand_out(offers[clip.id], clip, keys.identity, plan.terms.seen)
             for clip in plan.clips
         }
+        clip_keys = opened if plan.brings_keys else {}
     jws = keys.signing.sign(statement)
     letter = letters.Letter(jws=jws, keys=clip_keys)
     return Decision(plan.device, jws, letters.seal(letter, [plan.device.seal]))
@@ -274,70 +269,3 @@ def _end(now: float, days: float) -> float:
     if not 0 < days <= MAX_DAYS:
         raise Refused("wrong-days", f"the camera may try for at most {MAX_DAYS:g} days")
     return now + days * _DAY_SECONDS
-
-
-# Clips
-
-
-def choose(offers: Sequence[ClipOffer], choice: Choice) -> tuple[ApprovedClip, ...]:
-    """The chosen clips as they may leave, in the order of ``offers``.
-
-    Refused: a clip that is not offered, a trim or redaction of a clip that is not
-    chosen, a second trim of one clip, a trim that lies outside the clip.
-    """
-    chosen = {_find(offers, name).id for name in choice.clips}
-    trims: dict[str, Trim] = {}
-    for name, trim in choice.trims:
-        offer = _find_chosen(offers, name, chosen)
-        if offer.id in trims:
-            raise Refused("two-trims", f"clip {offer.id} is trimmed twice")
-        is_known = offer.duration_seconds > 0  # the length of a clip that was cut off is not
-        if is_known and trim.to_seconds > math.ceil(offer.duration_seconds):
-            duration = f"{offer.duration_seconds:.1f} seconds long"
-            raise Refused("trim-outside", f"clip {offer.id} is only {duration}")
-        trims[offer.id] = trim
-    boxes: dict[str, list[Box]] = {}
-    for name, box in choice.redacts:
-        boxes.setdefault(_find_chosen(offers, name, chosen).id, []).append(box)
-    if not chosen:
-        raise Refused("no-clips", f"name the clips that may leave: {offered(offers)}")
-    if len(chosen) > _MAX_CLIPS:
-        raise Refused("too-many-clips", f"at most {_MAX_CLIPS} clips can leave at once")
-    return tuple(
-        ApprovedClip(
-            id=offer.id,
-            sha256=offer.sha256,
-            trim=trims.get(offer.id),
-            redact=tuple(boxes.get(offer.id, ())),
-        )
-        for offer in offers
-        if offer.id in chosen
-    )
-
-
-def repeat(
-    offers: Sequence[ClipOffer], clips: tuple[ApprovedClip, ...]
-) -> tuple[ApprovedClip, ...]:
-    """Exactly what another owner has approved; Refused unless these clips are offered here."""
-    for clip in clips:
-        if _find(offers, clip.id).sha256 != clip.sha256:
-            raise Refused(
-                "clip-changed", f"clip {clip.id} is not the one that the other owner approved"
-            )
-    return clips
-
-
-def _find(offers: Sequence[ClipOffer], name: str) -> ClipOffer:
-    offer = pick(offers, name)
-    if offer is None:
-        raise Refused("no-such-clip", f"no clip {name!r} is offered, only {offered(offers)}")
-    return offer
-
-
-def _find_chosen(offers: Sequence[ClipOffer], name: str, chosen: set[str]) -> ClipOffer:
-    offer = _find(offers, name)
-    if offer.id not in chosen:
-        raise Refused(
-            "not-chosen", f"clip {name} is to be changed but not among those that may leave"
-        )
-    return offer

@@ -21,6 +21,7 @@ from typing import TypeVar
 from agent.consent import letters
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import (
+    ClipOffer,
     HouseholdOwner,
     InboxReport,
     LedgerHead,
@@ -47,6 +48,8 @@ _NOTICES = "notices"
 _LISTINGS = "listings"
 _STATUS = "status"
 _FOLDERS = (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _STATUS, ledger_watch.FOLDER)
+CLIPS = "clips"  # the name of the one list of a device
+_SHOWN = "shown"  # the letters by whose numbers the owner names clips
 _MAX_CLOSED = 200  # of a device, the newest
 
 
@@ -91,6 +94,18 @@ class Inbox:
         self._folder.keep(folder, device.name, name, StoredStatement(jws=jws, received_at=now))
         if folder == _LETTERS:
             self._folder.drop(_CLOSED, device.name, name)
+
+    def mark_shown(self, device: str, name: str) -> None:
+        """Note that the owner now sees a request by its name, or the list ``clips``."""
+        letter = self._folder.letter(_LISTINGS if name == CLIPS else _LETTERS, device, name)
+        if letter is not None:
+            self._folder.keep(_SHOWN, device, name, letter)
+
+    def shown(self, device: str, name: str) -> tuple[ClipOffer, ...] | None:
+        """The clips of that letter as they were numbered when the owner last saw it."""
+        letter = self._folder.letter(_SHOWN, device, name)
+        said = None if letter is None else self._kept_statement(letter, self._devices[device])
+        return said.clips if isinstance(said, InboxReport | Listing) else None
 
     def settle(self, device: str, open_names: set[str]) -> None:
         """Close the requests of ``device`` that its broker no longer holds."""
@@ -193,7 +208,7 @@ class Inbox:
                     raise MalformedStatement("wrong-release", "the letter is about another release")
                 return _RELEASES, subject
             case "release", Listing():
-                return _LISTINGS, "clips"
+                return _LISTINGS, CLIPS
             case "notices", Notices():
                 return _NOTICES, "notices"
             case "status", Status():
@@ -234,6 +249,7 @@ class Inbox:
             return
         self._folder.keep(_CLOSED, device, name, letter)
         self._folder.drop(_LETTERS, device, name)
+        self._folder.drop(_SHOWN, device, name)
         aside = sorted(self._folder.kept(_CLOSED, device), key=lambda one: one[1].received_at)
         for old, _ in aside[:-_MAX_CLOSED]:
             self._folder.drop(_CLOSED, device, old)

@@ -9,15 +9,18 @@ from agent.consent import signing
 from agent.consent.statements import ClipOffer, Proposal, Share
 from agent.errors import Refused
 from agent.owner.inbox import items, verify
-from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.inbox import CLIPS, Inbox
 from agent.owner.inbox.items import NoticeItem, OpenRequest, ReleaseUpdate, is_number, pick
 
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _ADVICE = "See `clip-agent owner inbox`"
 
 
-def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
-    """The open request whose digest starts with ``prefix``; Refused if not exactly one."""
+def open_request(inbox: Inbox, prefix: str, *, numbers: Sequence[str] = ()) -> OpenRequest:
+    """The open request whose digest starts with ``prefix``; Refused if not exactly one.
+
+    Also refused unless each number among ``numbers`` is of the clip that it was when last shown.
+    """
     found = anything(inbox, prefix)
     if isinstance(found, NoticeItem):
         why = f"{prefix!r} is a notice: information, which nobody can answer"
@@ -28,6 +31,7 @@ def open_request(inbox: Inbox, prefix: str) -> OpenRequest:
             f"no open request {prefix!r}: it is closed",
             advice=f"`clip-agent owner show {found.name}` says why",
         )
+    _check_numbers(inbox, found.device, found.digest[:16], found.report.clips, numbers)
     return found
 
 
@@ -62,7 +66,7 @@ def clip(
     Refused if there is not exactly one.
     """
     if request is not None:
-        item = open_request(inbox, request)
+        item = open_request(inbox, request, numbers=[name])
         return item.device, item.clip(name)
     offered = [(one.device, one.listing.clips) for one in inbox.listings()]
     if not is_number(name):
@@ -74,12 +78,39 @@ def clip(
         )
     for device, offers in offered:
         if (found := pick(offers, name)) is not None:
+            _check_numbers(inbox, device, CLIPS, offers, [name])
             return device, found
     raise Refused(
         "no-such-clip",
         f"no clip {name!r} is known",
         advice="See `clip-agent owner clips`; the number of a request's clip needs --request",
     )
+
+
+def _check_numbers(
+    inbox: Inbox, device: str, letter: str, offers: Sequence[ClipOffer], names: Sequence[str]
+) -> None:
+    """The first use of a number binds the numbers of that letter, as showing it does."""
+    numbers = [name for name in names if is_number(name)]
+    shown = inbox.shown(device, letter) if numbers else None
+    if numbers and shown is None:
+        inbox.mark_shown(device, letter)
+        return
+    for number in numbers:
+        before, now = pick(shown or (), number), pick(offers, number)
+        if _identity(before) == _identity(now):
+            continue
+        was, is_now = (one.id if one is not None else "no clip" for one in (before, now))
+        listing = "owner clips" if letter == CLIPS else f"owner show {letter[:8]}"
+        raise Refused(
+            "numbers-changed",
+            f"{number} was {was} when the clips were listed, and is {is_now} now",
+            advice=f"List them again with `clip-agent {listing}`, or give the clip's id",
+        )
+
+
+def _identity(offer: ClipOffer | None) -> tuple[str, str] | None:
+    return None if offer is None else (offer.id, offer.sha256)
 
 
 def check_all_name(

@@ -58,7 +58,7 @@ def _previews(plan: ReleasePlan) -> Iterator[Text]:
         ]
         if trim is not None:
             options.insert(0, f"--trim {number}={trim.from_seconds:g}-{trim.to_seconds:g}")
-        if options:
+        if plan.seen(clip) is None:
             command = f"clip-agent owner preview {number} --request {plan.request.name}"
             commands.append(" ".join([f"  {command}", *options]))
     if commands:
@@ -73,6 +73,8 @@ def _leaving(plan: ReleasePlan) -> Iterator[tuple[str, Text]]:
         yield f"Clip {number}", Text(clip.id)
         length = text.length(offer.duration_seconds)
         yield "", Text(f"from {text.exact(offer.started_at)}, length {length}, without sound")
+        seen = plan.seen(clip)
+        yield "", Text(f"seen on {text.brief(seen.at)}" if seen else "not seen on this computer")
         for change in text.changes(clip) or ["whole, with nothing redacted"]:
             yield "", Text(change)
         for one in plan.terms.sent_before:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from agent import keyfile
 from agent.keyfile import Keys
-from agent.owner import text
+from agent.owner import plain_copy, text
 from agent.owner.client import OwnerClient
 from agent.owner.decisions.sign import Plan
 from agent.owner.folder import OwnerFolder
@@ -22,6 +22,7 @@ _IF_LOST = (
 
 def client(arguments: argparse.Namespace) -> OwnerClient:
     """The owner's client; raises an error that says how to make keys or enrol a camera."""
+    plain_copy.sweep()
     return OwnerClient(OwnerFolder(arguments.home))
 
 

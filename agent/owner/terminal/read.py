@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -16,16 +17,17 @@ from pathlib import Path
 
 from agent.consent.statements import ApprovedClip, ClipOffer, Window
 from agent.errors import NetworkFault, Refused
-from agent.keyfile import Keys
-from agent.owner import as_json, text
+from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.owner import as_json, plain_copy, text
 from agent.owner.client import ONLINE_AGAIN, OwnerClient
 from agent.owner.clip_transfer import new_file
-from agent.owner.decisions.sign import Choice
+from agent.owner.decisions.choice import Choice
 from agent.owner.inbox.items import NoticeItem
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing, progress
 
 _DAY_SECONDS = 86_400
+_AS_SENT = "This is what would be sent with this --trim and --redact, or without any."
 
 
 def inbox(arguments: argparse.Namespace) -> int:
@@ -90,24 +92,19 @@ def preview(arguments: argparse.Namespace) -> int:
     where = {"request": arguments.request, "camera": arguments.camera}
     device, offer = client.find_clip(arguments.clip, **where)
     choice = Choice(trims=arguments.trim, redacts=arguments.redact)
-    edited = client.edit_clip(offer, choice, **where)
-    folder = Path(tempfile.mkdtemp(prefix="clip-agent-"))
-    target = folder / f"{offer.id}{'' if edited is None else '-as-sent'}.mp4"
+    shown = client.edit_clip(offer, choice, **where)
     keys = prompts.unlock(client, arguments)
-    try:
-        _fetch(client, device, offer, keys, target, edited=edited)
-        if edited is not None:
-            print("This is what would be sent with these --trim and --redact.")
-        player = _player()
-        if player is None or not sys.stdout.isatty():
-            print(f"{target}\nThis is a plain copy: delete it when you have seen it.")
+    player = _player() if sys.stdout.isatty() else None
+    with plain_copy.folder() as folder:
+        target = folder / f"{offer.id}-as-sent.mp4"
+        _fetch(client, device, offer, keys, target, shown=shown)
+        if player is not None:
+            print(_AS_SENT)
+            _play(player, target)
             return 0
-        subprocess.run([player, str(target)], check=False)  # noqa: S603 - a path of our own
-        input("Press Enter when you have seen it; the plain copy is then deleted. ")
-        target.unlink()
-    finally:
-        if not target.exists():
-            folder.rmdir()
+        kept = Path(tempfile.mkdtemp(prefix="clip-agent-")) / target.name
+        target.rename(kept)
+    print(f"{kept}\n{_AS_SENT}\nThis is a plain copy: delete it when you have seen it.")
     return 0
 
 
@@ -133,13 +130,30 @@ def _fetch(
     target: Path,
     *,
     sealed: bool = False,
-    edited: ApprovedClip | None = None,
+    shown: ApprovedClip | None = None,
 ) -> None:
     with new_file(target) as out, progress(f"clip {offer.id}", offer.bytes) as bar:
-        client.fetch(device, offer, keys, out, sealed=sealed, edited=edited, progress=bar)
+        client.fetch(device, offer, keys, out, sealed=sealed, shown=shown, progress=bar)
 
 
 def _player() -> str | None:
     """The program that opens a file with the desktop's player, if there is a desktop."""
     has_desktop = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     return shutil.which("xdg-open") if has_desktop else None
+
+
+def _play(player: str, path: Path) -> None:
+    """Show the clip with a program that does not learn the passphrase; wait for Enter."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(PASSPHRASE_VARIABLE)
+    }
+    subprocess.run(  # noqa: S603 - a path of our own
+        [player, str(path)], check=False, env=environment, stdin=subprocess.DEVNULL
+    )
+    print("Press Enter when you have seen it; the plain copy is then deleted. ", flush=True)
+    # input() may miss a signal that comes just before it blocks; this acts on it in a second.
+    while not select.select([sys.stdin], [], [], 1)[0]:
+        pass
+    sys.stdin.readline()

@@ -14,7 +14,8 @@ from agent.errors import Refused
 from agent.owner import text
 from agent.owner.broker import AGREED, PROPOSED
 from agent.owner.client import OwnerClient
-from agent.owner.decisions.sign import Choice, ReleasePlan
+from agent.owner.decisions.choice import Choice
+from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.terminal import confirm_view, prompts
 from agent.owner.terminal.prompts import say
 

@@ -3,8 +3,9 @@
 Each clip has an age identity of its own. The clip is sealed to the owners, their recovery
 identities and its own identity, which is then sealed to the owners alone
 (:func:`seal_key`) and forgotten. So an owner opens every clip with stock ``age``, and can
-hand out the key of one clip only. The clip's id is sealed together with its key, so a
-sealed key that was exchanged for another clip's is detected before it is handed out.
+hand out the key of one clip only. The clip's id is sealed together with its key and, once the
+recording is finished, its digest, start and length: who does not know the key cannot write
+that text, so an owner gives no key away for a clip other than the one they are offered.
 
 An age file (age-encryption.org/v1) is a header, a nonce of 16 bytes and chunks of
 64 KiB of plaintext, each sealed with a tag of 16 bytes. A chunk leaves the writer when
@@ -25,6 +26,7 @@ import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK_BYTES",
     "ClipIdentity",
+    "ClipKey",
+    "Recorded",
     "SealedWriter",
     "open_key",
     "open_stream",
@@ -53,7 +57,11 @@ __all__ = [
 ]
 
 _KEY = re.compile(
-    rb"# clip (?P<clip>[0-9a-f-]{22})\n(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
+    r"# clip (?P<clip>[0-9a-f-]{22})\n"
+    r"(# sha256 (?P<sha256>[0-9a-f]{64})\n"
+    r"# start (?P<start>unsynced|[0-9]{1,12})\n"
+    r"# seconds (?P<seconds>[0-9]{1,9}\.[0-9]{3})\n)?"
+    r"(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
 )
 _PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
 # The next chance to push a chunk out is the muxer's next fragment, in a second and a bit.
@@ -69,12 +77,53 @@ class ClipIdentity:
         self.recipient = str(identity.to_public())
 
 
-def seal_key(identity_text: str, recipients: Sequence[str], *, clip_id: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A finished recording: digest of the sealed file, start in whole seconds, and length.
+
+    ``started_at`` is None while the clock was not set; the camera may correct that later.
+    """
+
+    sha256: str
+    started_at: int | None
+    seconds: float
+
+    @classmethod
+    def of(cls, sha256: str, started_at: float, seconds: float, *, synced: bool) -> Recorded:
+        """In the precision of the sealed text."""
+        return cls(sha256, max(0, int(started_at)) if synced else None, round(seconds, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class ClipKey:
+    """The opened key of a clip; ``recorded`` is None for a recording that was cut off."""
+
+    identity: str = field(repr=False)
+    recorded: Recorded | None
+
+    @property
+    def recipient(self) -> str:
+        """The public half (``age1…``), by which to recognise the key."""
+        return str(parse_identity(self.identity).to_public())
+
+
+def seal_key(
+    identity_text: str,
+    recipients: Sequence[str],
+    *,
+    clip_id: str,
+    recorded: Recorded | None = None,
+) -> str:
     """Seal the identity of ``clip_id`` to ``recipients`` (``age1…``); returns base64.
 
-    The plaintext is an age identity file: a comment with the clip's id, and the key.
+    The plaintext is an age identity file: comments about the clip, and the key.
     """
-    return seal_bytes(f"# clip {clip_id}\n{identity_text}\n".encode("ascii"), recipients)
+    lines = [f"# clip {clip_id}"]
+    if recorded is not None:
+        start = "unsynced" if recorded.started_at is None else recorded.started_at
+        lines += [f"# sha256 {recorded.sha256}", f"# start {start}"]
+        lines.append(f"# seconds {recorded.seconds:.3f}")
+    return seal_bytes("\n".join([*lines, identity_text, ""]).encode("ascii"), recipients)
 
 
 def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
@@ -83,7 +132,7 @@ def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
     return base64.b64encode(sealed).decode("ascii")
 
 
-def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
+def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> ClipKey:
     """Open a key that :func:`seal_key` sealed for ``clip_id``, with an owner's identity.
 
     Raises :class:`UnreadableLetter`: ``not-sealed-to-us`` (also when damaged),
@@ -96,12 +145,16 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> str:
         raise UnreadableLetter(
             "not-sealed-to-us", "the clip's key is not sealed to this reader, or is damaged"
         ) from error
-    known = _KEY.fullmatch(plain)
+    known = _KEY.fullmatch(plain.decode("ascii", "replace"))
     if known is None:
         raise UnreadableLetter("not-a-clip-key", "what was sealed is not the key of a clip")
-    if known["clip"].decode("ascii") != clip_id:
+    if known["clip"] != clip_id:
         raise UnreadableLetter("key-of-another-clip", f"it is not the key of the clip {clip_id}")
-    return known["identity"].decode("ascii")
+    if known["sha256"] is None:
+        return ClipKey(known["identity"], None)
+    start = None if known["start"] == "unsynced" else int(known["start"])
+    recorded = Recorded(known["sha256"], start, float(known["seconds"]))
+    return ClipKey(known["identity"], recorded)
 
 
 def _opened(sealed: bytes, reader: pyrage.x25519.Identity) -> bytes:

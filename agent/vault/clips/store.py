@@ -14,7 +14,7 @@ Invariants, also after a power cut and a restart:
 2. the recording is opened, ``.mp4.age.part``; directory synced;
 3. ciphertext streams in and is synced (:mod:`agent.vault.clips.seal`); if the clock is set
    meanwhile, the opening sidecar is replaced by one with the true start;
-4. last chunk, file synced;
+4. last chunk, file synced; the key is sealed anew, with the digest, start and length;
 5. sidecar written and synced as ``.json.new``, renamed to ``.json``;
 6. recording renamed to ``.mp4.age``, opening sidecar removed, directory synced;
 7. row inserted and committed.
@@ -48,7 +48,7 @@ from agent.vault.clips import recovery, seal, sidecar
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.reader import ClipReader
 from agent.vault.clips.recovery import Recovery, Reindexed, reindex
-from agent.vault.clips.seal import ClipIdentity, SealedWriter
+from agent.vault.clips.seal import ClipIdentity, Recorded, SealedWriter
 from agent.vault.clips.sidecar import Codec, Opening, Sidecar
 from agent.vault.database.index import Clip, Index
 
@@ -73,6 +73,7 @@ class ClipDraft:
     index: Index
     owners: Sequence[str]
     clock: Clock
+    identity: ClipIdentity
     _corrected: bool = False  # or not, on a full disk: one try is enough
 
     @property
@@ -121,9 +122,10 @@ class ClipDraft:
         ``truncated``: the end is missing. After a :class:`StorageFault` a recovery finishes
         the recording.
         """
+        written = self.writer.close()
         known = sidecar.finished(
-            self.opening,
-            self.writer.close(),
+            self._vouched(written.sha256, duration_seconds, truncated=truncated),
+            written,
             duration_seconds=duration_seconds,
             truncated=truncated,
             sealed_thumbnail=self._sealed_thumbnail(thumbnail),
@@ -133,6 +135,15 @@ class ClipDraft:
         with self.index.transaction():
             self.index.put_clip(known.clip)
         return known.clip
+
+    def _vouched(self, sha256: str, seconds: float, *, truncated: bool) -> Opening:
+        """The opening sidecar with a key that names the recording, if its length is known."""
+        if truncated and seconds == 0:
+            return self.opening
+        start, synced = self.opening.started_at, self.opening.clock_synced
+        recorded = Recorded.of(sha256, start, seconds, synced=synced)
+        key = seal.seal_key(self.identity.text, self.owners, clip_id=self.id, recorded=recorded)
+        return msgspec.structs.replace(self.opening, sealed_key=key)
 
     def _sealed_thumbnail(self, thumbnail: bytes | None) -> str | None:
         if thumbnail is None or len(thumbnail) > sidecar.MAX_THUMBNAIL_BYTES:
@@ -194,7 +205,7 @@ class ClipStore(ClipReader):
         except BaseException:
             writer.abandon()
             raise
-        return ClipDraft(clip, opening, writer, self.index, self.recipients, self.clock)
+        return ClipDraft(clip, opening, writer, self.index, self.recipients, self.clock, identity)
 
     def _unused(self, started_at: float) -> ClipFiles:
         stamp = datetime.fromtimestamp(started_at, tz=UTC).strftime("%Y%m%d-%H%M%S")

@@ -55,13 +55,12 @@ class ReleaseTable(Table):
         )
 
     def waiting_for_keys(self, jws: str) -> ReleaseRow | None:
-        """The APPROVED release whose keys came, and come again, with the letter of ``jws``.
+        """The APPROVED release whose keys come, perhaps again, with the letter of ``jws``.
 
-        That is the letter which completed it: the second where two owners agreed.
+        Where two owners agreed, either's letter may bring them.
         """
         clause = (
-            "WHERE state = 'APPROVED' AND iif(second = '', approval, second) = ?"
-            " ORDER BY approved_at, id LIMIT 1"
+            "WHERE state = 'APPROVED' AND ? IN (approval, second) ORDER BY approved_at, id LIMIT 1"
         )
         return next(iter(self._find(clause, jws)), None)
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.consent import signing
+from agent.consent import lifecycle, signing
 from agent.consent.statements import (
+    Approval,
     ApprovedClip,
     Box,
     Disclosure,
@@ -226,15 +227,58 @@ def test_a_stranger_is_no_second_owner(shared: World) -> None:
     assert rules(shared, "decision.refused") == ["unknown-signer"]
 
 
-def test_a_second_letter_without_the_keys_completes_nothing(shared: World) -> None:
+def keyless(world: World, approval: Approval, by: Person) -> bytes:
+    """An owner's letter that does not know of the other's."""
+    return world.house.letter(approval, {}, by=by)
+
+
+@pytest.mark.parametrize("first_brings", [False, True], ids=["second", "first"])
+def test_of_two_approvals_that_crossed_either_brings_the_keys_later(
+    shared: World, first_brings: bool
+) -> None:
     post, clip = ask(shared)
-    shared.to_device(shared.house.approve(post, [clip]))
-    partner = shared.house.partner
-    empty = shared.house.approval(post, [clip], iss=partner.id)
-    shared.to_device(shared.house.letter(empty, {}, by=partner))
+    house = shared.house
+    first = house.approval(post, [clip])
+    second = house.approval(post, [clip], iss=house.partner.id)
+    shared.to_device(keyless(shared, first, house.owner))
     assert [release.state for release in releases(shared)] == ["PROPOSED"]
-    shared.to_device(shared.house.approve(post, [clip], by=partner))
+    shared.to_device(keyless(shared, second, house.partner))
+    (release,) = releases(shared)
+    assert (release.state, release.detail) == ("APPROVED", lifecycle.KEYS_AWAITED)
+    assert shared.outcomes()[release.id].detail == lifecycle.KEYS_AWAITED
+    assert shared.receiver.calls == []
+    shared.restart()
+    who, said = (house.owner, first) if first_brings else (house.partner, second)
+    for _ in range(2):
+        shared.to_device(house.letter(said, house.clip_keys([clip]), by=who))
     assert len(shared.receiver.finished) == 1
+    assert state_of(shared, release.id) == "SENT"
+    assert shared.broker.unacknowledged == {}
+
+
+def test_letters_that_crossed_and_come_again_without_keys_change_nothing(shared: World) -> None:
+    post, clip = ask(shared)
+    house = shared.house
+    approvals = [house.approval(post, [clip], iss=who.id) for who in (house.owner, house.partner)]
+    for _ in range(3):
+        for approval, who in zip(approvals, (house.owner, house.partner), strict=True):
+            shared.to_device(keyless(shared, approval, who))
+    (release,) = releases(shared)
+    assert release.state == "APPROVED"
+    assert rules(shared, "decision.refused") == ["replayed", "replayed"]
+    assert "REFUSED" not in {outcome.event for outcome in shared.outcomes().values()}
+    shared.to_device(house.command(Revoke(release=release.id)))
+    shared.to_device(house.letter(approvals[0], house.clip_keys([clip])))
+    assert state_of(shared, release.id) == "REVOKED"
+    assert shared.receiver.calls == []
+
+
+def test_where_one_owner_is_enough_an_approval_without_keys_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path / "house", partner=True)
+    post, clip = ask(world)
+    world.to_device(world.house.letter(world.house.approval(post, [clip]), {}))
+    assert rules(world, "decision.refused") == ["key-missing"]
+    world.kill()
 
 
 def test_more_proposals_than_an_owner_can_be_shown_are_refused(shared: World) -> None:
@@ -389,8 +433,11 @@ def test_a_crash_after_any_commit_ends_in_exactly_one_bundle(tmp_path: Path, com
     world.kill()
 
 
-def test_after_a_crash_the_first_letter_is_no_substitute_for_the_second(shared: World) -> None:
-    """Killed after agreeing: only the letter that was not acknowledged brings keys again."""
+@pytest.mark.parametrize("first_brings", [False, True], ids=["second", "first"])
+def test_after_a_crash_either_owners_letter_brings_the_keys(
+    shared: World, first_brings: bool
+) -> None:
+    """Killed after agreeing, the keys are lost; both owners said that these clips may leave."""
     post, clip = ask(shared)
     first = shared.house.approve(post, [clip])
     shared.to_device(first)
@@ -400,9 +447,8 @@ def test_after_a_crash_the_first_letter_is_no_substitute_for_the_second(shared: 
     assert not shared._guard(shared.gateway.step)  # type: ignore[union-attr]
     shared.broker.unacknowledged.clear()
     shared.restart()
-    shared.to_device(first)
     assert shared.receiver.calls == []
-    shared.to_device(second)
+    shared.to_device(first if first_brings else second)
     assert len(shared.receiver.finished) == 1
 
 

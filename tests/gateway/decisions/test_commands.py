@@ -244,7 +244,7 @@ def test_the_keys_in_a_list_are_sealed_to_the_owners(shared: World) -> None:
     (listing,) = answers(shared, Listing)
     (offer,) = listing.clips
     keys = {
-        seal.open_key(offer.sealed_key, person.identity, clip_id=clip.id)
+        seal.open_key(offer.sealed_key, person.identity, clip_id=clip.id).identity
         for person in (shared.house.owner, shared.house.partner)
     }
     assert len(keys) == 1

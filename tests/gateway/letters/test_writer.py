@@ -111,7 +111,7 @@ def test_an_offer_carries_what_an_approval_needs(tmp_path: Path) -> None:
     clip = house.record()
     (offer,) = family.read(family.letter([clip]), family.owners[0]).clips
     assert (offer.id, offer.sha256, offer.bytes) == (clip.id, clip.sha256, clip.bytes)
-    key = seal.open_key(offer.sealed_key, house.owner.identity, clip_id=offer.id)
+    key = seal.open_key(offer.sealed_key, house.owner.identity, clip_id=offer.id).identity
     assert house.clip_keys([clip]) == {clip.id: key}
 
 

@@ -37,6 +37,9 @@ def rules(open_at_most: int) -> config.Requests:
     )
 
 
+_NO_CLIP = "20240124-000000-000000"
+
+
 class Base(RuleBasedStateMachine):
     """``told`` counts over all examples: steps, bundles, crashes and more.
 
@@ -173,6 +176,8 @@ class Base(RuleBasedStateMachine):
             keys[clips[0].id] = Person().identity
         if flaw == "no-key":
             keys.pop(clips[0].id)
+            if not keys:  # of two owners' letters, one that brings no key at all is in order
+                keys[_NO_CLIP] = Person().identity
         consent = msgspec.structs.replace(consent, **changes)
         jws = signer.signing.sign(consent)
         letter = Mail(

@@ -17,7 +17,8 @@ from agent.errors import MalformedStatement, Refused, UnreadableLetter
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner.decisions import sign
-from agent.owner.decisions.sign import NOTHING_TOLD, Choice, Decision, Terms, choose
+from agent.owner.decisions.choice import NOTHING_TOLD, Choice, choose
+from agent.owner.decisions.sign import Decision, Terms
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import OpenRequest

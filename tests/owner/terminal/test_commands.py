@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -12,12 +13,14 @@ from agent.consent import signing
 from agent.consent.statements import Approval, Decline
 from agent.errors import KeyFileError, NetworkFault, Refused
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.media import editing
 from agent.mqtt import topics
 from agent.owner import broker as exchange
 from agent.owner.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome, run
 from tests.owner.camera import FakeCamera, make_request
 from tests.peers.mosquitto import Mosquitto
+from tests.support import footage
 
 
 def test_from_letter_to_outcome(
@@ -198,12 +201,13 @@ def test_a_preview_without_a_terminal_leaves_a_plain_copy_for_its_user_alone(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    name = owner.post(request_jws)
+    clip = footage.record(1)
+    name = owner.post(request_jws, offers=[camera.record(clip)])
     owner.run("inbox")
     capsys.readouterr()
     with camera.serve(owner.broker):
         assert owner.run("preview", "1", "--request", name) == 0
     copy = Path(capsys.readouterr().out.splitlines()[0])
-    assert copy.read_bytes() == bytes(300_000)
+    assert copy.read_bytes() == editing.prepare(io.BytesIO(clip), trim=None, redact=())
     assert copy.stat().st_mode & 0o777 == 0o600
     assert copy.parent.stat().st_mode & 0o777 == 0o700

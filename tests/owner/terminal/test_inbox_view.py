@@ -28,7 +28,8 @@ from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner import as_json
 from agent.owner.decisions import sign
-from agent.owner.decisions.sign import NOTHING_TOLD, Choice, Terms, choose
+from agent.owner.decisions.choice import NOTHING_TOLD, Choice, choose
+from agent.owner.decisions.sign import Terms
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Answer, OpenRequest, Overview, RequestPage

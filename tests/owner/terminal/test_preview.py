@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.consent import signing
 from agent.consent.statements import Box, Trim
 from agent.errors import Refused
 from agent.media import editing
-from agent.mqtt import topics
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.support import footage
@@ -28,8 +26,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def name(owner: OwnerAtHome, camera: FakeCamera, request_jws: str) -> str:
     """A request with two clips, the second of which is a video."""
     offers = [camera.record(b"no video"), camera.record(CLIP, duration_seconds=4.0)]
-    name = signing.digest(request_jws)[:16]
-    owner.retain([(topics.inbox(camera.name, name), camera.report(request_jws, offers))])
+    name = owner.post(request_jws, offers=offers)
     owner.run("inbox")
     return name
 
@@ -52,7 +49,7 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
     assert "This is what would be sent" in said
 
 
-def test_a_preview_without_edits_is_what_was_recorded(
+def test_a_preview_without_edits_is_what_would_be_sent_whole(
     owner: OwnerAtHome,
     camera: FakeCamera,
     name: str,
@@ -62,8 +59,8 @@ def test_a_preview_without_edits_is_what_was_recorded(
     with camera.serve(owner.broker):
         assert owner.run("preview", "2", "--request", name) == 0
     said = capsys.readouterr().out
-    assert Path(said.splitlines()[0]).read_bytes() == CLIP
-    assert "would be sent" not in said
+    sent = editing.prepare(io.BytesIO(CLIP), trim=None, redact=())
+    assert Path(said.splitlines()[0]).read_bytes() == sent
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,9 @@ def check_whole(vault: Vault) -> None:
         with vault.store.open_sealed(clip.id) as sealed:
             assert sealed.read(21) == b"age-encryption.org/v1"
         key = open_key(clip.sealed_key, str(OWNER), clip_id=clip.id)
-        assert vault.plain(clip.id, key, truncated=clip.truncated) == plain
+        assert (key.recorded is None) == clip.truncated
+        assert key.recorded is None or key.recorded.sha256 == clip.sha256
+        assert vault.plain(clip.id, key.identity, truncated=clip.truncated) == plain
     assert not vault.index.deleting_clips()
     again = vault.store.recover()
     assert again == Recovery()
@@ -240,7 +242,7 @@ def test_a_recording_cut_off_at_any_byte_comes_back_up_to_its_last_whole_chunk(
             path = vault.store.path(clip.id)
             for reader in (OWNER, RECOVERY):
                 assert stock_age(path, reader, folder)[0] == expected
-            key = open_key(clip.sealed_key, str(RECOVERY), clip_id=clip.id)
+            key = open_key(clip.sealed_key, str(RECOVERY), clip_id=clip.id).identity
             assert vault.plain(clip.id, key, truncated=True) == expected
         assert not vault.store.recover().acted
         vault.close()

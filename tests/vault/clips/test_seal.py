@@ -399,8 +399,8 @@ CLIP = "20240124-183000-000001"
 def test_a_clip_key_is_opened_by_each_owner_and_by_nobody_else() -> None:
     identity = ClipIdentity()
     sealed = seal_key(identity.text, RECIPIENTS, clip_id=CLIP)
-    assert open_key(sealed, str(OWNER), clip_id=CLIP) == identity.text
-    assert open_key(sealed, str(RECOVERY), clip_id=CLIP) == identity.text
+    assert open_key(sealed, str(OWNER), clip_id=CLIP).identity == identity.text
+    assert open_key(sealed, str(RECOVERY), clip_id=CLIP).identity == identity.text
     with pytest.raises(UnreadableLetter) as caught:
         open_key(sealed, identity.text, clip_id=CLIP)
     assert caught.value.rule == "not-sealed-to-us"

@@ -43,7 +43,11 @@ def test_a_clip_is_opened_by_owner_recovery_and_its_own_key(vault: Vault, tmp_pa
     clip = vault.record(plain)
     path = vault.store.path(clip.id)
     assert path == vault.state_dir / "camera" / "clips" / "2024-01-24" / "183000-000001.mp4.age"
-    for reader in (OWNER, RECOVERY, open_key(clip.sealed_key, str(OWNER), clip_id=clip.id)):
+    for reader in (
+        OWNER,
+        RECOVERY,
+        open_key(clip.sealed_key, str(OWNER), clip_id=clip.id).identity,
+    ):
         assert stock_age(path, reader, tmp_path) == (plain, 0)
 
 
@@ -64,9 +68,21 @@ def test_row_and_sidecar_describe_the_recording(vault: Vault) -> None:
     assert (known.codec, known.width, known.height) == ("h264", 640, 360)
 
 
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_finished_clip_s_key_is_sealed_with_its_digest_start_and_length(
+    vault: Vault, synced: bool
+) -> None:
+    vault.clock.is_synced = synced
+    clip = vault.record(pattern(100), seconds=12.34567)
+    recorded = open_key(clip.sealed_key, str(OWNER), clip_id=clip.id).recorded
+    assert recorded is not None
+    assert (recorded.sha256, recorded.seconds) == (clip.sha256, 12.346)
+    assert recorded.started_at == (int(clip.started_at) if synced else None)
+
+
 def test_each_clip_has_a_key_that_opens_no_other(vault: Vault) -> None:
     clips = [vault.record(b"some video") for _ in range(4)]
-    keys = [open_key(clip.sealed_key, str(OWNER), clip_id=clip.id) for clip in clips]
+    keys = [open_key(clip.sealed_key, str(OWNER), clip_id=clip.id).identity for clip in clips]
     assert len(set(keys)) == 4
     for clip in clips:
         for key, other in zip(keys, clips, strict=True):
@@ -119,7 +135,7 @@ def test_a_thumbnail_is_sealed_to_the_owners_alone(vault: Vault) -> None:
     for reader in (OWNER, RECOVERY):
         assert _unsealed(sealed, str(reader)) == b"\xff\xd8 picture"
     with pytest.raises(Exception, match="No matching keys"):
-        _unsealed(sealed, open_key(clip.sealed_key, str(OWNER), clip_id=clip.id))
+        _unsealed(sealed, open_key(clip.sealed_key, str(OWNER), clip_id=clip.id).identity)
 
 
 def _unsealed(sealed: str, identity: str) -> bytes:
