@@ -32,6 +32,7 @@ from agent.gateway.feed.withdrawals import Withdrawals
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.ledger_anchor import LedgerAnchor
+from agent.gateway.letters import readers
 from agent.gateway.letters.outbox import Outbox, Replies
 from agent.gateway.letters.status import StatusLetters
 from agent.gateway.rate_limit import RateLimiter
@@ -128,6 +129,7 @@ def build(
         wishes=WishFile(folder),
         device_state=device_state,
         status=StatusLetters(work, owner_link, device_state),
+        follow_readers=partial(readers.follow, work, inbox, folder / "gateway"),
         owner_link=owner_link,
         feed_link=feed_link or owner_link,
         feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),

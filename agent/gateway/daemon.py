@@ -69,6 +69,7 @@ class Gateway:
     anchor: LedgerAnchor
     device_state: DeviceState
     status: StatusLetters
+    follow_readers: Callable[[], None]
     device_name: str
     feed_topic: str
     notify: Notify
@@ -191,6 +192,7 @@ class Gateway:
         if not self._is_synced:
             self._is_synced = True
             self.decisions.begin()
+            self.follow_readers()
             self.feed.review()
         return True
 

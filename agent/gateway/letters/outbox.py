@@ -236,7 +236,7 @@ class Outbox:
             if self._offered.get(topic) == revision or self._is_aside(topic, revision):
                 continue
             self._offered[topic] = revision
-            if not self._is_ours(topic) or size > MAX_LETTER_BYTES:
+            if (size and not self._is_ours(topic)) or size > MAX_LETTER_BYTES:
                 self._report_foreign(topic)
                 continue
             payload = self._database.rows("SELECT payload FROM letter WHERE topic = ?", (topic,))
