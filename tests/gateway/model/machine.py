@@ -74,6 +74,7 @@ class GatewayModel(Owners, Weather):
             self.what_was_stopped_in_time_never_arrives()
         self.world.crash_after = None
         self.world.receiver.faults = []
+        self.owners_sync()  # an approval of before a restored state is held when it comes
         for _ in range(12):
             self.let_pass(120)
         self.only_what_was_consented_to_has_left()

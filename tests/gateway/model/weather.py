@@ -96,6 +96,10 @@ class Weather(Base):
         before = self.received()
         self.let_pass(600)
         assert self.received() == before, "a byte left while its release was held"
+        self.owners_sync(revoked)
+
+    def owners_sync(self, revoked: str = "") -> None:
+        """Each owner's tool names all that it ever sent as standing, but ``revoked``."""
         for owner in self.owners:
             mine = [one.release for one in self.written if one.owner == owner.id]
             decisions = [HeldDecision(decision=one, standing=one != revoked) for one in mine]
