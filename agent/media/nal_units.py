@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-# ITU-T H.264, table 7-1: slices, parameter sets, delimiters, ends.
-_H264: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 10, 11})
+# ITU-T H.264, table 7-1: slices, parameter sets, ends. No delimiters, no data partitions.
+_H264: Final = frozenset({1, 5, 7, 8, 10, 11})
+_H264_ENDS: Final = frozenset({10, 11})  # of one byte; anything behind it is no part of a video
 _H264_PARAMETERS: Final = frozenset({7, 8})
 _H264_SEI: Final = 6
 # ITU-T H.265, table 7-1: slices, IRAP pictures, parameter sets, delimiters, ends.
 _H265: Final = frozenset({*range(10), *range(16, 22), *range(32, 38)})
+_H265_LENGTHS: Final = {35: 3, 36: 2, 37: 2}  # of delimiters and ends
 _H265_PARAMETERS: Final = frozenset({32, 33, 34})
 
 _AVCC_BYTES: Final = 5  # before the first count of an avcC record
@@ -81,12 +83,16 @@ def _kept_h264(unit: bytes) -> bytes:
     kind = unit[0] & 0x1F
     if kind == _H264_SEI:
         return _recovery_point(unit)
+    if kind in _H264_ENDS and len(unit) != 1:
+        return b""
     return unit if kind in _H264 else b""
 
 
 def _kept_h265(unit: bytes, kinds: frozenset[int] = _H265) -> bytes:
     layer = (unit[0] & 1) << 5 | unit[1] >> 3 if len(unit) > 1 else 1
-    return unit if layer == 0 and unit[0] >> 1 & 0x3F in kinds else b""
+    kind = unit[0] >> 1 & 0x3F
+    whole = len(unit) == _H265_LENGTHS.get(kind, len(unit))
+    return unit if layer == 0 and kind in kinds and whole else b""
 
 
 def _recovery_point(sei: bytes) -> bytes:

@@ -32,6 +32,7 @@ class Span:
         self._unit = stream.time_base
         self._trim = trim
         self._origin: int | None = None
+        self._hidden: set[int] = set()  # times of packets that an edit list hides
 
     def pick(
         self, packets: Iterator[VideoPacket]
@@ -44,6 +45,8 @@ class Span:
             shown, decoded = stamps(packet)
             if self._origin is None:
                 self._origin = shown
+            if packet.is_discard:
+                self._hidden.add(shown)
             if packet.is_keyframe and self.holds(shown):
                 return running, chain([packet], self._decodable(packets))
             if self._is_over(decoded):
@@ -65,14 +68,16 @@ class Span:
                 yield packet
 
     def holds(self, shown: int) -> bool:
-        """Tell if a picture shown at this time may leave."""
+        """Tell if a picture shown at this time may leave; one that players hide never does."""
+        if shown in self._hidden:
+            return False
         if self._trim is None:
             return True
         return self._seconds(shown) >= self._trim.from_seconds and not self._is_over(shown)
 
     def _decodable(self, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
         for packet in packets:
-            if self._is_over(stamps(packet)[1]):
+            if packet.is_discard or self._is_over(stamps(packet)[1]):
                 return
             yield packet
 

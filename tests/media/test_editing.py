@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
 from collections.abc import Sequence
 
 import av
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from agent.consent.statements import Box, Trim
 from agent.errors import ClipDamaged, Refused
 from agent.media.editing import prepare
+from agent.media.mp4 import new_mp4
 from tests.support.footage import (
     HEIGHT,
     RATE,
@@ -364,3 +366,23 @@ def test_an_error_of_reading_is_raised_unchanged(after: int) -> None:
 
     with pytest.raises(ClipDamaged, match="the seal is broken"):
         prepare(Broken(CLIP), trim=None, redact=())
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_packets_that_an_edit_list_hides_do_not_leave(redact: bool) -> None:
+    memory = io.BytesIO()
+    with new_mp4(memory) as container:
+        source = av.open(io.BytesIO(record(4, keyframe_every=100)), mode="r")
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    hidden = bytearray(memory.getvalue())
+    edit, media = hidden.index(b"elst"), hidden.index(b"mdhd")
+    scale = int.from_bytes(hidden[media + 16 : media + 20], "big")
+    hidden[edit + 12 : edit + 20] = struct.pack(">II", 2000, 2 * scale)
+    boxes = [Box(x=0.5, y=0.5, width=0.5, height=0.5)] if redact else []
+    left = prepare(io.BytesIO(bytes(hidden)), trim=None, redact=boxes)
+    with av.open(io.BytesIO(left), mode="r") as shown:
+        assert len(list(shown.decode(video=0))) == 20

@@ -50,8 +50,18 @@ def cleaned(*given: bytes, by: Cleaner = H264) -> list[bytes]:
 
 
 def test_pictures_and_what_decoders_need_for_them_stay() -> None:
-    needed = (b"\x09\xf0", SPS, PPS, IDR, SLICE, b"\x22part", b"\x0a", b"\x0b")
+    needed = (SPS, PPS, IDR, SLICE, b"\x0a", b"\x0b")
     assert cleaned(*needed) == list(needed)
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4, 9, 10, 11])
+def test_units_that_no_decoder_needs_carry_no_bytes_of_ours(kind: int) -> None:
+    assert cleaned(IDR, bytes([kind]) + b"smuggled", SLICE) == [IDR, SLICE]
+
+
+@pytest.mark.parametrize("head", [b"\x46\x01", b"\x48\x01", b"\x4a\x01"])
+def test_delimiters_and_ends_of_h265_carry_no_bytes_of_ours(head: bytes) -> None:
+    assert cleaned(IDR_5, head + b"smuggled", by=H265) == [IDR_5]
     ends = (b"\x48\x01", b"\x4a\x01")
     needed = (b"\x46\x01\x50", VPS_5, SPS_5, PPS_5, IDR_5, b"\x02\x01trail", *ends)
     assert cleaned(*needed, by=H265) == list(needed)

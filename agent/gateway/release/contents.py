@@ -136,16 +136,20 @@ class BundleContents:
         return clip
 
     def _released(self, approved: ApprovedClip) -> ReleasedClip:
-        clip = self._clip(approved)
+        clip, trim = self._clip(approved), approved.trim
+        start, seconds = clip.started_at, clip.duration_seconds
+        if trim is not None:  # of the whole clip the requester learns no length and no start
+            start += trim.from_seconds
+            seconds = trim.to_seconds - trim.from_seconds
         return ReleasedClip(
             id=clip.id,
             file=_file_of(approved),
             sealed_sha256=approved.sha256,
-            started_at=max(0, int(clip.started_at)),
-            duration_seconds=clip.duration_seconds,
+            started_at=max(0, int(start)),
+            duration_seconds=seconds,
             clock_synced=clip.clock_synced,
-            truncated=clip.truncated,
-            trim=approved.trim,
+            truncated=clip.truncated and trim is None,
+            trim=trim,
             redacted=approved.redact,
         )
 
