@@ -99,6 +99,7 @@ def test_a_decision_from_before_the_record_was_lost_is_not_acted_on_again(world:
     world.to_device(letter)
     assert rules(world, "decision.refused") == ["before-the-ledger"]
     assert world.receiver.finished == []
+    world.clock.advance(1)  # signed after the loss was seen
     world.to_device(world.house.approve(post, [clip]))
     assert len(world.receiver.finished) == 1, "a new one holds"
 
