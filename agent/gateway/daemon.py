@@ -82,6 +82,7 @@ class Gateway:
         self._waiting_bytes = 0
         self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
         self._published: dict[str, Any] = {}  # the last state that was published
+        self._counts = ""  # the last ones that systemd was told
         self._is_synced = False  # and everything that waited for it is done
         self._clips_changed = True  # since the inbox looked
         self._stop = threading.Event()
@@ -291,7 +292,10 @@ class Gateway:
         self.database.set_health(state, detail, self.clock.now())
 
     def _publish_state(self) -> None:
-        """Publish counts and health, when they changed."""
+        """Publish the health, and tell systemd the counts, when they changed."""
+        if (counts := self.device_state.counts()) != self._counts:
+            self._counts = counts
+            self.notify(f"STATUS={counts}")
         state = self.device_state.now()
         if state == self._published:
             return
@@ -300,7 +304,6 @@ class Gateway:
         except NetworkFault:
             return  # the next connection brings it
         self._published = state
-        self.notify(f"STATUS={state['clips']} clips, {state['pending']} open requests")
 
     def _send_state(self, state: dict[str, Any]) -> None:
         at = int(self.clock.now()) if self.clock.synced() else None

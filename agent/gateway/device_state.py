@@ -1,24 +1,21 @@
-"""The state of the device for all readers at the broker: counts and health, in JSON.
+"""The state of the device for all readers at the broker: coarse health alone, in JSON.
 
 =================  ======================================================================
 ``at``             when this was published, Unix seconds; null while the clock is not synced
-``camera``         ``armed``, ``disarmed``, ``recording``, ``disk-full``, ``no-frames``,
+``camera``         ``running``, ``disk-full``, ``storage-failed``, ``no-frames``,
                    ``stopped``, ``failed``; ``not-running`` if it died; ``never started``
-``recording``      true while a clip is being written
 ``encoder``        the encoder of the video, e.g. ``h264_v4l2m2m (hardware)``; null: not known
-``last_motion``    when the last recorded motion began, Unix seconds; null: none yet
-``clips bytes``    number of clips, and their size
-``pending``        letters about requests that lie at the broker for the owner
 ``clock_synced``   false: requests and decisions wait for the time service
 ``temperature``    degrees Celsius in steps of 5; null: the board does not say
 ``under_voltage``  true: the power supply is too weak, now or a minute ago; null as above
 ``throttled``      true: so hot that the board slows down; null as above
 =================  ======================================================================
 
-Nothing tells of recordings' contents or of requests, and there is no free text: a broker may have
-other readers. Wavering values are held still (:class:`agent.host.board.Steady`), so that the
-retained topic is not written again and again: also ``no-frames``, while systemd restarts a
-process that its camera ends again and again.
+A broker may have other readers, so nothing here changes with a motion, a request, a match or an
+owner's decision: a camera that records, waits or is disarmed is ``running`` all the same, and
+there is no free text. The owners read the rest in their status letter. Wavering values are held
+still (:class:`agent.host.board.Steady`), so that the retained topic is not written again and
+again: also ``no-frames``, while systemd restarts a process that its camera ends again and again.
 """
 
 from __future__ import annotations
@@ -36,6 +33,7 @@ from agent.vault.camera_state import CameraState, StateReader, judged_state
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.locks import is_camera_at_work
 
+_AT_WORK = ("armed", "disarmed", "recording")  # which of them is for the owners alone
 _RESTART_SECONDS = 60.0  # within which a process that is started again was seen at work
 
 
@@ -60,22 +58,20 @@ class DeviceState:
 
     def now(self) -> dict[str, Any]:
         """The keys above but ``at``, ready for JSON."""
-        totals, (camera, state) = self.catalog.totals, self.camera()
-        vitals = self.board.vitals()
-        last_motion_at = camera.last_motion_at if camera else None
+        (camera, state), vitals = self.camera(), self.board.vitals()
         return {
-            "camera": state,
-            "recording": state == "recording",
+            "camera": "running" if state in _AT_WORK else state,
             "encoder": (camera.encoder if camera else "") or None,
-            "last_motion": None if last_motion_at is None else int(last_motion_at),
-            "clips": totals.count,
-            "bytes": totals.bytes,
-            "pending": letters_about_requests(self.database),
             "clock_synced": self.clock.synced(),
             "temperature": None if vitals.celsius is None else int(vitals.celsius),
             "under_voltage": vitals.under_voltage,
             "throttled": vitals.throttled,
         }
+
+    def counts(self) -> str:
+        """Clips and open requests, for systemd on this machine."""
+        pending = letters_about_requests(self.database)
+        return f"{self.catalog.totals.count} clips, {pending} open requests"
 
     def _camera_state(self, camera: CameraState | None) -> str:
         now, running = self.clock.monotonic(), is_camera_at_work(self.state_dir)

@@ -7,7 +7,7 @@
     <feed>/withdrawals/<jti>                  retained
     <feed>/log/<size>                         retained   from this size of the log to the next
     clip-agent/<device>/availability          retained   `online` / `offline`, last will
-    clip-agent/<device>/state                 retained   counts and health: gateway/state.py
+    clip-agent/<device>/state                 retained   coarse health: gateway/device_state.py
     clip-agent/<device>/inbox/<digest16>      retained   letter to the owner, emptied when closed
     clip-agent/<device>/owner                 never      letter to the device
     clip-agent/<device>/session               never      device to itself: the session is known
