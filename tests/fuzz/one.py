@@ -10,6 +10,7 @@ writes the input as its ``-artifact_prefix`` says. :mod:`tests.fuzz` runs all ta
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import atheris
@@ -19,6 +20,7 @@ def main() -> None:
     """Instrument, load the target, and hand over to libFuzzer."""
     with atheris.instrument_imports(include=["agent"]):
         from tests.fuzz.targets import TARGETS
+    logging.disable()
     name, *options = sys.argv[1:]
     atheris.Setup([sys.argv[0], *options], TARGETS[name].run)
     atheris.Fuzz()

@@ -36,7 +36,7 @@ from agent import files
 from agent.clock import Clock
 from agent.consent import age_header
 from agent.consent.letters import parse_identity
-from agent.errors import InternalFault, StorageFault, UnreadableLetter
+from agent.errors import InternalFault, KeyFileError, StorageFault, UnreadableLetter
 from agent.vault.clips.sink import CHUNK_BYTES, Backlog, Sink
 from agent.vault.clips.unseal import open_stream, opens
 
@@ -146,7 +146,7 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> ClipKey:
             "not-sealed-to-us", "the clip's key is not sealed to this reader, or is damaged"
         ) from error
     known = _KEY.fullmatch(plain.decode("ascii", "replace"))
-    if known is None:
+    if known is None or not _is_identity(known["identity"]):
         raise UnreadableLetter("not-a-clip-key", "what was sealed is not the key of a clip")
     if known["clip"] != clip_id:
         raise UnreadableLetter("key-of-another-clip", f"it is not the key of the clip {clip_id}")
@@ -155,6 +155,14 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> ClipKey:
     start = None if known["start"] == "unsynced" else int(known["start"])
     recorded = Recorded(known["sha256"], start, float(known["seconds"]))
     return ClipKey(known["identity"], recorded)
+
+
+def _is_identity(text: str) -> bool:
+    try:
+        parse_identity(text)
+    except KeyFileError:
+        return False
+    return True
 
 
 def _opened(sealed: bytes, reader: pyrage.x25519.Identity) -> bytes:

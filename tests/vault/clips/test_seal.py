@@ -413,7 +413,10 @@ def test_a_damaged_clip_key_is_refused(sealed: str) -> None:
     assert caught.value.rule == "not-sealed-to-us"
 
 
-@pytest.mark.parametrize("inside", [b"hello", b"\xff\xfe", b""])
+_NO_KEY = f"# clip {CLIP}\nAGE-SECRET-KEY-1{'Q' * 58}\n".encode()  # its checksum is wrong
+
+
+@pytest.mark.parametrize("inside", [b"hello", b"\xff\xfe", b"", _NO_KEY])
 def test_something_else_in_place_of_a_clip_key_is_refused(inside: bytes) -> None:
     with pytest.raises(UnreadableLetter) as caught:
         open_key(seal_bytes(inside, RECIPIENTS), str(OWNER), clip_id=CLIP)
