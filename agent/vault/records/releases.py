@@ -60,7 +60,8 @@ class ReleaseTable(Table):
         Where two owners agreed, either's letter may bring them.
         """
         clause = (
-            "WHERE state = 'APPROVED' AND ? IN (approval, second) ORDER BY approved_at, id LIMIT 1"
+            "WHERE state = 'APPROVED' AND ?1 IN (approval, second) AND ?1 <> ''"
+            " ORDER BY approved_at, id LIMIT 1"
         )
         return next(iter(self._find(clause, jws)), None)
 
