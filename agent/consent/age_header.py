@@ -13,6 +13,7 @@ from typing import Final
 from agent.config import MAX_OWNERS
 
 MAX_HEADER_BYTES: Final = 4_096
+_READER = b"\n-> X25519 "
 _MAX_STANZAS = 2 * MAX_OWNERS + 1 + 2
 _START, _STANZA, _END = b"age-encryption.org/v1\n", b"\n-> ", b"\n--- "
 
@@ -24,3 +25,8 @@ def has_small_header(start: bytes) -> bool:
     """
     header, end, _ = start[:MAX_HEADER_BYTES].partition(_END)
     return bool(end) and header.startswith(_START) and header.count(_STANZA) <= _MAX_STANZAS
+
+
+def count_readers(start: bytes) -> int:
+    """The number of X25519 keys that an age file is sealed to, as its header says."""
+    return start[:MAX_HEADER_BYTES].partition(_END)[0].count(_READER)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.consent.statements import ClipOffer
+from agent.owner.inbox.closed_clips import ClosedClips
 from agent.owner.inbox.items import (
     CameraReport,
     ListedClips,
@@ -74,7 +75,7 @@ def request(item: OpenRequest) -> dict[str, Any]:
             }
             for other in item.reposts
         ],
-        "clips": _clips(report.clips),
+        "clips": _clips(report.clips, item.closed_clips),
         **{name: msgspec.to_builtins(getattr(report, name)) for name in _REPORTED},
     }
 
@@ -98,13 +99,15 @@ def listing(listed: ListedClips) -> dict[str, Any]:
     """The clips of a camera."""
     return {
         "device": listed.device,
-        "clips": _clips(listed.listing.clips),
+        "clips": _clips(listed.listing.clips, listed.closed_clips),
         "more_clips": listed.listing.more_clips,
     }
 
 
-def _clips(offers: Sequence[ClipOffer]) -> list[dict[str, Any]]:
+def _clips(offers: Sequence[ClipOffer], closed: ClosedClips) -> list[dict[str, Any]]:
+    """Clips without their keys; ``closed`` says why this owner cannot open one, or is empty."""
     plain = [msgspec.to_builtins(offer) for offer in offers]
     for offer in plain:
         del offer["sealed_key"]
+        offer["closed"] = closed.why if offer["id"] in closed.ids else ""
     return plain

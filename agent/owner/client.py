@@ -138,12 +138,10 @@ class OwnerClient:
         self, keys: Keys, window: Window, *, camera: str | None = None
     ) -> items.ClipLists:
         """Ask the cameras which clips of that time they hold."""
-        now = self.now()
+        now, what = self.now(), ListClips(window=window)
         cards, silent = self._cameras(camera), dict[str, Away | None]()
         for card in cards:
-            command = sign.sign(
-                sign.command(ListClips(window=window), card, now=now), keys, now=now
-            )
+            command = sign.sign(sign.command(what, card, now=now), keys, now=now)
             answers = [*broker.answer_topics(command), *broker.presence_topics(card.name)]
             with broker.connect(self.folder.settings().mqtt, answers) as session:
                 away = self._away(card.name, broker.presence(session, card.name))
@@ -191,6 +189,7 @@ class OwnerClient:
         ``sealed``: still encrypted; ``shown``: as it would be sent, remembered as seen.
         """
         card, now = self._camera(device), self.now()
+        lookup.closed_clips(self.inbox, device).check(() if sealed else (offer,))
         key = None if sealed else seen.open_key(offer, keys.identity)
         command = sign.sign(sign.command(Preview(clip=offer.id), card, now=now), keys, now=now)
         filters = [
@@ -330,6 +329,7 @@ class OwnerClient:
             me=self._me(),
             sent_before=self.sent.releases(device),
             seen=seen.of(self.folder, device),
+            closed=lookup.closed_clips(self.inbox, device),
         )
 
     def _me(self) -> str:

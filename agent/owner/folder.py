@@ -61,10 +61,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class StoredStatement(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A signed statement, and when it was collected or sent (Unix seconds)."""
+    """A signed statement, and when it was collected or sent (Unix seconds).
+
+    ``closed`` are the offered clips whose keys are not sealed to this owner.
+    """
 
     jws: str
     received_at: float
+    closed: tuple[str, ...] = ()
 
 
 class OwnerFolder:

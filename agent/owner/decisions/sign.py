@@ -44,6 +44,7 @@ from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.owner.decisions import seen
 from agent.owner.decisions.seen import SeenClip
+from agent.owner.inbox.closed_clips import NONE_CLOSED, ClosedClips
 from agent.owner.inbox.items import Answer, OpenRequest
 
 DEFAULT_DAYS = 2.0
@@ -84,6 +85,7 @@ class Terms:
     me: str = ""
     sent_before: Sequence[Answer] = ()
     seen: Sequence[SeenClip] = ()
+    closed: ClosedClips = NONE_CLOSED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +163,7 @@ def approval(item: OpenRequest, clips: tuple[ApprovedClip, ...], terms: Terms) -
     """Release ``clips`` to the author of a request; refused once the request has expired."""
     if item.request.exp <= terms.now:
         raise Refused("request-expired", f"request {item.name} has expired")
+    terms.closed.check(clips)
     same = (
         (one.owner, one.release)
         for one in item.report.proposals
@@ -195,6 +198,7 @@ def share(
     joins: tuple[str, str] | None = None,
 ) -> ReleasePlan:
     """Release ``clips`` to somebody who has not asked."""
+    terms.closed.check(clips)
     return ReleasePlan(
         device=terms.device,
         kind=Share,

@@ -34,7 +34,8 @@ from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
-from agent.owner.inbox import items, ledger_watch, verify
+from agent.owner.inbox import closed_clips, items, ledger_watch, verify
+from agent.owner.inbox.closed_clips import ClosedClips
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
 from agent.owner.inbox.ledger_watch import LedgerWatch
 from agent.owner.inbox.verify import CameraStatement
@@ -91,7 +92,9 @@ class Inbox:
         before = None if kept is None else self._kept_statement(kept, device)
         if _is_older(statement, before) or _was_sent(before):
             return  # a camera that was set back may not know any more that it was sent
-        self._folder.keep(folder, device.name, name, StoredStatement(jws=jws, received_at=now))
+        closed = closed_clips.ids(statement, keys)
+        stored = StoredStatement(jws=jws, received_at=now, closed=closed)
+        self._folder.keep(folder, device.name, name, stored)
         if folder == _LETTERS:
             self._folder.drop(_CLOSED, device.name, name)
 
@@ -175,7 +178,10 @@ class Inbox:
 
     def listings(self) -> list[ListedClips]:
         """The clips that each camera last listed."""
-        return [ListedClips(device, listing) for device, listing in self._read(_LISTINGS, Listing)]
+        return [
+            ListedClips(device, listing, self._closed(device, _LISTINGS, CLIPS))
+            for device, listing in self._read(_LISTINGS, Listing)
+        ]
 
     def refusal(self, device: str, subject: str) -> Outcome | None:
         """The outcome by which ``device`` refused this decision; None if it did not."""
@@ -194,6 +200,11 @@ class Inbox:
         return max((one.iat for one in said if one is not None), default=None)
 
     # Inside
+
+    def _closed(self, device: str, folder: str, name: str) -> ClosedClips:
+        letter = self._folder.letter(folder, device, name)
+        status = self.status(device) if letter is not None and letter.closed else None
+        return closed_clips.of(letter, status, self._folder.card())
 
     def _place(
         self, statement: CameraStatement, jws: str, topic: Topic, device: DeviceCard
@@ -290,6 +301,7 @@ class Inbox:
                     changed=bool(report.reposts),
                     closed=folder == _CLOSED,
                     short=items.short(report.digest[:16], names),
+                    closed_clips=self._closed(device.name, folder, name),
                 )
 
     def _cannot_read(self, device: DeviceCard, folder: str, name: str, error: Refused) -> None:

@@ -21,6 +21,7 @@ from agent.consent.statements import (
     Status,
 )
 from agent.errors import Refused
+from agent.owner.inbox.closed_clips import NONE_CLOSED, ClosedClips
 from agent.owner.inbox.verify import Text
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class OpenRequest:
     changed: bool = False
     closed: bool = False
     short: str = ""
+    closed_clips: ClosedClips = NONE_CLOSED
 
     @property
     def name(self) -> str:
@@ -88,6 +90,7 @@ class ListedClips:
 
     device: str
     listing: Listing
+    closed_clips: ClosedClips = NONE_CLOSED
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,16 @@ from agent.consent import signing
 from agent.consent.statements import ClipOffer, Proposal, Share
 from agent.errors import Refused
 from agent.owner.inbox import items, verify
+from agent.owner.inbox.closed_clips import NONE_CLOSED, ClosedClips
 from agent.owner.inbox.inbox import CLIPS, Inbox
-from agent.owner.inbox.items import NoticeItem, OpenRequest, ReleaseUpdate, is_number, pick
+from agent.owner.inbox.items import (
+    ListedClips,
+    NoticeItem,
+    OpenRequest,
+    ReleaseUpdate,
+    is_number,
+    pick,
+)
 
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _ADVICE = "See `clip-agent owner inbox`"
@@ -85,6 +93,14 @@ def clip(
         f"no clip {name!r} is known",
         advice="See `clip-agent owner clips`; the number of a request's clip needs --request",
     )
+
+
+def closed_clips(inbox: Inbox, device: str) -> ClosedClips:
+    """The clips in all letters of ``device`` that this owner cannot open."""
+    letters: list[OpenRequest | ListedClips] = [*inbox.all_requests(), *inbox.listings()]
+    found = [one.closed_clips for one in letters if one.device == device and one.closed_clips.ids]
+    ids = frozenset(clip for one in found for clip in one.ids)
+    return ClosedClips(ids, found[0].others) if found else NONE_CLOSED
 
 
 def _check_numbers(

@@ -14,7 +14,8 @@ from rich.text import Text
 from agent.consent.cards import format_fingerprint
 from agent.owner import text
 from agent.owner.decisions.sign import ReleasePlan
-from agent.owner.terminal.layout import console, labelled
+from agent.owner.inbox.closed_clips import cannot_agree
+from agent.owner.terminal.layout import RED, console, labelled
 
 
 def show(plan: ReleasePlan) -> None:
@@ -75,6 +76,9 @@ def _leaving(plan: ReleasePlan) -> Iterator[tuple[str, Text]]:
         yield "", Text(f"from {text.exact(offer.started_at)}, length {length}, without sound")
         seen = plan.seen(clip)
         yield "", Text(f"seen on {text.brief(seen.at)}" if seen else "not seen on this computer")
+        if plan.two_owners and plan.joins is None:
+            why = cannot_agree(offer, plan.household, plan.terms.me)
+            yield from [("", Text(f"CAREFUL: {why}", style=RED))] if why else []
         for change in text.changes(clip) or ["whole, with nothing redacted"]:
             yield "", Text(change)
         for one in plan.terms.sent_before:

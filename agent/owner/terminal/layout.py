@@ -20,6 +20,7 @@ from rich.text import Text
 
 from agent.consent.statements import ClipOffer
 from agent.owner import text
+from agent.owner.inbox.closed_clips import ClosedClips
 from agent.owner.inbox.items import ListedClips
 
 RED = "bold red"
@@ -30,7 +31,8 @@ def listing(listed: ListedClips) -> Group:
     """The clips of a camera, with the numbers that other commands take."""
     if not listed.listing.clips:
         return Group(Text(f"{listed.device}: no clips of that time"))
-    parts: list[RenderableType] = [clips(listed.listing.clips, title=f"Clips of {listed.device}")]
+    title, closed = f"Clips of {listed.device}", listed.closed_clips
+    parts: list[RenderableType] = [*clips(listed.listing.clips, title=title, closed=closed)]
     if more := listed.listing.more_clips:
         parts.append(Text(f"{more} older clips did not fit in here: ask for an earlier --to."))
     first = listed.listing.clips[0].id
@@ -38,7 +40,9 @@ def listing(listed: ListedClips) -> Group:
     return Group(*parts)
 
 
-def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
+def clips(
+    offers: Sequence[ClipOffer], *, title: str, closed: ClosedClips
+) -> Iterator[RenderableType]:
     """Clips with the numbers that an approval takes; remarks stand below the id."""
     table = new_table(title)
     table.add_column("No.", justify="right", no_wrap=True, min_width=3)  # numbers are typed
@@ -50,6 +54,7 @@ def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
         notes = [
             *(["end is missing"] if offer.truncated else []),
             *(["time uncertain"] if not offer.clock_synced else []),
+            *(["closed to you"] if offer.id in closed.ids else []),
         ]
         table.add_row(
             str(number),
@@ -58,7 +63,9 @@ def clips(offers: Sequence[ClipOffer], *, title: str) -> Table:
             text.length(offer.duration_seconds),
             text.size(offer.bytes),
         )
-    return table
+    yield table
+    if any(offer.id in closed.ids for offer in offers):
+        yield Text(f"Closed to you: {closed.why}.", style="bold")
 
 
 def labelled(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> RenderableType:

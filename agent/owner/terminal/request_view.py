@@ -53,7 +53,7 @@ def request(page: RequestPage, now: float) -> Group:
         Panel(_record(item.report.record), title="Their record", title_align="left"),
         *diff_view.compared(item),
         Text(),
-        clips(item.report.clips, title="Matching clips"),
+        *clips(item.report.clips, title="Matching clips", closed=item.closed_clips),
     ]
     if more := item.report.more_clips:
         parts.append(Text(f"{more} older clips match too; the message had no room for them."))
