@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent import config as configuration
 from agent import files
+from agent.cli import sealing
 from agent.cli.as_owner import owner_of
 from agent.cli.broker_check import check_feed_broker, check_owners_broker
 from agent.clock import SystemClock
@@ -70,8 +71,11 @@ def _say(good: bool, name: str, text: str) -> None:
 
 
 def _owners(config: Config) -> str:
-    owners = (f"{card.name} ({in_groups(card.fingerprint)})" for card in load_owners(config.owners))
-    return "clips are sealed to " + ", ".join(owners)
+    owners = load_owners(config.owners)
+    if wrong := sealing.complaint(config, owners):
+        raise ClipAgentError(wrong, advice="Restart it: sudo systemctl restart clip-agent-camera")
+    names = (f"{card.name} ({in_groups(card.fingerprint)})" for card in owners)
+    return "clips are sealed to " + ", ".join(names)
 
 
 def _requesters(config: Config) -> str:

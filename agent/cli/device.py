@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from agent import __version__, config, files
+from agent.cli import sealing
 from agent.cli.as_owner import owner_of
 from agent.cli.ledger_html import page
 from agent.cli.ledger_text import detail, local, shown
 from agent.clock import SystemClock
 from agent.config import Config, StreamSource
 from agent.consent.cards import in_groups
-from agent.errors import StorageFault
+from agent.errors import ConfigError, StorageFault
 from agent.host.board import Machine
+from agent.parties import load_owners
 from agent.vault import camera_state, migration
 from agent.vault.clips.store import reindex
 from agent.vault.database import gateway, index
@@ -88,6 +90,11 @@ def _read_camera(settings: Config) -> dict[str, Any]:
         "camera": f"{state} {camera.detail if camera else ''}".strip(),
         "encoder": (camera and camera.encoder) or None,
     }
+    try:
+        if wrong := sealing.complaint(settings, load_owners(settings.owners)):
+            found["sealing"] = f"{wrong}: restart it"
+    except ConfigError as error:
+        found["sealing"] = f"unknown: {error}"
     if camera and camera.last_motion_at:
         found["last_motion"] = local(camera.last_motion_at)
     return found

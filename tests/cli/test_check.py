@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import site
 import socket
 import sys
@@ -15,10 +16,14 @@ from agent.cli import main as cli
 from agent.consent.cards import in_groups
 from agent.gateway import device_keys as keys
 from agent.host.board import Machine
+from agent.keyfile import Keys
+from agent.parties import load_owners, recipients
+from agent.vault.camera_state import StateFile
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.database.gateway import path_of as gateway_file
 from agent.vault.database.index import Index
 from agent.vault.database.index import path_of as index_file
+from agent.vault.locks import camera_at_work
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT
@@ -135,6 +140,39 @@ def test_a_device_that_never_ran_lacks_only_its_broker(check: Any) -> None:
     assert checked.texts["keys"].startswith("none yet")
     assert checked.texts["vault"].startswith("empty")
     assert "nobody listens there" in checked.texts["broker"]
+
+
+def test_a_running_camera_that_seals_to_others_than_the_owners_is_told(
+    check: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house = House.build(tmp_path / "house", partner=True, camera=STILL, mqtt=away())
+    both, path = tuple(recipients(load_owners(house.config.owners))), house.root / "agent.yaml"
+    former = Keys.generate().recipient
+    house.open_index().close()
+
+    def told() -> tuple[str, bool, str]:
+        """The line of `check`, whether it failed, and what `status` adds."""
+        checked = check(house)
+        assert cli.main(["status", "--json", "--config", str(path)]) == 0
+        found = json.loads(capsys.readouterr().out)
+        return checked.texts["owners"], "owners" in checked.failed, found.get("sealing", "")
+
+    def seal_to(*keys: str) -> None:
+        StateFile(house.config.state_dir, seals_to=keys).say(at=1.0, state="armed")
+
+    seal_to(*both[:2], former)
+    assert told()[1:] == (False, ""), "no camera runs: the next one reads the cards"
+    with camera_at_work(house.config.state_dir, clock=house.clock):
+        wrong = "the running camera still seals to 1 key of no owner and does not yet seal to Otto"
+        line, failed, status = told()
+        assert failed and line.startswith(wrong) and "systemctl restart" in line
+        assert status == f"{wrong}: restart it"
+        seal_to(*both, former)
+        assert told()[2] == "the running camera still seals to 1 key of no owner: restart it"
+        seal_to(*both[:2])
+        assert told()[2] == "the running camera does not yet seal to Otto: restart it"
+        seal_to(*both)
+        assert told()[1:] == (False, "")
 
 
 def test_a_feed_that_is_away_is_not_the_owners_broker(check: Any, mosquitto: Mosquitto) -> None:
