@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from agent.cli.as_owner import owner_of
 from agent.config import Config
 from agent.consent.cards import OwnerCard
+from agent.errors import StorageFault
 from agent.parties import recipients
 from agent.vault import camera_state
 from agent.vault.database import index
@@ -19,10 +20,14 @@ from agent.vault.locks import is_camera_at_work
 
 def complaint(config: Config, owners: Sequence[OwnerCard]) -> str:
     """The difference, in a sentence; empty if there is none or no camera runs."""
-    with owner_of(index.path_of(config.state_dir).parent):
-        said = camera_state.read(config.state_dir)
-        if said is None or not is_camera_at_work(config.state_dir):
-            return ""
+    try:
+        with owner_of(index.path_of(config.state_dir).parent):
+            said = camera_state.read(config.state_dir)
+            running = is_camera_at_work(config.state_dir)
+    except StorageFault:
+        return ""  # what else looks at the disk says so
+    if said is None or not running:
+        return ""
     sealed, wanted = set(said.seals_to), set(recipients(owners))
     lacking = [card.name for card in owners if not {card.seal, card.recovery} <= sealed]
     wrong = []
