@@ -62,10 +62,14 @@ class Desk:
                 said += os.read(terminal, 4096)
         assert self.copies(), "the clip can be seen"
         end(process, terminal)
-        status = os.waitpid(process, 0)[1]
+        while not (ended := os.waitpid(process, os.WNOHANG))[0]:
+            assert time.monotonic() < deadline, "the command does not end"
+            time.sleep(0.5)
+            if end in (ctrl_c, terminated):  # readline misses a signal that comes as it starts
+                end(process, terminal)
         if end is not closed:
             os.close(terminal)
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(ended[1])
 
     def copies(self) -> list[Path]:
         return list(self.temporary.rglob("*.mp4"))
