@@ -41,7 +41,8 @@ def test_a_transaction_alone_makes_what_writes() -> None:
     assert made - {("outbox.py", "LetterTable")} == {
         ("unit_of_work.py", name)
         for name in (
-            "Change", "DecisionWriter", "FloodWriter", "HoldWriter", "LedgerWriter",
-            "LetterTable", "LogWriter", "NoticeWriter", "ReleaseWriter", "RequestWriter",
+            "CameraCommandWriter", "Change", "DecisionWriter", "FloodWriter", "HoldWriter",
+            "LedgerWriter", "LetterTable", "LogWriter", "NoticeWriter", "ReleaseWriter",
+            "RequestWriter",
         )
     }  # fmt: skip

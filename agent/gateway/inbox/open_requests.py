@@ -32,6 +32,7 @@ from agent.vault.records.requests import RequestRow
 log = logging.getLogger(__name__)
 
 _MAX_NAMED_CLIPS = 100  # by one ledger line
+_SEALING_BYTES = 2_000  # for some sixteen readers
 
 
 @dataclass(eq=False)
@@ -150,7 +151,8 @@ class OpenRequests:
         """Have letters of at most ``size`` bytes, and write the one on ``topic`` anew."""
         if not self.work.clock.synced():
             return  # it would be taken for an old one; the outbox asks again
-        self.work.write.max_bytes = size * 3 // 4  # base64 in the letter takes the rest
+        # Base64 in the letter takes a quarter; the signature and age's header come on top.
+        self.work.write.max_bytes = max(size - _SEALING_BYTES, 0) * 3 // 4
         with self.work.transaction() as change:
             if topic == topics.notices(self.work.parties.device_name):
                 self.notices.renew(change)
