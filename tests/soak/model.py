@@ -1,4 +1,7 @@
-"""The model of the gateway (:mod:`tests.gateway.model`), run for many thousand steps.
+"""The models of the gateway and of the camera, run for many thousand steps.
+
+They are :mod:`tests.gateway.model` and :mod:`tests.camera.model`; of ten steps the camera's
+model plays one.
 
 ::
 
@@ -23,6 +26,7 @@ import hypothesis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.camera.model import CameraModel
 from tests.gateway.model.machine import GatewayModel
 
 STEPS = 50_000
@@ -31,14 +35,20 @@ _EXAMPLES_A_TURN, _STEPS_AN_EXAMPLE = 20, 50
 
 
 def play(steps: int, seed: str) -> Counter[str]:
-    """At least ``steps`` steps; what happened in them. Raises what the model finds wrong."""
+    """At least ``steps`` steps of both models; what happened. Raises what they find wrong."""
     logging.disable()  # the gateway says of every refusal why, thousands of times
-    GatewayModel.told.clear()
+    told = _play(CameraModel, -(-steps // 10), seed)
+    seen = Counter({f"camera: {name}": number for name, number in told.items()})
+    return seen + _play(GatewayModel, steps, seed)
+
+
+def _play(model: type[CameraModel | GatewayModel], steps: int, seed: str) -> Counter[str]:
+    model.told.clear()
     for turn in count():
-        if GatewayModel.told["steps"] >= steps:
-            return GatewayModel.told
+        if model.told["steps"] >= steps:
+            return model.told
         run_state_machine_as_test(
-            hypothesis.seed(f"{seed}/{turn}")(type("Soak", (GatewayModel,), {})),
+            hypothesis.seed(f"{seed}/{turn}")(type("Soak", (model,), {})),
             settings=settings(
                 max_examples=_EXAMPLES_A_TURN,
                 stateful_step_count=_STEPS_AN_EXAMPLE,
