@@ -23,6 +23,7 @@ from agent.keyfile import Keys
 from agent.mqtt import link, topics
 from agent.mqtt.link import Received
 from agent.mqtt.session import Session
+from agent.owner import clocks
 from agent.owner.decisions.sign import Decision
 from agent.owner.inbox import verify
 from agent.owner.inbox.inbox import CLIPS, Inbox
@@ -240,7 +241,7 @@ def _outcome(message: Received, device: DeviceCard, subject: str, keys: Keys) ->
     outcome = verify.read_outcome(jws, device)
     if outcome.subject != subject:
         raise MalformedStatement("wrong-release", "the letter is about another release")
-    return outcome
+    return clocks.named(outcome, now=time.time())
 
 
 def take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:

@@ -41,6 +41,8 @@ def short_fingerprint(text: str) -> str:
 def outcome(event: str, detail: str = "") -> str:
     """The last report of a camera on a decision, or that there is none."""
     why = f": {detail}" if detail else ""
+    if detail.startswith(("issued-in-future", "expired")) and "clock" not in detail:
+        why += " (is this computer's clock right?)"
     return {
         "": "no answer of the camera yet",
         "PROPOSED": "waits for another owner",

@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.consent.cards import OwnerCard
 from agent.consent.statements import LEGAL_ORDER, Status
-from agent.owner import text
+from agent.owner import clocks, text
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import CameraReport, Pause, Presence
 
@@ -42,7 +42,7 @@ def _silence(status: Status | None, presence: Presence, closed: int, now: float)
     """The reason why the last status does not tell of now; empty if it does."""
     age = None if status is None else now - status.iat
     if age is not None and age < -_CLOCK_SECONDS:
-        return "its status is from the future: compare the clocks of this computer and the camera"
+        return f"its status is from the future: {clocks.difference(age)}; compare the clocks"
     if presence.offline:
         return "it is offline"
     if age is not None and age <= FRESH_SECONDS:
@@ -59,7 +59,10 @@ def _silence(status: Status | None, presence: Presence, closed: int, now: float)
         )
     if status is None:
         return "it has sent no status that its enrolled key has signed"
-    return "no newer status came. Is it powered, on the network, and does `clip-agent check` pass?"
+    return (
+        "no newer status came. Is it powered, on the network, does `clip-agent check` pass, and "
+        "is this computer's clock right?"
+    )
 
 
 def _remarks(status: Status, inbox: Inbox, card: OwnerCard, *, fresh: bool) -> Iterator[str]:

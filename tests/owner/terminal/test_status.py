@@ -188,6 +188,47 @@ def test_a_camera_that_does_not_record_is_told(
     assert f"front-door: it does not record: {state}" in said and detail in said
 
 
+@pytest.mark.parametrize(
+    ("minutes", "rule", "expected"),
+    [
+        (47, "issued-in-future: it was issued in the future", "47 min ahead of the camera's"),
+        (-47, "expired: it has expired", "47 min behind the camera's"),
+        (0, "expired: it has expired", ""),
+    ],
+)
+def test_a_wrong_clock_of_the_owners_computer_is_named_by_the_cameras_answer(
+    owner: OwnerAtHome,
+    camera: FakeCamera,
+    request_jws: str,
+    capsys: Out,
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: int,
+    rule: str,
+    expected: str,
+) -> None:
+    name, answer = owner.post(request_jws), camera.outcome
+    monkeypatch.setattr(
+        camera,
+        "outcome",
+        lambda *told: answer(*told, iat=int(time.time()) - 60 * minutes),
+    )
+    with camera.serve(owner.broker, answers=[("REFUSED", rule)]):
+        inbox(owner, capsys)
+        assert owner.run("decline", name, "--yes", "--wait", "20") == 1
+        said = " ".join(capsys.readouterr().out.split())
+        assert expected in said and ("clock" in said) == bool(expected)
+        camera.command_answer = ("REFUSED", rule)
+        assert owner.run("pause-requests", "--wait", "20") == 1
+    assert expected in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_status_from_the_future_names_this_computers_clock(
+    owner: OwnerAtHome, camera: FakeCamera, topic: str, capsys: Out
+) -> None:
+    owner.retain([(topic, camera.status(iat=int(time.time()) + 3 * HOUR))])
+    assert "this computer's clock is 3 h behind the camera's" in inbox(owner, capsys)
+
+
 def test_whom_the_running_camera_seals_to_is_compared_with_the_owners(
     owner: OwnerAtHome, camera: FakeCamera, topic: str, capsys: Out
 ) -> None:
