@@ -32,16 +32,18 @@ set -e
 cd {STATE}
 printf 'import os, pwd\\nopen("/tmp/ran-" + pwd.getpwuid(os.getuid()).pw_name, "w")\\n' >evil.py
 cat >>evil.py <<'CODE'
-import pathlib
-pathlib.Path("{STATE}/ran-as-" + pwd.getpwuid(os.getuid()).pw_name).touch()
+import contextlib, pathlib
+for folder in ("camera", "gateway", "wishes"):
+    with contextlib.suppress(OSError):
+        pathlib.Path("{STATE}", folder, "ran-as-" + pwd.getpwuid(os.getuid()).pw_name).touch()
 CODE
 site=$({PYTHON} -c 'import sys; print("lib/python%d.%d/site-packages" % sys.version_info[:2])')
-mkdir -p .local/$site clips/lib
+mkdir -p .local/$site camera/clips/lib
 for module in usercustomize sitecustomize agent json logging; do
-    for folder in . .local/$site clips/lib; do cp evil.py $folder/$module.py; done
+    for folder in . .local/$site camera/clips/lib; do cp evil.py $folder/$module.py; done
 done
 echo 'import usercustomize' >.local/$site/evil.pth
-chmod -R a+rX .local clips/lib *.py
+chmod -R a+rX .local camera/clips/lib *.py
 chmod a+x .
 """
 
@@ -66,15 +68,16 @@ def machine(tmp_path: Path, pi_root: Path) -> Iterator[Machine]:
 def test_code_that_one_service_planted_does_not_run_in_the_other(machine: Machine) -> None:
     machine.run(PLANT)
     variables = (
-        f"PYTHONPATH={STATE}:{STATE}/clips/lib PYTHONSTARTUP={STATE}/evil.py PYTHONUSERBASE="
+        f"PYTHONPATH={STATE}:{STATE}/camera/clips/lib PYTHONSTARTUP={STATE}/evil.py PYTHONUSERBASE="
         f"{STATE}/.local HOME={STATE} PYTHONINSPECT=1 PYTHONPLATLIBDIR={STATE}"
     )
     machine.run(f"systemctl set-environment {variables}")
     planted = f"setpriv --reuid clip-gateway --regid clip-agent --clear-groups env HOME={STATE}"
     machine.run(f"cd {STATE} && {planted} {PYTHON} -c 'import agent' || true")
     ran = f"cd {STATE} && find . -name 'ran-as-*'"
-    assert machine.run(ran).split() == ["./ran-as-clip-gateway"], "the plant works"
-    machine.run(f"rm {STATE}/ran-as-*")
+    own = {f"./{folder}/ran-as-clip-gateway" for folder in ("gateway", "wishes")}
+    assert set(machine.run(ran).split()) == own, "the plant works"
+    machine.run(f"rm {STATE}/*/ran-as-*")
 
     for service in SERVICES:  # each says READY: its code ran, and not the planted one
         machine.run(f"systemctl start {service} || {{ journalctl -u {service}; exit 1; }}")
