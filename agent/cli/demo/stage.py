@@ -24,6 +24,7 @@ import yaml
 from agent import keyfile
 from agent.errors import EnvironmentFault
 from agent.requester.receiver.server import Receiver
+from agent.vault import camera_state
 
 _PATIENCE_SECONDS = 120.0
 
@@ -69,7 +70,9 @@ class Stage:
         return done.stdout
 
     def clips(self) -> list[dict[str, Any]]:
-        """The clips that the device lists."""
+        """The clips that the device lists; none before its camera has said how it is."""
+        if not camera_state.path_of(self.state).exists():
+            return []
         lines = self.command("clips", "--json", "--config", self.config).splitlines()
         return [json.loads(line) for line in lines]
 
