@@ -34,7 +34,7 @@ Time = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 
 
 class CommandAnswer(Part, frozen=True):
-    """What became of an owner's command: the first 16 digits of its digest, and why not."""
+    """The outcome of an owner's command, named by the first 16 digits of its digest."""
 
     command: ReleaseId
     event: Literal["DONE", "REFUSED"]

@@ -81,7 +81,7 @@ class Demo(Stage):
         self.tell(f"only the owner's key opens clip {number}; a picture of it: {picture}")
         if self.decide(number, yes=yes):
             self.command("owner", "approve", request, str(number), "--yes", "--wait", "60")
-            self.say(f"owner: approved clip {number}, {asked_for}; the approval brought its key")
+            self.say(f"owner: approved clip {number}, {asked_for}; the approval carried its key")
             self.check_bundle(asked_for, recorded)
         else:
             self.command("owner", "decline", request, "--yes")
