@@ -26,8 +26,9 @@ from agent.mqtt.session import Session
 from agent.owner import clocks
 from agent.owner.decisions.sign import Decision
 from agent.owner.inbox import verify
-from agent.owner.inbox.inbox import CLIPS, Inbox
+from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Presence
+from agent.owner.inbox.placing import CLIPS
 
 QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0
@@ -50,7 +51,7 @@ def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:
 
 
 def letter_filters(devices: Iterable[str], me: str) -> list[str]:
-    """Subscriptions to all that the cameras write to their owners, and to the owner ``me``."""
+    """Subscriptions to all that the cameras say, and write to their owners or the owner ``me``."""
     return [
         pattern
         for device in devices
@@ -59,30 +60,10 @@ def letter_filters(devices: Iterable[str], me: str) -> list[str]:
             topics.release(device, topics.ANY),
             topics.notices(device),
             topics.status(device, me),
-            *presence_topics(device),
+            topics.availability(device),
+            topics.state(device),
         )
     ]
-
-
-def presence_topics(device: str) -> list[str]:
-    """The subscriptions that :func:`presence` needs."""
-    return [topics.availability(device), topics.state(device)]
-
-
-def presence(session: Session, device: str) -> Presence:
-    """The presence of ``device``, which counts as there if the broker says nothing of it.
-
-    Call it before any other retained message is expected on the session.
-    """
-    offline, state_at = None, None
-    for message in _messages(session, QUIET_SECONDS):
-        if message.topic == topics.availability(device):
-            offline = message.payload == topics.OFFLINE
-        elif message.topic == topics.state(device):
-            state_at = _state_at(message.payload)
-        if offline is False or (offline and state_at is not None):
-            break
-    return Presence(bool(offline), state_at)
 
 
 def _messages(session: Session, seconds: float) -> Iterator[Received]:
@@ -107,29 +88,23 @@ class _State(msgspec.Struct):
 
 
 def collect(
-    session: Session,
-    inbox: Inbox,
-    devices: Iterable[str],
-    keys: Keys,
-    clock: Clock,
-    *,
-    wait_seconds: float = 0.0,
-    collected: Callable[[Collection[str]], object] = lambda _: None,
+    session: Session, inbox: Inbox, devices: Collection[str], keys: Keys, clock: Clock
 ) -> dict[str, Presence]:
     """Bring ``inbox`` up to date with the broker; returns what it holds of each camera.
 
-    ``collected`` gets the names of those that are offline as soon as all letters were read. If
-    no request is open, wait up to ``wait_seconds`` for one to come. Letters
-    that are refused become warnings of ``inbox``.
+    Letters that are refused become warnings of ``inbox``. A camera of which the broker does not
+    say that it is offline counts as there.
     """
+    for device in devices:
+        inbox.closed_to_us.pop(device, None)
     received = session.collect(quiet_seconds=QUIET_SECONDS, at_most_seconds=_COLLECT_SECONDS)
-    said: dict[str, Presence] = {}
+    said = {device: Presence() for device in devices}
     for message in received:
         take(inbox, message, keys, clock)
         topic = topics.parse(message.topic, feed="")
-        if topic is None:
+        if topic is None or topic.device not in said:
             continue
-        before = replace(said.get(topic.device, Presence()), heard=True)
+        before = replace(said[topic.device], heard=True)
         match topic.kind:
             case "availability":
                 before = replace(before, offline=message.payload == topics.OFFLINE)
@@ -138,28 +113,25 @@ def collect(
         said[topic.device] = before
     for device in devices:
         inbox.settle(device, {name for item in received if (name := _open_name(item, device))})
-    collected([device for device, presence in said.items() if presence.offline])
+        if count := inbox.closed_to_us[device]:
+            inbox.warn(f"{device}: {count} of its messages are sealed to other keys than yours")
+    return said
+
+
+def wait_for_request(
+    session: Session, inbox: Inbox, keys: Keys, clock: Clock, seconds: float
+) -> None:
+    """Take letters into ``inbox`` for up to ``seconds``, until a request is open."""
     if not inbox.requests():
-        for message in _messages(session, wait_seconds):
+        for message in _messages(session, seconds):
             take(inbox, message, keys, clock)
             if inbox.requests():
                 break
-    for device, count in inbox.closed_to_us.items():
-        inbox.warnings.append(
-            f"{device}: {count} of its messages are sealed to other keys than yours"
-        )
-    return said
 
 
 def send(session: Session, decision: Decision) -> None:
     """Publish a decision, never retained; NetworkFault unless the broker took it."""
     session.publish(topics.owner(decision.device.name), decision.letter, retained=False)
-
-
-def answer_topics(decision: Decision, joins: str | None = None) -> dict[str, str]:
-    """The topics with the outcomes of ``decision`` and of a release that it joins, by subject."""
-    subjects = [decision.subject, *([] if joins is None else [joins])]
-    return {topics.release(decision.device.name, subject): subject for subject in subjects}
 
 
 def follow(
@@ -168,23 +140,27 @@ def follow(
     keys: Keys,
     *,
     wait_seconds: float,
-    report: Callable[[Received, Outcome], None],
+    report: Callable[[Outcome], object],
+    others: Callable[[Received], object],
     joins: str | None = None,
 ) -> Outcome | None:
     """Report each outcome of ``decision`` until the last one, or None when time is up.
 
     PROPOSED is a last one too, since only another owner can go on. ``joins`` is another
-    owner's release; once ``decision`` has completed it, the outcomes are about that.
+    owner's release; once ``decision`` has completed it, the outcomes are about that. ``others``
+    gets each message that arrives meanwhile, whatever it is about.
     """
-    subjects = answer_topics(decision, joins)
+    device = decision.device.name
+    subjects = {topics.release(device, one): one for one in (decision.subject, joins) if one}
     for message in _messages(session, wait_seconds):
+        others(message)
         if not message.payload or message.topic not in subjects:
             continue
         subject = subjects[message.topic]
         outcome = _outcome(message, decision.device, subject, keys)
         if subject == joins and outcome.event == PROPOSED:
             continue  # its state before this decision
-        report(message, outcome)
+        report(outcome)
         goes_on = joins is not None and outcome.event == AGREED
         if outcome.event in _LAST_EVENTS and not goes_on:
             return outcome
@@ -255,7 +231,7 @@ def take(inbox: Inbox, message: Received, keys: Keys, clock: Clock) -> None:
         if error.rule == "not-sealed-to-us":  # told as one line
             inbox.closed_to_us[topic.device] += 1
             return
-        inbox.warnings.append(f"{message.topic}: message refused ({error.rule}): {error.message}")
+        inbox.warn(f"{message.topic}: message refused ({error.rule}): {error.message}")
 
 
 def _open_name(message: Received, device: str) -> str | None:

@@ -3,52 +3,46 @@
 >>> client = OwnerClient(OwnerFolder(path))
 >>> keys = client.unlock(passphrase)
 >>> overview = client.collect(keys)
->>> plan = client.plan_approval("3f9a2c1b", Choice(["1"]))   # show it, and ask
+>>> plan = client.plans.approval("3f9a2c1b", Choice(["1"]))   # show it, and ask
 >>> client.send(plan, keys, wait_seconds=60, on_outcome=print).last.event
 'SENT'
 
-A decision is planned, shown to the owner, and only then signed and sent: a plan holds
-all that a confirmation page must show. The terminal and the web console are two faces of
-this module. They ask for passphrases and confirmations; nothing here does.
+A decision is planned, shown to the owner, and only then signed and sent. Each call that connects
+also reads the letters and repeats to the cameras what they may have missed (:mod:`.visit`).
+The terminal and the web console are two faces of this module. They ask for passphrases and
+confirmations; nothing here does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import BinaryIO
 
 from agent import keyfile
 from agent.clock import Clock, SystemClock
-from agent.consent.cards import DeviceCard, RequesterCard
 from agent.consent.statements import (
     ApprovedClip,
     ClipOffer,
-    Disclosure,
     ListClips,
-    Mute,
     Outcome,
-    PauseRequests,
     Preview,
-    ResumeRequests,
-    Revoke,
     Window,
 )
-from agent.errors import ConfigError, NetworkFault, Refused
+from agent.errors import ConfigError, NetworkFault
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.mqtt.link import Received
 from agent.owner import broker, clip_transfer
 from agent.owner.clip_transfer import Progress
 from agent.owner.decisions import seen, sent, sign
-from agent.owner.decisions.choice import Choice, choose, repeat
-from agent.owner.decisions.repeat import Repeats
+from agent.owner.decisions.choice import Choice, choose
+from agent.owner.decisions.plans import Plans
 from agent.owner.decisions.seen import SeenClip
-from agent.owner.decisions.sign import DEFAULT_DAYS, Plan, ReleasePlan, Terms
+from agent.owner.decisions.sign import Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import cameras, items, lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import Answer, Away, NoticeItem, OpenRequest, Presence, RequestPage
+from agent.owner.inbox.items import Answer, Away, NoticeItem, Presence, RequestPage
+from agent.owner.visit import Visits
 
 ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 
@@ -68,8 +62,9 @@ class OwnerClient:
             )
         self.inbox = Inbox(folder, self.devices)
         self.sent = sent.SentDecisions(folder, self.inbox)
-        self._repeats = Repeats(folder, self.inbox)
         self._clock = clock if clock is not None else SystemClock(synced_marker=None)
+        self.plans = Plans(folder, self.devices, self.inbox, self.sent, self._clock)
+        self._visits = Visits(folder, self.devices, self.inbox, self._clock)
 
     def now(self) -> float:
         """The time of this computer's clock."""
@@ -83,13 +78,10 @@ class OwnerClient:
 
     def collect(self, keys: Keys, *, wait_seconds: float = 0.0) -> items.Overview:
         """Fetch all letters; if no request is open, wait up to ``wait_seconds`` for one."""
-        filters = broker.letter_filters(self.devices, self._me())
-        with broker.connect(self.folder.settings().mqtt, filters) as session:
-            said = broker.collect(
-                *(session, self.inbox, self.devices, keys, self._clock),
-                wait_seconds=wait_seconds,
-                collected=partial(self._repeats.send, session, self.devices, keys, self.now()),
-            )
+        with self._visits.begin(keys, self.devices) as visit:
+            visit.repeat()
+            visit.wait_for_request(wait_seconds)
+        said = visit.presence
         away = {name: one for name in sorted(said) if (one := self._away(name, said[name]))}
         card, now, pause = self.folder.card(), self.now(), self.sent.pause
         return items.Overview(
@@ -139,15 +131,15 @@ class OwnerClient:
     ) -> items.ClipLists:
         """Ask the cameras which clips of that time they hold."""
         now, what = self.now(), ListClips(window=window)
-        cards, silent = self._cameras(camera), dict[str, Away | None]()
-        for card in cards:
-            command = sign.sign(sign.command(what, card, now=now), keys, now=now)
-            answers = [*broker.answer_topics(command), *broker.presence_topics(card.name)]
-            with broker.connect(self.folder.settings().mqtt, answers) as session:
-                away = self._away(card.name, broker.presence(session, card.name))
+        cards, silent = self.plans.cameras(camera), dict[str, Away | None]()
+        with self._visits.begin(keys, [card.name for card in cards]) as visit:
+            visit.repeat()
+            for card in cards:
+                away = self._away(card.name, visit.presence[card.name])
                 if away is None:
-                    broker.send(session, command)
-                    if broker.listing(session, command, self.inbox, keys, now=now):
+                    command = sign.sign(sign.command(what, card, now=now), keys, now=now)
+                    broker.send(visit.session, command)
+                    if broker.listing(visit.session, command, self.inbox, keys, now=now):
                         continue
                 silent[card.name] = away
         asked = {card.name for card in cards} - set(silent)
@@ -188,100 +180,20 @@ class OwnerClient:
 
         ``sealed``: still encrypted; ``shown``: as it would be sent, remembered as seen.
         """
-        card, now = self._camera(device), self.now()
+        card, now = self.plans.camera(device), self.now()
         lookup.closed_clips(self.inbox, device).check(() if sealed else (offer,))
         key = None if sealed else seen.open_key(offer, keys.identity)
         command = sign.sign(sign.command(Preview(clip=offer.id), card, now=now), keys, now=now)
-        filters = [
-            topics.preview(device, offer.id, topics.ANY),
-            *broker.answer_topics(command),
-            *broker.presence_topics(device),
-        ]
-        with broker.connect(self.folder.settings().mqtt, filters) as session:
-            if broker.presence(session, device).offline:
+        chunks = topics.preview(device, offer.id, topics.ANY)
+        with self._visits.begin(keys, [device], chunks) as visit:
+            if visit.presence[device].offline:
                 raise NetworkFault(f"{device} is offline", advice=ONLINE_AGAIN)
-            broker.send(session, command)
-            chunks = broker.chunks(session, command, offer.id, keys)
-            clip_transfer.receive(offer, chunks, key, target, shown, progress)
+            visit.repeat()
+            broker.send(visit.session, command)
+            received = broker.chunks(visit.session, command, offer.id, keys)
+            clip_transfer.receive(offer, received, key, target, shown, progress)
         if key is not None and shown is not None:
             seen.keep(self.folder, device, SeenClip(shown, key.recipient, self.now()))
-
-    # Plan
-
-    def plan_approval(
-        self, request: str, choice: Choice, *, days: float = DEFAULT_DAYS
-    ) -> ReleasePlan:
-        """Release the chosen clips to the author of a request."""
-        item = lookup.open_request(self.inbox, request, numbers=choice.names)
-        terms = self._terms(item.device, choice.disclose, days)
-        return sign.approval(item, choose(item.report.clips, choice), terms)
-
-    def plan_agreement(
-        self, request: str, release: str, *, days: float = DEFAULT_DAYS
-    ) -> ReleasePlan:
-        """Agree to exactly the approval of another owner."""
-        item = lookup.open_request(self.inbox, request)
-        proposal = lookup.proposal(item, release, me=self._me())
-        clips = repeat(item.report.clips, proposal.clips)
-        return sign.approval(item, clips, self._terms(item.device, proposal.disclose, days))
-
-    def plan_share(
-        self,
-        choice: Choice,
-        card: RequesterCard,
-        url: str,
-        *,
-        camera: str | None = None,
-        days: float = DEFAULT_DAYS,
-        allow_loopback_http: bool = False,
-    ) -> ReleasePlan:
-        """Release the chosen clips to the holder of ``card``, who has not asked."""
-        to, target = sign.recipient(card, url, allow_loopback_http=allow_loopback_http)
-        device, offers = lookup.listed(self.inbox, choice.clips, camera=camera)
-        clips = choose(offers, choice)
-        terms = self._terms(device, choice.disclose, days)
-        return sign.share(to, target, offers, clips, terms, self.inbox.household(device))
-
-    def plan_share_agreement(self, release: str, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
-        """Agree to exactly the share of another owner."""
-        device, joins, said = lookup.proposed_share(self.inbox, release, me=self._me())
-        offers = tuple(self.find_clip(clip.id, camera=device)[1] for clip in said.clips)
-        return sign.share(
-            said.recipient,
-            said.upload,
-            offers,
-            repeat(offers, said.clips),
-            self._terms(device, said.disclose, days),
-            self.inbox.household(device),
-            joins=(said.iss, joins),
-        )
-
-    def plan_decline(self, request: str, *, mute: bool = False) -> tuple[OpenRequest, Plan]:
-        """Close a request for good without telling anybody; also mute its author."""
-        item = lookup.open_request(self.inbox, request)
-        return item, sign.decline(item, self._camera(item.device), now=self.now(), mute=mute)
-
-    def plan_mute(
-        self, requester: str, *, muted: bool = True, camera: str | None = None
-    ) -> list[Plan]:
-        """Mute a requester, by fingerprint, or end that."""
-        return self.plan_command(Mute(requester=requester, muted=muted), camera)
-
-    def plan_pause(self, *, paused: bool = True, camera: str | None = None) -> list[Plan]:
-        """Pause requests, or resume them. Recording goes on."""
-        return self.plan_command(PauseRequests() if paused else ResumeRequests(), camera)
-
-    def plan_revoke(self, release: str) -> tuple[Answer, Plan]:
-        """Stop a release that has not been sent."""
-        answer = sent.find(self.answers(), release)
-        if answer.event == "SENT":
-            raise Refused("was-sent", "it was sent, and cannot be called back")
-        card = self._camera(answer.device)
-        return answer, sign.command(Revoke(release=answer.release), card, now=self.now())
-
-    def plan_command(self, what: sign.Lasting, camera: str | None) -> list[Plan]:
-        """Tell one camera, or all of them; it obeys ``Arm``, ``Delete`` and ``Keep`` itself."""
-        return [sign.command(what, card, now=self.now()) for card in self._cameras(camera)]
 
     # Send
 
@@ -299,49 +211,24 @@ class OwnerClient:
         ``on_sent`` gets its id once the broker has it, ``on_outcome`` each report of the camera.
         """
 
-        def report(message: Received, outcome: Outcome) -> None:
-            broker.take(self.inbox, message, keys, self._clock)
-            if on_outcome is not None:
-                on_outcome(outcome)
-
         decision = sign.sign(plan, keys, now=self.now())
         device, last = plan.device.name, None
         joins = plan.joins[1] if isinstance(plan, ReleasePlan) and plan.joins else None
-        filters = [*broker.answer_topics(decision, joins), *broker.presence_topics(device)]
-        with broker.connect(self.folder.settings().mqtt, filters) as session:
-            broker.send(session, decision)
+        with self._visits.begin(keys, [device]) as visit:
+            broker.send(visit.session, decision)
             self.sent.keep(decision, plan, now=self.now())
             if on_sent is not None:
                 on_sent(decision.subject)
-            away = self._away(device, broker.presence(session, device))
+            visit.repeat(but=decision.subject)  # with this decision: it may be a revocation
+            away = self._away(device, visit.presence[device])
             if away is None:
-                last = broker.follow(
-                    session, decision, keys, wait_seconds=wait_seconds, report=report, joins=joins
+                last = visit.follow(
+                    decision, wait_seconds=wait_seconds, report=on_outcome, joins=joins
                 )
         return items.Delivery(device, decision.subject, away, last)
 
-    def _terms(self, device: str, disclose: Disclosure, days: float) -> Terms:
-        return Terms(
-            device=self._camera(device),
-            disclose=disclose,
-            now=self.now(),
-            days=days,
-            me=self._me(),
-            sent_before=self.sent.releases(device),
-            seen=seen.of(self.folder, device),
-            closed=lookup.closed_clips(self.inbox, device),
-        )
-
     def _me(self) -> str:
         return self.folder.card().fingerprint
-
-    def _camera(self, name: str) -> DeviceCard:
-        if name not in self.devices:
-            raise Refused("unknown-device", f"the camera {name!r} is not enrolled")
-        return self.devices[name]
-
-    def _cameras(self, name: str | None) -> list[DeviceCard]:
-        return list(self.devices.values()) if name is None else [self._camera(name)]
 
     def _away(self, device: str, presence: Presence) -> Away | None:
         if not presence.offline:

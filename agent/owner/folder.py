@@ -17,6 +17,7 @@
     ledger-contradicted/<device>/        the first letters that contradict them
     given/<device>/<release>.json        the owner's approvals and shares, as signed
     decided/<device>/<what>.json         the owner's decisions that last, as signed
+    awaited/<device>/<command>.json      commands that the camera has not answered, as signed
     shown/<device>/<what>.json           the letter by whose numbers the owner names clips
     seen/<device>/<clip>-<edits>.json    clips that the owner saw (:mod:`.decisions.seen`)
 
@@ -47,7 +48,7 @@ S = TypeVar("S", bound=Struct)
 
 _DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the pattern of device.name in agent.yaml
 _CARD_SUFFIX = ".card.yaml"
-_OWN = ("given", "decided")
+_OWN = ("given", "decided", "awaited")
 _WRITTEN = (
     *("letters", "closed", "releases", "notices", "listings", "status"),
     *("ledger", "ledger-contradicted"),

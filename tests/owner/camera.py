@@ -57,6 +57,7 @@ from agent.vault.clips import seal
 from tests.support import statements
 from tests.support.statements import NOW as NOW
 
+_LAST_SECONDS = 0.3  # for what the broker still delivers
 AREA = statements.polygon(
     (-72.5950, 42.0980), (-72.5850, 42.0980), (-72.5850, 42.1050), (-72.5950, 42.1050)
 )
@@ -87,6 +88,7 @@ class FakeCamera:
         self.command_answer = ("DONE", "")
         self.ledger_seq = 1
         self.pause: RequestsPause | None = None
+        self.ahead_seconds = 0  # of its clock
 
     def record(
         self, plain: bytes, *, started_at: int = NOW - 5_000, **changes: object
@@ -162,7 +164,7 @@ class FakeCamera:
 
     def status(self, **changes: object) -> bytes:
         """The sealed letter that says how it is now; it holds no request."""
-        now = int(time.time())
+        now = int(time.time()) + self.ahead_seconds
         health = PartHealth(state="armed", detail="", at=now, version="1")
         status = Status(
             iss=self.keys.fingerprint,
@@ -246,8 +248,11 @@ class FakeCamera:
     def _serve(
         self, session: Session, stopped: threading.Event, answers: Sequence[tuple[str, str]]
     ) -> None:
-        while not stopped.is_set():
-            message = session.receive(0.05)
+        while True:
+            is_over = stopped.is_set()
+            message = session.receive(_LAST_SECONDS if is_over else 0.05)
+            if message is None and is_over:
+                return  # everything that was on its way has come
             if message is None:
                 continue
             letter = mail.open_letter(message.payload, self.keys.identity)

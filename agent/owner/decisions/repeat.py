@@ -1,4 +1,4 @@
-"""Repeats to the cameras what the owner has said, whenever the owner's tool has read the inbox.
+"""Repeats to the cameras what the owner has said, at each visit of the owner's tool to the broker.
 
 A broker can lose a letter that it confirmed, and a camera can be set back to an older state.
 So each camera that is online gets
@@ -6,9 +6,10 @@ So each camera that is online gets
 - a ``sync``: the ledger heads from which its letters must prove growth, this folder's
   approvals and shares that can still be sent, as standing or revoked, and the last word on
   each muted requester and on the pause;
-- the keys of a release whose owners' approvals crossed (:mod:`.late_keys`);
-- a decline whose request the camera still shows as open: the same letter again, which
-  counts once.
+- approvals and shares that it does not know, and the keys that it waits for
+  (:mod:`.late_letters`);
+- a decline whose request it still shows as open, and a command that it obeys itself, until it
+  has answered that: the same letter again, which counts once.
 
 An approval is named as standing only after the camera's letters were read: one of them may
 say that it was sent. What another computer of the owner has said is not in this folder.
@@ -16,7 +17,7 @@ say that it was sent. What another computer of the owner has said is not in this
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -43,11 +44,11 @@ from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt.session import Session
 from agent.owner import broker
-from agent.owner.decisions import late_keys, sign
+from agent.owner.decisions import late_letters, sign
 from agent.owner.decisions.sent import LASTING, RELEASES
-from agent.owner.decisions.sign import Decision
+from agent.owner.decisions.sign import Consent, Decision
 from agent.owner.folder import OwnerFolder, StoredStatement
-from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.inbox import AWAITED, Inbox
 
 S = TypeVar("S", Approval, Share, Command, Decline)
 
@@ -67,13 +68,14 @@ class Repeats:
     def send(
         self,
         session: Session,
-        devices: Mapping[str, DeviceCard],
+        devices: Iterable[DeviceCard],
         keys: Keys,
         now: float,
-        away: Collection[str],
+        *,
+        but: str = "",
     ) -> None:
-        """Send each of ``devices`` that is not ``away`` what it may have missed."""
-        for device in [card for name, card in devices.items() if name not in away]:
+        """Send each of ``devices`` what it may have missed, but for the decision ``but``."""
+        for device in devices:
             sync = self.sync(device.name, now=now)
             if sync != self._sent.get(device.name) or self._any_held(device.name):
                 heads = self.inbox.ledger_heads(device.name)
@@ -82,11 +84,17 @@ class Repeats:
                 self.inbox.expect_proof(device.name, command.subject, heads)
                 broker.send(session, command)
                 self._sent[device.name] = sync
-            for jws in self._unheard_declines(device.name, now=now):
+            for jws in (
+                *self._unheard_declines(device.name, now=now),
+                *self._unanswered_commands(device.name, now=now),
+            ):
                 letter = letters.seal(Letter(jws=jws, keys={}), [device.seal])
-                broker.send(session, Decision(device, jws, letter))
-            for decision in late_keys.awaited(self.folder, self.inbox, device, keys):
-                broker.send(session, decision)
+                if (again := Decision(device, jws, letter)).subject != but:
+                    broker.send(session, again)
+            revoked = self._revoked(device.name, now=now)
+            for again in late_letters.due(self.folder, self.inbox, device, keys, now=now):
+                if again.subject not in revoked | {but}:
+                    broker.send(session, again)
 
     def sync(self, device: str, *, now: float) -> Sync:
         """The sync for ``device``, but for the heads of its ledger."""
@@ -100,26 +108,33 @@ class Repeats:
 
     def _decisions(self, device: str, *, now: float) -> Iterator[HeldDecision]:
         """Revoked releases, then approvals and shares that the camera may still carry out."""
-        outcomes, commands = self.inbox.outcomes(device), self._lasting(device, Command)
-        declined = {said.request for _, said in self._lasting(device, Decline)}
-        revoked = set()
-        for _, said in commands:
-            if isinstance(said.command, Revoke) and said.iat > now - _LONGEST_SECONDS:
-                revoked.add(said.command.release)
-        mine = []
-        for subject, kept in self.folder.kept(RELEASES, device):
-            consent = self._verify(kept, Approval) or self._verify(kept, Share)
-            if consent is None or consent.exp <= now:
-                continue
-            if isinstance(consent, Approval) and consent.request in declined:
-                revoked.add(subject)
-            mine.append(subject)
+        outcomes, revoked = self.inbox.outcomes(device), self._revoked(device, now=now)
+        mine = [subject for subject, one in self._consents(device) if one.exp > now]
         for subject in [*sorted(revoked), *mine]:
             outcome = outcomes.get(subject)
             if outcome is not None and outcome.event == "AGREED":  # it completed another release
                 outcome = outcomes.get(outcome.detail, outcome)
             if outcome is None or outcome.event not in _OVER:
                 yield HeldDecision(decision=subject, standing=subject not in revoked)
+
+    def _revoked(self, device: str, *, now: float) -> set[str]:
+        """The releases that this owner has taken back, by a revocation or a decline."""
+        revoked = {
+            said.command.release
+            for _, said in self._lasting(device, Command)
+            if isinstance(said.command, Revoke) and said.iat > now - _LONGEST_SECONDS
+        }
+        declined = {said.request for _, said in self._lasting(device, Decline)}
+        for subject, consent in self._consents(device):
+            if isinstance(consent, Approval) and consent.request in declined and consent.exp > now:
+                revoked.add(subject)
+        return revoked
+
+    def _consents(self, device: str) -> Iterator[tuple[str, Consent]]:
+        for subject, kept in self.folder.kept(RELEASES, device):
+            consent = self._verify(kept, Approval) or self._verify(kept, Share)
+            if consent is not None:
+                yield subject, consent
 
     def _mutes(self, device: str) -> Iterator[HeldMute]:
         for _, said in self._lasting(device, Command):
@@ -144,6 +159,16 @@ class Repeats:
             kept = self.folder.letter(LASTING, device, name)
             is_due = said.request in is_open and name == said.request[:16] and now < said.exp
             if is_due and kept is not None:
+                yield kept.jws
+
+    def _unanswered_commands(self, device: str, *, now: float) -> Iterator[str]:
+        """The commands that the camera obeys itself, of each sort the last, without an answer."""
+        last = {kept.jws for _, kept in self.folder.kept(LASTING, device)}
+        for subject, kept in list(self.folder.kept(AWAITED, device)):
+            said = self._verify(kept, Command)
+            if said is None or said.exp <= now or kept.jws not in last:
+                self.folder.drop(AWAITED, device, subject)
+            else:
                 yield kept.jws
 
     def _any_held(self, device: str) -> bool:

@@ -19,6 +19,7 @@ from typing import TypeVar
 from agent.consent import signing
 from agent.consent.statements import (
     Approval,
+    CameraCommand,
     Command,
     Decline,
     Mute,
@@ -32,7 +33,7 @@ from agent.errors import Refused
 from agent.owner.decisions.sign import PAUSE, Consent, Decision, Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import items, verify
-from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.inbox import AWAITED, Inbox
 from agent.owner.inbox.items import Answer, OpenRequest, Pause, RequestStatus
 
 S = TypeVar("S", Approval, Share, Command, Decline)
@@ -56,6 +57,8 @@ class SentDecisions:
             self._folder.keep(RELEASES, device, decision.subject, letter)
         for name in plan.remember:
             self._folder.keep(LASTING, device, name, letter)
+        if isinstance(plan.content.get("command"), CameraCommand):
+            self._folder.keep(AWAITED, device, decision.subject, letter)
 
     # Answers
 

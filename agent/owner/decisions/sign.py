@@ -23,12 +23,15 @@ from agent.consent.policy import upload
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
+    Arm,
     CameraCommand,
     ClipOffer,
     Command,
     Decline,
+    Delete,
     Disclosure,
     HouseholdOwner,
+    Keep,
     ListClips,
     Mute,
     PauseRequests,
@@ -51,7 +54,7 @@ DEFAULT_DAYS = 2.0
 MAX_DAYS = 7.0
 _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
-PAUSE = "pause"  # the name under which a pause or its end is remembered
+PAUSE, ARMING = "pause", "arming"  # names under which the last word on these is remembered
 
 Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
 
@@ -259,6 +262,10 @@ def command(
         remember = (PAUSE,)
     elif isinstance(what, Revoke):
         remember = (f"revoke-{what.release}",)
+    elif isinstance(what, Arm):
+        remember = (ARMING,)
+    elif isinstance(what, Delete | Keep):
+        remember = (f"clip-{what.clip}",)
     is_awaited = isinstance(what, Preview | ListClips | Sync)
     return Plan(
         device=device,

@@ -1,8 +1,7 @@
 """The letters from the cameras, kept in the owner's folder and verified whenever they are read.
 
-:mod:`.verify` says what a letter must be. Beyond that, one is kept if it is about what its
-topic names (``request-exchanged``, ``wrong-release``) and is not older than the kept one:
-brokers redeliver old letters. A refused letter changes nothing.
+:mod:`.verify` says what a letter must be, :mod:`.placing` where it is kept, and if it may replace
+the one that is there. A refused letter changes nothing.
 
 A request cannot change unseen: its digest is its name, and a second text under the
 same author and id is marked, whether the camera quotes it or another letter has it. A
@@ -30,26 +29,22 @@ from agent.consent.statements import (
     Outcome,
     Status,
 )
-from agent.errors import MalformedStatement, Refused
+from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
-from agent.owner.inbox import closed_clips, items, ledger_watch, verify
+from agent.owner.inbox import closed_clips, items, ledger_watch, placing, verify
 from agent.owner.inbox.closed_clips import ClosedClips
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
 from agent.owner.inbox.ledger_watch import LedgerWatch
+from agent.owner.inbox.placing import CLIPS, LETTERS, LISTINGS, NOTICES, RELEASES, STATUS
 from agent.owner.inbox.verify import CameraStatement
 
 S = TypeVar("S", Outcome, Listing, Notices, Status)
 
-_LETTERS = "letters"
 _CLOSED = "closed"  # the last letter of requests that are no longer open
-_RELEASES = "releases"
-_NOTICES = "notices"
-_LISTINGS = "listings"
-_STATUS = "status"
-_FOLDERS = (_LETTERS, _CLOSED, _RELEASES, _NOTICES, _LISTINGS, _STATUS, ledger_watch.FOLDER)
-CLIPS = "clips"  # the name of the one list of a device
+_FOLDERS = (LETTERS, _CLOSED, RELEASES, NOTICES, LISTINGS, STATUS, ledger_watch.FOLDER)
+AWAITED = "awaited"  # commands that the camera obeys itself and has not answered
 _SHOWN = "shown"  # the letters by whose numbers the owner names clips
 _MAX_CLOSED = 200  # of a device, the newest
 
@@ -84,35 +79,37 @@ class Inbox:
             return
         jws = letters.open_letter(payload, keys.identity).jws
         statement = verify.read_statement(jws, device)
-        folder, name = self._place(statement, jws, topic, device)
+        folder, name = placing.place(statement, jws, topic, device, self._folder)
         self._watch_ledger(device, jws, statement, now=now)
-        if isinstance(statement, Outcome) and statement.event == "DONE":
-            return  # only the command that waits for this answer needs it
+        if isinstance(statement, Outcome):
+            self._folder.drop(AWAITED, device.name, statement.subject)
+            if statement.event == "DONE":
+                return  # only the command that waits for this answer needs it
         kept = self._folder.letter(folder, device.name, name)
-        before = None if kept is None else self._kept_statement(kept, device)
-        if _is_older(statement, before) or _was_sent(before):
-            return  # a camera that was set back may not know any more that it was sent
+        before = None if kept is None else placing.kept_statement(kept, device)
+        if not placing.may_follow(statement, before):
+            return
         closed = closed_clips.ids(statement, keys)
         stored = StoredStatement(jws=jws, received_at=now, closed=closed)
         self._folder.keep(folder, device.name, name, stored)
-        if folder == _LETTERS:
+        if folder == LETTERS:
             self._folder.drop(_CLOSED, device.name, name)
 
     def mark_shown(self, device: str, name: str) -> None:
         """Note that the owner now sees a request by its name, or the list ``clips``."""
-        letter = self._folder.letter(_LISTINGS if name == CLIPS else _LETTERS, device, name)
+        letter = self._folder.letter(LISTINGS if name == CLIPS else LETTERS, device, name)
         if letter is not None:
             self._folder.keep(_SHOWN, device, name, letter)
 
     def shown(self, device: str, name: str) -> tuple[ClipOffer, ...] | None:
         """The clips of that letter as they were numbered when the owner last saw it."""
         letter = self._folder.letter(_SHOWN, device, name)
-        said = None if letter is None else self._kept_statement(letter, self._devices[device])
+        said = None if letter is None else placing.kept_statement(letter, self._devices[device])
         return said.clips if isinstance(said, InboxReport | Listing) else None
 
     def settle(self, device: str, open_names: set[str]) -> None:
         """Close the requests of ``device`` that its broker no longer holds."""
-        for name, _ in list(self._folder.kept(_LETTERS, device)):
+        for name, _ in list(self._folder.kept(LETTERS, device)):
             if name not in open_names:
                 self._close(device, name)
 
@@ -129,7 +126,7 @@ class Inbox:
     def requests(self) -> list[OpenRequest]:
         """All open requests, the one that expires first comes first."""
         return sorted(
-            _mark_changed(list(self._read_requests(_LETTERS))),
+            _mark_changed(list(self._read_requests(LETTERS))),
             key=lambda item: (item.request.exp, item.digest),
         )
 
@@ -151,12 +148,12 @@ class Inbox:
 
     def status(self, device: str) -> Status | None:
         """The last status that ``device`` signed for this owner."""
-        said = (status for name, status in self._read(_STATUS, Status) if name == device)
+        said = (status for name, status in self._read(STATUS, Status) if name == device)
         return next(said, None)
 
     def releases(self) -> list[ReleaseUpdate]:
         """The last outcome of each release, the newest first."""
-        found = [ReleaseUpdate(device, one) for device, one in self._read(_RELEASES, Outcome)]
+        found = [ReleaseUpdate(device, one) for device, one in self._read(RELEASES, Outcome)]
         return sorted(found, key=lambda one: -one.outcome.iat)
 
     def outcomes(self, device: str) -> dict[str, Outcome]:
@@ -167,33 +164,33 @@ class Inbox:
         """All notices, the newest first."""
         found = [
             NoticeItem(device, notice)
-            for device, letter in self._read(_NOTICES, Notices)
+            for device, letter in self._read(NOTICES, Notices)
             for notice in letter.notices
         ]
         return sorted(found, key=lambda one: -one.notice.at)
 
     def older_notices(self) -> int:
         """The number of notices that did not fit into the cameras' letters."""
-        return sum(letter.more for _, letter in self._read(_NOTICES, Notices))
+        return sum(letter.more for _, letter in self._read(NOTICES, Notices))
 
     def listings(self) -> list[ListedClips]:
         """The clips that each camera last listed."""
         return [
-            ListedClips(device, listing, self._closed(device, _LISTINGS, CLIPS))
-            for device, listing in self._read(_LISTINGS, Listing)
+            ListedClips(device, listing, self._closed(device, LISTINGS, CLIPS))
+            for device, listing in self._read(LISTINGS, Listing)
         ]
 
     def refusal(self, device: str, subject: str) -> Outcome | None:
         """The outcome by which ``device`` refused this decision; None if it did not."""
-        card, kept = self._devices.get(device), self._folder.letter(_RELEASES, device, subject)
-        said = None if card is None or kept is None else self._kept_statement(kept, card)
+        card, kept = self._devices.get(device), self._folder.letter(RELEASES, device, subject)
+        said = None if card is None or kept is None else placing.kept_statement(kept, card)
         return said if isinstance(said, Outcome) and said.event == "REFUSED" else None
 
     def heard_at(self, device: str) -> int | None:
         """The time at which ``device`` signed its newest kept letter; None without one."""
         card = self._devices[device]
         said = (
-            self._kept_statement(letter, card)
+            placing.kept_statement(letter, card)
             for folder in _FOLDERS
             for _, letter in self._folder.kept(folder, device)
         )
@@ -206,60 +203,21 @@ class Inbox:
         status = self.status(device) if letter is not None and letter.closed else None
         return closed_clips.of(letter, status, self._folder.card())
 
-    def _place(
-        self, statement: CameraStatement, jws: str, topic: Topic, device: DeviceCard
-    ) -> tuple[str, str]:
-        """Folder and name to keep ``statement`` under; Refused if it came on a wrong topic."""
-        match topic.kind, statement:
-            case "inbox", InboxReport():
-                self._check_request(jws, device, topic.ids[0])
-                return _LETTERS, topic.ids[0]
-            case "release", Outcome(subject=subject):
-                if subject != topic.ids[0]:
-                    raise MalformedStatement("wrong-release", "the letter is about another release")
-                return _RELEASES, subject
-            case "release", Listing():
-                return _LISTINGS, CLIPS
-            case "notices", Notices():
-                return _NOTICES, "notices"
-            case "status", Status():
-                return _STATUS, "status"
-        raise MalformedStatement("wrong-typ", f"{statement.TYP} does not belong on this topic")
-
-    def _check_request(self, jws: str, device: DeviceCard, name: str) -> None:
-        digest = verify.read_report(jws, device).digest
-        if digest[:16] != name:
-            raise MalformedStatement(
-                "request-exchanged", "the quoted request is not the one its topic names"
-            )
-        kept = self._folder.letter(_LETTERS, device.name, name)
-        if kept is None or self._kept_statement(kept, device) is None:
-            return
-        if verify.read_report(kept.jws, device).digest != digest:
-            raise MalformedStatement("request-exchanged", "another request had this name")
-
-    def _kept_statement(self, kept: StoredStatement, device: DeviceCard) -> CameraStatement | None:
-        """The statement in a kept letter; None if it is of a camera that had other keys."""
-        try:
-            return verify.read_statement(kept.jws, device)
-        except Refused:
-            return None
-
     def _emptied(self, topic: Topic) -> None:
         if topic.kind == "inbox":
             self._close(topic.device, topic.ids[0])
         elif topic.kind == "release":
-            self._folder.drop(_RELEASES, topic.device, topic.ids[0])
+            self._folder.drop(RELEASES, topic.device, topic.ids[0])
         elif topic.kind == "notices":
-            self._folder.drop(_NOTICES, topic.device, "notices")
+            self._folder.drop(NOTICES, topic.device, "notices")
 
     def _close(self, device: str, name: str) -> None:
         """Move the letter of a request aside, and forget the oldest of too many."""
-        letter = self._folder.letter(_LETTERS, device, name)
+        letter = self._folder.letter(LETTERS, device, name)
         if letter is None:
             return
         self._folder.keep(_CLOSED, device, name, letter)
-        self._folder.drop(_LETTERS, device, name)
+        self._folder.drop(LETTERS, device, name)
         self._folder.drop(_SHOWN, device, name)
         aside = sorted(self._folder.kept(_CLOSED, device), key=lambda one: one[1].received_at)
         for old, _ in aside[:-_MAX_CLOSED]:
@@ -281,7 +239,7 @@ class Inbox:
         names = {
             name
             for device in self._devices
-            for kind in (_LETTERS, _CLOSED)
+            for kind in (LETTERS, _CLOSED)
             for name in self._folder.names(kind, device)
         }
         for device in self._devices.values():
@@ -306,7 +264,7 @@ class Inbox:
 
     def _cannot_read(self, device: DeviceCard, folder: str, name: str, error: Refused) -> None:
         """Warn of a card that was replaced, or a file that was changed."""
-        self._warn(f"{device.name}: kept letter {folder}/{name}: {error}")
+        self.warn(f"{device.name}: kept letter {folder}/{name}: {error}")
 
     def _watch_ledger(
         self, device: DeviceCard, jws: str, statement: CameraStatement, *, now: float
@@ -316,27 +274,16 @@ class Inbox:
         before = set(ledger.warnings())
         answers = self._answers.pop((device.name, subject), ())
         if warning := ledger.take(statement, jws, now=now, answers=answers):
-            self._warn(warning)
+            self.warn(warning)
         after = list(ledger.warnings())
         self.warnings[:] = (one for one in self.warnings if one in after or one not in before)
         for one in after:
-            self._warn(one)
+            self.warn(one)
 
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Add to the warnings, once."""
         if text not in self.warnings:
             self.warnings.append(text)
-
-
-def _is_older(statement: CameraStatement, kept: CameraStatement | None) -> bool:
-    """True if ``kept`` was written after ``statement``."""
-    return kept is not None and (statement.iat, statement.ledger.size) < (
-        kept.iat,
-        kept.ledger.size,
-    )
-
-
-def _was_sent(kept: CameraStatement | None) -> bool:
-    return isinstance(kept, Outcome) and kept.event == "SENT"
 
 
 def _mark_changed(items: list[OpenRequest]) -> Iterator[OpenRequest]:

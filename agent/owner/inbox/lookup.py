@@ -10,7 +10,7 @@ from agent.consent.statements import ClipOffer, Proposal, Share
 from agent.errors import Refused
 from agent.owner.inbox import items, verify
 from agent.owner.inbox.closed_clips import NONE_CLOSED, ClosedClips
-from agent.owner.inbox.inbox import CLIPS, Inbox
+from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import (
     ListedClips,
     NoticeItem,
@@ -19,6 +19,7 @@ from agent.owner.inbox.items import (
     is_number,
     pick,
 )
+from agent.owner.inbox.placing import CLIPS
 
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _ADVICE = "See `clip-agent owner inbox`"

@@ -16,7 +16,7 @@ from agent.owner.folder import OwnerFolder
 
 _IF_LOST = (
     "If the broker loses this letter, the camera sends nothing that you had approved before your"
-    " next `clip-agent owner inbox` has repeated it."
+    " next command, `clip-agent owner inbox` for one, has repeated it."
 )
 
 
@@ -67,4 +67,5 @@ def tell_cameras(
             code = 1
         else:
             say(f"{sent.device}: done. {done}")
+    warn(client)
     return code

@@ -18,14 +18,14 @@ from agent.owner.terminal.prompts import say, tell_cameras
 def arm(arguments: argparse.Namespace) -> int:
     """``owner arm``"""
     client = prompts.client(arguments)
-    plans = client.plan_command(Arm(armed=True), arguments.camera)
+    plans = client.plans.command(Arm(armed=True), arguments.camera)
     return tell_cameras(client, plans, arguments, done="It records when something moves.")
 
 
 def disarm(arguments: argparse.Namespace) -> int:
     """``owner disarm``"""
     client = prompts.client(arguments)
-    plans = client.plan_command(Arm(armed=False), arguments.camera)
+    plans = client.plans.command(Arm(armed=False), arguments.camera)
     say("Nothing is recorded until you arm it again, also after a restart of the camera.")
     options.confirm("Stop recording?", yes=arguments.yes)
     return tell_cameras(client, plans, arguments, done="Recording is off.")
@@ -37,7 +37,7 @@ def delete(arguments: argparse.Namespace) -> int:
     device, clip = _clip(client, arguments)
     say("The camera deletes it for good. Copies that you saved or sent are not deleted.")
     options.confirm("Delete it?", yes=arguments.yes)
-    plans = client.plan_command(Delete(clip=clip), device)
+    plans = client.plans.command(Delete(clip=clip), device)
     return tell_cameras(client, plans, arguments, done="The clip is deleted.")
 
 
@@ -45,7 +45,7 @@ def keep(arguments: argparse.Namespace) -> int:
     """``owner keep``"""
     client = prompts.client(arguments)
     device, clip = _clip(client, arguments)
-    plans = client.plan_command(Keep(clip=clip, keep=not arguments.no_longer), device)
+    plans = client.plans.command(Keep(clip=clip, keep=not arguments.no_longer), device)
     done = "It is deleted in its turn." if arguments.no_longer else "It is not deleted for space."
     return tell_cameras(client, plans, arguments, done=done)
 

@@ -19,7 +19,7 @@ _ORDERS_STAY = "Other open legal orders stay open; of later ones you get a notic
 def decline(arguments: argparse.Namespace) -> int:
     """``owner decline``"""
     client = prompts.client(arguments)
-    item, plan = client.plan_decline(arguments.request, mute=arguments.mute)
+    item, plan = client.plans.decline(arguments.request, mute=arguments.mute)
     requester = item.report.record.name
     print(f"Request {item.name} of {requester}:\n  {item.request.title}")
     if item.request.order is not None:
@@ -41,7 +41,7 @@ def mute(arguments: argparse.Namespace) -> int:
     print(f"{name}, key {format_fingerprint(requester)}")
     say(f"You will get no more requests of theirs; open ones are declined. {_ORDERS_STAY}")
     options.confirm("Mute them?", yes=arguments.yes)
-    plans = client.plan_mute(requester, camera=arguments.camera)
+    plans = client.plans.mute(requester, camera=arguments.camera)
     return tell_cameras(client, plans, arguments, done=f"{name} is muted.")
 
 
@@ -50,14 +50,14 @@ def unmute(arguments: argparse.Namespace) -> int:
     client = prompts.client(arguments)
     requester, name = client.requester(arguments.requester)
     print(f"{name}, key {format_fingerprint(requester)}")
-    plans = client.plan_mute(requester, muted=False, camera=arguments.camera)
+    plans = client.plans.mute(requester, muted=False, camera=arguments.camera)
     return tell_cameras(client, plans, arguments, done=f"{name} is no longer muted.")
 
 
 def revoke(arguments: argparse.Namespace) -> int:
     """``owner revoke``"""
     client = prompts.client(arguments)
-    answer, plan = client.plan_revoke(arguments.release)
+    answer, plan = client.plans.revoke(arguments.release)
     to = f" to {answer.to}" if answer.to else ""
     print(f"{answer.device}, release {answer.release}{to}:")
     print(f"  last report: {text.outcome(answer.event, answer.detail)}")
@@ -68,7 +68,7 @@ def revoke(arguments: argparse.Namespace) -> int:
 def pause_requests(arguments: argparse.Namespace) -> int:
     """``owner pause-requests``"""
     client = prompts.client(arguments)
-    plans = client.plan_pause(camera=arguments.camera)
+    plans = client.plans.pause(camera=arguments.camera)
     print("Recording goes on. You get no requests from now on, legal orders and alerts included.")
     print("They may run out meanwhile. To end it: clip-agent owner resume-requests")
     return tell_cameras(client, plans, arguments, done="Requests are no longer shown.")
@@ -77,6 +77,6 @@ def pause_requests(arguments: argparse.Namespace) -> int:
 def resume_requests(arguments: argparse.Namespace) -> int:
     """``owner resume-requests``"""
     client = prompts.client(arguments)
-    plans = client.plan_pause(paused=False, camera=arguments.camera)
+    plans = client.plans.pause(paused=False, camera=arguments.camera)
     done = "Requests are shown again: clip-agent owner inbox"
     return tell_cameras(client, plans, arguments, done=done)

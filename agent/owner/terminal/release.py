@@ -24,10 +24,10 @@ def approve(arguments: argparse.Namespace) -> int:
     """``owner approve``"""
     client, choice = prompts.client(arguments), _choice(arguments)
     if arguments.joins is None:
-        plan = client.plan_approval(arguments.request, choice, days=arguments.days)
+        plan = client.plans.approval(arguments.request, choice, days=arguments.days)
     else:
         _refuse_unless(choice.is_empty)
-        plan = client.plan_agreement(arguments.request, arguments.joins, days=arguments.days)
+        plan = client.plans.agreement(arguments.request, arguments.joins, days=arguments.days)
     return _release(client, plan, arguments)
 
 
@@ -37,11 +37,11 @@ def share(arguments: argparse.Namespace) -> int:
     card, url = arguments.to, arguments.url
     if arguments.joins is not None:
         _refuse_unless(choice.is_empty and card is None and url is None)
-        plan = client.plan_share_agreement(arguments.joins, days=arguments.days)
+        plan = client.plans.share_agreement(arguments.joins, days=arguments.days)
         return _release(client, plan, arguments)
     if not choice.clips or card is None or url is None:
         raise Refused("too-little", "name clips, and the recipient: --to CARD, --url URL")
-    plan = client.plan_share(
+    plan = client.plans.share(
         choice,
         parse_card(config.read_text(card), RequesterCard, str(card)),
         url,

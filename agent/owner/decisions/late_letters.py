@@ -1,8 +1,9 @@
-"""Keys for a release whose two owners approved it without knowing of each other's approval.
+"""Approvals and shares that a camera lacks, or whose keys it lacks, to be sent once more.
 
-Only a letter that completes an agreement carries keys, and of two that crossed neither did.
-The camera then says so, and whichever owner unlocks their tool first sends their decision
-again, the same signed text, with the keys.
+A broker can lose an approval that it confirmed: the camera then says nothing of it in any letter,
+though it has spoken since. And only a letter that completes an agreement of two owners carries
+keys, of two that crossed neither did; the camera says so. Either way it gets the same signed text
+again, which counts once, with the keys unless another owner must agree first.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 from agent.consent import letters, lifecycle, signing
 from agent.consent.cards import DeviceCard
-from agent.consent.statements import ClipOffer
+from agent.consent.statements import ClipOffer, Share
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.owner.decisions import seen
@@ -21,27 +22,39 @@ from agent.owner.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 
 
-def awaited(
-    folder: OwnerFolder, inbox: Inbox, device: DeviceCard, keys: Keys
+def due(
+    folder: OwnerFolder, inbox: Inbox, device: DeviceCard, keys: Keys, *, now: float
 ) -> Iterator[Decision]:
-    """This owner's decisions that ``device`` awaits the keys of, with these keys.
+    """This owner's decisions that ``device`` lacks, or lacks the keys of, to be sent again.
 
     One whose keys may not be handed out becomes a warning of ``inbox``.
     """
     outcomes = inbox.outcomes(device.name)
     for jws, consent in SentDecisions(folder, inbox).consents(device.name):
-        own = outcomes.get(signing.digest(jws)[:16])
+        subject = signing.digest(jws)[:16]
+        own = outcomes.get(subject)
         release = own if own is None or own.event != "AGREED" else outcomes.get(own.detail)
-        if release is None or release.detail != lifecycle.KEYS_AWAITED:
+        is_lost = own is None and _may_be_lost(inbox, device.name, consent, now=now)
+        if not is_lost and (release is None or release.detail != lifecycle.KEYS_AWAITED):
             continue
+        brings_keys = not is_lost or not inbox.household(device.name)
         try:
-            letter = letters.Letter(
-                jws=jws, keys=_opened(folder, inbox, device.name, consent, keys)
-            )
+            opened = _opened(folder, inbox, device.name, consent, keys) if brings_keys else {}
         except Refused as error:
-            inbox.warnings.append(f"release {release.subject} waits for its keys: {error}")
+            inbox.warn(f"{device.name}: release {subject} cannot be sent again: {error}")
             continue
+        letter = letters.Letter(jws=jws, keys=opened)
         yield Decision(device, jws, letters.seal(letter, [device.seal]))
+
+
+def _may_be_lost(inbox: Inbox, device: str, consent: Consent, *, now: float) -> bool:
+    """True if ``device`` has spoken since ``consent``, which still counts, but not of it."""
+    status = inbox.status(device)
+    if status is None or status.iat <= consent.iat or consent.exp <= now:
+        return False
+    if isinstance(consent, Share):
+        return True
+    return any(item.digest == consent.request for item in inbox.requests() if item.device == device)
 
 
 def _opened(

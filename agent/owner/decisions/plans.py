@@ -1,0 +1,142 @@
+"""Plans of all that an owner can decide, made from what the cameras told.
+
+>>> plan = client.plans.approval("3f9a2c1b", Choice(["1"]))   # show it, and ask
+>>> client.send(plan, keys)
+
+A plan holds all that a confirmation page must show; :mod:`.sign` signs and seals it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.clock import Clock
+from agent.consent.cards import DeviceCard, RequesterCard
+from agent.consent.statements import Disclosure, Mute, PauseRequests, ResumeRequests, Revoke
+from agent.errors import Refused
+from agent.owner.decisions import seen, sent, sign
+from agent.owner.decisions.choice import Choice, choose, repeat
+from agent.owner.decisions.sent import SentDecisions
+from agent.owner.decisions.sign import DEFAULT_DAYS, Plan, ReleasePlan, Terms
+from agent.owner.folder import OwnerFolder
+from agent.owner.inbox import lookup
+from agent.owner.inbox.inbox import Inbox
+from agent.owner.inbox.items import Answer, OpenRequest
+
+
+class Plans:
+    """Plans the decisions of the owner whose ``folder`` this is."""
+
+    def __init__(
+        self,
+        folder: OwnerFolder,
+        devices: Mapping[str, DeviceCard],
+        inbox: Inbox,
+        given: SentDecisions,
+        clock: Clock,
+    ) -> None:
+        self._folder = folder
+        self._devices = devices
+        self._inbox = inbox
+        self._given = given
+        self._clock = clock
+
+    # Releases
+
+    def approval(self, request: str, choice: Choice, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
+        """Release the chosen clips to the author of a request."""
+        item = lookup.open_request(self._inbox, request, numbers=choice.names)
+        terms = self._terms(item.device, choice.disclose, days)
+        return sign.approval(item, choose(item.report.clips, choice), terms)
+
+    def agreement(self, request: str, release: str, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
+        """Agree to exactly the approval of another owner."""
+        item = lookup.open_request(self._inbox, request)
+        proposal = lookup.proposal(item, release, me=self._me())
+        clips = repeat(item.report.clips, proposal.clips)
+        return sign.approval(item, clips, self._terms(item.device, proposal.disclose, days))
+
+    def share(
+        self,
+        choice: Choice,
+        card: RequesterCard,
+        url: str,
+        *,
+        camera: str | None = None,
+        days: float = DEFAULT_DAYS,
+        allow_loopback_http: bool = False,
+    ) -> ReleasePlan:
+        """Release the chosen clips to the holder of ``card``, who has not asked."""
+        to, target = sign.recipient(card, url, allow_loopback_http=allow_loopback_http)
+        device, offers = lookup.listed(self._inbox, choice.clips, camera=camera)
+        clips = choose(offers, choice)
+        terms = self._terms(device, choice.disclose, days)
+        return sign.share(to, target, offers, clips, terms, self._inbox.household(device))
+
+    def share_agreement(self, release: str, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
+        """Agree to exactly the share of another owner."""
+        device, joins, said = lookup.proposed_share(self._inbox, release, me=self._me())
+        offers = tuple(lookup.clip(self._inbox, clip.id, camera=device)[1] for clip in said.clips)
+        return sign.share(
+            said.recipient,
+            said.upload,
+            offers,
+            repeat(offers, said.clips),
+            self._terms(device, said.disclose, days),
+            self._inbox.household(device),
+            joins=(said.iss, joins),
+        )
+
+    # Refusals and commands
+
+    def decline(self, request: str, *, mute: bool = False) -> tuple[OpenRequest, Plan]:
+        """Close a request for good without telling anybody; also mute its author."""
+        item = lookup.open_request(self._inbox, request)
+        return item, sign.decline(item, self.camera(item.device), now=self._clock.now(), mute=mute)
+
+    def mute(self, requester: str, *, muted: bool = True, camera: str | None = None) -> list[Plan]:
+        """Mute a requester, by fingerprint, or end that."""
+        return self.command(Mute(requester=requester, muted=muted), camera)
+
+    def pause(self, *, paused: bool = True, camera: str | None = None) -> list[Plan]:
+        """Pause requests, or resume them. Recording goes on."""
+        return self.command(PauseRequests() if paused else ResumeRequests(), camera)
+
+    def revoke(self, release: str) -> tuple[Answer, Plan]:
+        """Stop a release that has not been sent."""
+        answer = sent.find(self._given.answers(), release)
+        if answer.event == "SENT":
+            raise Refused("was-sent", "it was sent, and cannot be called back")
+        card = self.camera(answer.device)
+        return answer, sign.command(Revoke(release=answer.release), card, now=self._clock.now())
+
+    def command(self, what: sign.Lasting, camera: str | None) -> list[Plan]:
+        """Tell one camera, or all of them; it obeys ``Arm``, ``Delete`` and ``Keep`` itself."""
+        return [sign.command(what, card, now=self._clock.now()) for card in self.cameras(camera)]
+
+    # Cameras
+
+    def camera(self, name: str) -> DeviceCard:
+        """The card of an enrolled camera."""
+        if name not in self._devices:
+            raise Refused("unknown-device", f"the camera {name!r} is not enrolled")
+        return self._devices[name]
+
+    def cameras(self, name: str | None) -> list[DeviceCard]:
+        """The card of one camera, or those of all."""
+        return list(self._devices.values()) if name is None else [self.camera(name)]
+
+    def _terms(self, device: str, disclose: Disclosure, days: float) -> Terms:
+        return Terms(
+            device=self.camera(device),
+            disclose=disclose,
+            now=self._clock.now(),
+            days=days,
+            me=self._me(),
+            sent_before=self._given.releases(device),
+            seen=seen.of(self._folder, device),
+            closed=lookup.closed_clips(self._inbox, device),
+        )
+
+    def _me(self) -> str:
+        return self._folder.card().fingerprint
