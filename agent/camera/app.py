@@ -6,9 +6,7 @@ it. The loop of the process is in :mod:`agent.camera.daemon`.
 
 from __future__ import annotations
 
-import logging
 import signal
-import threading
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -22,8 +20,6 @@ from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Source, VideoFormat
 from agent.camera.sources.factory import choose_source
-from agent.camera.sources.network.reconnect import TURNED_AWAY_SECONDS
-from agent.camera.sources.network.track import TurnedAway
 from agent.camera.stall import StallDetector
 from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
@@ -37,8 +33,6 @@ from agent.vault.clips.retention import Limits, Retention, free_bytes_of
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Index, path_of
 from agent.vault.locks import camera_at_work
-
-_log = logging.getLogger(__name__)
 
 
 def build(
@@ -133,28 +127,16 @@ def build_detector(camera: configuration.Camera) -> MotionDetector:
 
 
 def run(config: Config) -> int:
-    """Run ``clip-agent camera``: record until SIGTERM or SIGINT.
-
-    After a camera refused us at the first try, the process waits before it ends: systemd
-    would start it again at once, with the same password.
-    """
+    """Run ``clip-agent camera``: record until SIGTERM or SIGINT."""
     clock = SystemClock(config.time.synced_marker)
     app = build(config, clock=clock)
-    stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         app.stop()
-        stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    try:
-        return app.run()
-    except TurnedAway as fault:
-        _log.error("%s. Next try in %g s, or at a restart", fault, TURNED_AWAY_SECONDS)
-        with camera_at_work(config.state_dir, clock=clock):
-            stopping.wait(TURNED_AWAY_SECONDS)
-        raise
+    return app.run()
 
 
 def _may_end(source: configuration.Source) -> bool:

@@ -157,12 +157,18 @@ class CameraApp:
         self.health.ready()
 
     def _interrupt(self, interruption: Interruption) -> None:
-        """End the clip of a lost camera, and wait for the source to find it again."""
-        _log.warning("%s; next try in %g s", interruption.fault, interruption.retry_seconds)
+        """End the clip of a lost camera, and wait for the source to find it again.
+
+        systemd has no reason to wait as well: a camera may come days later.
+        """
+        before = self._interruption
+        if before is None or before.fault.message != interruption.fault.message:
+            _log.warning("%s; next try in %g s", interruption.fault, interruption.retry_seconds)
         self._guarded(Recorder.finish)
         self._video = self._recorder = None
         self._interruption = interruption
         self.stall.opening(interruption.retry_seconds)
+        self.health.ready()
 
     def _motion(self, frame: Frame) -> None:
         recorder = self._recorder

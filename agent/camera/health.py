@@ -44,7 +44,7 @@ class HealthReport:
         self._motion_at: float | None = None  # the same by a clock that is set
 
     def ready(self) -> None:
-        """Report that the camera is there, so that its encoder is known."""
+        """Report the end of the start: a camera is there, its encoder known, or is waited for."""
         self._encoding = self.encoder()
         self.notify("READY=1")
 

@@ -80,8 +80,12 @@ Item = VideoFormat | Packet | Frame | Interruption
 class Source(Protocol):
     """A camera, or something that stands in for one."""
 
-    def open(self) -> VideoFormat:
-        """Connect; raises :class:`agent.errors.CameraFault`."""
+    def open(self) -> VideoFormat | Interruption:
+        """Connect; raises :class:`agent.errors.CameraFault`.
+
+        An :class:`Interruption` says that the camera is not there yet; :meth:`read` goes on to
+        look for it.
+        """
 
     def read(self) -> Iterator[Item]:
         """Give packets and frames until the source ends.

@@ -2,10 +2,13 @@
 
 URLs are parsed as in FFmpeg: between ``://`` and the first ``/ ? #`` stand login and host, divided
 by the last ``@``. If a password holds one of these letters unescaped, its beginning is taken for
-the host. Hence two rules:
+the host. Cameras put passwords everywhere: ``/user=admin&password=...``, ``/admin/PASSWORD/0``,
+``?token=...``. Hence three rules:
 
 1. Parsing never raises.
-2. Nothing before the last ``@``, wherever it stands, is ever shown.
+2. Of a URL only scheme and host are ever shown, and nothing before the last ``@``, wherever it
+   stands.
+3. A text that is no URL is shown if it is surely a path: a URL without its scheme is none.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from dataclasses import dataclass, field
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.S)
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[^\s:@\[\]]+)(?::[0-9]+)?")
 _ENDS_AUTHORITY = re.compile(r"[/?#]")
+_SURELY_A_PATH = re.compile(r"(?:file:)?/(?!/).*|[\w. -]+", re.S)
+_HIDDEN = "..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,8 @@ class Url:
 
     @property
     def shown(self) -> str:
-        """Scheme, host and path, fit for a log."""
-        if not self.is_clear:
-            return f"{self.scheme}://..."
-        return f"{self.scheme}://{self.host}{re.split('[?#]', self.rest)[0]}"
+        """Scheme and host, fit for a log."""
+        return f"{self.scheme}://{self.host if self.is_clear else _HIDDEN}"
 
 
 def split(location: str) -> Url | None:
@@ -60,6 +63,8 @@ def is_url(location: str) -> bool:
 
 
 def redacted(location: str) -> str:
-    """``location`` without user, password and query, fit for a log."""
+    """Scheme and host of a URL, or the path of a file; fit for a log."""
     url = split(location)
-    return location if url is None else url.shown
+    if url is not None:
+        return url.shown
+    return location if _SURELY_A_PATH.fullmatch(location) else _HIDDEN

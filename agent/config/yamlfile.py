@@ -83,7 +83,7 @@ def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}" if mark else name
         problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where}: {problem}") from error
+        raise ConfigError(f"{where}: {_without_url(problem)}") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deeply") from error
     except (ValueError, LookupError) as error:  # from PyYAML, for a bad tagged value or date
@@ -92,7 +92,12 @@ def parse_yaml(text: str, kind: type[T], name: str, base: Path = Path()) -> T:
         plain = {} if raw is None else raw
         return msgspec.convert(plain, kind, strict=True, dec_hook=decode_path)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {_plain(str(error))}") from error
+        raise ConfigError(f"{name}: {_without_url(_plain(str(error)))}") from error
+
+
+def _without_url(problem: str) -> str:
+    """``problem`` without the rest of a URL that it quotes, which may hold a password."""
+    return re.sub(r"://[^'\s]*[^'\s:]", "://...", problem)
 
 
 def _plain(message: str) -> str:

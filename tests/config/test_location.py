@@ -14,18 +14,30 @@ PIECES = st.text(st.sampled_from("aB1/?#@[]:%&=. \\\n") | st.characters(exclude_
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        ("rtsp://me:pw@cam:554/a/b?user=me&pwd=pw#x", "rtsp://cam:554/a/b"),
-        ("rtsp://me:p@w@cam/", "rtsp://cam/"),
-        ("rtsp://me:p[w@cam/main", "rtsp://cam/main"),
+        ("rtsp://me:pw@cam:554/a/b?user=me&pwd=pw#x", "rtsp://cam:554"),
+        ("rtsp://me:p@w@cam/", "rtsp://cam"),
+        ("rtsp://me:p[w@cam/main", "rtsp://cam"),
         ("rtsp://cam", "rtsp://cam"),
-        ("https://me:pw@[fe80::1%25eth0]:443/a", "https://[fe80::1%25eth0]:443/a"),
+        ("https://me:pw@[fe80::1%25eth0]:443/a", "https://[fe80::1%25eth0]:443"),
         ("http://cam?pwd=pw", "http://cam"),
+        ("http://cam#pw", "http://cam"),
+        ("rtsp://cam/user=admin&password=pw&channel=1&stream=0.sdp?real_stream", "rtsp://cam"),
+        ("rtsp://cam/user=admin_password=pw_channel=1_stream=0.sdp", "rtsp://cam"),
+        ("rtsp://cam/admin/pw/0", "rtsp://cam"),
+        ("rtsp://cam/%70%77", "rtsp://cam"),
         ("/var/lib/x@y.mp4", "/var/lib/x@y.mp4"),
         ("/var/lib/a://b@c.mp4", "/var/lib/a://b@c.mp4"),
         ("file:/var/lib/x@y.mp4", "file:/var/lib/x@y.mp4"),
+        ("walk 1.mp4", "walk 1.mp4"),
+        ("192.0.2.10/admin/pw/0", "..."),
+        ("192.0.2.10:554/user=admin&password=pw", "..."),
+        ("//192.0.2.10/admin/pw/0", "..."),
+        (" rtsp://admin:pw@cam/main", "..."),
     ],
 )
-def test_only_the_location_of_a_stream_is_shown(location: str, shown: str) -> None:
+def test_only_the_host_of_a_stream_and_the_path_of_a_file_are_shown(
+    location: str, shown: str
+) -> None:
     assert redacted(location) == shown
     assert is_url(location) == location.startswith(("rtsp", "http"))
 
@@ -61,6 +73,13 @@ def test_nothing_before_the_last_at_is_ever_shown(before: str, after: str, host:
     url = split(location)
     assert url is not None
     assert "hunter2" not in f"{url!r}"
+
+
+@given(PIECES)
+def test_nothing_behind_the_host_is_ever_shown(text: str) -> None:
+    for mark in "/?#":
+        location = f"rtsp://cam:554{mark}hunter2{text}"
+        assert redacted(location) in ("rtsp://cam:554", "rtsp://...")
 
 
 @given(PIECES)

@@ -1,8 +1,10 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that stands still until a test moves it, and the real one with short waits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from agent.clock import SystemClock
 
 
 @dataclass
@@ -40,3 +42,20 @@ class SimulatedClock:
     def step_wall(self, seconds: float) -> None:
         """Step the wall clock alone, as a time service does."""
         self.wall_seconds += seconds
+
+
+class NapClock(SystemClock):
+    """The machine's clock, on which a wait passes ``speed`` times faster."""
+
+    def __init__(self, speed: float = 20) -> None:
+        super().__init__(None)
+        self._speed = speed
+        self._skipped = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        """Wait a part of ``seconds``, and let the rest pass at once."""
+        super().sleep(seconds / self._speed)
+        self._skipped += seconds * (1 - 1 / self._speed)

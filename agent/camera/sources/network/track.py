@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
 from agent.camera.sources.network.trust import Trust
-from agent.config.location import is_url, redacted, split
+from agent.config.location import redacted, split
 from agent.errors import CameraFault
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
@@ -33,24 +33,26 @@ def _is_rtsp(location: str) -> bool:
 
 
 class TurnedAway(CameraFault):
-    """The camera answers, and refuses; it will refuse again."""
+    """The camera refuses the login; it will refuse it again, and counts."""
 
 
 class Track:
     """The first video track of ``location``, positioned at its first packet.
 
-    ``timeout_seconds`` bounds each wait. Raises :class:`CameraFault`.
+    ``setting`` is the key of ``camera.source`` that holds ``location``; ``timeout_seconds`` bounds
+    each wait. Raises :class:`CameraFault`.
     """
 
     def __init__(
         self,
         location: str,
         *,
+        setting: Literal["record", "detect"],
         trust: Trust,
         transport: Literal["tcp", "udp"],
         timeout_seconds: float,
     ) -> None:
-        self.name = redacted(location)
+        self.name = f"{redacted(location)} ({setting})"
         self.timeout_seconds = timeout_seconds
         fault = None
         try:
@@ -156,8 +158,7 @@ class Track:
         name = context.name if context is not None else "unknown"
         codec = _CODECS.get(name)
         if codec is None:
-            fault = TurnedAway if is_url(self.name) else CameraFault
-            raise fault(
+            raise CameraFault(
                 f"{self.name} is encoded as {name}, and is only ever copied",
                 advice="Set the camera to H.264 or H.265, or convert the file",
             )
@@ -176,8 +177,7 @@ class Track:
         for kind, message, advice in _EXPLANATIONS:
             if isinstance(error, kind):
                 seconds = f"{self.timeout_seconds:g}"
-                says_no = isinstance(error, av.error.HTTPClientError)
-                fault = TurnedAway if says_no else CameraFault
+                fault = TurnedAway if kind is _LOGIN_REFUSED else CameraFault
                 return fault(message.format(name=self.name, seconds=seconds), advice=advice)
         reason = getattr(error, "strerror", None) or type(error).__name__
         return CameraFault(
@@ -223,6 +223,9 @@ def _options(
 
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
+# Only these two answers are about the login. All others may pass by themselves: a restreamer knows
+# its streams some time after its start, and a viewer too many is one less later.
+_LOGIN_REFUSED = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
 _EXPLANATIONS: tuple[tuple[_Kinds, str, str], ...] = (
     (FileNotFoundError, "{name}: there is no such file", "Check camera.source in agent.yaml"),
     (
@@ -231,19 +234,20 @@ _EXPLANATIONS: tuple[tuple[_Kinds, str, str], ...] = (
         "Give the camera's user access to the file",
     ),
     (
-        (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError),
+        _LOGIN_REFUSED,
         "{name} refuses the name or password",
         "Write name:password into the file that camera.source.credentials_file names",
     ),
     (
         av.error.HTTPNotFoundError,
-        "{name}: the camera answers, but has no such stream",
-        "Look up the stream's path in the camera's manual",
+        "{name} answers, but has no such stream now",
+        "If it does not start just now, look up the stream's path in its manual",
     ),
     (
-        av.error.HTTPClientError,
-        "{name} has no picture to give",
-        "Look up the stream's path in the camera's manual",
+        (av.error.HTTPClientError, av.error.HTTPServerError),
+        "{name} answers, but gives no stream now",
+        "If it does not start just now, look at the number of its viewers, and at the stream's"
+        " path in its manual",
     ),
     (
         (ConnectionError, av.error.ConnectionRefusedError),

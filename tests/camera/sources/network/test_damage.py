@@ -10,7 +10,7 @@ import pytest
 from agent.camera.recording.muxer import FragmentedMp4
 from agent.camera.source import Frame, Interruption, Packet
 from tests.camera.recording.test_muxer import Paper
-from tests.camera.sources.network.test_source import read_all, stream, web_server
+from tests.camera.sources.network.test_source import begun, read_all, stream, web_server
 from tests.peers.rtsp import RtspServer
 from tests.support.video import load, play, write_video
 
@@ -38,7 +38,7 @@ def test_flipped_bits_neither_end_the_stream_nor_the_clip(
     with web_server(tmp_path) as host:
         source = stream(f"http://{host}/{spoilt.name}")
         paper = Paper()
-        mp4 = FragmentedMp4(paper, source.open())
+        mp4 = FragmentedMp4(paper, begun(source))
         packets, frames = 0, 0
         for item in source.read():
             if isinstance(item, Interruption):
@@ -70,7 +70,7 @@ def test_rtsp_over_udp(tmp_path: Path) -> None:
     file = write_video(tmp_path / "a.mp4", seconds=10)
     with RtspServer(tmp_path, {"main": file}) as server:
         source = stream(server.url("main"), transport="udp")
-        source.open()
+        begun(source)
         packets, frames = [], 0
         for item in source.read():
             assert isinstance(item, Packet | Frame)

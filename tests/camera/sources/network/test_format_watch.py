@@ -17,13 +17,13 @@ from agent.camera.source import Packet, VideoFormat
 from agent.camera.sources.annexb import parameter_sets
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.source import Stream
-from tests.camera.sources.network.test_source import stream, web_server
+from tests.camera.sources.network.test_source import begun, stream, web_server
 from tests.support.video import write_video
 
 
 def read_groups(source: Stream) -> list[tuple[VideoFormat, list[Packet]]]:
     """Each format with the packets that came in it."""
-    groups: list[tuple[VideoFormat, list[Packet]]] = [(source.open(), [])]
+    groups: list[tuple[VideoFormat, list[Packet]]] = [(begun(source), [])]
     for item in source.read():
         if isinstance(item, VideoFormat):
             groups.append((item, []))
@@ -68,7 +68,7 @@ def test_a_camera_that_is_reconfigured_begins_a_new_format_with_that_keyframe(
 def test_a_new_format_over_the_network_makes_no_gap_in_time(reconfigured: Path) -> None:
     with web_server(reconfigured.parent) as host:
         source = stream(f"http://{host}/both.ts")
-        formats, packets = [source.open()], []
+        formats, packets = [begun(source)], []
         for item in source.read():
             if isinstance(item, VideoFormat):
                 formats.append(item)

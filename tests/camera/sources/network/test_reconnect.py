@@ -18,14 +18,20 @@ from agent import config
 from agent.camera.app import build
 from agent.camera.daemon import CameraApp
 from agent.camera.source import Frame, Interruption, Packet, VideoFormat
-from agent.camera.sources.network.reconnect import LONGEST_SECONDS, TURNED_AWAY_SECONDS, BackOff
+from agent.camera.sources.network.reconnect import (
+    FIRST_TURNED_AWAY_SECONDS,
+    LONGEST_SECONDS,
+    TURNED_AWAY_SECONDS,
+    BackOff,
+)
 from agent.camera.sources.network.source import Stream
 from agent.clock import SystemClock
 from agent.errors import CameraFault
 from agent.vault.database.index import Clip
-from tests.camera.sources.network.test_source import stream
+from tests.camera.sources.network.test_source import begun, stream
 from tests.camera.test_app import opened
 from tests.peers.rtsp import RtspServer
+from tests.support.clock import NapClock
 from tests.support.house import House
 from tests.support.video import play, write_video
 
@@ -42,46 +48,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-class NapClock(SystemClock):
-    """The machine's clock, on which a long wait takes a moment."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self._skipped = 0.0
-        self.slept = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._skipped
-
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds / 20)
-        self._skipped += seconds * 19 / 20
-        self.slept += seconds
-
-
 # How long to wait
 
 
 def test_waits_double_up_to_the_longest() -> None:
     back_off = BackOff()
     waits = [back_off.lost(stood_seconds=0) for _ in range(7)]
-    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert waits == [1, 2, 4, 8, 8, 8, 8]
 
 
 def test_after_a_stable_minute_the_next_wait_is_short_again() -> None:
     back_off = BackOff()
     for _ in range(7):
         back_off.lost(stood_seconds=59.9)
-    assert back_off.lost(stood_seconds=59.9) == 30
+    assert back_off.lost(stood_seconds=59.9) == 8
     assert back_off.lost(stood_seconds=60) == 1
     assert back_off.lost(stood_seconds=0) == 2
 
 
-def test_after_a_refusal_the_first_wait_is_the_longest_and_doubles() -> None:
+def test_a_login_that_never_worked_is_tried_twelve_times_an_hour() -> None:
     back_off = BackOff()
+    waits = [back_off.lost(stood_seconds=0, turned_away=True) for _ in range(3)]
+    assert waits == [300, 300, 300]
+    assert back_off.lost(stood_seconds=0) == 8
+    assert back_off.lost(stood_seconds=0, turned_away=True) == 300
+    assert 3600 / TURNED_AWAY_SECONDS <= 12
+
+
+def test_a_login_that_worked_once_is_tried_again_after_waits_that_double() -> None:
+    back_off = BackOff()
+    back_off.lost(stood_seconds=5)
     waits = [back_off.lost(stood_seconds=0, turned_away=True) for _ in range(6)]
     assert waits == [30, 60, 120, 240, 300, 300]
-    assert back_off.lost(stood_seconds=0) == 30
+    assert back_off.lost(stood_seconds=0) == 8
     assert back_off.lost(stood_seconds=0, turned_away=True) == 300
     assert back_off.lost(stood_seconds=60, turned_away=True) == 30
 
@@ -103,7 +102,7 @@ def test_a_camera_without_power_is_tried_again_until_it_is_back(
     clock = NapClock()
     with RtspServer(tmp_path, {"main": folder / "long.mp4"}) as server:
         source = stream(server.url("main"), clock=clock)
-        begun = source.open()
+        video = begun(source)
         items = source.read()
         assert isinstance(next(items), Packet)
         server.kill()
@@ -111,7 +110,7 @@ def test_a_camera_without_power_is_tried_again_until_it_is_back(
         assert [each.retry_seconds for each in lost] == [1, 2, 4]
         assert "refuses the connection" in lost[-1].fault.message
         server.start()
-        assert _next(items, VideoFormat) == begun
+        assert _next(items, VideoFormat) == video
         assert _next(items, Packet).keyframe
         assert _next(items, Frame).seconds > 0
         source.close()
@@ -122,7 +121,7 @@ def test_a_camera_that_comes_back_reconfigured_is_of_a_new_format(
 ) -> None:
     with RtspServer(tmp_path, {"main": folder / "long.mp4"}) as server:
         source = stream(server.url("main"), clock=NapClock())
-        assert source.open().width == 192
+        assert begun(source).width == 192
         items = source.read()
         _next(items, Packet)
         server.kill()
@@ -153,10 +152,10 @@ def test_losing_the_small_stream_loses_the_whole_camera_until_it_is_back(
     files = {"main": folder / "long.mp4", "small": folder / "short.mp4"}
     with RtspServer(tmp_path, files) as server:
         source = stream(server.url("main"), detect=server.url("small"), clock=NapClock())
-        source.open()
+        begun(source)
         items = source.read()
         (lost,) = _interruptions(items, 1)
-        assert "/small ended the stream" in lost.fault.message
+        assert "(detect) ended the stream" in lost.fault.message
         _next(items, VideoFormat)
         _next(items, Packet)
         _next(items, Frame)
@@ -168,13 +167,13 @@ def test_a_password_that_changed_is_reported_and_seldom_tried(folder: Path, tmp_
     files = {"main": folder / "long.mp4"}
     with RtspServer(tmp_path, files, login="viewer:letmein") as server:
         source = stream(server.url("main", login="viewer:letmein"), clock=clock)
-        source.open()
+        begun(source)
         items = source.read()
         _next(items, Packet)
         server.kill()
         with RtspServer(tmp_path, files, login="viewer:other", port=server.port):
             _, again = _interruptions(items, 2)
-            assert again.retry_seconds == LONGEST_SECONDS
+            assert again.retry_seconds == FIRST_TURNED_AWAY_SECONDS
             assert "refuses the name or password" in again.fault.message
             assert "letmein" not in str(again.fault)
             source.close()
@@ -183,7 +182,7 @@ def test_a_password_that_changed_is_reported_and_seldom_tried(folder: Path, tmp_
 def test_a_pause_ends_when_the_source_is_closed(folder: Path, tmp_path: Path) -> None:
     with RtspServer(tmp_path, {"main": folder / "long.mp4"}) as server:
         source = stream(server.url("main"))
-        source.open()
+        begun(source)
         items = source.read()
         _next(items, Packet)
         server.kill()
@@ -198,7 +197,7 @@ def test_a_pause_ends_when_the_source_is_closed(folder: Path, tmp_path: Path) ->
 def _opens(source: Stream) -> bool:
     """Open ``source``; False if a busy machine made it miss its short time limit."""
     try:
-        source.open()
+        begun(source)
     except CameraFault:
         return False
     return True

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.camera.source import Frame, Interruption, Packet
+from agent.camera.source import Frame, Interruption, Packet, VideoFormat
 from agent.camera.sources.network.login import Login
 from agent.camera.sources.network.source import Stream
 from agent.camera.sources.network.trust import Trust
@@ -48,12 +48,20 @@ def stream(
     )
 
 
+def begun(source: Stream) -> VideoFormat:
+    """Open ``source``; raises the fault if the camera is not there."""
+    video = source.open()
+    if isinstance(video, Interruption):
+        raise video.fault
+    return video
+
+
 def read_all(source: Stream) -> tuple[list[Packet], list[Frame], CameraFault | None]:
     """All that comes, and the fault that ends or interrupts it."""
     packets: list[Packet] = []
     frames: list[Frame] = []
     fault = None
-    source.open()
+    begun(source)
     try:
         for item in source.read():
             if isinstance(item, Packet):
@@ -235,7 +243,7 @@ def test_no_password_is_in_any_fault(folder: Path, tmp_path: Path) -> None:
     ):
         for url, says in [
             (f"http://viewer:hunter2@{host}/secret/a?pwd=hunter2", "refuses the name or password"),
-            (f"http://viewer:hunter2@{host}/none.ts", "no such stream"),
+            (f"http://viewer:hunter2@{host}/none.ts", "no such stream now"),
             (f"http://viewer:hunter2@{host}/text.mp4?pwd=hunter2", "is not a video"),
             (f"http://viewer:hunter2@{host}/audio.mp4", "carries no video"),
             (f"http://viewer:hunter2@{host}/old.avi", "mjpeg"),
@@ -251,7 +259,7 @@ def test_no_password_is_in_any_fault(folder: Path, tmp_path: Path) -> None:
             assert says in str(fault)
             assert "hunter2" not in everything
         source = stream(server.url("main", login="viewer:letmein"))
-        assert source.open().codec == "h264"
+        assert begun(source).codec == "h264"
         source.close()
 
 

@@ -17,7 +17,7 @@ from agent.camera.sources.factory import choose_source
 from agent.camera.sources.network.login import Login
 from agent.camera.sources.network.trust import Trust
 from agent.errors import CameraFault, ConfigError
-from tests.camera.sources.network.test_source import stream
+from tests.camera.sources.network.test_source import begun, stream
 from tests.peers.certificates import Authority, self_signed
 from tests.peers.rtsp import RtspServer
 from tests.peers.tls_front import TlsFront
@@ -72,7 +72,7 @@ def open_at(port: int, scheme: str, **trust: Any) -> None:
     url = f"{scheme}://127.0.0.1:{port}/{PATHS[scheme]}"
     source = stream(url, login=LOGIN, trust=Trust(**trust))
     try:
-        assert source.open().codec == "h264"
+        assert begun(source).codec == "h264"
         assert next(item for item in source.read() if isinstance(item, Packet)).keyframe
     finally:
         source.close()
@@ -188,7 +188,7 @@ def test_the_unchecked_pieces_of_a_playlist_are_not_fetched(
         url = f"https://127.0.0.1:{here.port}/list.m3u8"
         source = stream(url, login=LOGIN, trust=Trust(authority.ca_file))
         with pytest.raises(CameraFault, match=r"playlist \(HLS\) would be fetched unchecked"):
-            source.open()
+            begun(source)
     assert here.heard
     assert there.heard == b""
 
