@@ -159,16 +159,17 @@ class CameraApp:
     def _interrupt(self, interruption: Interruption) -> None:
         """End the clip of a lost camera, and wait for the source to find it again.
 
-        systemd has no reason to wait as well: a camera may come days later.
+        At the start, systemd has no reason to wait as well: a camera may come days later.
         """
         before = self._interruption
         if before is None or before.fault.message != interruption.fault.message:
             _log.warning("%s; next try in %g s", interruption.fault, interruption.retry_seconds)
+        if before is None and self._video is None:
+            self.health.ready()
         self._guarded(Recorder.finish)
         self._video = self._recorder = None
         self._interruption = interruption
         self.stall.opening(interruption.retry_seconds)
-        self.health.ready()
 
     def _motion(self, frame: Frame) -> None:
         recorder = self._recorder
