@@ -33,7 +33,7 @@ ROOMS = {
     "parties": "errors config consent",
     "vault": "errors clock config host files consent",
     "media": "errors consent",
-    "camera": "errors clock config host files backoff consent parties vault",
+    "camera": "errors clock config host files backoff consent parties media vault",
     "gateway": "errors clock config mqtt host tls files backoff consent parties media vault",
     "owner": "errors clock config mqtt options files consent media vault keyfile",
     "requester": "errors clock config mqtt options files consent vault keyfile",

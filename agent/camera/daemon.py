@@ -29,7 +29,7 @@ from agent.camera.health import HealthReport
 from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
-from agent.camera.source import Frame, Interruption, Item, Packet, Source, VideoFormat
+from agent.camera.source import Frame, Interruption, Item, Packet, Source, Unjudged, VideoFormat
 from agent.camera.sources.reader import CLOSE_SECONDS, LEAVE_SECONDS, POLL_SECONDS, End, Reader
 from agent.camera.stall import StallDetector
 from agent.clock import Clock
@@ -126,6 +126,10 @@ class CameraApp:
             case Packet():
                 self.stall.packet()
                 self._guarded(lambda recorder: recorder.packet(item))
+            case Unjudged():
+                self.stall.picture()
+                if self._recorder is not None:
+                    self._recorder.unjudged(item.seconds)
             case Frame() if not self.commands.armed:
                 self.stall.picture()
             case Frame():
@@ -147,9 +151,12 @@ class CameraApp:
         self.health.report(state, detail)
 
     def _open(self, video: VideoFormat) -> None:
-        """Begin with a camera that is there (again), perhaps in another format."""
+        """Begin with a camera that is there (again), or go on in another format."""
         _log.info("the camera gives %s, %dx%d", video.codec, video.width, video.height)
-        self._guarded(Recorder.finish)
+        if self._recorder is not None:
+            self._video = video
+            self._recorder.change(video)
+            return
         self._video = video
         self._recorder = self.make_recorder(video) if self.commands.armed else None
         self._interruption = None

@@ -5,8 +5,10 @@ as they are; the few small frames are for the motion detector. Times are monoton
 seconds of the :class:`agent.clock.Clock` that the source was given. They never step back.
 
 A source may lose its camera and find it again: it gives an :class:`Interruption`, then a
-new :class:`VideoFormat`. Nothing from before connects to what comes after. No source ever
-opens audio.
+new :class:`VideoFormat`. Nothing from before connects to what comes after. A new format
+without an interruption is the same camera with pictures of another size: it begins with the
+keyframe that follows. Other parameters of the same size are no new format: from then on each
+keyframe carries its own. No source ever opens audio.
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ Codec = Literal["h264", "hevc"]
 class VideoFormat:
     """The encoding of the packets that follow.
 
-    A decoder needs ``extradata`` first. It has the form of the packets: an
-    ``avcC``/``hvcC`` record, or parameter sets with start codes.
+    A decoder needs ``extradata`` first: parameter sets with start codes, as the packets have
+    them (Annex B). Both may also have the form of an MP4, ``avcC`` or ``hvcC``.
+
+    A camera joined between two keyframes may not have said yet: then width and height are 0,
+    and another format comes with its first keyframe.
     """
 
     codec: Codec
@@ -47,7 +52,8 @@ class Packet:
     """One encoded picture.
 
     ``seconds`` is its decoding time; it is shown ``delay_seconds`` later, which is
-    0 unless the encoder reorders pictures.
+    0 unless the encoder reorders pictures. A decoder that begins at this keyframe shows the
+    picture that is ``until_shown`` packets later first: 0, but for periodic intra refresh.
     """
 
     data: bytes
@@ -55,6 +61,7 @@ class Packet:
     seconds: float
     duration_seconds: float
     delay_seconds: float = 0.0
+    until_shown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,17 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A moment of a living camera without a picture in which motion could be told.
+
+    ``keyframe``: none came yet. ``damage``: the pictures are damaged until the next keyframe.
+    """
+
+    seconds: float
+    reason: Literal["keyframe", "damage"]
+
+
+@dataclass(frozen=True, slots=True)
 class Interruption:
     """The camera is lost because of ``fault``; the next try is in ``retry_seconds``."""
 
@@ -74,7 +92,7 @@ class Interruption:
     retry_seconds: float
 
 
-Item = VideoFormat | Packet | Frame | Interruption
+Item = VideoFormat | Packet | Frame | Unjudged | Interruption
 
 
 class Source(Protocol):

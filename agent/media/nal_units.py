@@ -44,7 +44,7 @@ class Cleaner:
     """Cleans the packets of one stream; ``record`` holds the parameter sets for the result."""
 
     record: bytes
-    _length_bytes: int
+    length_bytes: int
     _kept: Callable[[bytes], bytes]
 
     @classmethod
@@ -65,16 +65,16 @@ class Cleaner:
         A length beyond the packet ends it.
         """
         return b"".join(
-            len(kept).to_bytes(self._length_bytes, "big") + kept
+            len(kept).to_bytes(self.length_bytes, "big") + kept
             for unit in self._units(packet)
             if (kept := self._kept(unit))
         )
 
     def _units(self, packet: bytes) -> Iterator[bytes]:
         position = 0
-        while position + self._length_bytes < len(packet):
-            begin = position + self._length_bytes
-            position = begin + int.from_bytes(packet[begin - self._length_bytes : begin], "big")
+        while position + self.length_bytes < len(packet):
+            begin = position + self.length_bytes
+            position = begin + int.from_bytes(packet[begin - self.length_bytes : begin], "big")
             if begin < position <= len(packet):
                 yield packet[begin:position]
 
@@ -113,6 +113,19 @@ def _recovery_point(sei: bytes) -> bytes:
     return b""
 
 
+def recovery_frames(sei: bytes) -> int:
+    """The pictures from H.264's recovery point in ``sei`` to a whole one; 0 without one."""
+    point = _recovery_point(sei)
+    return unsigned(point[3:]) if point else 0
+
+
+def unsigned(bits: bytes) -> int:
+    """The Exp-Golomb code ue(v) at the beginning of ``bits`` (ITU-T H.264, section 9.1)."""
+    text = "".join(f"{byte:08b}" for byte in bits[:9])
+    zeros = text.find("1")
+    return int(text[zeros : 2 * zeros + 1], 2) - 1 if zeros >= 0 else 0
+
+
 def _number(text: bytes, position: int) -> tuple[int, int]:
     """The number at ``position``, some 255s and a last byte, and the place after it."""
     number = 0
@@ -120,6 +133,27 @@ def _number(text: bytes, position: int) -> tuple[int, int]:
         number += 255
         position += 1
     return number + int.from_bytes(text[position : position + 1], "big"), position + 1
+
+
+def record_sets(codec: str, record: bytes) -> tuple[int, list[bytes]]:
+    """The parameter sets in an avcC or hvcC record, behind the bytes of a length in its packets.
+
+    Raises :class:`MalformedRecord`.
+    """
+    cleaner = Cleaner.of(codec, record)
+    record, sets = cleaner.record, []
+    if codec == "h264":
+        position = _AVCC_BYTES
+        for mask in (0x1F, 0xFF):
+            units, position = _listed(record, position + 1, record[position] & mask)
+            sets += units
+        return cleaner.length_bytes, sets
+    position = _HVCC_BYTES + 1
+    for _ in range(record[_HVCC_BYTES]):
+        count = record[position + 1] << 8 | record[position + 2]
+        units, position = _listed(record, position + 3, count)
+        sets += units
+    return cleaner.length_bytes, sets
 
 
 def _avcc(record: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import threading
 from collections.abc import Callable
@@ -132,6 +133,23 @@ def test_packets_without_pictures_are_no_camera(tmp_path: Path, video: Video) ->
         for item in process.source.read():
             if item in process.source.packets[-1:]:
                 app.step(item)
+
+
+def test_another_size_in_mid_stream_keeps_pre_roll_motion_and_state(
+    tmp_path: Path, video: Video
+) -> None:
+    process = CameraProcess(tmp_path, video, seconds=40, motion=[(11, 14)])
+    app = process.app()
+    app.start()
+    larger = dataclasses.replace(video.format, width=320)
+    process.watch(app, {12: lambda: app.step(larger)})
+    spans = [
+        (round(clip.started_at - process.wall, 1), round(clip.ended_at - process.wall, 1))
+        for clip in process.clips()
+    ]
+    assert spans == [(9.0, 12.0), (12.0, pytest.approx(17, abs=0.3))]
+    assert [sidecar.width for sidecar in process.sidecars()] == [192, 320]
+    assert process.states() == ["armed", "recording", "armed"]
 
 
 def test_a_full_disk_stops_the_recording_and_space_starts_it_again(

@@ -140,6 +140,11 @@ def run_parameters(data: bytes) -> None:
         sets = annexb.parameter_sets(body, codec)
         assert all(unit in body and b"\0\0\1" not in unit for unit in sets)
         assert annexb.parameter_sets(annexb.joined(sets), codec) == sets
+        if body.startswith((b"\0\0\1", b"\0\0\0\1")):
+            with_sets = annexb.with_sets(body, sets, codec)
+            assert annexb.parameter_sets(with_sets, codec)[: len(sets)] == sets
+        assert annexb.pictures_until_shown(body, codec) >= 0
+        assert all(annexb.identity(unit, codec)[1] >= 0 for unit in sets)
     extradata = annexb.h264_extradata(body)
     assert annexb.h264_extradata(extradata) == extradata
     if not data or data[0] % _DECODED_SHARE:
@@ -148,11 +153,12 @@ def run_parameters(data: bytes) -> None:
     watch = parameters.FormatWatch(VideoFormat(codec, 64, 64, _H264 if codec == "h264" else _HEVC))
     packet = cast("Packet[VideoStream]", Packet(body))
     packet.is_keyframe = True
-    change = watch.change(packet, body)
+    change, carried = watch.take(packet)
+    assert len(carried) >= len(body)
     if change is not None:
         assert change.width > 0
         assert change.height > 0
-        assert watch.change(packet, body) is None, "the same packet begins a format twice"
+        assert watch.take(packet)[0] is None, "the same packet begins a format twice"
 
 
 def seeds_parameters() -> Sequence[bytes]:

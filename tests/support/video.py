@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,8 +50,12 @@ def write_video(
     size: tuple[int, int] = (192, 108),
     audio: bool = False,
     format_name: str | None = None,
+    x264: str = "",
+    x265: str = "",
 ) -> Path:
-    """A video file; ``audio`` adds silence, ``seconds=0`` leaves only that."""
+    """A video file; ``audio`` adds silence, ``seconds=0`` leaves only that. ``x264`` and ``x265``
+    are more parameters of these encoders.
+    """
     with av.open(str(path), "w", format=format_name) as container:
         video = container.add_stream(codec, rate=FRAMES_PER_SECOND) if seconds else None
         sound = container.add_stream("aac", rate=8000) if audio else None
@@ -61,7 +65,8 @@ def write_video(
             video.codec_context.gop_size = gop
             if codec.startswith("libx26"):
                 video.options = {"bf": str(b_frames), "preset": "ultrafast"}
-                video.options["x265-params"] = f"log-level=none:keyint={gop}:bframes={b_frames}"
+                rest = f"log-level=none:keyint={gop}:bframes={b_frames}:{x265}"
+                video.options |= {"x265-params": rest.rstrip(":"), "x264-params": x264}
             for number in range(round(seconds * FRAMES_PER_SECOND)):
                 frame = draw(number, *size)
                 frame.pts = number
@@ -116,13 +121,7 @@ def repeat(video: Video, seconds: float) -> Iterator[Packet]:
         for packet in video.packets:
             if start + packet.seconds >= seconds:
                 return
-            yield Packet(
-                data=packet.data,
-                keyframe=packet.keyframe,
-                seconds=start + packet.seconds,
-                duration_seconds=packet.duration_seconds,
-                delay_seconds=packet.delay_seconds,
-            )
+            yield replace(packet, seconds=start + packet.seconds)
         start += video.seconds
 
 

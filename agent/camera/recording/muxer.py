@@ -4,6 +4,8 @@ A fragment holds about a second, and reaches the sink as soon as it is complete:
 that second is what a power cut costs. Nothing in the file counts bytes from its
 beginning (``default_base_moof``, no trailer), so a caller may put ``free`` boxes
 between fragments, and a file that just stops still plays.
+
+Parameter sets in the packets stay there: they may differ from those in the sample entry.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ _OPTIONS = {
     "frag_duration": "1000000",  # microseconds
     "flush_packets": "1",  # a fragment must not wait in FFmpeg's buffer
 }
-_TAGS: dict[Codec, str] = {"h264": "avc1", "hevc": "hvc1"}  # ISO/IEC 14496-15
+# The sample entries of ISO/IEC 14496-15. FFmpeg drops the parameter sets of packets from hvc1,
+# and Apple's players do not take hev1: it is written, and renamed on its way.
+_TAGS: dict[Codec, str] = {"h264": "avc1", "hevc": "hev1"}
+_WRITTEN, _RENAMED = b"hev1", b"hvc1"
 
 
 class Sink(Protocol):
@@ -37,13 +42,16 @@ class Sink(Protocol):
 
 
 class _CountingSink:
-    """Counts the bytes written, and can be cut off from its file."""
+    """Counts the bytes written, can be cut off from its file, and renames a sample entry."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, to_rename: bool) -> None:
         self._sink: Sink | None = sink
+        self._to_rename = to_rename
         self.position = 0
 
     def write(self, data: bytes) -> int:
+        if self._to_rename and _WRITTEN in data:  # the header, before any picture
+            data, self._to_rename = bytes(data).replace(_WRITTEN, _RENAMED, 1), False
         if self._sink is not None:
             self._sink.write(data)
         self.position += len(data)
@@ -57,7 +65,7 @@ class FragmentedMp4:
     """One clip being written to ``sink``."""
 
     def __init__(self, sink: Sink, video: VideoFormat) -> None:
-        self._sink = _CountingSink(sink)
+        self._sink = _CountingSink(sink, to_rename=video.codec == "hevc")
         self._container = av.open(self._sink, "w", format="mp4", container_options=_OPTIONS)
         with av.open(io.BytesIO(_matroska_header(video)), format="matroska") as header:
             # The decoder's half of the codec will do ("opaque"): nothing is encoded.
@@ -65,7 +73,6 @@ class FragmentedMp4:
                 header.streams.video[0], opaque=True
             )
         self._stream.time_base = _TIME_BASE
-        # FFmpeg would say hev1, which Apple's players do not take.
         self._stream.codec_context.codec_tag = _TAGS[video.codec]
         self._first_seconds: float | None = None
         self._last_ticks = -1

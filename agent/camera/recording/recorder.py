@@ -5,7 +5,11 @@
   a keyframe.
 - It ends ``post_roll`` after the last motion.
 - Once it is ``max_clip`` long it goes on in a new clip at the next keyframe: the first
-  packet of the one follows the last of the other, without a gap or an overlap.
+  picture of the one follows the last of the other, without a gap or an overlap. So it does
+  where the camera's format changes.
+- It begins with a picture. What a decoder needs before, of which it shows nothing (periodic
+  intra refresh), stands at the beginning and takes no time.
+- Time in which no motion can be told, since pictures are damaged, does not count as still.
 - Its picture is of the moment at which most moved. If nothing moves in a clip that goes
   on from another, its picture is the first.
 - Each packet is handed on as it comes, each fragment reaches the vault complete.
@@ -20,15 +24,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av.error
 
 from agent import config
 from agent.camera.recording.muxer import FragmentedMp4
-from agent.camera.recording.preroll import PreRoll
+from agent.camera.recording.preroll import PreRoll, Stretch
 from agent.camera.recording.thumbnail import jpeg
 from agent.camera.source import Frame, Packet, VideoFormat
+from agent.camera.sources.annexb import with_own_sets
 from agent.clock import Clock
 from agent.errors import CameraFault, StorageFault
 from agent.vault.clips.store import ClipDraft, ClipStore
@@ -40,10 +45,12 @@ _log = logging.getLogger(__name__)
 class _Recording:
     """A clip while it is being written."""
 
-    def __init__(self, draft: ClipDraft, video: VideoFormat, first: Packet) -> None:
+    def __init__(self, draft: ClipDraft, stretch: Stretch) -> None:
+        self.video = stretch.video
         self._draft = draft
-        self._mp4 = FragmentedMp4(draft, video)
-        self._first = self._last = first
+        keyframe = [*stretch.lead, *stretch.packets][0]
+        self._mp4 = FragmentedMp4(draft, with_own_sets(self.video, keyframe.data))
+        self._first = self._last = stretch.packets[0]
         self._picture: Frame | None = None
         self._strength = 0.0
 
@@ -70,7 +77,9 @@ class _Recording:
         except av.error.FFmpegError as error:
             broken = broken or error
         if broken is not None:
-            _log.error("clip %s is truncated, the muxer failed: %s", self._draft.id, broken)
+            _log.error(
+                "clip %s is truncated, the muxer failed: %s", self._draft.id, broken.strerror
+            )
         picture = None if self._picture is None else jpeg(self._picture)
         return self._draft.finish(
             duration_seconds=self.seconds, thumbnail=picture, truncated=broken is not None
@@ -97,9 +106,9 @@ class Recorder:
     after_clip: Callable[[Clip], None]
 
     def __post_init__(self) -> None:
-        self._pre_roll = PreRoll(seconds=self.lengths.pre_roll_seconds)
+        self._pre_roll = PreRoll(self.video, seconds=self.lengths.pre_roll_seconds)
         self._recording: _Recording | None = None
-        self._last_motion = float("-inf")
+        self._looked_at = self._last_motion = float("-inf")
         self._last_end = float("-inf")
 
     @property
@@ -107,23 +116,32 @@ class Recorder:
         """True while a clip is being written."""
         return self._recording is not None
 
+    def change(self, video: VideoFormat) -> None:
+        """Go on with packets of another format, which begin with a keyframe."""
+        self.video = self._pre_roll.video = video
+
     def packet(self, packet: Packet) -> None:
         """Take the next packet. Raises :class:`StorageFault`; the clip is then left behind."""
         self._pre_roll.add(packet)
-        if self._recording is None:
+        recording = self._recording
+        if recording is None:
             return
         if packet.seconds >= self._last_motion + self.lengths.post_roll_seconds:
             self._last_end = packet.seconds
             self.finish()
-        elif packet.keyframe and self._recording.seconds >= self.lengths.max_clip_seconds:
-            self.finish()
-            self._begin([packet])
-        else:
-            try:
-                self._write([packet])
-            except av.error.FFmpegError as error:
-                self._finish(error)
-                self._begin(self._pre_roll.since(packet.seconds))
+            return
+        has_changed = recording.video is not self.video
+        if has_changed or recording.seconds >= self.lengths.max_clip_seconds:
+            onward = self._pre_roll.onward(packet.seconds)
+            if onward or has_changed:
+                self.finish()
+                self._begin(onward)
+                return
+        try:
+            self._write([packet])
+        except av.error.FFmpegError as error:
+            self._finish(error)
+            self._begin(self._pre_roll.since(packet.seconds))
 
     def motion(self, frame: Frame, strength: float) -> None:
         """Begin a clip, or keep it going: something moves in ``frame``, this much.
@@ -131,7 +149,7 @@ class Recorder:
         ``strength`` only compares frames of one clip: the strongest becomes its picture.
         Raises :class:`StorageFault` when there is no room for a new clip.
         """
-        self._pre_roll.look(frame.seconds)
+        self._look(frame.seconds)
         self._last_motion = max(self._last_motion, frame.seconds)
         if self._recording is None:
             start = max(frame.seconds - self.lengths.pre_roll_seconds, self._last_end)
@@ -141,9 +159,19 @@ class Recorder:
 
     def stillness(self, frame: Frame) -> None:
         """Note that nothing moves in ``frame``; it may become the picture of a clip."""
-        self._pre_roll.look(frame.seconds)
+        self._look(frame.seconds)
         if self._recording is not None:
             self._recording.show(frame, 0.0)
+
+    def unjudged(self, seconds: float) -> None:
+        """Note that until ``seconds`` it is not known if something moves: a clip goes on."""
+        if self._recording is not None:
+            self._last_motion += max(seconds - self._looked_at, 0.0)
+        self._look(seconds)
+
+    def _look(self, seconds: float) -> None:
+        self._pre_roll.look(seconds)
+        self._looked_at = max(self._looked_at, seconds)
 
     def finish(self) -> None:
         """End the clip that is being written, if there is one."""
@@ -161,28 +189,36 @@ class Recorder:
         _log.info("clip %s: %.1f s, %d bytes", clip.id, clip.duration_seconds, clip.bytes)
         self.after_clip(clip)
 
-    def _begin(self, packets: Sequence[Packet]) -> None:
-        if not packets:
-            return  # no keyframe came yet
+    def _begin(self, stretches: Sequence[Stretch]) -> None:
+        """Record ``stretches``, a clip for each; the last one goes on."""
+        for number, stretch in enumerate(stretches):
+            if number:
+                self.finish()
+            self._begin_clip(stretch)
+
+    def _begin_clip(self, stretch: Stretch) -> None:
         self.before_clip()
-        first = packets[0]
+        first = stretch.packets[0]
         clock_synced = self.clock.synced()  # asked before the time: set in between, it is wrong
         started_at = self.clock.now() - (self.clock.monotonic() - first.seconds)
         draft = self.store.create(
             started_at=max(started_at, 0.0),  # a clock that counts from its own start at 1970
             clock_synced=clock_synced,
             monotonic_seconds=first.seconds,
-            codec=self.video.codec,
-            width=self.video.width,
-            height=self.video.height,
+            codec=stretch.video.codec,
+            width=stretch.video.width,
+            height=stretch.video.height,
         )
-        self._recording = _Recording(draft, self.video, first)
+        self._recording = _Recording(draft, stretch)
         try:
-            self._write(packets)
+            lead = [
+                replace(each, seconds=first.seconds, duration_seconds=0.0) for each in stretch.lead
+            ]
+            self._write([*lead, *stretch.packets])
         except av.error.FFmpegError as error:
             self._finish(error)
             raise CameraFault(
-                f"what the camera sends cannot be written to a clip ({error})",
+                f"what the camera sends cannot be written to a clip ({error.strerror})",
                 advice="Restart the camera; if it happens again, report it",
             ) from error
 

@@ -1,23 +1,41 @@
 """H.264 and H.265 as units behind start codes (ITU-T H.264 and H.265, Annex B).
 
-Finds parameter sets, which a decoder must know before the first picture. They stand
-before the first slice, so the search ends there.
+All packets of our sources have this form; files and FLV, which put a length before each unit
+(ISO/IEC 14496-15), are brought into it. Parameter sets, which a decoder must know before the
+first picture, stand before the first slice, so the search for them ends there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
 
-from agent.camera.source import Codec
+from agent.camera.source import Codec, VideoFormat
+from agent.media.nal_units import recovery_frames, unsigned
 
-_START_CODE = b"\0\0\1"
+_START_CODE: Final = b"\0\0\1"
 _SEQUENCE, _PICTURE = 7, 8  # nal_unit_type of the two parameter sets of H.264
-_SETS = {"h264": (_SEQUENCE, _PICTURE), "hevc": (32, 33, 34)}
+SETS: Final = {"h264": (_SEQUENCE, _PICTURE), "hevc": (32, 33, 34)}
+SEQUENCE_SET: Final = {"h264": _SEQUENCE, "hevc": 33}
+_DELIMITER: Final = {"h264": 9, "hevc": 35}
+_SEI: Final = 6  # of H.264
+_IDR: Final = 5
+_MOST_SET_BYTES: Final = 0xFFFF  # more fits into no record of an MP4
 
 
 def parameter_sets(data: bytes, codec: Codec) -> tuple[bytes, ...]:
     """The parameter sets at the beginning of ``data``, without their start codes."""
-    return tuple(unit for unit, kind in _head(data, codec) if kind in _SETS[codec])
+    return tuple(
+        unit
+        for unit, kind in _head(data, codec)
+        if kind in SETS[codec] and len(unit) <= _MOST_SET_BYTES
+    )
+
+
+def complete(sets: Iterable[bytes], codec: Codec) -> bool:
+    """True if there is a set of each kind."""
+    return {kind_of(unit, codec) for unit in sets} >= set(SETS[codec])
 
 
 def joined(sets: Iterable[bytes]) -> bytes:
@@ -25,11 +43,65 @@ def joined(sets: Iterable[bytes]) -> bytes:
     return b"".join(b"\0" + _START_CODE + unit for unit in sets)
 
 
+def with_sets(data: bytes, sets: Iterable[bytes], codec: Codec) -> bytes:
+    """The packet ``data`` with ``sets`` at its beginning, behind a delimiter if there is one."""
+    first = next(_head(data, codec), None)
+    at = 0
+    if first is not None and first[1] == _DELIMITER[codec]:
+        at = max(data.find(_START_CODE, data.index(first[0]) + len(first[0])), 0)
+    return data[:at] + joined(sets) + data[at:]
+
+
+def with_own_sets(video: VideoFormat, keyframe: bytes) -> VideoFormat:
+    """``video`` with the parameter sets in its packet ``keyframe``, if it has all."""
+    if video.extradata[:1] == b"\1":
+        return video  # an MP4's form, in which packets have lengths
+    sets = parameter_sets(keyframe, video.codec)
+    return replace(video, extradata=joined(sets)) if complete(sets, video.codec) else video
+
+
+def with_start_codes(data: bytes, length_bytes: int) -> bytes:
+    """``data``, units behind lengths of this size; a length beyond the packet ends it."""
+    units, at = [], 0
+    while at + length_bytes < len(data):
+        begin = at + length_bytes
+        at = begin + int.from_bytes(data[begin - length_bytes : begin], "big")
+        units.append(data[begin:at])
+    return joined(unit for unit in units if unit)
+
+
+def identity(unit: bytes, codec: Codec) -> tuple[int, int]:
+    """The kind and number of a parameter set: another with the same replaces it."""
+    kind = kind_of(unit, codec)
+    if codec == "h264":
+        return kind, unsigned(unit[4:] if kind == _SEQUENCE else unit[1:])
+    if kind == SEQUENCE_SET[codec]:
+        return kind, 0  # its number is behind fields of varying size; cameras have one
+    return kind, unsigned(unit[2:]) if kind == 34 else unit[2] >> 4 if len(unit) > 2 else 0
+
+
+def kind_of(unit: bytes, codec: Codec) -> int:
+    """The nal_unit_type."""
+    return unit[0] & 0x1F if codec == "h264" else unit[0] >> 1 & 0x3F
+
+
+def pictures_until_shown(data: bytes, codec: Codec) -> int:
+    """The pictures after the keyframe ``data`` until a decoder that begins here shows one.
+
+    0, but for H.264's periodic intra refresh: there a "keyframe" only begins to renew the
+    picture, and a recovery point (ITU-T H.264, D.2.8) says when it is whole.
+    """
+    if codec != "h264":
+        return 0
+    return max(
+        (recovery_frames(unit) for unit, kind in _head(data, codec) if kind == _SEI), default=0
+    )
+
+
 def h264_extradata(data: bytes) -> bytes:
     """The two parameter sets in the packet ``data``; empty unless both are there."""
     sets = parameter_sets(data, "h264")
-    kinds = {unit[0] & 0x1F for unit in sets}
-    return joined(sets) if kinds == {_SEQUENCE, _PICTURE} else b""
+    return joined(sets) if complete(sets, "h264") else b""
 
 
 def h264_kinds(data: bytes) -> set[int]:
@@ -41,8 +113,7 @@ def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, int]]:
     """The units before the first slice, each with its type."""
     at = data.find(_START_CODE)
     while 0 <= at < len(data) - 3:
-        header = data[at + 3]
-        kind = header & 0x1F if codec == "h264" else header >> 1 & 0x3F
+        kind = kind_of(data[at + 3 : at + 4], codec)
         if 1 <= kind <= 5 if codec == "h264" else kind < 32:  # a slice
             return
         end = data.find(_START_CODE, at + 3)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import errno
+import io
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import av.error
 import cv2
 import numpy as np
@@ -19,13 +22,14 @@ from agent.camera.detection.detector import MotionDetector
 from agent.camera.recording.muxer import FragmentedMp4
 from agent.camera.recording.recorder import Recorder
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Packet
+from agent.camera.sources.annexb import pictures_until_shown
 from agent.errors import CameraFault, StorageFault
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Clip
 from tests.camera.detection.test_detector import Lens
 from tests.support.clock import SimulatedClock
 from tests.support.house import House
-from tests.support.video import Video, make, play, repeat, unseal
+from tests.support.video import Video, load, make, play, repeat, unseal, write_video
 
 STEP = 1 / 15  # seconds between packets; a keyframe each second
 
@@ -63,6 +67,12 @@ class Rig:
         if self.full:
             raise StorageFault("no room")
 
+    def change(self, video: Video, at: float) -> None:
+        """From second ``at`` on, the camera sends ``video``."""
+        self.recorder.change(video.format)
+        packets = (replace(each, seconds=each.seconds + at) for each in repeat(video, 1e6))
+        self._packets = packets
+
     def run(
         self,
         until: float,
@@ -76,7 +86,7 @@ class Rig:
         for packet in self._packets:
             at = self.start + packet.seconds
             self.clock.advance(at - self.clock.monotonic())
-            self.recorder.packet(Packet(packet.data, packet.keyframe, at, packet.duration_seconds))
+            self.recorder.packet(replace(packet, seconds=at))
             if motion[0] <= packet.seconds < motion[1]:
                 self.recorder.motion(self.frame(at), strength(packet.seconds))
             else:
@@ -329,3 +339,109 @@ def test_a_muxer_that_takes_nothing_is_the_end_of_the_process(
     with pytest.raises(CameraFault, match="cannot be written"):
         rig.run(until=30, motion=(10, 14))
     assert not rig.recorder.recording
+
+
+@pytest.fixture
+def larger(tmp_path: Path) -> Video:
+    (tmp_path / "larger").mkdir()
+    return make(tmp_path / "larger", seconds=4, size=(320, 180), codec="libx265")
+
+
+def sizes(rig: Rig) -> list[tuple[int, int]]:
+    """Of the pictures in each clip, as a player sees them."""
+    found = []
+    for clip in rig.finished:
+        with av.open(io.BytesIO(rig.opened(clip)), "r") as container:
+            pictures = [*container.decode(video=0)]
+            found.append((pictures[-1].width, pictures[-1].height))
+            assert len(pictures) == round(clip.duration_seconds * 15)
+    return found
+
+
+def test_a_new_size_ends_the_clip_and_the_next_goes_on_with_its_motion(
+    tmp_path: Path, video: Video, larger: Video
+) -> None:
+    rig = Rig(tmp_path, video)
+    rig.run(until=12, motion=(10, 12))
+    rig.change(larger, at=12)
+    rig.run(until=40, motion=(10, 13))
+    assert rig.spans() == [(7.0, 12.0), (12.0, pytest.approx(17, abs=0.1))]
+    assert sizes(rig) == [(192, 108), (320, 180)]
+
+
+def test_a_new_size_in_the_post_roll_does_not_end_the_recording(
+    tmp_path: Path, video: Video, larger: Video
+) -> None:
+    rig = Rig(tmp_path, video)
+    rig.run(until=14, motion=(10, 11))
+    rig.change(larger, at=14)
+    rig.run(until=40)
+    assert rig.spans() == [(7.0, 14.0), (14.0, pytest.approx(15, abs=0.1))]
+
+
+def test_the_pre_roll_reaches_back_over_a_new_size(
+    tmp_path: Path, video: Video, larger: Video
+) -> None:
+    rig = Rig(tmp_path, video)
+    rig.run(until=12)
+    rig.change(larger, at=12)
+    rig.run(until=40, motion=(13, 14))
+    assert rig.spans() == [(10.0, 12.0), (12.0, pytest.approx(18, abs=0.1))]
+    assert sizes(rig) == [(192, 108), (320, 180)]
+
+
+def test_damaged_pictures_prolong_a_clip_and_begin_none(tmp_path: Path, video: Video) -> None:
+    rig = Rig(tmp_path, video)
+    rig.recorder.unjudged(rig.start)
+    rig.run(until=12, motion=(10, 11))
+    for packet in itertools.islice(rig._packets, 150):
+        at = rig.start + packet.seconds
+        rig.clock.advance(at - rig.clock.monotonic())
+        rig.recorder.packet(replace(packet, seconds=at))
+        rig.recorder.unjudged(at)
+    assert rig.recorder.recording, "10 s in which nobody could see"
+    rig.run(until=60)
+    ((begin, end),) = rig.spans()
+    assert begin == 7.0
+    assert end == pytest.approx(11 + 10 + 4, abs=0.2)
+
+
+@pytest.fixture
+def refreshed(tmp_path: Path) -> Video:
+    """Periodic intra refresh: one IDR at the beginning, a recovery point each 25 pictures."""
+    file = write_video(
+        tmp_path / "refresh.ts",
+        seconds=40,
+        gop=25,
+        format_name="mpegts",
+        x264="intra-refresh=1:repeat-headers=1",
+    )
+    loaded = load(file)
+    packets = [
+        replace(packet, until_shown=pictures_until_shown(packet.data, "h264"))
+        for packet in loaded.packets
+    ]
+    return Video(loaded.format, tuple(packets[1:]))
+
+
+def shown_at(recording: bytes) -> list[float]:
+    with av.open(io.BytesIO(recording), "r") as container:
+        return [picture.time or 0.0 for picture in container.decode(video=0)]
+
+
+def test_a_clip_of_an_intra_refresh_begins_with_a_picture(tmp_path: Path, refreshed: Video) -> None:
+    assert max(packet.until_shown for packet in refreshed.packets) > 5
+    rig = Rig(tmp_path, refreshed, max_clip_seconds=10)
+    rig.run(until=39, motion=(10.5, 25))
+    assert len(rig.finished) >= 2
+    for clip in rig.finished:
+        times = shown_at(rig.opened(clip))
+        assert times[0] < 0.01
+        assert len(times) == pytest.approx(clip.duration_seconds * 15, abs=1)
+        assert times[-1] - times[0] == pytest.approx(clip.duration_seconds, abs=0.1)
+    spans = rig.spans()
+    assert spans[0][0] <= 7.5
+    assert all(
+        earlier[1] == pytest.approx(later[0], abs=0.011)
+        for earlier, later in itertools.pairwise(spans)
+    )

@@ -1,59 +1,132 @@
-"""Detection of a new format in mid-stream.
+"""The format of a stream as it goes on, and the parameter sets that belong to each keyframe.
 
-A camera that is reconfigured sends new parameter sets before a keyframe; MP4 and FLV
-announce them beside the packet. Only keyframes are searched.
+Cameras change parameter sets by themselves: at night, when a smart codec adapts, behind a
+restreamer with two encoders. As long as the size stays it is the same picture. The sample
+entry of a clip holds one set of each number, so after such a change each keyframe carries
+its sets: wherever a clip begins or is cut, it plays. A change of size is a new format.
+
+Sets come in the packets, or beside them (MP4 and FLV: ``new_extradata``).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import av
 import av.error
+from av.codec.context import Flags
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from agent.camera.source import Codec, VideoFormat
-from agent.camera.sources.annexb import joined, parameter_sets
+from agent.camera.source import VideoFormat
+from agent.camera.sources.annexb import (
+    SEQUENCE_SET,
+    complete,
+    identity,
+    joined,
+    kind_of,
+    parameter_sets,
+    with_sets,
+    with_start_codes,
+)
+from agent.media.nal_units import MalformedRecord, record_sets
+
+_MOST_SIZES: Final = 32  # that are remembered, by their sequence set
+
+_Sets = dict[tuple[int, int], bytes]
 
 
 class FormatWatch:
-    """Notices that the packets of a stream have another format than at its beginning."""
+    """Follows the packets of a stream. ``format`` is the present one, in Annex B."""
 
     def __init__(self, begun: VideoFormat) -> None:
-        self._codec: Codec = begun.codec
-        self._extradata = begun.extradata
-        self._known = frozenset(parameter_sets(begun.extradata, begun.codec))
+        self._codec = begun.codec
+        self._length_bytes: int | None = None  # of the packets' units; None: start codes
+        self._record = b""  # the last one beside the packets
+        self._sets: _Sets = {}
+        self._sizes: dict[frozenset[bytes], tuple[int, int]] = {}
+        self._has_changed = False
+        self._learn(self._announced(begun.extradata))
+        self.format = VideoFormat(begun.codec, begun.width, begun.height, self._extradata())
+        if begun.width:
+            self._sizes[self._sequences(self._sets)] = begun.width, begun.height
 
-    def change(self, packet: Packet[VideoStream], data: bytes) -> VideoFormat | None:
-        """The new format, if ``packet`` with this ``data`` begins one.
-
-        A packet that does not decode begins none: its parameter sets may be damaged, too.
-        """
-        announced = None
+    def take(self, packet: Packet[VideoStream]) -> tuple[VideoFormat | None, bytes]:
+        """The format that ``packet`` begins, if it is a new one; and its data in Annex B."""
+        found: _Sets = {}
         if packet.has_sidedata("new_extradata"):
-            announced = bytes(packet.get_sidedata("new_extradata"))
-        elif packet.is_keyframe and data.startswith((b"\0\0\1", b"\0\0\0\1")):
-            announced = self._announced(data)
-        if announced is None or announced == self._extradata:
-            return None
-        size = _decoded_size(self._codec, announced, data)
-        if size is None:
-            return None
-        self._extradata = announced
-        self._known = frozenset(parameter_sets(announced, self._codec))
-        return VideoFormat(self._codec, *size, announced)
+            record = bytes(packet.get_sidedata("new_extradata"))
+            if record != self._record:
+                found, self._record = self._announced(record), record
+        data = bytes(packet)
+        if self._length_bytes is not None:
+            data = with_start_codes(data, self._length_bytes)
+        own = self._numbered(parameter_sets(data, self._codec))
+        found |= own
+        begun = None
+        is_new = any(self._sets.get(number) != unit for number, unit in found.items())
+        if is_new or (packet.is_keyframe and not self.format.width):
+            begun = self._change(packet, data, found)
+        if packet.is_keyframe and self._has_changed:
+            missing = [unit for number, unit in self._sets.items() if number not in own]
+            if missing:
+                data = with_sets(data, missing, self._codec)
+        return begun, data
 
-    def _announced(self, data: bytes) -> bytes | None:
-        sets = parameter_sets(data, self._codec)
-        if len(sets) < 2 or self._known.issuperset(sets):
+    def _change(self, packet: Packet[VideoStream], data: bytes, found: _Sets) -> VideoFormat | None:
+        """Learn the sets ``found``; gives a new format if the keyframe has another size.
+
+        Sets with which nothing decodes are not learned: they may be damaged.
+        """
+        sets = found if complete(found.values(), self._codec) else self._sets | found
+        sequences = self._sequences(sets)
+        size = self._sizes.get(sequences)
+        if size is None and packet.is_keyframe:
+            size = _decoded_size(self._codec, with_sets(data, sets.values(), self._codec))
+            if size is None:
+                return None
+            if len(self._sizes) >= _MOST_SIZES:
+                self._sizes.clear()
+            self._sizes[sequences] = size
+        if size is None or size == (self.format.width, self.format.height):
+            self._has_changed |= bool(self._sets)
+            self._learn(found)
             return None
-        return joined(sets)
+        self._sets, self._has_changed = sets, False
+        self.format = VideoFormat(self._codec, *size, self._extradata())
+        return self.format
+
+    def _announced(self, extradata: bytes) -> _Sets:
+        """The sets in a record as MP4 has it, whose lengths the packets have; or in Annex B."""
+        if extradata[:1] != b"\1":
+            return self._numbered(parameter_sets(extradata, self._codec))
+        try:
+            self._length_bytes, sets = record_sets(self._codec, extradata)
+        except MalformedRecord:
+            return {}
+        return self._numbered(sets)
+
+    def _numbered(self, sets: tuple[bytes, ...] | list[bytes]) -> _Sets:
+        return {identity(unit, self._codec): unit for unit in sets}
+
+    def _learn(self, sets: _Sets) -> None:
+        self._sets = self._sets | sets
+
+    def _extradata(self) -> bytes:
+        return joined(unit for _, unit in sorted(self._sets.items()))
+
+    def _sequences(self, sets: _Sets) -> frozenset[bytes]:
+        kind = SEQUENCE_SET[self._codec]
+        return frozenset(unit for unit in sets.values() if kind_of(unit, self._codec) == kind)
 
 
-def _decoded_size(codec: Codec, extradata: bytes, keyframe: bytes) -> tuple[int, int] | None:
-    """Width and height of ``keyframe``; None if it is no picture."""
+def _decoded_size(codec: str, keyframe: bytes) -> tuple[int, int] | None:
+    """Width and height of ``keyframe`` with its parameter sets; None if it is no picture."""
     decoder = av.CodecContext.create(codec, "r")
-    decoder.extradata = extradata
+    assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1
+    decoder.flags |= int(Flags.output_corrupt)  # a picture of an intra refresh is not whole yet
     try:
         pictures = [*decoder.decode(Packet(keyframe)), *decoder.decode(None)]
     except av.error.FFmpegError:

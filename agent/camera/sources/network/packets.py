@@ -8,9 +8,9 @@ import av
 from av.video.stream import VideoStream
 
 from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
+from agent.camera.sources.annexb import pictures_until_shown
 from agent.camera.sources.luma import frame_of
 from agent.camera.sources.network.arrivals import Placed, seconds_of
-from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.track import Track
 
 _LONGEST_DELAY_SECONDS = 2.0  # of reordered pictures; more is a broken stamp
@@ -23,11 +23,11 @@ def recorded(
 
     ``frames_per_second`` limits the frames; None: there are none.
     """
-    watch = FormatWatch(track.format)
+    codec = track.format.codec
     viewer = None if frames_per_second is None else _Viewer(track, frames_per_second)
     for packet, seconds in placed:
-        data = bytes(packet)
-        if (begun := watch.change(packet, data)) is not None:
+        begun, data = track.watch.take(packet)
+        if begun is not None:
             yield begun
         yield Packet(
             data=data,
@@ -35,6 +35,7 @@ def recorded(
             seconds=seconds,
             duration_seconds=seconds_of(packet.duration or 0, packet) or track.frame_seconds,
             delay_seconds=_delay_seconds(packet),
+            until_shown=pictures_until_shown(data, codec) if packet.is_keyframe else 0,
         )
         if viewer is not None:
             yield from viewer.look(packet, seconds)

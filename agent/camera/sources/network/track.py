@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
+from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.trust import Trust
 from agent.config.location import redacted, split
 from agent.errors import CameraFault
@@ -67,7 +68,7 @@ class Track:
             raise fault  # outside: the error's own text may hold the password
         try:
             self._stream = self._choose()
-            self.format = self._describe()
+            self.watch = FormatWatch(self._describe())
         except CameraFault:
             self._container.close()
             raise
@@ -75,6 +76,11 @@ class Track:
         self._prepare_decoder()
         rate = self._stream.average_rate or Fraction(_USUAL_FRAMES_PER_SECOND)
         self.frame_seconds = float(1 / rate)
+
+    @property
+    def format(self) -> VideoFormat:
+        """The present format of the packets, which :attr:`watch` follows."""
+        return self.watch.format
 
     @property
     def length_seconds(self) -> float | None:

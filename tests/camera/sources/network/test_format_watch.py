@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
 from av.packet import Packet as AvPacket
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.camera.recording.muxer import FragmentedMp4
 from agent.camera.source import Packet, VideoFormat
-from agent.camera.sources.annexb import parameter_sets
+from agent.camera.sources.annexb import parameter_sets, with_own_sets, with_sets, with_start_codes
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.source import Stream
+from agent.consent.statements import Trim
+from agent.media.editing import prepare
+from tests.camera.recording.test_muxer import Paper
 from tests.camera.sources.network.test_source import begun, stream, web_server
-from tests.support.video import write_video
+from tests.support.video import load, write_video
 
 
 def read_groups(source: Stream) -> list[tuple[VideoFormat, list[Packet]]]:
@@ -82,6 +88,96 @@ def test_a_new_format_over_the_network_makes_no_gap_in_time(reconfigured: Path) 
     assert max(steps) < 0.2
 
 
+# The same pictures by two encoders: other picture sets, other sequence sets.
+PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
+    "libx264": ({"x264": "qp=26"}, {"x264": "qp=31"}, {"x264": "qp=28:ref=3:cabac=1"}),
+    "libx265": ({"x265": "qp=28"}, {"x265": "qp=28:sao=0"}, {"x265": "qp=30:ref=3:amp=0"}),
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("libx264", "mpegts"), ("libx265", "mpegts"), ("libx264", "flv")],
+    ids=str,
+)
+def changing_sets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stream whose parameter sets change each second, and whose size does not."""
+    codec, container = request.param
+    folder = tmp_path_factory.mktemp("sets")
+    whole = bytearray()
+    for number, options in enumerate([*PARAMETERS[codec], *PARAMETERS[codec]]):
+        part = write_video(
+            folder / str(number), codec=codec, seconds=1, format_name=container, **options
+        )
+        header = 13 if container == "flv" and whole else 0
+        whole += part.read_bytes()[header:]
+    file = folder / f"all.{container}"
+    file.write_bytes(whole)
+    return file
+
+
+def shown(data: bytes) -> list[bytes]:
+    """The pictures that a player shows."""
+    with av.open(io.BytesIO(data), "r") as container:
+        return [picture.to_ndarray().tobytes() for picture in container.decode(video=0)]
+
+
+def test_other_parameter_sets_of_the_same_size_are_the_same_picture(changing_sets: Path) -> None:
+    ((video, packets),) = read_groups(stream(changing_sets, pace="import"))
+    straight = shown(changing_sets.read_bytes())
+    assert len(packets) == len(straight) == 90
+    for first in [at for at, packet in enumerate(packets) if packet.keyframe]:
+        paper = Paper()
+        mp4 = FragmentedMp4(paper, with_own_sets(video, packets[first].data))
+        for packet in packets[first:]:
+            mp4.add(packet)
+        mp4.close()
+        assert shown(bytes(paper.data)) == straight[first:], "a clip that begins here plays"
+
+
+def test_a_release_of_a_clip_with_changing_sets_plays_from_any_keyframe(
+    changing_sets: Path,
+) -> None:
+    ((video, packets),) = read_groups(stream(changing_sets, pace="import"))
+    straight = shown(changing_sets.read_bytes())
+    paper = Paper()
+    mp4 = FragmentedMp4(paper, video)
+    for number, packet in enumerate(packets):
+        mp4.add(Packet(packet.data, packet.keyframe, number / 15, 1 / 15))
+    mp4.close()
+    assert shown(prepare(io.BytesIO(paper.data), trim=None, redact=())) == straight
+    trimmed = prepare(io.BytesIO(paper.data), trim=Trim(2.9, 4.95), redact=())
+    assert shown(trimmed) == straight[45:75]
+
+
+def test_a_stream_without_changes_is_handed_on_to_the_bit(tmp_path: Path) -> None:
+    file = write_video(tmp_path / "a.mp4", seconds=3)
+    ((_, packets),) = read_groups(stream(file, pace="import"))
+    original = [with_start_codes(packet.data, 4) for packet in load(file).packets]
+    assert [packet.data for packet in packets] == original
+
+
+def test_sets_go_behind_the_delimiter() -> None:
+    delimiter, keyframe = b"\0\0\0\1\x09\xf0", b"\0\0\0\1\x65\x88\x84"
+    assert parameter_sets(with_sets(delimiter + keyframe, [b"\x67abc"], "h264"), "h264") == (
+        b"\x67abc",
+    )
+    assert with_sets(delimiter + keyframe, [b"\x67abc"], "h264").startswith(delimiter)
+    assert with_sets(keyframe, [b"\x67abc"], "h264") == b"\0\0\0\1\x67abc" + keyframe
+
+
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=6), st.sampled_from([1, 2, 4]))
+def test_lengths_become_start_codes_and_a_wrong_length_ends_the_packet(
+    units: list[bytes], length_bytes: int
+) -> None:
+    units = [unit[:255] for unit in units]
+    data = b"".join(len(unit).to_bytes(length_bytes, "big") + unit for unit in units)
+    expected = b"".join(b"\0\0\0\1" + unit for unit in units)
+    assert with_start_codes(data, length_bytes) == expected
+    too_long = data + (200).to_bytes(length_bytes, "big") + b"\x41abc"
+    assert with_start_codes(too_long, length_bytes) == expected + b"\0\0\0\1\x41abc"
+
+
 def test_keyframes_that_repeat_their_parameters_are_nothing_new(tmp_path: Path) -> None:
     file = write_video(tmp_path / "a.ts", seconds=4, format_name="mpegts")
     assert len(read_groups(stream(file, pace="import"))) == 1
@@ -97,7 +193,9 @@ def test_damaged_parameters_are_not_a_new_format(tmp_path: Path, at: int) -> Non
         sets = parameter_sets(bytes(keyframe), "h264")
         data = bytearray(bytes(keyframe))
         data[data.index(sets[0]) + at] ^= 0xFF
-        change = FormatWatch(begun).change(keyframe, bytes(data))
+        spoilt = cast("AvPacket[VideoStream]", AvPacket(bytes(data)))
+        spoilt.is_keyframe = True
+        change, _ = FormatWatch(begun).take(spoilt)
     assert change is None or (change.width, change.height) == (192, 108)
 
 

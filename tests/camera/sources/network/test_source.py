@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from agent.camera.source import Frame, Interruption, Packet, VideoFormat
+from agent.camera.sources.annexb import with_start_codes
 from agent.camera.sources.network.login import Login
 from agent.camera.sources.network.source import Stream
 from agent.camera.sources.network.trust import Trust
@@ -131,7 +132,9 @@ def test_an_import_copies_the_video_alone_and_ends_now(folder: Path, name: str) 
     packets, frames, fault = read_all(stream(folder / name, clock=clock))
     expected = load(folder / name).packets
     assert fault is None
-    assert [packet.data for packet in packets] == [packet.data for packet in expected]
+    assert [packet.data for packet in packets] == [
+        with_start_codes(packet.data, 4) for packet in expected
+    ]
     assert [packet.keyframe for packet in packets] == [packet.keyframe for packet in expected]
     assert packets[0].seconds == pytest.approx(clock.monotonic() - 3, abs=0.3)
     assert [packet.seconds - packets[0].seconds for packet in packets] == pytest.approx(
@@ -157,7 +160,7 @@ def test_real_time_waits_for_the_clock(folder: Path) -> None:
 def test_detection_looks_at_the_small_stream_when_there_is_one(folder: Path) -> None:
     packets, frames, _ = read_all(stream(folder / "main.mp4", detect=str(folder / "portrait.mp4")))
     assert [packet.data for packet in packets] == [
-        packet.data for packet in load(folder / "main.mp4").packets
+        with_start_codes(packet.data, 4) for packet in load(folder / "main.mp4").packets
     ]
     assert 6 <= len(frames) <= 8  # of the second that the small one lasts
     assert frames[-1].seconds < packets[20].seconds
