@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,10 +18,16 @@ from tests.peers.certificates import ServerCertificate
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import LOUD
 from tests.peers.tus_server import TusServer
+from tests.support.quick_keys import quick_passphrases
 
 # No test asserts a timing, and a busy machine is no flaw of an example.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A database that waits for a disk at each commit makes a test wait for nothing.
+_RAM = Path("/dev/shm")
+if "TMPDIR" not in os.environ and _RAM.is_dir() and shutil.disk_usage(_RAM).free > 4 << 30:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_RAM)
 
 pytest_plugins = ["pytester"]
 _MANY_FILES = 300
@@ -42,6 +51,13 @@ class StartTusServer(Protocol):
     def __call__(
         self, *, certificate: ServerCertificate | None = None, expires_milliseconds: int = 0
     ) -> TusServer: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passphrases() -> Iterator[None]:
+    """No test but those of the key file itself pays for a passphrase."""
+    with quick_passphrases():
+        yield
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agent import files, keyfile
 from agent.errors import ConfigError, KeyFileError, StorageFault
 from agent.keyfile import Keys
-from tests.support.quick_keys import encrypt
+from tests.support.quick_keys import ages_own_encrypt
 
 Form = Literal["NFC", "NFD"]
 PASSPHRASE = "correct horse battery"
@@ -35,8 +35,12 @@ def locked(keys: Keys) -> bytes:
 
 
 def test_the_right_passphrase_gives_the_same_keys(
-    tmp_path: Path, keys: Keys, locked: bytes
+    tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With the second of work that age wants."""
+    monkeypatch.setattr(pyrage.passphrase, "encrypt", ages_own_encrypt)
+    locked = keyfile.lock(keys, "requester", PASSPHRASE, now=NOW)
+    assert int(re.findall(rb"-> scrypt \S+ (\d+)", locked)[0]) >= 14
     path = tmp_path / "requester.age"
     keyfile.write_new(path, locked, mode=0o600)
     opened = keyfile.unlock(path, "requester", PASSPHRASE)
@@ -139,9 +143,8 @@ def test_an_umlaut_typed_on_another_system_opens_the_keys(
     tmp_path: Path, keys: Keys, stored: Form, typed: Form
 ) -> None:
     path = tmp_path / "owner.age"
-    path.write_bytes(
-        encrypt(keyfile.format_keys(keys, "owner", now=NOW), normalize(stored, PHRASE))
-    )
+    text = keyfile.format_keys(keys, "owner", now=NOW)
+    path.write_bytes(pyrage.passphrase.encrypt(text.encode(), normalize(stored, PHRASE)))
     assert keyfile.unlock(path, "owner", normalize(typed, PHRASE)).identity == keys.identity
 
 
@@ -264,7 +267,7 @@ def test_a_busy_computer_opens_the_key_file_at_a_later_attempt(
         return opened
 
     path = tmp_path / "owner.age"
-    path.write_bytes(encrypt(keyfile.format_keys(keys, "owner", now=NOW), PASSPHRASE))
+    path.write_bytes(keyfile.lock(keys, "owner", PASSPHRASE, now=NOW))
     monkeypatch.setattr(keyfile, "_PAUSE_SECONDS", 0)
     monkeypatch.setattr(pyrage.passphrase, "decrypt", decrypt)
     assert keyfile.unlock(path, "owner", PASSPHRASE).identity == keys.identity

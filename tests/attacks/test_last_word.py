@@ -25,7 +25,6 @@ from tests.support.links import LONG_SECONDS
 @pytest.fixture
 def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
     household = Household(tmp_path / "house", mosquitto, tus_server)
-    household.quicken_keys()
     yield household
     household.kill_all()
 

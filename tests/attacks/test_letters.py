@@ -57,7 +57,6 @@ def test_a_letter_larger_than_the_broker_takes_gets_smaller_and_holds_up_no_othe
     with Mosquitto(tmp_path / "mosquitto", settings=limit) as broker:
         house = Household(tmp_path / "house", broker, tus_server)
         try:
-            house.quicken_keys()
             house.start("gateway")
             house.enrol()
             record(house, *(10 + number / 4 for number in range(40)), 40.0)

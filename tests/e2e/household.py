@@ -1,4 +1,7 @@
-"""Camera, gateway, owner and requester as separate processes, as people run them.
+"""Camera and gateway as processes of their own, and the commands that people type.
+
+Commands run in this process, which spares starting Python for each; with ``separately`` they
+are processes too.
 
 >>> house = Household(tmp_path, mosquitto, tus_server)
 >>> house.start("gateway"); house.enrol(); house.start("camera")
@@ -9,22 +12,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import yaml
 
+from agent.cli import main as cli
+from agent.vault.database import gateway
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT
 from tests.peers.tus_server import TusServer
-from tests.support.quick_keys import quicken
+from tests.support.quick_keys import quick_passphrases
 
 T = TypeVar("T")
 
@@ -49,8 +58,10 @@ class Household:
         receiver: TusServer,
         *,
         feed: Mosquitto | None = None,
+        separately: bool = False,
     ) -> None:
         self.root = root
+        self._separately = separately
         self.config = root / "agent.yaml"
         self.state = root / "state"
         self._receiver = receiver
@@ -93,11 +104,6 @@ class Household:
             settings["feed"]["broker"] = public
         self.config.write_text(yaml.safe_dump(settings))
 
-    def quicken_keys(self) -> None:
-        """For long plays: the passphrase of owner and requester costs no second each time."""
-        for role in ("owner", "requester"):
-            quicken(self.root / role / f"{role}.age", PASSPHRASE)
-
     # Processes
 
     def start(self, name: str, *, command: Sequence[str] = ("-m", "agent")) -> None:
@@ -135,18 +141,35 @@ class Household:
         return (self.root / f"{name}.log").read_text(errors="replace")
 
     def run(self, *arguments: str | Path, expected: int = 0) -> str:
-        """A command as a process of its own; what it prints (stderr if it must fail)."""
+        """A command as somebody types it; what it prints (stderr if it must fail)."""
+        command = list(map(str, arguments))
+        # Keys are always made here, where that is cheap.
+        apart = self._separately and command[1:2] != ["init"]
+        code, out, err = self._process(command) if apart else self._here(command)
+        assert code == expected, f"{arguments}: {out}{err}"
+        assert "Traceback" not in err
+        return out if expected == 0 else err
+
+    def _process(self, command: list[str]) -> tuple[int, str, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "agent", *map(str, arguments)],
+            [sys.executable, "-m", "agent", *command],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
         )
-        assert done.returncode == expected, f"{arguments}: {done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done.stdout if expected == 0 else done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    def _here(self, command: list[str]) -> tuple[int, str, str]:
+        with (
+            redirect_stdout(io.StringIO()) as out,
+            redirect_stderr(io.StringIO()) as err,
+            patch.dict(os.environ, self._environment),
+            quick_passphrases(),
+        ):
+            code = cli.main(command)
+        return code, out.getvalue(), err.getvalue()
 
     def device(self, *arguments: str) -> str:
         return self.run(*arguments, "--config", self.config)
@@ -173,7 +196,7 @@ class Household:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := ready()):
             assert time.monotonic() < deadline, f"waited too long for {what}"
-            time.sleep(0.1)
+            time.sleep(0.05)
         return found
 
     def enrol(self) -> None:
@@ -227,8 +250,10 @@ class Household:
         return [json.loads(line) for line in self.device("ledger", "export").splitlines()]
 
     def ledger(self) -> list[str]:
-        """The events on the ledger, oldest first."""
-        return [str(line["event"]) for line in self.record()]
+        """The events on the ledger, oldest first, as they stand in the gateway's database."""
+        path = gateway.path_of(self.state)
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as database:
+            return [event for (event,) in database.execute("SELECT event FROM ledger ORDER BY seq")]
 
     def offered(self, digest: str) -> dict[str, Any]:
         """The request as it stands in the owner's inbox."""

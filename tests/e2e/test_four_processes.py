@@ -24,8 +24,7 @@ STEPS = (
 
 @pytest.fixture
 def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
-    household = Household(tmp_path / "house", mosquitto, tus_server)
-    household.quicken_keys()
+    household = Household(tmp_path / "house", mosquitto, tus_server, separately=True)
     yield household
     household.kill_all()
 

@@ -16,7 +16,6 @@ from tests.peers.tus_server import TusServer
 @pytest.fixture
 def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
     household = Household(tmp_path / "house", mosquitto, tus_server)
-    household.quicken_keys()
     household.start("gateway")
     household.enrol()
     household.start("camera")

@@ -19,7 +19,6 @@ from tests.owner.at_home import run
 from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE
 from tests.peers.requirements import program
-from tests.support.quick_keys import quicken
 
 PLAIN = b"\x00\x00\x00\x18ftypmp42" + bytes(200_000)
 
@@ -183,7 +182,6 @@ def test_a_camera_whose_name_is_unsafe_is_refused(
 def test_owner_passphrase_changes_what_opens_the_keys(
     home: OwnerFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quicken(home.key_path, PASSPHRASE)
     identity = home.unlock(PASSPHRASE).identity
     (tmp_path / "new").write_text("another passphrase\n")
     files = ["--new-passphrase-file", str(tmp_path / "new")]
@@ -197,7 +195,6 @@ def test_owner_passphrase_changes_what_opens_the_keys(
 def test_both_passphrases_come_from_variables_that_no_player_inherits(
     home: OwnerFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quicken(home.key_path, PASSPHRASE)
     assert NEW_PASSPHRASE_VARIABLE.startswith(PASSPHRASE_VARIABLE)
     monkeypatch.setenv(NEW_PASSPHRASE_VARIABLE, "another passphrase")
     assert run("passphrase", "--home", str(home.path)) == 0
@@ -205,7 +202,6 @@ def test_both_passphrases_come_from_variables_that_no_player_inherits(
 
 
 def test_a_short_new_passphrase_changes_nothing(home: OwnerFolder, tmp_path: Path) -> None:
-    quicken(home.key_path, PASSPHRASE)
     before = home.key_path.read_bytes()
     (tmp_path / "new").write_text("short\n")
     files = ["--new-passphrase-file", str(tmp_path / "new")]

@@ -22,7 +22,6 @@ from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE
 from tests.peers.requirements import ROOT
 from tests.support import footage
-from tests.support.quick_keys import quicken
 
 PATIENCE_SECONDS = 120.0
 
@@ -54,6 +53,7 @@ class Desk:
         }
         process, terminal = pty.fork()
         if process == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by what runs in a background
             os.execve(sys.executable, [sys.executable, "-m", "agent", *command], environment)
         said, deadline = b"", time.monotonic() + PATIENCE_SECONDS
         while b"Press Enter" not in said:
@@ -77,7 +77,6 @@ class Desk:
 
 @pytest.fixture
 def desk(locked_at_home: OwnerAtHome, camera: FakeCamera, request_jws: str, tmp_path: Path) -> Desk:
-    quicken(locked_at_home.folder.key_path, PASSPHRASE)
     name = locked_at_home.post(request_jws, offers=[camera.record(footage.record(1))])
     locked_at_home.run("inbox")
     desk = Desk(locked_at_home, name, tmp_path / "desk")

@@ -1,7 +1,8 @@
-"""A person's key file that opens at once: the same age file with a cheaper scrypt.
+"""Key files that are made and open at once: the same age files with a cheaper scrypt.
 
-By age's design a passphrase costs a second of work, which every command of a test would
-pay again. What opens the file stays the product's own code, with its own age library.
+By age's design a passphrase costs a second of work, when a key file is made and at every
+command that opens it. What opens the file stays the product's own code, with its own age
+library. ``tests/conftest.py`` puts this in place for all tests.
 
 The format is age-encryption.org/v1 (https://age-encryption.org/v1): a header with one
 ``scrypt`` stanza, and a payload of one chunk.
@@ -13,27 +14,29 @@ import base64
 import hashlib
 import hmac
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
+import pyrage
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from agent import keyfile
-
+ages_own_encrypt = pyrage.passphrase.encrypt
 _LOG_N = 8
 _LAST_CHUNK = bytes(11) + b"\x01"
 
 
-def quicken(path: Path, passphrase: str) -> None:
-    """Write the key file ``path`` anew, for the same ``passphrase``."""
-    plain = keyfile.decrypt(path.read_bytes(), passphrase)
-    path.write_bytes(encrypt(plain.decode(), passphrase))
+@contextmanager
+def quick_passphrases() -> Iterator[None]:
+    """Let this process lock key files with the cheaper scrypt."""
+    with patch.object(pyrage.passphrase, "encrypt", encrypt):
+        yield
 
 
-def encrypt(text: str, passphrase: str) -> bytes:
-    """An age file of a short text that ``passphrase`` opens at once."""
-    plain = text.encode()
+def encrypt(plain: bytes, passphrase: str) -> bytes:
+    """An age file of a few bytes that ``passphrase`` opens at once."""
     assert len(plain) <= 65_536, "one chunk"
     file_key, salt, nonce = os.urandom(16), os.urandom(16), os.urandom(16)
     wrapping = hashlib.scrypt(

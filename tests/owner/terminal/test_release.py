@@ -186,7 +186,7 @@ def test_a_second_owner_approves_exactly_the_same(
 ) -> None:
     name = propose(owner, request_jws, Keys.generate().fingerprint)
     owner.run("inbox")
-    with camera.serve(owner.broker, answers=[("AGREED", "0123456789abcdef")]):
+    with camera.serve(owner.broker, answers=[("AGREED", "0123456789abcdef"), ("SENT", "")]):
         approve = ["approve", name, "--with", "0123", "--yes", "--wait", "60"]
         assert owner.run(*approve) == 0
     assert "email otto@example.org" in capsys.readouterr().out
