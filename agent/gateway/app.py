@@ -100,7 +100,7 @@ def build(
     holds = Holds(work, authorizer, keys)
     last_word = LastWord(owner_link, name, clock, random, holds)
     releases = _release_worker(
-        config, *work_of_a_thread(), store, keys, receiver, random, last_word.heard
+        config, *work_of_a_thread(), store, keys, receiver, random, last_word.hears
     )
     notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)

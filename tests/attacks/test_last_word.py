@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -12,13 +15,15 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.gateway.release.holds import FORGOTTEN, Holds
-from agent.gateway.release.last_word import LastWord
+from agent.gateway.release.last_word import FRESH_SECONDS, LastWord
 from agent.mqtt import topics
 from agent.mqtt.link import Connected, MqttLink, Received, Settings
 from agent.mqtt.session import Session
 from tests.e2e.household import Household
+from tests.peers.dead_line import DeadLine
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.tus_server import TusServer
+from tests.support.clock import SimulatedClock
 from tests.support.links import LONG_SECONDS
 
 
@@ -156,3 +161,47 @@ def test_a_stranger_who_takes_the_session_over_is_noticed_like_a_broker_that_for
     assert gateway.connect() == []
     mosquitto.forget()
     assert gateway.connect() == [FORGOTTEN]
+
+
+def test_a_line_that_swallows_everything_stops_uploads_long_before_the_connection_ends(
+    mosquitto: Mosquitto,
+) -> None:
+    clock = SimulatedClock()
+    with DeadLine(mosquitto.port) as line:
+        link = MqttLink(
+            Settings(
+                client_id="clip-0123456789abcdef02",
+                host="127.0.0.1",
+                port=line.port,
+                subscriptions=(topics.owner("porch"),),
+            )
+        )
+        word = LastWord(link, "porch", clock, os.urandom, cast(Holds, Ear(mosquitto)))
+        link.start()
+        deadline = time.monotonic() + LONG_SECONDS
+
+        def hear() -> None:
+            """Handle what comes within a moment."""
+            with suppress(queue.Empty):
+                match link.events.get(timeout=0.1):
+                    case Connected():
+                        word.connected()
+                    case Received() as received if not word.takes(received):
+                        word.marker_came()
+            word.tick()
+
+        while not word.hears():
+            assert time.monotonic() < deadline, "the broker does not answer"
+            hear()
+        clock.advance(FRESH_SECONDS + 1)
+        assert not word.hears(), "nothing since shows that the broker is there"
+        while not word.hears():
+            assert time.monotonic() < deadline, "the broker is asked again, and answers"
+            hear()
+        line.is_dead = True
+        clock.advance(FRESH_SECONDS + 1)
+        for _ in range(5):
+            assert not word.hears()
+            hear()
+        link.publish(topics.state("porch"), b"{}", retained=True)  # for the link all is well
+        link.stop()

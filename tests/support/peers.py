@@ -68,6 +68,7 @@ class FakeLink:
 
     def __init__(self, broker: FakeBroker) -> None:
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.swallows = False  # the network takes everything and brings nothing, both ways
         self._broker = broker
         self._tokens = itertools.count(1)
 
@@ -85,6 +86,8 @@ class FakeLink:
     def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
         if self._broker.client is not self:
             raise NetworkFault("not connected")
+        if self.swallows:
+            return next(self._tokens)
         if topic in self._broker.subscriptions or topic.endswith("/owner"):
             self._broker.send(topic, payload)  # to ourselves
         else:
@@ -107,7 +110,8 @@ class FakeLink:
 
     def deliver(self, receipt: int) -> None:
         topic, payload, retained = self._broker.unacknowledged[receipt]
-        self.events.put(Received(topic, payload, retained, receipt))
+        if not self.swallows:
+            self.events.put(Received(topic, payload, retained, receipt))
 
 
 @dataclass

@@ -15,15 +15,22 @@ session topic is subscribed to only after that, so a power cut in between change
 The same is done if a status letter that this device left at the broker is ahead of its state:
 a broker delivers retained messages when they are subscribed to, before the marker.
 
-Both carry a random number of this connection. Those of earlier connections, or of anybody
-else, are dropped without a word.
+A connection can also be open in name alone: a broker that lost its power, or a router that
+swallows everything, says nothing, and the keep-alive ends after minutes. So while something is
+to be uploaded the marker is sent again, and uploads stop when the last one that came back was
+sent too long ago: the broker would not have brought a revocation either.
+
+Each marker carries a random number. Those of earlier ones, or of anybody else, are dropped
+without a word.
 """
 
 from __future__ import annotations
 
 import hmac
 import logging
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +44,8 @@ log = logging.getLogger(__name__)
 
 MARK: Final = b"clip-agent: heard up to here "  # no sealed letter begins like this
 _PATIENCE_SECONDS: Final = 60.0
+_ASK_SECONDS: Final = 5.0  # from marker to marker while something is to be uploaded
+FRESH_SECONDS: Final = 20.0  # an upload stops so long after the last marker that came back
 
 
 @dataclass(eq=False)
@@ -53,10 +62,21 @@ class LastWord:
     _restored: bool = field(default=False, init=False)
     _asked_at: float = field(default=0.0, init=False)  # monotonic
     _heard: bool = field(default=False, init=False)
+    _fresh_at: float = field(default=-math.inf, init=False)  # monotonic: as heard() was true
+    _wanted: bool = field(default=False, init=False)  # since the last marker was sent
+    _silent: bool = field(default=False, init=False)  # and that was logged
 
     def heard(self) -> bool:
         """True if all that the owners said before this connection has been handled."""
         return self._heard
+
+    def hears(self) -> bool:
+        """True if the owners can be heard now, for an upload: the broker has just shown that.
+
+        May be called on any thread; an answer of no has the broker asked again.
+        """
+        self._wanted = True
+        return self._heard and self._age() <= FRESH_SECONDS
 
     def may_tell(self) -> bool:
         """True if a new status letter does not replace one that shows an older state of ours."""
@@ -65,15 +85,13 @@ class LastWord:
     def connected(self) -> None:
         """Send the probe and the marker; raises :class:`NetworkFault`."""
         self._heard = self._session_known = False
-        self._marker = MARK + self.random(16).hex().encode()
-        self._asked_at = self.clock.monotonic()
-        for topic in (topics.session(self.device_name), topics.owner(self.device_name)):
-            self.link.publish(topic, self._marker, retained=False)
+        self._fresh_at, self._silent = -math.inf, False
+        self._ask(topics.session(self.device_name), topics.owner(self.device_name))
 
     def disconnected(self) -> None:
         """Forget what was heard: an owner may say more until the next connection."""
         self._heard = self._session_known = self._restored = False
-        self._marker = b""
+        self._marker, self._fresh_at = b"", -math.inf
 
     def takes(self, said: Received) -> bool:
         """True for what need not wait its turn: probes, status letters, markers of before."""
@@ -87,11 +105,14 @@ class LastWord:
         return said.payload.startswith(MARK) and not self.is_marker(said.topic, said.payload)
 
     def is_marker(self, topic: str, payload: bytes) -> bool:
-        """True for the marker of this connection."""
+        """True for the last marker of this connection."""
         return topic == topics.owner(self.device_name) and self._is_ours(payload)
 
     def marker_came(self) -> None:
-        """The marker of this connection came back, and everything before it was handled."""
+        """The marker came back, and everything before it was handled."""
+        self._marker, self._fresh_at, self._silent = b"", self._asked_at, False
+        if self._heard:
+            return
         if self._restored:
             self.holds.hold_all(RESTORED)
         elif not self._session_known:
@@ -104,16 +125,38 @@ class LastWord:
         self._heard = True
 
     def tick(self) -> None:
-        """Warn, once a connection, of a marker that does not come back."""
+        """Ask the broker again if need be; warn, once, of a marker that does not come back."""
         waited = self.clock.monotonic() - self._asked_at
-        if self._marker and not self._heard and waited > _PATIENCE_SECONDS:
-            self._asked_at = float("inf")
+        if self._heard:
+            self._tick_open(waited)
+        elif self._marker and waited > _PATIENCE_SECONDS:
+            self._asked_at = math.inf
             topic = topics.owner(self.device_name)
             log.warning(
                 "the broker does not return what this device publishes on %s: nothing is sent"
                 " until it may read and write this topic",
                 topic,
             )
+
+    def _tick_open(self, waited: float) -> None:
+        """Send a marker while an upload waits for one, each once the last came back or is vain."""
+        if self._wanted and waited >= (FRESH_SECONDS if self._marker else _ASK_SECONDS):
+            if self._age() > FRESH_SECONDS and self._marker and not self._silent:
+                self._silent = True
+                log.warning("the owner's broker does not answer: uploads wait until it does")
+            self._wanted = False
+            with suppress(NetworkFault):  # gone: the next connection asks anew
+                self._ask(topics.owner(self.device_name))
+
+    def _ask(self, *names: str) -> None:
+        self._marker = MARK + self.random(16).hex().encode()
+        self._asked_at = self.clock.monotonic()
+        for name in names:
+            self.link.publish(name, self._marker, retained=False)
+
+    def _age(self) -> float:
+        """Seconds since the last marker that came back was sent."""
+        return self.clock.monotonic() - self._fresh_at
 
     def _is_ours(self, payload: bytes) -> bool:
         return bool(self._marker) and hmac.compare_digest(payload, self._marker)

@@ -192,7 +192,7 @@ def test_a_release_sent_while_its_revocation_is_read_is_not_reported_as_stopped(
     assert gateway is not None
 
     def sent_just_before(work: UnitOfWork, *given: Any) -> Any:
-        world.clock.advance(100)
+        world.clock.advance(10)
         while gateway.releases.step():
             pass
         return real(work, *given)
