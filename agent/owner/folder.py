@@ -5,6 +5,7 @@
     owner.age              the keys, under a passphrase
     owner.card.yaml        the public half, for the cameras
     owner.yaml             the broker (:class:`Settings`)
+    computer.json          the id of this copy of the folder
     recovery.txt           until the owner has printed and deleted it
     devices/<name>.card.yaml
     letters/<device>/<digest16>.json     open requests, as the device signed them
@@ -28,6 +29,7 @@ Letters are kept as the signed text of the device, never as our reading of it:
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +72,13 @@ class StoredStatement(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     jws: str
     received_at: float
     closed: tuple[str, ...] = ()
+
+
+class _Computer(Struct, frozen=True, forbid_unknown_fields=True):
+    """``computer.json``: the id, and the number of the folder for which it was made."""
+
+    id: str
+    folder: int
 
 
 class OwnerFolder:
@@ -122,6 +131,20 @@ class OwnerFolder:
         keys, card = keyfile.unlock(self.key_path, "owner", passphrase), self.card()
         keyfile.compare_card(self.card_path, keys, sign=card.sign, seal=card.seal)
         return keys
+
+    def computer(self) -> str:
+        """A random id of this copy of the folder. A copy on another computer has its own.
+
+        The number of the folder on its disk tells a copy from the original.
+        """
+        path = self.path / "computer.json"
+        with files.faults(path):
+            number = self.path.stat().st_ino
+            known = _read(path, _Computer) if path.exists() else None
+        if known is None or known.folder != number:
+            known = _Computer(id=secrets.token_hex(8), folder=number)
+            files.replace(path, msgspec.json.encode(known), mode=files.PRIVATE_MODE)
+        return known.id
 
     # Devices
 

@@ -48,7 +48,7 @@ def outcome(event: str, detail: str = "") -> str:
         "PROPOSED": "waits for another owner",
         "APPROVED": f"being prepared{why}",
         "SEALED": f"ready, being sent{why}",
-        "HELD": f"held until you have unlocked this tool again{why}",
+        "HELD": f"held until this tool has named it again{why}",
         "SENT": "sent",
         "REVOKED": f"stopped, not sent{why}",
         "FAILED": f"not sent{why}",

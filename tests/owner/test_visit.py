@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from agent.consent import signing
 from agent.consent.statements import Arm, Command, HeldDecision, Keep
 from agent.keyfile import Keys
 from agent.mqtt import topics
+from agent.owner.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.owner.decisions.test_answers import subject
@@ -152,3 +155,14 @@ def test_an_offline_camera_gets_a_command_and_nothing_else(
     assert isinstance(jws, str)
     known = {keys.fingerprint: keys.signing.public}
     assert signing.verify(jws, Command, known).command.__class__.__name__ == "PauseRequests"
+
+
+def test_a_copy_of_the_folder_on_another_computer_names_itself_by_another_id(
+    home: OwnerFolder, tmp_path: Path
+) -> None:
+    first = home.computer()
+    assert OwnerFolder(home.path).computer() == first, "the same computer, another day"
+    shutil.copytree(home.path, tmp_path / "laptop")
+    laptop = OwnerFolder(tmp_path / "laptop")
+    assert laptop.computer() not in ("", first)
+    assert home.computer() == first and laptop.computer() == laptop.computer()

@@ -13,6 +13,7 @@ Fingerprint = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # RFC 7638
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]  # SHA-256, hexadecimal
 Jti = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{16,64}\Z")]
 ClipId = Annotated[str, Meta(pattern=r"\A[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")]
+ComputerId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 ReleaseId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 Moment = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # to the end of the year 9999
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]

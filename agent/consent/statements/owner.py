@@ -9,6 +9,7 @@ from msgspec import Meta
 from agent.consent.statements.base import (
     AgeRecipient,
     ClipId,
+    ComputerId,
     Digest,
     Fingerprint,
     Fraction,
@@ -172,13 +173,15 @@ class Sync(Part, frozen=True, tag_field="do", tag="sync"):
 
     ``heads`` are those from which letters must prove growth from now on, the newest last.
     It names standing releases that may go on, and revoked ones that may not. Decisions that it
-    does not know are left alone: an owner may use two computers.
+    does not know are left alone: an owner may use several computers, each with its own
+    ``computer``.
     """
 
     decisions: Annotated[tuple[HeldDecision, ...], Meta(max_length=100)] = ()
     mutes: Annotated[tuple[HeldMute, ...], Meta(max_length=50)] = ()
     pause: HeldPause | None = None
     heads: Annotated[tuple[LedgerHead, ...], Meta(max_length=8)] = ()
+    computer: ComputerId | None = None
 
 
 # Commands that the camera obeys by itself, on its owner's signature.

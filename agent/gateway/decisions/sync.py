@@ -2,13 +2,18 @@
 
 It stops releases that the owner revoked, lets held ones go on that the owner names, and
 brings back mutes and the pause. What it does not name is left alone, since an owner may use
-two computers; what this device was told later, by any owner, stays.
+several computers; what this device was told later, by any owner, stays.
+
+A held release goes on when the owner names it and all of the owner's computers were heard since
+the hold. Each may have sent a revocation that was lost with the rest, and repeats it when it is
+heard. What the ledger has seen revoked never stands again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from agent.consent import lifecycle
 from agent.consent.statements import Command, HeldMute, HeldPause, Sync
@@ -16,6 +21,8 @@ from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.vault.records.events import Event
 from agent.vault.records.ledger import Json
+
+_REVOKED = (Event.RELEASE_REVOKE_ASKED, Event.RELEASE_REVOKED, Event.RELEASE_REVOKED_EARLY)
 
 
 def revoke(change: Change, work: UnitOfWork, name: str, owner: str) -> str:
@@ -36,6 +43,14 @@ def revoke(change: Change, work: UnitOfWork, name: str, owner: str) -> str:
     return ""
 
 
+def _waits_for_computer(last_heard: float) -> str:
+    at = datetime.fromtimestamp(last_heard, tz=UTC)
+    return (
+        f"your other computer, last heard {at:%d %b, %H:%M} UTC, may have revoked it: use it once,"
+        " then this one again"
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Syncs:
     """Obeys a sync."""
@@ -47,17 +62,30 @@ class Syncs:
     def obey(self, change: Change, statement: Command, sync: Sync) -> None:
         """Do what ``sync``, in ``statement``, says."""
         change.acknowledge(statement.iss, sync.heads, at=statement.iat)
+        if sync.computer is not None:
+            change.holds.note_computer(statement.iss, sync.computer, at=statement.iat)
         for mute in sync.mutes:
             self._mute(change, mute, statement.iss)
         if sync.pause is not None:
             self._pause(change, sync.pause, statement.iss)
         for named in sync.decisions:
             if named.standing:
-                self._confirm(change, named.decision, statement)
+                self._confirm(change, named.decision, statement, sync.computer)
             else:
                 revoke(change, self.work, named.decision, statement.iss)
 
-    def _confirm(self, change: Change, decision: str, statement: Command) -> None:
+    def _confirm(
+        self, change: Change, decision: str, statement: Command, computer: str | None
+    ) -> None:
+        unheard = change.holds.unheard(decision, owner=statement.iss, computer=computer)
+        held = change.holds.release_of(decision)
+        if held is None or self._was_revoked(held, decision):
+            return
+        if unheard is not None:
+            change.holds.explain(decision, _waits_for_computer(unheard))
+            if (row := change.releases.get(held)) is not None and row.state != "PROPOSED":
+                change.tell_release(row, row.state)
+            return
         release = change.holds.confirm(decision, owner=statement.iss, signed_at=statement.iat)
         row = None if release is None else change.releases.get(release)
         if row is None or row.state not in ("PROPOSED", "APPROVED", "SEALED"):
@@ -65,6 +93,9 @@ class Syncs:
         change.note(Event.RELEASE_CONFIRMED, row.id, {"owner": statement.iss})
         if row.state != "PROPOSED":
             change.tell_release(row, row.state)
+
+    def _was_revoked(self, release: str, decision: str) -> bool:
+        return any(self.work.ledger.tells(one, *_REVOKED) for one in (release, decision))
 
     def _mute(self, change: Change, said: HeldMute, owner: str) -> None:
         known = said.requester in self.work.parties.requesters

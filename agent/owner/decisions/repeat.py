@@ -104,6 +104,7 @@ class Repeats:
             decisions=tuple(decisions.values())[:_MAX_DECISIONS],
             mutes=tuple(mutes[:_MAX_MUTES]),
             pause=self._pause(device),
+            computer=self.folder.computer(),
         )
 
     def _decisions(self, device: str, *, now: float) -> Iterator[HeldDecision]:

@@ -127,6 +127,8 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         if is_new:
             cls.SCHEMA.create(connection)
+        elif schema.pragma(connection, "user_version") < cls.SCHEMA.version:
+            cls.SCHEMA.upgrade(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         cls.SCHEMA.check(connection, path, cure=cls.CURE)
 

@@ -5,7 +5,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4947;  -- "CLIG"
-PRAGMA user_version = 1;             -- version of this file
+PRAGMA user_version = 2;             -- version of this file
 
 -- A clip of the camera, by its sidecar.
 CREATE TABLE clip (
@@ -182,6 +182,15 @@ CREATE TABLE hold (
     why      TEXT NOT NULL                 -- a reason for people
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX hold_by_release ON hold (release);
+
+-- The computers of each owner that have sent a `sync` in the last month. A held release goes on
+-- only when all of them were heard since: each may know of a revocation that was lost.
+CREATE TABLE computer (
+    owner TEXT NOT NULL,                   -- fingerprint
+    id    TEXT NOT NULL,                   -- as the computer names itself
+    at    REAL NOT NULL,                   -- when its last sync was signed
+    PRIMARY KEY (owner, id)
+) STRICT, WITHOUT ROWID;
 
 -- One row if this file was once restored from an older copy: what was signed before that may have
 -- been revoked meanwhile.

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from agent.errors import StorageFault
 
+_CREATE = re.compile(r"^CREATE (?:TABLE|INDEX) (\w+)", re.MULTILINE)
 Shape = dict[str, str]  # a table, column or index, and its definition
 
 
@@ -72,6 +73,16 @@ class Schema:
             if pragma(connection, "application_id") == 0:
                 for statement in self.statements():
                     connection.execute(statement)
+
+    def upgrade(self, connection: sqlite3.Connection) -> None:
+        """Add the tables and indexes of later versions to an older file, all at once."""
+        with transaction(connection):
+            if 1 <= pragma(connection, "user_version") < self.version:
+                known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+                for statement in self.statements():
+                    new = _CREATE.search(statement)
+                    if new is None or new[1] not in known:
+                        connection.execute(statement)
 
     def statements(self) -> Iterator[str]:
         """The statements one by one: ``executescript`` would commit first."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from agent.vault.records.table import Table
 
+_COMPUTER_SECONDS = 30 * 86_400.0  # a computer that is silent for so long is waited for no more
+_MOST_COMPUTERS = 8  # of an owner
+
 
 class HoldTable(Table):
     """Reads the tables ``hold`` and ``doubt``."""
@@ -26,14 +29,49 @@ class HoldTable(Table):
             )
         )
 
+    def release_of(self, decision: str) -> str | None:
+        """The release that is held by ``decision``."""
+        rows = self._database.rows("SELECT release FROM hold WHERE decision = ?", (decision,))
+        return str(rows[0][0]) if rows else None
+
     def doubted_until(self) -> float | None:
         """Decisions signed until this time may have been revoked; None: there is no doubt."""
         rows = self._database.rows("SELECT at FROM doubt")
         return float(rows[0][0]) if rows else None
 
+    def unheard(self, decision: str, *, owner: str, computer: str | None) -> float | None:
+        """The time of the last word of another computer of ``owner``, silent since the hold.
+
+        None if all were heard: what one of them revoked would be known.
+        """
+        (row,) = self._database.rows(
+            "SELECT max(computer.at) FROM computer JOIN hold ON hold.owner = computer.owner"
+            " WHERE decision = ? AND computer.owner = ? AND id IS NOT ?"
+            " AND computer.at < CAST(hold.at AS INTEGER)",
+            (decision, owner, computer),
+        )
+        return None if row[0] is None else float(row[0])
+
 
 class HoldWriter(HoldTable):
-    """Writes these tables."""
+    """Writes these tables, and ``computer``."""
+
+    def note_computer(self, owner: str, computer: str, *, at: float) -> None:
+        """Note that ``computer`` sent a sync, and forget those that have not for a month."""
+        self._execute(
+            "INSERT INTO computer VALUES (?, ?, ?) ON CONFLICT (owner, id)"
+            " DO UPDATE SET at = max(at, excluded.at)",
+            *(owner, computer, at),
+        )
+        self._execute(
+            "DELETE FROM computer WHERE owner = ?1 AND (at < ?2 OR id NOT IN"
+            " (SELECT id FROM computer WHERE owner = ?1 ORDER BY at DESC LIMIT ?3))",
+            *(owner, at - _COMPUTER_SECONDS, _MOST_COMPUTERS),
+        )
+
+    def explain(self, decision: str, why: str) -> None:
+        """Replace the reason for people."""
+        self._execute("UPDATE hold SET why = ? WHERE decision = ?", why, decision)
 
     def doubt(self, *, at: float) -> None:
         """Doubt all decisions that were signed before ``at``, also those that come later."""

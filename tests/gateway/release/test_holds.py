@@ -22,6 +22,7 @@ from agent.consent.statements import (
 from agent.gateway.release.holds import RESTORED
 from agent.mqtt import topics
 from agent.vault.records.decisions import DecisionTable
+from agent.vault.records.events import Event
 from tests.support.gateway_world import DEVICE, World, state_of
 from tests.support.house import Person
 from tests.support.status import leave_status
@@ -182,6 +183,88 @@ def test_a_held_proposal_stays_held_when_the_other_owner_agrees(shared: World) -
     sync(world, (release, True), by=olive)
     is_back(world)
     assert state_of(world, release) == "SENT"
+
+
+# An owner with two computers
+
+HOME, AWAY = "0" * 16, "f" * 16
+
+
+def test_a_held_release_waits_for_the_owners_other_computer_which_may_have_revoked_it(
+    world: World,
+) -> None:
+    release = sealed(world)
+    for computer in (HOME, AWAY):
+        sync(world, computer=computer)
+    world.kill()
+    world.broker.send(topics.owner(DEVICE), world.house.command(Revoke(release=release)))
+    forget(world)  # and with it the revocation by the computer that is away
+    sync(world, (release, True), computer=HOME)
+    is_back(world)
+    assert world.receiver.calls == []
+    told = world.outcomes()[release]
+    assert told.event == "HELD" and "your other computer, last heard" in told.detail
+    sync(world, (release, False), computer=AWAY)
+    assert state_of(world, release) == "REVOKED"
+    sync(world, (release, True), computer=HOME)
+    is_back(world)
+    assert world.receiver.calls == []
+
+
+def test_a_held_release_goes_on_when_all_computers_of_its_owner_were_heard(world: World) -> None:
+    release = sealed(world)
+    for computer in (HOME, AWAY):
+        sync(world, computer=computer)
+    forget(world)
+    sync(world, computer=AWAY)  # it knows nothing of the release
+    sync(world, (release, True), computer=HOME)
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+
+
+def test_a_computer_that_was_silent_for_a_month_is_waited_for_no_more(world: World) -> None:
+    sync(world, computer=AWAY)
+    world.clock.advance(31 * 86_400)
+    release = sealed(world)
+    sync(world, computer=HOME)
+    forget(world)
+    sync(world, (release, True), computer=HOME)
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+
+
+def test_another_owners_computers_are_not_waited_for(shared: World) -> None:
+    world, olive, paul = shared, shared.house.owner, shared.house.partner
+    clip, post = world.house.record(), world.post()
+    world.receiver.faults = ["request-lost"] * 50
+    world.to_device(world.house.approve(post, [clip], by=olive))
+    (release,) = world.outcomes()
+    sync(world, by=paul, computer=AWAY)
+    forget(world)
+    sync(world, (release, True), by=olive, computer=HOME)
+    world.to_device(world.house.approve(post, [clip], by=paul))
+    is_back(world)
+    assert state_of(world, release) == "SENT"
+
+
+@pytest.mark.parametrize("how", ["stop asked", "stopped", "before it came"])
+def test_a_sync_never_makes_a_release_stand_that_the_ledger_has_seen_revoked(
+    world: World, how: str
+) -> None:
+    """The computer that sends it does not know of the revocation; the row has lost its mark."""
+    release = sealed(world)
+    forget(world)
+    event = {
+        "stop asked": Event.RELEASE_REVOKE_ASKED,
+        "stopped": Event.RELEASE_REVOKED,
+        "before it came": Event.RELEASE_REVOKED_EARLY,
+    }[how]
+    assert world.gateway is not None
+    with world.gateway.inbox.work.transaction() as change:
+        change.note(event, release, {})
+    sync(world, (release, True), computer=HOME)
+    is_back(world)
+    assert world.receiver.calls == [] and state_of(world, release) == "HELD"
 
 
 # The state was restored
