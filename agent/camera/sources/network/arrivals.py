@@ -3,76 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import av
 from av.video.stream import VideoStream
 
 from agent.camera.sources.network.track import Track
-from agent.camera.sources.timeline import Timeline
+from agent.camera.sources.timeline import Arrival, Timeline
 from agent.clock import Clock
 
-_WAIT_SECONDS = 0.02  # a packet that took longer to come was not there yet
-_MOST_PILED_UP = 300
-_LONGEST_STEP_SECONDS = 2.0  # between two packets that piled up; more is no honest clock
+# A stream's first packets are held until its pace can be told: after so many seconds in which
+# the reader had to wait for packets, and at least so many of these.
+_LEARNING_SECONDS, _LEARNING_PACKETS = 1.3, 3
+_LONGEST_HOLD_SECONDS, _MOST_HELD = 5.0, 300
+_WAIT_SECONDS = 0.002  # if the backlog is unknown: such a packet was not there yet
 
-Placed: TypeAlias = "tuple[av.Packet[VideoStream], float]"
+_Packet: TypeAlias = "av.Packet[VideoStream]"
+
+
+class Placed(NamedTuple):
+    """A packet, and its time of capture in ``seconds`` of our clock.
+
+    A second of the stream's clock lasts ``pace`` seconds, the step from packet to packet is
+    mostly ``step_seconds`` long. ``waiting_seconds``: for so long the reader finds packets
+    waiting, as one that is too slow.
+    """
+
+    packet: _Packet
+    seconds: float
+    step_seconds: float
+    pace: float = 1.0
+    waiting_seconds: float = 0.0
 
 
 def live(track: Track, clock: Clock) -> Iterator[Placed]:
-    """The packets of a camera as they come, with their seconds of ``clock``."""
-    timeline = Timeline(follow=True)
+    """The packets of a camera as they come; the first ones a moment later."""
+    timeline = Timeline()
+    held: list[tuple[_Packet, Arrival]] | None = []
+    kept_up = clock.monotonic()
     for packet, arrival in _arrivals(track, clock):
-        yield packet, timeline.place(stamp_of(packet), arrival)
+        if arrival.fresh:
+            kept_up = arrival.seconds
+        if held is None:
+            seconds = timeline.place(arrival)
+            waiting = arrival.seconds - kept_up
+            yield Placed(packet, seconds, timeline.step_seconds, timeline.pace, waiting)
+            continue
+        held.append((packet, arrival))
+        if _tell_the_pace([arrival for _, arrival in held]):
+            yield from _begun(timeline, held)
+            held, kept_up = None, clock.monotonic()
+    if held:
+        yield from _begun(timeline, held)
 
 
-def stamp_of(packet: av.Packet[VideoStream]) -> float | None:
-    """The decoding time of ``packet``, in seconds of the stream's own clock."""
+def _tell_the_pace(arrivals: list[Arrival]) -> bool:
+    """True if the first packets suffice, or must."""
+    fresh = [arrival.seconds for arrival in arrivals if arrival.fresh]
+    return (
+        len(arrivals) >= _MOST_HELD
+        or arrivals[-1].seconds - arrivals[0].seconds >= _LONGEST_HOLD_SECONDS
+        or (len(fresh) >= _LEARNING_PACKETS and fresh[-1] - fresh[0] >= _LEARNING_SECONDS)
+    )
+
+
+def _begun(timeline: Timeline, held: list[tuple[_Packet, Arrival]]) -> Iterator[Placed]:
+    times = timeline.begin([arrival for _, arrival in held])
+    for (packet, _), seconds in zip(held, times, strict=True):
+        yield Placed(packet, seconds, timeline.step_seconds, timeline.pace)
+
+
+def stamp_of(packet: _Packet) -> float | None:
+    """The decoding time of ``packet``, in seconds of the stream's own clock, if it says any."""
     ticks = packet.pts if packet.dts is None else packet.dts
-    return None if ticks is None else seconds_of(ticks, packet)
+    return None if ticks is None or packet.time_base is None else seconds_of(ticks, packet)
 
 
-def seconds_of(ticks: int, packet: av.Packet[VideoStream]) -> float:
+def seconds_of(ticks: int, packet: _Packet) -> float:
     """``ticks`` of the time base of ``packet``; quicker than arithmetic with fractions."""
     base = packet.time_base
     return ticks * base.numerator / base.denominator
 
 
-def _arrivals(track: Track, clock: Clock) -> Iterator[Placed]:
-    """Packets with their time of arrival.
-
-    Those that piled up while the stream was probed come all at once: they are held until
-    the first packet that had to be waited for, and dated back from that.
-    """
-    piled_up: list[av.Packet[VideoStream]] | None = []
+def _arrivals(track: Track, clock: Clock) -> Iterator[tuple[_Packet, Arrival]]:
+    """Packets with their time of arrival."""
+    waits = track.backlog.waits()
     asked = clock.monotonic()
     for packet in track.packets():
         came = clock.monotonic()
-        if piled_up is None:
-            yield packet, came
-            if came - asked >= track.timeout_seconds:
-                raise track.silence()  # FFmpeg gave out its last one as it gave up waiting
-        else:
-            piled_up.append(packet)
-            if came - asked > _WAIT_SECONDS or len(piled_up) == _MOST_PILED_UP:
-                yield from _dated_back(piled_up, came)
-                piled_up = None
+        fresh = came - asked > _WAIT_SECONDS if waits is None else not waits
+        yield packet, Arrival(stamp_of(packet), came, fresh)
+        if came - asked >= track.timeout_seconds:
+            raise track.silence()  # FFmpeg gave out its last one as it gave up waiting
+        waits = track.backlog.waits()
         asked = clock.monotonic()
-    yield from _dated_back(piled_up or [], asked)
-
-
-def _dated_back(packets: list[av.Packet[VideoStream]], came: float) -> Iterator[Placed]:
-    """``packets``, of which the last came at ``came``, with the likely arrival of each.
-
-    One without a stamp (RTSP's first ones may have none) came with the next.
-    """
-    arrivals: list[float] = []
-    later: float | None = None
-    for packet in reversed(packets):
-        stamp = stamp_of(packet)
-        if stamp is not None:
-            step = 0.0 if later is None else later - stamp
-            came -= step if 0 < step <= _LONGEST_STEP_SECONDS else 0.0
-            later = stamp
-        arrivals.append(came)
-    yield from zip(packets, reversed(arrivals), strict=True)

@@ -25,7 +25,8 @@ def recorded(
     """
     codec = track.format.codec
     viewer = None if frames_per_second is None else _Viewer(track, frames_per_second)
-    for packet, seconds in placed:
+    for one in placed:
+        packet, seconds = one.packet, one.seconds
         begun, data = track.watch.take(packet)
         if begun is not None:
             yield begun
@@ -33,8 +34,8 @@ def recorded(
             data=data,
             keyframe=packet.is_keyframe,
             seconds=seconds,
-            duration_seconds=seconds_of(packet.duration or 0, packet) or track.frame_seconds,
-            delay_seconds=_delay_seconds(packet),
+            duration_seconds=one.step_seconds,  # as measured: what a camera says may be absurd
+            delay_seconds=_delay_seconds(one),
             until_shown=pictures_until_shown(data, codec) if packet.is_keyframe else 0,
         )
         if viewer is not None:
@@ -44,8 +45,8 @@ def recorded(
 def watched(track: Track, placed: Iterable[Placed], *, frames_per_second: float) -> Iterator[Frame]:
     """The frames alone."""
     viewer = _Viewer(track, frames_per_second)
-    for packet, seconds in placed:
-        yield from viewer.look(packet, seconds)
+    for one in placed:
+        yield from viewer.look(one.packet, one.seconds)
 
 
 class _Viewer:
@@ -69,9 +70,10 @@ class _Viewer:
             yield frame_of(pictures[-1], seconds)
 
 
-def _delay_seconds(packet: av.Packet[VideoStream]) -> float:
-    """The time from the decoding of ``packet`` until it is shown."""
-    if packet.pts is None or packet.dts is None:
+def _delay_seconds(one: Placed) -> float:
+    """The time from the decoding of a picture until it is shown."""
+    packet = one.packet
+    if packet.pts is None or packet.dts is None or packet.time_base is None:
         return 0.0
-    delay = seconds_of(packet.pts - packet.dts, packet)
+    delay = seconds_of(packet.pts - packet.dts, packet) * one.pace
     return delay if 0 <= delay <= _LONGEST_DELAY_SECONDS else 0.0

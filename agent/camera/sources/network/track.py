@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Literal
 
 import av
@@ -19,13 +18,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
+from agent.camera.sources.network.backlog import Backlog
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.trust import Trust
 from agent.config.location import redacted, split
 from agent.errors import CameraFault
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
-_USUAL_FRAMES_PER_SECOND = 15
 _MOST_STRANGE = 50  # packets of a stream that appeared later, with none of ours between
 
 
@@ -56,6 +55,7 @@ class Track:
         self.name = f"{redacted(location)} ({setting})"
         self.timeout_seconds = timeout_seconds
         fault = None
+        self.backlog = Backlog()
         try:
             self._container: InputContainer = av.open(
                 location,
@@ -66,6 +66,7 @@ class Track:
             fault = (self._untrusted(error) if trust.verify else None) or self._explain(error)
         if fault:
             raise fault  # outside: the error's own text may hold the password
+        self.backlog.opened()
         try:
             self._stream = self._choose()
             self.watch = FormatWatch(self._describe())
@@ -74,8 +75,6 @@ class Track:
             raise
         self._decodes_all = True
         self._prepare_decoder()
-        rate = self._stream.average_rate or Fraction(_USUAL_FRAMES_PER_SECOND)
-        self.frame_seconds = float(1 / rate)
 
     @property
     def format(self) -> VideoFormat:

@@ -15,7 +15,7 @@ from agent.camera.source import Item, VideoFormat
 from agent.camera.sources.network.arrivals import Placed, stamp_of
 from agent.camera.sources.network.packets import recorded, watched
 from agent.camera.sources.network.track import Track
-from agent.camera.sources.timeline import Timeline
+from agent.camera.sources.timeline import FileTimeline
 from agent.clock import Clock
 from agent.errors import CameraFault
 
@@ -68,10 +68,10 @@ class VideoFile:
             self.small.close()
 
     def _placed(self, track: Track) -> Iterator[Placed]:
-        timeline = Timeline(follow=False)
+        timeline = FileTimeline(self.epoch)
         for packet in track.packets():
-            seconds = timeline.place(stamp_of(packet), self.epoch)
+            seconds = timeline.place(stamp_of(packet))
             ahead = seconds - self.clock.monotonic()
             if self.pace == "real-time" and ahead > 0:
                 self.clock.sleep(ahead)
-            yield packet, seconds
+            yield Placed(packet, seconds, timeline.step_seconds)

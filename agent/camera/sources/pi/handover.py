@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from agent.camera.source import Frame, Packet
 from agent.camera.sources.annexb import h264_extradata
-from agent.camera.sources.timeline import Timeline
+from agent.camera.sources.timeline import Arrival, Timeline
 from agent.clock import Clock
 from agent.errors import CameraFault
 
@@ -45,7 +45,7 @@ class Handover:
         self._clock = clock
         self._frame_seconds = frame_seconds
         self._most_packets = most_packets
-        self._timeline = Timeline(follow=True)
+        self._timeline = Timeline()
         self._announced: OrderedDict[int, _Announced] = OrderedDict()
         self._packets: deque[Packet] = deque()
         self._frames: deque[Frame] = deque(maxlen=_FRAMES_WAITING)
@@ -65,7 +65,7 @@ class Handover:
             arrival = self._clock.monotonic()
             if abs(arrival - stamp) < _SAME_CLOCK_SECONDS:
                 arrival = stamp
-            seconds = self._timeline.place(stamp, arrival)
+            seconds = self._timeline.place(Arrival(stamp, arrival))
             key = self._last_announced = int(stamp_nanoseconds / 1000)  # as picamera2 divides
             self._announced[key] = _Announced(key, seconds, duration_seconds or self._frame_seconds)
             while len(self._announced) > _PICTURES_REMEMBERED:
