@@ -20,6 +20,7 @@ import io
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from typing import Final
@@ -37,13 +38,16 @@ from av.video.stream import VideoStream
 
 from agent.consent.statements import Box, Trim
 from agent.errors import ClipDamaged, Refused
+from agent.media.coded_stream import add_coded_stream
 from agent.media.mp4 import ForwardReader, Readable, new_mp4
-from agent.media.nal_units import Cleaner, MalformedRecord
+from agent.media.nal_units import Cleaner, HiddenPicture
+from agent.media.parameter_sets import Codec, MalformedSet
+from agent.media.set_records import MalformedRecord
 from agent.media.span import Span, VideoPacket, stamps
 
 _log = logging.getLogger(__name__)
 
-_CODECS: Final = ("h264", "hevc")
+_TAGS: Final = {"h264": "avc1", "hevc": "hvc1"}  # by codec; Apple's players take no other
 _X264_OPTIONS: Final = {"preset": "veryfast", "crf": "20", "bf": "0"}
 _NO_SEI: Final = "filter_units=remove_types=6"  # x264 writes its version and settings there
 _KEYFRAME_SECONDS: Final = 2
@@ -64,8 +68,8 @@ def prepare(plain: Readable, *, trim: Trim | None, redact: Sequence[Box]) -> byt
             span = Span(stream, trim)
             running, inside = span.pick(_packets(source, stream))
             first = next(inside, None)
-            if first is not None and not redact:
-                return _copied(stream, span.copyable(chain([first], inside)))
+            if first is not None and not redact and (cleaner := _cleaner(stream, first)):
+                return _copied(stream, cleaner, span.copyable(chain([first], inside)))
             leading = running if first is None else [*running, first]
             return _encoded(stream, span, chain(leading, inside), redact)
     except av.error.FFmpegError as error:
@@ -80,7 +84,7 @@ def _video(source: InputContainer) -> VideoStream:
     stream = source.streams.video[0]
     # PyAV's types promise a codec context; a damaged header may leave none.
     codec: CodecContext | None = stream.codec_context
-    if codec is None or codec.name not in _CODECS or stream.time_base is None:
+    if codec is None or codec.name not in _TAGS or stream.time_base is None:
         raise ClipDamaged("the clip's header does not tell how to play it")
     return stream
 
@@ -102,16 +106,31 @@ def _packets(source: InputContainer, stream: VideoStream) -> Iterator[VideoPacke
         raise ClipDamaged("the clip holds no picture")
 
 
-def _copied(stream: VideoStream, packets: Iterator[VideoPacket]) -> bytes:
-    """The pictures as they are, and nothing else, in a new file that begins at zero."""
+def _cleaner(stream: VideoStream, first: VideoPacket) -> Cleaner | None:
+    """The cleaner of a copy that begins with ``first``; None if that would hide a picture."""
+    codec: Codec = "h264" if stream.codec_context.name == "h264" else "hevc"
     try:
-        cleaner = Cleaner.of(stream.codec_context.name, stream.codec_context.extradata or b"")
-    except MalformedRecord as error:
+        return Cleaner(codec, stream.codec_context.extradata or b"", bytes(first))
+    except HiddenPicture:
+        _log.info("the clip's header crops its pictures: it is encoded again")
+        return None
+    except (MalformedRecord, MalformedSet) as error:
         raise ClipDamaged("the clip's header does not tell how to play it") from error
+
+
+def _copied(stream: VideoStream, cleaner: Cleaner, packets: Iterator[VideoPacket]) -> bytes:
+    """The pictures as they are, and nothing else, in a new file that begins at zero.
+
+    It ends where pictures begin that are partly hidden.
+    """
     memory, origin = io.BytesIO(), None
-    with new_mp4(memory) as container:
-        target = container.add_stream_from_template(stream)
-        target.codec_context.extradata = cleaner.record
+    with new_mp4(memory) as container, suppress(HiddenPicture):
+        context = stream.codec_context
+        target = add_coded_stream(
+            container, context.name, context.width, context.height, cleaner.record
+        )
+        target.codec_context.codec_tag = _TAGS[context.name]
+        target.time_base = stream.time_base
         for packet in packets:
             content = cleaner.clean(bytes(packet))
             if not content:

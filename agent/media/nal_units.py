@@ -6,93 +6,165 @@ none leaves. A list names the types that stay, in the base layer alone, since an
 is another picture; types that are reserved or left to applications are not on it. Whole
 units are left out and none is changed, so the pictures are the same to the bit.
 
+A **parameter set** leaves with the first picture that refers to it, and again where the camera
+repeats it before one; a set that no picture uses does not, nor does a slice without its sets.
+
 One SEI message is written anew: H.264's **recovery point**. A stream may begin at a picture
 that is no IDR, by this message alone, and a decoder without it shows nothing at all.
 
 Units come as ISO/IEC 14496-15 has them in MP4: behind their length, parameter sets in
-the ``avcC`` or ``hvcC`` record of the header.
+the record of the header (:mod:`.set_records`) or before the pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
-# ITU-T H.264, table 7-1: slices, parameter sets, ends. No delimiters, no data partitions.
-_H264: Final = frozenset({1, 5, 7, 8, 10, 11})
-_H264_ENDS: Final = frozenset({10, 11})  # of one byte; anything behind it is no part of a video
-_H264_PARAMETERS: Final = frozenset({7, 8})
-_H264_SEI: Final = 6
-# ITU-T H.265, table 7-1: slices, IRAP pictures, parameter sets, delimiters, ends.
-_H265: Final = frozenset({*range(10), *range(16, 22), *range(32, 38)})
-_H265_LENGTHS: Final = {35: 3, 36: 2, 37: 2}  # of delimiters and ends
-_H265_PARAMETERS: Final = frozenset({32, 33, 34})
+from agent.media.parameter_sets import (
+    Codec,
+    Key,
+    Kind,
+    MalformedSet,
+    ParameterSet,
+    is_set,
+    kind_of,
+    layer_of,
+    picture_set_of,
+    read_set,
+)
+from agent.media.set_records import record_sets, write_record
 
-_AVCC_BYTES: Final = 5  # before the first count of an avcC record
-_HVCC_BYTES: Final = 22  # before the count of arrays of an hvcC record
+# ITU-T H.264, table 7-1: slices, parameter sets, ends. No delimiters, no data partitions.
+_H264_SLICES: Final = frozenset({1, 5})
+_H264_ENDS: Final = frozenset({10, 11})  # of one byte; anything behind it is no part of a video
+_H264_SEI: Final = 6
+# ITU-T H.265, table 7-1: slices, parameter sets, ends. No delimiters.
+_H265_SLICES: Final = frozenset({*range(10), *range(16, 22)})
+_H265_ENDS: Final = frozenset({36, 37})
+_H265_HEAD_BYTES: Final = 2
+
+_ORDER: Final[dict[Kind, int]] = {"video": 0, "sequence": 1, "picture": 2}
 _RECOVERY_POINT: Final = 6  # ITU-T H.264, table D.1
 _MAX_RECOVERY_BYTES: Final = 3  # enough for a thousand frames; more would be another message
 
 
-class MalformedRecord(ValueError):
-    """A record of parameter sets that is not consistent."""
+class HiddenPicture(ValueError):
+    """A parameter set crops away more of the picture than its padding."""
 
 
-@dataclass(frozen=True)
 class Cleaner:
-    """Cleans the packets of one stream; ``record`` holds the parameter sets for the result."""
+    """Cleans the packets of one stream, in their order.
 
-    record: bytes
-    length_bytes: int
-    _kept: Callable[[bytes], bytes]
+    ``record`` is the header's record for the result: the sets of the first packet's pictures.
+    """
 
-    @classmethod
-    def of(cls, codec: str, record: bytes) -> Cleaner:
-        """For a stream of ``h264`` or ``hevc`` with this avcC or hvcC record."""
-        try:
-            if record[0] != 1:
-                raise MalformedRecord("is of another version")
-            if codec == "h264":
-                return cls(_avcc(record), (record[4] & 3) + 1, _kept_h264)
-            return cls(_hvcc(record), (record[21] & 3) + 1, _kept_h265)
-        except IndexError as error:
-            raise MalformedRecord("ends too early") from error
+    def __init__(self, codec: Codec, record: bytes, first: bytes) -> None:
+        """Begin with the source's ``record``, and its packet ``first``, to be cleaned like all.
+
+        Raises :class:`.set_records.MalformedRecord`, :class:`.parameter_sets.MalformedSet` if
+        ``first`` holds no picture that can be shown, and :class:`HiddenPicture`.
+        """
+        self._codec: Codec = codec
+        self._kept: Callable[[bytes], bytes] = _kept_h264 if codec == "h264" else _kept_h265
+        self._sets: dict[Key, tuple[ParameterSet, bytes]] = {}  # the newest of each number
+        self._held: set[Key] = set()  # those that have not left
+        self._length_bytes, units = record_sets(codec, record)
+        self._learn(units)
+        units = list(self._units(first))
+        self._learn(units)
+        used = self._used(units)
+        if not used:
+            raise MalformedSet("no picture in the first packet has its parameter sets")
+        self.record = write_record(
+            codec, [(key, self._sets[key][1]) for key in used], self._length_bytes
+        )
+        self._held -= set(used)
 
     def clean(self, packet: bytes) -> bytes:
         """The part of ``packet`` that may leave; nothing if it holds no part of a picture.
 
-        A length beyond the packet ends it.
+        A length beyond the packet ends it. Raises :class:`HiddenPicture`.
         """
+        units = list(self._units(packet))
+        self._learn(units)
+        used = self._used(units)
+        if not used:
+            return b""
+        sets = [self._sets[key][1] for key in used if key in self._held]
+        self._held -= set(used)
+        rest = [
+            unit
+            for unit in units
+            if not is_set(unit, self._codec)
+            and not (self._is_slice(unit) and not self._chain(unit))
+        ]
         return b"".join(
-            len(kept).to_bytes(self.length_bytes, "big") + kept
-            for unit in self._units(packet)
-            if (kept := self._kept(unit))
+            len(unit).to_bytes(self._length_bytes, "big") + unit for unit in sets + rest
         )
 
+    def _learn(self, units: Iterable[bytes]) -> None:
+        """Remember the parameter sets among ``units``."""
+        for unit in units:
+            if is_set(unit, self._codec):
+                with suppress(MalformedSet):
+                    known = read_set(unit, self._codec)
+                    self._sets[known.key] = known, unit
+                    self._held.add(known.key)
+
+    def _used(self, units: list[bytes]) -> list[Key]:
+        """The sets that the slices among ``units`` need, each before those that need it."""
+        used: dict[Key, None] = {}
+        for unit in units:
+            if self._is_slice(unit):
+                used |= dict.fromkeys(self._chain(unit))
+        if any(self._sets[key][0].hides for key in used):
+            raise HiddenPicture
+        return sorted(used, key=lambda key: _ORDER[key[0]])
+
+    def _chain(self, slice_unit: bytes) -> list[Key]:
+        """The sets that a slice needs; none if one is not there."""
+        chain: list[Key] = []
+        try:
+            needed: Key | None = picture_set_of(slice_unit, self._codec)
+        except MalformedSet:
+            return []
+        while needed is not None:
+            if needed not in self._sets:
+                return []
+            chain.append(needed)
+            needed = self._sets[needed][0].needs
+        return chain
+
+    def _is_slice(self, unit: bytes) -> bool:
+        slices = _H264_SLICES if self._codec == "h264" else _H265_SLICES
+        return kind_of(unit, self._codec) in slices
+
     def _units(self, packet: bytes) -> Iterator[bytes]:
+        """The units of ``packet`` that may leave."""
         position = 0
-        while position + self.length_bytes < len(packet):
-            begin = position + self.length_bytes
-            position = begin + int.from_bytes(packet[begin - self.length_bytes : begin], "big")
-            if begin < position <= len(packet):
-                yield packet[begin:position]
+        while position + self._length_bytes < len(packet):
+            begin = position + self._length_bytes
+            position = begin + int.from_bytes(packet[begin - self._length_bytes : begin], "big")
+            if begin < position <= len(packet) and (kept := self._kept(packet[begin:position])):
+                yield kept
 
 
 def _kept_h264(unit: bytes) -> bytes:
-    kind = unit[0] & 0x1F
+    kind = kind_of(unit, "h264")
     if kind == _H264_SEI:
         return _recovery_point(unit)
-    if kind in _H264_ENDS and len(unit) != 1:
+    is_end = kind in _H264_ENDS and len(unit) == 1
+    return unit if is_end or kind in _H264_SLICES or is_set(unit, "h264") else b""
+
+
+def _kept_h265(unit: bytes) -> bytes:
+    if len(unit) < _H265_HEAD_BYTES or layer_of(unit):
         return b""
-    return unit if kind in _H264 else b""
-
-
-def _kept_h265(unit: bytes, kinds: frozenset[int] = _H265) -> bytes:
-    layer = (unit[0] & 1) << 5 | unit[1] >> 3 if len(unit) > 1 else 1
-    kind = unit[0] >> 1 & 0x3F
-    whole = len(unit) == _H265_LENGTHS.get(kind, len(unit))
-    return unit if layer == 0 and kind in kinds and whole else b""
+    kind = kind_of(unit, "hevc")
+    is_end = kind in _H265_ENDS and len(unit) == _H265_HEAD_BYTES
+    return unit if is_end or kind in _H265_SLICES or is_set(unit, "hevc") else b""
 
 
 def _recovery_point(sei: bytes) -> bytes:
@@ -133,66 +205,3 @@ def _number(text: bytes, position: int) -> tuple[int, int]:
         number += 255
         position += 1
     return number + int.from_bytes(text[position : position + 1], "big"), position + 1
-
-
-def record_sets(codec: str, record: bytes) -> tuple[int, list[bytes]]:
-    """The parameter sets in an avcC or hvcC record, behind the bytes of a length in its packets.
-
-    Raises :class:`MalformedRecord`.
-    """
-    cleaner = Cleaner.of(codec, record)
-    record, sets = cleaner.record, []
-    if codec == "h264":
-        position = _AVCC_BYTES
-        for mask in (0x1F, 0xFF):
-            units, position = _listed(record, position + 1, record[position] & mask)
-            sets += units
-        return cleaner.length_bytes, sets
-    position = _HVCC_BYTES + 1
-    for _ in range(record[_HVCC_BYTES]):
-        count = record[position + 1] << 8 | record[position + 2]
-        units, position = _listed(record, position + 3, count)
-        sets += units
-    return cleaner.length_bytes, sets
-
-
-def _avcc(record: bytes) -> bytes:
-    """ISO/IEC 14496-15, section 5.3.3.1, without what is no parameter set."""
-    made, position = record[:_AVCC_BYTES], _AVCC_BYTES
-    for mask in (0x1F, 0xFF):  # sequence parameter sets, then picture parameter sets
-        units, end = _listed(record, position + 1, record[position] & mask)
-        kept = [unit for unit in units if unit and unit[0] & 0x1F in _H264_PARAMETERS]
-        made += bytes([record[position] & ~mask & 0xFF | len(kept)]) + _list(kept)
-        position = end
-    # High profiles: three bytes of the picture's format, then more sets, of use to no player.
-    format_bytes = record[position : position + 3]
-    return made + (format_bytes + b"\0" if len(format_bytes) == 3 else b"")
-
-
-def _hvcc(record: bytes) -> bytes:
-    """ISO/IEC 14496-15, section 8.3.3.1, without arrays of what is no parameter set."""
-    arrays, position = [], _HVCC_BYTES + 1
-    for _ in range(record[_HVCC_BYTES]):
-        count = record[position + 1] << 8 | record[position + 2]
-        units, end = _listed(record, position + 3, count)
-        if kept := [unit for unit in units if unit and _kept_h265(unit, _H265_PARAMETERS)]:
-            head = record[position : position + 1] + len(kept).to_bytes(2, "big")
-            arrays.append(head + _list(kept))
-        position = end
-    return record[:_HVCC_BYTES] + bytes([len(arrays)]) + b"".join(arrays)
-
-
-def _listed(record: bytes, position: int, count: int) -> tuple[list[bytes], int]:
-    """``count`` units from ``position`` on, each behind its length, and where they end."""
-    units = []
-    for _ in range(count):
-        begin = position + 2
-        position = begin + int.from_bytes(record[begin - 2 : begin], "big")
-        if position > len(record):
-            raise MalformedRecord("ends too early")
-        units.append(record[begin:position])
-    return units, position
-
-
-def _list(units: list[bytes]) -> bytes:
-    return b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)

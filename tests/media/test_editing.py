@@ -7,10 +7,12 @@ import io
 import os
 import struct
 from collections.abc import Sequence
+from typing import Literal
 
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -386,3 +388,85 @@ def test_packets_that_an_edit_list_hides_do_not_leave(redact: bool) -> None:
     left = prepare(io.BytesIO(bytes(hidden)), trim=None, redact=boxes)
     with av.open(io.BytesIO(left), mode="r") as shown:
         assert len(list(shown.decode(video=0))) == 20
+
+
+# What the header hides
+
+
+def with_box(content: bytes, entry: bytes, box: bytes) -> bytes:
+    """The MP4 ``content`` with ``box`` at the end of its sample entry ``entry``."""
+    data = bytearray(content)
+    places = [
+        content.index(name) - 4
+        for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", entry)
+    ]
+    end = places[-1] + int.from_bytes(data[places[-1] :][:4], "big")
+    for place in places:
+        size = int.from_bytes(data[place : place + 4], "big") + len(box)
+        data[place : place + 4] = size.to_bytes(4, "big")
+    data[end:end] = box
+    return bytes(data)
+
+
+def test_a_crop_in_the_files_header_does_not_leave() -> None:
+    """Some players obey it and some do not: the owner might see less than the requester."""
+    numbers = (160, 1, 90, 1, 0, 1, 0, 1)  # half the picture (ISO/IEC 14496-12, 12.1.4)
+    clap = b"\0\0\0\x28clap" + b"".join(one.to_bytes(4, "big") for one in numbers)
+    hiding = with_box(CLIP, b"avc1", clap)
+    assert b"clap" in hiding and len(pictures(hiding)) == 40
+    assert prepared(hiding) == prepared(CLIP)
+
+
+def cropped(clip: bytes, change: str, after: int = 0) -> bytes:
+    """``clip`` whose packets from number ``after`` on bring sets that crop the picture."""
+    memory = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with (
+        av.open(io.BytesIO(clip), "r") as recorded,
+        av.open(memory, "w", format="mp4", options=options) as container,
+    ):
+        source = recorded.streams.video[0]
+        target = container.add_stream_from_template(source)
+        name = {"h264": "h264_metadata", "hevc": "hevc_metadata"}[source.codec_context.name]
+        changing = BitStreamFilterContext(f"{name}={change}", source, None if after else target)
+        number = 0
+        for packet in recorded.demux(source):
+            plain = av.Packet(bytes(packet))  # the filter takes the packet's data away
+            plain.pts, plain.dts, plain.time_base = packet.pts, packet.dts, packet.time_base
+            plain.is_keyframe = packet.is_keyframe
+            for changed in changing.filter(packet if packet.size else None):
+                copy = changed if number >= after else plain
+                number += 1
+                copy.stream = target
+                container.mux(copy)
+    return memory.getvalue()
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("change", ["crop_right=64", "crop_left=32", "crop_top=2:crop_bottom=40"])
+def test_a_picture_that_its_sets_crop_leaves_without_what_they_hide(
+    codec: Literal["libx264", "libx265"], change: str
+) -> None:
+    clip = record(1, codec=codec, params="log-level=none" if codec == "libx265" else "")
+    hiding = cropped(clip, change)
+    shown, expected = pictures(prepared(hiding)), pictures(hiding)
+    assert len(shown) == len(expected) == 10
+    assert shown[0].shape == expected[0].shape  # FFmpeg shows some of what is cropped
+    assert all(difference_of(*pair) < 6 for pair in zip(shown, expected, strict=True))
+    with av.open(io.BytesIO(prepared(hiding)), "r") as container:
+        next(container.decode(video=0))
+        context = container.streams.video[0].codec_context
+        assert context.coded_width - context.width < 16
+        assert context.coded_height - context.height < 16
+
+
+def difference_of(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+def test_a_copy_ends_where_pictures_begin_that_are_partly_hidden() -> None:
+    """A camera that means well does not change its crop in the middle of a clip."""
+    repeating = record(4, params="repeat-headers=1")
+    assert len(pictures(prepared(repeating))) == 40
+    hiding = cropped(repeating, "crop_right=64", after=20)
+    assert numbers(prepared(hiding)) == list(range(20))

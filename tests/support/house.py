@@ -161,7 +161,9 @@ class House:
     def open_database(self) -> GatewayDatabase:
         return GatewayDatabase.open(gateway.path_of(self.config.state_dir))
 
-    def record(self, *, seconds_ago: float = 60.0, video: bytes | None = None) -> Clip:
+    def record(
+        self, *, seconds_ago: float = 60.0, video: bytes | None = None, seconds: float = 2.0
+    ) -> Clip:
         """A finished clip that began ``seconds_ago``, written as the camera does."""
         clips = self.open_index()
         store = ClipStore(
@@ -175,7 +177,7 @@ class House:
             height=64,
         )
         draft.write(video or fragmented_mp4())
-        clip = draft.finish(duration_seconds=2.0)
+        clip = draft.finish(duration_seconds=seconds)
         clips.close()
         return clip
 

@@ -10,7 +10,6 @@ Parameter sets in the packets stay there: they may differ from those in the samp
 
 from __future__ import annotations
 
-import io
 from contextlib import suppress
 from fractions import Fraction
 from typing import Protocol
@@ -19,6 +18,7 @@ import av
 import av.error
 
 from agent.camera.source import Codec, Packet, VideoFormat
+from agent.media.coded_stream import add_coded_stream
 
 TICKS_PER_SECOND = 90_000  # what RTP counts video in
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
@@ -67,11 +67,9 @@ class FragmentedMp4:
     def __init__(self, sink: Sink, video: VideoFormat) -> None:
         self._sink = _CountingSink(sink, to_rename=video.codec == "hevc")
         self._container = av.open(self._sink, "w", format="mp4", container_options=_OPTIONS)
-        with av.open(io.BytesIO(_matroska_header(video)), format="matroska") as header:
-            # The decoder's half of the codec will do ("opaque"): nothing is encoded.
-            self._stream = self._container.add_stream_from_template(
-                header.streams.video[0], opaque=True
-            )
+        self._stream = add_coded_stream(
+            self._container, video.codec, video.width, video.height, video.extradata
+        )
         self._stream.time_base = _TIME_BASE
         self._stream.codec_context.codec_tag = _TAGS[video.codec]
         self._first_seconds: float | None = None
@@ -106,28 +104,3 @@ class FragmentedMp4:
         self._sink.cut_off()
         with suppress(av.error.FFmpegError):  # it says once more why the file is given up
             self._container.close()
-
-
-def _matroska_header(video: VideoFormat) -> bytes:
-    """A Matroska file without pictures: the way to hand ``extradata`` to PyAV.
-
-    PyAV takes the parameters of an output stream from an input stream only. This is
-    the smallest input that carries them as they are (RFC 9559, section 5).
-    """
-    codec = {"h264": b"V_MPEG4/ISO/AVC", "hevc": b"V_MPEGH/ISO/HEVC"}[video.codec]
-    picture = _element(0xB0, video.width.to_bytes(2, "big"))
-    picture += _element(0xBA, video.height.to_bytes(2, "big"))
-    track = _element(0xD7, b"\1") + _element(0x73C5, b"\1")  # number, UID
-    track += _element(0x83, b"\1") + _element(0x86, codec)  # it is video; codec
-    track += _element(0x63A2, video.extradata) + _element(0xE0, picture)
-    tracks = _element(0x1654AE6B, _element(0xAE, track))
-    cluster = _element(0x1F43B675, _element(0xE7, b"\0"))  # empty; ends the header
-    return _element(0x1A45DFA3, _element(0x4282, b"matroska")) + _element(
-        0x18538067, tracks + cluster
-    )
-
-
-def _element(identifier: int, body: bytes) -> bytes:
-    """One EBML element (RFC 8794) with an eight-byte size."""
-    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
-    return name + (1 << 56 | len(body)).to_bytes(8, "big") + body

@@ -16,11 +16,13 @@ from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.statements import (
+    ApprovedClip,
     Command,
     InboxReport,
     Preview,
     Release,
     Revoke,
+    Trim,
     UploadTarget,
     Window,
     Withdrawal,
@@ -31,6 +33,7 @@ from agent.vault.records.requester_history import requester_record
 from tests.support.gateway_world import FEED, World, rules
 from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import open_bundle
+from tests.support.video import play
 
 
 def read_letter(world: World, payload: bytes) -> InboxReport:
@@ -66,6 +69,41 @@ def test_only_the_approved_clip_reaches_the_requester(world: World) -> None:
     (outcome,) = world.outcomes().values()
     assert outcome.event == "SENT"
     assert not list((world.house.config.state_dir / "gateway" / "outbox").iterdir())
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_a_trimmed_release_says_nothing_of_what_was_trimmed_away(
+    world: World, start: float
+) -> None:
+    """Two clips that differ in what is trimmed away alone: their releases are the same."""
+    trim = Trim(from_seconds=start, to_seconds=start + 1)
+    told, videos = [], []
+    for seconds in (2, 9):
+        clip = world.house.record(
+            seconds_ago=600, video=fragmented_mp4(seconds=seconds), seconds=seconds
+        )
+        chosen = (ApprovedClip(id=clip.id, sha256=clip.sha256, trim=trim, redact=()),)
+        world.to_device(world.house.approve(world.post(), [clip], clips=chosen))
+        files = open_bundle(bytes(world.receiver.finished[-1].data), world.house.requester.identity)
+        text = decode_base64url(files["data/release.jws"].decode().split(".")[1])
+        release = msgspec.json.decode(text, type=Release)
+        (released,) = release.clips
+        told.append(
+            msgspec.structs.replace(
+                released,
+                id="20240124-170000-000000",
+                file="",
+                sealed_sha256="",
+                started_at=released.started_at - int(clip.started_at),
+            )
+        )
+        (path,) = [name for name in files if name.endswith(".mp4")]
+        videos.append(play(files[path]))
+        assert str(float(seconds)) not in text.decode() or seconds == trim.to_seconds
+    assert told[0] == told[1]
+    assert told[0].duration_seconds == 1 and told[0].started_at == start
+    assert videos[0].pictures == videos[1].pictures == 10
+    assert videos[0].decode_seconds == videos[1].decode_seconds
 
 
 def test_the_owner_is_offered_exactly_the_clips_in_the_window(world: World) -> None:

@@ -30,7 +30,7 @@ from agent.camera.sources.annexb import (
     with_sets,
     with_start_codes,
 )
-from agent.media.nal_units import MalformedRecord, record_sets
+from agent.media.set_records import MalformedRecord, record_sets
 
 _MOST_SIZES: Final = 32  # that are remembered, by their sequence set
 
