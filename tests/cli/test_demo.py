@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import av
 import numpy as np
@@ -18,7 +19,9 @@ import pytest
 from av.video.stream import VideoStream
 
 from tests.peers.requirements import ROOT, program
+from tests.support.commands import typed
 
+Demo = Callable[..., subprocess.CompletedProcess[str]]
 SIZE = WIDTH, HEIGHT = 320, 180
 RATE = 10
 pytestmark = pytest.mark.timeout(600)
@@ -58,17 +61,22 @@ def make_film(path: Path, seconds: int, crossings: Sequence[int] = CROSSINGS) ->
     return path
 
 
-def demo(
-    *options: str | Path, stdin: int | IO[str] = subprocess.DEVNULL
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "agent", "demo", *map(str, options)],
-        cwd=ROOT,
-        stdin=stdin,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
+    """The demo in this process, and the commands of its people too; its daemons are others."""
+
+    def command(words: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        assert words[:3] == [sys.executable, "-m", "agent"]
+        return typed(*words[3:], environment=options["env"])
+
+    def play(*options: str | Path) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "run", command)
+            return typed("demo", *options, environment={})
+
+    yield play
+    for chatty in ("amqtt", "transitions", "agent"):
+        logging.getLogger(chatty).setLevel(logging.NOTSET)
 
 
 def pictures(path: Path) -> int:
@@ -91,7 +99,14 @@ def played(kept: Path) -> subprocess.CompletedProcess[str]:
     """The demo on the film, without a terminal."""
     before = repository()
     film = make_film(kept.parent / "street.mp4", SECONDS)
-    done = demo("--video", film, "--keep", kept)
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "demo", "--video", film, "--keep", kept],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
     assert repository() == before
     return done
 
@@ -146,13 +161,16 @@ def test_the_sealed_clip_that_is_left_opens_with_the_owners_key_alone(
     assert pictures(kept / "opened.mp4") > CROSSING_SECONDS * RATE
 
 
-def test_a_declined_request_teaches_the_requester_nothing(tmp_path: Path) -> None:
+def test_a_declined_request_teaches_the_requester_nothing(
+    tmp_path: Path, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At a terminal the visitor decides; motion without an end is cut into several clips."""
     film = make_film(tmp_path / "crowd.mp4", 24, crossings=range(3, 24, 3))
     visitor, terminal = pty.openpty()
     os.write(visitor, b"n\n")
     with os.fdopen(terminal) as stdin:
-        done = demo("--video", film, "--keep", tmp_path / "kept", stdin=stdin)
+        monkeypatch.setattr(sys, "stdin", stdin)
+        done = demo("--video", film, "--keep", tmp_path / "kept")
     os.close(visitor)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"You are the owner\. Release clip \d to .*\? \[y/N\]", done.stdout)
@@ -163,7 +181,7 @@ def test_a_declined_request_teaches_the_requester_nothing(tmp_path: Path) -> Non
     assert list((tmp_path / "kept").glob("*.mp4")) == []
 
 
-def test_a_film_in_which_nothing_moves_ends_with_the_reason(tmp_path: Path) -> None:
+def test_a_film_in_which_nothing_moves_ends_with_the_reason(tmp_path: Path, demo: Demo) -> None:
     still = make_film(tmp_path / "still.mp4", 5, crossings=())
     done = demo("--yes", "--video", still, "--keep", tmp_path / "kept")
     assert done.returncode == 1

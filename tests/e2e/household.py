@@ -12,7 +12,6 @@ are processes too.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sqlite3
@@ -20,20 +19,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 import yaml
 
-from agent.cli import main as cli
 from agent.vault.database import gateway
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT
 from tests.peers.tus_server import TusServer
-from tests.support.quick_keys import quick_passphrases
+from tests.support.commands import typed
 
 T = TypeVar("T")
 
@@ -66,8 +63,10 @@ class Household:
         self.state = root / "state"
         self._receiver = receiver
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        # Other tests measure the coverage of processes; tracing these would double their cost.
+        untraced = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
         self._environment = {
-            **os.environ,
+            **untraced,
             "CLIP_AGENT_PASSPHRASE": PASSPHRASE,
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "120",
@@ -142,34 +141,20 @@ class Household:
 
     def run(self, *arguments: str | Path, expected: int = 0) -> str:
         """A command as somebody types it; what it prints (stderr if it must fail)."""
-        command = list(map(str, arguments))
-        # Keys are always made here, where that is cheap.
-        apart = self._separately and command[1:2] != ["init"]
-        code, out, err = self._process(command) if apart else self._here(command)
-        assert code == expected, f"{arguments}: {out}{err}"
-        assert "Traceback" not in err
-        return out if expected == 0 else err
-
-    def _process(self, command: list[str]) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "agent", *command],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    def _here(self, command: list[str]) -> tuple[int, str, str]:
-        with (
-            redirect_stdout(io.StringIO()) as out,
-            redirect_stderr(io.StringIO()) as err,
-            patch.dict(os.environ, self._environment),
-            quick_passphrases(),
-        ):
-            code = cli.main(command)
-        return code, out.getvalue(), err.getvalue()
+        if self._separately and arguments[1] != "init":  # keys are made here, where it is cheap
+            done = subprocess.run(
+                [sys.executable, "-m", "agent", *map(str, arguments)],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_SECONDS,
+            )
+        else:
+            done = typed(*arguments, environment=self._environment)
+        assert done.returncode == expected, f"{arguments}: {done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done.stdout if expected == 0 else done.stderr
 
     def device(self, *arguments: str) -> str:
         return self.run(*arguments, "--config", self.config)

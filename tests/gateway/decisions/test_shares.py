@@ -196,7 +196,8 @@ def test_a_share_of_a_clip_that_was_changed(world: World, neighbour: Person) -> 
     clip = world.house.record()
     letter = world.house.share([clip], neighbour)
     (path,) = world.house.config.state_dir.rglob("*.mp4.age")
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    sealed = path.read_bytes()
+    path.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
     world.to_device(letter)
     assert refused(world) == "clip-changed"
 

@@ -290,10 +290,11 @@ def test_no_failure_is_final_since_a_proxy_that_restarts_may_have_said_it(
     statuses = [
         status for status in FAILURES if not (call is head and status in (404, 410) and tus)
     ]
+    client = new_client()
     with FakeReceiver(*(answer(status, tus=tus) for status in statuses)) as fake:
         for status in statuses:
             with pytest.raises(ReceiverFault) as fault:
-                call(new_client(), fake.url)
+                call(client, fake.url)
             assert fault.value.status == status
 
 
