@@ -15,6 +15,7 @@ from typing import Protocol
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
+from tests.e2e.household import Household
 from tests.peers.certificates import ServerCertificate
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import LOUD
@@ -106,6 +107,14 @@ def start_tus_server(tmp_path: Path) -> Iterator[StartTusServer]:
 def tus_server(start_tus_server: StartTusServer) -> TusServer:
     """A running receiver over plain HTTP on loopback."""
     return start_tus_server()
+
+
+@pytest.fixture
+def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
+    """All roles over a real broker and a real receiver; no daemon runs yet."""
+    made = Household(tmp_path / "house", mosquitto, tus_server)
+    yield made
+    made.kill_all()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

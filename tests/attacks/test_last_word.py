@@ -6,9 +6,7 @@ import json
 import os
 import queue
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -25,13 +23,6 @@ from tests.peers.mosquitto import Mosquitto
 from tests.peers.tus_server import TusServer
 from tests.support.clock import SimulatedClock
 from tests.support.links import LONG_SECONDS
-
-
-@pytest.fixture
-def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
-    household = Household(tmp_path / "house", mosquitto, tus_server)
-    yield household
-    household.kill_all()
 
 
 class Evening:
@@ -53,7 +44,7 @@ class Evening:
         sealed = self.house.ledger().count("release.sealed")
         self.house.owner("approve", self.request, self.clip, "--yes")
         self.wait("release.sealed", sealed + 1)
-        lines = self.house.record()
+        lines = self.house.ledger_lines()
         release = [line["subject"] for line in lines if line["event"] == "release.sealed"][-1]
         self.house.kill("gateway")
         return str(release)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +10,6 @@ from agent.vault.database import gateway
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.ledger import Ledger, LedgerWriter
 from tests.e2e.household import Household
-from tests.peers.mosquitto import Mosquitto
-from tests.peers.tus_server import TusServer
-
-
-@pytest.fixture
-def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
-    household = Household(tmp_path / "house", mosquitto, tus_server)
-    yield household
-    household.kill_all()
 
 
 @pytest.mark.timeout(600)

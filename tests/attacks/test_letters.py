@@ -9,39 +9,11 @@ from typing import Any
 
 import pytest
 
-from agent import config
-from agent.clock import SystemClock
-from agent.consent.cards import OwnerCard, parse_card
-from agent.vault.clips.store import ClipStore
-from agent.vault.database.index import Index
 from tests.e2e.household import Household
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.tus_server import TusServer
-from tests.support.house import fragmented_mp4
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def record(house: Household, *minutes_ago: float) -> None:
-    """Finished clips in the vault, as a camera writes them."""
-    settings = config.load(house.config)
-    text = (house.root / "owner/owner.card.yaml").read_text()
-    card = parse_card(text, OwnerCard, "card")
-    clock = SystemClock(None)
-    with Index.open(settings.state_dir / "camera" / "index.sqlite") as index:
-        store = ClipStore(
-            settings.state_dir, index, recipients=[card.seal, card.recovery], clock=clock
-        )
-        for ago in minutes_ago:
-            clip = store.create(
-                started_at=clock.now() - ago * 60,
-                monotonic_seconds=clock.monotonic(),
-                codec="h264",
-                width=64,
-                height=64,
-            )
-            clip.write(fragmented_mp4())
-            clip.finish(duration_seconds=2.0)
 
 
 def inbox(house: Household) -> dict[str, Any]:
@@ -59,7 +31,7 @@ def test_a_letter_larger_than_the_broker_takes_gets_smaller_and_holds_up_no_othe
         try:
             house.start("gateway")
             house.enrol()
-            record(house, *(10 + number / 4 for number in range(40)), 40.0)
+            house.record(*(600 + 15 * number for number in range(40)), 2_400)
             lately = timedelta(minutes=-30), timedelta(minutes=5)
             earlier = timedelta(minutes=-60), timedelta(minutes=-35)
             house.post(reference="many", window=lately)

@@ -6,24 +6,9 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.household import Household
-from tests.peers.mosquitto import Mosquitto
-from tests.peers.tus_server import TusServer
-
-
-@pytest.fixture
-def house(tmp_path: Path, tus_server: TusServer) -> Iterator[Household]:
-    with Mosquitto(tmp_path / "mosquitto") as broker:
-        made = Household(tmp_path / "house", broker, tus_server)
-        try:
-            yield made
-        finally:
-            made.kill_all()
 
 
 def state_of(house: Household, part: str) -> str:

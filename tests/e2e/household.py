@@ -26,10 +26,14 @@ from typing import Any, TypeVar
 
 import yaml
 
+from agent import config
+from agent.clock import SystemClock
+from agent.parties import load_owners, recipients
 from agent.vault.database import gateway
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT
 from tests.peers.tus_server import TusServer
+from tests.support import house
 from tests.support.commands import typed
 
 T = TypeVar("T")
@@ -198,6 +202,15 @@ class Household:
         self.wait("the index", (self.state / "camera" / "index.sqlite").exists)
         return self.wait("clips", lambda: found if len(found := self.clips()) >= count else None)
 
+    def record(self, *seconds_ago: float) -> list[str]:
+        """Finished clips that began so long ago, as a camera writes them; their ids."""
+        clock, settings = SystemClock(synced_marker=None), config.load(self.config)
+        readers = recipients(load_owners(settings.owners))
+        return [
+            house.record(settings.state_dir, readers, clock, seconds_ago=ago).id
+            for ago in seconds_ago
+        ]
+
     def post(self, *, home: str = "requester", window: Window = LATELY, **changes: Any) -> str:
         """A requester asks in public; the request's digest."""
         path = self.write_request(window, **changes)
@@ -230,7 +243,7 @@ class Household:
         """Where bundles may be uploaded to."""
         return self._receiver.url
 
-    def record(self) -> list[dict[str, Any]]:
+    def ledger_lines(self) -> list[dict[str, Any]]:
         """The lines of the ledger, oldest first."""
         return [json.loads(line) for line in self.device("ledger", "export").splitlines()]
 

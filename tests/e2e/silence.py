@@ -135,7 +135,7 @@ def _ask(house: Household) -> dict[str, str]:
 
 def _what_came_of(house: Household, digests: dict[str, str]) -> dict[str, str]:
     """The events and rules on record about each request."""
-    lines = house.record()
+    lines = house.ledger_lines()
     return {
         name: " ".join(
             line["detail"].get("rule") or line["event"]

@@ -6,106 +6,49 @@ daemon. The clips are written as a camera writes them.
 
 from __future__ import annotations
 
-import functools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from agent import config
-from agent.cli import main as cli
-from agent.clock import SystemClock
-from agent.consent.cards import OwnerCard, parse_card
-from agent.owner.folder import OwnerFolder
-from agent.requester.folder import RequesterFolder
-from agent.vault.clips.store import ClipStore
-from agent.vault.database.index import Index
-from tests.e2e.household import LATELY, PASSPHRASE, PLACE, Household
+from tests.e2e.household import LATELY, PLACE, Household
 from tests.peers.mosquitto import Mosquitto
-from tests.peers.tus_server import TusServer
-from tests.support.house import fragmented_mp4
 
 Say = Callable[..., str]
 pytestmark = pytest.mark.timeout(900)  # several daemons and commands each
 
 
 @pytest.fixture
-def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
-    household = Household(tmp_path / "house", mosquitto, tus_server)
-    household.start("gateway")
-    household.enrol()
-    yield household
-    household.kill_all()
+def say(house: Household) -> Say:
+    """A command of a role, or of a role in another folder; what it prints."""
 
-
-@pytest.fixture
-def household(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
-    """Two owners, who must both approve."""
-    household = Household(tmp_path / "house", mosquitto, tus_server)
-    partner = household.root / "partner"
-    broker = f"{mosquitto.host}:{mosquitto.port}"
-    household.run("owner", "init", "--name", "Otto", "--broker", broker, "--home", partner)
-    settings = yaml.safe_load(household.config.read_text())
-    settings["owners"].append("partner/owner.card.yaml")
-    settings["approvals_needed"] = 2
-    household.config.write_text(yaml.safe_dump(settings))
-    household.start("gateway")
-    household.enrol()
-    card = household.state / "wishes" / "device.card.yaml"
-    household.run("owner", "card", "--add", card, "--home", partner)
-    yield household
-    household.kill_all()
-
-
-@pytest.fixture
-def say(
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Say:
-    """A command of a role, or of a role in another folder, in this process; what it prints."""
-    two = "household" in request.fixturenames
-    house: Household = request.getfixturevalue("household" if two else "house")
-    monkeypatch.setenv("CLIP_AGENT_PASSPHRASE", PASSPHRASE)
-    for kind in (OwnerFolder, RequesterFolder):
-        unlock = functools.cache(
-            lambda path, real=kind.unlock, kind=kind: real(kind(path), PASSPHRASE)
-        )
-        monkeypatch.setattr(
-            kind, "unlock", lambda self, passphrase, unlock=unlock: unlock(self.path)
-        )
-
-    def run(role: str, command: str, *arguments: str | Path, code: int = 0) -> str:
-        group, home = "owner" if role == "partner" else role, str(house.root / role)
-        assert cli.main([group, command, "--home", home, *map(str, arguments)]) == code
-        said = capsys.readouterr()
-        return said.err if code else said.out
+    def run(role: str, command: str, *arguments: str | Path) -> str:
+        group, home = "owner" if role == "partner" else role, house.root / role
+        return house.run(group, command, "--home", home, *arguments)
 
     return run
 
 
-def record(house: Household, *, seconds_ago: float) -> str:
-    """A clip as the camera writes it; its id."""
-    clock = SystemClock(synced_marker=None)
-    settings = config.load(house.config)
-    cards = [parse_card(path.read_text(), OwnerCard, "a card") for path in settings.owners]
-    recipients = [recipient for card in cards for recipient in (card.seal, card.recovery)]
-    index = Index.open(settings.state_dir / "camera" / "index.sqlite")
-    store = ClipStore(settings.state_dir, index, recipients=recipients, clock=clock)
-    draft = store.create(
-        started_at=clock.now() - seconds_ago,
-        monotonic_seconds=clock.monotonic() - seconds_ago,
-        codec="h264",
-        width=64,
-        height=64,
-    )
-    draft.write(fragmented_mp4())
-    clip = draft.finish(duration_seconds=2.0)
-    index.close()
-    return clip.id
+def begin(house: Household) -> None:
+    """Start the gateway, and let the owner take its card."""
+    house.start("gateway")
+    house.enrol()
+
+
+def add_owner(house: Household, broker: Mosquitto) -> None:
+    """A second owner; both must approve."""
+    partner, address = house.root / "partner", f"{broker.host}:{broker.port}"
+    house.run("owner", "init", "--name", "Otto", "--broker", address, "--home", partner)
+    settings = yaml.safe_load(house.config.read_text())
+    settings["owners"].append("partner/owner.card.yaml")
+    settings["approvals_needed"] = 2
+    house.config.write_text(yaml.safe_dump(settings))
+    begin(house)
+    card = house.state / "wishes" / "device.card.yaml"
+    house.run("owner", "card", "--add", card, "--home", partner)
 
 
 def ask(house: Household, say: Say, **changes: object) -> str:
@@ -140,7 +83,8 @@ def is_closed(digest: str) -> Callable[[dict[str, list[dict[str, object]]]], boo
 
 
 def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say: Say) -> None:
-    older, newer = record(house, seconds_ago=900), record(house, seconds_ago=300)
+    begin(house)
+    older, newer = house.record(900, 300)
 
     # A clip for the neighbour, who has not asked
     assert newer in say("owner", "clips")
@@ -206,10 +150,10 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     assert "not known to this version" not in page
 
 
-def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
-    record(household, seconds_ago=900)
-    newer = record(household, seconds_ago=300)
-    request = ask(household, say)
+def test_two_owners_must_say_the_same(house: Household, mosquitto: Mosquitto, say: Say) -> None:
+    add_owner(house, mosquitto)
+    _, newer = house.record(900, 300)
+    request = ask(house, say)
     inbox(say, is_open(request))
     approve = [
         "approve",
@@ -240,8 +184,8 @@ def test_two_owners_must_say_the_same(household: Household, say: Say) -> None:
 
     say("partner", "clips")
     say("owner", "clips")
-    card = household.root / "requester" / "requester.card.yaml"
-    share = ["share", "1", "--to", card, "--url", household.receiver_url, "--allow-loopback-http"]
+    card = house.root / "requester" / "requester.card.yaml"
+    share = ["share", "1", "--to", card, "--url", house.receiver_url, "--allow-loopback-http"]
     said = say("owner", *share, "--yes", "--wait", "120")
     release = signed_as(said)
     inbox(

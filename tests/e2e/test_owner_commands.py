@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.household import Household
-from tests.peers.mosquitto import Mosquitto
-from tests.peers.tus_server import TusServer
 
 
 @pytest.fixture
-def house(tmp_path: Path, mosquitto: Mosquitto, tus_server: TusServer) -> Iterator[Household]:
-    household = Household(tmp_path / "house", mosquitto, tus_server)
-    household.start("gateway")
-    household.enrol()
-    household.start("camera")
-    yield household
-    household.kill_all()
+def house(house: Household) -> Household:
+    """Whose gateway and camera run."""
+    house.start("gateway")
+    house.enrol()
+    house.start("camera")
+    return house
 
 
 def camera_state(house: Household) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import pyrage
 import yaml
 
 from agent import config
+from agent.clock import Clock
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.cards import DeviceCard, OwnerCard, RequesterCard, format_card, parse_card
@@ -85,6 +87,28 @@ def fragmented_mp4(seconds: int = 2, size: int = 64, *, noisy: bool = False) -> 
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out.getvalue()
+
+
+def record(
+    state_dir: Path,
+    recipients: Sequence[str],
+    clock: Clock,
+    *,
+    seconds_ago: float,
+    video: bytes | None = None,
+    seconds: float = 2.0,
+) -> Clip:
+    """A finished clip of ``seconds`` that began ``seconds_ago``, written as the camera does."""
+    with Index.open(index.path_of(state_dir)) as clips:
+        draft = ClipStore(state_dir, clips, recipients=recipients, clock=clock).create(
+            started_at=clock.now() - seconds_ago,
+            monotonic_seconds=clock.monotonic() - seconds_ago,
+            codec="h264",
+            width=64,
+            height=64,
+        )
+        draft.write(video or fragmented_mp4())
+        return draft.finish(duration_seconds=seconds)
 
 
 @dataclass
@@ -165,21 +189,14 @@ class House:
         self, *, seconds_ago: float = 60.0, video: bytes | None = None, seconds: float = 2.0
     ) -> Clip:
         """A finished clip that began ``seconds_ago``, written as the camera does."""
-        clips = self.open_index()
-        store = ClipStore(
-            self.config.state_dir, clips, recipients=self.recipients, clock=self.clock
+        return record(
+            self.config.state_dir,
+            self.recipients,
+            self.clock,
+            seconds_ago=seconds_ago,
+            video=video,
+            seconds=seconds,
         )
-        draft = store.create(
-            started_at=self.clock.now() - seconds_ago,
-            monotonic_seconds=self.clock.monotonic() - seconds_ago,
-            codec="h264",
-            width=64,
-            height=64,
-        )
-        draft.write(video or fragmented_mp4())
-        clip = draft.finish(duration_seconds=seconds)
-        clips.close()
-        return clip
 
     # The requester's side
 
