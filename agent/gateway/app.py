@@ -38,7 +38,7 @@ from agent.gateway.letters.status import StatusLetters
 from agent.gateway.rate_limit import RateLimiter
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
-from agent.gateway.release.holds import Holds
+from agent.gateway.release.holds import UNANCHORED, Holds
 from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
@@ -93,11 +93,13 @@ def build(
 
     work, authorizer = work_of_a_thread()
     head_path = device_keys.path_of(folder).with_name("ledger-head")
-    anchor = LedgerAnchor(head_path, keys, work.ledger, clock, random)
-    anchor.check()
+    anchor = LedgerAnchor(head_path, keys, work, clock, random)
+    is_unanchored = anchor.check()
     if owner_link is None:
         owner_link, feed_link = _connect(config, client_id=device_keys.client_id(folder))
     holds = Holds(work, authorizer, keys)
+    if is_unanchored:
+        holds.hold_all(UNANCHORED)
     last_word = LastWord(owner_link, name, clock, random, holds)
     releases = _release_worker(
         config, *work_of_a_thread(), store, keys, receiver, random, last_word.hears
@@ -122,22 +124,25 @@ def build(
     catalog = Catalog(work.database, folder)
     board = Steady(machine or Machine(), clock=clock)
     device_state = DeviceState(folder, work.database, catalog, clock, board)
+    outbox = Outbox(work.database, owner_link, device_name=name, clock=clock, shrink=inbox.shrink)
+
+    def warnings() -> list[str]:
+        return [*outbox.warnings(), *anchor.warnings()]
+
     return Gateway(
         clock=clock,
         database=work.database,
         catalog=catalog,
         wishes=WishFile(folder),
         device_state=device_state,
-        status=StatusLetters(work, owner_link, device_state),
+        status=StatusLetters(work, owner_link, device_state, warnings),
         follow_readers=partial(readers.follow, work, inbox, folder / "gateway"),
         owner_link=owner_link,
         feed_link=feed_link or owner_link,
         feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),
         inbox=inbox,
         decisions=DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity),
-        outbox=Outbox(
-            work.database, owner_link, device_name=name, clock=clock, shrink=inbox.shrink
-        ),
+        outbox=outbox,
         previews=previews,
         releases=releases,
         last_word=last_word,

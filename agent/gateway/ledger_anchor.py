@@ -3,14 +3,20 @@
 A database that was changed at rest, or set back without the keys, is not gone on from: at the
 start all lines are hashed again and compared with the tree and with this head. The ledger may
 have grown since, by what a power cut kept from being remembered here.
+
+Whoever deletes this file to go on from another ledger is told of: the database holds a mark that
+there was one. The gateway goes on, for that is the way to repair it, but the ledger and the
+status letters say so, and releases that wait are held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from agent import files
 from agent.clock import Clock
@@ -18,7 +24,14 @@ from agent.consent import signing
 from agent.consent.statements import MAX_STATEMENT_BYTES, LedgerHead, Statement
 from agent.errors import Refused, StorageFault
 from agent.gateway.device_keys import DeviceKeys
-from agent.vault.records.ledger import Ledger
+from agent.gateway.release.holds import UNANCHORED
+from agent.gateway.unit_of_work import UnitOfWork
+from agent.vault.records.anchored import AnchoredTable, AnchoredWriter
+from agent.vault.records.events import Event
+
+_TOLD_SECONDS: Final = 30 * 86_400.0
+
+log = logging.getLogger(__name__)
 
 
 class _KeptHead(Statement, frozen=True):
@@ -35,28 +48,52 @@ class LedgerAnchor:
 
     path: Path
     keys: DeviceKeys
-    ledger: Ledger
+    work: UnitOfWork
     clock: Clock
     random: Callable[[int], bytes]
     _lines: int = -1  # of the head that was kept last
 
-    def check(self) -> None:
-        """Raise StorageFault if the ledger does not begin with the lines of the kept head."""
+    def check(self) -> bool:
+        """True if a head was kept once, and is gone.
+
+        Raises StorageFault if the ledger does not begin with the lines of the kept head.
+        """
+        kept, anchored = self._read(), AnchoredTable(self.work.database)
         try:
-            self.ledger.verify(self._read())
+            self.work.ledger.verify(kept)
         except StorageFault as error:
             raise StorageFault(
                 f"the ledger is not the one that this gateway wrote: {error.message}",
                 advice="Restore the gateway's folder as a whole from a newer copy. To go on from"
                 f" this ledger all the same, delete {self.path}: the owners' computers will warn",
             ) from error
+        is_lost = kept is None and anchored.is_anchored()
+        if is_lost:
+            log.error("%s is missing: lines may have been removed from the ledger", self.path)
+            with self.work.transaction() as change:
+                AnchoredWriter(self.work.database).lose(at=change.now)
+                change.note(Event.LEDGER_UNANCHORED, "", {})
         self.keep()
+        if not anchored.is_anchored():
+            with self.work.transaction():
+                AnchoredWriter(self.work.database).mark()
+        return is_lost
+
+    def warnings(self) -> Iterator[str]:
+        """A sentence for the owners in the month after the head was found missing."""
+        lost_at = AnchoredTable(self.work.database).lost_at()
+        if lost_at is not None and self.work.clock.now() - lost_at < _TOLD_SECONDS:
+            at = datetime.fromtimestamp(lost_at, tz=UTC)
+            yield (
+                f"{UNANCHORED} before {at:%d %b %Y, %H:%M} UTC: somebody may have removed lines of"
+                " its ledger"
+            )
 
     def keep(self) -> None:
         """Remember the head, if the ledger has grown."""
-        if len(self.ledger) == self._lines:
+        if len(self.work.ledger) == self._lines:
             return
-        head = self.ledger.head()
+        head = self.work.ledger.head()
         statement = _KeptHead(
             iss=self.keys.id,
             jti=signing.new_jti(self.random(16)),

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.consent.statements import HeldDecision, Sync
 from agent.errors import InternalFault, StorageFault
 from agent.vault.records.ledger import Entry, Ledger, LedgerWriter
-from tests.support.gateway_world import World
+from tests.gateway.letters.test_status import last
+from tests.support.gateway_world import World, state_of
 
 
 def folder(world: World) -> Path:
@@ -121,6 +123,43 @@ def test_a_database_set_back_without_the_keys_is_refused_until_the_head_is_delet
     (folder(busy) / "keys" / "ledger-head").unlink()
     busy.restart()
     assert busy.crashes == 0
+
+
+def test_a_head_that_was_deleted_is_noticed_and_told_to_the_owners(world: World) -> None:
+    """Whoever deletes it can go on from a ledger with fewer lines."""
+    clip = world.house.record()
+    world.receiver.faults = ["request-lost"] * 50
+    world.to_device(world.house.approve(world.post(), [clip]))
+    (release,) = world.outcomes()
+    world.kill()
+    (folder(world) / "keys" / "ledger-head").unlink()
+    world.restart()
+    assert [event for event, _ in world.events("ledger.")] == ["ledger.unanchored"]
+    (warning,) = last(world).warnings
+    assert warning.startswith("the memory of its ledger's head was deleted before 24 Jan 2024")
+    world.receiver.faults = []
+    world.clock.advance(900)
+    world.run()
+    assert state_of(world, release) == "HELD"
+    named = HeldDecision(decision=release, standing=True)
+    world.to_device(world.house.command(Sync(decisions=(named,))))
+    world.restart()
+    world.clock.advance(900)
+    world.run()
+    assert state_of(world, release) == "SENT"
+    assert len(world.events("ledger.")) == 1, "once for each deletion"
+    world.clock.advance(40 * 86_400)
+    world.restart()
+    assert last(world).warnings == ()
+
+
+def test_the_first_start_and_a_database_of_before_the_mark_lack_no_head(busy: World) -> None:
+    assert busy.events("ledger.") == []
+    with at_rest(busy) as connection:
+        connection.execute("DELETE FROM anchored")
+    (folder(busy) / "keys" / "ledger-head").unlink()
+    busy.restart()
+    assert busy.events("ledger.") == []
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 40_000, None])

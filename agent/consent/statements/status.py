@@ -79,7 +79,8 @@ class Status(Statement, frozen=True):
     """A device tells one owner its health and all that it holds for them.
 
     ``seals_to`` are the age recipients that the *running* camera seals to. ``proofs`` lead
-    from the ledger heads in the owners' last ``sync`` to ``ledger``.
+    from the ledger heads in the owners' last ``sync`` to ``ledger``. ``warnings`` are faults of
+    the device itself, a sentence each without its full stop.
     """
 
     TYP: ClassVar[str] = "clip-status+jwt"
@@ -101,4 +102,5 @@ class Status(Statement, frozen=True):
     space: Space
     ledger: LedgerHead
     proofs: Proofs
+    warnings: Annotated[tuple[Line, ...], Meta(max_length=8)] = ()
     last_motion_at: Moment | None = None

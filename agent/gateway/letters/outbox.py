@@ -13,8 +13,7 @@ and cannot hold up the others.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +34,7 @@ _CONFIRM_SECONDS = 60.0  # a letter that is not confirmed for so long holds up n
 _MAX_FAILURES = 3  # on a topic, one after the other
 _ASIDE_SECONDS = 3_600.0  # until a letter that was set aside is tried once more
 _SMALL_BYTES = 6_000  # a letter of this size is not refused for its size
-_NAME = re.compile(r"[0-9a-f]{16}")  # of a letter, below the device's topics
+_KINDS = ("inbox", "release", "notices", "status")  # of topics that hold letters to owners
 
 
 class LetterTable(Table):
@@ -116,6 +115,15 @@ class _Sending:
         return f"the letter of {self.bytes:,} bytes on {self.topic}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    """The failures on a topic, one after the other; ``why`` and ``bytes`` are of the last."""
+
+    count: int
+    why: str
+    bytes: int
+
+
 class Outbox:
     """Brings the letters to the broker, over one link.
 
@@ -141,16 +149,15 @@ class Outbox:
         self._clock = clock
         self._shrink = shrink
         self._outcomes = topics.release(device_name, "")
-        self._prefixes = (topics.inbox(device_name, ""), self._outcomes)
         self._next_tidy = 0.0  # wall time
-        self._notices = topics.notices(device_name)
+        self._device_name = device_name
         self._link = link
         self._connected = False
         self._is_heard = False  # the owners, in this connection
         self._sending: _Sending | None = None
         self._offered: dict[str, int] = {}  # the revision that each topic got in this round
         self._round_ends = False  # everything was offered once
-        self._failures: dict[str, int] = {}  # by topic, since it was last confirmed
+        self._failures: dict[str, _Failures] = {}  # by topic, since it was last confirmed
         self._aside: dict[tuple[str, int], float] = {}  # until when, monotonic
         self._largest_confirmed = 0
         self._foreign_seen = False
@@ -215,6 +222,21 @@ class Outbox:
         if gone.rowcount:
             self._offered.pop(topic, None)  # the revisions of its next row begin anew
 
+    def warnings(self) -> Iterator[str]:
+        """A sentence for the owners about letters that failed too often and wait."""
+        failed = [
+            (topic, one) for topic, one in self._failures.items() if one.count >= _MAX_FAILURES
+        ]
+        waiting = "SELECT 1 FROM letter WHERE topic = ? AND length(payload) > 0"
+        failed = [one for one in failed if self._database.rows(waiting, one[:1])]
+        if failed:
+            _, last = failed[-1]
+            messages = "1 message does" if len(failed) == 1 else f"{len(failed)} messages do"
+            yield (
+                f"{messages} not get through to you: {last.why} during one of {last.bytes:,} bytes."
+                " `clip-agent check` there tells if it is too large, or denied"
+            )
+
     def tidy(self, now: float) -> None:
         """Empty the topics of old outcomes; the clock must be synced."""
         if now < self._next_tidy:
@@ -251,8 +273,10 @@ class Outbox:
 
     def _failed(self, sending: _Sending, why: str) -> None:
         """Count it; set a letter aside that failed too often, and ask for a smaller one."""
-        self._failures[sending.topic] = self._failures.get(sending.topic, 0) + 1
-        if self._failures[sending.topic] < _MAX_FAILURES:
+        before = self._failures.get(sending.topic)
+        failures = _Failures(1 + (before.count if before else 0), why, sending.bytes)
+        self._failures[sending.topic] = failures
+        if failures.count < _MAX_FAILURES:
             log.warning("%s during %s", why, sending)
             return
         self._aside[sending.topic, sending.revision] = self._clock.monotonic() + _ASIDE_SECONDS
@@ -272,12 +296,8 @@ class Outbox:
         return until is not None
 
     def _is_ours(self, topic: str) -> bool:
-        if topic == self._notices:
-            return True
-        return any(
-            topic.startswith(prefix) and _NAME.fullmatch(topic.removeprefix(prefix))
-            for prefix in self._prefixes
-        )
+        place = topics.parse(topic, feed="")
+        return place is not None and place.device == self._device_name and place.kind in _KINDS
 
     def _report_foreign(self, topic: str) -> None:
         """Log it once: rows are read many times a minute, and the log is on the SD card."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class StatusLetters:
     work: UnitOfWork
     link: Link
     device_state: DeviceState
+    warnings: Callable[[], Iterable[str]]
     _told: Any = field(default=None, init=False)  # the news in the last letters
     _again_at: float = field(default=-math.inf, init=False)  # monotonic: the next hour
     _look_at: float = field(default=-math.inf, init=False)
@@ -136,6 +137,7 @@ class StatusLetters:
                 clip_bytes=totals.bytes,
                 free_bytes=shutil.disk_usage(self.device_state.state_dir).free,
             ),
+            "warnings": tuple(map(one_line, self.warnings())),
             "last_motion_at": None if motion is None else int(motion),
         }
 

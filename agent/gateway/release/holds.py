@@ -29,6 +29,7 @@ from agent.vault.records.releases import ReleaseRow
 log = logging.getLogger(__name__)
 
 FORGOTTEN = "the broker lost the letters that it kept for this camera"
+UNANCHORED = "the memory of its ledger's head was deleted"
 RESTORED = "this camera was set back to an older copy of its state"
 
 

@@ -79,6 +79,7 @@ def _remarks(status: Status, inbox: Inbox, card: OwnerCard, *, fresh: bool) -> I
     if fresh and status.pause is None and missing:
         kinds = ", ".join(sorted({one.kind.replace("-", " ") for one in missing}))
         yield f"{len(missing)} open ({kinds}) of which no message has come through the broker"
+    yield from status.warnings
     if status.held:
         yield f"{len(status.held)} approved, but held: {status.held[0].why}"
     yield from _seals(status, card)

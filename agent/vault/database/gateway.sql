@@ -5,7 +5,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4947;  -- "CLIG"
-PRAGMA user_version = 2;             -- version of this file
+PRAGMA user_version = 3;             -- version of this file
 
 -- A clip of the camera, by its sidecar.
 CREATE TABLE clip (
@@ -225,6 +225,12 @@ CREATE TABLE ledger_node (
     hash   BLOB NOT NULL,                  -- SHA-256 as in RFC 6962
     PRIMARY KEY (level, number)
 ) STRICT, WITHOUT ROWID;
+
+-- One row once the ledger's head is remembered in keys/ledger-head, which then must be there.
+CREATE TABLE anchored (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),  -- there is one row, or none
+    lost_at  REAL                          -- when that file was last found missing, else null
+) STRICT;
 
 -- The heads of the ledger from which each owner wants growth proved, by their last sync.
 CREATE TABLE acknowledged (

@@ -70,6 +70,10 @@ class Event(Enum):
         "The gateway found that its state is an older copy: what happened after it was made is not"
         " in this ledger."
     )
+    LEDGER_UNANCHORED = (
+        "The gateway's memory of the ledger's head was deleted: it cannot tell if lines before this"
+        " one were removed."
+    )
     RELEASE_REVOKED_EARLY = "An owner revoked an approval that had not arrived yet."
 
     def __str__(self) -> str:

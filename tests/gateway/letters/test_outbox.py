@@ -469,3 +469,24 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_a_letter_that_was_set_aside_is_named_until_it_arrives_or_is_not_needed(
+    post: Post,
+) -> None:
+    large, other = (topics.inbox(DEVICE, f"{number:016x}") for number in (0, 1))
+    for topic in (large, other):
+        post.put(topic, bytes(50_000))
+    carry(post, 45_000, connections=2)
+    assert list(post.outbox.warnings()) == []
+    carry(post, 45_000, connections=6)
+    (warning,) = post.outbox.warnings()
+    assert warning.startswith("2 messages do not get through to you: the connection")
+    assert "50,000 bytes" in warning
+    post.clock.advance(3_700)
+    assert list(post.outbox.warnings()) == [warning], "it is tried again, not forgotten"
+    post.clear(other)
+    assert next(iter(post.outbox.warnings())).startswith("1 message does")
+    post.put(large, bytes(20_000))
+    carry(post, 45_000, connections=1)
+    assert list(post.outbox.warnings()) == []

@@ -16,8 +16,11 @@ from agent.mqtt import topics
 from agent.vault import camera_state
 from agent.vault.camera_state import StateFile
 from agent.vault.locks import camera_at_work as at_work
+from tests.support.feed import alert
+from tests.support.feed import publish as publish_post
 from tests.support.gateway_world import DEVICE, World
 from tests.support.house import Person
+from tests.support.peers import FakeLink
 
 HOUR = 3_600
 
@@ -139,3 +142,32 @@ def test_each_owner_gets_a_letter_that_only_they_and_the_device_open(
         mail.open_letter(letters(shared)[-1], house.partner.identity)
     keys = device_keys.load_or_create(house.config.state_dir, name=DEVICE)
     assert mail.open_letter(letters(shared)[-1], keys.identity)
+
+
+def test_owners_are_told_of_letters_that_do_not_get_through(
+    recording: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that takes nothing on one topic, and says so by hanging up."""
+    assert recording.gateway is not None
+    link = recording.gateway.owner_link
+    assert isinstance(link, FakeLink)
+    publish = FakeLink.publish
+
+    def hangs_up(self: FakeLink, topic: str, payload: bytes, *, retained: bool) -> int:
+        token = publish(self, topic, payload, retained=retained)
+        if topic == topics.notices(DEVICE):
+            while not self.events.empty():
+                self.events.get()
+            self.drop()
+        return token
+
+    assert last(recording).warnings == ()
+    monkeypatch.setattr(FakeLink, "publish", hangs_up)
+    publish_post(recording, alert(recording))
+    for _ in range(6):
+        recording.run()
+        link.start()
+        recording.clock.advance(10)
+    recording.run()
+    (warning,) = last(recording).warnings
+    assert warning.startswith("1 message does not get through to you")

@@ -18,7 +18,8 @@ def old(tmp_path: Path) -> Path:
     with GatewayDatabase.open(path) as database:
         with database.transaction():
             LedgerWriter(database).append("request.opened", "", {}, at=1.0)
-        database.connection.execute("DROP TABLE computer")
+        for table in ("computer", "anchored"):
+            database.connection.execute(f"DROP TABLE {table}")
         database.connection.execute("PRAGMA user_version = 1")
     return path
 
