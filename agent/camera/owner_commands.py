@@ -7,6 +7,10 @@ camera's state, from which the gateway tells the owner.
 The id of this device, to which commands are addressed, is in the public card that the gateway
 writes. The camera keeps the first card it sees as ``camera/device.card.yaml``; a gateway that
 shows another one later could otherwise bring in commands for another camera.
+
+The last command to arm or disarm is kept as its owner signed it, in ``camera/arming.jws``, so that
+a damaged state does not switch recording on. If neither can be read, nothing is recorded: a switch
+that an owner turned off stays off, and the status says so at once.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ from agent.vault.camera_state import MAX_ANSWERS, CommandAnswer, StateFile
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Index
 
+_ARMING_NAME = "arming.jws"
+_MAX_ARMING_BYTES = 8_192
 _CARD_NAME = "device.card.yaml"
 _MAX_CARD_BYTES = 65_536
 
@@ -48,6 +54,7 @@ class OwnerCommands:
 
     def __post_init__(self) -> None:
         self._handled: object = None  # stamp of the last wishes, whose commands are all answered
+        self._recall_arming()
 
     @property
     def armed(self) -> bool:
@@ -76,7 +83,7 @@ class OwnerCommands:
             return CommandAnswer(command=name, event="DONE", detail=before)
         try:
             command = check_decision(jws, Command, self._context())
-            detail = self._obey(command)
+            detail = self._obey(command, jws)
         except Refused as error:
             _log.warning("command %s refused: %s (%s)", name, error.rule, error.message)
             if isinstance(error, MalformedStatement) or (
@@ -99,7 +106,7 @@ class OwnerCommands:
             retained=False,
         )
 
-    def _obey(self, statement: Command) -> str:
+    def _obey(self, statement: Command, jws: str) -> str:
         match statement.command:
             case Delete(clip=clip):
                 if not self.store.delete(clip):
@@ -109,7 +116,7 @@ class OwnerCommands:
                 self._keep(clip, keep=keep)
                 return "the clip is kept" if keep else "the clip is no longer kept"
             case Arm(armed=armed):
-                self._arm(statement, armed=armed)
+                self._arm(statement, jws, armed=armed)
                 return "recording is on" if armed else "recording is off"
         raise Refused("not-for-the-camera", "the camera does not obey this command")
 
@@ -125,12 +132,33 @@ class OwnerCommands:
         except ClipDamaged as error:
             raise Refused("clip-damaged", "the clip's sidecar is damaged") from error
 
-    def _arm(self, statement: Command, *, armed: bool) -> None:
+    def _arm(self, statement: Command, jws: str, *, armed: bool) -> None:
         """Switch recording; of two commands that cross, the one signed last counts."""
         if statement.iat < (self.state.said.arming.at or 0):
             raise Refused("older-command", "a later command of an owner stands")
+        files.replace(self._arming_path, jws.encode())
         arming = Arming(armed=armed, owner=statement.iss, at=statement.iat)
         self.state.say(at=self.clock.now(), arming=arming)
+
+    @property
+    def _arming_path(self) -> Path:
+        return self.state_dir / "camera" / _ARMING_NAME
+
+    def _recall_arming(self) -> None:
+        """Follow the last command to arm or disarm if the state has lost it."""
+        if not files.exists(self._arming_path):
+            return
+        try:
+            jws = _text(self._arming_path, _MAX_ARMING_BYTES)
+            statement = signing.verify(jws, Command, self.owners)
+        except (ClipDamaged, UnicodeDecodeError, Refused) as error:
+            if not self.state.is_whole:
+                _log.error("%s cannot be read (%s): recording is off", self._arming_path, error)
+                self.state.recall(Arming(armed=False))
+            return
+        said, command = self.state.said.arming, statement.command
+        if isinstance(command, Arm) and (not self.state.is_whole or statement.iat > (said.at or 0)):
+            self.state.recall(Arming(armed=command.armed, owner=statement.iss, at=statement.iat))
 
     def _device_id(self) -> str:
         """The fingerprint on the card that was seen first; Refused while there is none."""
@@ -145,6 +173,6 @@ class OwnerCommands:
             raise Refused("no-device-card", "the camera does not know its device's card") from error
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most_bytes: int = _MAX_CARD_BYTES) -> str:
     with files.open_regular(path, folders=1) as file, files.faults(path):
-        return file.read(_MAX_CARD_BYTES).decode()
+        return file.read(most_bytes).decode()

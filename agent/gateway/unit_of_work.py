@@ -113,10 +113,11 @@ class Change:
         *,
         request: str | None = None,
         decision: str = "",
+        what: str = "",
     ) -> None:
         """Write a letter to the owners, retained until the next about the same ``subject``."""
         letter = self._work.write.outcome(
-            subject, event, detail, request=request, decision=decision
+            subject, event, detail, request=request, decision=decision, what=what
         )
         self.put_letter(topics.release(self._work.parties.device_name, subject), letter)
 

@@ -9,7 +9,14 @@ import msgspec
 
 from agent.consent.cards import format_fingerprint
 from agent.consent.policy import area
-from agent.consent.statements import ApprovedClip, Disclosure, HouseholdOwner, Polygon, Tally
+from agent.consent.statements import (
+    ApprovedClip,
+    Disclosure,
+    HouseholdOwner,
+    Polygon,
+    Status,
+    Tally,
+)
 from agent.errors import RequestRefused
 from agent.owner.inbox.items import Answer, Away, CameraReport
 
@@ -63,6 +70,17 @@ def subject(answer: Answer) -> str:
     if answer.request is not None:
         return f"request {answer.request[:8]}"
     return {"share": "a share", "command": "a command"}.get(answer.what, answer.what)
+
+
+def arming(status: Status) -> str:
+    """Recording off or on, who switched it and when; empty if nobody ever did."""
+    said = status.arming
+    names = {one.fingerprint: one.name for one in status.owners}
+    by = f" by {names.get(said.owner, 'an owner who has left')}" if said.owner is not None else ""
+    since = f" since {moment(said.at)}" if said.at is not None else ""
+    if said.armed:
+        return f"on{since}{by}" if since else ""
+    return f"off{since}{by}"
 
 
 def away(one: Away) -> str:

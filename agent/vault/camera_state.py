@@ -103,9 +103,15 @@ class StateFile:
 
     def __init__(self, state_dir: Path, *, seals_to: tuple[str, ...]) -> None:
         self._path = path_of(state_dir)
-        before = read(state_dir) or CameraState(state="starting", detail="", at=0, version="")
+        known = read(state_dir)
+        self.is_whole = known is not None  # the file of an earlier run
+        before = known or CameraState(state="starting", detail="", at=0, version="")
         self._written: CameraState | None = None
         self.said = msgspec.structs.replace(before, version=__version__, seals_to=seals_to)
+
+    def recall(self, arming: Arming) -> None:
+        """Take over what an owner last said; the next word brings it to the file."""
+        self.said = msgspec.structs.replace(self.said, arming=arming)
 
     def say(self, *, at: float, **changes: Any) -> None:
         """Write ``changes`` if there are any; :class:`StorageFault` when that fails."""

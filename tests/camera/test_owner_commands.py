@@ -238,3 +238,48 @@ def test_while_disarmed_nothing_is_recorded_and_no_pre_roll_is_kept(
     assert 7 <= starts[0] <= 10 and 11 <= ends[0] <= 13, "disarmed: the clip ends at once"
     assert starts[1] >= 49, "nothing from before it was armed again"
     assert any(state.startswith("disarmed") for state in camera.states())
+
+
+@pytest.mark.parametrize("state", ["gone", "empty", "cut off", "of another version"])
+@pytest.mark.parametrize("armed", [False, True])
+def test_the_switch_survives_a_state_that_cannot_be_read(
+    bedside: Bedside, state: str, armed: bool
+) -> None:
+    bedside.say(Arm(armed=not armed))
+    bedside.house.clock.advance(60)
+    bedside.say(Arm(armed=armed))
+    arming = bedside.commands.state.said.arming
+    path = camera_state.path_of(bedside.house.config.state_dir)
+    match state:
+        case "gone":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "cut off":
+            path.write_bytes(path.read_bytes()[:-9])
+        case _:
+            path.write_bytes(path.read_bytes()[:-1] + b',"more":1}')
+    bedside.restart()
+    assert bedside.commands.state.said.arming == arming, "by whom, and since when"
+    bedside.commands.state.say(at=1.0, state="armed")
+    told = camera_state.read(bedside.house.config.state_dir)
+    assert told is not None and told.arming == arming
+
+
+@pytest.mark.parametrize("content", [b"", b"x.y.z", b"\xff", b"a stranger's"])
+@pytest.mark.parametrize("is_state_whole", [True, False])
+def test_if_nothing_tells_whether_it_is_disarmed_it_records_nothing(
+    bedside: Bedside, content: bytes, is_state_whole: bool
+) -> None:
+    bedside.say(Arm(armed=True))
+    folder = bedside.house.config.state_dir
+    if content == b"a stranger's":
+        content = bedside.sign(Arm(armed=True), by=Person()).encode()
+    (folder / "camera" / "arming.jws").write_bytes(content)
+    if not is_state_whole:
+        camera_state.path_of(folder).write_bytes(b"")
+    bedside.restart()
+    assert bedside.commands.armed == is_state_whole
+    assert bedside.say(Arm(armed=True)) == "DONE: recording is on", "and that repairs it"
+    bedside.restart()
+    assert bedside.commands.armed

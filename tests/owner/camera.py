@@ -89,6 +89,7 @@ class FakeCamera:
         self.ledger_seq = 1
         self.pause: RequestsPause | None = None
         self.ahead_seconds = 0  # of its clock
+        self.arming, self.kept = Arming(armed=True), 0
 
     def record(
         self, plain: bytes, *, started_at: int = NOW - 5_000, **changes: object
@@ -182,8 +183,10 @@ class FakeCamera:
             held=(),
             pause=self.pause,
             muted=(),
-            arming=Arming(armed=True),
-            space=Space(clips=len(self.clips), clip_bytes=0, free_bytes=1_000_000_000),
+            arming=self.arming,
+            space=Space(
+                clips=len(self.clips), clip_bytes=0, free_bytes=1_000_000_000, kept=self.kept
+            ),
             ledger=self.head(),
             proofs=(),
         )

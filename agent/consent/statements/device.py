@@ -31,6 +31,7 @@ class ClipOffer(Part, frozen=True):
     """A clip offered to the owner.
 
     ``sealed_key`` is the clip's own age identity, sealed to the owners. An approval returns it.
+    ``kept``: an owner has said to spare it from retention.
     """
 
     id: ClipId
@@ -41,6 +42,7 @@ class ClipOffer(Part, frozen=True):
     truncated: bool
     clock_synced: bool
     sealed_key: Base64
+    kept: bool = False
 
 
 class Tally(Part, frozen=True):
@@ -242,6 +244,8 @@ class Outcome(Statement, frozen=True):
     - ``AGREED``: it completed the release that ``detail`` names;
     - ``DONE``: the command was carried out, or the decline is in force.
 
+    ``what`` names a refused command as an owner types it; it is empty for all else.
+
     While a release is ``PROPOSED``, ``decision`` is the JWS that another owner has to agree with.
     """
 
@@ -255,4 +259,5 @@ class Outcome(Statement, frozen=True):
     detail: Line
     ledger: LedgerHead
     proofs: Proofs = ()
+    what: Name = ""
     decision: Annotated[str, Meta(max_length=24_000)] = ""

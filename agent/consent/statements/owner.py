@@ -208,6 +208,18 @@ class Command(Statement, frozen=True):
         | Sync
     )
 
+    @property
+    def what(self) -> str:
+        """The command as an owner types it."""
+        match self.command:
+            case Arm(armed=False):
+                return "disarm"
+            case Mute(muted=False):
+                return "unmute"
+            case Keep(keep=False):
+                return "keep --no-longer"
+        return str(self.command.__struct_config__.tag)
+
 
 class Recipient(Part, frozen=True):
     """The recipient of a share: a name for the ledger, a signing key and an age recipient."""

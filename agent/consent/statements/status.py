@@ -61,11 +61,12 @@ class Arming(Part, frozen=True):
 
 
 class Space(Part, frozen=True):
-    """Clips on the disk, their bytes, and the bytes that are free."""
+    """Clips on the disk, their bytes, the bytes that are free, and the clips that are kept."""
 
     clips: Count
     clip_bytes: Count
     free_bytes: Count
+    kept: Count = 0
 
 
 class HeldRelease(Part, frozen=True):

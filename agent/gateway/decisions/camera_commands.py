@@ -69,7 +69,14 @@ class CameraCommands:
         with self.work.transaction() as change:
             change.camera_commands.drop(row.name)
             change.note(event, row.subject, detail)
-            change.tell(row.name, answer.event, answer.detail)
+            change.tell(row.name, answer.event, answer.detail, what=self._what(row.jws))
+
+    def _what(self, jws: str) -> str:
+        """The command as an owner types it; empty if that owner has left meanwhile."""
+        try:
+            return signing.verify(jws, Command, self.work.parties.owner_keys).what
+        except Refused:
+            return ""
 
 
 def _wish(command: CameraCommand) -> str:

@@ -135,7 +135,8 @@ class DecisionHandler:
         with self.work.transaction() as change:
             change.note(Event.DECISION_REFUSED, subject, reason(error))
             if not self.work.decisions.acted_on(subject):
-                change.tell(subject[:16], "REFUSED", f"{error.rule}: {error.message}")
+                why, what = f"{error.rule}: {error.message}", self._what(letter.jws)
+                change.tell(subject[:16], "REFUSED", why, what=what)
                 self._burn(change, letter.jws, error)
         log.warning("decision %s refused: %s (%s)", subject[:16], error.rule, error.message)
 
@@ -148,6 +149,16 @@ class DecisionHandler:
         if decision is None or error.rule == RETAINED or change.decisions.seen(decision.jti):
             return
         change.decisions.mark_seen(decision.jti, signing.digest(jws), at=change.now)
+
+    def _what(self, jws: str) -> str:
+        """What an owner has asked for, as the owner would call it."""
+        match self._addressed_to_us(jws):
+            case Command() as command:
+                return command.what
+            case None:
+                return ""
+            case decision:
+                return type(decision).__name__.lower()
 
     def _addressed_to_us(self, jws: str) -> _Decision | None:
         """The decision in ``jws``, if an owner signed it for this device."""

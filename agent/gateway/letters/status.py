@@ -135,6 +135,7 @@ class StatusLetters:
             "space": Space(
                 clips=totals.count,
                 clip_bytes=totals.bytes,
+                kept=totals.kept,
                 free_bytes=shutil.disk_usage(self.device_state.state_dir).free,
             ),
             "warnings": tuple(map(one_line, self.warnings())),

@@ -119,6 +119,7 @@ class LetterWriter:
         *,
         request: str | None = None,
         decision: str = "",
+        what: str = "",
     ) -> bytes:
         """A letter that says what became of ``subject``: see :class:`Outcome`.
 
@@ -132,6 +133,7 @@ class LetterWriter:
                 event=event,
                 detail=one_line(detail),
                 decision=decision,
+                what=what,
             )
         )
 
@@ -179,6 +181,7 @@ def _offer(clip: Clip) -> ClipOffer:
         truncated=clip.truncated,
         clock_synced=clip.clock_synced,
         sealed_key=clip.sealed_key,
+        kept=clip.kept,
     )
 
 

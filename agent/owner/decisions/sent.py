@@ -25,8 +25,6 @@ from agent.consent.statements import (
     Mute,
     Outcome,
     PauseRequests,
-    ResumeRequests,
-    Revoke,
     Share,
 )
 from agent.errors import Refused
@@ -131,7 +129,7 @@ class SentDecisions:
                 release=subject,
                 to=names.get(outcome.request or "") or _shared_with(outcome),
                 request=outcome.request,
-                what=_of_another(outcome) if command is None else _command_name(command),
+                what=outcome.what or (command.what if command else _of_another(outcome)),
                 at=outcome.iat,
                 event=outcome.event,
                 detail=outcome.detail,
@@ -243,19 +241,6 @@ def _of_another(outcome: Outcome) -> str:
     if outcome.request is not None:
         return "approval"
     return "command" if outcome.event == "REFUSED" else "share"
-
-
-def _command_name(command: Command) -> str:
-    match command.command:
-        case Mute(muted=muted):
-            return "mute" if muted else "unmute"
-        case Revoke():
-            return "revoke"
-        case PauseRequests():
-            return "pause-requests"
-        case ResumeRequests():
-            return "resume-requests"
-    return "command"
 
 
 def _completed(outcomes: Mapping[str, Outcome], mine: set[str]) -> Iterator[str]:

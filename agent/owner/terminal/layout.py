@@ -54,6 +54,7 @@ def clips(
         notes = [
             *(["end is missing"] if offer.truncated else []),
             *(["time uncertain"] if not offer.clock_synced else []),
+            *(["kept"] if offer.kept else []),
             *(["closed to you"] if offer.id in closed.ids else []),
         ]
         table.add_row(

@@ -68,6 +68,9 @@ def clips(arguments: argparse.Namespace) -> int:
     else:
         for one in found.listed:
             console().print(listing(one))
+            status = client.inbox.status(one.device)
+            if status is not None and not status.arming.armed:
+                print(f"{one.device}: recording is {text.arming(status)}")
     prompts.warn(client)
     if found.silent:
         why = (

@@ -56,22 +56,16 @@ def _rows(camera: CameraReport, said: Status) -> Iterator[tuple[str, Text]]:
         yield "Paused", Text(f"since {text.moment(pause.at)}{by}{sure}")
     if said.muted:
         yield "Muted", Text("\n".join(text.short_fingerprint(one) for one in said.muted))
-    if not said.arming.armed:
-        yield "Disarmed", Text(_disarmed(said))
+    if arming := text.arming(said):
+        yield "Recording", Text(arming, style="" if said.arming.armed else RED)
     for one in said.held:
         yield "Held", Text(f"{one.release[:8]}: {one.why}")
     space = said.space
     free = f", {text.size(space.free_bytes)} free"
-    yield "Clips", Text(f"{space.clips}, {text.size(space.clip_bytes)}{free}")
+    kept = f", {space.kept} of them kept" if space.kept else ""
+    yield "Clips", Text(f"{space.clips}{kept}, {text.size(space.clip_bytes)}{free}")
     needed = "; two of them must agree" if said.approvals_needed > 1 else ""
     yield "Owners", Text(", ".join(one.name for one in said.owners) + needed)
-
-
-def _disarmed(said: Status) -> str:
-    owner, at = said.arming.owner, said.arming.at
-    names = {one.fingerprint: one.name for one in said.owners}
-    by = f" by {names.get(owner, 'an owner who has left')}" if owner is not None else ""
-    return f"it does not record{by}" + (f" since {text.moment(at)}" if at is not None else "")
 
 
 def _health(part: PartHealth) -> str:

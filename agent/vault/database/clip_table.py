@@ -42,10 +42,11 @@ class ClipTable(Database):
         return next(iter(self._clips("AND id = ?", clip_id)), None)
 
     def totals(self) -> Totals:
-        """Count, bytes and oldest start of all clips."""
-        query = f"SELECT count(*), total(bytes), min(started_at) FROM clip WHERE {self._THERE}"  # noqa: S608
-        count, size, oldest = self.rows(query)[0]
-        return Totals(count, int(size), oldest)
+        """Count, bytes and oldest start of all clips, and the number of those that are kept."""
+        sums = "count(*), total(bytes), min(started_at), total(kept)"
+        query = f"SELECT {sums} FROM clip WHERE {self._THERE}"  # noqa: S608 - our own text
+        count, size, oldest, kept = self.rows(query)[0]
+        return Totals(count, int(size), oldest, int(kept))
 
     def drop_clip(self, clip_id: str) -> None:
         """Delete the row of a clip whose files are gone. Inside a transaction."""

@@ -60,8 +60,9 @@ class ClipDigest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All clips together: their number, size, and the start of the oldest."""
+    """All clips together: their number, size, the start of the oldest, and how many are kept."""
 
     count: int
     bytes: int
     oldest: float | None
+    kept: int = 0

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
 from agent.consent import signing
-from agent.consent.statements import Arm, Command, Delete, Keep
+from agent.consent.statements import Arm, Arming, Command, Delete, Keep
 from agent.errors import Refused
 from agent.keyfile import Keys
+from agent.mqtt import topics
+from agent.owner import text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
+from tests.owner.terminal.test_request_view import flat
 
 
 def signed(camera: FakeCamera, keys: Keys) -> list[object]:
@@ -49,6 +55,83 @@ def test_delete_and_keep_name_the_clip_that_was_listed(
     assert signed(camera, keys) == [
         Keep(clip=first, keep=True), Keep(clip=first, keep=False), Delete(clip=second),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["delete", "1", "--yes", "--request", "REQUEST"], "delete"),
+        (["keep", "1", "--request", "REQUEST"], "keep"),
+        (["keep", "1", "--no-longer", "--request", "REQUEST"], "keep --no-longer"),
+        (["arm"], "arm"),
+        (["disarm", "--yes"], "disarm"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+@pytest.mark.parametrize("computer", ["this one", "another"])
+def test_a_command_that_the_camera_refused_is_named_by_what_it_was(
+    owner: OwnerAtHome,
+    camera: FakeCamera,
+    request_jws: str,
+    command: list[str],
+    name: str,
+    computer: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where a later command of the same sort was given, or another computer gave it."""
+    request = owner.post(request_jws)
+    subject, what = "0123456789abcdef", name
+    if computer == "this one":
+        owner.run("inbox")
+        owner.run(*(request if one == "REQUEST" else one for one in command), "--wait", "0.1")
+        (file,) = (owner.folder.path / "awaited" / camera.name).iterdir()
+        subject, what = file.stem, ""
+    told = camera.outcome(subject, "REFUSED", "the camera did not answer", what=what)
+    owner.retain([(topics.release(camera.name, subject), told)])
+    capsys.readouterr()
+    owner.run("inbox")
+    said = flat(capsys.readouterr().out)
+    assert f"{name}, front-door" in said and "a command" not in said
+
+
+def test_kept_clips_and_a_switched_off_recording_are_shown(
+    owner: OwnerAtHome, camera: FakeCamera, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera.record(b"one", kept=True)
+    camera.record(b"two")
+    at = int(time.time()) - 3_600
+    camera.arming = Arming(armed=False, owner=camera.owner.fingerprint, at=at)
+    camera.kept = 1
+    off = f"recording is off since {text.moment(at)} by Ann Example"
+    with camera.serve(owner.broker):
+        owner.run("clips")
+        said = flat(capsys.readouterr().out)
+        assert said.count("kept") == 1 and f"front-door: {off}" in said
+        owner.run("clips", "--json")
+        clips = json.loads(capsys.readouterr().out)[0]["clips"]
+        assert [clip["kept"] for clip in clips] == [True, False]
+        owner.run("inbox")
+        assert f"front-door: {off}." in flat(capsys.readouterr().out)
+        owner.run("status")
+        said = flat(capsys.readouterr().out)
+        assert f"Recording off since {text.moment(at)} by Ann Example" in said
+        assert "2, 1 of them kept" in said
+        camera.arming = Arming(armed=True, owner="x" * 43, at=at)
+    with camera.serve(owner.broker):
+        owner.run("status")
+    said = flat(capsys.readouterr().out)
+    assert f"Recording on since {text.moment(at)} by an owner who has left" in said
+
+
+def test_warnings_of_the_camera_itself_are_shown(
+    owner: OwnerAtHome, camera: FakeCamera, keys: Keys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warning = "2 messages do not get through to you"
+    letter = camera.status(warnings=(warning,))
+    owner.retain([(topics.status(camera.name, keys.fingerprint), letter)])
+    for command in ("inbox", "status"):
+        owner.run(command)
+        assert f"front-door: {warning}." in flat(capsys.readouterr().out)
 
 
 def test_nothing_is_deleted_or_disarmed_without_a_yes(
