@@ -13,7 +13,7 @@ from tests.camera.model import CameraModel
 
 
 @pytest.mark.timeout(1800)  # bounded by examples and steps; a time limit would look like a flaw
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_the_camera_deletes_and_stops_only_for_an_owner_whatever_the_gateway_writes() -> None:
     CameraModel.told.clear()
     run_state_machine_as_test(

@@ -102,6 +102,7 @@ def played(kept: Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "agent", "demo", "--video", film, "--keep", kept],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

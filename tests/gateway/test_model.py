@@ -13,7 +13,7 @@ from tests.gateway.model.machine import GatewayModel
 
 
 @pytest.mark.timeout(1800)  # bounded by examples and steps; a time limit would look like a flaw
-@pytest.mark.no_cover  # half a minute of tracing, for lines that other tests run too
+@pytest.mark.untraced  # half a minute of tracing, for lines that other tests run too
 def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     GatewayModel.told.clear()
     run_state_machine_as_test(
