@@ -192,7 +192,7 @@ def recovery_frames(sei: bytes) -> int:
 
 
 def unsigned(bits: bytes) -> int:
-    """The Exp-Golomb code ue(v) at the beginning of ``bits`` (ITU-T H.264, section 9.1)."""
+    """The unsigned Exp-Golomb code at the beginning of ``bits`` (ITU-T H.264, section 9.1)."""
     text = "".join(f"{byte:08b}" for byte in bits[:9])
     zeros = text.find("1")
     return int(text[zeros : 2 * zeros + 1], 2) - 1 if zeros >= 0 else 0
