@@ -21,6 +21,7 @@ from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Source, VideoFormat
 from agent.camera.sources.factory import choose_source
 from agent.camera.stall import StallDetector
+from agent.camera.stream_health import StreamHealth
 from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
 from agent.config import Config
@@ -108,6 +109,7 @@ def build(
         commands=commands,
         health=health,
         stall=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
+        stream=StreamHealth(clock),
         index=index,
         clock=clock,
         at_work=partial(camera_at_work, folder, clock=clock),

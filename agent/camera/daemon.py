@@ -12,8 +12,8 @@
   is looked for, and there is no pre-roll.
 
 The states for :mod:`agent.camera.health`: ``armed``, ``disarmed``, ``recording``,
-``disk-full``, ``storage-failed``, ``no-frames`` (the camera is lost, or the process ended for
-it), ``stopped``, ``failed`` (anything else ended it).
+``disk-full``, ``storage-failed``, ``no-frames`` (the camera is lost, sends no keyframe, or
+the process ended for it), ``stopped``, ``failed`` (anything else ended it).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Frame, Interruption, Item, Packet, Source, Unjudged, VideoFormat
 from agent.camera.sources.reader import CLOSE_SECONDS, LEAVE_SECONDS, POLL_SECONDS, End, Reader
 from agent.camera.stall import StallDetector
+from agent.camera.stream_health import StreamHealth
 from agent.clock import Clock
 from agent.errors import CameraFault, ClipAgentError, DiskFull, StorageFault
 from agent.vault.database.index import Index
@@ -52,6 +53,7 @@ class CameraApp:
     commands: OwnerCommands
     health: HealthReport
     stall: StallDetector
+    stream: StreamHealth
     index: Index
     clock: Clock
     at_work: Callable[[], AbstractContextManager[None]]
@@ -125,19 +127,18 @@ class CameraApp:
                 self._interrupt(item)
             case Packet():
                 self.stall.packet()
+                self.stream.packet(item)
                 self._guarded(lambda recorder: recorder.packet(item))
             case Unjudged():
                 self.stall.picture()
+                self.stream.unjudged(item)
                 if self._recorder is not None:
                     self._recorder.unjudged(item.seconds)
-            case Frame() if not self.commands.armed:
-                self.stall.picture()
             case Frame():
                 self.stall.picture()
-                if self.detector(item.luma, item.seconds):
-                    self._motion(item)
-                elif self._recorder is not None:
-                    self._recorder.stillness(item)
+                self.stream.judged()
+                if self.commands.armed:
+                    self._look(item)
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick()
@@ -152,7 +153,8 @@ class CameraApp:
 
     def _open(self, video: VideoFormat) -> None:
         """Begin with a camera that is there (again), or go on in another format."""
-        _log.info("the camera gives %s, %dx%d", video.codec, video.width, video.height)
+        size = f"{video.width}x{video.height}" if video.width else "its size comes with a keyframe"
+        _log.info("the camera gives %s, %s", video.codec, size)
         if self._recorder is not None:
             self._video = video
             self._recorder.change(video)
@@ -161,6 +163,7 @@ class CameraApp:
         self._recorder = self.make_recorder(video) if self.commands.armed else None
         self._interruption = None
         self.stall.opened()
+        self.stream.opened()
         self.health.ready()
 
     def _interrupt(self, interruption: Interruption) -> None:
@@ -177,6 +180,12 @@ class CameraApp:
         self._video = self._recorder = None
         self._interruption = interruption
         self.stall.opening(interruption.retry_seconds)
+
+    def _look(self, frame: Frame) -> None:
+        if self.detector(frame.luma, frame.seconds):
+            self._motion(frame)
+        elif self._recorder is not None:
+            self._recorder.stillness(frame)
 
     def _motion(self, frame: Frame) -> None:
         recorder = self._recorder
@@ -202,6 +211,7 @@ class CameraApp:
         Only this loop feeds the watchdog, so a disk or a recorder that hangs starves it.
         """
         self.health.alive()
+        self.stream.tick()
         self._obey()
         if self._recorder is None or not self._recorder.recording:
             self.housekeeping.tick()
@@ -221,14 +231,18 @@ class CameraApp:
             self._recorder = None
         elif self.commands.armed and self._recorder is None and self._video is not None:
             self._recorder = self.make_recorder(self._video)
+            self.stream.opened()  # its pre-roll begins with the next keyframe
 
     def _report(self) -> None:
         if self._interruption is not None:
             self.health.report("no-frames", self._interruption.fault.message)
         elif self._video is not None and not self.commands.armed:
             self.health.report("disarmed")
+        elif self._video is not None and self.stream.waiting:
+            self.health.report("no-frames", self.stream.waiting)
         elif self._recorder is not None and (fault := self.housekeeping.fault) is not None:
             state = "disk-full" if isinstance(fault, DiskFull) else "storage-failed"
             self.health.report(state, fault.message)
         elif self._recorder is not None:
-            self.health.report("recording" if self._recorder.recording else "armed")
+            state = "recording" if self._recorder.recording else "armed"
+            self.health.report(state, self.stream.damaged)

@@ -14,6 +14,7 @@ import pytest
 
 from agent import config
 from agent.camera.app import build
+from agent.camera.source import Frame, Packet, Unjudged
 from agent.errors import CameraFault, ConfigError, StorageFault
 from agent.vault import camera_state
 from agent.vault.clips.store import ClipDraft, ClipStore, Recovery
@@ -150,6 +151,44 @@ def test_another_size_in_mid_stream_keeps_pre_roll_motion_and_state(
     assert spans == [(9.0, 12.0), (12.0, pytest.approx(17, abs=0.3))]
     assert [sidecar.width for sidecar in process.sidecars()] == [192, 320]
     assert process.states() == ["armed", "recording", "armed"]
+
+
+def test_a_camera_that_sends_no_keyframe_yet_is_waited_for_and_the_owner_reads_it(
+    tmp_path: Path, video: Video
+) -> None:
+    process = CameraProcess(tmp_path, video, seconds=10)
+    app = process.app()
+    app.start()
+    app.step(dataclasses.replace(video.format, width=0, height=0, extradata=b""))
+    for number in range(25 * 15):
+        process.clock.advance(1 / 15)
+        at = process.clock.monotonic()
+        app.step(Packet(b"", False, at, 1 / 15))
+        if number % 2:
+            app.step(Unjudged(at, "keyframe"))
+    process.watch(app)
+    assert process.states() == [
+        "armed",
+        "no-frames: no keyframe for 10 s; set a shorter keyframe interval in the camera",
+        "no-frames: no keyframe for 20 s; set a shorter keyframe interval in the camera",
+        "armed",
+    ]
+
+
+def test_a_camera_whose_pictures_are_all_damaged_is_alive_and_records_nothing(
+    tmp_path: Path, video: Video
+) -> None:
+    process = CameraProcess(tmp_path, video, seconds=200)
+    app = process.app()
+    app.start()
+    app.step(process.source.open())
+    for item in process.source.read():
+        app.step(Unjudged(item.seconds, "damage") if isinstance(item, Frame) else item)
+    assert [state.partition(";")[0] for state in process.states()] == [
+        "armed",
+        "armed: parts of many pictures are lost, and no motion is seen in these",
+    ]
+    assert process.clips() == []
 
 
 def test_a_full_disk_stops_the_recording_and_space_starts_it_again(

@@ -21,7 +21,7 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -111,7 +111,12 @@ class BendableCamera:
 
     - ``status``: the answer to DESCRIBE while it is set, without a login.
     - ``users``: the login it wants, but for OPTIONS.
+    - ``lost``: the RTP packets, by their number from 1, that never arrive.
+    - ``says_sets``: false for a camera that has its parameter sets in the pictures alone.
     """
+
+    lost: Collection[int] = ()
+    says_sets = True
 
     def __init__(
         self,
@@ -183,7 +188,7 @@ class BendableCamera:
 
     def description(self) -> str:
         """The stream in SDP (RFC 4566), with a sound that nobody asks for."""
-        sets = parameter_sets(self.video)
+        sets = parameter_sets(self.video) if self.says_sets else []
         if self.video.format.codec == "h264":
             props = ",".join(base64.b64encode(each).decode() for each in sets)
             props = f"packetization-mode=1;sprop-parameter-sets={props}"
@@ -278,6 +283,8 @@ class _Talk:
                     number = number + 1 & 0xFFFF
                     head = struct.pack(">BBHII", 0x80, 96 | last << 7, number, stamp, 0x11223344)
                     packet = head + payload
+                    if number in self._camera.lost:
+                        continue
                     with self._lock:
                         framed = struct.pack(">BBH", 0x24, 0, len(packet)) + packet
                         self._connection.sendall(framed)

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Generic, TypeVar
 
-from agent.camera.source import Packet
+from agent.camera.source import Packet, Unjudged
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Producer(Generic[T]):
 
     def _put(self, item: T) -> bool:
         """Queue ``item`` once there is room; False when stopped."""
-        quietly = isinstance(item, Packet)
+        quietly = isinstance(item, Packet | Unjudged)
         while not self._stopped.is_set():
             if self._queue.put(item, quietly=quietly, timeout_seconds=_POLL_SECONDS):
                 return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.camera.source import Frame, Interruption, Source, VideoFormat
+from agent.camera.source import Frame, Interruption, Packet, Source, Unjudged, VideoFormat
 from agent.camera.sources.reader import CLOSE_SECONDS, LEAVE_SECONDS, POLL_SECONDS, End, Reader
 from agent.camera.stall import StallDetector
 from agent.errors import CameraFault
@@ -30,16 +30,21 @@ class Seen:
 
 
 def look(
-    source: Source, *, stall: StallDetector, each_wait: Callable[[], None] = lambda: None
+    source: Source,
+    *,
+    stall: StallDetector,
+    keyframe_seconds: float = 30.0,
+    each_wait: Callable[[], None] = lambda: None,
 ) -> Seen:
     """Wait for the first small picture; raises :class:`CameraFault` if there is none.
 
-    ``stall`` bounds each wait as it does for the daemon. ``each_wait`` is called
-    whenever nothing came for a moment.
+    ``stall`` bounds each wait as it does for the daemon, ``keyframe_seconds`` the wait of a camera
+    that sends packets for a keyframe. ``each_wait`` is called whenever nothing came for a moment.
     """
     reader = Reader(source)
     reader.start()
     seen: Seen | None = None
+    first: float | None = None  # moment without a picture
     patience = LEAVE_SECONDS
     stall.opening()
     try:
@@ -47,13 +52,24 @@ def look(
             item = reader.next(POLL_SECONDS)
             match item:
                 case VideoFormat():
-                    stall.opened()
+                    if seen is None:
+                        stall.opened()
                     description, encoder = (
                         str(getattr(source, name, "")) for name in ("description", "encoder")
                     )
                     seen = Seen(item, description, encoder)
                 case Interruption(fault=fault):
                     raise fault
+                case Packet():
+                    stall.packet()
+                case Unjudged():
+                    stall.picture()
+                    first = item.seconds if first is None else first
+                    if item.seconds - first > keyframe_seconds:
+                        raise CameraFault(
+                            f"no keyframe for {keyframe_seconds:.0f} s, so there is no picture",
+                            advice="Set a shorter keyframe interval in the camera",
+                        )
                 case Frame() if seen is not None:
                     patience = CLOSE_SECONDS
                     return seen

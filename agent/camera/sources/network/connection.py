@@ -49,8 +49,8 @@ class Connection:
         """Connect to one stream, then to the other: a camera that refuses the first one
         hears the password once. None when closed meanwhile. Raises :class:`CameraFault`.
         """
-        formats = [self._opened(stream) for stream in self._streams]
-        return None if None in formats else formats[0]
+        tracks = [self._opened(stream) for stream in self._streams]
+        return None if tracks[0] is None or None in tracks else tracks[0].format
 
     def items(self) -> Iterator[Item]:
         """All items until closed; raises what ended either stream."""
@@ -72,12 +72,12 @@ class Connection:
         for stream in self._streams:
             stream.join(_GOODBYE_SECONDS)
 
-    def _opened(self, stream: Producer[_Given]) -> VideoFormat | None:
-        """The format of ``stream``; items that another gives meanwhile are kept."""
+    def _opened(self, stream: Producer[_Given]) -> Track | None:
+        """The track of ``stream``; items that another gives meanwhile are kept."""
         stream.start()
         for item in self._received():
             if isinstance(item, Track):
-                return item.format
+                return item
             self._early.append(item)
         return None
 

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Iterator
 import av
 from av.video.stream import VideoStream
 
-from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
+from agent.camera.source import Frame, FrameRate, Packet, Unjudged, VideoFormat
 from agent.camera.sources.annexb import pictures_until_shown
 from agent.camera.sources.luma import frame_of
 from agent.camera.sources.network.arrivals import Placed, seconds_of
+from agent.camera.sources.network.damage import Judgement
 from agent.camera.sources.network.track import Track
 
+_MOST_REORDERED = 16  # pictures that a decoder holds back (ITU-T H.264, A.3.1)
 _LONGEST_DELAY_SECONDS = 2.0  # of reordered pictures; more is a broken stamp
 
 
 def recorded(
     track: Track, placed: Iterable[Placed], *, frames_per_second: float | None
-) -> Iterator[VideoFormat | Packet | Frame]:
+) -> Iterator[VideoFormat | Packet | Frame | Unjudged]:
     """Each packet as it came; before it a format that begins with it, after it its frame.
 
     ``frames_per_second`` limits the frames; None: there are none.
@@ -42,7 +44,9 @@ def recorded(
             yield from viewer.look(packet, seconds)
 
 
-def watched(track: Track, placed: Iterable[Placed], *, frames_per_second: float) -> Iterator[Frame]:
+def watched(
+    track: Track, placed: Iterable[Placed], *, frames_per_second: float
+) -> Iterator[Frame | Unjudged]:
     """The frames alone."""
     viewer = _Viewer(track, frames_per_second)
     for one in placed:
@@ -52,22 +56,46 @@ def watched(track: Track, placed: Iterable[Placed], *, frames_per_second: float)
 class _Viewer:
     """Decodes a track into at most ``frames_per_second`` small frames a second.
 
-    Packets that do not decode are skipped: a camera joined in the middle begins with such. If
-    nothing decodes at all, the missing frames end the process.
+    Where pictures are damaged, or no keyframe came yet, it says so instead. If nothing decodes
+    at all, though keyframes come, the missing frames end the process.
     """
 
     def __init__(self, track: Track, frames_per_second: float) -> None:
         self._track = track
         self._rate = FrameRate(frames_per_second)
+        self._judgement = Judgement()
         self._wanted = False  # since a packet whose picture is yet to come out
+        self._whole_from = 0  # the stamp of the first picture after a hindrance
+        self._reordered = 0  # packets in which earlier pictures may still come out
 
-    def look(self, packet: av.Packet[VideoStream], seconds: float) -> Iterator[Frame]:
+    def look(self, packet: av.Packet[VideoStream], seconds: float) -> Iterator[Frame | Unjudged]:
         """The frame that is due, if one is."""
         self._wanted = self._rate.due(seconds) or self._wanted
-        pictures = self._track.decode(packet, wanted=self._wanted)
-        if self._wanted and pictures:
+        hindered = self._judgement.hindrance is not None
+        pictures, error = self._track.decode(packet, wanted=self._wanted or hindered)
+        self._judgement.packet(
+            keyframe=packet.is_keyframe,
+            until_shown=self._until_shown(packet) if hindered else 0,
+            gap=bool(packet.opaque),
+            error=error,
+        )
+        hindrance = self._judgement.hindrance
+        if hindered and hindrance is None:
+            self._whole_from, self._reordered = packet.pts or 0, _MOST_REORDERED
+        whole = [
+            picture
+            for picture in pictures
+            if not self._reordered or picture.pts is None or picture.pts >= self._whole_from
+        ]
+        self._reordered = 0 if whole else max(self._reordered - 1, 0)
+        if self._wanted and (hindrance or whole):
             self._wanted = False
-            yield frame_of(pictures[-1], seconds)
+            yield Unjudged(seconds, hindrance) if hindrance else frame_of(whole[-1], seconds)
+
+    def _until_shown(self, packet: av.Packet[VideoStream]) -> int:
+        if not packet.is_keyframe or self._track.codec_name != "h264":
+            return 0
+        return pictures_until_shown(bytes(packet), "h264")
 
 
 def _delay_seconds(one: Placed) -> float:

@@ -2,29 +2,32 @@
 
 Each fault between us and a camera has advice for the owner. Audio is never asked for where
 the protocol allows to choose (RTSP), and never read. A name and password in a URL appear
-in no message; FFmpeg's own log, which would show them, is off as PyAV leaves it.
+in no message; FFmpeg's own log, which would show them, is heard and never printed.
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import av
 import av.error
+import av.logging
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
 from agent.camera.sources.network.backlog import Backlog
+from agent.camera.sources.network.damage import hear_ffmpeg, tells_of_error, tells_of_gap
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.trust import Trust
 from agent.config.location import redacted, split
 from agent.errors import CameraFault
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "hevc"}
+_REORDERED = "8"  # packets
 _MOST_STRANGE = 50  # packets of a stream that appeared later, with none of ours between
 
 
@@ -34,6 +37,13 @@ def _is_rtsp(location: str) -> bool:
 
 class TurnedAway(CameraFault):
     """The camera refuses the login; it will refuse it again, and counts."""
+
+
+class Decoded(NamedTuple):
+    """What came out of the decoder for one packet."""
+
+    pictures: list[VideoFrame]
+    error: bool
 
 
 class Track:
@@ -52,24 +62,28 @@ class Track:
         transport: Literal["tcp", "udp"],
         timeout_seconds: float,
     ) -> None:
+        hear_ffmpeg()
         self.name = f"{redacted(location)} ({setting})"
         self.timeout_seconds = timeout_seconds
         fault = None
         self.backlog = Backlog()
         try:
-            self._container: InputContainer = av.open(
-                location,
-                options=_options(location, trust, transport, timeout_seconds),
-                timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
-            )
+            with av.logging.Capture() as log:
+                self._container: InputContainer = av.open(
+                    location,
+                    options=_options(location, trust, transport, timeout_seconds),
+                    timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
+                )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             fault = (self._untrusted(error) if trust.verify else None) or self._explain(error)
         if fault:
             raise fault  # outside: the error's own text may hold the password
         self.backlog.opened()
+        self._gap_at_first = tells_of_gap(log)
         try:
             self._stream = self._choose()
-            self.watch = FormatWatch(self._describe())
+            if setting == "record":
+                self.watch = FormatWatch(self._describe())
         except CameraFault:
             self._container.close()
             raise
@@ -80,6 +94,11 @@ class Track:
     def format(self) -> VideoFormat:
         """The present format of the packets, which :attr:`watch` follows."""
         return self.watch.format
+
+    @property
+    def codec_name(self) -> str:
+        """FFmpeg's name of the encoding."""
+        return self._stream.codec_context.name
 
     @property
     def length_seconds(self) -> float | None:
@@ -97,10 +116,9 @@ class Track:
         while True:
             count = 0
             try:
-                for packet in self._container.demux(self._stream):
-                    if packet.size:
-                        count += 1
-                        yield packet
+                for packet in self._demuxed():
+                    count += 1
+                    yield packet
             except IndexError:  # PyAV's error for a stream that was not there at first
                 strange = 0 if count else strange + 1
                 if strange < _MOST_STRANGE:
@@ -116,18 +134,40 @@ class Track:
                 return
             raise fault  # outside: the error's own text may hold the password
 
-    def decode(self, packet: av.Packet[VideoStream], *, wanted: bool) -> list[VideoFrame]:
-        """The pictures that come out when ``packet`` goes in; none if it is damaged.
+    def _demuxed(self) -> Iterator[av.Packet[VideoStream]]:
+        """The packets as they come; of a marked one a part may be missing.
+
+        FFmpeg's parser gives out a picture when the next one begins: the packet that is missing
+        is of the picture that comes now, or of the next.
+        """
+        demuxed = self._container.demux(self._stream)
+        marks = 2 if self._gap_at_first else 0
+        while True:
+            with av.logging.Capture() as log:
+                packet = next(demuxed, None)
+            if packet is None:
+                return
+            if tells_of_gap(log) or packet.is_corrupt:
+                marks = 2
+            if packet.size:
+                packet.opaque = marks > 0
+                marks = max(marks - 1, 0)
+                yield packet
+
+    def decode(self, packet: av.Packet[VideoStream], *, wanted: bool) -> Decoded:
+        """The pictures that come out when ``packet`` goes in, and if the decoder found an error.
 
         Unless ``wanted``, a picture is left out where no other builds on it.
         """
         if wanted != self._decodes_all:
             self._decodes_all = wanted
             self._stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
-        try:
-            return packet.decode()
-        except av.error.FFmpegError:
-            return []
+        with av.logging.Capture() as log:
+            try:
+                pictures = packet.decode()
+            except av.error.FFmpegError:
+                return Decoded([], error=True)
+        return Decoded(pictures, tells_of_error(log) or any(each.is_corrupt for each in pictures))
 
     def silence(self) -> CameraFault:
         """The fault of a camera that sends nothing more."""
@@ -139,7 +179,7 @@ class Track:
 
     def _choose(self) -> VideoStream:
         streams = self._container.streams.video
-        if not streams:
+        if not streams or streams[0].codec_context is None:
             raise CameraFault(
                 f"{self.name} carries no video", advice="Choose a stream or file with a picture"
             )
@@ -159,20 +199,19 @@ class Track:
             context.flags |= int(av.codec.context.Flags.low_delay)
 
     def _describe(self) -> VideoFormat:
+        """The format of what is copied; of a camera joined between keyframes without a size."""
         context = self._stream.codec_context
-        name = context.name if context is not None else "unknown"
-        codec = _CODECS.get(name)
+        codec = _CODECS.get(self.codec_name)
         if codec is None:
             raise CameraFault(
-                f"{self.name} is encoded as {name}, and is only ever copied",
+                f"{self.name} is encoded as {self.codec_name}, and is only ever copied",
                 advice="Set the camera to H.264 or H.265, or convert the file",
             )
-        if not (context.extradata and context.width and context.height):
-            raise CameraFault(
-                f"{self.name} did not send its {codec} parameters",
-                advice="Set a shorter keyframe interval in the camera",
-            )
-        return VideoFormat(codec, context.width, context.height, bytes(context.extradata))
+        if context.extradata and context.width and context.height:
+            return VideoFormat(codec, context.width, context.height, bytes(context.extradata))
+        if self.length_seconds is not None:
+            raise CameraFault(f"{self.name} holds no {codec} parameters", advice="Convert the file")
+        return VideoFormat(codec, 0, 0, b"")
 
     def _explain(self, error: Exception) -> CameraFault:
         """``error`` as a fault for the author of the configuration."""
@@ -221,6 +260,9 @@ def _options(
         # The time limit for each wait, and for the first keyframe, which may bring the
         # parameters. PyAV's own limit calls Python at every system call, which costs as much
         # as all other work on a packet, and RTSP makes six calls for each of RTP's.
+        if transport == "tcp":
+            # Without a queue FFmpeg does not tell of missing packets; it waits for so many more.
+            options["reorder_queue_size"] = _REORDERED
         limit = f"{timeout_seconds * 1e6:.0f}"
         options |= {"rtsp_transport": transport, "allowed_media_types": "video"}
         options |= {"timeout": limit, "analyzeduration": limit, "probesize": "20000000"}

@@ -35,6 +35,7 @@ def stream(
     login: Login | None = None,
     trust: Trust | None = None,
     timeout_seconds: float = 20.0,
+    motion_frames_per_second: float = 7.5,
     **changes: Any,
 ) -> Stream:
     """A source of ``record``; ``changes`` are settings."""
@@ -43,7 +44,7 @@ def stream(
         StreamSource(record=str(record), **settings),
         login=login,
         trust=trust or Trust(),
-        motion_frames_per_second=7.5,
+        motion_frames_per_second=motion_frames_per_second,
         timeout_seconds=timeout_seconds,
         clock=clock or SystemClock(None),
     )
