@@ -8,13 +8,11 @@ which names the file.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +24,7 @@ FILE_MODE = 0o640
 PRIVATE_MODE = 0o600
 PRIVATE_DIRECTORY_MODE = 0o700
 
-_NEW = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+NEW = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_BYTES = 1 << 20
 
@@ -83,7 +81,7 @@ def faults(path: Path, doing: str = "") -> Iterator[None]:
 def write_new(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
     """Write a file that did not exist before, and sync it; its name is not synced yet."""
     with faults(path, "cannot be written"):
-        descriptor = os.open(path, os.O_WRONLY | _NEW, mode)
+        descriptor = os.open(path, os.O_WRONLY | NEW, mode)
         try:
             os.fchmod(descriptor, mode)  # whatever the umask: it may be for another user to read
             write_all(descriptor, data)
@@ -111,28 +109,6 @@ def replace(path: Path, data: bytes, *, mode: int = FILE_MODE, draft: Path | Non
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A private file to write, named ``<name>.part`` until the block ends.
-
-    Then it is synced and gets its name. If anything fails, no file is left behind.
-    """
-    written = path.with_name(f"{path.name}.part")
-    with faults(path, "cannot be written"):
-        written.unlink(missing_ok=True)
-        descriptor = os.open(written, os.O_RDWR | _NEW, PRIVATE_MODE)
-        try:
-            with os.fdopen(descriptor, "w+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            written = written.replace(path)
-            sync_directory(path.parent)
-        except BaseException:
-            written.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
 def append(path: Path, *, size: int | None = None) -> Iterator[BinaryIO]:
     """Append to ``path``, cut to ``size`` first; synced when the block ends, however it ends."""
     with faults(path), path.open("ab") as file:
@@ -143,83 +119,6 @@ def append(path: Path, *, size: int | None = None) -> Iterator[BinaryIO]:
         finally:
             file.flush()
             os.fsync(file.fileno())
-
-
-# Files under way
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A finished file: its digest (hexadecimal) and size."""
-
-    sha256: str
-    bytes: int
-
-
-class DigestWriter:
-    """A file that a library writes to, and the digest of all that was written.
-
-    Libraries replace an exception by one of their own; ``error`` keeps the original.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write all of ``data``."""
-        with self._remembering():
-            write_all(self._descriptor, data)
-            self._digest.update(data)
-            self.bytes += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: no data is buffered."""
-
-    def sync(self) -> None:
-        """Put all that was written on the disk."""
-        with self._remembering():
-            os.fsync(self._descriptor)
-
-    @property
-    def written(self) -> WrittenFile:
-        """Digest and size so far."""
-        return WrittenFile(self._digest.hexdigest(), self.bytes)
-
-    @contextmanager
-    def _remembering(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self.error = error
-            raise
-
-
-def create(path: Path) -> int:
-    """Create a file to write; returns a descriptor with a lock that :func:`being_written` sees.
-
-    The file is private: whoever could open it could take that lock.
-    """
-    with faults(path):
-        descriptor = os.open(path, os.O_WRONLY | _NEW, PRIVATE_MODE)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return descriptor
-
-
-def being_written(path: Path) -> bool:
-    """Tell if a living process holds ``path`` from :func:`create`; a killed one does not."""
-    with faults(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # of a pipe, too
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-    return False
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

@@ -23,6 +23,7 @@ ROOMS = {
     "clock": "errors",
     "backoff": "",
     "files": "errors",
+    "new_files": "errors files",
     "config": "errors",
     "host": "clock",
     "options": "errors config",
@@ -31,11 +32,12 @@ ROOMS = {
     "consent": "errors clock config",
     "keyfile": "errors clock config files consent",
     "parties": "errors config consent",
-    "vault": "errors clock config host files consent",
+    "vault": "errors clock config host files new_files consent",
     "media": "errors consent",
     "camera": "errors clock config host files backoff consent parties media vault",
-    "gateway": "errors clock config mqtt host tls files backoff consent parties media vault",
-    "owner": "errors clock config mqtt options files consent media vault keyfile",
+    "gateway": "errors clock config mqtt host tls files new_files backoff consent parties media"
+    " vault",
+    "owner": "errors clock config mqtt options files new_files consent media vault keyfile",
     "requester": "errors clock config mqtt options files consent vault keyfile",
     "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"
     " gateway owner requester",

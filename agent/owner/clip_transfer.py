@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from agent import files
+from agent import new_files
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.mqtt.topics import CHUNK_BYTES
@@ -113,5 +113,5 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
     """
     if target.exists():
         raise StorageFault(f"{target}: exists, and is not overwritten")
-    with files.new_file(target) as file:
+    with new_files.new_file(target) as file:
         yield file

@@ -24,7 +24,7 @@ from agent.consent.cards import (
 )
 from agent.consent.transparency.tree import Tree
 from agent.errors import ClipDamaged, ConfigError, StorageFault
-from agent.files import WrittenFile
+from agent.new_files import WrittenFile
 from agent.vault.clips import sidecar
 from agent.vault.clips.sidecar import Opening, Sidecar
 from agent.vault.database.gateway import GatewayDatabase

@@ -28,7 +28,7 @@ from typing import Final
 
 import pyrage
 
-from agent import files
+from agent import new_files
 from agent.consent.statements import BundledFile
 from agent.errors import InternalFault, ReceiverRefused
 
@@ -48,7 +48,7 @@ def write_bundle(
     payload: Iterable[tuple[str, bytes]],
     release: Callable[[Sequence[BundledFile]], bytes],
     bagged_at: float,
-) -> files.WrittenFile:
+) -> new_files.WrittenFile:
     """Write the bag ``name`` to ``path``, sealed to ``recipient`` (``age1…``).
 
     ``payload`` yields paths (``data/…``) and their bytes, and is drawn from one at a time.
@@ -63,8 +63,8 @@ def write_bundle(
     except pyrage.RecipientError as error:
         raise ReceiverRefused("no-recipient", "the recipient is not an age recipient") from error
     source = _Source(_Bag(name, bagged_at).stream(payload, release))
-    with files.new_file(path) as file:
-        sink = files.DigestWriter(file.fileno())
+    with new_files.new_file(path) as file:
+        sink = new_files.DigestWriter(file.fileno())
         try:
             pyrage.encrypt_io(source, sink, [reader])
         except pyrage.EncryptError as error:

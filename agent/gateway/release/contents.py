@@ -27,11 +27,11 @@ from agent.consent.statements import (
     SignerKeys,
 )
 from agent.errors import ClipDamaged, Refused
-from agent.files import WrittenFile
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bag_writer import write_bundle
 from agent.media import editing
+from agent.new_files import WrittenFile
 from agent.vault.clips import unseal
 from agent.vault.clips.reader import ClipReader
 from agent.vault.database.gateway import Clip, GatewayDatabase

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import files
+from agent import files, new_files
 from agent.clock import Clock
 from agent.errors import ClipDamaged, DiskFull, StorageFault
 from agent.vault.clips import paths, sidecar, unseal
@@ -157,7 +157,7 @@ class _Recoverer:
 
     def _settle(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
         if clip.media_part in present:
-            if not files.being_written(clip.media_part):
+            if not new_files.being_written(clip.media_part):
                 self._settle_part(clip, present)
         elif clip.media in present:
             self._settle_media(clip, present, has_row=has_row)
@@ -173,7 +173,7 @@ class _Recoverer:
             except ClipDamaged as error:
                 log.warning("a recording is closed without its sidecar: %s", error)
             else:
-                if _written(clip.media_part) == files.WrittenFile(known.sha256, known.bytes):
+                if _written(clip.media_part) == new_files.WrittenFile(known.sha256, known.bytes):
                     put_in_place(clip)
                     self._insert(known)
                     self.found["adopted"].append(clip.id)
@@ -245,9 +245,9 @@ class _Recoverer:
                     )
 
 
-def _written(media: Path) -> files.WrittenFile:
+def _written(media: Path) -> new_files.WrittenFile:
     with files.open_regular(media) as sealed, files.faults(media):
-        return files.WrittenFile(files.sha256_of(sealed), files.size(media))
+        return new_files.WrittenFile(files.sha256_of(sealed), files.size(media))
 
 
 def true_start(clip: Clip | Opening, clock: Clock) -> float | None:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import pyrage
 
-from agent import files
+from agent import files, new_files
 from agent.clock import Clock
 from agent.consent import age_header
 from agent.consent.letters import parse_identity
@@ -201,7 +201,7 @@ class _Source:
 class SealedWriter:
     """A file to write plaintext to, without seeking, that becomes an age file at ``path``.
 
-    ``path`` must not exist; it is locked (:func:`agent.files.being_written`) until the end.
+    ``path`` must not exist; it is locked (:func:`agent.new_files.being_written`) until the end.
     A thread seals what comes through a pipe. If it fails, as on a full disk, the next
     :meth:`write` or :meth:`close` raises :class:`StorageFault`; no writer waits for ever.
     """
@@ -280,7 +280,7 @@ class SealedWriter:
         self._position += len(view)
         return len(view)
 
-    def close(self) -> files.WrittenFile:
+    def close(self) -> new_files.WrittenFile:
         """Seal the last chunk and sync the file; :class:`StorageFault` if that failed."""
         self._hang_up()
         if not self._complete:

@@ -17,7 +17,7 @@ from agent import files
 from agent.consent import decoding
 from agent.consent.statements import Base64, ClipId, Count, Digest, Name, Part
 from agent.errors import ClipDamaged, MalformedStatement
-from agent.files import WrittenFile
+from agent.new_files import WrittenFile
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.database.index import Clip
 

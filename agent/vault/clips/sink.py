@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from agent import files
+from agent import new_files
 from agent.clock import Clock
 
 CHUNK_BYTES = 65_536  # plaintext of one age chunk
@@ -43,11 +43,11 @@ class Backlog:
                 self._writes.popleft()
 
 
-class Sink(files.DigestWriter):
+class Sink(new_files.DigestWriter):
     """A new, locked file for the age library, synced when the backlog is old."""
 
     def __init__(self, path: Path, clock: Clock, backlog: Backlog, patience: float) -> None:
-        super().__init__(files.create(path))
+        super().__init__(new_files.create(path))
         self._clock = clock
         self._backlog = backlog
         self._patience = patience

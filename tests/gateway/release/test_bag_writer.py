@@ -19,8 +19,8 @@ import pytest
 
 from agent.consent.statements import BundledFile
 from agent.errors import ClipDamaged, ReceiverRefused, StorageFault
-from agent.files import WrittenFile
 from agent.gateway.release.bag_writer import write_bundle
+from agent.new_files import WrittenFile
 from tests.peers.requirements import need
 
 NAME = "clip-release-0123456789abcdef"

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import files
+from agent import new_files
 from agent.errors import (
     ClipDamaged,
     InternalFault,
@@ -129,9 +129,9 @@ def test_the_file_is_private_and_locked_until_its_end(tmp_path: Path) -> None:
     path = tmp_path / "x.age"
     writer = SealedWriter(path, RECIPIENTS, clock=SimulatedClock())
     assert path.stat().st_mode & 0o777 == 0o600
-    assert files.being_written(path)
+    assert new_files.being_written(path)
     writer.close()
-    assert not files.being_written(path)
+    assert not new_files.being_written(path)
 
 
 def test_writing_after_the_end_is_our_mistake(tmp_path: Path) -> None:
