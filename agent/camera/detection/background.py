@@ -125,9 +125,9 @@ class Background:
         cv2.accumulateWeighted(self.luma, self.level, still_rate, self._still)
         cv2.accumulateWeighted(self.luma, self.level, changed_rate, self._elsewhere)
 
-    def follow_noise(self, rate: float) -> None:
+    def follow_noise(self, rate: float, restless: Mask | None = None) -> None:
         """Move the noise of each block towards its deviation, at a quarter of the rate where
-        it is not still.
+        it is not still, unless it is ``restless``.
         """
         deviation = self.deviation
         if self._peak > _NOISE_MAX:
@@ -135,6 +135,9 @@ class Background:
         cv2.accumulateWeighted(deviation, self._noise, rate, self._still)
         if not self._all_still:
             cv2.accumulateWeighted(deviation, self._noise, rate / 4, self._elsewhere)
+            if restless is not None:
+                cv2.bitwise_and(restless, self._elsewhere, restless)
+                cv2.accumulateWeighted(deviation, self._noise, rate, restless)
 
     def _measure_threshold(self) -> None:
         cv2.dilate(self._noise, SQUARE_3, self.threshold)
