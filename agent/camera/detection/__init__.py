@@ -1,1 +1,1 @@
-"""Motion detection: the detector, its pace, and its verdicts."""
+"""Motion detection: the detector, its steps, its pace, and its verdicts."""

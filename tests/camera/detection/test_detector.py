@@ -326,3 +326,62 @@ def test_to_explain_changes_nothing() -> None:
         asked.look.explain()
     assert np.array_equal(mute.look._background.level, asked.look._background.level)
     assert np.array_equal(mute.look._background._noise, asked.look._background._noise)
+
+
+def rain(
+    lens: Lens, random: np.random.Generator, *, box: tuple[int, int, int] | None = None
+) -> Luma:
+    """The wall behind streaks of rain, new ones in each picture."""
+    picture = lens.picture(box=box)
+    for top, left in random.integers((0, 0), (LUMA_HEIGHT - 24, LUMA_WIDTH), (40, 2)):
+        length, width = int(random.integers(8, 24)), int(random.integers(2, 6))
+        picture[top : top + length, left : left + width] = 210
+    return picture
+
+
+def test_rain_is_not_motion_and_somebody_in_it_is_seen_within_a_second() -> None:
+    lens, random = Lens(), np.random.default_rng(8)
+    look = Watch()
+    answers(look, (rain(lens, random) for _ in range(60)))
+    raining = answers(look, (rain(lens, random) for _ in range(300)))
+    assert sum(raining) <= 6
+    walking = [rain(lens, random, box=(x, 40, 30)) for x in range(0, 280, 10)]
+    assert any(answers(look, walking)[: 4 + round(FPS)])
+
+
+def test_a_crossing_insect_is_not_motion() -> None:
+    lens, look = Lens(), settled(Lens())
+    flights = [
+        [(20 + 70 * step, 12, 240) for step in range(4)],
+        [(300 - 60 * step, 12, 240) for step in range(5)],
+    ]
+    for flight in flights * 4:
+        pictures = [
+            *(lens.picture(box=box) for box in flight),
+            *(lens.picture() for _ in range(20)),
+        ]
+        assert not any(answers(look, pictures))
+
+
+def test_a_soft_beam_on_a_plain_wall_is_not_motion() -> None:
+    lens = Lens()
+    lens._wall[:] = 60.0
+    look = settled(lens)
+    column = np.arange(LUMA_WIDTH, dtype=np.float64)
+    for middle in range(-80, 400, 10):
+        beam = 70 * np.exp(-(((column - middle) / 45) ** 2))
+        lit = np.clip(lens.picture() + beam, 0, 255).astype(np.uint8)
+        assert not look(lit)
+
+
+def test_sensitivity_also_divides_how_much_must_move_now() -> None:
+    """Somebody who stands out enough, and changes slowly from look to look."""
+    wall = Lens(noise=0.3)
+    wall._wall[:] = 90.0
+
+    def seen(sensitivity: float) -> bool:
+        look = settled(wall, sensitivity=sensitivity)
+        return any(answers(look, (wall.picture(box=(x, 40, 98)) for x in range(40, 100, 2))))
+
+    assert not seen(0.5)
+    assert seen(3.0)
