@@ -22,6 +22,8 @@ from agent.camera.source import Codec, VideoFormat
 from agent.camera.sources.network.backlog import Backlog
 from agent.camera.sources.network.damage import hear_ffmpeg, tells_of_error, tells_of_gap
 from agent.camera.sources.network.format_watch import FormatWatch
+from agent.camera.sources.network.rtsp.conversation import Declined
+from agent.camera.sources.network.rtsp.login import UnknownDigest, own_session
 from agent.camera.sources.network.trust import Trust
 from agent.config.location import redacted, split
 from agent.errors import CameraFault
@@ -68,12 +70,23 @@ class Track:
         fault = None
         self.backlog = Backlog()
         try:
+            options = _options(location, trust, transport, timeout_seconds)
+            self._container: InputContainer
+            self._session = own_session(location, trust=trust, timeout_seconds=timeout_seconds)
             with av.logging.Capture() as log:
-                self._container: InputContainer = av.open(
-                    location,
-                    options=_options(location, trust, transport, timeout_seconds),
-                    timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
-                )
+                if self._session is not None:
+                    self._container = self._session.opened(options)
+                else:
+                    self._container = av.open(
+                        location,
+                        options=options,
+                        timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
+                    )
+        except UnknownDigest as error:
+            fault = CameraFault(
+                f"{self.name} takes a login by {error} alone",
+                advice="Set the camera's RTSP authentication to digest, with SHA-256 or MD5",
+            )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             fault = (self._untrusted(error) if trust.verify else None) or self._explain(error)
         if fault:
@@ -85,7 +98,7 @@ class Track:
             if setting == "record":
                 self.watch = FormatWatch(self._describe())
         except CameraFault:
-            self._container.close()
+            self.close()
             raise
         self._decodes_all = True
         self._prepare_decoder()
@@ -147,7 +160,8 @@ class Track:
                 packet = next(demuxed, None)
             if packet is None:
                 return
-            if tells_of_gap(log) or packet.is_corrupt:
+            lost = self._session is not None and self._session.lost()
+            if lost or tells_of_gap(log) or packet.is_corrupt:
                 marks = 2
             if packet.size:
                 packet.opaque = marks > 0
@@ -176,6 +190,8 @@ class Track:
     def close(self) -> None:
         """Close the file or connection."""
         self._container.close()
+        if self._session is not None:
+            self._session.close()
 
     def _choose(self) -> VideoStream:
         streams = self._container.streams.video
@@ -218,6 +234,8 @@ class Track:
         if self.name.startswith("rtsp") and isinstance(error, av.error.InvalidDataError):
             # FFmpeg's error for silence, and for the answers of another kind of server.
             error = TimeoutError()
+        if isinstance(error, Declined):
+            error = _AS_FFMPEGS.get(error.status, av.error.HTTPClientError)(error.status, "")
         for kind, message, advice in _EXPLANATIONS:
             if isinstance(error, kind):
                 seconds = f"{self.timeout_seconds:g}"
@@ -269,6 +287,11 @@ def _options(
     return options
 
 
+_AS_FFMPEGS: dict[int, type[av.error.FFmpegError]] = {
+    401: av.error.HTTPUnauthorizedError,
+    403: av.error.HTTPForbiddenError,
+    404: av.error.HTTPNotFoundError,
+}
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 # Only these two answers are about the login. All others may pass by themselves: a restreamer knows
 # its streams some time after its start, and a viewer too many is one less later.

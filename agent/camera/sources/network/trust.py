@@ -26,11 +26,16 @@ class Trust:
     name: str | None = None
     verify: bool = True
 
+    @property
+    def authorities(self) -> Path:
+        """The file of trusted certificates."""
+        return self.ca_file or _SYSTEM
+
     def options(self, scheme: str) -> dict[str, str]:
         """FFmpeg's options for a URL of this ``scheme``."""
         if not self.verify:
             return {"tls_verify": "0"}
-        options = {"tls_verify": "1", "ca_file": str(self.ca_file or _SYSTEM)}
+        options = {"tls_verify": "1", "ca_file": str(self.authorities)}
         if self.name is not None:
             options["verifyhost"] = self.name
         if scheme == "https":
