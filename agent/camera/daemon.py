@@ -4,8 +4,9 @@
 - A full disk, or any other fault of the storage, stops the recording with a clear state,
   but not the pre-roll. Recording goes on once the storage works.
 - A camera that falls silent, or whose source ends, ends the process with an error after
-  the clip was finished: systemd starts it again. A network camera is tried again by its
-  source, and the process stays. Only a file or a drawn scene may end quietly.
+  the clip was finished: systemd starts it again. A network camera, and a webcam that was there,
+  are tried again by their source, and the process stays. Only a file or a drawn scene may end
+  quietly.
 - SIGTERM finishes the clip and ends the process with 0.
 - On a still scene nothing at all is written: health is noted when it changes.
 - While an owner has disarmed it, the camera is read and its pictures are dropped: no motion

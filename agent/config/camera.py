@@ -195,7 +195,7 @@ class Recording(Section, frozen=True):
     no_frame_seconds: Annotated[
         float,
         doc(
-            "A camera silent for this long is lost; if not a stream, the process ends.",
+            "A camera silent for this long is lost; for a Pi's, the process ends.",
             ge=2,
             le=120,
         ),

@@ -12,34 +12,13 @@ pictures that a decoder complains about in each group though no packet is missin
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Final, Literal
 
-import av.logging
-
-LogLine = tuple[int, str, str]  # level, context, message
-
-_MISSED: Final = ("RTP: missed", "RTP: PT=")  # libavformat/rtpdec.c; the second: "bad cseq"
 _HABIT_PACKETS: Final = 100  # in a row with a gap before each
 _HABIT_GROUPS: Final = 10  # in a row with errors and without a gap
 _MOST_UNTIL_WHOLE: Final = 600  # pictures; no intra refresh takes longer
 
-
-def hear_ffmpeg() -> None:
-    """Let FFmpeg's messages be captured, and print none: they may hold a camera's password."""
-    logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
-    av.logging.set_skip_repeated(False)
-    av.logging.set_level(av.logging.WARNING)
-
-
-def tells_of_gap(log: Iterable[LogLine]) -> bool:
-    """True if packets are missing before the one that was just read."""
-    return any(message.startswith(_MISSED) for _, _, message in log)
-
-
-def tells_of_error(log: Iterable[LogLine]) -> bool:
-    """True if the decoder found an error."""
-    return any(level <= av.logging.ERROR for level, _, _ in log)
+_log = logging.getLogger(__name__)
 
 
 class Judgement:
@@ -79,4 +58,9 @@ class Judgement:
             self._faulty_groups = 0
         elif not self._gap_in_group:
             self._faulty_groups += 1
+            if self._faulty_groups == _HABIT_GROUPS:
+                _log.warning(
+                    "the decoder finds errors in each group of pictures, though no packet is"
+                    " missing; motion is looked for in them all the same"
+                )
         self._gap_in_group = self._error_in_group = False

@@ -19,8 +19,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera.source import Codec, VideoFormat
+from agent.camera.sources.ffmpeg_log import hear_ffmpeg, tells_of_error, tells_of_gap
 from agent.camera.sources.network.backlog import Backlog
-from agent.camera.sources.network.damage import hear_ffmpeg, tells_of_error, tells_of_gap
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.rtsp.conversation import Declined
 from agent.camera.sources.network.rtsp.login import UnknownDigest, own_session

@@ -15,14 +15,16 @@ from typing import Any, Protocol
 
 import av
 import av.error
+import av.logging
 import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from agent.camera.source import Frame, FrameRate, Packet, VideoFormat
+from agent.camera.source import Frame, FrameRate, Interruption, Item, Packet, VideoFormat
 from agent.camera.sources.encoder import Encoder, Settings, open_encoder
+from agent.camera.sources.ffmpeg_log import hear_ffmpeg, tells_of_error
 from agent.camera.sources.luma import frame_of, rows_of, to_video_range
 from agent.camera.sources.webcam import v4l2
 from agent.camera.zones import PrivacyMask
@@ -39,7 +41,7 @@ _MOST_UNREADABLE = 30  # pictures in a row
 _TOO_SOON = 0.7
 _OLDEST_SECONDS = 2.0  # that a picture may have waited in the driver's four buffers
 _SMALLEST_STEP = 0.001  # seconds between two pictures at least
-_END_OF_IMAGE = b"\xff\xd9"
+_RETRY_SECONDS = 2.0  # until a camera that was unplugged is looked for again
 
 _log = logging.getLogger(__name__)
 
@@ -109,8 +111,20 @@ class Webcam:
         self.encoder = self._encoder.description
         return self._encoder.format
 
-    def read(self) -> Iterator[Packet | Frame]:
-        """See :class:`agent.camera.source.Source`."""
+    def read(self) -> Iterator[Item]:
+        """See :class:`agent.camera.source.Source`; a camera that was there is looked for again."""
+        while True:
+            try:
+                if self._capture is None:
+                    yield self.open()
+                yield from self._pictures()
+            except CameraFault as fault:
+                self.close()
+                yield Interruption(fault, _RETRY_SECONDS)
+                self._clock.sleep(_RETRY_SECONDS)
+
+    def _pictures(self) -> Iterator[Packet | Frame]:
+        """All pictures until the camera is lost, which is a :class:`CameraFault`."""
         capture, encoder = self._capture, self._encoder
         if capture is None or encoder is None:
             return
@@ -225,20 +239,21 @@ class Webcam:
 
 def _jpeg_decoder() -> Callable[[NDArray[np.uint8]], VideoFrame | None]:
     """JPEG, uint8 with ``bytes`` elements, to yuv420p in video range; None if damaged."""
+    hear_ffmpeg()
     context = av.CodecContext.create("mjpeg", "r")
     if not isinstance(context, VideoCodecContext):
         raise CameraFault("this PyAV has no JPEG decoder", advice="Install PyAV's own wheel")
     context.thread_count = 1  # more would each hold a picture back
 
     def decode(data: NDArray[np.uint8]) -> VideoFrame | None:
-        jpeg = data.tobytes()
-        if _END_OF_IMAGE not in jpeg:
-            return None  # cut off: the decoder would fill up what is missing
-        try:
-            pictures = context.decode(av.Packet(jpeg))
-        except av.error.FFmpegError:
-            return None
-        if not pictures:
+        with av.logging.Capture() as log:
+            try:
+                pictures = context.decode(av.Packet(data.tobytes()))
+            except av.error.FFmpegError:
+                return None
+        # One that is cut off is filled up, and only the log tells. A missing end is no error:
+        # some cameras never send it.
+        if not pictures or tells_of_error(log):
             return None
         # A JPEG's levels are 0..255; players assume video range of what does not say so.
         return to_video_range(pictures[0])

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.camera.source import Frame, Item, Packet, Unjudged
-from agent.camera.sources.network.damage import Judgement, tells_of_error, tells_of_gap
+from agent.camera.source import Frame, Item, Packet, Unjudged, VideoFormat
+from agent.camera.sources.ffmpeg_log import tells_of_error, tells_of_gap
+from agent.camera.sources.network.damage import Judgement
 from agent.camera.sources.network.source import Stream
 from tests.camera.sources.network.test_source import begun, stream, web_server
 from tests.peers.bendable_camera import BendableCamera, Sent, parameter_sets, rtp_payloads
@@ -97,6 +98,29 @@ def test_a_camera_joined_between_keyframes_waits_for_one_and_is_alive(
 
 def video_of(items: list[Item]) -> Item:
     return next(item for item in items if not isinstance(item, Frame | Packet | Unjudged))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_description_of_another_size_than_the_pictures_is_corrected_by_the_first_keyframe(
+    tmp_path: Path, codec: str
+) -> None:
+    said = load(write_video(tmp_path / "a.mp4", codec=codec, seconds=1, size=(320, 180)))
+    sent = load(write_video(tmp_path / "b.mp4", codec=codec, seconds=1))
+    with BendableCamera(said, plays=lambda: quick(sent, in_band=True)) as camera:
+        source = stream(camera.url("main"))
+        first = begun(source)
+        items: list[Item] = list(islice(source.read(), 30))
+        source.close()
+    formats = [first, *(item for item in items if isinstance(item, VideoFormat))]
+    assert formats[-1].width == 192
+    assert any(isinstance(item, Frame) for item in items)
+
+
+def test_motion_jpeg_is_looked_at_as_the_small_stream(tmp_path: Path) -> None:
+    main = write_video(tmp_path / "a.mp4", seconds=3)
+    small = write_video(tmp_path / "b.avi", seconds=3, codec="mjpeg")
+    letters = seen(stream(main, detect=str(small)), 20)
+    assert runs(letters) == [("F", 20)]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

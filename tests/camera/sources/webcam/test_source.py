@@ -21,7 +21,7 @@ import pytest
 from agent import config
 from agent.camera.detection.detector import MotionDetector
 from agent.camera.recording.muxer import FragmentedMp4
-from agent.camera.source import Frame, Packet, VideoFormat
+from agent.camera.source import Frame, Interruption, Item, Packet, VideoFormat
 from agent.camera.sources.factory import choose_source
 from agent.camera.sources.luma import rows_of
 from agent.camera.sources.webcam import v4l2
@@ -32,7 +32,7 @@ from agent.errors import CameraFault
 from tests.camera.recording.test_muxer import Paper
 from tests.support.clock import SimulatedClock
 from tests.support.video import play
-from tests.support.webcam import FakeCapture, grey, greys, jpeg
+from tests.support.webcam import FakeCapture, Picture, grey, greys, jpeg, walker
 
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 
@@ -63,10 +63,11 @@ class Session:
 
     def watch(self) -> VideoFormat:
         self.format = self.source.open()
-        with pytest.raises(CameraFault) as caught:
-            for item in self.source.read():
-                (self.packets if isinstance(item, Packet) else self.frames).append(item)  # type: ignore[arg-type]
-        self.fault = caught.value
+        for item in self.source.read():
+            if isinstance(item, Interruption):
+                self.fault = item.fault
+                break
+            (self.packets if isinstance(item, Packet) else self.frames).append(item)  # type: ignore[arg-type]
         self.source.close()
         return self.format
 
@@ -282,6 +283,50 @@ def test_nothing_but_damaged_pictures_is_a_fault(clock: SimulatedClock) -> None:
         "/dev/video0 sends pictures that cannot be read. "
         "Use another cable or USB port, or set camera.source.pixel_format to yuyv"
     )
+
+
+def ended_otherwise(end: bytes) -> Callable[[bytes], bytes]:
+    """Each JPEG with ``end`` in place of the marker that ends it."""
+    return lambda data: data[:-2] + end
+
+
+@pytest.mark.parametrize("end", [b"", bytes(4), bytes(700)], ids=["none", "zeros", "padding"])
+@pytest.mark.parametrize("picture", [grey, greys, walker])
+def test_jpegs_without_an_end_marker_are_read(
+    clock: SimulatedClock, picture: Picture, end: bytes
+) -> None:
+    capture = FakeCapture(clock, picture=picture)
+    capture.change = ended_otherwise(end)
+    session = Session(clock, capture)
+    session.watch()
+    assert len(session.packets) == 60
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_jpegs_that_are_cut_off_are_not(clock: SimulatedClock, share: float) -> None:
+    capture = FakeCapture(clock, picture=walker, pictures=10)
+    capture.change = lambda data: data[: 700 + round((len(data) - 700) * share)]
+    session = Session(clock, capture)
+    session.watch()
+    assert session.packets == []
+
+
+def test_a_camera_that_is_unplugged_is_looked_for_until_it_returns(clock: SimulatedClock) -> None:
+    gone = [FakeCapture(clock, is_open=False) for _ in range(3)]
+    captures = iter([FakeCapture(clock), *gone, FakeCapture(clock)])
+    session = Session(clock, FakeCapture(clock), explain=lambda device: CameraFault("is away"))
+    session.source._open_capture = lambda *given: next(captures).opened(*given)
+    items: list[Item] = [session.source.open()]
+    reading = session.source.read()
+    while sum(isinstance(item, Packet) for item in items) < 90:
+        items.append(next(reading))
+    told = [item for item in items if isinstance(item, VideoFormat | Interruption)]
+    assert [type(item) for item in told] == [VideoFormat, *[Interruption] * 4, VideoFormat]
+    assert "unplugged" in told[1].fault.message  # type: ignore[union-attr]
+    assert told[2].fault.message == "is away"  # type: ignore[union-attr]
+    seconds = [item.seconds for item in items if isinstance(item, Packet)]
+    assert seconds == sorted(seconds)
+    assert all(capture.released for capture in gone)
 
 
 def test_a_camera_that_stalls_is_given_up_after_one_wait(clock: SimulatedClock) -> None:
