@@ -94,6 +94,7 @@ def test_the_size_agrees_with_geodesics(outline: Polygon) -> None:
     assert area.square_miles(outline) == pytest.approx(geodesic_square_miles(outline), rel=1e-4)
 
 
+@settings(max_examples=40)
 @given(stars(reach=0.01))
 def test_the_size_of_a_neighbourhood_agrees_too(outline: Polygon) -> None:
     assert area.square_miles(outline) == pytest.approx(geodesic_square_miles(outline), rel=1e-5)
