@@ -105,6 +105,11 @@ def awaited(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
     return " or ".join(names) if names else "another owner"
 
 
+def names(owners: Sequence[HouseholdOwner]) -> str:
+    """The owners' names."""
+    return ", ".join(owner.name for owner in owners)
+
+
 def named(household: Sequence[HouseholdOwner], key: str) -> str:
     """An owner by name and fingerprint, or by fingerprint alone."""
     names = (owner.name for owner in household if owner.fingerprint == key)

@@ -79,7 +79,9 @@ class HeldRelease(Part, frozen=True):
 class Status(Statement, frozen=True):
     """A device tells one owner its health and all that it holds for them.
 
-    ``seals_to`` are the age recipients that the *running* camera seals to. ``proofs`` lead
+    ``seals_to`` are the age recipients that the *running* camera seals to, ``should_seal_to``
+    those of the present owners. ``owners`` is empty, and nothing else is told, in the last letter
+    to somebody who is an owner no more. ``proofs`` lead
     from the ledger heads in the owners' last ``sync`` to ``ledger``. ``warnings`` are faults of
     the device itself, a sentence each without its full stop.
     """
@@ -92,7 +94,7 @@ class Status(Statement, frozen=True):
     gateway: PartHealth
     clock_synced: bool
     seals_to: Annotated[tuple[AgeRecipient, ...], Meta(max_length=32)]
-    owners: Annotated[tuple[HouseholdOwner, ...], Meta(min_length=1, max_length=16)]
+    owners: Annotated[tuple[HouseholdOwner, ...], Meta(max_length=16)]
     approvals_needed: Annotated[int, Meta(ge=1, le=2)]
     open: Annotated[tuple[OpenRequestItem, ...], Meta(max_length=200)]
     more_open: Count
@@ -104,4 +106,5 @@ class Status(Statement, frozen=True):
     ledger: LedgerHead
     proofs: Proofs
     warnings: Annotated[tuple[Line, ...], Meta(max_length=8)] = ()
+    should_seal_to: Annotated[tuple[AgeRecipient, ...], Meta(max_length=32)] = ()
     last_motion_at: Moment | None = None

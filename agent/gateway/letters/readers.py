@@ -1,8 +1,9 @@
 """Retained letters follow the owners and the device's name in agent.yaml.
 
 A letter stays sealed to those who were owners when it was written, under the name that the
-device had. At a start with others, the letters about open requests and the notices are written
-anew, and topics of an old name, and status letters of owners who left, are emptied.
+device had. At a start with others, the letters about open requests, the notices, and the outcomes
+are written anew, and topics of an old name are emptied. Somebody who is an owner no more finds
+that said in the last status letter to them, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from agent import files
 from agent.gateway.inbox.open_requests import OpenRequests
-from agent.gateway.unit_of_work import UnitOfWork
+from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.mqtt import topics
 
 _FILE_NAME: Final = "readers.json"
@@ -36,19 +37,52 @@ def follow(work: UnitOfWork, inbox: OpenRequests, folder: Path) -> None:
         if before is not None:
             left = set(before.owners) - set(now.owners)
             if before.device != now.device:
-                left = set(before.owners)
                 for topic in (topics.availability(before.device), topics.state(before.device)):
                     change.put_letter(topic, b"")
                 for (topic,) in work.database.rows("SELECT topic FROM letter"):
                     if topic.split("/")[:2] == [topics.ROOT, before.device]:
                         change.put_letter(topic, b"")
-            for owner in left:
-                change.put_letter(topics.status(before.device, owner), b"")
+                for owner in before.owners:
+                    change.put_letter(topics.status(before.device, owner), b"")
+            else:
+                for owner in left:
+                    farewell = work.write.farewell(before.owners[owner])
+                    change.put_letter(topics.status(now.device, owner), farewell)
+                _renew_outcomes(work, change)
+        for owner in now.owners:  # perhaps one who comes back
+            change.letters.forget(topics.status(now.device, owner))
         for request in change.requests.open():
             inbox.renew(change, request.digest)
         if work.database.rows("SELECT 1 FROM letter WHERE topic LIKE '%/notices'"):
             inbox.notices.renew(change)
     files.replace(path, msgspec.json.encode(now), mode=files.PRIVATE_MODE)
+
+
+def _renew_outcomes(work: UnitOfWork, change: Change) -> None:
+    """Seal the outcomes anew; those that only their letter told of are emptied."""
+    prefix = topics.release(work.parties.device_name, "")
+    query = "SELECT topic, at FROM letter WHERE topic GLOB ? || '*' AND length(payload) > 0"
+    for topic, at in work.database.rows(query, (prefix,)):
+        subject = topic.removeprefix(prefix)
+        if (letter := _outcome(work, subject, at)) is not None:
+            change.letters.put(topic, letter, at=at)
+        else:
+            change.put_letter(topic, b"")
+
+
+def _outcome(work: UnitOfWork, subject: str, at: float) -> bytes | None:
+    """The outcome of a release, or of an approval that completed one, as its rows tell it."""
+    write = work.write.outcome
+    if (row := work.releases.get(subject)) is not None:
+        if row.state == "PROPOSED":
+            why, decision = "another owner must approve the same", row.approval
+            return write(subject, row.state, why, request=row.request, decision=decision, at=at)
+        held = work.holds.why(row.id) if row.state in ("APPROVED", "SEALED") else ""
+        event, detail = ("HELD", held) if held else (row.state, row.detail)
+        return write(subject, event, detail, request=row.request, at=at)
+    if (row := work.releases.completed_by(subject)) is not None:
+        return write(subject, "AGREED", row.id, request=row.request, at=at)
+    return None
 
 
 def _read(path: Path) -> _Readers | None:

@@ -122,6 +122,9 @@ class StatusLetters:
                 HouseholdOwner(fingerprint=owner.fingerprint, name=owner.name)
                 for owner in work.parties.owners
             ),
+            "should_seal_to": tuple(
+                reader for owner in work.parties.owners for reader in (owner.seal, owner.recovery)
+            ),
             "approvals_needed": work.parties.approvals_needed,
             "open": tuple(opened[:_MAX_OPEN]),
             "more_open": len(opened[_MAX_OPEN:]),

@@ -18,6 +18,7 @@ from agent.consent import decoding, letters, signing
 from agent.consent.cards import OwnerCard
 from agent.consent.letters import Letter
 from agent.consent.statements import (
+    Arming,
     ClipOffer,
     HouseholdOwner,
     InboxReport,
@@ -27,9 +28,11 @@ from agent.consent.statements import (
     Notices,
     Outcome,
     Part,
+    PartHealth,
     Proposal,
     Repost,
     RequesterRecord,
+    Space,
     Statement,
     Status,
 )
@@ -111,6 +114,27 @@ class LetterWriter:
         status = Status(**self._common(), **facts)
         return self._seal(status, [owner.seal, self.keys.recipient])
 
+    def farewell(self, reader: str) -> bytes:
+        """The last status, to the recipient of letters of somebody who is an owner no more."""
+        nothing = PartHealth(state="", detail="", at=0, version="")
+        status = Status(
+            **self._common(),
+            camera=nothing,
+            gateway=nothing,
+            clock_synced=True,
+            seals_to=(),
+            owners=(),
+            approvals_needed=1,
+            open=(),
+            more_open=0,
+            held=(),
+            pause=None,
+            muted=(),
+            arming=Arming(armed=True),
+            space=Space(clips=0, clip_bytes=0, free_bytes=0),
+        )
+        return self._seal(status, [reader])
+
     def outcome(
         self,
         subject: str,
@@ -120,14 +144,17 @@ class LetterWriter:
         request: str | None = None,
         decision: str = "",
         what: str = "",
+        at: float | None = None,
     ) -> bytes:
         """A letter that says what became of ``subject``: see :class:`Outcome`.
 
-        ``detail`` may quote what a stranger wrote; it is told as one line.
+        ``detail`` may quote what a stranger wrote; it is told as one line. ``at``: when it became
+        so, if not now.
         """
+        dated = {} if at is None else {"iat": int(at)}
         return self._seal(
             Outcome(
-                **self._common(),
+                **self._common() | dated,
                 subject=subject,
                 request=request if request and _DIGEST.fullmatch(request) else None,
                 event=event,

@@ -19,6 +19,10 @@ from agent.owner.inbox.items import CameraReport, Pause, Presence
 
 FRESH_SECONDS: Final = 7_500.0  # hourly letters: one may be lost, and clocks differ a little
 _CLOCK_SECONDS: Final = 300.0
+_LEFT: Final = (
+    "by its own word you are an owner no more. It shows you no requests, and seals no clips to you"
+    " once the camera was restarted"
+)
 _AT_WORK = ("armed", "recording", "disarmed")
 
 
@@ -33,6 +37,8 @@ def report(
 ) -> CameraReport:
     """The report of an enrolled camera, for the owner of ``card``."""
     status = inbox.status(device)
+    if status is not None and card.fingerprint not in {one.fingerprint for one in status.owners}:
+        return CameraReport(device, status, _LEFT)
     silence = _silence(status, presence or Presence(), inbox.closed_to_us[device], now)
     remarks = () if status is None else tuple(_remarks(status, inbox, card, fresh=not silence))
     return CameraReport(device, status, silence, remarks, pause)
@@ -99,8 +105,13 @@ def _seals(status: Status, card: OwnerCard) -> Iterator[str]:
         )
     elif card.recovery not in sealed:
         yield "it still seals clips to another recovery key of yours. Restart the camera"
-    elif len(sealed) > 2 * len(status.owners):
+    elif status.should_seal_to and sealed - set(status.should_seal_to):
         yield (
-            f"it still seals clips to somebody who is not among its {len(status.owners)} "
-            "owners. Restart the camera"
+            "it still seals clips to somebody who is not among its owners "
+            f"({text.names(status.owners)}). Restart the camera"
+        )
+    elif set(status.should_seal_to) - sealed:
+        yield (
+            "it does not seal clips to each of its owners "
+            f"({text.names(status.owners)}) yet. Restart the camera"
         )

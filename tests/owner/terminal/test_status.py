@@ -232,14 +232,32 @@ def test_a_status_from_the_future_names_this_computers_clock(
 def test_whom_the_running_camera_seals_to_is_compared_with_the_owners(
     owner: OwnerAtHome, camera: FakeCamera, topic: str, capsys: Out
 ) -> None:
-    mine, other = (camera.owner.seal, camera.owner.recovery), Keys.generate().recipient
-    for sealed, expected in (
-        ((other,), "without your key"),
-        ((camera.owner.seal, other), "another recovery key of yours"),
-        ((*mine, other), "somebody who is not among its 1 owners"),
-        (mine, ""),
-        ((), ""),
+    mine = (camera.owner.seal, camera.owner.recovery)
+    other, new = Keys.generate().recipient, Keys.generate().recipient
+    for sealed, should, expected in (
+        ((other,), mine, "still seals clips without your key"),
+        ((camera.owner.seal, other), mine, "still seals clips to another recovery key of yours"),
+        ((*mine, other), mine, "still seals clips to somebody who is not among its owners (Ann"),
+        ((*mine, other), (*mine, new), "still seals clips to somebody who is not among"),
+        (mine, (*mine, new), "does not seal clips to each of its owners (Ann Example) yet"),
+        (mine, mine, ""),
+        ((), mine, ""),
     ):
-        owner.retain([(topic, camera.status(seals_to=sealed))])
+        owner.retain([(topic, camera.status(seals_to=sealed, should_seal_to=should))])
         said = inbox(owner, capsys)
-        assert expected in said and ("still seals" in said) == bool(expected), sealed
+        assert expected in said and ("Restart the camera" in said) == bool(expected), sealed
+
+
+def test_an_owner_who_was_removed_is_told_so_by_the_cameras_last_word(
+    owner: OwnerAtHome, camera: FakeCamera, topic: str, capsys: Out
+) -> None:
+    """However old it is by now."""
+    weeks_ago = int(time.time()) - 21 * 24 * HOUR
+    letter = camera.status(owners=(), seals_to=(), iat=weeks_ago)
+    owner.retain([(topic, letter)])
+    said = inbox(owner, capsys)
+    assert "Nothing has been heard from front-door since" in said
+    assert "by its own word you are an owner no more" in said
+    assert "No open requests" not in said
+    code, one = status(owner, capsys)
+    assert code == 1 and "owner no more" in one["silence"]
