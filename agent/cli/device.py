@@ -26,6 +26,7 @@ from agent.errors import ConfigError, StorageFault
 from agent.host.board import Machine
 from agent.parties import load_owners
 from agent.vault import camera_state, migration
+from agent.vault.clips.recorded_share import last_hour
 from agent.vault.clips.store import reindex
 from agent.vault.database import gateway, index
 from agent.vault.database.gateway import GatewayDatabase
@@ -79,7 +80,11 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _read_camera(settings: Config) -> dict[str, Any]:
+    clock = SystemClock(settings.time.synced_marker)
     with _index(settings) as clips:
+        share = last_hour(
+            clips.clips_as_recorded(), monotonic=clock.monotonic(), boot_id=clock.boot_id()
+        )
         totals, camera = clips.totals(), camera_state.read(settings.state_dir)
         running = is_camera_at_work(settings.state_dir)
     state = camera_state.judged_state(camera, running=running)
@@ -87,6 +92,7 @@ def _read_camera(settings: Config) -> dict[str, Any]:
         "clips": totals.count,
         "bytes": totals.bytes,
         "oldest_clip": None if totals.oldest is None else local(totals.oldest),
+        "recorded_last_hour": f"{share:.0%}",
         "camera": f"{state} {camera.detail if camera else ''}".strip(),
         "encoder": (camera and camera.encoder) or None,
     }

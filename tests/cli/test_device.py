@@ -115,6 +115,7 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     assert plain["clips"] == 3
     assert plain["bytes"] == sum(clip.bytes for clip in clips)
     assert plain["camera"] == "armed"
+    assert plain["recorded_last_hour"].endswith("%")
     assert plain["encoder"] == encoder
     assert plain["gateway"] == "broker-away nobody listens"
     assert plain["open_requests"] == 1

@@ -1,7 +1,9 @@
 """Retention: delete clips to make room for new ones.
 
 :func:`plan` decides; :class:`Retention` asks the disk and deletes. The rules, in this
-order, each taking the clip recorded first:
+order. Each takes the clip recorded first; while **endless** clips (those from hours that
+were mostly recorded, as in a storm) fill more than half of the space of all that may go,
+rules 3 and 4 take the first of those, so that weather does not push out the visits before it:
 
 1. A clip that an owner keeps, that matches an open request or is in a release not sealed yet
    is **held**: no rule takes it. Held clips may fill ``max_held_share`` of ``max_bytes``, kept
@@ -18,13 +20,15 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from agent import files
 from agent.clock import Clock
 from agent.errors import DiskFull
+from agent.vault.clips.recorded_share import endless
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Clip, Index
 
@@ -69,18 +73,42 @@ def plan(
         if clip.id not in protected:
             (gone if _is_too_old(clip, now, limits.max_age_seconds) else left).append(clip)
 
+    queue = _Queue(left, endless(clips))
     excess = _sum(clips) - _sum(gone) - limits.max_bytes
-    while excess > 0 and left:
-        gone.append(left.pop(0))
+    while excess > 0 and queue.bytes:
+        gone.append(queue.pop())
         excess -= gone[-1].bytes
 
     lacking = limits.min_free_bytes - free_bytes - _sum(gone)
-    if lacking > _sum(left):
+    if lacking > queue.bytes:
         return Plan([clip.id for clip in gone], disk_full=True)
     while lacking > 0:
-        gone.append(left.pop(0))
+        gone.append(queue.pop())
         lacking -= gone[-1].bytes
     return Plan([clip.id for clip in gone], disk_full=False)
+
+
+class _Queue:
+    """The clips that may go, in the order in which they do."""
+
+    def __init__(self, clips: Sequence[Clip], endless_ids: Collection[str]) -> None:
+        self._endless = deque(clip for clip in clips if clip.id in endless_ids)
+        self._endless_ids = endless_ids
+        self._endless_bytes = _sum(self._endless)
+        self._clips = deque(clips)
+        self._gone: set[str] = set()
+        self.bytes = _sum(clips)
+
+    def pop(self) -> Clip:
+        """The next clip to go."""
+        queue = self._endless if 2 * self._endless_bytes > self.bytes else self._clips
+        clip = queue.popleft()
+        while clip.id in self._gone:  # it went by the other queue
+            clip = queue.popleft()
+        self._gone.add(clip.id)
+        self.bytes -= clip.bytes
+        self._endless_bytes -= clip.bytes if clip.id in self._endless_ids else 0
+        return clip
 
 
 def _protected(clips: Sequence[Clip], held: Collection[str], share_bytes: float) -> set[str]:
@@ -103,7 +131,7 @@ def _is_too_old(clip: Clip, now: Moment, max_age_seconds: float) -> bool:
     return now.wall - clip.ended_at > max_age_seconds
 
 
-def _sum(clips: Sequence[Clip]) -> int:
+def _sum(clips: Iterable[Clip]) -> int:
     return sum(clip.bytes for clip in clips)
 
 

@@ -138,6 +138,36 @@ def test_a_hold_on_a_missing_clip_changes_nothing() -> None:
     assert planned(FIVE, held=["x", "y"], max_bytes=499) == ("a", False)
 
 
+def storm(first: str, hours: int) -> list[Clip]:
+    """Two-minute clips without a pause, named by a letter that goes on from ``first``."""
+    return [
+        Clip(chr(ord(first) + n), 0.0, 120.0, n * 120.0, "this boot", True, 100, "", "", False)
+        for n in range(hours * 30)
+    ]
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_bytes": 4_000}, {"free_bytes": 0, "min_free_bytes": 2_500}]
+)
+def test_weather_that_fills_the_card_spares_the_visits_before_it(limits: dict[str, int]) -> None:
+    clips = [*FIVE, *storm("f", 2)]  # the first half hour of it is not endless yet
+    gone, _ = planned(clips, **limits)
+    assert gone
+    assert not set(gone) & set("abcde")
+    assert gone == "".join(clip.id for clip in clips[20 : 20 + len(gone)])
+
+
+def test_endless_clips_keep_half_of_the_space() -> None:
+    """So that a storm does not delete itself, and a long visit on a full card stays."""
+    clips = [*FIVE, *storm("f", 2)]
+    gone, _ = planned(clips, max_bytes=2_000)
+    left = [each for each in clips if each.id not in gone]
+    long_ones = {each.id for each in clips[20:]}
+    share = sum(each.id in long_ones for each in left) / len(left)
+    assert share == pytest.approx(0.5, abs=0.1)
+    assert left[-1] is clips[-1]
+
+
 _clips = st.lists(
     st.tuples(st.integers(1, 300), st.floats(0, NOW), st.booleans(), st.booleans()), max_size=12
 )
