@@ -120,7 +120,7 @@ class Feed(Section, frozen=True):
 
 
 class Storage(Section, frozen=True):
-    """Limits on the clips that are kept. The oldest clips are deleted first."""
+    """Limits on the clips that are kept. The oldest go first, of busy hours before others."""
 
     max_bytes: Annotated[int, doc("Size of all clips together.", ge=10_000_000)] = 8_000_000_000
     max_age_days: Annotated[float, doc("Older clips are deleted.", gt=0, le=3650)] = 30.0
