@@ -15,6 +15,7 @@ from agent import config as configuration
 from agent.camera.daemon import CameraApp
 from agent.camera.detection.detector import MotionDetector
 from agent.camera.health import HealthReport
+from agent.camera.overload import Overload
 from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
@@ -110,6 +111,11 @@ def build(
         health=health,
         stall=StallDetector(no_frame_seconds=recording.no_frame_seconds, clock=clock),
         stream=StreamHealth(clock),
+        overload=Overload(
+            monotonic=clock.monotonic,
+            advice=_less_work(config.camera.source),
+            live=not _is_import(config.camera.source),
+        ),
         index=index,
         clock=clock,
         at_work=partial(camera_at_work, folder, clock=clock),
@@ -146,3 +152,17 @@ def _may_end(source: configuration.Source) -> bool:
     if isinstance(source, configuration.StreamSource):
         return source.pace != "live"
     return isinstance(source, configuration.SceneSource)
+
+
+def _is_import(source: configuration.Source) -> bool:
+    """True if ``source`` is a film of another time."""
+    return isinstance(source, configuration.StreamSource) and source.pace == "import"
+
+
+def _less_work(source: configuration.Source) -> str:
+    """What to set so that the machine has less to do."""
+    if not isinstance(source, configuration.StreamSource):
+        return "set a smaller camera.source.width and height"
+    if source.detect is None:
+        return "set camera.source.detect to the camera's small stream"
+    return "set camera.source.detect to a smaller stream, or fewer camera.motion.frames_per_second"

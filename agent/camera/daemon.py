@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 from agent.camera.detection.detector import MotionDetector
 from agent.camera.health import HealthReport
+from agent.camera.overload import Overload
 from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
@@ -55,6 +56,7 @@ class CameraApp:
     health: HealthReport
     stall: StallDetector
     stream: StreamHealth
+    overload: Overload
     index: Index
     clock: Clock
     at_work: Callable[[], AbstractContextManager[None]]
@@ -132,13 +134,16 @@ class CameraApp:
                 self._guarded(lambda recorder: recorder.packet(item))
             case Unjudged():
                 self.stall.picture()
-                self.stream.unjudged(item)
+                if item.reason == "overload":
+                    self.overload.left_out(item.seconds)
+                else:
+                    self.stream.unjudged(item)
                 if self._recorder is not None:
                     self._recorder.unjudged(item.seconds)
             case Frame():
                 self.stall.picture()
                 self.stream.judged()
-                if self.commands.armed:
+                if self.commands.armed and self.overload.allows(item.seconds):
                     self._look(item)
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
@@ -165,6 +170,7 @@ class CameraApp:
         self._interruption = None
         self.stall.opened()
         self.stream.opened()
+        self.overload.begin()
         self.health.ready()
 
     def _interrupt(self, interruption: Interruption) -> None:
@@ -213,6 +219,7 @@ class CameraApp:
         """
         self.health.alive()
         self.stream.tick()
+        self.overload.tick()
         self._obey()
         if self._recorder is None or not self._recorder.recording:
             self.housekeeping.tick()
@@ -246,4 +253,5 @@ class CameraApp:
             self.health.report(state, fault.message)
         elif self._recorder is not None:
             state = "recording" if self._recorder.recording else "armed"
-            self.health.report(state, self.stream.damaged)
+            says = "; ".join(filter(None, (self.overload.text, self.stream.damaged)))
+            self.health.report(state, says)

@@ -78,10 +78,11 @@ class Unjudged:
     """A moment of a living camera without a picture in which motion could be told.
 
     ``keyframe``: none came yet. ``damage``: the pictures are damaged until the next keyframe.
+    ``overload``: the machine is too slow to decode it.
     """
 
     seconds: float
-    reason: Literal["keyframe", "damage"]
+    reason: Literal["keyframe", "damage", "overload"]
 
 
 @dataclass(frozen=True, slots=True)

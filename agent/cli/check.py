@@ -173,7 +173,11 @@ def _camera(config: Config) -> str:
 
     build_detector(config.camera)  # refuses zones that leave it nothing to look at
     stall = StallDetector(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
-    return str(look(source, stall=stall))
+    found = str(look(source, stall=stall))
+    said = sealing.running_camera(config)
+    if said is not None and said.detail:
+        raise CameraFault(f"{found}; the running camera says: {said.detail}")
+    return found
 
 
 def _machine(_: Config) -> str:

@@ -14,19 +14,26 @@ from agent.consent.cards import OwnerCard
 from agent.errors import StorageFault
 from agent.parties import recipients
 from agent.vault import camera_state
+from agent.vault.camera_state import CameraState
 from agent.vault.database import index
 from agent.vault.locks import is_camera_at_work
 
 
-def complaint(config: Config, owners: Sequence[OwnerCard]) -> str:
-    """The difference, in a sentence; empty if there is none or no camera runs."""
+def running_camera(config: Config) -> CameraState | None:
+    """The state of the camera that runs; None if none does, or the disk does not say."""
     try:
         with owner_of(index.path_of(config.state_dir).parent):
             said = camera_state.read(config.state_dir)
             running = is_camera_at_work(config.state_dir)
     except StorageFault:
-        return ""  # what else looks at the disk says so
-    if said is None or not running:
+        return None  # what else looks at the disk says so
+    return said if running else None
+
+
+def complaint(config: Config, owners: Sequence[OwnerCard]) -> str:
+    """The difference, in a sentence; empty if there is none or no camera runs."""
+    said = running_camera(config)
+    if said is None:
         return ""
     sealed, wanted = set(said.seals_to), set(recipients(owners))
     lacking = [card.name for card in owners if not {card.seal, card.recovery} <= sealed]

@@ -175,6 +175,19 @@ def test_a_running_camera_that_seals_to_others_than_the_owners_is_told(
         assert told()[1:] == (False, "")
 
 
+def test_a_running_camera_that_is_behind_is_named_with_the_cure(check: Any, tmp_path: Path) -> None:
+    house = House.build(tmp_path / "house", camera=STILL, mqtt=away())
+    said = "3 s behind, so pictures are left out: set camera.source.detect"
+    keys = recipients(load_owners(house.config.owners))
+    house.open_index().close()
+    StateFile(house.config.state_dir, seals_to=tuple(keys)).say(at=1.0, state="armed", detail=said)
+    assert "camera" not in check(house).failed, "it does not run"
+    with camera_at_work(house.config.state_dir, clock=house.clock):
+        checked = check(house)
+    assert "camera" in checked.failed
+    assert checked.texts["camera"].endswith(f"the running camera says: {said}")
+
+
 def test_a_feed_that_is_away_is_not_the_owners_broker(check: Any, mosquitto: Mosquitto) -> None:
     checked = check(mqtt=config.Broker(port=mosquitto.port), feed=config.Feed(broker=away()))
     assert checked.failed == ["feed"]

@@ -56,7 +56,7 @@ class FakeSource:
     def read(self) -> Iterator[Packet | Frame]:
         for number, packet in enumerate(repeat(self.video, self._seconds)):
             at = self.start + packet.seconds
-            self._clock.advance(at - self._clock.monotonic())
+            self._clock.advance(max(at - self._clock.monotonic(), 0.0))
             self.packets.append(
                 Packet(
                     packet.data,

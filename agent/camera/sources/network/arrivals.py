@@ -25,15 +25,15 @@ class Placed(NamedTuple):
     """A packet, and its time of capture in ``seconds`` of our clock.
 
     A second of the stream's clock lasts ``pace`` seconds, the step from packet to packet is
-    mostly ``step_seconds`` long. ``waiting_seconds``: for so long the reader finds packets
-    waiting, as one that is too slow.
+    mostly ``step_seconds`` long. ``behind_seconds``: so long it waited for a reader that is too
+    slow; 0 where the network was.
     """
 
     packet: _Packet
     seconds: float
     step_seconds: float
     pace: float = 1.0
-    waiting_seconds: float = 0.0
+    behind_seconds: float = 0.0
 
 
 def live(track: Track, clock: Clock) -> Iterator[Placed]:
@@ -46,8 +46,8 @@ def live(track: Track, clock: Clock) -> Iterator[Placed]:
             kept_up = arrival.seconds
         if held is None:
             seconds = timeline.place(arrival)
-            waiting = arrival.seconds - kept_up
-            yield Placed(packet, seconds, timeline.step_seconds, timeline.pace, waiting)
+            behind = max(arrival.seconds - max(kept_up, seconds), 0.0)
+            yield Placed(packet, seconds, timeline.step_seconds, timeline.pace, behind)
             continue
         held.append((packet, arrival))
         if _tell_the_pace([arrival for _, arrival in held]):

@@ -11,6 +11,7 @@ from agent.camera.source import Frame, FrameRate, Packet, Unjudged, VideoFormat
 from agent.camera.sources.annexb import pictures_until_shown
 from agent.camera.sources.luma import frame_of
 from agent.camera.sources.network.arrivals import Placed, seconds_of
+from agent.camera.sources.network.catch_up import CatchUp
 from agent.camera.sources.network.damage import Judgement
 from agent.camera.sources.network.track import Track
 
@@ -41,7 +42,7 @@ def recorded(
             until_shown=pictures_until_shown(data, codec) if packet.is_keyframe else 0,
         )
         if viewer is not None:
-            yield from viewer.look(packet, seconds)
+            yield from viewer.look(one)
 
 
 def watched(
@@ -50,7 +51,7 @@ def watched(
     """The frames alone."""
     viewer = _Viewer(track, frames_per_second)
     for one in placed:
-        yield from viewer.look(one.packet, one.seconds)
+        yield from viewer.look(one)
 
 
 class _Viewer:
@@ -64,13 +65,21 @@ class _Viewer:
         self._track = track
         self._rate = FrameRate(frames_per_second)
         self._judgement = Judgement()
+        self._catch_up = CatchUp()
         self._wanted = False  # since a packet whose picture is yet to come out
         self._whole_from = 0  # the stamp of the first picture after a hindrance
         self._reordered = 0  # packets in which earlier pictures may still come out
 
-    def look(self, packet: av.Packet[VideoStream], seconds: float) -> Iterator[Frame | Unjudged]:
-        """The frame that is due, if one is."""
+    def look(self, one: Placed) -> Iterator[Frame | Unjudged]:
+        """The frame that is due, if one is, or why there is none."""
+        packet, seconds = one.packet, one.seconds
         self._wanted = self._rate.due(seconds) or self._wanted
+        if self._catch_up.leaves_out(one):
+            self._judgement = Judgement()  # which waits for a keyframe
+            if self._wanted:
+                self._wanted = False
+                yield Unjudged(seconds, "overload")
+            return
         hindered = self._judgement.hindrance is not None
         pictures, error = self._track.decode(packet, wanted=self._wanted or hindered)
         self._judgement.packet(

@@ -129,9 +129,9 @@ def test_a_reader_that_finds_packets_waiting_is_told_for_how_long(video: Video) 
     sent = steady(video, count=100)
     sent[60:90] = [(packet, 0.2, False) for packet, _, _ in sent[60:90]]
     placed = place(FakeTrack(video, SimulatedClock(), sent))
-    assert placed[58].waiting_seconds == 0
-    assert placed[89].waiting_seconds == pytest.approx(30 * 0.2, abs=0.3)
-    assert placed[95].waiting_seconds == 0
+    assert placed[58].behind_seconds == 0
+    assert placed[89].behind_seconds == pytest.approx(30 * 0.2 - 2, abs=0.3)
+    assert placed[95].behind_seconds == 0
     ahead = placed[89].seconds - placed[59].seconds
     assert ahead == pytest.approx(2, abs=0.1), "the time of capture, not of reading"
 
