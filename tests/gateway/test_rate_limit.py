@@ -50,6 +50,7 @@ def valid_posts(world: World, many: int) -> list[tuple[str, bytes]]:
     ]
 
 
+@pytest.mark.untraced
 def test_a_requester_that_posts_ten_thousand_times_is_counted_not_kept(world: World) -> None:
     world.house.record()
     posts = valid_posts(world, MANY)
