@@ -21,12 +21,13 @@ from types import ModuleType
 
 from benchmarks import machine
 from benchmarks.figures import Figure, NotMeasured, summary, table
-from benchmarks.parts import continuity, detector, disk, latency, memory, peer, startup
+from benchmarks.parts import continuity, detector, disk, latency, memory, peer, startup, weather
 from benchmarks.rig import Workshop
 from tests.peers.requirements import ROOT
 
 PARTS: dict[str, ModuleType] = {
     "detector": detector,
+    "weather": weather,
     "peer": peer,
     "memory": memory,
     "disk": disk,

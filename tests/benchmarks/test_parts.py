@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from agent.camera.source import Packet, VideoFormat
+from benchmarks.ablations import ABLATIONS
 from benchmarks.figures import Figure
 from benchmarks.marathon_process import Recorded, Result, Sample, bytes_between
-from benchmarks.parts import continuity, detector, disk, latency, memory, peer
+from benchmarks.parts import continuity, detector, disk, latency, memory, peer, weather
 from benchmarks.parts.continuity import Opened, compare
 from benchmarks.player import rhythm
 from tests.support.video import Video
@@ -60,6 +63,53 @@ def test_a_missed_and_two_late_events() -> None:
 
 def test_without_footage_nothing_is_met() -> None:
     assert verdicts(detector.figures({}, "no footage")) == ["not measured"] * 6
+
+
+# Weather
+
+
+@dataclass
+class Sums:
+    """The sums of the scorer that the part reads."""
+
+    events: int = 68
+    found: int = 68
+    found_within_1s: int = 66
+    flagged_share: float = 0.017
+    recorded_seconds: float = 46.0
+    scored_seconds: float = 1000.0
+
+
+def in_weather(**changes: Any) -> list[Figure]:
+    ours = {"nobody": Sums(), "somebody": Sums(), "rain": Sums(recorded_seconds=25)}
+    ours |= changes
+    blind = {"nobody": Sums(recorded_seconds=5), "somebody": Sums(found=10), "rain": Sums()}
+    return weather.figures({"ours": ours, "eyes": blind}, {"storm": 0.2})
+
+
+def test_a_detector_that_tells_rain_from_people_meets_all_six() -> None:
+    assert verdicts(in_weather()) == ["met"] * 6
+
+
+def test_rain_that_is_recorded_and_people_who_are_missed_are_said() -> None:
+    found = in_weather(rain=Sums(recorded_seconds=31), somebody=Sums(found=67, found_within_1s=65))
+    assert verdicts(found) == ["met", "met", "MISSED", "MISSED", "MISSED", "met"]
+
+
+def test_each_step_taken_out_has_its_line() -> None:
+    (line,) = [figure for figure in in_weather() if figure.what == "without: eyes"]
+    assert line.value == 0.5
+    assert line.note == "2 events later than 1 s, 58 missed"
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_each_ablation_is_a_detector_that_runs(name: str) -> None:
+    look, random = ABLATIONS[name](7.5), np.random.default_rng(1)
+    for number in range(30):
+        picture = random.integers(60, 70, (180, 320)).astype(np.uint8)
+        picture[40:80, number * 8 : number * 8 + 30] = 200
+        look(picture, number / 7.5)
+    assert look.explain().size > 0
 
 
 # Beside motion
