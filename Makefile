@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-pi lint bench mutate soak bench-consent fuzz dev clean distclean
+.PHONY: menu demo test test-pi lint bench mutate soak soak-camera bench-consent fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -76,6 +76,10 @@ fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS=
 
 soak: .venv/dev  ## A million forged approvals, 50,000 steps of the model (SOAK_STEPS, FLIPS shorten it)
 	@$(BIN)/python -m tests.soak
+
+soak-camera: .venv/dev  ## Four hours of a camera that bends, in one (SECONDS, SEED, SPEED change it)
+	@$(BIN)/python -m tests.soak.camera --seconds $(or $(SECONDS),14400) --seed $(or $(SEED),1) \
+		--speed $(or $(SPEED),4)
 
 mutate: .venv/dev  ## Change agent/consent piece by piece: does a test notice? (MODULES="decisions letters")
 	@$(BIN)/python -m tests.soak.mutate $(MODULES)

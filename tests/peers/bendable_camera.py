@@ -111,6 +111,7 @@ class BendableCamera:
 
     - ``status``: the answer to DESCRIBE while it is set, without a login.
     - ``users``: the login it wants, but for OPTIONS.
+    - ``loses`` tells for each RTP packet if it is left out.
     - ``lost``: the RTP packets, by their number from 1, that never arrive.
     - ``says_sets``: false for a camera that has its parameter sets in the pictures alone.
     """
@@ -124,11 +125,12 @@ class BendableCamera:
         *,
         users: Users | None = None,
         plays: Callable[[], Iterator[Sent]] | None = None,
+        loses: Callable[[], bool] = lambda: False,
         seconds: float = 3_600.0,
     ) -> None:
         self.video, self.users, self.status = video, users, ""
         self.seconds = seconds
-        self.plays = plays or self._as_it_is
+        self.plays, self.loses = plays or self._as_it_is, loses
         self.requests: list[str] = []
         self.sessions = 0  # that were played
         self._open: set[socket.socket] = set()
@@ -281,6 +283,8 @@ class _Talk:
                 stamp = round(picture.stamp_seconds * _CLOCK_RATE) & 0xFFFFFFFF
                 for payload, last in rtp_payloads(picture.units, self._camera.video.format.codec):
                     number = number + 1 & 0xFFFF
+                    if self._camera.loses():
+                        continue
                     head = struct.pack(">BBHII", 0x80, 96 | last << 7, number, stamp, 0x11223344)
                     packet = head + payload
                     if number in self._camera.lost:
