@@ -4,7 +4,7 @@ It stops releases that the owner revoked, lets held ones go on that the owner na
 brings back mutes and the pause. What it does not name is left alone, since an owner may use
 several computers; what this device was told later, by any owner, stays.
 
-A held release goes on when the owner names it and all of the owner's computers were heard since
+A held release goes on when the owner names it and all of the owners' computers were heard since
 the hold. Each may have sent a revocation that was lost with the rest, and repeats it when it is
 heard. What the ledger has seen revoked never stands again.
 """
@@ -46,8 +46,8 @@ def revoke(change: Change, work: UnitOfWork, name: str, owner: str) -> str:
 def _waits_for_computer(last_heard: float) -> str:
     at = datetime.fromtimestamp(last_heard, tz=UTC)
     return (
-        f"your other computer, last heard {at:%d %b, %H:%M} UTC, may have revoked it: use it once,"
-        " then this one again"
+        f"another computer of an owner, last heard {at:%d %b, %H:%M} UTC, may have revoked it:"
+        " use it once, then this one again"
     )
 
 
@@ -77,7 +77,12 @@ class Syncs:
     def _confirm(
         self, change: Change, decision: str, statement: Command, computer: str | None
     ) -> None:
-        unheard = change.holds.unheard(decision, owner=statement.iss, computer=computer)
+        unheard = change.holds.unheard(
+            decision,
+            owner=statement.iss,
+            computer=computer,
+            household=self.work.parties.owner_keys,
+        )
         held = change.holds.release_of(decision)
         if held is None or self._was_revoked(held, decision):
             return

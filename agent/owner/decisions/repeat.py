@@ -52,7 +52,8 @@ from agent.owner.inbox.inbox import AWAITED, Inbox
 
 S = TypeVar("S", Approval, Share, Command, Decline)
 
-_OVER: Final = ("SENT", "FAILED", "REVOKED", "REFUSED")
+_SENT: Final = ("SENT",)
+_OVER: Final = (*_SENT, "FAILED", "REVOKED", "REFUSED")
 _MAX_DECISIONS, _MAX_MUTES = 100, 50  # of a sync
 _LONGEST_SECONDS: Final = 8 * 86_400  # after which no approval holds
 
@@ -115,7 +116,10 @@ class Repeats:
             outcome = outcomes.get(subject)
             if outcome is not None and outcome.event == "AGREED":  # it completed another release
                 outcome = outcomes.get(outcome.detail, outcome)
-            if outcome is None or outcome.event not in _OVER:
+            # A camera that is set back later may take an approval anew, so it is told what was
+            # revoked for as long as that can matter, whatever it has answered.
+            over = _SENT if subject in revoked else _OVER
+            if outcome is None or outcome.event not in over:
                 yield HeldDecision(decision=subject, standing=subject not in revoked)
 
     def _revoked(self, device: str, *, now: float) -> set[str]:

@@ -6,7 +6,9 @@ older copy. Rows only: :mod:`agent.gateway.release.holds` judges.
 
 from __future__ import annotations
 
-from agent.vault.records.table import Table
+from collections.abc import Collection
+
+from agent.vault.records.table import Table, marks
 
 _COMPUTER_SECONDS = 30 * 86_400.0  # a computer that is silent for so long is waited for no more
 _MOST_COMPUTERS = 8  # of an owner
@@ -39,17 +41,20 @@ class HoldTable(Table):
         rows = self._database.rows("SELECT at FROM doubt")
         return float(rows[0][0]) if rows else None
 
-    def unheard(self, decision: str, *, owner: str, computer: str | None) -> float | None:
-        """The time of the last word of another computer of ``owner``, silent since the hold.
+    def unheard(
+        self, decision: str, *, owner: str, computer: str | None, household: Collection[str]
+    ) -> float | None:
+        """The time of the last word of another computer of ``household``, silent since the hold.
 
-        None if all were heard: what one of them revoked would be known.
+        ``household`` are the owners: any may have revoked. None if all were heard: what was
+        revoked on one of them would be known.
         """
-        (row,) = self._database.rows(
-            "SELECT max(computer.at) FROM computer JOIN hold ON hold.owner = computer.owner"
-            " WHERE decision = ? AND computer.owner = ? AND id IS NOT ?"
-            " AND computer.at < CAST(hold.at AS INTEGER)",
-            (decision, owner, computer),
+        query = (
+            "SELECT max(computer.at) FROM computer, hold WHERE decision = ?"  # noqa: S608 - marks
+            " AND NOT (computer.owner = ? AND id IS ?) AND computer.at < CAST(hold.at AS INTEGER)"
+            f" AND computer.owner IN ({marks(list(household))})"
         )
+        (row,) = self._database.rows(query, (decision, owner, computer, *household))
         return None if row[0] is None else float(row[0])
 
 
