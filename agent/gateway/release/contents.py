@@ -30,7 +30,6 @@ from agent.errors import ClipDamaged, Refused
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bag_writer import write_bundle
-from agent.media import editing
 from agent.new_files import WrittenFile
 from agent.vault.clips import unseal
 from agent.vault.clips.reader import ClipReader
@@ -112,6 +111,8 @@ class BundleContents:
         The second digest is of the very bytes that were opened: between two reads the
         camera's process could exchange the file, and it knew the keys of its own clips.
         """
+        from agent.media import editing  # PyAV: 20 MB that a gateway without releases spares
+
         clip = self._clip(approved)
         exchanged = ClipDamaged(f"the clip {clip.id} is not the one that was approved")
         if self.store.sha256_on_disk(clip.id) != approved.sha256:

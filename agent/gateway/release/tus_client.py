@@ -37,14 +37,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
-
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from agent.errors import NetworkFault, ReceiverFault, ReceiverRefused
 from agent.tls import trusting
+
+if TYPE_CHECKING:  # loaded with the first upload: a gateway that waits spares the memory
+    import urllib3
+    from urllib3.connection import HTTPConnection
 
 _VERSION: Final = "1.0.0"
 _VERSION_HEADER: Final = "Tus-Resumable"
@@ -68,7 +69,8 @@ class TusClient:
         self, *, timeout_seconds: float, ca_file: Path | None, allow_loopback_http: bool
     ) -> None:
         self._timeout_seconds = timeout_seconds
-        self._tls = trusting(ca_file)
+        # The system's certificates take 2 MB of memory: they are read for the first upload.
+        self._tls = None if ca_file is None else trusting(ca_file)
         self._allow_loopback_http = allow_loopback_http
         self._connection: HTTPConnection | None = None
         self._origin: tuple[str, str, int] | None = None
@@ -130,6 +132,8 @@ class TusClient:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> urllib3.BaseHTTPResponse:
         """One request and its answer, with any status; the body of the answer is dropped."""
+        import urllib3
+
         parts = self._check_url(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         longest = 4 * self._timeout_seconds + len(body or b"") / _SLOWEST_BYTES_PER_SECOND
@@ -179,16 +183,20 @@ class TusClient:
 
     def _connection_to(self, parts: SplitResult) -> HTTPConnection:
         """The connection to an origin, kept while the origin stays the same."""
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+
         origin = _origin(parts)
         if self._connection is None or origin != self._origin:
             if self._connection is not None:
                 self._connection.close()
             scheme, host, port = origin
-            self._connection = (
-                HTTPSConnection(host, port, timeout=self._timeout_seconds, ssl_context=self._tls)
-                if scheme == "https"
-                else HTTPConnection(host, port, timeout=self._timeout_seconds)
-            )
+            if scheme == "https":
+                self._tls = self._tls or trusting(None)
+                self._connection = HTTPSConnection(
+                    host, port, timeout=self._timeout_seconds, ssl_context=self._tls
+                )
+            else:
+                self._connection = HTTPConnection(host, port, timeout=self._timeout_seconds)
             self._connection.response_class = _Response
             self._origin = origin
         return self._connection
