@@ -74,8 +74,9 @@ fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS=
 	fi
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-soak: .venv/dev  ## A million forged approvals, 50,000 steps of the model (SOAK_STEPS, FLIPS shorten it)
-	@$(BIN)/python -m tests.soak
+soak: .venv/dev  ## Forged approvals, planted faults, power cuts, the models (SOAK="plants model")
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/python -m tests.soak $(SOAK)
 
 soak-camera: .venv/dev  ## Four hours of a camera that bends, in one (SECONDS, SEED, SPEED change it)
 	@$(BIN)/python -m tests.soak.camera --seconds $(or $(SECONDS),14400) --seed $(or $(SEED),1) \

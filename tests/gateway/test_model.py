@@ -34,6 +34,7 @@ def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
         "release.proposed", "request.withdrawn", "request.declined", "requester.muted",
         "requests.paused", "stopped in time", "alert.received", "second requester",
         "approved early", "revoked early", "withdrawn early", "too-many-open",
-        "requester-muted", "jti-reused",
+        "requester-muted", "jti-reused", "tricks", "keys came later", "revocation lost",
+        "restored and noticed",
     ):  # fmt: skip
         assert told[event] > 0, f"the model has hardly any {event}"

@@ -1,10 +1,19 @@
-"""The long tests: ``make soak``."""
+"""The long tests: ``make soak``, or some of them: ``python -m tests.soak plants model``."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Final
 
-from tests.soak import flips, model
+from tests.soak import flips, model, plants, power_cut
+
+PARTS: Final[dict[str, Callable[[], int]]] = {
+    "flips": flips.main,
+    "plants": lambda: plants.main([]),
+    "power_cut": power_cut.main,
+    "model": model.main,
+}
 
 if __name__ == "__main__":
-    sys.exit(max(flips.main(), model.main()))
+    sys.exit(max(PARTS[name]() for name in sys.argv[1:] or PARTS))

@@ -17,10 +17,12 @@ import logging
 import os
 import secrets
 import sys
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count
+from pathlib import Path
 
 import hypothesis
 from hypothesis import HealthCheck, settings
@@ -29,13 +31,16 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.camera.model import CameraModel
 from tests.gateway.model.machine import GatewayModel
 
-STEPS = 50_000
+STEPS = 100_000
 _PROCESSES = 2
+MEMORY = Path("/dev/shm")
 _EXAMPLES_A_TURN, _STEPS_AN_EXAMPLE = 20, 50
 
 
 def play(steps: int, seed: str) -> Counter[str]:
     """At least ``steps`` steps of both models; what happened. Raises what they find wrong."""
+    if MEMORY.is_dir():  # power cuts are the model's own: no step need wait for a disk
+        tempfile.tempdir = str(MEMORY)
     logging.disable()  # the gateway says of every refusal why, thousands of times
     told = _play(CameraModel, -(-steps // 10), seed)
     seen = Counter({f"camera: {name}": number for name, number in told.items()})
@@ -75,7 +80,7 @@ def main() -> int:
     minutes = (time.monotonic() - began) / 60
     print(f"the model: {told.pop('steps')} steps in {minutes:.1f} minutes, nothing wrong")
     print("  " + ", ".join(f"{name} {number}" for name, number in sorted(told.items())))
-    return 0 if told["delivered"] > steps / 100 else 1
+    return 0 if told["delivered"] > steps / 200 else 1
 
 
 if __name__ == "__main__":

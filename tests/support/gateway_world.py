@@ -8,12 +8,12 @@
 
 ``crash_after`` kills the gateway after so many more commits (nothing in memory survives),
 or, with ``crash_uncommitted``, just before the next one is done; ``restart`` builds a new
-one on the same disk.
+one on the same disk. ``meanwhile`` holds what others do, one before each of its next steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ class World:
         self.crash_after: int | None = None
         self.crash_uncommitted = False
         self.crashes = 0
+        self.meanwhile: list[Callable[[], object]] = []
         self.notified: list[str] = []  # what systemd was told
         self.gateway: Gateway | None = None
         self.restart()
@@ -85,6 +86,7 @@ class World:
                 return self.restart()
             worked: list[bool] = []
             for part in (self.gateway.step, partial(self._send, self.gateway, worked)):
+                self.let_others_act()
                 if not self._guard(part):
                     return self.restart()
             idle = 0 if worked[0] else idle + 1
@@ -92,6 +94,11 @@ class World:
             if idle > (word._wanted or word._marker != b""):  # a turn more: the broker is asked
                 return None
         raise AssertionError("the gateway does not come to rest")
+
+    def let_others_act(self) -> None:
+        """Let whoever shares the disk do the next thing of theirs."""
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
 
     @staticmethod
     def _send(gateway: Gateway, worked: list[bool]) -> None:

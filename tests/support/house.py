@@ -10,6 +10,7 @@ Everything is real (keys, sealing, files, SQLite) but the clock.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import random
@@ -67,8 +68,14 @@ class Person:
         return str(mail.parse_identity(self.identity).to_public())
 
 
-def fragmented_mp4(seconds: int = 2, size: int = 64, *, noisy: bool = False) -> bytes:
-    """A small recording as a camera would write it: H.264, fragments of a second."""
+@functools.cache
+def fragmented_mp4(
+    seconds: int = 2, size: int = 64, *, noisy: bool = False, shade: int = 0
+) -> bytes:
+    """A small recording as a camera would write it: H.264, fragments of a second.
+
+    Recordings of other ``shade`` show other greys.
+    """
     noise = random.Random(1)
     out = io.BytesIO()
     options = {"movflags": "empty_moov+default_base_moof+frag_keyframe+skip_trailer"}
@@ -81,7 +88,9 @@ def fragmented_mp4(seconds: int = 2, size: int = 64, *, noisy: bool = False) -> 
         for number in range(seconds * 10):
             frame = av.VideoFrame(size, size, "yuv420p")
             for plane in frame.planes:
-                flat = bytes([(number * 7 + plane.line_size) % 256]) * plane.buffer_size
+                flat = (
+                    bytes([(number * 7 + plane.line_size + shade * 11) % 256]) * plane.buffer_size
+                )
                 plane.update(noise.randbytes(plane.buffer_size) if noisy else flat)
             frame.pts = number
             container.mux(stream.encode(frame))
@@ -109,6 +118,11 @@ def record(
         )
         draft.write(video or fragmented_mp4())
         return draft.finish(duration_seconds=seconds)
+
+
+@functools.cache
+def _device_card(text: str) -> DeviceCard:
+    return parse_card(text, DeviceCard, "device.card.yaml")
 
 
 @dataclass
@@ -223,8 +237,7 @@ class House:
 
     def device_card(self) -> DeviceCard:
         """Written by the gateway at its first start."""
-        path = card_of(self.config.state_dir)
-        return parse_card(path.read_text(), DeviceCard, path.name)
+        return _device_card(card_of(self.config.state_dir).read_text())
 
     def approval(self, post: str, clips: list[Clip], /, **changes: Any) -> Approval:
         """The owner's approval of ``clips`` for the request posted as ``post``."""

@@ -12,4 +12,8 @@ random examples of 40 steps. It found each of these:
 - a letter that was refused is believed when it comes again; a letter is acknowledged before
   its keys were used;
 - the number of open requests is not kept; an edited text is a request of its own.
+
+The faults of :mod:`tests.soak.plants` are planted at each ``make soak``. The camera's process may
+be taken over (:mod:`.camera`), the broker forget or the card be set back, as a whole or one
+process's part of it (:mod:`.losses`), and the letters of two owners cross (:mod:`.crossings`).
 """

@@ -13,6 +13,7 @@ FLAWS = (
     "stranger", "other-device", "wrong-key", "no-key", "wrong-digest", "expired", "retained",
     "outside",
 )  # fmt: skip
+KEYLESS = "keyless"  # no flaw where two owners must agree: their letters may have crossed
 
 
 @dataclass(eq=False)
@@ -42,6 +43,7 @@ class Mail:
     """A letter from an owner, or from somebody who would like to be one.
 
     ``about`` is a request, a release's id, a requester, or whom a clip is shared with.
+    ``release`` is the id that an approval or a share gives to its release.
     """
 
     payload: bytes
@@ -53,18 +55,41 @@ class Mail:
     clips: tuple[Clip, ...] = ()
     release: str = ""
     mute: bool = False
+    obeyed: bool = False  # the gateway had to
+    computer: int = 0  # of its owner, on which it was written: the other knows nothing of it
 
     @property
     def content(self) -> tuple[object, ...]:
         """The content that another owner must approve exactly."""
         return (self.about, self.clips)
 
+    @property
+    def has_keys(self) -> bool:
+        return self.flaw != KEYLESS
+
+    @property
+    def identity(self) -> object:
+        """What the gateway hears once: of a consent that comes again with its keys, the text."""
+        return self.release or self
+
 
 @dataclass(eq=False)
 class Consented:
-    """A release that enough owners want; ``stopped`` when somebody no longer does."""
+    """A release that enough owners want; ``stopped`` when somebody no longer does.
 
-    clips: frozenset[str]
-    about: Posted | Person
+    ``names`` are those of the owners' letters, the first of which names the release. With
+    ``sure`` false the gateway may have refused one of them: the camera was taken over, and may
+    have exchanged the clips.
+    """
+
+    first: Mail
+    names: tuple[str, ...]
     deadline: float
+    has_keys: bool = True
+    sure: bool = True
     stopped: bool = False
+
+    @property
+    def about(self) -> Posted | Person:
+        assert isinstance(self.first.about, Posted | Person)
+        return self.first.about

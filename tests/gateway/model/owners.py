@@ -76,7 +76,10 @@ class Owners(Requesters):
     def decline(self, post: Posted, owner: int, *, late: bool, mute: bool = False) -> Mail:
         who, until = self.owners[owner], self.world.clock.now() + DAY
         payload = self.house.decline(post.jws, by=who, mute=mute)
-        letter = Mail(payload, "decline", post, who.id, "none", until, mute=mute)
+        letter = Mail(
+            payload, "decline", post, who.id, "none", until, mute=mute, computer=self.computer()
+        )
+        self.declines.append(letter)
         self.on_the_way.append(letter)
         return self.sent(letter, late)
 

@@ -87,10 +87,15 @@ class Requesters(Base):
         jti, now = signing.new_jti(os.urandom(16)), int(self.world.clock.now())
         withdrawal = Withdrawal(iss=author.id, jti=jti, iat=now, request=post.digest)
         jws = author.signing.sign(withdrawal)
-        for _ in range(times):
+
+        def deliver() -> None:
             self.oracle.withdrawal(post, author, author in self.requesters, jws)
             self.world.broker.send(topics.withdrawal(FEED, jti), jws.encode(), retained=True)
             self.world.run()
+
+        self.on_the_feed[jti] = deliver
+        for _ in range(times):
+            deliver()
         self.note_what_was_stopped()
 
     @rule(by=_WHO, times=st.integers(1, 2))

@@ -1,0 +1,214 @@
+"""Rules of the model: what the broker or the card forgets, and how the owners' tools repeat it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from agent.consent import letters, signing
+from agent.consent.statements import HeldDecision, LedgerHead, Revoke, Status, Sync
+from agent.mqtt import topics
+from agent.vault.records.ledger import Ledger
+from agent.vault.records.releases import ReleaseTable
+from tests.gateway.model.owners import Owners
+from tests.gateway.model.weather import Weather
+from tests.support.gateway_world import DEVICE
+from tests.support.house import Person
+
+_OVER = ("SENT", "FAILED", "REVOKED", "REFUSED")
+_OBEYED = re.compile(r"release|requester|requests")  # lines of the ledger about owners' decisions
+_LARGEST = 2**26  # no file of the model, only one of holes
+_FOLDERS = ("camera", "gateway", "wishes")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A copy of the card, and all that was true of it."""
+
+    folder: Path
+    oracle: dict[str, Any]
+
+
+class Losses(Owners, Weather):
+    """A broker that forgets, a card that is set back; whoever was not heard is heard first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image: Image | None = None
+        self.over: dict[str, str] = {}  # what the owners' tools were told of releases
+
+    @rule(owner=st.integers(0, 1), back=st.integers(-1, 3))
+    def broker_forgets(self, owner: int, back: int) -> None:
+        """It loses its sessions, perhaps with an owner's revocation that it had confirmed."""
+        unsent = self.oracle.unsent(self.finished())
+        self.world.clock.advance(2)
+        self.world.kill()
+        if unsent and back >= 0:
+            release, who = unsent[-1 - back % len(unsent)], self.owners[owner]
+            self.revoked.append((who.id, self.computer(), release))
+            self.never.add(release)
+            self.told["revocation lost"] += 1
+        self.world.broker.forget()
+        self.world.restart()
+        self.told["forgotten"] += 1
+        if unsent:
+            self.nothing_leaves_before_the_owners_sync()
+
+    # Images
+
+    @rule()
+    def image_is_taken(self) -> None:
+        if self.image is not None:
+            shutil.rmtree(self.image.folder)
+        folder = self.root / "image"
+        _copy(self.house.config.state_dir, folder)
+        self.image = Image(folder, self.oracle.image())
+
+    @rule(folders=st.sets(st.sampled_from(_FOLDERS), min_size=1))
+    def image_is_restored(self, folders: Collection[str]) -> None:
+        """All of the card, or one process's part of it."""
+        if self.image is not None:
+            self.set_back(self.image, folders)
+
+    @rule(back=st.integers(0, 3), owner=st.integers(0, 1))
+    def image_of_before_a_revocation_is_restored(self, back: int, owner: int) -> None:
+        known = self.oracle.unsent(self.finished())
+        if not known:
+            return
+        self.image_is_taken()
+        release = known[-1 - back % len(known)]
+        self.write_command(Revoke(release=release), "revoke", release, owner, late=False)
+        if self.image is not None:
+            self.set_back(self.image, _FOLDERS)
+
+    def set_back(self, image: Image, folders: Collection[str]) -> None:
+        """Put ``folders`` of ``image`` in the place of today's, while the device is off."""
+        self.world.run()
+        self.world.kill()
+        self.oracle.expire(self.world.clock.now())
+        news, head = self.news(), self.head_at_the_broker()
+        for name in folders:
+            place = self.house.config.state_dir / name
+            shutil.rmtree(place, ignore_errors=True)
+            if (image.folder / name).exists():
+                _copy(image.folder / name, place)
+        self.told["restored"] += 1
+        if "camera" in folders:
+            kept = {path.stem for path in image.folder.glob("camera/clips/*/*.json")}
+            lost = {clip.id for clip in self.clips if clip.id.partition("-")[2] not in kept}
+            self.oracle.touched |= lost
+        is_noticed = "gateway" in folders and head is not None and not self.knows(head)
+        if "gateway" in folders:
+            assert is_noticed or news == self.news(), "no letter of the device tells of its news"
+            self.unconfirmed |= self.finished() - self.confirmed()
+            self.oracle.set_back(image.oracle, self.world.clock.now())
+            self.stale |= {topic.rpartition("/")[2] for topic in self.world.inbox}
+        self.world.restart()
+        self.the_feed_delivers_again()
+        if is_noticed:
+            self.told["restored and noticed"] += 1
+            self.nothing_leaves_before_the_owners_sync()
+
+    def news(self) -> object:
+        """What an image must not forget unnoticed: lines about decisions, and releases' states."""
+        with self.house.open_database() as database:
+            states = {row.id: row.state for row in ReleaseTable(database).all()}
+            lines = [one.seq for one in Ledger(database).entries() if _OBEYED.match(one.event)]
+            return lines, states
+
+    def knows(self, head: LedgerHead) -> bool:
+        """True if the gateway's ledger has grown from ``head``, or is just that."""
+        with self.house.open_database() as database:
+            return Ledger(database).holds(head)
+
+    def head_at_the_broker(self) -> LedgerHead | None:
+        """The ledger's head in the status letter that waits there for an owner."""
+        owner, card = self.owners[0], self.house.device_card()
+        payload = self.world.broker.retained.get(topics.status(DEVICE, owner.id))
+        if payload is None:
+            return None
+        letter = letters.open_letter(payload, owner.identity)
+        return signing.verify(letter.jws, Status, {card.fingerprint: card.key}).ledger
+
+    # The owners' tools
+
+    def nothing_leaves_before_the_owners_sync(self) -> None:
+        """Then the owners' tools name what stands, and what was revoked."""
+        before = self.received()
+        self.let_pass(600)
+        assert self.received() == before, "a byte left while its release was held"
+        self.owners_sync()
+
+    def owners_sync(self) -> None:
+        """Each owner's tool reads its letters, then names what it holds that is not over."""
+        for topic, event, first in self.outcomes():
+            self.over[topic] = event if event in _OVER else ""
+            if event == "AGREED":
+                self.over[topic] = self.over.get(first, "")
+        for computer in (0, 1, 0):  # what one names may go on when all were heard
+            for owner in (*self.owners, self.owners[0]):
+                decisions = self.decisions_of(owner, computer)
+                for one in decisions:
+                    if not one.standing:
+                        self.oracle.revoke(one.decision)
+                sync = Sync(decisions=tuple(decisions), computer=f"{computer:016x}")
+                self.world.to_device(self.house.command(sync, by=owner))
+                self.note_what_was_stopped()
+
+    def decisions_of(self, owner: Person, computer: int) -> list[HeldDecision]:
+        """The decisions in an owner's folder that may matter: 100 at most, the revoked first."""
+        now, here = self.world.clock.now(), (owner.id, computer)
+        mine = [
+            one
+            for one in self.written
+            if (one.owner, one.computer) == here and now < one.expires_at
+        ]
+        declined = [
+            one.about
+            for one in self.declines
+            if (one.owner, one.computer) == here and (one.obeyed or one in self.on_the_way)
+        ]
+        gone = {one.release for one in mine if any(one.about is post for post in declined)}
+        revoked = gone | {release for *where, release in self.revoked if tuple(where) == here}
+        names = [*sorted(revoked), *(one.release for one in mine if one.release not in revoked)]
+        due = [
+            name
+            for name in names
+            if self.over.get(name) not in (("SENT",) if name in revoked else _OVER)
+        ]
+        return [HeldDecision(decision=name, standing=name not in revoked) for name in due[:100]]
+
+    def outcomes(self) -> list[tuple[str, str, str]]:
+        """Release, event and detail of the letters at the broker; agreements come last."""
+        told = [(name, one.event, one.detail) for name, one in self.world.outcomes().items()]
+        return sorted(told, key=lambda one: one[1] == "AGREED")
+
+    def confirmed(self) -> set[str]:
+        """The releases of which the owners can read that they were sent."""
+        return {name for name, event, _ in self.outcomes() if event == "SENT"}
+
+    def received(self) -> dict[str, int]:
+        """The bytes of each upload."""
+        return {url: len(upload.data) for url, upload in self.world.receiver.uploads.items()}
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """All of ``folder`` but the traps that a camera laid there."""
+    shutil.copytree(folder, to, symlinks=True, ignore=_traps)
+
+
+def _traps(folder: str, names: list[str]) -> list[str]:
+    found = {name: (Path(folder) / name).lstat() for name in names}
+    return [
+        name
+        for name, one in found.items()
+        if stat.S_ISFIFO(one.st_mode) or (stat.S_ISREG(one.st_mode) and one.st_size > _LARGEST)
+    ]
