@@ -60,8 +60,8 @@ class _Bits:
         self._at = end
         return number
 
-    def ue(self) -> int:
-        """ue(v): an unsigned Exp-Golomb code (ITU-T H.264, section 9.1)."""
+    def unsigned(self) -> int:
+        """An unsigned Exp-Golomb code (ITU-T H.264, section 9.1)."""
         one = self._bits.find("1", self._at)
         zeros = one - self._at
         if not 0 <= zeros <= _MOST_ZEROS:
@@ -69,9 +69,9 @@ class _Bits:
         self._at = one
         return self.u(zeros + 1) - 1
 
-    def se(self) -> int:
-        """se(v): a signed one."""
-        code = self.ue()
+    def signed(self) -> int:
+        """A signed one."""
+        code = self.unsigned()
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
 
@@ -102,7 +102,7 @@ def read_set(unit: bytes, codec: Codec) -> ParameterSet:
     if kind == "video":
         return ParameterSet(("video", bits.u(4)))
     if kind == "picture":
-        return ParameterSet(("picture", bits.ue()), ("sequence", bits.ue()))
+        return ParameterSet(("picture", bits.unsigned()), ("sequence", bits.unsigned()))
     return _h265_sequence(bits)
 
 
@@ -110,18 +110,18 @@ def picture_set_of(slice_unit: bytes, codec: Codec) -> Key:
     """The picture parameter set that a slice refers to; raises :class:`MalformedSet`."""
     if codec == "h264":
         bits = _Bits(slice_unit[:40], header_bytes=1)
-        bits.ue(), bits.ue()  # first_mb_in_slice, slice_type
-        return "picture", bits.ue()
+        bits.unsigned(), bits.unsigned()  # first_mb_in_slice, slice_type
+        return "picture", bits.unsigned()
     bits = _Bits(slice_unit[:40], header_bytes=2)
     bits.u(1)  # first_slice_segment_in_pic_flag
     if kind_of(slice_unit, codec) in _H265_IRAP:
         bits.u(1)  # no_output_of_prior_pics_flag
-    return "picture", bits.ue()
+    return "picture", bits.unsigned()
 
 
 def _h264_picture(unit: bytes) -> ParameterSet:
     bits = _Bits(unit, header_bytes=1)
-    return ParameterSet(("picture", bits.ue()), ("sequence", bits.ue()))
+    return ParameterSet(("picture", bits.unsigned()), ("sequence", bits.unsigned()))
 
 
 def _h264_sequence(unit: bytes) -> ParameterSet:
@@ -129,19 +129,19 @@ def _h264_sequence(unit: bytes) -> ParameterSet:
     bits = _Bits(unit, header_bytes=1)
     profile = bits.u(8)
     bits.u(16)  # constraints, level
-    number = bits.ue()
+    number = bits.unsigned()
     chroma, luma_depth, chroma_depth, is_separate = 1, 0, 0, 0
     if profile in _H264_HIGH:
-        chroma = bits.ue()
+        chroma = bits.unsigned()
         is_separate = bits.u(1) if chroma == 3 else 0
-        luma_depth, chroma_depth = bits.ue(), bits.ue()
+        luma_depth, chroma_depth = bits.unsigned(), bits.unsigned()
         bits.u(1)  # qpprime_y_zero_transform_bypass_flag
         if bits.u(1):
             _skip_scaling_lists(bits, 8 if chroma != 3 else 12)
-    bits.ue()  # log2_max_frame_num_minus4
+    bits.unsigned()  # log2_max_frame_num_minus4
     _skip_order_of_pictures(bits)
-    bits.ue(), bits.u(1)  # max_num_ref_frames, gaps_in_frame_num_value_allowed_flag
-    bits.ue(), bits.ue()  # the size in macroblocks
+    bits.unsigned(), bits.u(1)  # max_num_ref_frames, gaps_in_frame_num_value_allowed_flag
+    bits.unsigned(), bits.unsigned()  # the size in macroblocks
     fields = 2 - bits.u(1)  # frame_mbs_only_flag
     if fields == 2:
         bits.u(1)  # mb_adaptive_frame_field_flag
@@ -158,18 +158,18 @@ def _skip_scaling_lists(bits: _Bits, count: int) -> None:
         last = following = 8
         for _ in range(0 if not bits.u(1) else 16 if number < 6 else 64):
             if following:
-                following = (last + bits.se()) % 256
+                following = (last + bits.signed()) % 256
             last = following or last
 
 
 def _skip_order_of_pictures(bits: _Bits) -> None:
-    kind = bits.ue()  # pic_order_cnt_type
+    kind = bits.unsigned()  # pic_order_cnt_type
     if kind == 0:
-        bits.ue()
+        bits.unsigned()
     elif kind == 1:
-        bits.u(1), bits.se(), bits.se()
-        for _ in range(bits.ue()):
-            bits.se()
+        bits.u(1), bits.signed(), bits.signed()
+        for _ in range(bits.unsigned()):
+            bits.signed()
 
 
 def _h265_sequence(bits: _Bits) -> ParameterSet:
@@ -182,12 +182,12 @@ def _h265_sequence(bits: _Bits) -> ParameterSet:
         bits.u(2 * (8 - more_layers))
     for has_profile, has_level in flags:
         bits.u(88 * has_profile + 8 * has_level)
-    number, chroma = bits.ue(), bits.ue()
+    number, chroma = bits.unsigned(), bits.unsigned()
     is_separate = bits.u(1) if chroma == 3 else 0
-    bits.ue(), bits.ue()  # the size
+    bits.unsigned(), bits.unsigned()  # the size
     wide, high = _chroma_samples(0 if is_separate else chroma)
     hides = _hides(bits, wide, high)
-    picture_format = (chroma, bits.ue(), bits.ue())
+    picture_format = (chroma, bits.unsigned(), bits.unsigned())
     return ParameterSet(
         ("sequence", number), needs, hides, picture_format, (more_layers + 1, nested)
     )
@@ -202,5 +202,5 @@ def _hides(bits: _Bits, wide: int, high: int) -> bool:
     """True if the crop that follows hides more than padding."""
     if not bits.u(1):
         return False
-    left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
+    left, right, top, bottom = bits.unsigned(), bits.unsigned(), bits.unsigned(), bits.unsigned()
     return left > 0 or top > 0 or right * wide >= ROUNDING or bottom * high >= ROUNDING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def _ue(number: int) -> str:
-    """ue(v) (ITU-T H.264, section 9.1)."""
+    """An unsigned Exp-Golomb code (ITU-T H.264, section 9.1)."""
     bits = f"{number + 1:b}"
     return "0" * (len(bits) - 1) + bits
 
