@@ -34,7 +34,7 @@ from agent.media.parameter_sets import (
     picture_set_of,
     read_set,
 )
-from agent.media.set_records import record_sets, write_record
+from agent.media.set_records import MOST_SET_BYTES, record_sets, write_record
 
 # ITU-T H.264, table 7-1: slices, parameter sets, ends. No delimiters, no data partitions.
 _H264_SLICES: Final = frozenset({1, 5})
@@ -107,7 +107,7 @@ class Cleaner:
     def _learn(self, units: Iterable[bytes]) -> None:
         """Remember the parameter sets among ``units``."""
         for unit in units:
-            if is_set(unit, self._codec):
+            if is_set(unit, self._codec) and len(unit) <= MOST_SET_BYTES:
                 with suppress(MalformedSet):
                     known = read_set(unit, self._codec)
                     self._sets[known.key] = known, unit

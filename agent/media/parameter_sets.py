@@ -15,6 +15,8 @@ Key = tuple[Kind, int]  # a later set with the same key replaces the earlier one
 
 ROUNDING: Final = 16  # pixels: sizes are padded to whole macroblocks, and cropped again
 _MOST_BYTES: Final = 2_000  # of a set, and of a slice's beginning, that are looked at
+_MOST_CHROMA, _MOST_DEPTH = 3, 6  # chroma_format_idc, and bits beyond 8
+_MOST_PICTURE_SETS, _MOST_SEQUENCE_SETS = 255, 31  # the highest numbers, of H.264
 _MOST_ZEROS: Final = 32  # of an Exp-Golomb code
 _H264_HIGH: Final = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _H264_PICTURE: Final = 8
@@ -69,6 +71,12 @@ class _Bits:
         self._at = one
         return self.u(zeros + 1) - 1
 
+    def at_most(self, most: int) -> int:
+        """An unsigned one that the standard limits to ``most``."""
+        if (number := self.unsigned()) > most:
+            raise MalformedSet("holds a number that is too large")
+        return number
+
     def signed(self) -> int:
         """A signed one."""
         code = self.unsigned()
@@ -95,14 +103,15 @@ def layer_of(unit: bytes) -> int:
 def read_set(unit: bytes, codec: Codec) -> ParameterSet:
     """The parameter set in ``unit``, which is one; raises :class:`MalformedSet`."""
     if codec == "h264":
-        is_picture = kind_of(unit, codec) == _H264_PICTURE
-        return _h264_picture(unit) if is_picture else _h264_sequence(unit)
+        if kind_of(unit, codec) == _H264_PICTURE:
+            return _picture_set(_Bits(unit, header_bytes=1))
+        return _h264_sequence(unit)
     kind = _H265_KINDS[kind_of(unit, codec)]
     bits = _Bits(unit, header_bytes=2)
     if kind == "video":
         return ParameterSet(("video", bits.u(4)))
     if kind == "picture":
-        return ParameterSet(("picture", bits.unsigned()), ("sequence", bits.unsigned()))
+        return _picture_set(bits)
     return _h265_sequence(bits)
 
 
@@ -119,9 +128,10 @@ def picture_set_of(slice_unit: bytes, codec: Codec) -> Key:
     return "picture", bits.unsigned()
 
 
-def _h264_picture(unit: bytes) -> ParameterSet:
-    bits = _Bits(unit, header_bytes=1)
-    return ParameterSet(("picture", bits.unsigned()), ("sequence", bits.unsigned()))
+def _picture_set(bits: _Bits) -> ParameterSet:
+    """Section 7.3.2.2 of H.264, 7.3.2.3.1 of H.265: both begin with these."""
+    key: Key = ("picture", bits.at_most(_MOST_PICTURE_SETS))
+    return ParameterSet(key, ("sequence", bits.at_most(_MOST_SEQUENCE_SETS)))
 
 
 def _h264_sequence(unit: bytes) -> ParameterSet:
@@ -129,12 +139,12 @@ def _h264_sequence(unit: bytes) -> ParameterSet:
     bits = _Bits(unit, header_bytes=1)
     profile = bits.u(8)
     bits.u(16)  # constraints, level
-    number = bits.unsigned()
+    number = bits.at_most(_MOST_SEQUENCE_SETS)
     chroma, luma_depth, chroma_depth, is_separate = 1, 0, 0, 0
     if profile in _H264_HIGH:
-        chroma = bits.unsigned()
+        chroma = bits.at_most(_MOST_CHROMA)
         is_separate = bits.u(1) if chroma == 3 else 0
-        luma_depth, chroma_depth = bits.unsigned(), bits.unsigned()
+        luma_depth, chroma_depth = bits.at_most(_MOST_DEPTH), bits.at_most(_MOST_DEPTH)
         bits.u(1)  # qpprime_y_zero_transform_bypass_flag
         if bits.u(1):
             _skip_scaling_lists(bits, 8 if chroma != 3 else 12)
@@ -182,12 +192,12 @@ def _h265_sequence(bits: _Bits) -> ParameterSet:
         bits.u(2 * (8 - more_layers))
     for has_profile, has_level in flags:
         bits.u(88 * has_profile + 8 * has_level)
-    number, chroma = bits.unsigned(), bits.unsigned()
+    number, chroma = bits.at_most(_MOST_SEQUENCE_SETS), bits.at_most(_MOST_CHROMA)
     is_separate = bits.u(1) if chroma == 3 else 0
     bits.unsigned(), bits.unsigned()  # the size
     wide, high = _chroma_samples(0 if is_separate else chroma)
     hides = _hides(bits, wide, high)
-    picture_format = (chroma, bits.unsigned(), bits.unsigned())
+    picture_format = (chroma, bits.at_most(_MOST_DEPTH), bits.at_most(_MOST_DEPTH))
     return ParameterSet(
         ("sequence", number), needs, hides, picture_format, (more_layers + 1, nested)
     )

@@ -15,6 +15,8 @@ _HVCC_BYTES: Final = 22  # before the count of arrays of an hvcC record
 _NO_EXTENSION: Final = frozenset({66, 77, 88})  # profiles whose avcC ends with its sets
 _PROFILE: Final = slice(3, 15)  # general profile, tier and level in an H.265 sequence set
 _H265_KINDS: Final = (32, 33, 34)
+_MOST_SETS: Final = 31  # as many sequence sets as an avcC record can count
+MOST_SET_BYTES: Final = 0xFFFF
 
 
 class MalformedRecord(ValueError):
@@ -37,7 +39,12 @@ def record_sets(codec: Codec, record: bytes) -> tuple[int, list[bytes]]:
 
 
 def write_record(codec: Codec, sets: Sequence[tuple[Key, bytes]], length_bytes: int) -> bytes:
-    """The record that holds ``sets``, of which one is a sequence set; all are well-formed."""
+    """The record that holds ``sets``, of which one is a sequence set; all are well-formed.
+
+    Raises :class:`MalformedRecord` if they are too many.
+    """
+    if len(sets) > _MOST_SETS:
+        raise MalformedRecord("would hold too many sets")
     sequence = next(unit for (kind, _), unit in sets if kind == "sequence")
     write = _avcc if codec == "h264" else _hvcc
     return write([unit for _, unit in sets], sequence, length_bytes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz import binary, files, logs, parts, signed
+from tests.fuzz import binary, coded, files, logs, parts, signed
 
 TARGETS = {
-    target.name: target for room in (signed, logs, files, parts, binary) for target in room.TARGETS
+    target.name: target
+    for room in (signed, logs, files, parts, binary, coded)
+    for target in room.TARGETS
 }

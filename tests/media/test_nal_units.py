@@ -219,6 +219,15 @@ def test_a_slice_without_its_sets_does_not_leave(codec: str) -> None:
         Cleaner("h264", avcc(pps=()), packet_of([IDR]))
 
 
+def test_more_sets_than_a_record_holds_and_larger_ones_are_refused() -> None:
+    many = [h264_picture_set(number=number) for number in range(40)]
+    slices = [h264_slice(1, picture_set=number) for number in range(40)]
+    with pytest.raises(MalformedRecord):
+        Cleaner("h264", avcc(), packet_of([*many, *slices]))
+    large = PPS + bytes(70_000)
+    assert cleaned(large, SLICE) == [SLICE]
+
+
 CROPS = [(0, 0, 0, 4), (0, 7, 0, 7), (0, 0, 0, 0)]  # in samples of chroma: 8, 14 pixels
 HIDING = [(0, 8, 0, 0), (0, 0, 0, 8), (1, 0, 0, 0), (0, 0, 1, 0), (0, 400, 0, 0)]
 
