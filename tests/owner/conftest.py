@@ -3,6 +3,7 @@ make (scrypt), so one owner is locked once a run and copied."""
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 
 from agent.config import Broker
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.mqtt.link import Received
+from agent.mqtt.session import Session
 from agent.owner import keys as owner_keys
 from agent.owner.folder import OwnerFolder, Settings
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.peers.mosquitto import Mosquitto
+from tests.support.links import LONG_SECONDS
 
 PASSPHRASE = "correct horse battery"
 
@@ -82,6 +86,27 @@ def owner(locked_at_home: OwnerAtHome, keys: Keys, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(autouse=True)
 def _passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+
+
+@pytest.fixture(autouse=True)
+def _collected_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know the last retained message by one of our own behind it, not by a silence.
+
+    That is exact with mosquitto, and spares the wait (``tests/mqtt/test_session.py`` has that).
+    """
+
+    def collect(
+        session: Session, *, quiet_seconds: float, at_most_seconds: float
+    ) -> list[Received]:
+        end, found = f"onlooker/{secrets.token_hex(4)}", []
+        session.link.subscribe(end)
+        session.publish(end, b"", retained=False)
+        while (received := session.receive(LONG_SECONDS)) is not None and received.topic != end:
+            found.append(received)
+        assert received is not None, "the broker keeps silent"
+        return found
+
+    monkeypatch.setattr(Session, "collect", collect)
 
 
 @pytest.fixture
