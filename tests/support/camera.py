@@ -7,7 +7,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -47,7 +50,9 @@ class FakeSource:
         self._motion = motion
         self._fault = fault
         self._hang = hang
-        self._random = np.random.default_rng(5)
+        self._walls = itertools.cycle(_noisy_walls())
+        self._seen_looks = 0
+        self._patience = 1.0
 
     def open(self) -> VideoFormat:
         self.start = self._clock.monotonic()
@@ -69,6 +74,7 @@ class FakeSource:
             yield self.packets[-1]
             if number % FRAMES_EVERY == 0:
                 yield Frame(self._picture(packet.seconds), at)
+                self._keep_pace()
         if self._fault is not None:
             raise self._fault
         if self._hang:
@@ -81,11 +87,34 @@ class FakeSource:
     def close(self) -> None:
         self._closed.set()
 
+    def _keep_pace(self) -> None:
+        """Wait until the loop on another thread has taken what it got, unless it hangs.
+
+        It looks at the clock at least once for each item. A camera does not wait; but its
+        time is real, and no test should depend on how fast this machine makes pictures.
+        """
+        if threading.current_thread() is threading.main_thread():
+            return
+        looks = self._clock.looks
+        wanted, late = self._seen_looks + FRAMES_EVERY + 1, time.monotonic() + self._patience
+        while (seen := sum(list(looks.values())) - looks[threading.get_ident()]) < wanted:
+            if time.monotonic() > late:
+                self._patience = 0.002
+                return
+            time.sleep(0.0002)
+        self._seen_looks, self._patience = seen, 1.0
+
     def _picture(self, seconds: float) -> Luma:
-        scene = self._random.normal(90, 1.5, (LUMA_HEIGHT, LUMA_WIDTH))
+        picture = next(self._walls).copy()
         for begin, end in self._motion:
             if begin <= seconds < end:
                 left = int((seconds - begin) * 80) % (LUMA_WIDTH - 40)
-                scene[60:120, left : left + 40] = 190
-        picture: Luma = np.clip(scene, 0, 255).astype(np.uint8)
+                picture[60:120, left : left + 40] = 190
         return picture
+
+
+@functools.cache
+def _noisy_walls() -> list[Luma]:
+    """A grey wall, as a sensor with noise sees it again and again."""
+    noise = np.random.default_rng(5).normal(90, 1.5, (16, LUMA_HEIGHT, LUMA_WIDTH))
+    return list(np.clip(noise, 0, 255).astype(np.uint8))

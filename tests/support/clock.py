@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from dataclasses import dataclass, field
 
 from agent.clock import SystemClock
@@ -16,11 +18,13 @@ class SimulatedClock:
     is_synced: bool = True
     boot: str = "00000000-0000-0000-0000-000000000001"
     slept: list[float] = field(default_factory=list)
+    looks: Counter[int] = field(default_factory=Counter)  # at the monotonic time, by thread
 
     def now(self) -> float:
         return self.wall_seconds
 
     def monotonic(self) -> float:
+        self.looks[threading.get_ident()] += 1
         return self.monotonic_seconds
 
     def synced(self) -> bool:
