@@ -188,10 +188,10 @@ def _recovery_point(sei: bytes) -> bytes:
 def recovery_frames(sei: bytes) -> int:
     """The pictures from H.264's recovery point in ``sei`` to a whole one; 0 without one."""
     point = _recovery_point(sei)
-    return unsigned(point[3:]) if point else 0
+    return _unsigned(point[3:]) if point else 0
 
 
-def unsigned(bits: bytes) -> int:
+def _unsigned(bits: bytes) -> int:
     """The unsigned Exp-Golomb code at the beginning of ``bits`` (ITU-T H.264, section 9.1)."""
     text = "".join(f"{byte:08b}" for byte in bits[:9])
     zeros = text.find("1")

@@ -15,6 +15,7 @@ Key = tuple[Kind, int]  # a later set with the same key replaces the earlier one
 
 ROUNDING: Final = 16  # pixels: sizes are padded to whole macroblocks, and cropped again
 _MOST_BYTES: Final = 2_000  # of a set, and of a slice's beginning, that are looked at
+_MOST_FRAME_NUMBER_BITS: Final = 16
 _MOST_CHROMA, _MOST_DEPTH = 3, 6  # chroma_format_idc, and bits beyond 8
 _MOST_PICTURE_SETS, _MOST_SEQUENCE_SETS = 255, 31  # the highest numbers, of H.264
 _MOST_ZEROS: Final = 32  # of an Exp-Golomb code
@@ -36,6 +37,7 @@ class ParameterSet:
     ``hides``: it crops more of the coded picture than padding to macroblocks explains. ``format``
     is the format of the pictures by a sequence set: chroma_format_idc and the bit depths of luma
     and chroma beyond 8. ``layers`` are H.265's sub-layers, and 1 if they are nested.
+    ``frame_number_bits``: the size of frame_num in slices of H.264; 0 where it may have gaps.
     """
 
     key: Key
@@ -43,6 +45,7 @@ class ParameterSet:
     hides: bool = False
     format: tuple[int, int, int] = (1, 0, 0)
     layers: tuple[int, int] = (1, 1)
+    frame_number_bits: int = 0
 
 
 class _Bits:
@@ -128,6 +131,14 @@ def picture_set_of(slice_unit: bytes, codec: Codec) -> Key:
     return "picture", bits.unsigned()
 
 
+def frame_number_of(slice_unit: bytes, bits_in_it: int) -> int:
+    """frame_num of a slice of H.264; raises :class:`MalformedSet`."""
+    bits = _Bits(slice_unit[:40], header_bytes=1)
+    # first_mb_in_slice, slice_type, pic_parameter_set_id
+    bits.unsigned(), bits.unsigned(), bits.unsigned()
+    return bits.u(bits_in_it)
+
+
 def _picture_set(bits: _Bits) -> ParameterSet:
     """Section 7.3.2.2 of H.264, 7.3.2.3.1 of H.265: both begin with these."""
     key: Key = ("picture", bits.at_most(_MOST_PICTURE_SETS))
@@ -148,9 +159,11 @@ def _h264_sequence(unit: bytes) -> ParameterSet:
         bits.u(1)  # qpprime_y_zero_transform_bypass_flag
         if bits.u(1):
             _skip_scaling_lists(bits, 8 if chroma != 3 else 12)
-    bits.unsigned()  # log2_max_frame_num_minus4
+    frame_number_bits = bits.at_most(_MOST_FRAME_NUMBER_BITS - 4) + 4  # log2_max_frame_num_minus4
     _skip_order_of_pictures(bits)
-    bits.unsigned(), bits.u(1)  # max_num_ref_frames, gaps_in_frame_num_value_allowed_flag
+    bits.unsigned()  # max_num_ref_frames
+    if bits.u(1) or is_separate:  # gaps_in_frame_num_value_allowed_flag
+        frame_number_bits = 0
     bits.unsigned(), bits.unsigned()  # the size in macroblocks
     fields = 2 - bits.u(1)  # frame_mbs_only_flag
     if fields == 2:
@@ -159,7 +172,12 @@ def _h264_sequence(unit: bytes) -> ParameterSet:
     wide, high = _chroma_samples(0 if is_separate else chroma)
     hides = _hides(bits, wide, high * fields)
     picture_format = (chroma, luma_depth, chroma_depth)
-    return ParameterSet(("sequence", number), None, hides, picture_format)
+    return ParameterSet(
+        ("sequence", number),
+        hides=hides,
+        format=picture_format,
+        frame_number_bits=frame_number_bits,
+    )
 
 
 def _skip_scaling_lists(bits: _Bits, count: int) -> None:

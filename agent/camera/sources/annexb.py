@@ -12,15 +12,16 @@ from dataclasses import replace
 from typing import Final
 
 from agent.camera.source import Codec, VideoFormat
-from agent.media.nal_units import recovery_frames, unsigned
+from agent.media.nal_units import recovery_frames
+from agent.media.parameter_sets import kind_of
 
 _START_CODE: Final = b"\0\0\1"
 _SEQUENCE, _PICTURE = 7, 8  # nal_unit_type of the two parameter sets of H.264
 SETS: Final = {"h264": (_SEQUENCE, _PICTURE), "hevc": (32, 33, 34)}
-SEQUENCE_SET: Final = {"h264": _SEQUENCE, "hevc": 33}
 _DELIMITER: Final = {"h264": 9, "hevc": 35}
 _SEI: Final = 6  # of H.264
 _IDR: Final = 5
+_SLICE_BYTES: Final = 40  # more than a slice's header needs
 _MOST_SET_BYTES: Final = 0xFFFF  # more fits into no record of an MP4
 
 
@@ -70,19 +71,14 @@ def with_start_codes(data: bytes, length_bytes: int) -> bytes:
     return joined(unit for unit in units if unit)
 
 
-def identity(unit: bytes, codec: Codec) -> tuple[int, int]:
-    """The kind and number of a parameter set: another with the same replaces it."""
-    kind = kind_of(unit, codec)
-    if codec == "h264":
-        return kind, unsigned(unit[4:] if kind == _SEQUENCE else unit[1:])
-    if kind == SEQUENCE_SET[codec]:
-        return kind, 0  # its number is behind fields of varying size; cameras have one
-    return kind, unsigned(unit[2:]) if kind == 34 else unit[2] >> 4 if len(unit) > 2 else 0
-
-
-def kind_of(unit: bytes, codec: Codec) -> int:
-    """The nal_unit_type."""
-    return unit[0] & 0x1F if codec == "h264" else unit[0] >> 1 & 0x3F
+def first_slice(data: bytes, codec: Codec) -> bytes:
+    """The beginning of the first slice of a picture; empty where there is none."""
+    at = data.find(_START_CODE)
+    while 0 <= at < len(data) - 3:
+        if _is_slice(kind_of(data[at + 3 : at + 4], codec), codec):
+            return data[at + 3 : at + 3 + _SLICE_BYTES]
+        at = data.find(_START_CODE, at + 3)
+    return b""
 
 
 def pictures_until_shown(data: bytes, codec: Codec) -> int:
@@ -109,12 +105,16 @@ def h264_kinds(data: bytes) -> set[int]:
     return {unit[0] & 0x1F for unit in data.split(_START_CODE)[1:] if unit}
 
 
+def _is_slice(kind: int, codec: Codec) -> bool:
+    return 1 <= kind <= 5 if codec == "h264" else kind < 32
+
+
 def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, int]]:
     """The units before the first slice, each with its type."""
     at = data.find(_START_CODE)
     while 0 <= at < len(data) - 3:
         kind = kind_of(data[at + 3 : at + 4], codec)
-        if 1 <= kind <= 5 if codec == "h264" else kind < 32:  # a slice
+        if _is_slice(kind, codec):
             return
         end = data.find(_START_CODE, at + 3)
         yield data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\0"), kind

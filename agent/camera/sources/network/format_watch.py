@@ -21,20 +21,26 @@ from av.video.stream import VideoStream
 
 from agent.camera.source import VideoFormat
 from agent.camera.sources.annexb import (
-    SEQUENCE_SET,
     complete,
-    identity,
     joined,
-    kind_of,
     parameter_sets,
     with_sets,
     with_start_codes,
 )
+from agent.media.parameter_sets import Codec, Key, Kind, MalformedSet, kind_of, read_set
 from agent.media.set_records import MalformedRecord, record_sets
 
 _MOST_SIZES: Final = 32  # that are remembered, by their sequence set
 
-_Sets = dict[tuple[int, int], bytes]
+_KINDS: Final[dict[int, Kind]] = {
+    7: "sequence",
+    8: "picture",  # of H.264
+    32: "video",
+    33: "sequence",
+    34: "picture",  # of H.265
+}
+
+_Sets = dict[Key, bytes]
 
 
 class FormatWatch:
@@ -108,17 +114,26 @@ class FormatWatch:
         return self._numbered(sets)
 
     def _numbered(self, sets: tuple[bytes, ...] | list[bytes]) -> _Sets:
-        return {identity(unit, self._codec): unit for unit in sets}
+        return {_key(unit, self._codec): unit for unit in sets}
 
     def _learn(self, sets: _Sets) -> None:
         self._sets = self._sets | sets
 
     def _extradata(self) -> bytes:
-        return joined(unit for _, unit in sorted(self._sets.items()))
+        return joined(unit for _, unit in sorted(self._sets.items(), reverse=True))
 
     def _sequences(self, sets: _Sets) -> frozenset[bytes]:
-        kind = SEQUENCE_SET[self._codec]
-        return frozenset(unit for unit in sets.values() if kind_of(unit, self._codec) == kind)
+        return frozenset(unit for (kind, _), unit in sets.items() if kind == "sequence")
+
+
+def _key(unit: bytes, codec: Codec) -> Key:
+    """The kind and number of a set: another with the same replaces it. One that we cannot read,
+    which a decoder may be able to, gets the number -1.
+    """
+    try:
+        return read_set(unit, codec).key
+    except MalformedSet:
+        return _KINDS[kind_of(unit, codec)], -1
 
 
 def _decoded_size(codec: str, keyframe: bytes) -> tuple[int, int] | None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import av
-from av.video.stream import VideoStream
-
 from agent.camera.source import Frame, FrameRate, Packet, Unjudged, VideoFormat
 from agent.camera.sources.annexb import pictures_until_shown
 from agent.camera.sources.luma import frame_of
 from agent.camera.sources.network.arrivals import Placed, seconds_of
 from agent.camera.sources.network.catch_up import CatchUp
 from agent.camera.sources.network.damage import Judgement
+from agent.camera.sources.network.frame_numbers import FrameNumbers
 from agent.camera.sources.network.track import Track
 
 _MOST_REORDERED = 16  # pictures that a decoder holds back (ITU-T H.264, A.3.1)
@@ -27,7 +25,9 @@ def recorded(
     ``frames_per_second`` limits the frames; None: there are none.
     """
     codec = track.format.codec
-    viewer = None if frames_per_second is None else _Viewer(track, frames_per_second)
+    viewer = None
+    if frames_per_second is not None:
+        viewer = _Viewer(track, frames_per_second, extradata=track.format.extradata)
     for one in placed:
         packet, seconds = one.packet, one.seconds
         begun, data = track.watch.take(packet)
@@ -42,16 +42,16 @@ def recorded(
             until_shown=pictures_until_shown(data, codec) if packet.is_keyframe else 0,
         )
         if viewer is not None:
-            yield from viewer.look(one)
+            yield from viewer.look(one, data)
 
 
 def watched(
     track: Track, placed: Iterable[Placed], *, frames_per_second: float
 ) -> Iterator[Frame | Unjudged]:
     """The frames alone."""
-    viewer = _Viewer(track, frames_per_second)
+    viewer = _Viewer(track, frames_per_second, extradata=track.extradata)
     for one in placed:
-        yield from viewer.look(one)
+        yield from viewer.look(one, bytes(one.packet))
 
 
 class _Viewer:
@@ -61,32 +61,36 @@ class _Viewer:
     at all, though keyframes come, the missing frames end the process.
     """
 
-    def __init__(self, track: Track, frames_per_second: float) -> None:
+    def __init__(self, track: Track, frames_per_second: float, *, extradata: bytes) -> None:
         self._track = track
         self._rate = FrameRate(frames_per_second)
         self._judgement = Judgement()
         self._catch_up = CatchUp()
+        self._numbers = FrameNumbers(extradata) if track.codec_name == "h264" else None
         self._wanted = False  # since a packet whose picture is yet to come out
         self._whole_from = 0  # the stamp of the first picture after a hindrance
         self._reordered = 0  # packets in which earlier pictures may still come out
 
-    def look(self, one: Placed) -> Iterator[Frame | Unjudged]:
-        """The frame that is due, if one is, or why there is none."""
+    def look(self, one: Placed, data: bytes) -> Iterator[Frame | Unjudged]:
+        """The frame that is due, if one is, or why there is none; ``data`` is in Annex B."""
         packet, seconds = one.packet, one.seconds
         self._wanted = self._rate.due(seconds) or self._wanted
         if self._catch_up.leaves_out(one):
             self._judgement = Judgement()  # which waits for a keyframe
+            if self._numbers is not None:
+                self._numbers.forget()
             if self._wanted:
                 self._wanted = False
                 yield Unjudged(seconds, "overload")
             return
         hindered = self._judgement.hindrance is not None
         pictures, error = self._track.decode(packet, wanted=self._wanted or hindered)
+        numbers, starts = self._numbers, hindered and packet.is_keyframe
         self._judgement.packet(
             keyframe=packet.is_keyframe,
-            until_shown=self._until_shown(packet) if hindered else 0,
+            until_shown=pictures_until_shown(data, "h264") if numbers and starts else 0,
             gap=bool(packet.opaque),
-            error=error,
+            error=(numbers is not None and numbers.missing(data)) or error,
         )
         hindrance = self._judgement.hindrance
         if hindered and hindrance is None:
@@ -100,11 +104,6 @@ class _Viewer:
         if self._wanted and (hindrance or whole):
             self._wanted = False
             yield Unjudged(seconds, hindrance) if hindrance else frame_of(whole[-1], seconds)
-
-    def _until_shown(self, packet: av.Packet[VideoStream]) -> int:
-        if not packet.is_keyframe or self._track.codec_name != "h264":
-            return 0
-        return pictures_until_shown(bytes(packet), "h264")
 
 
 def _delay_seconds(one: Placed) -> float:

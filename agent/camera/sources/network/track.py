@@ -114,6 +114,11 @@ class Track:
         return self._stream.codec_context.name
 
     @property
+    def extradata(self) -> bytes:
+        """The parameter sets that the stream began with, in the form of its packets."""
+        return bytes(self._stream.codec_context.extradata or b"")
+
+    @property
     def length_seconds(self) -> float | None:
         """The length; None when it is not known (a live camera)."""
         duration = self._container.duration

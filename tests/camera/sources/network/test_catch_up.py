@@ -44,6 +44,7 @@ class Board:
     def __post_init__(self) -> None:
         self.format = self.video.format
         self.codec_name = self.format.codec
+        self.extradata = self.format.extradata
         self.watch = FormatWatch(self.format)
         self.backlog = self
         self.began = self.clock.monotonic()
