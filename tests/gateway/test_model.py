@@ -19,7 +19,7 @@ def test_only_what_enough_owners_consented_to_leaves_whatever_happens() -> None:
     run_state_machine_as_test(
         GatewayModel,
         settings=settings(
-            max_examples=80,
+            max_examples=50,
             stateful_step_count=35,
             derandomize=True,  # the counts below must not depend on the day
             deadline=None,
