@@ -131,6 +131,7 @@ class BendableCamera:
         self.video, self.users, self.status = video, users, ""
         self.seconds = seconds
         self.plays, self.loses = plays or self._as_it_is, loses
+        self.shy = False  # hangs up after it asked for a login
         self.requests: list[str] = []
         self.sessions = 0  # that were played
         self._open: set[socket.socket] = set()
@@ -251,7 +252,10 @@ class _Talk:
                 self._say(camera.status, number)
             case _ if wanted:
                 asked = [f"WWW-Authenticate: {line}" for line in wanted]
+                asked += ["Connection: close"] if camera.shy else []
                 self._say("401 Unauthorized", number, *asked)
+                if camera.shy:
+                    self._connection.shutdown(socket.SHUT_RDWR)
             case "OPTIONS":
                 self._say("200 OK", number, "Public: DESCRIBE, SETUP, PLAY, GET_PARAMETER")
             case "DESCRIBE":

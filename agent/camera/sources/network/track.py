@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import av
 import av.error
 import av.logging
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -23,7 +22,7 @@ from agent.camera.sources.ffmpeg_log import hear_ffmpeg, tells_of_error, tells_o
 from agent.camera.sources.network.backlog import Backlog
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.rtsp.conversation import Declined
-from agent.camera.sources.network.rtsp.login import UnknownDigest, own_session
+from agent.camera.sources.network.rtsp.login import UnknownDigest, opened
 from agent.camera.sources.network.trust import Trust
 from agent.config.location import redacted, split
 from agent.errors import CameraFault
@@ -71,21 +70,14 @@ class Track:
         self.backlog = Backlog()
         try:
             options = _options(location, trust, transport, timeout_seconds)
-            self._container: InputContainer
-            self._session = own_session(location, trust=trust, timeout_seconds=timeout_seconds)
             with av.logging.Capture() as log:
-                if self._session is not None:
-                    self._container = self._session.opened(options)
-                else:
-                    self._container = av.open(
-                        location,
-                        options=options,
-                        timeout=(timeout_seconds, None if _is_rtsp(location) else timeout_seconds),
-                    )
+                self._container, self._session = opened(
+                    location, options, trust=trust, timeout_seconds=timeout_seconds
+                )
         except UnknownDigest as error:
             fault = CameraFault(
                 f"{self.name} takes a login by {error} alone",
-                advice="Set the camera's RTSP authentication to digest, with SHA-256 or MD5",
+                advice="Set the camera's authentication to digest, with SHA-256 or MD5",
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             fault = (self._untrusted(error) if trust.verify else None) or self._explain(error)

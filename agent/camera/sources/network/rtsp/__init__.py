@@ -1,1 +1,1 @@
-"""RTSP by ourselves, for the logins that FFmpeg does not know (SHA-256)."""
+"""Logins that FFmpeg does not know (SHA-256), and RTSP by ourselves behind them."""

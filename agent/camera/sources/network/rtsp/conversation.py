@@ -1,4 +1,4 @@
-"""Requests to an RTSP server and its replies (RFC 2326), on one connection over TCP or TLS.
+"""Requests to an RTSP or HTTP server and its replies (RFC 2326, 9112), on one connection.
 
 The one module of the camera's process that opens a connection by itself; all others leave that
 to FFmpeg. It goes where the configuration says, and to no other place.
@@ -17,7 +17,7 @@ from agent.camera.sources.network.rtsp.digest import Answer, Login, choose, pars
 from agent.camera.sources.network.trust import Trust
 from agent.config.location import Url
 
-_PORTS = {"rtsp": 554, "rtsps": 322}
+PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _MOST_LINES, _LONGEST_LINE = 200, 8_192
 _LONGEST_BODY = 262_144
 _MOST_ANSWERS = 2  # to one request: with a new nonce, where the first was too old
@@ -57,12 +57,20 @@ class Conversation:
         self._answer: Answer | None = None
         self._admitted = False
         self._number = 0
-        host, port = _address(url)
-        self._socket = socket.create_connection((host, port), timeout_seconds)
-        if url.scheme == "rtsps":
-            self._socket = _secured(self._socket, trust, host)
-        self._socket.settimeout(timeout_seconds)
+        self._is_http = url.scheme.startswith("http")
+        self._url, self._trust, self._timeout_seconds = url, trust, timeout_seconds
+        self._connect()
+
+    def _connect(self) -> None:
+        host, port = _address(self._url)
+        self._socket = socket.create_connection((host, port), self._timeout_seconds)
+        if self._url.scheme in ("rtsps", "https"):
+            self._socket = _secured(self._socket, self._trust, host)
         self._heard = self._socket.makefile("rb", 1 << 18)
+
+    def authorization(self, method: str, uri: str) -> str:
+        """The value of ``Authorization`` for one more request; nothing before a challenge."""
+        return "" if self._answer is None else self._answer.header(method, uri)
 
     def ask(self, method: str, uri: str, headers: dict[str, str] | None = None) -> Reply:
         """The reply to a request; raises :class:`Declined` unless it is a success."""
@@ -74,14 +82,19 @@ class Conversation:
                 return reply
             if reply.status != 401 or not self.challenged(reply):
                 break
+            if self._is_http or reply.header("connection").lower() == "close":
+                self.close()
+                self._connect()
         raise Declined(reply.status, tuple(reply.headers.get("www-authenticate", ())))
 
     def send(self, method: str, uri: str, headers: dict[str, str]) -> None:
         """Send a request; its reply comes in between frames."""
         self._number += 1
-        lines = [f"{method} {uri} RTSP/1.0", f"CSeq: {self._number}", "User-Agent: clip-agent"]
-        if self._answer is not None:
-            lines.append(f"Authorization: {self._answer.header(method, uri)}")
+        lines = [f"{method} {uri} {'HTTP/1.1' if self._is_http else 'RTSP/1.0'}"]
+        lines.append(f"Host: {self._url.host}" if self._is_http else f"CSeq: {self._number}")
+        lines.append("User-Agent: clip-agent")
+        if answer := self.authorization(method, uri):
+            lines.append(f"Authorization: {answer}")
         lines += [f"{key}: {value}" for key, value in headers.items()]
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
 
@@ -112,6 +125,8 @@ class Conversation:
                 return None
             if not first:
                 return None
+            if first in b"\r\n":  # between two messages
+                continue
             if first == b"$":
                 channel, size = struct.unpack(">BH", self._heard.read(3).ljust(3, b"\0"))
                 return channel, self._heard.read(size)
@@ -135,21 +150,22 @@ class Conversation:
         for text in lines[1:]:
             key, _, value = text.partition(":")
             headers.setdefault(key.strip().lower(), []).append(value.strip())
+        words = lines[0].split() if lines else []
+        is_reply = len(words) > 1 and words[0][:5] in ("RTSP/", "HTTP/") and words[1].isdigit()
+        if is_reply and words[0].startswith("HTTP/") and words[1] == "200":
+            return Reply(200, headers, b"")  # the stream itself follows, and is FFmpeg's
         length = headers.get("content-length", ["0"])[0]
         size = int(length) if length.isascii() and length.isdigit() else 0
         if size > _LONGEST_BODY:
             raise OSError(errno.EPROTO, "a reply too long")
         body = self._heard.read(size)
-        words = lines[0].split() if lines else []
-        if len(words) < 2 or not words[0].startswith("RTSP/") or not words[1].isdigit():
-            return None
-        return Reply(int(words[1]), headers, body)
+        return Reply(int(words[1]), headers, body) if is_reply else None
 
 
 def _address(url: Url) -> tuple[str, int]:
     host, colon, port = url.host.rpartition(":")
     if not colon or not port.isdigit():
-        host, port = url.host, str(_PORTS[url.scheme])
+        host, port = url.host, str(PORTS[url.scheme])
     return unquote(host.strip("[]")), int(port)
 
 

@@ -65,6 +65,15 @@ class Session:
 
     def __init__(self, conversation: Conversation, uri: str) -> None:
         self._conversation = conversation
+        try:
+            self._begin(uri)
+        except BaseException:
+            conversation.close()
+            raise
+
+    def _begin(self, uri: str) -> None:
+        """Log in, choose the video, and let it play."""
+        conversation = self._conversation
         described = conversation.ask("DESCRIBE", uri, {"Accept": "application/sdp"})
         media = describe(described.body.decode("latin-1"))
         if media is None or media.encoding not in _ENCODINGS:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,7 @@ from tests.peers.bendable_camera import BendableCamera, Users
 from tests.peers.certificates import Authority, ServerCertificate, self_signed
 from tests.peers.tls_front import TlsFront
 from tests.support.clock import NapClock
-from tests.support.video import Video, make, nal_units
+from tests.support.video import Video, make, nal_units, write_video
 
 WEIRD = 'pä ss@w/o:r%d?#+&=[]"\\'
 Ask = Callable[[str], list[str]]
@@ -117,6 +121,13 @@ def test_nonces_that_grow_old_are_answered_anew(h264: Video, uses: int) -> None:
     assert users.wrong == 0
 
 
+def test_a_camera_that_hangs_up_after_it_asked_for_a_login_is_called_again(h264: Video) -> None:
+    users = Users(ASKS["SHA-256"], password=WEIRD)
+    with BendableCamera(h264, users=users) as camera:
+        camera.shy = True
+        assert len(packets(at(camera), 3)) == 3
+
+
 @pytest.mark.parametrize("ask", ["SHA-256", "MD5", "both in one header"])
 def test_a_wrong_password_is_said_once_and_left_alone(h264: Video, ask: str) -> None:
     users = Users(ASKS[ask], password=WEIRD)
@@ -185,3 +196,54 @@ def test_our_own_session_checks_the_certificate_before_the_password_goes_out(
             assert bool(users.heard) == trusted
             if isinstance(opened, Interruption):
                 assert "certificate that is trusted" in opened.fault.message
+
+
+@contextmanager
+def web_camera(users: Users, folder: Path) -> Iterator[str]:
+    """A camera that gives MPEG-TS over HTTP to ``users``."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = users.refusal("GET", self.headers.get("Authorization"))
+            if not wanted:
+                return super().do_GET()
+            self.send_response(401)
+            for line in wanted:
+                self.send_header("WWW-Authenticate", line)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/main.ts?a=b"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    ["SHA-256", "SHA-256 with qop", "MD5", "MD5 then SHA-256", "MD5 beside Basic in one header"],
+)
+def test_http_cameras_get_the_same_logins(tmp_path: Path, ask: str) -> None:
+    write_video(tmp_path / "main.ts", seconds=2, format_name="mpegts")
+    users = Users(ASKS[ask], password=WEIRD)
+    with web_camera(users, tmp_path) as url:
+        source = stream(url, login=Login("viewer", WEIRD), clock=NapClock(2_000))
+        assert len(packets(source, 3)) == 3
+    assert users.wrong == 0
+    assert users.heard
+    assert all(each.startswith("Digest ") for each in users.heard)
+
+
+def test_a_wrong_password_over_http_is_said_once(tmp_path: Path) -> None:
+    users = Users(ASKS["SHA-256"], password=WEIRD)
+    with web_camera(users, tmp_path) as url:
+        source = stream(url, login=Login("viewer", "hunter2"), clock=NapClock(2_000))
+        lost = source.open()
+        source.close()
+    assert isinstance(lost, Interruption)
+    assert isinstance(lost.fault, TurnedAway)
+    assert users.wrong == 1
