@@ -21,7 +21,17 @@ from types import ModuleType
 
 from benchmarks import machine
 from benchmarks.figures import Figure, NotMeasured, summary, table
-from benchmarks.parts import continuity, detector, disk, latency, memory, peer, startup, weather
+from benchmarks.parts import (
+    continuity,
+    detector,
+    disk,
+    gateway,
+    latency,
+    memory,
+    peer,
+    startup,
+    weather,
+)
 from benchmarks.rig import Workshop
 from tests.peers.requirements import ROOT
 
@@ -34,6 +44,7 @@ PARTS: dict[str, ModuleType] = {
     "latency": latency,
     "continuity": continuity,
     "startup": startup,
+    "gateway": gateway,
 }
 _CACHE = ROOT / ".cache" / "bench"
 
