@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import secrets
 import subprocess
 import sys
@@ -49,8 +50,9 @@ from tests.support.statements import upload
 CUTS: Final = 100
 ORDERS: Final = tuple(itertools.permutations(("broker", "receiver", "gateway")))
 _PATIENCE_SECONDS = 120.0
-_LONGEST_PAUSE_SECONDS = 1.5
+_LONGEST_PAUSE_SECONDS = 3.0
 _FEED = "clip-feed"
+_TRIES: Final = re.compile(r"owner's broker")  # it connected, or could not
 
 
 class Evening:
@@ -62,6 +64,7 @@ class Evening:
         self.house = House.build(folder / "house")
         self._command = command
         self._log = folder / "gateway.log"
+        self._log_begin = 0
         self._gateway: subprocess.Popen[bytes] | None = None
         self._write_config()
         self._start_gateway()
@@ -96,7 +99,18 @@ class Evening:
 
     # Power
 
+    @property
+    def pid(self) -> int:
+        """The gateway's process."""
+        assert self._gateway is not None
+        return self._gateway.pid
+
+    def _said(self) -> str:
+        """The log of the gateway since its last start."""
+        return self._log.read_text(errors="replace")[self._log_begin :]
+
     def _start_gateway(self) -> None:
+        self._log_begin = len(self._log.read_text(errors="replace")) if self._log.exists() else 0
         arguments = ("gateway", "--config", str(self.house.root / "agent.yaml"))
         with self._log.open("ab") as log:
             self._gateway = subprocess.Popen(
@@ -134,6 +148,8 @@ class Evening:
         }
         for name in order:
             starts[name]()
+            if name == "gateway":  # so that it is at work before what comes after it
+                self._wait("its first try", lambda: _TRIES.search(self._said()) is not None)
             time.sleep(draw.uniform(0, _LONGEST_PAUSE_SECONDS))
         if forgets:
             self._wait(
@@ -235,6 +251,8 @@ def run(cuts: int, seed: str) -> Counter[str]:
             told["forgetful"] += forgets
             told["bytes"] += left
             told["runs with bytes"] += left > 0
+            if not told["cuts"] % len(ORDERS):
+                print(f"  {told['cuts']} cuts, {told['bytes']} bytes", flush=True)
             if left:
                 print(f"  {left} BYTES LEFT: {' > '.join(order)}, forgets: {forgets}", flush=True)
         told["delivered"] += one.deliver()
