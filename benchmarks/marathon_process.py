@@ -20,6 +20,7 @@ import msgspec
 
 from agent import config
 from agent.camera import app
+from agent.camera.sources import reader
 from agent.vault.database.index import Index
 from benchmarks import procfs
 from benchmarks.player import Interval, Player
@@ -107,6 +108,8 @@ def _run(settings: Settings) -> Result:
     whole = load(Path(settings.video))
     video = replace(whole, packets=whole.packets[:_PACKETS])
     del whole
+    # The clock must not run further ahead of the camera than a silent one may be.
+    reader._QUEUE_ITEMS = 64
     clock = SimulatedClock()
     begin = clock.monotonic()
     player = Player(video, clock, seconds=settings.seconds, motions=settings.motions)

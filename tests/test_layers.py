@@ -61,7 +61,7 @@ KEEPERS = {
 # All that the room which decides may use: nothing here reads, writes, waits or talks.
 CONSENT_USES = """
     __future__ base64 collections cryptography dataclasses decimal enum fractions functools
-    geographiclib hashlib hmac ipaddress itertools json jwt math msgspec pyrage re string types
+    geographiclib hashlib hmac ipaddress itertools json math msgspec pyrage re string types
     typing unicodedata urllib.parse yaml
 """
 # What the process that sees must not be able to do by itself.

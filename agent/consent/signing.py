@@ -13,11 +13,12 @@ signature, payload. Policy and decisions say whether a statement is acceptable.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-import jwt
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from agent.consent import decoding, statements
@@ -66,8 +67,10 @@ class SigningKey:
             raise InternalFault("a statement must name its signer in `iss`")
         payload = decoding.encode(statement)
         decoding.decode(payload, type(statement), statement.MAX_BYTES)
-        header = {"typ": statement.TYP, "kid": self.public.fingerprint}
-        return jwt.PyJWS().encode(payload, self._key, algorithm=_ALGORITHM, headers=header)
+        header = {"alg": _ALGORITHM, "kid": self.public.fingerprint, "typ": statement.TYP}
+        parts = json.dumps(header, separators=(",", ":")).encode("ascii"), payload
+        signed = ".".join(map(encode_base64url, parts))
+        return f"{signed}.{encode_base64url(self._key.sign(signed.encode('ascii')))}"
 
 
 def digest(compact: str) -> str:
@@ -95,10 +98,11 @@ def verify(compact: str | bytes, kind: type[S], keys: Mapping[str, PublicKey]) -
 
 def verify_signature(compact: str, key: PublicKey) -> None:
     """Raise :class:`UntrustedSignature` unless ``key`` signed ``compact``; decodes no payload."""
+    signed, _, signature = compact.rpartition(".")
     try:
         public = Ed25519PublicKey.from_public_bytes(key.raw)
-        jwt.PyJWS().decode_complete(compact, public, algorithms=[_ALGORITHM])
-    except jwt.InvalidTokenError as error:
+        public.verify(decode_base64url(signature), signed.encode())
+    except (InvalidSignature, ValueError) as error:
         raise UntrustedSignature("bad-signature", "the signature does not verify") from error
 
 

@@ -8,7 +8,10 @@ import hmac
 import json
 from typing import Any
 
+import jwt
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -295,3 +298,23 @@ def test_an_id_needs_enough_randomness() -> None:
     assert len(signing.new_jti(bytes(16))) == 22
     with pytest.raises(InternalFault):
         signing.new_jti(bytes(15))
+
+
+@given(instances(Request))
+@settings(max_examples=10)
+def test_another_library_reads_what_we_sign(statement: Request) -> None:
+    public = Ed25519PublicKey.from_public_bytes(world.REQUESTER.public.raw)
+    ours = msgspec.structs.replace(statement, iss=world.REQUESTER.public.fingerprint)
+    read = jwt.PyJWS().decode_complete(world.REQUESTER.sign(ours), public, algorithms=["EdDSA"])
+    assert read["payload"] == decoding.encode(ours)
+    assert read["header"]["typ"] == Request.TYP
+
+
+@pytest.mark.parametrize(
+    "broken", ["", ".", "..", "a.b", "é.b.c", "a.b.!", RFC_JWS[:-2], f".{RFC_JWS}"]
+)
+def test_what_is_no_signed_document_does_not_verify(broken: str) -> None:
+    key = PublicKey(decode_base64url(RFC_PUBLIC))
+    signing.verify_signature(RFC_JWS, key)
+    with pytest.raises(UntrustedSignature):
+        signing.verify_signature(broken, key)
