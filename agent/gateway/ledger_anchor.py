@@ -26,7 +26,6 @@ from agent.errors import Refused, StorageFault
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.holds import UNANCHORED
 from agent.gateway.unit_of_work import UnitOfWork
-from agent.vault.records.anchored import AnchoredTable, AnchoredWriter
 from agent.vault.records.events import Event
 
 _TOLD_SECONDS: Final = 30 * 86_400.0
@@ -58,7 +57,7 @@ class LedgerAnchor:
 
         Raises StorageFault if the ledger does not begin with the lines of the kept head.
         """
-        kept, anchored = self._read(), AnchoredTable(self.work.database)
+        kept, anchored = self._read(), self.work.anchored
         try:
             self.work.ledger.verify(kept)
         except StorageFault as error:
@@ -71,17 +70,17 @@ class LedgerAnchor:
         if is_lost:
             log.error("%s is missing: lines may have been removed from the ledger", self.path)
             with self.work.transaction() as change:
-                AnchoredWriter(self.work.database).lose(at=change.now)
+                change.anchored.lose(at=change.now)
                 change.note(Event.LEDGER_UNANCHORED, "", {})
         self.keep()
         if not anchored.is_anchored():
-            with self.work.transaction():
-                AnchoredWriter(self.work.database).mark()
+            with self.work.transaction() as change:
+                change.anchored.mark()
         return is_lost
 
     def warnings(self) -> Iterator[str]:
         """A sentence for the owners in the month after the head was found missing."""
-        lost_at = AnchoredTable(self.work.database).lost_at()
+        lost_at = self.work.anchored.lost_at()
         if lost_at is not None and self.work.clock.now() - lost_at < _TOLD_SECONDS:
             at = datetime.fromtimestamp(lost_at, tz=UTC)
             yield (

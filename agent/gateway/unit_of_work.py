@@ -23,6 +23,7 @@ from agent.gateway.letters.writer import LetterWriter
 from agent.mqtt import topics
 from agent.parties import Parties
 from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.records.anchored import AnchoredTable, AnchoredWriter
 from agent.vault.records.camera_commands import CameraCommandTable, CameraCommandWriter
 from agent.vault.records.decisions import DecisionTable, DecisionWriter
 from agent.vault.records.events import Event, entered
@@ -60,6 +61,7 @@ class UnitOfWork:
         self.logs = LogTable(database)
         self.camera_commands = CameraCommandTable(database)
         self.ledger = Ledger(database)
+        self.anchored = AnchoredTable(database)
         self.write = LetterWriter(
             parties=parties, keys=keys, ledger=self.ledger, clock=clock, random=random
         )
@@ -95,6 +97,7 @@ class Change:
         self.logs = LogWriter(work.database)
         self.camera_commands = CameraCommandWriter(work.database)
         self.letters = LetterTable(work.database)
+        self.anchored = AnchoredWriter(work.database)
         self._ledger = LedgerWriter(work.database)
 
     def note(self, event: Event, subject: str, detail: Mapping[str, Json]) -> None:

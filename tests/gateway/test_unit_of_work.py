@@ -41,8 +41,8 @@ def test_a_transaction_alone_makes_what_writes() -> None:
     assert made - {("outbox.py", "LetterTable")} == {
         ("unit_of_work.py", name)
         for name in (
-            "CameraCommandWriter", "Change", "DecisionWriter", "FloodWriter", "HoldWriter",
-            "LedgerWriter", "LetterTable", "LogWriter", "NoticeWriter", "ReleaseWriter",
-            "RequestWriter",
+            "AnchoredWriter", "CameraCommandWriter", "Change", "DecisionWriter", "FloodWriter",
+            "HoldWriter", "LedgerWriter", "LetterTable", "LogWriter", "NoticeWriter",
+            "ReleaseWriter", "RequestWriter",
         )
     }  # fmt: skip

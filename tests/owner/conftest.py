@@ -100,7 +100,7 @@ def _collected_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> list[Received]:
         end, found = f"onlooker/{secrets.token_hex(4)}", []
         session.link.subscribe(end)
-        session.publish(end, b"", retained=False)
+        session.link.publish(end, b"", retained=False)
         while (received := session.receive(LONG_SECONDS)) is not None and received.topic != end:
             found.append(received)
         assert received is not None, "the broker keeps silent"
