@@ -5,7 +5,8 @@ changes its rate, its parameter sets, day and night; it loses packets, hangs up,
 answers that it has no stream. Each picture carries its number. At the end every picture of every
 walk that was sent whole must be in a clip, at its time.
 
-Clock and camera run SPEED times faster than the machine, so a busy machine looks as much lazier.
+Clock and camera run SPEED times faster than the machine, so the lateness of a busy machine counts
+as many times. The camera's own lateness tells of it, and is granted to the agent too.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ BITS, SQUARE = 11, 8  # of a picture's number, in its top left corner
 NUMBER_ZONE = ((0.0, 0.0), (0.3, 0.0), (0.3, 0.06), (0.0, 0.06))
 SETTLED_SECONDS = 12.0  # of a session, before a walk in it is judged
 SEEN_SECONDS = 3.0  # of a walk, that a session must show
-MOST_OFF_SECONDS = 1.0
+MOST_OFF_SECONDS = 1.0  # beside the machine's lateness in the time before
+LATENESS_SECONDS = 20.0
 
 
 class FastClock(SystemClock):
@@ -147,12 +149,16 @@ def film(path: Path, *, qp: int, night: bool) -> Video:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture that left the camera, by the fast wall clock; ``whole``: nothing is missing."""
+    """A picture that left the camera, by the fast wall clock; ``whole``: nothing is missing.
+
+    ``late``: seconds after it was due, because the machine was busy.
+    """
 
     session: int
     number: int
     at: float
     whole: bool
+    late: float = 0.0
 
 
 @dataclass(eq=False)
@@ -200,7 +206,8 @@ class World:
             units = self._units[look][number]
             wait = (self.due[n] - joined) / self.clock.speed
             yield Sent(wait, n / FRAMES_PER_SECOND, (*self._sets[look], *units) if key else units)
-            self.shown.append(Shown(session, number, self.clock.now(), not self._hurt))
+            late = max(self.seconds - self.due[n], 0.0)
+            self.shown.append(Shown(session, number, self.clock.now(), not self._hurt, late))
 
     def loses(self) -> bool:
         """Tell if the next packet is lost."""
@@ -279,12 +286,18 @@ def judge(world: World, house: House) -> tuple[str, list[str]]:
         missing = sum(each > LAP_SECONDS / 4 for each in off)
         there = [each for each in off if each <= LAP_SECONDS / 4]
         worst = max([worst, *there])
-        late = sum(each > MOST_OFF_SECONDS for each in there)
+        lateness = max(
+            each.late
+            for each in world.shown
+            if walk[0].at - LATENESS_SECONDS <= each.at <= walk[-1].at
+        )
+        late = sum(each > MOST_OFF_SECONDS + lateness for each in there)
         if missing or late:
             begins = walk[0].at - world.sessions[0]
             faults.append(
                 f"the walk at {begins:.0f} s of session {walk[0].session}: of {len(whole)} pictures"
-                f" {missing} missing, {late} off by up to {max(there, default=0):.1f} s"
+                f" {missing} missing, {late} off by up to {max(there, default=0):.1f} s, where the"
+                f" machine was {lateness:.1f} s late"
             )
     figures = (
         f"{len(world.sessions)} sessions, {len(judged)} walks judged, {pictures} pictures,"
