@@ -31,6 +31,8 @@ from agent.media.parameter_sets import Codec, Key, Kind, MalformedSet, kind_of, 
 from agent.media.set_records import MalformedRecord, record_sets
 
 _MOST_SIZES: Final = 32  # that are remembered, by their sequence set
+_MOST_SET_BYTES: Final = 32_768  # of all sets together; cameras have some hundred
+MOST_PIXELS: Final = 16_384  # of width and height: more is no size, and fits into no sidecar
 
 _KINDS: Final[dict[int, Kind]] = {
     7: "sequence",
@@ -117,7 +119,10 @@ class FormatWatch:
         return {_key(unit, self._codec): unit for unit in sets}
 
     def _learn(self, sets: _Sets) -> None:
-        self._sets = self._sets | sets
+        for known in (self._sets | sets, sets):
+            if sum(map(len, known.values())) <= _MOST_SET_BYTES:
+                self._sets = known
+                return
 
     def _extradata(self) -> bytes:
         return joined(unit for _, unit in sorted(self._sets.items(), reverse=True))
@@ -146,4 +151,5 @@ def _decoded_size(codec: str, keyframe: bytes) -> tuple[int, int] | None:
         pictures = [*decoder.decode(Packet(keyframe)), *decoder.decode(None)]
     except av.error.FFmpegError:
         return None
-    return (pictures[0].width, pictures[0].height) if pictures else None
+    size = (pictures[0].width, pictures[0].height) if pictures else (0, 0)
+    return size if 0 < max(size) <= MOST_PIXELS else None

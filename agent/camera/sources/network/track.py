@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from agent.camera.source import Codec, VideoFormat
 from agent.camera.sources.ffmpeg_log import hear_ffmpeg, tells_of_error, tells_of_gap
 from agent.camera.sources.network.backlog import Backlog
-from agent.camera.sources.network.format_watch import FormatWatch
+from agent.camera.sources.network.format_watch import MOST_PIXELS, FormatWatch
 from agent.camera.sources.network.rtsp.conversation import Declined
 from agent.camera.sources.network.rtsp.login import UnknownDigest, opened
 from agent.camera.sources.network.trust import Trust
@@ -220,8 +220,9 @@ class Track:
                 f"{self.name} is encoded as {self.codec_name}, and is only ever copied",
                 advice="Set the camera to H.264 or H.265, or convert the file",
             )
-        if context.extradata and context.width and context.height:
-            return VideoFormat(codec, context.width, context.height, bytes(context.extradata))
+        width, height = context.width, context.height
+        if context.extradata and width and height and max(width, height) <= MOST_PIXELS:
+            return VideoFormat(codec, width, height, bytes(context.extradata))
         if self.length_seconds is not None:
             raise CameraFault(f"{self.name} holds no {codec} parameters", advice="Convert the file")
         return VideoFormat(codec, 0, 0, b"")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.camera.recording.muxer import FragmentedMp4
-from agent.camera.source import Packet, VideoFormat
+from agent.camera.source import Interruption, Packet, VideoFormat
 from agent.camera.sources.annexb import parameter_sets, with_own_sets, with_sets, with_start_codes
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.source import Stream
@@ -212,3 +212,52 @@ def test_all_sets_before_the_first_slice_are_found_and_none_behind(bodies: list[
     behind = b"\0\0\1\x65\x88" + b"\0\0\1\x67\x01"
     data = b"".join(b"\0\0\0\1" + unit for unit in clean) + behind
     assert parameter_sets(data, "h264") == tuple(clean)
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_size_that_fits_into_no_sidecar_is_no_format(
+    tmp_path: Path, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.camera.sources.network.format_watch.MOST_PIXELS", 300)
+    options: dict[str, Any] = {"codec": codec, "format_name": "mpegts", "seconds": 1}
+    small = write_video(tmp_path / "small.ts", **options).read_bytes()
+    large = write_video(tmp_path / "large.ts", size=(320, 180), **options).read_bytes()
+    (tmp_path / "both.ts").write_bytes(small + large)
+    groups = read_groups(stream(tmp_path / "both.ts", pace="import"))
+    assert [(each.width, each.height) for each, _ in groups] == [(192, 108)]
+
+
+@pytest.mark.parametrize("limit", [16_384, 100])
+def test_a_declared_size_beyond_all_bounds_is_left_to_the_pictures(
+    tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.camera.sources.network.track.MOST_PIXELS", limit)
+    file = write_video(tmp_path / "a.ts", seconds=1, format_name="mpegts")
+    with web_server(tmp_path) as host:
+        source = stream(f"http://{host}/{file.name}")
+        first = begun(source)
+        items = itertools.takewhile(lambda item: not isinstance(item, Interruption), source.read())
+        sizes = [(item.width, item.height) for item in items if isinstance(item, VideoFormat)]
+        source.close()
+    assert ((first.width, first.height), sizes) == (
+        ((192, 108), []) if limit > 192 else ((0, 0), [(192, 108)])
+    )
+
+
+def test_sets_with_ever_new_numbers_are_not_remembered_without_end(tmp_path: Path) -> None:
+    """Each later keyframe would carry them all."""
+    video = load(write_video(tmp_path / "a.mp4", seconds=1))
+    watch = FormatWatch(video.format)
+    sets = parameter_sets(watch.format.extradata, "h264")
+    key = with_start_codes(video.packets[0].data, 4)
+    longest = 0
+    for number in range(400):
+        unit = sets[1][:1] + (number + 1).to_bytes(4, "big") + bytes([7]) * 500
+        packet: AvPacket[Any] = AvPacket(with_sets(key, [*sets, unit], "h264"))
+        packet.is_keyframe = True
+        _, data = watch.take(packet)
+        longest = max(longest, len(data) - len(key))
+    assert longest < 40_000
