@@ -109,7 +109,7 @@ def _read_camera(settings: Config) -> dict[str, Any]:
 def _read_gateway(settings: Config) -> dict[str, Any]:
     path = gateway.path_of(settings.state_dir)
     with owner_of(path.parent):
-        if not files.exists(path):
+        if not files.exists(path) or not files.size(path):  # at its very first start
             return {"gateway": "never started"}
         running = is_gateway_at_work(settings.state_dir)
     with _database(settings) as database:

@@ -15,6 +15,7 @@ from agent.cli import main as cli
 from agent.consent.transparency.merkle import EMPTY_ROOT
 from agent.host.board import Machine
 from agent.vault.camera_state import StateFile
+from agent.vault.database import gateway
 from agent.vault.locks import camera_at_work as at_work
 from agent.vault.locks import gateway_at_work
 from agent.vault.records.ledger import Ledger, LedgerWriter
@@ -72,6 +73,16 @@ def note(vault: Vault, state: str, detail: str = "", **more: Any) -> None:
 
 
 # Nothing yet
+
+
+def test_status_in_the_instant_of_the_gateways_first_start_says_never_started(
+    say: Say, vault: Vault
+) -> None:
+    vault.database.close()
+    for path in gateway.path_of(vault.state_dir).parent.glob("*.sqlite*"):
+        path.unlink()
+    gateway.path_of(vault.state_dir).touch()  # made, and without its schema yet
+    assert json.loads(say("status", "--json"))["gateway"] == "never started"
 
 
 def test_an_empty_vault_says_so_everywhere(say: Say) -> None:

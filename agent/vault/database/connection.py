@@ -123,11 +123,11 @@ class Database:
         is_new = cls.SCHEMA.check_owner(connection, path)
         if is_new and not create:
             raise StorageFault(f"{path}: is empty", advice=cls.CURE)
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        if is_new:
+        if is_new:  # before WAL, so that the file has its schema as soon as it has a size
             cls.SCHEMA.create(connection)
-        elif schema.pragma(connection, "user_version") < cls.SCHEMA.version:
+        connection.execute("PRAGMA journal_mode = WAL")
+        if not is_new and schema.pragma(connection, "user_version") < cls.SCHEMA.version:
             cls.SCHEMA.upgrade(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         cls.SCHEMA.check(connection, path, cure=cls.CURE)
