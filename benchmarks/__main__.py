@@ -30,6 +30,7 @@ from benchmarks.parts import (
     memory,
     peer,
     startup,
+    times,
     weather,
 )
 from benchmarks.rig import Workshop
@@ -44,6 +45,7 @@ PARTS: dict[str, ModuleType] = {
     "latency": latency,
     "continuity": continuity,
     "startup": startup,
+    "times": times,
     "gateway": gateway,
 }
 _CACHE = ROOT / ".cache" / "bench"
