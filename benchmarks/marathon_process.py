@@ -108,8 +108,8 @@ def _run(settings: Settings) -> Result:
     whole = load(Path(settings.video))
     video = replace(whole, packets=whole.packets[:_PACKETS])
     del whole
-    # The clock must not run further ahead of the camera than a silent one may be.
-    reader._QUEUE_ITEMS = 64
+    # The clock runs ahead by what is queued: more would be taken for overload, or silence.
+    reader._QUEUE_ITEMS = 8
     clock = SimulatedClock()
     begin = clock.monotonic()
     player = Player(video, clock, seconds=settings.seconds, motions=settings.motions)
