@@ -47,7 +47,9 @@ class _NoSoftLight(MotionDetector):
     def _is_light(self, box: tuple[slice, slice]) -> bool:
         now, before = self._background.luma[box], self._background.level[box]
         textured = self._size >= 16
-        return textured and shows_same_things(now, before, np.asarray(self._lasting[box] > 0))
+        return textured and shows_same_things(
+            now, before, np.asarray(self._regions.lasting[box] > 0)
+        )
 
 
 def _with(

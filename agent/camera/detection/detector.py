@@ -24,10 +24,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from agent.camera.detection.background import Background, empty_mask
+from agent.camera.detection.background import Background
 from agent.camera.detection.light import is_soft, shows_same_things
 from agent.camera.detection.pace import PaceFollower
-from agent.camera.detection.regions import Regions, largest
+from agent.camera.detection.regions import Regions
 from agent.camera.detection.tracks import Tracks
 from agent.camera.detection.verdict import Box, Verdict, View
 from agent.camera.source import Luma
@@ -75,8 +75,7 @@ class MotionDetector:
         self._guard_frames = 0
         self._moves = False
         self._verdict = Verdict.SETTLING
-        self._lasting = empty_mask()  # the blocks that make regions, in the zone
-        self._region: Box | None = None  # the largest of those
+        self._region: Box | None = None  # the largest that lasts
         self._size, self._strength = 0, 0.0  # its blocks, and its contrast if it moves
 
     def __call__(self, luma: Luma, seconds: float) -> bool:
@@ -175,10 +174,7 @@ class MotionDetector:
             return Verdict.NOTHING
         if changed < self._min_size:
             return Verdict.TOO_SMALL
-        self._lasting = regions.lasting(background.changed, self._pace)
-        if self._zone is not None:
-            cv2.bitwise_and(self._lasting, self._zone, self._lasting)
-        self._size, self._region = largest(self._lasting)
+        self._size, self._region = regions.largest(background.changed, self._zone, self._pace)
         if self._region is None:
             return Verdict.BRIEF
         if self._size < self._min_size * (_CROWD_SIZE if regions.crowded else 1):
@@ -200,7 +196,7 @@ class MotionDetector:
     def _is_light(self, box: tuple[slice, slice]) -> bool:
         """True if the same things are in ``box`` as before, or if what came has no edge."""
         now, before = self._background.luma[box], self._background.level[box]
-        inside = self._lasting[box] > 0
+        inside = self._regions.lasting[box] > 0
         return (self._size >= _TEXTURE_BLOCKS and shows_same_things(now, before, inside)) or (
             self._size >= _SOFT_BLOCKS and is_soft(now, before, inside)
         )
@@ -209,7 +205,7 @@ class MotionDetector:
         """The contrast over the threshold of each block of the region, taken together."""
         box = _inside(region)
         ratio = self._background.deviation[box] / self._background.threshold[box]
-        return float(ratio[self._lasting[box] > 0].sum())
+        return float(ratio[self._regions.lasting[box] > 0].sum())
 
     def _update(self, changed: int) -> None:
         """10. and 11. Take the frame into the background, and its noise."""

@@ -9,6 +9,8 @@ a lifetime asked for: in calm weather two looks are enough.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +35,10 @@ class Regions:
     """Compares the changed blocks of each look with those of the look before."""
 
     def __init__(self) -> None:
-        self._age, self._lasting, self._near = empty_mask(), empty_mask(), empty_mask()
+        self._age, self.lasting, self._near = empty_mask(), empty_mask(), empty_mask()
         self._labels: NDArray[np.int32] = np.zeros(self._age.shape, np.int32)
         self._count = 1  # of labels, with that of the ground
+        self._statistics: NDArray[Any] = np.zeros((1, 5), np.int32)  # of each label
         self._crowd = self._nowhere = 0.0  # means of both counts
         self._onsets = np.zeros(self._age.shape, np.float32)  # of late, in each block
         self._restless = empty_mask()
@@ -50,15 +53,15 @@ class Regions:
             cv2.add(self._age, _ONE, self._age)  # stops at 255
             cv2.bitwise_and(self._age, changed, self._age)
             cv2.dilate(last_changed, _SQUARE_5, self._near)
-            self._count, _, statistics, _ = cv2.connectedComponentsWithStats(
+            self._count, _, self._statistics, _ = cv2.connectedComponentsWithStats(
                 changed, self._labels, connectivity=8
             )
             known = np.bincount(self._labels[self._near > 0], minlength=self._count) > 0
-            large = statistics[:, cv2.CC_STAT_AREA] >= _NOWHERE_BLOCKS
+            large = self._statistics[:, cv2.CC_STAT_AREA] >= _NOWHERE_BLOCKS
             crowd = self._count - 1
             nowhere = int(np.count_nonzero(large & ~known)) - (not known[0])
             self._onsets *= np.float32(pace.onset_kept**self._quiet_looks)
-            self._onsets += (changed > 0) & (last_changed == 0)
+            self._onsets += changed > last_changed
             self._quiet_looks = 0
         elif self._quiet_looks == 1:
             self._age.fill(0)
@@ -79,17 +82,26 @@ class Regions:
         """True while regions come and go."""
         return self.crowded or self._nowhere >= _NOWHERE_REGIONS
 
-    def lasting(self, changed: Mask, pace: Pace) -> Mask:
-        """The changed blocks that count: those near the last change, in weather those of a
-        region with a block of the age asked for.
+    def largest(self, changed: Mask, zone: Mask | None, pace: Pace) -> tuple[int, Box | None]:
+        """Size and box of the largest region that lasts, whose blocks ``lasting`` then holds.
+
+        Those are the blocks near the last change, in weather those of a region with a block of
+        the age asked for; in the ``zone``, if there is one.
         """
         if not self.weather:
-            cv2.bitwise_and(changed, self._near, self._lasting)
+            cv2.bitwise_and(changed, self._near, self.lasting)
         else:
             lives = np.zeros(self._count, np.uint8)
             lives[self._labels[self._age >= pace.life_frames]] = 255
-            np.take(lives, self._labels, out=self._lasting)
-        return self._lasting
+            if not lives.any():
+                return 0, None
+            np.take(lives, self._labels, out=self.lasting)
+            if zone is None:
+                return _largest(self._statistics, lives)
+        if zone is not None:
+            cv2.bitwise_and(self.lasting, zone, self.lasting)
+        count, _, statistics, _ = cv2.connectedComponentsWithStats(self.lasting, connectivity=8)
+        return _largest(statistics, np.arange(count))
 
     def oldest(self, box: tuple[slice, slice]) -> int:
         """The largest age in ``box``, in looks."""
@@ -101,11 +113,8 @@ class Regions:
         return self._restless
 
 
-def largest(mask: Mask) -> tuple[int, Box | None]:
-    """Size and box of the largest region of ``mask``."""
-    count, _, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count < 2:
-        return 0, None
-    at = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
-    left, top, width, height, size = statistics[at].tolist()
-    return size, (left, top, width, height)
+def _largest(statistics: NDArray[Any], counts: NDArray[Any]) -> tuple[int, Box | None]:
+    """Size and box of the largest region that ``counts``; none if none does."""
+    areas = np.where(counts > 0, statistics[:, cv2.CC_STAT_AREA], 0)
+    left, top, width, height, size = statistics[int(areas.argmax())].tolist()
+    return (size, (left, top, width, height)) if areas.any() else (0, None)

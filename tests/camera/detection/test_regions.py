@@ -7,7 +7,8 @@ import pytest
 
 from agent.camera.detection.background import empty_mask
 from agent.camera.detection.pace import Pace
-from agent.camera.detection.regions import Regions, largest
+from agent.camera.detection.regions import Regions
+from agent.camera.detection.verdict import Box
 from agent.camera.zones import GRID_HEIGHT, GRID_WIDTH, Mask
 
 
@@ -18,11 +19,11 @@ class Looks:
         self.regions, self.pace = Regions(), Pace(fps)
         self._last = empty_mask()
 
-    def __call__(self, changed: Mask) -> Mask:
+    def __call__(self, changed: Mask) -> tuple[int, Box | None]:
         count = int(np.count_nonzero(changed))
         self.regions.look(changed, self._last, count=count, pace=self.pace)
         self._last = changed
-        return self.regions.lasting(changed, self.pace).copy()
+        return self.regions.largest(changed, None, self.pace)
 
 
 def walker(column: int, mask: Mask | None = None) -> Mask:
@@ -46,14 +47,14 @@ def test_rain_is_weather_and_none_of_it_lasts(number: int) -> None:
     for _ in range(40):
         looks(drops(random, number))
     assert looks.regions.weather
-    sizes = [largest(looks(drops(random, number)))[0] for _ in range(200)]
+    sizes = [looks(drops(random, number))[0] for _ in range(200)]
     assert sum(size >= 4 for size in sizes) <= (10 if number < 40 else 60)
 
 
 def test_in_calm_weather_two_looks_are_enough() -> None:
     looks = Looks()
-    assert not looks(walker(10)).any()
-    assert largest(looks(walker(12))) == (36, (12, 20, 4, 9))
+    assert looks(walker(10)) == (0, None)
+    assert looks(walker(12)) == (36, (12, 20, 4, 9))
     assert not looks.regions.weather
 
 
@@ -61,7 +62,7 @@ def test_somebody_in_the_rain_lasts_after_half_a_second() -> None:
     random, looks = np.random.default_rng(2), Looks()
     for _ in range(60):
         looks(drops(random))
-    seen = [largest(looks(walker(10 + 2 * step, drops(random))))[0] >= 30 for step in range(12)]
+    seen = [looks(walker(10 + 2 * step, drops(random)))[0] >= 30 for step in range(12)]
     assert not any(seen[:3])
     assert all(seen[4:])
 
