@@ -22,6 +22,7 @@ def test_a_second_gateway_refuses_to_start_and_a_killed_one_is_not_called_connec
     house.start("camera")
     house.wait_for_clips(1)
     house.start("gateway")
+    house.wait("its database", lambda: "connected" in house.log("gateway"))
     house.wait("the gateway", lambda: state_of(house, "gateway") == "connected")
     said = house.run("gateway", "--config", house.config, expected=1)
     assert f"another clip-agent gateway runs on {house.state}" in said
@@ -74,6 +75,7 @@ def test_what_each_process_keeps_for_itself_is_closed_to_the_other(house: Househ
     house.start("camera")
     house.start("gateway")
     house.wait_for_clips(1)
+    house.wait("its database", lambda: "connected" in house.log("gateway"))
     house.wait("the gateway", lambda: state_of(house, "gateway") == "connected")
     gateway, camera = house.state / "gateway", house.state / "camera"
     assert gateway.stat().st_mode & 0o777 == 0o700
