@@ -53,6 +53,18 @@ def test_an_approval_that_its_owner_took_back_is_named_as_revoked(
     assert camera.syncs[-1].decisions == (HeldDecision(decision=release, standing=False),)
 
 
+def test_a_revocation_is_named_also_after_the_camera_has_answered_it(
+    owner: OwnerAtHome, camera: FakeCamera, request_jws: str
+) -> None:
+    """A camera that is set back later may hear the approval again, and nothing of this."""
+    release = approved(owner, camera, request_jws, "SEALED")
+    owner.run("revoke", release, "--yes", "--wait", "0.1")
+    owner.retain([(topics.release(camera.name, release), camera.outcome(release, "REVOKED"))])
+    with camera.serve(owner.broker):
+        owner.run("inbox")
+    assert camera.syncs[-1].decisions == (HeldDecision(decision=release, standing=False),)
+
+
 def test_a_release_that_was_sent_stays_sent_when_the_camera_is_set_back(
     owner: OwnerAtHome, camera: FakeCamera, request_jws: str
 ) -> None:
