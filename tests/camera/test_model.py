@@ -19,7 +19,7 @@ def test_the_camera_deletes_and_stops_only_for_an_owner_whatever_the_gateway_wri
     run_state_machine_as_test(
         CameraModel,
         settings=settings(
-            max_examples=30,
+            max_examples=45,
             stateful_step_count=25,
             derandomize=True,  # the counts below must not depend on the day
             deadline=None,
