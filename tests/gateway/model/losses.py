@@ -57,10 +57,11 @@ class Losses(Owners, Weather):
             self.never.add(release)
             self.told["revocation lost"] += 1
         self.world.broker.forget()
+        before = self.received()
         self.world.restart()
         self.told["forgotten"] += 1
         if unsent:
-            self.nothing_leaves_before_the_owners_sync()
+            self.nothing_leaves_before_the_owners_sync(before)
 
     # Images
 
@@ -111,11 +112,14 @@ class Losses(Owners, Weather):
             self.unconfirmed |= self.finished() - self.confirmed()
             self.oracle.set_back(image.oracle, self.world.clock.now())
             self.stale |= {topic.rpartition("/")[2] for topic in self.world.inbox}
+        before = self.received()
+        if is_noticed:
+            self.world.receiver.faults = []  # it is there: what may leave leaves at once
         self.world.restart()
         self.the_feed_delivers_again()
         if is_noticed:
             self.told["restored and noticed"] += 1
-            self.nothing_leaves_before_the_owners_sync()
+            self.nothing_leaves_before_the_owners_sync(before)
 
     def news(self) -> object:
         """What an image must not forget unnoticed: lines about decisions, and releases' states."""
@@ -140,9 +144,8 @@ class Losses(Owners, Weather):
 
     # The owners' tools
 
-    def nothing_leaves_before_the_owners_sync(self) -> None:
+    def nothing_leaves_before_the_owners_sync(self, before: dict[str, int]) -> None:
         """Then the owners' tools name what stands, and what was revoked."""
-        before = self.received()
         self.let_pass(600)
         assert self.received() == before, "a byte left while its release was held"
         self.owners_sync()
