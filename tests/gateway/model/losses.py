@@ -153,9 +153,9 @@ class Losses(Owners, Weather):
     def owners_sync(self) -> None:
         """Each owner's tool reads its letters, then names what it holds that is not over."""
         for topic, event, first in self.outcomes():
-            self.over[topic] = event if event in _OVER else ""
-            if event == "AGREED":
-                self.over[topic] = self.over.get(first, "")
+            if self.over.get(topic) != "SENT":  # which stays so, whatever an older state says
+                agreed = self.over.get(first, "") if event == "AGREED" else ""
+                self.over[topic] = event if event in _OVER else agreed
         for computer in (0, 1, 0):  # what one names may go on when all were heard
             for owner in (*self.owners, self.owners[0]):
                 decisions = self.decisions_of(owner, computer)
