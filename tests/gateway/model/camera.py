@@ -131,13 +131,14 @@ class TakenOverCamera(Owners, Weather):
             case ["state"]:
                 words = {"state": "armed", "detail": "x" * 100, "at": 1.0, "version": "1"}
                 path = camera_state.path_of(self.house.config.state_dir)
-                path.write_text(json.dumps(words | draw.choice(({}, {"at": 9e99}, {"more": 1}))))
+                words |= draw.choice(({}, {"at": 9e99}, {"more": 1}))
+                _replace(path, json.dumps(words).encode())
             case ["many", "names"]:
                 for number in range(40):
                     (place.directory / f"{number:06d}-{number:06x}.json").touch()
                     (place.directory / f"{number:06d}-{number:06x}.mp4.age").touch()
             case ["garbage"]:
-                place.sidecar.write_bytes(draw.choice((b"", b"{", b"[" * 9_000, b"\xff\xfe")))
+                _replace(place.sidecar, draw.choice((b"", b"{", b"[" * 9_000, b"\xff\xfe")))
             case _:
                 self._lie(trick, place, self._files(two), draw)
 
@@ -272,7 +273,7 @@ def _write(place: ClipFiles, said: dict[str, Any]) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """As a careful writer does, so that the gateway can never see half of it."""
+    """As a careful writer does: the gateway never sees half of it, and no pipe of before blocks."""
     draft = path.with_suffix(".draft")
     draft.write_bytes(data)
     draft.replace(path)
