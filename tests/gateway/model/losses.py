@@ -54,7 +54,8 @@ class Losses(Owners, Weather):
         if unsent and back >= 0:
             release, who = unsent[-1 - back % len(unsent)], self.owners[owner]
             self.revoked.append((who.id, self.computer(), release))
-            self.never.add(release)
+            if release not in self.finished():  # before the card was set back
+                self.never.add(release)
             self.told["revocation lost"] += 1
         self.world.broker.forget()
         before = self.received()
