@@ -272,9 +272,14 @@ class Oracle:
         return (release for release in self.ever if name in release.names)
 
     def stopped(self) -> set[str]:
-        """The names of releases that nothing lets go on."""
+        """The names of releases that nothing lets go on.
+
+        An agreement that is not sure stops nothing: its letters may be of two releases.
+        """
         names = {name for release in self.ever for name in release.names}
-        return {name for name in names if all(one.stopped for one in self.may_leave(name))}
+        return {
+            name for name in names if all(one.stopped and one.sure for one in self.may_leave(name))
+        }
 
     def shown(self, clips: list[Clip]) -> set[str]:
         """The requests whose letters must lie in the owners' inbox, and no others."""
