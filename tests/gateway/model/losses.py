@@ -123,7 +123,7 @@ class Losses(Owners, Weather):
             self.nothing_leaves_before_the_owners_sync(before)
 
     def news(self) -> object:
-        """What an image must not forget unnoticed: lines about decisions, and releases' states."""
+        """News that no image may forget unnoticed: lines about decisions, and releases' states."""
         with self.house.open_database() as database:
             states = {row.id: row.state for row in ReleaseTable(database).all()}
             lines = [one.seq for one in Ledger(database).entries() if _OBEYED.match(one.event)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.consent import signing
 from agent.consent.statements import Window
@@ -69,7 +69,7 @@ class Mail:
 
     @property
     def identity(self) -> object:
-        """What the gateway hears once: of a consent that comes again with its keys, the text."""
+        """The part that the gateway hears once: of a consent with its keys, the text alone."""
         return self.release or self
 
 
@@ -88,6 +88,12 @@ class Consented:
     has_keys: bool = True
     sure: bool = True
     stopped: bool = False
+    gone: set[str] = field(default_factory=set)  # its names under which surely nothing goes on
+
+    def stop(self, name: str = "") -> None:
+        """Stop it: all of it, or by the ``name`` of a letter, which may belong to another."""
+        self.stopped = True
+        self.gone |= set(self.names) if self.sure or not name else {name}
 
     @property
     def about(self) -> Posted | Person:

@@ -220,7 +220,8 @@ class Oracle:
 
     def _stop(self, post: Posted) -> None:
         for release in self.ever:
-            release.stopped |= release.about is post
+            if release.about is post:
+                release.stop()
 
     def _pause(self, letter: Mail) -> bool:
         self.paused = True
@@ -243,7 +244,7 @@ class Oracle:
             self.proposed.remove(one)
         agreed = [release for release in self.ever if name in release.names]
         for release in agreed:
-            release.stopped = True
+            release.stop(name)
         known = any(release.sure and release in self.consented for release in agreed)
         if not waiting and not known:
             self._never.add(name)
@@ -272,14 +273,9 @@ class Oracle:
         return (release for release in self.ever if name in release.names)
 
     def stopped(self) -> set[str]:
-        """The names of releases that nothing lets go on.
-
-        An agreement that is not sure stops nothing: its letters may be of two releases.
-        """
+        """The names of releases that nothing lets go on."""
         names = {name for release in self.ever for name in release.names}
-        return {
-            name for name in names if all(one.stopped and one.sure for one in self.may_leave(name))
-        }
+        return {name for name in names if all(name in one.gone for one in self.may_leave(name))}
 
     def shown(self, clips: list[Clip]) -> set[str]:
         """The requests whose letters must lie in the owners' inbox, and no others."""
