@@ -160,7 +160,7 @@ def _is_import(source: configuration.Source) -> bool:
 
 
 def _less_work(source: configuration.Source) -> str:
-    """What to set so that the machine has less to do."""
+    """Advice for a machine that has too much to do."""
     if not isinstance(source, configuration.StreamSource):
         return "set a smaller camera.source.width and height"
     if source.detect is None:

@@ -1,4 +1,4 @@
-"""What a living camera's owner reads about keyframes and damaged pictures."""
+"""The words of status and journal about keyframes and damaged pictures."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class BendableCamera:
         self._server: Server | None = None
 
     def url(self, name: str, *, login: str = "") -> str:
-        """Where a client finds ``name``, which may be anything."""
+        """The address of ``name``, which may be anything."""
         return f"rtsp://{login + '@' if login else ''}127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:

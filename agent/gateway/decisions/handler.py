@@ -151,7 +151,7 @@ class DecisionHandler:
         change.decisions.mark_seen(decision.jti, signing.digest(jws), at=change.now)
 
     def _what(self, jws: str) -> str:
-        """What an owner has asked for, as the owner would call it."""
+        """The name that an owner would give to a command."""
         match self._addressed_to_us(jws):
             case Command() as command:
                 return command.what

@@ -1,4 +1,4 @@
-"""What is seen is what is signed: attacks of a gateway that was taken over, on its owner.
+"""Attacks of a gateway that was taken over, on its owner: one clip shown, another one signed.
 
 It knows every sealed key and every sealed file, offers what it likes, and knows no key.
 """

@@ -41,7 +41,7 @@ class TurnedAway(CameraFault):
 
 
 class Decoded(NamedTuple):
-    """What came out of the decoder for one packet."""
+    """The output of the decoder for one packet."""
 
     pictures: list[VideoFrame]
     error: bool

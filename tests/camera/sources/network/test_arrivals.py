@@ -1,4 +1,4 @@
-"""What a live track says of its packets' times, and what is believed of it."""
+"""The times that a live track's packets declare, and the ones that are believed."""
 
 from __future__ import annotations
 
