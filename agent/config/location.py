@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.S)
-_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[^\s:@\[\]]+)(?::[0-9]+)?")
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]+)?")
 _ENDS_AUTHORITY = re.compile(r"[/?#]")
 _SURELY_A_PATH = re.compile(r"(?:file:)?/(?!/).*|[\w. -]+", re.S)
 _HIDDEN = "..."
