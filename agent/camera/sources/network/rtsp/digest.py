@@ -13,7 +13,8 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_HASHES = {"SHA-256": "sha256", "SHA-512-256": "sha512_256", "MD5": "md5"}  # the best one first
+# The best one first. SHA-512-256 is left out: its implementations do not agree.
+_HASHES = {"SHA-256": "sha256", "MD5": "md5"}
 _KNOWN = [f"{name}{sess}" for name in _HASHES for sess in ("", "-SESS")]
 _FFMPEG_KNOWS = {"", "MD5", "MD5-SESS"}
 

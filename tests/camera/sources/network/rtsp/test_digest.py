@@ -87,6 +87,7 @@ BASIC = 'Basic realm="c"'
         ([BASIC, MD5], "MD5"),
         ([f"{BASIC}, {MD5}"], "MD5"),
         ([OTHER, MD5], "MD5"),
+        ([SHA.replace("256", "512-256"), MD5], "MD5"),
         ([OTHER, f"{BASIC}, {SHA}-sess"], "SHA-256-SESS"),
         ([SHA.lower()], "SHA-256"),
     ],
