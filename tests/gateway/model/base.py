@@ -19,7 +19,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
 from agent import config
 from agent.consent import signing
-from agent.consent.statements import Approval, LegalOrder, Revoke, Share, Window
+from agent.consent.statements import Approval, LegalOrder, Mute, Revoke, Share, Window
 from agent.media import editing
 from agent.vault.database.gateway import Clip
 from tests.gateway.model.messages import KEYLESS, Mail, Posted
@@ -77,6 +77,7 @@ class Base(RuleBasedStateMachine):
         self.stack.enter_context(hanging_fails(_EXAMPLE_SECONDS))
         self.on_the_way: list[Mail] = []
         self.with_keys: dict[str, Mail] = {}  # by release: what was sent without them
+        self.mutes: dict[tuple[str, int, str], tuple[bool, float]] = {}  # last words, by computer
         self.written: list[Mail] = []  # approvals and shares, as in the owners' folders
         self.declines: list[Mail] = []  # in their folders as well
         self.revoked: list[tuple[str, int, str]] = []  # owner, computer, release
@@ -246,6 +247,8 @@ class Base(RuleBasedStateMachine):
         if isinstance(command, Revoke):
             self.revoked.append((who.id, self.computer(), command.release))
         letter = Mail(payload, kind, about, who.id, "none", until)
+        if isinstance(command, Mute):
+            self.mutes[who.id, self.computer(), command.requester] = (command.muted, until - DAY)
         self.on_the_way.append(letter)
         return self.sent(letter, late)
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from agent.consent import letters, signing
-from agent.consent.statements import HeldDecision, LedgerHead, Revoke, Status, Sync
+from agent.consent.statements import HeldDecision, HeldMute, LedgerHead, Revoke, Status, Sync
 from agent.mqtt import topics
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.releases import ReleaseTable
+from tests.gateway.model.messages import Posted
 from tests.gateway.model.owners import Owners
 from tests.gateway.model.weather import Weather
 from tests.support.gateway_world import DEVICE
@@ -163,9 +164,34 @@ class Losses(Owners, Weather):
                 for one in decisions:
                     if not one.standing:
                         self.oracle.revoke(one.decision)
-                sync = Sync(decisions=tuple(decisions), computer=f"{computer:016x}")
+                mutes = self.mutes_of(owner, computer)
+                for mute in mutes:
+                    self.oracle.repeat(
+                        mute.requester, self.world.clock.now(), muted=mute.muted, at=mute.at
+                    )
+                sync = Sync(decisions=tuple(decisions), mutes=mutes, computer=f"{computer:016x}")
                 self.world.to_device(self.house.command(sync, by=owner))
                 self.note_what_was_stopped()
+                self.repeat_declines(owner, computer)
+
+    def mutes_of(self, owner: Person, computer: int) -> tuple[HeldMute, ...]:
+        """The last word on each requester that was said on this computer, the newest first."""
+        said = [
+            HeldMute(requester=requester, muted=muted, at=int(at))
+            for (who, where, requester), (muted, at) in self.mutes.items()
+            if (who, where) == (owner.id, computer)
+        ]
+        return tuple(sorted(said, key=lambda one: -one.at))
+
+    def repeat_declines(self, owner: Person, computer: int) -> None:
+        """A decline goes again while its request is shown as open; the same letter counts once."""
+        for letter in list(self.declines):
+            about = letter.about
+            assert isinstance(about, Posted)
+            shown = {topic.rpartition("/")[2] for topic in self.world.inbox}
+            is_due = about.digest[:16] in shown and self.world.clock.now() < letter.expires_at
+            if is_due and (letter.owner, letter.computer) == (owner.id, computer):
+                self.hand_over(letter)
 
     def decisions_of(self, owner: Person, computer: int) -> list[HeldDecision]:
         """The decisions in an owner's folder that may matter: 100 at most, the revoked first."""

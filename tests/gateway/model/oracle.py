@@ -26,7 +26,10 @@ from tests.support.house import Person
 
 _MAX_PROPOSALS = 8
 # All that the gateway would forget with its folder.
-_KEPT = ("posts", "consented", "proposed", "muted", "paused", "record", "lines", "_heard", "_never")
+_KEPT = (
+    "posts", "consented", "proposed", "muted", "paused", "record", "lines", "_heard", "_never",
+    "_said_at",
+)  # fmt: skip
 
 
 @dataclass
@@ -48,6 +51,8 @@ class Oracle:
     _consents: list[Mail] = field(default_factory=list)
     _heard: set[object] = field(default_factory=set)
     _never: set[str] = field(default_factory=set)  # revoked before they came
+    _said_at: dict[str, float] = field(default_factory=dict)  # last word on a muted requester
+    _now: float = 0.0
 
     # Images of the gateway
 
@@ -113,6 +118,7 @@ class Oracle:
     def letter(self, letter: Mail, now: float) -> None:
         """A decision is delivered."""
         self.expire(now)
+        self._now = now
         keyless = letter.flaw == KEYLESS and self.needed > 1
         if (letter.flaw != "none" and not keyless) or now >= letter.expires_at:
             return
@@ -197,6 +203,16 @@ class Oracle:
             self._silence(request.author.id)
         return True
 
+    def repeat(self, requester: str, now: float, *, muted: bool, at: float) -> None:
+        """A computer's last word on a requester, said ``at``; a later one is known or is not."""
+        self._now = now
+        if muted == (requester in self.muted) or self._said_at.get(requester, at - 1) >= at:
+            return
+        if muted:
+            self._silence(requester)
+        else:
+            self._hear(requester)
+
     def _mute(self, letter: Mail) -> bool:
         assert isinstance(letter.about, str)
         self._silence(letter.about)
@@ -205,13 +221,18 @@ class Oracle:
     def _unmute(self, letter: Mail) -> bool:
         if letter.about not in self.muted:
             return False
-        self.muted.discard(str(letter.about))
-        self.record["requester.unmuted"] += 1
+        self._hear(str(letter.about))
         return True
+
+    def _hear(self, requester: str) -> None:
+        self.muted.discard(requester)
+        self._said_at[requester] = self._now
+        self.record["requester.unmuted"] += 1
 
     def _silence(self, requester: str) -> None:
         """Nothing more of them, but that a court's order is not declined unread."""
         self.muted.add(requester)
+        self._said_at[requester] = self._now
         self.record["requester.muted"] += 1
         for post in self.posts:
             if post.state == "OPEN" and post.author.id == requester and not post.is_order:
