@@ -18,6 +18,7 @@ from agent.consent.statements import HeldDecision, HeldMute, LedgerHead, Revoke,
 from agent.mqtt import topics
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.releases import ReleaseTable
+from tests.gateway.model.base import DAY
 from tests.gateway.model.messages import Posted
 from tests.gateway.model.owners import Owners
 from tests.gateway.model.weather import Weather
@@ -165,7 +166,9 @@ class Losses(Owners, Weather):
                     if not one.standing:
                         self.oracle.revoke(one.decision)
                 mutes = self.mutes_of(owner, computer)
-                for mute in mutes:
+                for mute in mutes:  # the gateway knows nobody else
+                    if mute.requester not in {one.id for one in self.requesters}:
+                        continue
                     self.oracle.repeat(
                         mute.requester, self.world.clock.now(), muted=mute.muted, at=mute.at
                     )
@@ -175,13 +178,21 @@ class Losses(Owners, Weather):
                 self.repeat_declines(owner, computer)
 
     def mutes_of(self, owner: Person, computer: int) -> tuple[HeldMute, ...]:
-        """The last word on each requester that was said on this computer, the newest first."""
+        """The last word on each requester that was said on this computer."""
+        here = (owner.id, computer)
         said = [
             HeldMute(requester=requester, muted=muted, at=int(at))
-            for (who, where, requester), (muted, at) in self.mutes.items()
-            if (who, where) == (owner.id, computer)
+            for (*where, requester), (muted, at) in self.mutes.items()
+            if tuple(where) == here
         ]
-        return tuple(sorted(said, key=lambda one: -one.at))
+        said += [
+            HeldMute(requester=one.about.author.id, muted=True, at=int(one.expires_at - DAY))
+            for one in self.declines
+            if one.mute and (one.owner, one.computer) == here and isinstance(one.about, Posted)
+            if one.obeyed or one in self.on_the_way  # what was refused has no effect
+        ]
+        last = {one.requester: one for one in sorted(said, key=lambda one: one.at)}
+        return tuple(last.values())
 
     def repeat_declines(self, owner: Person, computer: int) -> None:
         """A decline goes again while its request is shown as open; the same letter counts once."""

@@ -80,8 +80,6 @@ class Owners(Requesters):
             payload, "decline", post, who.id, "none", until, mute=mute, computer=self.computer()
         )
         self.declines.append(letter)
-        if mute:
-            self.mutes[who.id, letter.computer, post.author.id] = (True, until - DAY)
         self.on_the_way.append(letter)
         return self.sent(letter, late)
 
