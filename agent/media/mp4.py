@@ -1,11 +1,11 @@
-"""MP4 files that are read and written in memory."""
+"""MP4 files read from front to back, and written with their index in front."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 import av
 from av.container import OutputContainer
@@ -39,37 +39,47 @@ class ForwardReader:
 
 
 @contextmanager
-def new_mp4(memory: io.BytesIO) -> Iterator[OutputContainer]:
-    """A new MP4 in ``memory``; complete once this is left."""
+def new_mp4(target: BinaryIO) -> Iterator[OutputContainer]:
+    """A new MP4 in the empty file ``target``; complete once this is left."""
 
     def read_back(*_: Any) -> Any:
         """Give FFmpeg what it has written, when it moves ``moov`` to the front."""
-        return _ReadBack(memory)
+        return _ReadBack(target)
 
     with av.open(
-        memory, mode="w", format="mp4", options=dict(_OPTIONS), io_open=read_back
+        target, mode="w", format="mp4", options=dict(_OPTIONS), io_open=read_back
     ) as container:
         yield container
 
 
 class _ReadBack:
-    """Reads a file in memory while it is written, at a position of its own."""
+    """Reads a file while it is written, at a position of its own."""
 
-    def __init__(self, memory: io.BytesIO) -> None:
-        self._memory = memory
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._position = 0
 
     def read(self, size: int) -> bytes:
-        with self._memory.getbuffer() as content:
-            piece = bytes(content[self._position : self._position + size])
+        with self._elsewhere():
+            self._file.seek(self._position)
+            piece = self._file.read(size)
         self._position += len(piece)
         return piece
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        with self._memory.getbuffer() as content:
-            bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(content)}
-        self._position = bases[whence] + offset
+        with self._elsewhere():
+            if whence == io.SEEK_CUR:
+                offset, whence = self._position + offset, io.SEEK_SET
+            self._position = self._file.seek(offset, whence)
         return self._position
 
     def tell(self) -> int:
         return self._position
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[None]:
+        writing_at = self._file.tell()
+        try:
+            yield
+        finally:
+            self._file.seek(writing_at)

@@ -91,7 +91,8 @@ def receive(
     else as recorded. Raises :class:`ClipDamaged`, and :class:`Refused` for a trim that leaves
     no picture.
     """
-    from agent.media import editing  # PyAV starts slowly, and only previews need it
+    # PyAV starts slowly, and only previews need it
+    from agent.media.editing.prepare import prepare
 
     if key is None:
         assemble(offer, chunks, target, progress=progress)
@@ -102,7 +103,7 @@ def receive(
             if shown is None:
                 shutil.copyfileobj(plain, target)
             else:
-                target.write(editing.prepare(plain, trim=shown.trim, redact=shown.redact))
+                prepare(plain, target, trim=shown.trim, redact=shown.redact)
 
 
 @contextlib.contextmanager

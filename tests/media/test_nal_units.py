@@ -1,4 +1,4 @@
-"""The units of a coded video that leave; ``test_editing.py`` uses real encoders."""
+"""The units of a coded video that leave; ``editing/test_prepare.py`` uses real encoders."""
 
 from __future__ import annotations
 

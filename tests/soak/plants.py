@@ -10,6 +10,7 @@ gateway, and the model is played until it objects: within :data:`MOST_STEPS` ste
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import secrets
@@ -34,7 +35,7 @@ from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.holds import FORGOTTEN, Holds
 from agent.gateway.release.upload import Uploader
 from agent.gateway.release.worker import ReleaseWorker
-from agent.media import editing
+from agent.media.editing.prepare import prepare
 from agent.vault.clips import unseal
 from agent.vault.records.holds import HoldTable
 from agent.vault.records.releases import ReleaseTable
@@ -52,7 +53,9 @@ def _prepare_unchecked(self: BundleContents, approved: ApprovedClip, key: str) -
         self.store.open_sealed(approved.id) as file,
         unseal.open_stream(file, key, truncated=False) as plain,
     ):
-        return editing.prepare(plain, trim=approved.trim, redact=approved.redact)
+        target = io.BytesIO()
+        prepare(plain, target, trim=approved.trim, redact=approved.redact)
+        return target.getvalue()
 
 
 def _digest_as_the_sidecar_says(self: DeviceHoldings, clip_id: str) -> str | None:

@@ -12,6 +12,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from agent.consent.statements import Box, Trim
+from agent.media.editing.prepare import prepare
+
 WIDTH, HEIGHT, RATE = 320, 180, 10
 NUMBER = 40  # pixels: the corner at the top left whose brightness is the picture's number
 
@@ -65,6 +68,14 @@ def record(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return memory.getvalue()
+
+
+def prepared(clip: bytes, trim: tuple[float, float] | None = None, *redact: Box) -> bytes:
+    """The file that leaves for ``clip``; ``trim`` is from and to, in seconds."""
+    span = None if trim is None else Trim(from_seconds=trim[0], to_seconds=trim[1])
+    target = io.BytesIO()
+    prepare(io.BytesIO(clip), target, trim=span, redact=redact)
+    return target.getvalue()
 
 
 def packets(content: bytes) -> list[bytes]:

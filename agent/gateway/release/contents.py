@@ -1,7 +1,7 @@
 """The contents of a bundle: approved clips, opened, prepared, and signed for.
 
 Each approved clip is opened in memory with the key that its approval brought, trimmed
-and redacted as approved (:mod:`agent.media.editing`), and passed to the bundle, which is
+and redacted as approved (:mod:`agent.media.editing.prepare`), and passed to the bundle, which is
 sealed to the requester as it grows (:mod:`.bag_writer`): plaintext never touches the disk,
 and at most one clip is in memory. ``release.jws`` comes last, as it names the digests of
 the other files.
@@ -111,8 +111,10 @@ class BundleContents:
         The second digest is of the very bytes that were opened: between two reads the
         camera's process could exchange the file, and it knew the keys of its own clips.
         """
-        from agent.media import editing  # PyAV: 20 MB that a gateway without releases spares
+        # PyAV: 20 MB that a gateway without releases spares
+        from agent.media.editing.prepare import prepare
 
+        target = io.BytesIO()
         clip = self._clip(approved)
         exchanged = ClipDamaged(f"the clip {clip.id} is not the one that was approved")
         if self.store.sha256_on_disk(clip.id) != approved.sha256:
@@ -121,14 +123,14 @@ class BundleContents:
             sealed = _Digested(file)
             with unseal.open_stream(sealed, key, truncated=clip.truncated) as plain:
                 try:
-                    prepared = editing.prepare(plain, trim=approved.trim, redact=approved.redact)
+                    prepare(plain, target, trim=approved.trim, redact=approved.redact)
                 except MemoryError as error:
                     raise Refused(
                         "clip-too-large", f"{clip.id} needs more memory than is free"
                     ) from error
             if sealed.digest() != approved.sha256:
                 raise exchanged
-        return prepared
+        return target.getvalue()
 
     def _clip(self, approved: ApprovedClip) -> Clip:
         clip = self.database.clip(approved.id)

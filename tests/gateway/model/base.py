@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
 from collections import Counter
@@ -20,12 +19,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 from agent import config
 from agent.consent import signing
 from agent.consent.statements import Approval, LegalOrder, Mute, Revoke, Share, Window
-from agent.media import editing
 from agent.vault.database.gateway import Clip
 from tests.gateway.model.messages import KEYLESS, Mail, Posted
 from tests.gateway.model.oracle import Oracle
 from tests.support.alarm import hanging_fails
 from tests.support.feed import second_requester
+from tests.support.footage import prepared
 from tests.support.gateway_world import World
 from tests.support.house import Person, fragmented_mp4
 
@@ -52,7 +51,7 @@ _NO_CLIP = "20240124-000000-000000"
 def footage(number: int) -> tuple[bytes, bytes]:
     """A recording unlike those of other numbers, and as it leaves when all of it is approved."""
     video = fragmented_mp4(seconds=1, shade=number)
-    return video, editing.prepare(io.BytesIO(video), trim=None, redact=())
+    return video, prepared(video)
 
 
 class Base(RuleBasedStateMachine):

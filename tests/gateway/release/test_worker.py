@@ -312,10 +312,10 @@ def test_the_ledger_line_of_a_stopped_upload_holds_the_confirmed_bytes(world: Wo
 def test_a_clip_that_does_not_fit_into_memory_fails_its_release(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def prepare(*_: object, **__: object) -> bytes:
+    def prepare(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("agent.media.editing.prepare", prepare)
+    monkeypatch.setattr("agent.media.editing.prepare.prepare", prepare)
     clip = world.house.record()
     world.to_device(world.house.approve(world.post(), [clip]))
     (outcome,) = world.outcomes().values()

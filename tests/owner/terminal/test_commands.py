@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from pathlib import Path
@@ -13,7 +12,6 @@ from agent.consent import signing
 from agent.consent.statements import Approval, Decline
 from agent.errors import KeyFileError, NetworkFault, Refused
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
-from agent.media import editing
 from agent.mqtt import topics
 from agent.owner import broker as exchange
 from agent.owner.folder import OwnerFolder
@@ -208,6 +206,6 @@ def test_a_preview_without_a_terminal_leaves_a_plain_copy_for_its_user_alone(
     with camera.serve(owner.broker):
         assert owner.run("preview", "1", "--request", name) == 0
     copy = Path(capsys.readouterr().out.splitlines()[0])
-    assert copy.read_bytes() == editing.prepare(io.BytesIO(clip), trim=None, redact=())
+    assert copy.read_bytes() == footage.prepared(clip)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert copy.parent.stat().st_mode & 0o777 == 0o700

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
 
-from agent.consent.statements import Box, Trim
+from agent.consent.statements import Box
 from agent.errors import Refused
-from agent.media import editing
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.support import footage
@@ -44,7 +42,7 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
     said = capsys.readouterr().out
     (shown,) = [Path(line) for line in said.splitlines() if line.endswith("-as-sent.mp4")]
     box = Box(x=0.5, y=0, width=0.5, height=1)
-    sent = editing.prepare(io.BytesIO(CLIP), trim=Trim(from_seconds=1, to_seconds=3), redact=[box])
+    sent = footage.prepared(CLIP, (1, 3), box)
     assert shown.read_bytes() == sent
     assert "This is what would be sent" in said
 
@@ -59,7 +57,7 @@ def test_a_preview_without_edits_is_what_would_be_sent_whole(
     with camera.serve(owner.broker):
         assert owner.run("preview", "2", "--request", name) == 0
     said = capsys.readouterr().out
-    sent = editing.prepare(io.BytesIO(CLIP), trim=None, redact=())
+    sent = footage.prepared(CLIP)
     assert Path(said.splitlines()[0]).read_bytes() == sent
 
 

@@ -20,10 +20,9 @@ from agent.camera.source import Interruption, Packet, VideoFormat
 from agent.camera.sources.annexb import parameter_sets, with_own_sets, with_sets, with_start_codes
 from agent.camera.sources.network.format_watch import FormatWatch
 from agent.camera.sources.network.source import Stream
-from agent.consent.statements import Trim
-from agent.media.editing import prepare
 from tests.camera.recording.test_muxer import Paper
 from tests.camera.sources.network.test_source import begun, stream, web_server
+from tests.support.footage import prepared
 from tests.support.video import load, write_video
 
 
@@ -145,8 +144,8 @@ def test_a_release_of_a_clip_with_changing_sets_plays_from_any_keyframe(
     for number, packet in enumerate(packets):
         mp4.add(Packet(packet.data, packet.keyframe, number / 15, 1 / 15))
     mp4.close()
-    assert shown(prepare(io.BytesIO(paper.data), trim=None, redact=())) == straight
-    trimmed = prepare(io.BytesIO(paper.data), trim=Trim(2.9, 4.95), redact=())
+    assert shown(prepared(bytes(paper.data))) == straight
+    trimmed = prepared(bytes(paper.data), (2.9, 4.95))
     assert shown(trimmed) == straight[45:75]
 
 

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agent.consent.statements import Box, Trim
+from agent.consent.statements import Box
 from agent.errors import ClipDamaged, Refused
-from agent.media.editing import prepare
-from agent.media.mp4 import new_mp4
+from agent.media.editing.prepare import prepare
+from agent.media.mp4 import Readable, new_mp4
 from tests.support.footage import (
     HEIGHT,
     RATE,
@@ -30,6 +30,7 @@ from tests.support.footage import (
     packets,
     picture,
     pictures,
+    prepared,
     record,
     with_units,
     without_notes,
@@ -40,9 +41,10 @@ B_FRAMES = record(4, b_frames=2)
 ONE_KEYFRAME = record(4, keyframe_every=1000)
 
 
-def prepared(clip: bytes, trim: tuple[float, float] | None = None, *redact: Box) -> bytes:
-    span = None if trim is None else Trim(from_seconds=trim[0], to_seconds=trim[1])
-    return prepare(io.BytesIO(clip), trim=span, redact=redact)
+def written(plain: Readable) -> bytes:
+    target = io.BytesIO()
+    prepare(plain, target, trim=None, redact=())
+    return target.getvalue()
 
 
 # Untouched
@@ -86,7 +88,7 @@ def test_a_clip_is_read_from_front_to_back() -> None:
         def read(self, size: int) -> bytes:
             return self._stream.read(min(size, 700))
 
-    assert packets(prepare(OneWay(CLIP), trim=None, redact=())) == without_notes(CLIP)
+    assert packets(written(OneWay(CLIP))) == without_notes(CLIP)
 
 
 # Nothing else leaves
@@ -355,7 +357,7 @@ def test_no_damage_causes_any_other_exception(
 ) -> None:
     content = CLIP[:place] + noise + CLIP[place + len(noise) :]
     with contextlib.suppress(ClipDamaged, Refused):
-        prepare(io.BytesIO(content), trim=None, redact=redact)
+        prepared(content, None, *redact)
 
 
 @pytest.mark.parametrize("after", [0, 30_000])
@@ -367,7 +369,7 @@ def test_an_error_of_reading_is_raised_unchanged(after: int) -> None:
             return super().read(min(size or 0, 1_000))
 
     with pytest.raises(ClipDamaged, match="the seal is broken"):
-        prepare(Broken(CLIP), trim=None, redact=())
+        written(Broken(CLIP))
 
 
 @pytest.mark.parametrize("redact", [False, True])
@@ -385,7 +387,7 @@ def test_packets_that_an_edit_list_hides_do_not_leave(redact: bool) -> None:
     scale = int.from_bytes(hidden[media + 16 : media + 20], "big")
     hidden[edit + 12 : edit + 20] = struct.pack(">II", 2000, 2 * scale)
     boxes = [Box(x=0.5, y=0.5, width=0.5, height=0.5)] if redact else []
-    left = prepare(io.BytesIO(bytes(hidden)), trim=None, redact=boxes)
+    left = prepared(bytes(hidden), None, *boxes)
     with av.open(io.BytesIO(left), mode="r") as shown:
         assert len(list(shown.decode(video=0))) == 20
 

@@ -10,6 +10,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.consent.statements import Trim
+from agent.media.editing.content import Tally
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -66,6 +67,10 @@ class Span:
                 return  # a later one may need this one, even if it is shown before
             if shown >= first:  # else it is shown before the keyframe, and needs more
                 yield packet
+
+    def tally(self) -> Tally:
+        """A new tally of this stream's pictures; after :meth:`pick` found the first."""
+        return Tally(self._unit, self._origin or 0)
 
     def holds(self, shown: int) -> bool:
         """Tell if a picture shown at this time may leave; one that players hide never does."""

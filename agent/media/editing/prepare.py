@@ -1,0 +1,118 @@
+"""A clip made ready to leave: plain MP4, trimmed and redacted as the owner approved.
+
+The input is the decrypted recording: fragmented MP4, read from front to back, perhaps
+cut off. The output is one video stream in an MP4 that plays while it loads (``moov``
+before ``mdat``), with no sound, no other stream and no metadata of its file.
+
+- Nothing trimmed or redacted: the camera's pictures, bit for bit, without the notes that its
+  encoder leaves beside them (:mod:`.nal_units`).
+- **Trim**: nothing outside the approved span leaves. Packets are copied from the first
+  keyframe inside it to its end; a span without a keyframe is encoded again.
+- **Redact**: the boxes are filled with grey, in every frame, before it is encoded again.
+  Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import BinaryIO
+
+import av
+import av.error
+from av.codec import CodecContext
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from agent.consent.statements import Box, Trim
+from agent.errors import ClipDamaged
+from agent.media.editing.content import Prepared
+from agent.media.editing.copying import TAGS, copy
+from agent.media.editing.encoding import encode
+from agent.media.editing.span import Span, VideoPacket
+from agent.media.mp4 import ForwardReader, Readable
+from agent.media.nal_units import Cleaner, HiddenPicture
+from agent.media.parameter_sets import Codec, MalformedSet
+from agent.media.set_records import MalformedRecord
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(
+    plain: Readable, target: BinaryIO, *, trim: Trim | None, redact: Sequence[Box]
+) -> Prepared:
+    """Write the MP4 that may leave, from the recorded clip ``plain``, to the empty ``target``.
+
+    ``target`` is read back and overwritten while it grows, so it must be seekable.
+    Raises :class:`ClipDamaged` for a clip without a whole picture, :class:`Refused`
+    (``empty-trim``) for a span without one, and any error from ``plain`` or ``target``.
+    """
+    reader = ForwardReader(plain)
+    try:
+        with av.open(reader, mode="r", format="mp4") as source:
+            stream = _video(source)
+            return _written(stream, Span(stream, trim), _packets(source, stream), redact, target)
+    except av.error.FFmpegError as error:
+        raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
+    except UnicodeDecodeError as error:  # metadata, which PyAV 18 reads strictly
+        raise ClipDamaged("the clip does not play (its metadata is not text)") from error
+
+
+def _written(
+    stream: VideoStream,
+    span: Span,
+    packets: Iterator[VideoPacket],
+    redact: Sequence[Box],
+    target: BinaryIO,
+) -> Prepared:
+    """Copy the pictures of the span if they need no others, else encode them again."""
+    running, inside = span.pick(packets)
+    tally = span.tally()
+    first = next(inside, None)
+    codec: Codec = "h264" if stream.codec_context.name == "h264" else "hevc"
+    if first is not None and not redact and (cleaner := _cleaner(stream, codec, first)):
+        copy(stream, cleaner, span.copyable(chain([first], inside)), target, tally)
+        return tally.prepared(codec)
+    leading = running if first is None else [*running, first]
+    encode(stream, span, chain(leading, inside), redact, target, tally)
+    return tally.prepared("h264")
+
+
+def _video(source: InputContainer) -> VideoStream:
+    if len(source.streams.video) != 1:
+        raise ClipDamaged(f"the clip has {len(source.streams.video)} video streams, not one")
+    stream = source.streams.video[0]
+    # PyAV's types promise a codec context; a damaged header may leave none.
+    codec: CodecContext | None = stream.codec_context
+    if codec is None or codec.name not in TAGS or stream.time_base is None:
+        raise ClipDamaged("the clip's header does not tell how to play it")
+    return stream
+
+
+def _packets(source: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """The whole packets, up to the end of a recording, which may be cut off."""
+    count = 0
+    try:
+        for packet in source.demux(stream):
+            if packet.is_corrupt:
+                break
+            if packet.pts is None or packet.dts is None:
+                continue  # marks the end
+            count += 1
+            yield packet
+    except av.error.InvalidDataError:
+        _log.info("the clip is cut off after %d packets", count)
+    if not count:
+        raise ClipDamaged("the clip holds no picture")
+
+
+def _cleaner(stream: VideoStream, codec: Codec, first: VideoPacket) -> Cleaner | None:
+    """The cleaner of a copy that begins with ``first``; None if that would hide a picture."""
+    try:
+        return Cleaner(codec, stream.codec_context.extradata or b"", bytes(first))
+    except HiddenPicture:
+        _log.info("the clip's header crops its pictures: it is encoded again")
+        return None
+    except (MalformedRecord, MalformedSet) as error:
+        raise ClipDamaged("the clip's header does not tell how to play it") from error
