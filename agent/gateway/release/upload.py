@@ -75,9 +75,9 @@ class Uploader:
         if self._must_stop(row):
             return False
         if row.upload_url is None:
-            metadata = {"filename": bundle.name, "release": row.id}
-            url = self.receiver.create(to, size=size, metadata=metadata)
-            self._note(row, url, 0, forward=False)
+            url = self.receiver.create(to, size=size, metadata=_metadata(row, bundle))
+            self._note(row, url, row.sent_bytes, forward=False)
+            self._reached[row.id] = 0  # what was just made is empty
             return False
         if not same_origin(row.upload_url, to):
             raise Refused("other-origin", "the stored upload is not where it was approved to go")
@@ -118,7 +118,8 @@ class Uploader:
                 raise
             offset = None
         if offset is None:
-            self._note(row, None, 0, forward=False)
+            # It may be made anew at the same place, with what it had.
+            self._note(row, None, row.sent_bytes, forward=False)
             raise NetworkFault("the receiver forgot the upload, which starts again")
         if offset != row.sent_bytes:
             forward = _is_progress(offset - row.sent_bytes, of=size - row.sent_bytes)
@@ -168,6 +169,20 @@ class Uploader:
             change.releases.set(
                 row.id, upload_url=url, sent_bytes=sent_bytes, not_before=0.0, **failures
             )
+
+
+def _metadata(row: ReleaseRow, bundle: Path) -> dict[str, str]:
+    """What the receiver is told of the upload. Of these, tus servers know the first two.
+
+    The digest is no secret of the receiver's, and unknown to everybody else: with it our
+    receiver recognizes an announcement that comes again, and damage on the way.
+    """
+    return {
+        "filename": bundle.name,
+        "filetype": "application/octet-stream",  # tuspyserver refuses an upload without it
+        "release": row.id,
+        "sha256": row.bundle_sha256 or "",
+    }
 
 
 def _is_progress(taken: int, *, of: int) -> bool:

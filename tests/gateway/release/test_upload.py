@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,21 +122,34 @@ def test_releases_take_turns_chunk_by_chunk(pieces: World) -> None:
     assert state_of(pieces, first) == state_of(pieces, second) == "SENT"
 
 
-def test_the_offset_is_asked_for_once_while_all_goes_well(pieces: World) -> None:
+def test_the_offset_is_not_asked_for_while_all_goes_well(pieces: World) -> None:
     sealed(pieces, 1, video=VIDEO)
     pieces.run()
-    assert pieces.receiver.calls[:4] == ["create", "offset", "send", "send"]
-    assert pieces.receiver.calls.count("offset") == 1
+    assert pieces.receiver.calls[:3] == ["create", "send", "send"]
+    assert "offset" not in pieces.receiver.calls
+
+
+def test_an_announcement_names_file_type_release_and_digest(pieces: World) -> None:
+    """Some receivers refuse an upload without a file's name and type."""
+    (release_id,) = sealed(pieces, 1)
+    pieces.run()
+    (upload,) = pieces.receiver.finished
+    assert upload.metadata == {
+        "filename": f"{release_id}.age",
+        "filetype": "application/octet-stream",
+        "release": release_id,
+        "sha256": hashlib.sha256(upload.data).hexdigest(),
+    }
 
 
 def test_the_offset_is_asked_for_again_after_a_failure(pieces: World) -> None:
     """The chunk may have arrived though the answer did not."""
     (release_id,) = sealed(pieces, 1, video=VIDEO)
-    pieces.receiver.faults = ["", "", "", "answer-lost"]
+    pieces.receiver.faults = ["", "", "answer-lost"]
     pieces.run()
     pieces.clock.advance(60)
     pieces.run()
-    assert pieces.receiver.calls[:6] == ["create", "offset", "send", "send", "offset", "send"]
+    assert pieces.receiver.calls[:5] == ["create", "send", "send", "offset", "send"]
     assert state_of(pieces, release_id) == "SENT"
 
 
