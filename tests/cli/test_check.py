@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import site
 import socket
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from agent import config
 from agent.cli import main as cli
 from agent.consent.cards import in_groups
 from agent.gateway import device_keys as keys
-from agent.host.board import Machine
 from agent.keyfile import Keys
 from agent.parties import load_owners, recipients
 from agent.vault.camera_state import StateFile
@@ -24,14 +22,12 @@ from agent.vault.database.gateway import path_of as gateway_file
 from agent.vault.database.index import Index
 from agent.vault.database.index import path_of as index_file
 from agent.vault.locks import camera_at_work
+from tests.cli.conftest import STILL, away
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port
-from tests.peers.requirements import ROOT
-from tests.support.board import Board
 from tests.support.disks import read_only_below
 from tests.support.house import House
 
-STILL = config.Camera(source=config.SceneSource(width=320, height=180, frames_per_second=10))
 SECTIONS = (
     "config",
     "owners",
@@ -46,55 +42,6 @@ SECTIONS = (
     "camera",
     "broker",
 )
-
-
-class Checked:
-    """What one run said: a line for each thing, by its name."""
-
-    def __init__(self, code: int, printed: str) -> None:
-        self.code = code
-        lines = [line.split(maxsplit=2) for line in printed.splitlines()]
-        self.texts = {name: text for _, name, text in lines}
-        self.failed = [name for verdict, name, _ in lines if verdict == "FAIL"]
-        assert {verdict for verdict, *_ in lines} <= {"ok", "FAIL"}
-
-
-@pytest.fixture(autouse=True)
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
-    """The board that is checked."""
-    board = Board(tmp_path)
-    monkeypatch.setattr("agent.cli.check.Machine", lambda: board.machine)
-    return board
-
-
-@pytest.fixture
-def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the check on a house whose configuration has these sections in place of its own."""
-
-    def run(house: House | None = None, **changes: Any) -> Checked:
-        defaults = {"camera": STILL, "mqtt": away(), "storage": config.Storage(min_free_bytes=0)}
-        house = house or House.build(tmp_path / "house", **{**defaults, **changes})
-        path = house.root / "agent.yaml"
-        path.write_text(config.effective(house.config))
-        before = tree(tmp_path)
-        code = cli.main(["check", "--config", str(path)])
-        assert tree(tmp_path) == before, "a check changes nothing"
-        return Checked(code, capsys.readouterr().out)
-
-    return run
-
-
-def away() -> config.Broker:
-    return config.Broker(port=free_port())
-
-
-def tree(root: Path) -> dict[str, tuple[int, bytes | None]]:
-    """Every path below ``root``, with its mode and content; a broker's own files left out."""
-    return {
-        str(path): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
-        for path in root.rglob("*")
-        if "mosquitto" not in path.parts
-    }
 
 
 def test_a_device_in_order_passes_line_by_line(
@@ -188,93 +135,6 @@ def test_a_running_camera_that_is_behind_is_named_with_the_cure(check: Any, tmp_
     assert checked.texts["camera"].endswith(f"the running camera says: {said}")
 
 
-def test_a_feed_that_is_away_is_not_the_owners_broker(check: Any, mosquitto: Mosquitto) -> None:
-    checked = check(mqtt=config.Broker(port=mosquitto.port), feed=config.Feed(broker=away()))
-    assert checked.failed == ["feed"]
-
-
-def test_a_broker_that_wants_a_password_is_told_so(check: Any, start_mosquitto: Any) -> None:
-    broker = start_mosquitto(users={"camera": "secret"})
-    checked = check(mqtt=config.Broker(port=broker.port))
-    assert checked.failed == ["broker"]
-    assert "password" in checked.texts["broker"] or "allow" in checked.texts["broker"]
-
-
-ACL = (ROOT / "config/mosquitto/clip-agent.acl").read_text()
-
-
-def as_user(tmp_path: Path, broker: Mosquitto) -> config.Broker:
-    (tmp_path / "password").write_text("secret\n")
-    return config.Broker(
-        port=broker.port, username="front-door", password_file=tmp_path / "password"
-    )
-
-
-def test_the_shipped_access_list_lets_a_device_do_all_it_does(
-    check: Any, tmp_path: Path, start_mosquitto: Any
-) -> None:
-    broker = start_mosquitto(users={"front-door": "secret"}, acl=ACL)
-    assert check(mqtt=as_user(tmp_path, broker)).failed == []
-
-
-def test_a_device_name_that_the_access_list_does_not_know_is_named(
-    check: Any, tmp_path: Path, start_mosquitto: Any
-) -> None:
-    """The broker confirms what it denies, to MQTT 3.1.1: a check that only connects says ok."""
-    broker = start_mosquitto(users={"front-door": "secret"}, acl=ACL)
-    place = config.Place(latitude=42.0, longitude=-72.0)
-    porch = config.Device(name="porch", place=place)
-    checked = check(mqtt=as_user(tmp_path, broker), device=porch)
-    assert checked.failed == ["broker"]
-    assert "does not let us write anything below clip-agent/porch" in checked.texts["broker"]
-    assert "correct device.name" in checked.texts["broker"]
-
-
-@pytest.mark.parametrize("topic", ["availability", "state", "inbox/+", "notices", "status/+"])
-def test_a_single_topic_that_is_denied_is_named(
-    check: Any, tmp_path: Path, start_mosquitto: Any, topic: str
-) -> None:
-    lines = [line for line in ACL.splitlines() if not line.endswith(f"front-door/{topic}")]
-    broker = start_mosquitto(users={"front-door": "secret"}, acl="\n".join(lines))
-    said = check(mqtt=as_user(tmp_path, broker)).texts["broker"]
-    assert f"does not let us write clip-agent/front-door/{topic.rstrip('+')}" in said
-
-
-@pytest.mark.parametrize("topic", ["owner", "session"])
-@pytest.mark.parametrize("right", ["write", "read"])
-def test_a_topic_to_itself_that_does_not_come_back_is_named(
-    check: Any,
-    tmp_path: Path,
-    start_mosquitto: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    topic: str,
-    right: str,
-) -> None:
-    monkeypatch.setattr("agent.cli.broker_check._BACK_SECONDS", 0.5)
-    whole = f"topic readwrite clip-agent/front-door/{topic}\n"
-    acl = ACL.replace(whole, whole.replace("readwrite", right))
-    broker = start_mosquitto(users={"front-door": "secret"}, acl=acl)
-    said = check(mqtt=as_user(tmp_path, broker)).texts["broker"]
-    assert f"what we publish to clip-agent/front-door/{topic} does not come back" in said
-
-
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ("retain_available false", "keeps no retained messages"),
-        ("max_packet_size 20000", "does not take 131,072 bytes at a time"),
-        ("message_size_limit 20000", "does not take 131,072 bytes at a time"),
-    ],
-)
-def test_a_broker_that_would_lose_letters_is_named(
-    check: Any, tmp_path: Path, setting: str, said: str
-) -> None:
-    with Mosquitto(tmp_path / "mosquitto", settings=[setting]) as broker:
-        checked = check(mqtt=config.Broker(port=broker.port))
-    assert checked.failed == ["broker"]
-    assert said in checked.texts["broker"]
-
-
 def test_a_read_only_card_is_named_and_nobody_is_sent_to_root(
     check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,13 +171,6 @@ def test_a_database_with_a_damaged_page_is_named(
     assert path.name in checked.texts["vault"]
 
 
-def test_a_broker_that_says_its_limit_is_quoted(check: Any, tmp_path: Path) -> None:
-    limit = ["max_packet_size 500000"]
-    with Mosquitto(tmp_path / "mosquitto", settings=limit) as broker:
-        said = check(mqtt=config.Broker(port=broker.port)).texts["broker"]
-    assert said.endswith(", messages of up to 500,000 bytes")
-
-
 def test_a_camera_that_refuses_is_named(check: Any) -> None:
     url = f"rtsp://127.0.0.1:{free_port()}/stream"
     checked = check(camera=config.Camera(source=config.StreamSource(record=url)))
@@ -349,90 +202,6 @@ def test_without_the_cameras_packages_the_other_lines_still_come(
     checked = check()
     assert checked.failed == ["camera", "broker"]
     assert "pip install 'clip-agent[camera]'" in checked.texts["camera"]
-
-
-def test_a_clock_that_nobody_set_is_told(check: Any, tmp_path: Path) -> None:
-    marker = tmp_path / "synchronized"
-    checked = check(time=config.Time(synced_marker=marker))
-    assert "clock" in checked.failed
-    assert "not synced" in checked.texts["clock"]
-    marker.touch()
-    checked = check(time=config.Time(synced_marker=marker))
-    assert checked.texts["clock"] == "synced"
-
-
-def test_a_weak_power_supply_is_told_with_the_cure(check: Any, board: Board) -> None:
-    board.under_voltage(True)
-    checked = check()
-    assert "machine" in checked.failed
-    assert checked.texts["machine"] == (
-        "the power supply is too weak now (50 °C, under-voltage)."
-        " Use the official power supply of this board, and a short cable"
-    )
-
-
-def test_a_board_that_is_too_hot_is_told_with_the_cure(check: Any, board: Board) -> None:
-    board.celsius(84)
-    checked = check()
-    assert "machine" in checked.failed
-    assert "so hot that it slows down (84 °C" in checked.texts["machine"]
-    assert "heat sink" in checked.texts["machine"]
-
-
-def test_a_board_without_sensors_is_no_fault(
-    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.cli.check.Machine", lambda: Machine(tmp_path / "no sysfs"))
-    checked = check()
-    assert "machine" not in checked.failed
-    assert checked.texts["machine"] == "does not report its temperature"
-
-
-def test_a_memory_cgroup_that_is_off_is_told_with_the_cure(check: Any, board: Board) -> None:
-    board.memory_cgroup(False)
-    checked = check()
-    assert "memory" in checked.failed
-    assert "the units' limits have no effect. On a Raspberry Pi" in checked.texts["memory"]
-    assert "cgroup_enable=memory" in checked.texts["memory"]
-
-
-@pytest.mark.parametrize(
-    ("swap", "written_back_to"),
-    [("/dev/mmcblk0p3", None), ("/var/swap", None), ("/dev/zram0", "/dev/loop0")],
-)
-def test_swap_on_a_disk_is_told_unless_the_units_keep_out_of_it(
-    check: Any, board: Board, swap: str, written_back_to: str | None
-) -> None:
-    board.swap(swap, written_back_to=written_back_to)
-    assert check().texts["memory"] == "stays in memory: the units keep out of swap"
-    board.memory_cgroup(False)
-    checked = check()
-    assert "memory" in checked.failed
-    assert f"{swap} may keep plaintext and keys" in checked.texts["memory"]
-    (board.sys / "fs/cgroup/cgroup.controllers").unlink()
-    assert check().texts["memory"].startswith(f"swap is on: {swap} may keep plaintext and keys")
-
-
-def test_zram_is_memory(check: Any, board: Board) -> None:
-    board.swap("/dev/zram0", "/dev/zram1")
-    assert check().texts["memory"] == "stays in memory: no swap on a disk"
-
-
-def test_a_core_dump_that_no_limit_stops_is_told(check: Any, board: Board) -> None:
-    board.core_pattern("|/usr/lib/systemd/systemd-coredump %P")  # LimitCORE=1 stops this one
-    assert "memory" not in check().failed
-    board.core_pattern("@@/run/dumps.sock")
-    assert check().texts["memory"].startswith("core dumps go to a socket")
-
-
-def test_modules_in_the_users_own_folder_are_told(
-    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
-    monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path / "packages"))
-    assert "python" not in check().failed
-    (tmp_path / "packages").mkdir()
-    assert check().texts["python"].startswith(f"{tmp_path}/packages: code in there runs")
 
 
 def test_a_camera_that_takes_the_connection_and_stays_silent_is_named_in_time(
