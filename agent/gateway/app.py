@@ -47,7 +47,7 @@ from agent.gateway.unit_of_work import UnitOfWork
 from agent.host import systemd
 from agent.host.board import Machine, Steady
 from agent.mqtt import topics
-from agent.mqtt.link import Link, connect_broker
+from agent.mqtt.link import Alarm, Link, connect_broker
 from agent.parties import Parties
 from agent.vault import locks, migration
 from agent.vault.camera_state import StateReader
@@ -83,9 +83,17 @@ def build(
 
     store = ClipReader(folder)
 
-    def work_of_a_thread() -> tuple[UnitOfWork, Authorizer]:
-        database = GatewayDatabase.open(gateway.path_of(folder))
-        work = UnitOfWork(database, parties=parties, keys=keys, clock=clock, random=random)
+    def work_of_a_thread(
+        letters_written: Callable[[], object] = lambda: None,
+    ) -> tuple[UnitOfWork, Authorizer]:
+        work = UnitOfWork(
+            GatewayDatabase.open(gateway.path_of(folder)),
+            parties=parties,
+            keys=keys,
+            clock=clock,
+            random=random,
+            letters_written=letters_written,
+        )
         authorizer = Authorizer(
             requests=work.requests, parties=parties, allow_loopback_http=loopback
         )
@@ -100,9 +108,10 @@ def build(
     holds = Holds(work, authorizer, keys)
     if is_unanchored:
         holds.hold_all(UNANCHORED)
-    last_word = LastWord(owner_link, name, clock, random, holds)
+    alarm = Alarm(owner_link.events)
+    last_word = LastWord(owner_link, name, clock, random, holds, alarm.ring)
     releases = _release_worker(
-        config, *work_of_a_thread(), store, keys, receiver, random, last_word.hears
+        config, *work_of_a_thread(alarm.ring), store, keys, receiver, random, last_word.hears
     )
     notices = NoticeBoard(work, closed=not rules.accept)
     rate_limiter = RateLimiter(work=work, notices=notices, rules=rules)
@@ -136,6 +145,7 @@ def build(
         wishes=WishFile(folder),
         device_state=device_state,
         status=StatusLetters(work, owner_link, device_state, warnings),
+        alarm=alarm,
         follow_readers=partial(readers.follow, work, inbox, folder / "gateway"),
         owner_link=owner_link,
         feed_link=feed_link or owner_link,

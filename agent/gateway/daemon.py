@@ -2,7 +2,8 @@
 
 Releases run on a thread of their own, because sealing and sending take long. If that thread
 ends, even quietly, the process ends, and systemd starts it again: everything is on disk or
-still with the broker. While the clock is not synced, posts and letters wait, unacknowledged.
+still with the broker. The two threads wake each other, so no approval and no letter waits for
+the next look around. While the clock is not synced, posts and letters wait, unacknowledged.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from agent.gateway.letters.status import StatusLetters
 from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.worker import ReleaseWorker
 from agent.mqtt import topics
-from agent.mqtt.link import Connected, Disconnected, Event, Link, Published, Received
+from agent.mqtt.link import Alarm, Connected, Disconnected, Event, Link, Published, Received, Woken
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.camera_commands import CameraCommandTable
 from agent.vault.wishes import MAX_HELD, Wishes, WishFile
@@ -70,6 +71,7 @@ class Gateway:
     device_state: DeviceState
     status: StatusLetters
     follow_readers: Callable[[], None]
+    alarm: Alarm  # ends the loop's wait for its first link
     device_name: str
     feed_topic: str
     notify: Notify
@@ -107,6 +109,7 @@ class Gateway:
         finally:
             self.notify("STOPPING=1")
             self._stop.set()
+            self.releases.wake()
             self.stop()
         worker.join(_STOP_SECONDS)
 
@@ -114,7 +117,7 @@ class Gateway:
         try:
             while not self._stop.is_set():
                 if not self.releases.step():
-                    self._stop.wait(_TICK_SECONDS)
+                    self.releases.wait(_TICK_SECONDS)
         except Exception:
             log.exception("releases cannot go on")
         finally:
@@ -228,6 +231,8 @@ class Gateway:
             case Published(token) if ours:
                 self.outbox.published(token)
                 self.previews.published(token)
+            case Woken():
+                self.alarm.heard()
 
     def _greet(self) -> None:
         """Publish everything again: a new connection knows nothing."""
@@ -265,6 +270,8 @@ class Gateway:
         else:
             self.notify("WATCHDOG=1")  # a post may take its time, and fifty of them a step
             self._dispatch(link, received)
+        if link is self.owner_link:
+            self.releases.wake()  # to stop, to go on, or to send what may be sent now
 
     def _dispatch(self, link: Link, received: Received) -> None:
         topic = topics.parse(received.topic, feed=self.feed_topic)
@@ -272,11 +279,17 @@ class Gateway:
             self.feed.receive(topic, received.payload)
             link.acknowledge(received)
         elif link is self.owner_link and received.topic == topics.owner(self.device_name):
-            done = partial(self._acknowledged.put, received)  # called when its effect is on disk
-            self.decisions.receive(received.payload, retained=received.retained, done=done)
+            self.decisions.receive(
+                received.payload, retained=received.retained, done=partial(self._done, received)
+            )
         else:
             log.info("ignored a message on %r", received.topic[:100])
             link.acknowledge(received)
+
+    def _done(self, received: Received) -> None:
+        """Have a letter acknowledged, whose effect is on disk; called on any thread."""
+        self._acknowledged.put(received)
+        self.alarm.ring()
 
     def _wish(self) -> None:
         """Tell the camera which clips to spare and what owners want, when that has changed."""

@@ -38,7 +38,10 @@ log = logging.getLogger(__name__)
 
 
 class UnitOfWork:
-    """Reads the records; ``database`` is this thread's own connection; ``keys`` sign letters."""
+    """Reads the records; ``database`` is this thread's own connection; ``keys`` sign letters.
+
+    ``letters_written`` is called after each transaction that wrote a letter.
+    """
 
     def __init__(
         self,
@@ -48,10 +51,12 @@ class UnitOfWork:
         keys: DeviceKeys,
         clock: Clock,
         random: Callable[[int], bytes],
+        letters_written: Callable[[], object] = lambda: None,
     ) -> None:
         self.database = database
         self.parties = parties
         self.clock = clock
+        self._letters_written = letters_written
         self.requests = RequestTable(database)
         self.releases = ReleaseTable(database)
         self.holds = HoldTable(database)
@@ -70,7 +75,10 @@ class UnitOfWork:
     def transaction(self) -> Iterator[Change]:
         """All of the changes, durable once the block ends, or none."""
         with self.database.transaction():
-            yield Change(self)
+            change = Change(self)
+            yield change
+        if change.wrote_letters:
+            self._letters_written()
 
     @contextmanager
     def acting_on(
@@ -88,6 +96,7 @@ class Change:
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self.now = work.clock.now()
+        self.wrote_letters = False
         self.requests = RequestWriter(work.database)
         self.releases = ReleaseWriter(work.database)
         self.holds = HoldWriter(work.database)
@@ -127,6 +136,7 @@ class Change:
     def put_letter(self, topic: str, letter: bytes) -> None:
         """Replace what ``topic`` holds."""
         self.letters.put(topic, letter, at=self.now)
+        self.wrote_letters = True
 
     def advance(
         self, release: ReleaseRow, event: str, line: Mapping[str, Json], *, detail: str = ""

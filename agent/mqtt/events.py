@@ -43,4 +43,9 @@ class Published:
     refusal: str = field(default="", compare=False)
 
 
-Event = Connected | Disconnected | Received | Published
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Nothing happened at the broker; another thread of the role has work for the loop."""
+
+
+Event = Connected | Disconnected | Received | Published | Woken

@@ -11,6 +11,7 @@ takes them off and acts on them. Callbacks neither wait nor decide.
   so call that once its effects are on disk. A persistent session receives what was not
   acknowledged again, perhaps just before :class:`Connected`.
 - :class:`Published`     the broker has the message of this token.
+- :class:`Woken`         from no broker: a thread of the role ends the loop's wait (:class:`Alarm`).
 
 The end of a connection does not end the thread. Should the thread end all the same, the
 next ``events.get()`` raises :class:`InternalFault`: no role goes on without its broker.
@@ -40,12 +41,12 @@ from agent import config
 from agent.backoff import pause_seconds
 from agent.errors import ConfigError, InternalFault, NetworkFault
 from agent.mqtt.connection import Connection, Receipt, Settings, in_plain_words
-from agent.mqtt.events import Connected, Disconnected, Event, Published, Received
+from agent.mqtt.events import Connected, Disconnected, Event, Published, Received, Woken
 from agent.tls import trusting
 
 __all__ = [
     "Link", "MqttLink", "Settings", "connect_broker",
-    "Connected", "Disconnected", "Received", "Published", "Event",
+    "Connected", "Disconnected", "Received", "Published", "Woken", "Event",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,28 @@ class _Events(queue.SimpleQueue[Event]):
         if self.ended and self.empty():
             raise InternalFault(self.ended)
         return super().get(block, timeout)
+
+
+class Alarm:
+    """Ends the wait of the loop that takes ``events``; any thread may ring it.
+
+    The loop calls :meth:`heard` at the event, before it looks for work: one event wakes it,
+    however often the alarm rings.
+    """
+
+    def __init__(self, events: queue.SimpleQueue[Event]) -> None:
+        self._events = events
+        self._is_ringing = False
+
+    def ring(self) -> None:
+        """Wake the loop, unless it is about to wake."""
+        if not self._is_ringing:
+            self._is_ringing = True
+            self._events.put(Woken())
+
+    def heard(self) -> None:
+        """The loop is awake, and looks for work after this."""
+        self._is_ringing = False
 
 
 class Link(Protocol):

@@ -57,6 +57,7 @@ class LastWord:
     clock: Clock
     random: Callable[[int], bytes]
     holds: Holds
+    wake: Callable[[], object] = lambda: None  # the loop, to have the broker asked at once
     _marker: bytes = field(default=b"", init=False)  # of this connection; empty: none waits
     _session_known: bool = field(default=False, init=False)
     _restored: bool = field(default=False, init=False)
@@ -75,8 +76,12 @@ class LastWord:
 
         May be called on any thread; an answer of no has the broker asked again.
         """
-        self._wanted = True
-        return self._heard and self._age() <= FRESH_SECONDS
+        is_first, self._wanted = not self._wanted, True
+        if self._heard and self._age() <= FRESH_SECONDS:
+            return True
+        if is_first:
+            self.wake()
+        return False
 
     def may_tell(self) -> bool:
         """True if a new status letter does not replace one that shows an older state of ours."""

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
@@ -76,12 +77,23 @@ class ReleaseWorker:
     outbox_dir: Path
     max_backoff_seconds: float
     _arrived: queue.SimpleQueue[SealJob] = field(default_factory=queue.SimpleQueue)
+    _awake: threading.Event = field(default_factory=threading.Event)
     _jobs: dict[str, SealJob] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)  # what the owners know a release waits for
 
     def start(self, job: SealJob) -> None:
         """Hand over the keys of an accepted approval, from any thread."""
         self._arrived.put(job)
+        self.wake()
+
+    def wake(self) -> None:
+        """End :meth:`wait`, from any thread: the owners said something."""
+        self._awake.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for something to do."""
+        self._awake.wait(seconds)
+        self._awake.clear()
 
     def recover(self) -> None:
         """Remove bundles that no SEALED release needs; call at start.
@@ -171,6 +183,7 @@ class ReleaseWorker:
         if job is None:
             return False  # the broker sends the approval, with the keys, again
         authorization = self.authorizer.of(row)
+        self.uploader.owner_heard()  # the broker is asked while the bundle is made
         bundle = self.contents.seal(
             self._path(row), authorization, keys=job.keys, at=self.work.clock.now()
         )
