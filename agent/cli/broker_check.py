@@ -2,7 +2,7 @@
 
 Connects with MQTT 5 where the broker speaks it, because its confirmations carry reasons. With
 MQTT 3.1.1 a message that is not allowed is confirmed and dropped, so the device also publishes
-to the two topics that it may read, and waits until these messages come back.
+to the topics that it may read too, and waits until these messages come back.
 
 All messages are empty or marks that a gateway ignores, and none is retained.
 """
@@ -31,7 +31,7 @@ _VAGUE: Final = ("without an answer", "version of MQTT", "does not keep to MQTT"
 def check_owners_broker(config: Config) -> str:
     """Publish to and subscribe to all that the gateway uses; NetworkFault names what fails."""
     name = config.device.name
-    heard = [topics.owner(name), topics.session(name)]
+    heard = [topics.owner(name), topics.session(name), topics.deferred(name, _PROBE)]
     feed = [] if config.feed.broker else feed_topics(config.feed)
     written = [
         topics.availability(name),

@@ -20,6 +20,7 @@ from agent.gateway.daemon import Gateway, Notify
 from agent.gateway.decisions.approvals import Approvals
 from agent.gateway.decisions.camera_commands import CameraCommands
 from agent.gateway.decisions.commands import Commands
+from agent.gateway.decisions.delivery import LetterDelivery
 from agent.gateway.decisions.handler import DecisionHandler
 from agent.gateway.decisions.holdings import DeviceHoldings
 from agent.gateway.decisions.preview import Previews
@@ -133,6 +134,7 @@ def build(
     catalog = Catalog(work.database, folder)
     board = Steady(machine or Machine(), clock=clock)
     device_state = DeviceState(folder, work.database, catalog, clock, board)
+    decisions = DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity)
     outbox = Outbox(work.database, owner_link, device_name=name, clock=clock, shrink=inbox.shrink)
 
     def warnings() -> list[str]:
@@ -151,7 +153,8 @@ def build(
         feed_link=feed_link or owner_link,
         feed=FeedHandler(work, notices, rate_limiter, log_check, admission, withdrawals),
         inbox=inbox,
-        decisions=DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity),
+        decisions=decisions,
+        letters=LetterDelivery(decisions, owner_link, name, alarm.ring),
         outbox=outbox,
         previews=previews,
         releases=releases,
@@ -240,7 +243,11 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     """The link to the owner's broker, and one to the feed's if that is another."""
     name, feed = config.device.name, config.feed
     of_feed = feed_topics(feed)
-    of_owner = [topics.owner(name), topics.status(name, topics.ANY)]
+    of_owner = [
+        topics.owner(name),
+        topics.deferred(name, topics.ANY),
+        topics.status(name, topics.ANY),
+    ]
     owner_link = connect_broker(
         config.mqtt,
         client_id=client_id,

@@ -17,12 +17,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from agent.clock import Clock
 from agent.errors import InternalFault, NetworkFault
 from agent.gateway.catalog import Catalog
+from agent.gateway.decisions.delivery import LetterDelivery
 from agent.gateway.decisions.handler import DecisionHandler
 from agent.gateway.decisions.preview import Previews
 from agent.gateway.device_state import DeviceState
@@ -63,6 +63,7 @@ class Gateway:
     feed: FeedHandler
     inbox: OpenRequests
     decisions: DecisionHandler
+    letters: LetterDelivery
     outbox: Outbox
     previews: Previews
     releases: ReleaseWorker
@@ -79,7 +80,6 @@ class Gateway:
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
         self._links = list(dict.fromkeys((self.owner_link, self.feed_link)))
-        self._acknowledged: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self._waiting: deque[tuple[Link, Received]] = deque()
         self._waiting_bytes = 0
         self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
@@ -186,8 +186,7 @@ class Gateway:
         self._publish_state()
         if self.last_word.may_tell():
             self.status.tick()
-        while not self._acknowledged.empty():
-            self.owner_link.acknowledge(self._acknowledged.get())
+        self.letters.settle()
 
     def _synced(self) -> bool:
         """True if times may be judged; the first time, do what comes before all else."""
@@ -228,9 +227,11 @@ class Gateway:
                     self.last_word.disconnected()
                     self.outbox.disconnected()
                     self.previews.stop()
+                    self.letters.disconnected()
             case Published(token) if ours:
                 self.outbox.published(token)
                 self.previews.published(token)
+                self.letters.published(token)
             case Woken():
                 self.alarm.heard()
 
@@ -279,17 +280,12 @@ class Gateway:
             self.feed.receive(topic, received.payload)
             link.acknowledge(received)
         elif link is self.owner_link and received.topic == topics.owner(self.device_name):
-            self.decisions.receive(
-                received.payload, retained=received.retained, done=partial(self._done, received)
-            )
+            self.letters.receive(received)
+        elif link is self.owner_link and topic is not None and topic.kind == "deferred":
+            self.letters.receive_deferred(topic.ids[0], received)
         else:
             log.info("ignored a message on %r", received.topic[:100])
             link.acknowledge(received)
-
-    def _done(self, received: Received) -> None:
-        """Have a letter acknowledged, whose effect is on disk; called on any thread."""
-        self._acknowledged.put(received)
-        self.alarm.ring()
 
     def _wish(self) -> None:
         """Tell the camera which clips to spare and what owners want, when that has changed."""

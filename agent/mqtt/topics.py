@@ -10,6 +10,7 @@
     clip-agent/<device>/state                 retained   coarse health: gateway/device_state.py
     clip-agent/<device>/inbox/<digest16>      retained   letter to the owner, emptied when closed
     clip-agent/<device>/owner                 never      letter to the device
+    clip-agent/<device>/deferred/<digest32>   retained   owner's letter that waits, as it came
     clip-agent/<device>/session               never      device to itself: the session is known
     clip-agent/<device>/preview/<clip>/<n>    no         ciphertext of a clip, asked for
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
@@ -36,7 +37,7 @@ CHUNK_BYTES: Final = 131_072  # of a clip's ciphertext in one preview message; t
 
 Kind = Literal[
     "requests", "alerts", "withdrawals", "availability", "state", "inbox", "owner", "preview",
-    "session", "release", "notices", "status", "log",
+    "deferred", "session", "release", "notices", "status", "log",
 ]  # fmt: skip
 
 _LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -45,6 +46,7 @@ _DEVICE_LEVELS: Final = {  # levels that follow clip-agent/<device>/<kind>
     "state": 0,
     "inbox": 1,
     "owner": 0,
+    "deferred": 1,
     "session": 0,
     "preview": 2,
     "release": 1,
@@ -103,6 +105,11 @@ def inbox(device: str, digest16: str) -> str:
 def owner(device: str) -> str:
     """Letters from owners. Never retained."""
     return f"{ROOT}/{device}/owner"
+
+
+def deferred(device: str, digest32: str) -> str:
+    """An owner's letter that waits for its turn, by its digest; emptied after it."""
+    return f"{ROOT}/{device}/deferred/{digest32}"
 
 
 def session(device: str) -> str:

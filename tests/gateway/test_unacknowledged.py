@@ -15,7 +15,7 @@ import pytest
 
 from agent import config
 from agent.consent import signing
-from agent.consent.statements import PauseRequests
+from agent.consent.statements import PauseRequests, Revoke
 from agent.errors import StorageFault
 from agent.gateway import app
 from agent.gateway.daemon import Gateway
@@ -24,6 +24,7 @@ from agent.mqtt import topics
 from agent.mqtt.link import MqttLink, Received, Settings
 from agent.mqtt.session import Session
 from agent.vault.records.decisions import DecisionTable
+from agent.vault.records.releases import ReleaseTable
 from agent.vault.records.requests import RequestTable
 from tests.peers.mosquitto import Mosquitto
 from tests.support.house import House
@@ -40,11 +41,12 @@ class GatewayAtBroker:
     def __init__(self, root: Path, broker: Mosquitto) -> None:
         self.house = House.build(root, mqtt=config.Broker(host=broker.host, port=broker.port))
         self.broker = broker
+        self.receiver = FakeReceiver()
         self.clip = self.house.record()
 
     @contextmanager
     def gateway(self) -> Iterator[Gateway]:
-        gateway = app.build(self.house.config, clock=self.house.clock, receiver=FakeReceiver())
+        gateway = app.build(self.house.config, clock=self.house.clock, receiver=self.receiver)
         gateway.start()
         try:
             yield gateway
@@ -78,12 +80,20 @@ class GatewayAtBroker:
         with self.house.open_database() as database:
             return DecisionTable(database).paused_at() is not None
 
+    def count(self, state: str) -> int:
+        with self.house.open_database() as database:
+            return len(ReleaseTable(database).all(state))
+
     def run(self, gateway: Gateway, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not until():
             assert time.monotonic() < deadline, "it never came in"
             gateway.releases.step()
             gateway.step(wait_seconds=0.05)
+
+
+def full(*_: object, **__: object) -> None:
+    raise StorageFault("the disk is full")
 
 
 @pytest.fixture
@@ -120,9 +130,6 @@ def test_the_broker_waits_with_the_next_until_one_is_acknowledged(
 def test_a_full_disk_keeps_no_decline_and_no_pause_from_coming_in(
     at_broker: GatewayAtBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise StorageFault("the disk is full")
-
     monkeypatch.setattr(BundleContents, "seal", full)
     with at_broker.gateway() as gateway:
         post = at_broker.post(gateway)
@@ -134,9 +141,6 @@ def test_a_full_disk_keeps_no_decline_and_no_pause_from_coming_in(
 def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
     at_broker: GatewayAtBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise StorageFault("the disk is full")
-
     monkeypatch.setattr(BundleContents, "seal", full)
     with at_broker.gateway() as gateway:
         post = at_broker.post(gateway)
@@ -147,6 +151,30 @@ def test_a_full_disk_keeps_none_from_coming_in_after_a_restart_either(
             gateway.step(wait_seconds=0.2)
     with at_broker.gateway() as gateway:
         at_broker.run(gateway, lambda: at_broker.state(post) == "DECLINED" and at_broker.paused())
+
+
+def test_two_hundred_approvals_at_once_are_all_sent_but_those_revoked_behind_them(
+    at_broker: GatewayAtBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when they come, and the gateway is killed before there is room again."""
+    house, receiver = at_broker.house, at_broker.receiver
+    with at_broker.gateway() as gateway, monkeypatch.context() as patched:
+        patched.setattr(BundleContents, "seal", full)
+        post = at_broker.post(gateway)
+        approvals = [house.approval(post, [at_broker.clip]) for _ in range(200)]
+        keys = house.clip_keys([at_broker.clip])
+        letters = [house.owner.signing.sign(approval) for approval in approvals]
+        revoked = [signing.digest(jws)[:16] for jws in letters[::10]]
+        at_broker.say(
+            *(house.seal_letter(jws, keys) for jws in letters),
+            *(house.command(Revoke(release=release)) for release in revoked),
+        )
+        at_broker.run(gateway, lambda: at_broker.count("REVOKED") == len(revoked))
+    with at_broker.gateway() as gateway:
+        gateway.step(wait_seconds=0.2)
+        house.clock.advance(1_000)
+        at_broker.run(gateway, lambda: at_broker.count("SENT") == 200 - len(revoked))
+    assert len(receiver.finished) == 200 - len(revoked)
 
 
 def test_letters_that_wait_for_the_clock_are_read_once_it_is_set(

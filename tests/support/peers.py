@@ -57,7 +57,7 @@ class FakeBroker:
         self.client = client
         client.events.put(Connected())
         for topic, payload in self.retained.items():
-            if "/status/" in topic:
+            if "/status/" in topic or "/deferred/" in topic:
                 client.events.put(Received(topic, payload, True, None))
         for receipt in list(self.unacknowledged):
             client.deliver(receipt)
@@ -88,7 +88,8 @@ class FakeLink:
             raise NetworkFault("not connected")
         if self.swallows:
             return next(self._tokens)
-        if topic in self._broker.subscriptions or topic.endswith("/owner"):
+        of_device = topic.endswith("/owner") or "/deferred/" in topic
+        if of_device or topic in self._broker.subscriptions:
             self._broker.send(topic, payload)  # to ourselves
         else:
             self._broker.published.append((topic, payload))

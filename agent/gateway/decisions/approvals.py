@@ -9,8 +9,8 @@ anything else is a proposal of its own, and the same owner never counts twice. K
 too early are dropped.
 
 An accepted letter only *starts* a release: the keys it carries go to
-:class:`agent.gateway.release.worker.ReleaseWorker` in memory, and the message is acknowledged to
-the broker when the bundle is sealed, so that after a crash in between the letter comes again, and
+:class:`agent.gateway.release.worker.ReleaseWorker` in memory, and the broker keeps the letter
+until the bundle is sealed (:mod:`.delivery`), so that after a crash in between it comes again, and
 with it the keys. A proposal counts only with its owner's signature, verified when it is used.
 
 A proposal ends when its approval does, when its request is closed, or when an owner
@@ -22,7 +22,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
 from agent.consent import lifecycle, signing
 from agent.consent.decisions import approval as rules
@@ -51,9 +50,6 @@ _CLOSED = {
     "EXPIRED": "the request expired",
     "WITHDRAWN": "the request was withdrawn",
 }
-# Letters stay unacknowledged until their bundle is sealed, and a broker hands out so many (20,
-# mosquitto) before it waits: a revocation must not have to queue behind a disk that is full.
-MAX_UNSEALED: Final = 12
 _MAX_PROPOSALS = 8  # of one request, or of shares: as many as an owner can be shown
 
 
@@ -122,9 +118,6 @@ class Approvals:
         name = signing.digest(letter.jws)[:16]
         if self.work.ledger.tells(name, Event.RELEASE_REVOKED_EARLY):
             raise Refused("revoked-before", "an owner revoked it before it came")
-        if (unsealed := len(self.work.releases.all("APPROVED"))) >= MAX_UNSEALED:
-            why = f"{unsealed} releases still wait for their bundles; approve again later"
-            raise Refused("too-many-waiting", why)
         with self.work.acting_on(consent, letter.jws) as change:
             first = self._to_agree_with(consent)
             if first is not None:

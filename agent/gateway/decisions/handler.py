@@ -75,6 +75,18 @@ class DecisionHandler:
             self._refuse(letter, error)
             done()
 
+    def resume(self, payload: bytes, *, done: Callable[[], None]) -> None:
+        """Take the keys of a deferred letter, if its release still waits for them."""
+        try:
+            letter = letters.open_letter(payload, self.identity)
+        except Refused:
+            done()
+            return
+        if self.work.releases.waiting_for_keys(letter.jws) is None:
+            done()
+        else:
+            self.receive(payload, retained=False, done=done)
+
     def begin(self) -> None:
         """Note, with a synced clock and before any letter, since when the ledger is kept."""
         if self.work.decisions.begun_at() is None:

@@ -3,7 +3,8 @@
 After an approval was accepted only the thread of :class:`ReleaseWorker` moves a release
 along the table of :mod:`agent.consent.lifecycle`. Others ask for its stop by writing
 ``stop`` into its row, which is obeyed before each chunk. A turn gives each release one
-piece of work, such as a chunk of its upload, so none waits for another. Every piece
+piece of work, such as a chunk of its upload, so none waits for another; sealing takes
+longest, so each turn seals one bundle at most. Every piece
 commits state, ledger line and the owner's letter together; a restart goes on from the
 last commit:
 
@@ -120,9 +121,9 @@ class ReleaseWorker:
         self._retry_later(row, StorageFault("the gateway was killed while it was sealing"))
 
     def step(self) -> bool:
-        """Do the next piece of work of every release; True if there was any."""
+        """Do the next piece of work of every release, but seal one only; True if there was any."""
         self._take_jobs()
-        worked = False
+        worked = sealed = False
         for listed in self.work.releases.all("APPROVED") + self.work.releases.all("SEALED"):
             row = self.work.releases.get(listed.id)
             if row is None or row.state != listed.state:
@@ -130,7 +131,12 @@ class ReleaseWorker:
             if self._stopped(row):  # perhaps since this turn began: other pieces take long
                 worked = True
             elif self.work.clock.synced():
-                worked = self._expired(row) or (self._due(row) and self._advance(row)) or worked
+                if self._expired(row):
+                    worked = True
+                elif not (sealed and row.state == "APPROVED") and self._due(row):
+                    advanced = self._advance(row)
+                    sealed |= advanced and row.state == "APPROVED"
+                    worked |= advanced
         return worked
 
     def _take_jobs(self) -> None:

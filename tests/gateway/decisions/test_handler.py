@@ -189,10 +189,11 @@ def test_a_letter_that_comes_twice_does_not_revoke_what_was_sealed_meanwhile(
 ) -> None:
     """Its clips may go once they are in the bundle; to look at them again takes seconds."""
     clip = world.house.record()
-    letter = world.house.approve(world.post(), [clip])
+    jws = world.house.owner.signing.sign(world.house.approval(world.post(), [clip]))
+    keys = world.house.clip_keys([clip])
     gateway = world.gateway
     assert gateway is not None
-    world.broker.send(topics.owner(DEVICE), letter)
+    world.broker.send(topics.owner(DEVICE), world.house.seal_letter(jws, keys))
     gateway.step()
     digest = ClipStore.sha256_on_disk
 
@@ -202,7 +203,7 @@ def test_a_letter_that_comes_twice_does_not_revoke_what_was_sealed_meanwhile(
         raise StorageFault("the clip was deleted to make room")
 
     monkeypatch.setattr(ClipStore, "sha256_on_disk", sealed_meanwhile)
-    world.broker.send(topics.owner(DEVICE), letter)
+    world.broker.send(topics.owner(DEVICE), world.house.seal_letter(jws, keys))
     world.run()
     (outcome,) = world.outcomes().values()
     assert outcome.event == "SENT"
