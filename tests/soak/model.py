@@ -6,6 +6,7 @@ model plays one.
 ::
 
     python -m tests.soak.model            SOAK_STEPS=2000 shortens it, SOAK_SEED repeats it
+    SOAK_TURN=SEED/0/17 ...               plays the one turn that failed, and shrinks it
 
 Each step is a whole one: a message through the real gateway to real files and a real
 index, and then everything that must hold is looked at.
@@ -25,7 +26,7 @@ from itertools import count
 from pathlib import Path
 
 import hypothesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.camera.model import CameraModel
@@ -39,9 +40,7 @@ _EXAMPLES_A_TURN, _STEPS_AN_EXAMPLE = 20, 50
 
 def play(steps: int, seed: str) -> Counter[str]:
     """At least ``steps`` steps of both models; what happened. Raises what they find wrong."""
-    if MEMORY.is_dir():  # power cuts are the model's own: no step need wait for a disk
-        tempfile.tempdir = str(MEMORY)
-    logging.disable()  # the gateway says of every refusal why, thousands of times
+    _prepare()
     told = _play(CameraModel, -(-steps // 10), seed)
     seen = Counter({f"camera: {name}": number for name, number in told.items()})
     return seen + _play(GatewayModel, steps, seed)
@@ -52,22 +51,43 @@ def _play(model: type[CameraModel | GatewayModel], steps: int, seed: str) -> Cou
     for turn in count():
         if model.told["steps"] >= steps:
             return model.told
-        run_state_machine_as_test(
-            hypothesis.seed(f"{seed}/{turn}")(type("Soak", (model,), {})),
-            settings=settings(
-                max_examples=_EXAMPLES_A_TURN,
-                stateful_step_count=_STEPS_AN_EXAMPLE,
-                database=None,
-                deadline=None,
-                print_blob=True,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        try:
+            play_turn(model, f"{seed}/{turn}", Phase.generate)
+        except Exception as error:  # said now: the other processes may play on for long
+            print(f"wrong: {error}; SOAK_TURN={seed}/{turn} shrinks it", flush=True)
+            raise
     raise AssertionError("never ends")
+
+
+def play_turn(model: type[CameraModel | GatewayModel], seed: str, *phases: Phase) -> None:
+    """Play the examples of one turn; shrinking takes minutes, and is a phase of its own."""
+    run_state_machine_as_test(
+        hypothesis.seed(seed)(type("Soak", (model,), {})),
+        settings=settings(
+            max_examples=_EXAMPLES_A_TURN,
+            stateful_step_count=_STEPS_AN_EXAMPLE,
+            phases=phases,
+            database=None,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def _prepare() -> None:
+    if MEMORY.is_dir():  # power cuts are the model's own: no step need wait for a disk
+        tempfile.tempdir = str(MEMORY)
+    logging.disable()  # the gateway says of every refusal why, thousands of times
 
 
 def main() -> int:
     """Play, over all processes, and print what came of it."""
+    if turn := os.environ.get("SOAK_TURN"):
+        _prepare()
+        for model in (CameraModel, GatewayModel):
+            play_turn(model, turn, Phase.generate, Phase.shrink)
+        return 0
     steps = int(os.environ.get("SOAK_STEPS", STEPS))
     seed = os.environ.get("SOAK_SEED") or secrets.token_hex(8)
     print(f"the model: {steps} steps, SOAK_SEED={seed}", flush=True)

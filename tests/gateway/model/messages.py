@@ -28,7 +28,6 @@ class Posted:
     expires_at: float
     flaw: str
     state: str = ""  # until it is judged, at its first delivery
-    withdrawn: bool = False  # perhaps before it was delivered
 
     @property
     def digest(self) -> str:

@@ -28,7 +28,7 @@ _MAX_PROPOSALS = 8
 # All that the gateway would forget with its folder.
 _KEPT = (
     "posts", "consented", "proposed", "muted", "paused", "record", "lines", "_heard", "_never",
-    "_said_at",
+    "_said_at", "withdrawn",
 )  # fmt: skip
 
 
@@ -39,6 +39,7 @@ class Oracle:
     needed: int
     open_at_most: int  # of one requester
     posts: list[Posted] = field(default_factory=list)
+    withdrawn: set[Posted] = field(default_factory=set)  # perhaps before they were delivered
     consented: list[Consented] = field(default_factory=list)
     proposed: list[Mail] = field(default_factory=list)
     muted: set[str] = field(default_factory=set)
@@ -58,7 +59,7 @@ class Oracle:
 
     def image(self) -> dict[str, Any]:
         """All that the gateway knows now."""
-        states = {post: (post.state, post.withdrawn) for post in self.posts}
+        states = {post: post.state for post in self.posts}
         keys = {release: release.has_keys for release in self.consented}
         return {"states": states, "keys": keys} | {
             name: copy.copy(getattr(self, name)) for name in _KEPT
@@ -67,7 +68,7 @@ class Oracle:
     def set_back(self, image: dict[str, Any], now: float) -> None:
         """The gateway knows no more than at the time of ``image``."""
         for post in self.posts:
-            post.state, post.withdrawn = image["states"].get(post, ("", False))
+            post.state = image["states"].get(post, "")
         for name in _KEPT:
             setattr(self, name, copy.copy(image[name]))
         for release, has_keys in image["keys"].items():
@@ -90,7 +91,7 @@ class Oracle:
             or now >= post.expires_at
         )
         self.posts.append(post)
-        post.state = "REFUSED" if refused else "WITHDRAWN" if post.withdrawn else "OPEN"
+        post.state = "REFUSED" if refused else "WITHDRAWN" if post in self.withdrawn else "OPEN"
         self.record["request.refused" if refused else "request.opened"] += 1
         if post.state == "WITHDRAWN":
             self.record["request.withdrawn"] += 1
@@ -102,7 +103,7 @@ class Oracle:
         self.record["withdrawal.received"] += 1
         if author is not post.author:
             return  # who knows what they once asked themselves, or will
-        post.withdrawn = True
+        self.withdrawn.add(post)
         if post.state == "OPEN":
             self._close(post, "WITHDRAWN")
         self._stop(post)

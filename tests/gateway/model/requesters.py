@@ -80,7 +80,7 @@ class Requesters(Base):
         if authors:
             self.withdraw(post, self.requesters[by])
         self.deliver(post)
-        self.told["withdrawn early"] += post.withdrawn
+        self.told["withdrawn early"] += post in self.oracle.withdrawn
         return post
 
     def withdraw(self, post: Posted, author: Person, times: int = 1) -> None:
