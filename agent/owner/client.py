@@ -30,6 +30,7 @@ from agent.consent.statements import (
 )
 from agent.errors import ConfigError, NetworkFault
 from agent.keyfile import Keys
+from agent.media.editing.content import Prepared
 from agent.mqtt import topics
 from agent.owner import broker, clip_transfer
 from agent.owner.clip_transfer import Progress
@@ -175,10 +176,11 @@ class OwnerClient:
         sealed: bool = False,
         shown: ApprovedClip | None = None,
         progress: Progress | None = None,
-    ) -> None:
+    ) -> Prepared | None:
         """Ask the camera for a clip and write it to ``target``, opened with the clip's own key.
 
-        ``sealed``: still encrypted; ``shown``: as it would be sent, remembered as seen.
+        ``sealed``: still encrypted; ``shown``: as it would be sent, remembered as seen with the
+        pictures that are returned.
         """
         card, now = self.plans.camera(device), self.now()
         lookup.closed_clips(self.inbox, device).check(() if sealed else (offer,))
@@ -191,9 +193,10 @@ class OwnerClient:
             visit.repeat()
             broker.send(visit.session, command)
             received = broker.chunks(visit.session, command, offer.id, keys)
-            clip_transfer.receive(offer, received, key, target, shown, progress)
+            pictures = clip_transfer.receive(offer, received, key, target, shown, progress)
         if key is not None and shown is not None:
-            seen.keep(self.folder, device, SeenClip(shown, key.recipient, self.now()))
+            seen.keep(self.folder, device, SeenClip(shown, key.recipient, self.now(), pictures))
+        return pictures
 
     # Send
 

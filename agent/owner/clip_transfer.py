@@ -20,6 +20,7 @@ from typing import BinaryIO
 from agent import new_files
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
+from agent.media.editing.content import Prepared
 from agent.mqtt.topics import CHUNK_BYTES
 from agent.vault.clips import unseal
 from agent.vault.clips.seal import ClipKey
@@ -84,10 +85,10 @@ def receive(
     target: BinaryIO,
     shown: ApprovedClip | None,
     progress: Progress | None,
-) -> None:
+) -> Prepared | None:
     """Write a clip to ``target``: sealed without its ``key``, else decrypted with it.
 
-    ``shown``: as it would be sent, by the camera's own code;
+    ``shown``: as it would be sent, by the camera's own code, and returns its pictures;
     else as recorded. Raises :class:`ClipDamaged`, and :class:`Refused` for a trim that leaves
     no picture.
     """
@@ -96,14 +97,14 @@ def receive(
 
     if key is None:
         assemble(offer, chunks, target, progress=progress)
-        return
+        return None
     with tempfile.TemporaryFile() as spool:
         assemble(offer, chunks, spool, progress=progress)
         with unseal.open_stream(spool, key.identity, truncated=offer.truncated) as plain:
             if shown is None:
                 shutil.copyfileobj(plain, target)
-            else:
-                prepare(plain, target, trim=shown.trim, redact=shown.redact)
+                return None
+            return prepare(plain, target, trim=shown.trim, redact=shown.redact, codec=shown.codec)
 
 
 @contextlib.contextmanager

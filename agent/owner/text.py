@@ -11,6 +11,7 @@ from agent.consent.cards import format_fingerprint
 from agent.consent.policy import area
 from agent.consent.statements import (
     ApprovedClip,
+    ClipOffer,
     Disclosure,
     HouseholdOwner,
     Polygon,
@@ -18,6 +19,7 @@ from agent.consent.statements import (
     Tally,
 )
 from agent.errors import RequestRefused
+from agent.media.editing.content import Prepared
 from agent.owner.inbox.items import Answer, Away, CameraReport
 
 _RULES = {  # rules whose names say little
@@ -117,14 +119,31 @@ def named(household: Sequence[HouseholdOwner], key: str) -> str:
 
 
 def changes(clip: ApprovedClip) -> list[str]:
-    """The trim and the redactions of a clip, a line each."""
+    """The trim, the redactions and the conversion of a clip, a line each."""
     trim = clip.trim
     trims = [] if trim is None else [f"only {trim.from_seconds:g} s to {trim.to_seconds:g} s of it"]
-    return trims + [
-        f"redacted: {area.width:.0%} x {area.height:.0%} of the picture, "
-        f"{area.x:.0%} from the left, {area.y:.0%} from the top, covered with grey"
-        for area in clip.redact
-    ]
+    return (
+        trims
+        + [
+            f"redacted: {area.width:.0%} x {area.height:.0%} of the picture, "
+            f"{area.x:.0%} from the left, {area.y:.0%} from the top, covered with grey"
+            for area in clip.redact
+        ]
+        + (["as H.264, encoded again if it is not"] if clip.codec else [])
+    )
+
+
+def pictures(offer: ClipOffer, prepared: Prepared) -> str:
+    """The pictures that leave, as the release states them, with times in this computer's zone."""
+    first, last = (
+        datetime.fromtimestamp(ms / 1000).astimezone()
+        for ms in prepared.times_ms(offer.started_at * 1000 + offer.start_ms)
+    )
+    count = "1 picture" if prepared.pictures == 1 else f"{prepared.pictures} pictures"
+    codec = {"h264": "H.264", "hevc": "H.265"}[prepared.codec]
+    clock = "%H:%M:%S.%f"
+    begin, end = (f"{one.strftime(clock)[:-3]}" for one in (first, last))
+    return f"{count}, {codec}, from {first.strftime('%a %d %b')}, {begin} to {end} {last:%Z}"
 
 
 def disclosed(disclose: Disclosure) -> str:

@@ -85,6 +85,9 @@ def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
     if name == "Trim":
         first, last = sorted((drawn["from_seconds"], drawn["to_seconds"]))
         return {"from_seconds": first / 2, "to_seconds": last + 0.5 if last < 86_000 else last}
+    if name == "ReleasedClip":
+        first, last = sorted((drawn["first_picture_ms"], drawn["last_picture_ms"]))
+        return drawn | {"first_picture_ms": first, "last_picture_ms": last}
     if name == "Box":
         width, height = (max(drawn[side], 0.01) for side in ("width", "height"))
         return {

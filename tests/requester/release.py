@@ -31,11 +31,12 @@ from agent.consent.statements import (
 )
 from agent.keyfile import Keys
 from tests.support import statements
+from tests.support.footage import prepared, record
 from tests.support.statements import NOW as NOW
 
 CLIP = "20240124-183015-3f9a2c"
 AREA = statements.polygon((-72.59, 42.1), (-72.58, 42.1), (-72.58, 42.11))
-VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(5_000)
+VIDEO = prepared(record(1))  # ten pictures, 100 ms apart
 
 Change = Callable[[Any], Any]
 
@@ -105,8 +106,10 @@ class FakeRelease:
                     id=CLIP,
                     file=f"data/{CLIP}.mp4",
                     sealed_sha256="a" * 64,
-                    started_at=NOW - 5_000,
-                    duration_seconds=12.5,
+                    codec="h264",
+                    first_picture_ms=(NOW - 5_000) * 1000,
+                    last_picture_ms=(NOW - 5_000) * 1000 + 900,
+                    pictures=10,
                     clock_synced=True,
                     truncated=False,
                     trim=None,

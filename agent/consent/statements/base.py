@@ -16,6 +16,7 @@ ClipId = Annotated[str, Meta(pattern=r"\A[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")]
 ComputerId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 ReleaseId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 Moment = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # to the end of the year 9999
+Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # a Moment to the thousandth
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]

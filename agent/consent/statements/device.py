@@ -15,6 +15,7 @@ from agent.consent.statements.base import (
     Fingerprint,
     LedgerHead,
     Line,
+    Milliseconds,
     Moment,
     Name,
     Part,
@@ -31,6 +32,7 @@ class ClipOffer(Part, frozen=True):
     """A clip offered to the owner.
 
     ``sealed_key`` is the clip's own age identity, sealed to the owners. An approval returns it.
+    ``start_ms`` are the thousandths of a second after ``started_at``, where it begins.
     ``kept``: an owner has said to spare it from retention.
     """
 
@@ -43,6 +45,7 @@ class ClipOffer(Part, frozen=True):
     clock_synced: bool
     sealed_key: Base64
     kept: bool = False
+    start_ms: Annotated[int, Meta(ge=0, le=999)] = 0
 
 
 class Tally(Part, frozen=True):
@@ -192,17 +195,28 @@ class BundledFile(Part, frozen=True):
 
 
 class ReleasedClip(Part, frozen=True):
-    """A released clip: its origin, and how it was trimmed and redacted."""
+    """A released clip: its pictures, and how it was trimmed and redacted.
+
+    ``first_picture_ms`` and ``last_picture_ms`` are the times of the first and the last of the
+    ``pictures`` in the file, in milliseconds since 1970, UTC. The pictures that were trimmed away
+    are not described: neither their number nor the length of the recording.
+    """
 
     id: ClipId
     file: Line
     sealed_sha256: Digest
-    started_at: Moment
-    duration_seconds: Annotated[float, Meta(ge=0)]
+    codec: Literal["h264", "hevc"]
+    first_picture_ms: Milliseconds
+    last_picture_ms: Milliseconds
+    pictures: Annotated[int, Meta(ge=1, le=10_000_000)]
     clock_synced: bool
     truncated: bool
     trim: Trim | None
     redacted: Annotated[tuple[Box, ...], Meta(max_length=16)]
+
+    def __post_init__(self) -> None:
+        if self.last_picture_ms < self.first_picture_ms:
+            raise ValueError("the last picture must not be before the first")
 
 
 class SignerKeys(Part, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -55,12 +55,16 @@ class Box(Part, frozen=True):
 
 
 class ApprovedClip(Part, frozen=True):
-    """One clip that may leave: exactly these sealed bytes, trimmed and redacted like this."""
+    """One clip that may leave: exactly these sealed bytes, trimmed and redacted like this.
+
+    ``codec``: it leaves in this one, encoded again if need be; None: in any, as recorded if it can.
+    """
 
     id: ClipId
     sha256: Digest
     trim: Trim | None
     redact: Annotated[tuple[Box, ...], Meta(max_length=16)]
+    codec: Literal["h264"] | None = None
 
 
 class Disclosure(Part, frozen=True, omit_defaults=True):

@@ -202,7 +202,8 @@ def _offer(clip: Clip) -> ClipOffer:
     return ClipOffer(
         id=clip.id,
         sha256=clip.sha256,
-        started_at=max(0, int(clip.started_at)),
+        started_at=clip.start_ms // 1000,
+        start_ms=clip.start_ms % 1000,
         duration_seconds=clip.duration_seconds,
         bytes=clip.bytes,
         truncated=clip.truncated,

@@ -30,6 +30,7 @@ from agent.errors import ClipDamaged, Refused
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bag_writer import write_bundle
+from agent.media.editing.content import Prepared
 from agent.new_files import WrittenFile
 from agent.vault.clips import unseal
 from agent.vault.clips.reader import ClipReader
@@ -64,10 +65,12 @@ class BundleContents:
         :class:`StorageFault` when the disk does not take the bundle.
         """
         clips = authorization.first.consent.clips
+        pictures: dict[str, Prepared] = {}
 
         def payload() -> Iterator[tuple[str, bytes]]:
             for clip in clips:
-                yield _file_of(clip), self._prepare(clip, keys[clip.id])
+                content, pictures[clip.id] = self._prepare(clip, keys[clip.id])
+                yield _file_of(clip), content
             for path, jws in _statements(authorization).items():
                 yield path, jws.encode("ascii")
 
@@ -76,14 +79,21 @@ class BundleContents:
             name=f"release-{path.stem}",
             recipient=authorization.seal,
             payload=payload(),
-            release=lambda files: self._release(authorization, files, at),
+            release=lambda files: self._release(authorization, pictures, files, at),
             bagged_at=at,
         )
 
     def _release(
-        self, authorization: Authorization, files: Sequence[BundledFile], at: float
+        self,
+        authorization: Authorization,
+        pictures: Mapping[str, Prepared],
+        files: Sequence[BundledFile],
+        at: float,
     ) -> bytes:
-        """The signed list of what the device sends; ``files`` are the bundle's other files."""
+        """The signed list of what the device sends.
+
+        ``pictures`` are those of the clips, ``files`` the bundle's other files.
+        """
         first, second = authorization.first, authorization.second
         consent = first.consent
         statement = Release(
@@ -99,14 +109,14 @@ class BundleContents:
                 owner=first.owner.text,
                 second_owner=second.owner.text if second else None,
             ),
-            clips=tuple(self._released(clip) for clip in consent.clips),
+            clips=tuple(self._released(clip, pictures[clip.id]) for clip in consent.clips),
             files=tuple(files),
             disclosed=consent.disclose,
         )
         return self.keys.signing.sign(statement).encode("ascii")
 
-    def _prepare(self, approved: ApprovedClip, key: str) -> bytes:
-        """An approved clip as it will leave, checked against its digest before and after.
+    def _prepare(self, approved: ApprovedClip, key: str) -> tuple[bytes, Prepared]:
+        """An approved clip as it will leave, and its pictures; its digest is checked twice.
 
         The second digest is of the very bytes that were opened: between two reads the
         camera's process could exchange the file, and it knew the keys of its own clips.
@@ -123,14 +133,20 @@ class BundleContents:
             sealed = _Digested(file)
             with unseal.open_stream(sealed, key, truncated=clip.truncated) as plain:
                 try:
-                    prepare(plain, target, trim=approved.trim, redact=approved.redact)
+                    pictures = prepare(
+                        plain,
+                        target,
+                        trim=approved.trim,
+                        redact=approved.redact,
+                        codec=approved.codec,
+                    )
                 except MemoryError as error:
                     raise Refused(
                         "clip-too-large", f"{clip.id} needs more memory than is free"
                     ) from error
             if sealed.digest() != approved.sha256:
                 raise exchanged
-        return target.getvalue()
+        return target.getvalue(), pictures
 
     def _clip(self, approved: ApprovedClip) -> Clip:
         clip = self.database.clip(approved.id)
@@ -138,21 +154,21 @@ class BundleContents:
             raise ClipDamaged(f"the clip {approved.id} is gone")
         return clip
 
-    def _released(self, approved: ApprovedClip) -> ReleasedClip:
-        clip, trim = self._clip(approved), approved.trim
-        start, seconds = clip.started_at, clip.duration_seconds
-        if trim is not None:  # of the whole clip the requester learns no length and no start
-            start += trim.from_seconds
-            seconds = trim.to_seconds - trim.from_seconds
+    def _released(self, approved: ApprovedClip, pictures: Prepared) -> ReleasedClip:
+        """The clip's entry in the release; of pictures that were trimmed away it tells nothing."""
+        clip = self._clip(approved)
+        first, last = pictures.times_ms(clip.start_ms)
         return ReleasedClip(
             id=clip.id,
             file=_file_of(approved),
             sealed_sha256=approved.sha256,
-            started_at=max(0, int(start)),
-            duration_seconds=seconds,
+            codec=pictures.codec,
+            first_picture_ms=first,
+            last_picture_ms=last,
+            pictures=pictures.pictures,
             clock_synced=clip.clock_synced,
-            truncated=clip.truncated and trim is None,
-            trim=trim,
+            truncated=clip.truncated and approved.trim is None,
+            trim=approved.trim,
             redacted=approved.redact,
         )
 

@@ -24,6 +24,12 @@ class Prepared:
     encoded: int
     codec: Codec
 
+    def times_ms(self, started_at_ms: int) -> tuple[int, int]:
+        """The times of the first and the last picture of a recording that began at this time."""
+        seconds = self.first_seconds, self.last_seconds
+        first, last = (max(0, started_at_ms + round(second * 1000)) for second in seconds)
+        return first, last
+
 
 class Tally:
     """Counts the pictures that are written, in any order, whose times are in units of a stream."""

@@ -40,10 +40,16 @@ _log = logging.getLogger(__name__)
 
 
 def prepare(
-    plain: Readable, target: BinaryIO, *, trim: Trim | None, redact: Sequence[Box]
+    plain: Readable,
+    target: BinaryIO,
+    *,
+    trim: Trim | None,
+    redact: Sequence[Box],
+    codec: Codec | None = None,
 ) -> Prepared:
     """Write the MP4 that may leave, from the recorded clip ``plain``, to the empty ``target``.
 
+    ``codec``: the one that it must have; else that of the recording where it is copied.
     ``target`` is read back and overwritten while it grows, so it must be seekable.
     Raises :class:`ClipDamaged` for a clip without a whole picture, :class:`Refused`
     (``empty-trim``) for a span without one, and any error from ``plain`` or ``target``.
@@ -52,7 +58,9 @@ def prepare(
     try:
         with av.open(reader, mode="r", format="mp4") as source:
             stream = _video(source)
-            return _written(stream, Span(stream, trim), _packets(source, stream), redact, target)
+            is_copyable = not redact and codec in (None, _codec(stream))
+            packets = _packets(source, stream)
+            return _written(stream, Span(stream, trim), packets, redact, target, is_copyable)
     except av.error.FFmpegError as error:
         raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
     except UnicodeDecodeError as error:  # metadata, which PyAV 18 reads strictly
@@ -65,13 +73,14 @@ def _written(
     packets: Iterator[VideoPacket],
     redact: Sequence[Box],
     target: BinaryIO,
+    is_copyable: bool,
 ) -> Prepared:
     """Copy the pictures of the span if they need no others, else encode them again."""
     running, inside = span.pick(packets)
     tally = span.tally()
     first = next(inside, None)
-    codec: Codec = "h264" if stream.codec_context.name == "h264" else "hevc"
-    if first is not None and not redact and (cleaner := _cleaner(stream, codec, first)):
+    codec = _codec(stream)
+    if first is not None and is_copyable and (cleaner := _cleaner(stream, codec, first)):
         copy(stream, cleaner, span.copyable(chain([first], inside)), target, tally)
         return tally.prepared(codec)
     leading = running if first is None else [*running, first]
@@ -88,6 +97,10 @@ def _video(source: InputContainer) -> VideoStream:
     if codec is None or codec.name not in TAGS or stream.time_base is None:
         raise ClipDamaged("the clip's header does not tell how to play it")
     return stream
+
+
+def _codec(stream: VideoStream) -> Codec:
+    return "h264" if stream.codec_context.name == "h264" else "hevc"
 
 
 def _packets(source: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:

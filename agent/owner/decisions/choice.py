@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from agent.consent.statements import ApprovedClip, Box, ClipOffer, Disclosure, Trim
 from agent.errors import Refused
@@ -20,12 +21,16 @@ NOTHING_TOLD = Disclosure()
 
 @dataclass(frozen=True)
 class Choice:
-    """Clips that an owner names, their trims and redactions, and what is told of the owner."""
+    """Clips that an owner names, their trims and redactions, and what is told of the owner.
+
+    ``codec``: all of them leave in this one; None: as they are.
+    """
 
     clips: Sequence[str] = ()
     trims: Sequence[tuple[str, Trim]] = ()
     redacts: Sequence[tuple[str, Box]] = ()
     disclose: Disclosure = NOTHING_TOLD
+    codec: Literal["h264"] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -33,14 +38,16 @@ class Choice:
         return [*self.clips, *(name for name, _ in (*self.trims, *self.redacts))]
 
     def of_one(self, offer: ClipOffer) -> Choice:
-        """All trims and redactions for this clip."""
+        """All trims and redactions for this clip, and its codec."""
         trims = [(offer.id, trim) for _, trim in self.trims]
-        return Choice([offer.id], trims, [(offer.id, box) for _, box in self.redacts])
+        redacts = [(offer.id, box) for _, box in self.redacts]
+        return Choice([offer.id], trims, redacts, codec=self.codec)
 
     @property
     def is_empty(self) -> bool:
         """True if the owner has named nothing at all."""
-        return not (self.clips or self.trims or self.redacts) and self.disclose == NOTHING_TOLD
+        named = self.clips or self.trims or self.redacts or self.codec
+        return not named and self.disclose == NOTHING_TOLD
 
 
 def choose(offers: Sequence[ClipOffer], choice: Choice) -> tuple[ApprovedClip, ...]:
@@ -73,6 +80,7 @@ def choose(offers: Sequence[ClipOffer], choice: Choice) -> tuple[ApprovedClip, .
             sha256=offer.sha256,
             trim=trims.get(offer.id),
             redact=tuple(boxes.get(offer.id, ())),
+            codec=choice.codec,
         )
         for offer in offers
         if offer.id in chosen

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import Refused
+from agent.media.editing.content import Prepared
 from agent.owner.folder import OwnerFolder
 from agent.vault.clips import seal
 from agent.vault.clips.seal import ClipKey
@@ -25,11 +26,15 @@ _MOST_KEPT = 1_000
 
 
 class SeenClip(Struct, frozen=True, forbid_unknown_fields=True):
-    """A clip as it was shown, the public half of the key that opened it, and when (Unix)."""
+    """A clip as it was shown, the public half of the key that opened it, and when (Unix).
+
+    ``pictures`` are those that were shown; a file of an older version does not tell.
+    """
 
     clip: ApprovedClip
     key: str
     at: float
+    pictures: Prepared | None = None
 
     def shows(self, clip: ApprovedClip) -> bool:
         """True if all that leaves with ``clip`` was shown."""

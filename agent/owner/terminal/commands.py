@@ -240,6 +240,12 @@ def _add_edits(command: argparse.ArgumentParser) -> None:
         metavar="CLIP=X,Y,W,H",
         help="cover a box with grey: left, top, width, height as shares of the picture",
     )
+    command.add_argument(
+        "--as",
+        dest="codec",
+        choices=["h264"],
+        help="convert clips to H.264, which every browser plays; H.265 some do not",
+    )
 
 
 def _add_camera(command: argparse.ArgumentParser, text: str) -> None:

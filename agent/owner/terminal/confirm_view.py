@@ -59,6 +59,7 @@ def _previews(plan: ReleasePlan) -> Iterator[Text]:
         ]
         if trim is not None:
             options.insert(0, f"--trim {number}={trim.from_seconds:g}-{trim.to_seconds:g}")
+        options += [f"--as {clip.codec}"] if clip.codec else []
         if plan.seen(clip) is None:
             command = f"clip-agent owner preview {number} --request {plan.request.name}"
             commands.append(" ".join([f"  {command}", *options]))
@@ -76,6 +77,8 @@ def _leaving(plan: ReleasePlan) -> Iterator[tuple[str, Text]]:
         yield "", Text(f"from {text.exact(offer.started_at)}, length {length}, without sound")
         seen = plan.seen(clip)
         yield "", Text(f"seen on {text.brief(seen.at)}" if seen else "not seen on this computer")
+        if seen is not None and seen.pictures is not None and seen.clip == clip:
+            yield "", Text(text.pictures(offer, seen.pictures))
         if plan.two_owners and plan.joins is None:
             why = cannot_agree(offer, plan.household, plan.terms.me)
             yield from [("", Text(f"CAREFUL: {why}", style=RED))] if why else []

@@ -18,6 +18,7 @@ from pathlib import Path
 from agent.consent.statements import ApprovedClip, ClipOffer, Window
 from agent.errors import NetworkFault, Refused
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
+from agent.media.editing.content import Prepared
 from agent.owner import as_json, plain_copy, text
 from agent.owner.client import ONLINE_AGAIN, OwnerClient
 from agent.owner.clip_transfer import new_file
@@ -27,7 +28,7 @@ from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing, progress
 
 _DAY_SECONDS = 86_400
-_AS_SENT = "This is what would be sent with this --trim and --redact, or without any."
+_AS_SENT = "This is what would be sent with this --trim, --redact and --as, or without any."
 
 
 def inbox(arguments: argparse.Namespace) -> int:
@@ -94,20 +95,23 @@ def preview(arguments: argparse.Namespace) -> int:
     client = prompts.client(arguments)
     where = {"request": arguments.request, "camera": arguments.camera}
     device, offer = client.find_clip(arguments.clip, **where)
-    choice = Choice(trims=arguments.trim, redacts=arguments.redact)
+    choice = Choice(trims=arguments.trim, redacts=arguments.redact, codec=arguments.codec)
     shown = client.edit_clip(offer, choice, **where)
     keys = prompts.unlock(client, arguments)
     player = _player() if sys.stdout.isatty() else None
     with plain_copy.folder() as folder:
         target = folder / f"{offer.id}-as-sent.mp4"
-        _fetch(client, device, offer, keys, target, shown=shown)
+        pictures = _fetch(client, device, offer, keys, target, shown=shown)
+        assert pictures is not None  # of a clip that is shown
         if player is not None:
-            print(_AS_SENT)
+            _tell(offer, pictures)
             _play(player, target)
             return 0
         kept = Path(tempfile.mkdtemp(prefix="clip-agent-")) / target.name
         target.rename(kept)
-    print(f"{kept}\n{_AS_SENT}\nThis is a plain copy: delete it when you have seen it.")
+    print(kept)
+    _tell(offer, pictures)
+    print("This is a plain copy: delete it when you have seen it.")
     return 0
 
 
@@ -134,9 +138,16 @@ def _fetch(
     *,
     sealed: bool = False,
     shown: ApprovedClip | None = None,
-) -> None:
+) -> Prepared | None:
     with new_file(target) as out, progress(f"clip {offer.id}", offer.bytes) as bar:
-        client.fetch(device, offer, keys, out, sealed=sealed, shown=shown, progress=bar)
+        return client.fetch(device, offer, keys, out, sealed=sealed, shown=shown, progress=bar)
+
+
+def _tell(offer: ClipOffer, pictures: Prepared) -> None:
+    """Say what is shown, as the release would state it."""
+    print(f"{_AS_SENT}\nClip {offer.id}: {text.pictures(offer, pictures)}")
+    if pictures.codec != "h264":
+        prompts.say("Some browsers do not play H.265: --as h264 converts it")
 
 
 def _player() -> str | None:

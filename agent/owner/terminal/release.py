@@ -56,7 +56,7 @@ def _choice(arguments: argparse.Namespace) -> Choice:
     disclose = Disclosure(
         name=arguments.tell_name, address=arguments.tell_address, email=arguments.tell_email
     )
-    return Choice(arguments.clips, arguments.trim, arguments.redact, disclose)
+    return Choice(arguments.clips, arguments.trim, arguments.redact, disclose, arguments.codec)
 
 
 def _refuse_unless(nothing_else: bool) -> None:

@@ -15,7 +15,9 @@ The rules, in order; :class:`BundleRefused` names the first that is broken:
     first, and allows exactly the same (``no-agreement``);
 8.  the release lists exactly the files in the bundle, with their digests (``files-differ``);
 9.  the released clips are exactly those approved, trimmed and redacted as approved
-    (``clips-differ``), and no more of the owner is disclosed than approved (``disclosure``).
+    (``clips-differ``), and no more of the owner is disclosed than approved (``disclosure``);
+10. each file holds as many pictures as the release states, at the stated times, in the approved
+    codec, and no more than the approved trim (``pictures-differ``).
 
 A bundle proves that the holders of these keys agreed to this. It does not say who they are; no
 owner has to tell.
@@ -37,10 +39,17 @@ from agent.consent import age_header, decoding, letters, signing, statements
 from agent.consent.cards import PublicKey, decode_base64url
 from agent.consent.decisions import approval as approval_rules
 from agent.consent.decisions.approval import Consent
-from agent.consent.statements import Approval, Release, Request, Share, Statement
+from agent.consent.statements import (
+    Approval,
+    Release,
+    ReleasedClip,
+    Request,
+    Share,
+    Statement,
+)
 from agent.errors import BundleRefused, MalformedStatement, Refused, StorageFault
 from agent.keyfile import Keys
-from agent.requester.bundle import bag
+from agent.requester.bundle import bag, pictures
 from agent.requester.bundle.bag import BagFile
 
 S = TypeVar("S", bound=Statement)
@@ -100,7 +109,7 @@ def open_bundle(path: Path, keys: Keys, output: Path) -> OpenedBundle:
 def check(
     folder: Path, files: Mapping[str, BagFile], keys: Keys, *, shown_as: Path
 ) -> OpenedBundle:
-    """Rules 3 to 9 for the unpacked bag in ``folder``, which will be called ``shown_as``."""
+    """Rules 3 to 10 for the unpacked bag in ``folder``, which will be called ``shown_as``."""
     asked = None
     if bag.SHARE not in files:
         asked = _verified(folder, bag.REQUEST, Request, keys.signing.public)
@@ -122,6 +131,9 @@ def check(
         _check_agreement(release, first, second)
     _check_files(release, files)
     _check_clips(release, first.statement)
+    codecs = {clip.id: clip.codec for clip in first.statement.clips}
+    for clip in release.clips:
+        _check_pictures(folder, clip, codecs[clip.id])
     return OpenedBundle(
         folder=shown_as,
         clips=tuple(shown_as / clip.file for clip in release.clips),
@@ -221,6 +233,23 @@ def _check_clips(release: Release, approval: Consent) -> None:
         raise BundleRefused("clips-differ", "the clips are not exactly those approved")
     if release.disclosed != approval.disclose:
         raise BundleRefused("disclosure", "the release discloses other data of the owner")
+
+
+def _check_pictures(folder: Path, clip: ReleasedClip, codec: str | None) -> None:
+    """10. The file holds the pictures that the release states."""
+    span_ms = clip.last_picture_ms - clip.first_picture_ms
+    trim = clip.trim
+    if trim is not None and span_ms >= (trim.to_seconds - trim.from_seconds) * 1000 + 1:
+        raise BundleRefused("pictures-differ", f"{clip.file} is stated longer than its trim")
+    if codec not in (None, clip.codec):
+        raise BundleRefused("pictures-differ", f"{clip.file} is not in the approved codec")
+    found = pictures.read(folder / clip.file)
+    if not found.are(clip.codec, clip.pictures, span_ms):
+        raise BundleRefused(
+            "pictures-differ",
+            f"{clip.file} holds {found.count} pictures ({found.codec}) over {found.span_ms} ms, "
+            f"not {clip.pictures} ({clip.codec}) over {span_ms} ms",
+        )
 
 
 def _by_id(clip: tuple[object, ...]) -> str:

@@ -35,6 +35,11 @@ class Clip:
         return self.started_at + self.duration_seconds
 
     @property
+    def start_ms(self) -> int:
+        """Wall time of the first frame in milliseconds since 1970, as statements hold it."""
+        return max(0, int(self.started_at * 1000))
+
+    @property
     def length_is_known(self) -> bool:
         """False for a recording that was cut off while the clock was set."""
         return not (self.truncated and self.duration_seconds == 0)

@@ -45,6 +45,23 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
     sent = footage.prepared(CLIP, (1, 3), box)
     assert shown.read_bytes() == sent
     assert "This is what would be sent" in said
+    assert "20 pictures, H.264, from " in said
+
+
+def test_preview_and_confirmation_say_the_same_of_the_pictures(
+    owner: OwnerAtHome,
+    camera: FakeCamera,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ("--trim", "2=1.05-3", "--as", "h264")
+    with camera.serve(owner.broker):
+        assert owner.run("preview", "2", "--request", name, *options) == 0
+    said = capsys.readouterr().out
+    (line,) = [line.partition(": ")[2] for line in said.splitlines() if " pictures, " in line]
+    with pytest.raises(Refused, match="no terminal"):
+        owner.run("approve", name, "2", *options)
+    assert line in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_preview_without_edits_is_what_would_be_sent_whole(

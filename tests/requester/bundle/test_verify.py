@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import bagit
 import pytest
@@ -39,6 +40,7 @@ from tests.requester.release import (
     tar_of,
     with_manifests,
 )
+from tests.support.footage import prepared, record
 
 
 def opened(tmp_path: Path, keys: Keys, sealed: bytes) -> OpenedBundle:
@@ -312,6 +314,63 @@ def test_a_clip_that_was_not_approved(tmp_path: Path, keys: Keys, release: FakeR
     ):
         release.approved = replace(**changes)(FakeRelease(keys).approved)
         assert refusal(tmp_path, keys, release.bundle()) == "clips-differ"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pictures": 9},
+        {"pictures": 11},
+        {"codec": "hevc"},
+        {"last_picture_ms": (NOW - 5_000) * 1000 + 1_900},
+        {"first_picture_ms": (NOW - 5_000) * 1000 + 890},
+    ],
+)
+def test_a_clip_that_holds_other_pictures_than_stated(
+    tmp_path: Path, keys: Keys, release: FakeRelease, changes: dict[str, Any]
+) -> None:
+    def misstated(statement: Any) -> Any:
+        clips = tuple(replace(**changes)(clip) for clip in statement.clips)
+        return replace(clips=clips)(statement)
+
+    release.change_release = misstated
+    assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", VIDEO[:-500], VIDEO[: len(VIDEO) // 2]])
+def test_a_file_that_is_no_whole_clip(
+    tmp_path: Path, keys: Keys, release: FakeRelease, content: bytes
+) -> None:
+    release.videos = dict.fromkeys(release.videos, content)
+    assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
+
+
+def test_a_clip_that_is_longer_than_its_trim(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    trim = Trim(from_seconds=1, to_seconds=1.5)
+    release.approved = replace(trim=trim)(release.approved)
+
+    def trimmed(statement: Any) -> Any:
+        return replace(clips=tuple(replace(trim=trim)(clip) for clip in statement.clips))(statement)
+
+    release.change_release = trimmed
+    assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
+
+
+def test_a_clip_in_another_codec_than_approved(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.videos = dict.fromkeys(release.videos, prepared(record(1, codec="libx265")))
+    release.approved = replace(codec="h264")(release.approved)
+
+    def as_h265(statement: Any) -> Any:
+        return replace(clips=tuple(replace(codec="hevc")(clip) for clip in statement.clips))(
+            statement
+        )
+
+    release.change_release = as_h265
+    assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
 
 
 def test_more_disclosed_than_approved(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
