@@ -41,6 +41,7 @@ from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.holds import UNANCHORED, Holds
 from agent.gateway.release.last_word import LastWord
+from agent.gateway.release.removal import Removals
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
 from agent.gateway.release.worker import ReleaseWorker
@@ -200,6 +201,13 @@ def _release_worker(
             receiver=receiver,
             chunk_bytes=upload.chunk_bytes,
             owner_heard=owner_heard,
+        ),
+        removals=Removals(
+            work=work,
+            authorizer=authorizer,
+            receiver=receiver,
+            random=random,
+            max_backoff_seconds=upload.max_backoff_seconds,
         ),
         random=random,
         outbox_dir=outbox_dir,

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+_OWN_HEADERS = ("connection", "content-length", "date", "server", "transfer-encoding")
+
 
 class FailingProxy:
     """Listens on 127.0.0.1 and passes on to ``receiver``, but for ``failures`` and large bodies."""
@@ -58,13 +60,16 @@ class FailingProxy:
                 upstream = http.client.HTTPConnection(target.hostname or "", target.port or 80)
                 upstream.request(self.command, self.path, body or None, dict(self.headers))
                 reply = upstream.getresponse()
+                content = reply.read()
                 proxy.seen.append((self.command, reply.status))
                 self.send_response(reply.status)
                 for name, value in reply.getheaders():
-                    if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                    if name.lower() not in _OWN_HEADERS:
                         self.send_header(name, value)
+                if reply.status != 204:
+                    self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(reply.read())
+                self.wfile.write(content)
                 upstream.close()
 
         for method in ("HEAD", "PATCH"):

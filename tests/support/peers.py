@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import pyrage
 
 from agent.consent import letters as mail
-from agent.errors import NetworkFault
+from agent.errors import NetworkFault, ReceiverFault
 from agent.mqtt.link import Connected, Disconnected, Event, Published, Received
 
 
@@ -167,6 +167,14 @@ class FakeReceiver:
         upload.data += chunk
         self._answer(fault)
         return len(upload.data)
+
+    def remove(self, upload_url: str) -> None:
+        fault = self._fault("remove")
+        upload = self.uploads.get(upload_url)
+        if upload is not None and upload.finished:
+            raise ReceiverFault(403, "what was received stays")
+        self.uploads.pop(upload_url, None)
+        self._answer(fault)
 
     @property
     def finished(self) -> list[Upload]:

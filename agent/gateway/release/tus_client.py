@@ -1,8 +1,9 @@
 """Client of the upload protocol tus 1.0 (tus.io/protocols/resumable-upload).
 
-It creates uploads, asks for the offset (HEAD) and sends chunks (PATCH), a request a call,
-without state between calls. :class:`ReceiverRefused` names the first rule that an answer
-breaks, and means: do not try again. A success of tus 1.0.0 must keep all of them:
+It creates uploads, asks for the offset (HEAD), sends chunks (PATCH) and has uploads removed
+(DELETE), a request a call, without state between calls. :class:`ReceiverRefused` names the
+first rule that an answer breaks, and means: do not try again. A success of tus 1.0.0 must
+keep all of them:
 
 - ``unsafe-url``        HTTPS only (HTTP to a loopback address when allowed), no user, no fragment
 - ``other-version``     a 412 that names the versions of tus it speaks, without 1.0.0
@@ -127,6 +128,11 @@ class TusClient:
         if reached == offset:
             raise NetworkFault("the receiver took nothing of what was sent")
         return reached
+
+    def remove(self, upload_url: str) -> None:
+        """Have the receiver delete an upload (termination); no fault if it has none."""
+        answer = self._exchange("DELETE", upload_url, {}, None)
+        _expect(answer, {200, 204, *GONE})
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None

@@ -44,6 +44,9 @@ class Receiver(Protocol):
     def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
         """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
 
+    def remove(self, upload_url: str) -> None:
+        """Have the receiver delete what it has of an upload."""
+
 
 @dataclass(eq=False)
 class Uploader:

@@ -12,7 +12,8 @@ last commit:
 - APPROVED: needs the clip keys, which are in memory only. After a restart the broker
   sends the approval again (it was not acknowledged), or it expires.
 - SEALED: the bundle is in ``outbox/``; the upload resumes at the receiver's offset.
-- SENT, FAILED, REVOKED: finished; the bundle is removed.
+- SENT, FAILED, REVOKED: finished; the bundle is removed. What a receiver has of a release that
+  was stopped is removed too (:mod:`.removal`).
 
 Nothing is sent before the owners were heard after each connection (:mod:`.last_word`),
 nothing that is held (:mod:`.holds`), and nothing after the approval's end. An unsynced clock
@@ -44,6 +45,7 @@ from agent.errors import (
 )
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.removal import Removals
 from agent.gateway.release.upload import Uploader
 from agent.gateway.unit_of_work import Change, UnitOfWork
 from agent.vault.records.releases import ReleaseRow
@@ -74,6 +76,7 @@ class ReleaseWorker:
     contents: BundleContents
     authorizer: Authorizer
     uploader: Uploader
+    removals: Removals
     random: Callable[[int], bytes]
     outbox_dir: Path
     max_backoff_seconds: float
@@ -123,7 +126,7 @@ class ReleaseWorker:
     def step(self) -> bool:
         """Do the next piece of work of every release, but seal one only; True if there was any."""
         self._take_jobs()
-        worked = sealed = False
+        worked, sealed = self.removals.step(), False
         for listed in self.work.releases.all("APPROVED") + self.work.releases.all("SEALED"):
             row = self.work.releases.get(listed.id)
             if row is None or row.state != listed.state:
@@ -266,7 +269,9 @@ class ReleaseWorker:
         line: dict[str, str | int] = {"why": detail} if detail else {}
         with self.work.transaction() as change:
             change.advance(row, event, {**line, **(more or {})}, detail=detail)
+            change.releases.set(row.id, attempts=0, not_before=0.0)  # they count removals now
         self.uploader.forget(row.id)
+        self.removals.expect()
         self._told.pop(row.id, None)
         _removed(self._path(row))
         self._forget_keys(row)

@@ -63,6 +63,10 @@ class Event(Enum):
     RELEASE_SENT = "The approved clips were sent to {url}. They cannot be called back."
     RELEASE_FAILED = "The approved clips were not sent{because}."
     RELEASE_REVOKED = "The release was stopped{because}."
+    UPLOAD_REMOVED = "The receiver deleted what it had of clips that were stopped on their way."
+    UPLOAD_LEFT = (
+        "The receiver may still have a part of clips that were stopped on their way{because}."
+    )
     RELEASE_REVOKE_ASKED = "An owner asked to stop a release."
     RELEASE_HELD = "A release waits until its owners name it again{because}."
     RELEASE_CONFIRMED = "An owner named an approval again, whose release had to wait."

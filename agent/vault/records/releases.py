@@ -47,6 +47,11 @@ class ReleaseTable(Table):
         where = f"WHERE state IN ({marks(states)})" if states else ""
         return self._find(f"{where} ORDER BY approved_at, id", *states)
 
+    def unremoved(self, *states: str) -> list[ReleaseRow]:
+        """Releases in one of ``states`` of which a receiver may still have a part."""
+        where = f"WHERE state IN ({marks(states)}) AND upload_url IS NOT NULL"
+        return self._find(f"{where} ORDER BY not_before, id", *states)
+
     def proposals(self, request: str | None) -> list[ReleaseRow]:
         """Proposals for ``request`` (None: shares) that are not to stop, the oldest first."""
         return self._find(

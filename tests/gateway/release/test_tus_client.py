@@ -18,16 +18,11 @@ from tests.peers.certificates import Authority
 from tests.peers.process import free_port
 from tests.peers.tus_server import TusServer
 from tests.support.fake_receiver import FakeReceiver, answer
+from tests.support.tus import new_client
 
 BUNDLE = random.Random(1).randbytes(1_000_000)
 SIZE = len(BUNDLE)
 CHUNK = 200_000
-
-
-def new_client(
-    *, ca_file: Path | None = None, timeout_seconds: float = 10, loopback: bool = True
-) -> TusClient:
-    return TusClient(timeout_seconds=timeout_seconds, ca_file=ca_file, allow_loopback_http=loopback)
 
 
 def send_until(client: TusClient, url: str, offset: int, end: int) -> int:

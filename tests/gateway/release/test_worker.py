@@ -141,7 +141,7 @@ def test_a_bundle_that_changed_since_it_was_sealed_is_not_sent(world: World, dam
     world.run()
     outcome = world.outcomes()[release_id]
     assert outcome.event == "FAILED"
-    assert outcome.detail == "the sealed bundle in the outbox was changed"
+    assert outcome.detail.startswith("the sealed bundle in the outbox was changed")
     assert "send" not in world.receiver.calls[sent:]
     assert not path.exists()
 
@@ -427,17 +427,19 @@ def test_no_further_chunk_is_sent_once_a_release_must_stop(tmp_path: Path, end: 
     letter = world.house.approve(world.post(), [clip])
     send = world.receiver.send
 
+    reached: list[int] = []
+
     def ends_meanwhile(upload_url: str, **more: Any) -> int:
         if end == "expired":
             world.clock.advance(2 * 86_400)
         else:
             write(world, "UPDATE release SET stop = 'revoked by the owner'")
-        return send(upload_url, **more)
+        reached.append(send(upload_url, **more))
+        return reached[-1]
 
     world.receiver.send = ends_meanwhile  # type: ignore[method-assign]
     world.to_device(letter)
-    (started,) = world.receiver.uploads.values()
-    assert len(started.data) == 1_000
+    assert reached == [1_000]
     (outcome,) = world.outcomes().values()
     assert outcome.event == ("FAILED" if end == "expired" else "REVOKED")
     world.kill()
