@@ -1,4 +1,4 @@
-"""The tus protocol 1.0, with creation and expiration, as an ASGI application.
+"""The tus protocol 1.0, with creation, expiration and termination, as an ASGI application.
 
 Our own, because ``tuspyserver`` (4.4) brings FastAPI and pydantic, requires metadata that is
 optional in tus, waits for a second writer inside the event loop, and does not finish uploads
@@ -8,6 +8,8 @@ atomically. The rules of this receiver:
 - a PATCH starts exactly at the offset on disk, else 409;
 - data received before a broken connection counts, and is synced before it is reported;
 - more than ``Upload-Length`` is never written: 413;
+- a bundle that is not what its sender announced is never finished: 460, and it begins anew;
+- DELETE removes what is unfinished; what was received stays: 403;
 - a sender that is silent for ``idle_seconds`` loses its claim on the upload.
 """
 
@@ -34,10 +36,19 @@ log = logging.getLogger(__name__)
 PATH = "/files/"
 _UPLOAD_PATH = re.compile(re.escape(PATH) + r"([0-9a-f]{32})")
 _VERSION = "1.0.0"
-_EXTENSIONS = "creation,expiration"
+_EXTENSIONS = "creation,expiration,termination"
 _MAX_METADATA_CHARACTERS = 2_048
 _NUMBER = re.compile(r"[0-9]{1,15}")
-_STATUS_OF_RULE = {"too-large": 413, "too-many": 503, "no-space": 507, "busy": 423}
+_STATUS_OF_RULE = {
+    "finished": 403,
+    "too-large": 413,
+    "busy": 423,
+    "wrong-digest": 460,
+    "too-many": 503,
+    "no-space": 507,
+}
+_METHODS = ("OPTIONS", "POST")
+_UPLOAD_METHODS = ("OPTIONS", "HEAD", "PATCH", "DELETE")
 
 
 class Tus:
@@ -62,7 +73,7 @@ class Tus:
         upload_path = _UPLOAD_PATH.fullmatch(request.url.path)
         if upload_path is None and request.url.path != PATH:
             return _answer(404, "there is nothing here")
-        methods = ("OPTIONS", "POST") if upload_path is None else ("OPTIONS", "HEAD", "PATCH")
+        methods = _METHODS if upload_path is None else _UPLOAD_METHODS
         method = request.headers.get("X-HTTP-Method-Override", request.method).upper()
         if method not in methods:
             return _answer(405, f"{method[:16]} is not allowed", {"Allow": ", ".join(methods)})
@@ -79,6 +90,9 @@ class Tus:
                     return _answer(404, "no such upload")
                 if method == "HEAD":
                     return self._head(upload)
+                if method == "DELETE":
+                    await run_in_threadpool(self._uploads.remove, upload)
+                    return _answer(204, "")
                 return await self._patch(request, upload)
         except Refused as error:
             return _answer(_STATUS_OF_RULE.get(error.rule, 400), error.message)
@@ -95,7 +109,8 @@ class Tus:
         size = _header_number(request, "Upload-Length")
         raw = request.headers.get("Upload-Metadata", "")
         upload = await run_in_threadpool(self._uploads.create, size, parse_metadata(raw), raw)
-        self._tell(upload)
+        if size == 0:
+            self._tell(upload)
         # A relative location: senders may know this server under another host name.
         return _answer(201, "", {"Location": PATH + upload.id, **_expires(upload)})
 

@@ -11,6 +11,9 @@ name is stored before the file gets it, and :meth:`Uploads.recover` completes th
 bundle twice (from a sender that crashed after its last byte) is one file; another bundle of the
 same release gets its own name. Nothing received is opened or run.
 
+A sender that names release and SHA-256 of its bundle may announce it again, as it must when the
+answer was lost: it gets the upload of before. Bytes that do not have this digest are dropped.
+
 One process owns a folder (``.uploads/lock``); an upload has one writer at a time.
 """
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
 import re
 import secrets
 import shutil
@@ -40,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _RELEASE = re.compile(r"[0-9a-f]{16}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MIN_FREE_BYTES = 100_000_000
 
 
@@ -52,6 +57,7 @@ class Upload(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     release: str
     expires_at: float
     name: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Limits:
     max_bytes: int = 2_000_000_000
     max_open: int = 32
     expire_seconds: float = 14 * 86_400.0
+    expire_empty_seconds: float = 86_400.0  # an upload that never got a byte
 
 
 class Uploads:
@@ -73,6 +80,7 @@ class Uploads:
         self._state = folder / ".uploads"
         self._writing: set[str] = set()
         self._lock = threading.Lock()  # around _writing, and around finishing
+        self._creating = threading.Lock()
         with files.faults(folder):
             self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._own = (self._state / "lock").open("w")
@@ -88,26 +96,45 @@ class Uploads:
         self._own.close()
 
     def create(self, size: int, metadata: Mapping[str, str], raw_metadata: str) -> Upload:
-        """A new upload. Refused: ``too-large``, ``too-many``, ``no-space``."""
+        """A new upload, or that of the same bundle.
+
+        Refused: ``too-large``, ``too-many``, ``no-space``.
+        """
         if size > self.limits.max_bytes:
             raise Refused("too-large", f"{size} bytes, at most {self.limits.max_bytes}")
-        self._purge()
-        if sum(1 for upload in self._all() if not upload.name) >= self.limits.max_open:
-            raise Refused("too-many", "too many uploads are unfinished")
-        if shutil.disk_usage(self.folder).free < size + _MIN_FREE_BYTES:
-            raise Refused("no-space", "the disk has no room for it")
-        release = metadata.get("release", "")
+        release, sha256 = metadata.get("release", ""), metadata.get("sha256", "")
         upload = Upload(
             id=secrets.token_hex(16),
             size=size,
             metadata=raw_metadata,
             release=release if _RELEASE.fullmatch(release) else "",
-            expires_at=self._clock.now() + self.limits.expire_seconds,
+            expires_at=self._clock.now() + self.limits.expire_empty_seconds,
+            sha256=sha256 if _SHA256.fullmatch(sha256) else "",
         )
-        with files.faults(self.folder):
-            self._part(upload.id).touch(mode=0o600)
-            self._store(upload)
+        with self._creating:
+            self._purge()
+            if upload.release and upload.sha256 and (twin := self._twin(upload)) is not None:
+                return twin
+            self._check_room(size)
+            with files.faults(self.folder):
+                self._part(upload.id).touch(mode=0o600)
+                self._store(upload)
         return upload if size else self._finish(upload)
+
+    def _twin(self, upload: Upload) -> Upload | None:
+        for other in self._all():
+            same = (other.release, other.size, other.sha256) == (
+                upload.release, upload.size, upload.sha256,
+            )  # fmt: skip
+            if same and self.get(other.id) is not None:
+                return other
+        return None
+
+    def _check_room(self, size: int) -> None:
+        if sum(1 for upload in self._all() if not upload.name) >= self.limits.max_open:
+            raise Refused("too-many", "too many uploads are unfinished")
+        if shutil.disk_usage(self.folder).free < size + _MIN_FREE_BYTES:
+            raise Refused("no-space", "the disk has no room for it")
 
     def get(self, upload_id: str) -> Upload | None:
         """The upload with this id; None if there is none or it expired."""
@@ -138,13 +165,24 @@ class Uploads:
         return files.append(self._part(upload.id))
 
     def advance(self, upload: Upload) -> tuple[Upload, int]:
-        """Extend the expiry after data came, or finish the upload; returns it and its offset."""
+        """Extend the expiry after data came, or finish the upload; returns it and its offset.
+
+        Refused: ``wrong-digest``, after which the upload is empty again.
+        """
         if self.offset(upload) == upload.size:
             return self._finish(upload), upload.size
         later = self._clock.now() + self.limits.expire_seconds
         upload = msgspec.structs.replace(upload, expires_at=later)
         self._store(upload)
         return upload, self.offset(upload)
+
+    def remove(self, upload: Upload) -> None:
+        """Delete a claimed upload. Refused: ``finished``, as what was received stays."""
+        if upload.name:
+            raise Refused("finished", "the upload was received")
+        with files.faults(self.folder):
+            self._part(upload.id).unlink(missing_ok=True)
+            self._json(upload.id).unlink(missing_ok=True)
 
     def recover(self) -> None:
         """Rename what was stored as finished, and delete what expired."""
@@ -156,9 +194,13 @@ class Uploads:
     def _finish(self, upload: Upload) -> Upload:
         """Name a complete upload: first in its JSON file, then the file itself."""
         with self._lock, files.faults(self.folder):
+            digest = files.sha256(self._part(upload.id))
+            if upload.sha256 not in ("", digest):
+                os.truncate(self._part(upload.id), 0)
+                raise Refused("wrong-digest", "what came is not what was announced; send it again")
             stem = upload.release or upload.id
             name, path = f"{stem}.age", self.folder / f"{stem}.age"
-            if path.exists() and files.sha256(self._part(upload.id)) != files.sha256(path):
+            if path.exists() and digest != files.sha256(path):
                 name = f"{stem}-{upload.id[:8]}.age"
             upload = msgspec.structs.replace(upload, name=name)
             self._store(upload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import os
 import socket
@@ -94,7 +95,7 @@ def test_options_describe_the_server(sender: Sender) -> None:
     answer = sender.ask("OPTIONS", "/files/", Tus_Resumable="0.1")
     assert answer.status == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
-    assert answer.headers["Tus-Extension"] == "creation,expiration"
+    assert answer.headers["Tus-Extension"] == "creation,expiration,termination"
     assert answer.headers["Tus-Max-Size"] == "1000000"
 
 
@@ -169,7 +170,7 @@ def test_other_paths_are_not_found(sender: Sender, path: str) -> None:
 
 def test_other_methods_are_refused(sender: Sender) -> None:
     path = sender.create(10)
-    for method in ("GET", "DELETE", "PUT"):
+    for method in ("GET", "POST", "PUT"):
         assert sender.ask(method, path).status == 405
 
 
@@ -363,3 +364,87 @@ def test_metadata_as_senders_write_it() -> None:
         "release": "01",
         "empty": "",
     }
+
+
+# Announcements that come again, damage, and removal
+
+
+def announced(sender: Sender, data: bytes, *, sha256: str = "", release: str = RELEASE) -> str:
+    """Create an upload as a camera does; its path."""
+    sha256 = sha256 or hashlib.sha256(data).hexdigest()
+    pairs = {"release": release, "sha256": sha256}
+    encoded = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in pairs.items())
+    answer = sender.ask("POST", "/files/", Upload_Length=str(len(data)), Upload_Metadata=encoded)
+    assert answer.status == 201
+    return answer.headers["Location"]
+
+
+def test_an_announcement_that_comes_again_is_the_upload_of_before(
+    receiver: Receiver, sender: Sender, tmp_path: Path
+) -> None:
+    """The answer to the first was lost, and its sender does not know the URL."""
+    path = announced(sender, DATA)
+    assert announced(sender, DATA) == path
+    sender.send(path, 0, DATA[:60_000])
+    assert announced(sender, DATA) == path, "with what it has"
+    assert sender.offset(path) == 60_000
+    sender.send(path, 60_000, DATA[60_000:])
+    assert announced(sender, DATA) == path, "and it stays finished"
+    assert sender.offset(path) == len(DATA)
+    assert len(list((tmp_path / "in" / ".uploads").glob("*.json"))) == 1
+    assert [file.read_bytes() for file in receiver.finished()] == [DATA]
+
+
+@pytest.mark.parametrize("changed", ["size", "sha256", "release"])
+def test_another_bundle_is_another_upload(sender: Sender, changed: str) -> None:
+    """Nobody who knows the release alone, as a broker does, learns the URL."""
+    path = announced(sender, DATA)
+    other = {
+        "size": lambda: announced(sender, DATA + b"x", sha256=hashlib.sha256(DATA).hexdigest()),
+        "sha256": lambda: announced(sender, DATA, sha256="0" * 64),
+        "release": lambda: announced(sender, DATA, release="f" * 16),
+    }[changed]()
+    assert other != path
+
+
+def test_an_announcement_without_a_digest_is_always_a_new_upload(sender: Sender) -> None:
+    assert sender.create(10) != sender.create(10)
+
+
+def test_bytes_that_were_not_announced_are_dropped_and_may_be_sent_again(
+    receiver: Receiver, sender: Sender
+) -> None:
+    path = announced(sender, DATA)
+    damaged = DATA[:500] + DATA[400:-100]
+    assert sender.send(path, 0, damaged).status == 460
+    assert receiver.finished() == []
+    assert sender.offset(path) == 0
+    assert sender.send(path, 0, DATA).status == 204
+    assert [file.read_bytes() for file in receiver.finished()] == [DATA]
+
+
+def test_an_unfinished_upload_is_removed_and_a_finished_one_stays(
+    receiver: Receiver, sender: Sender, tmp_path: Path
+) -> None:
+    path = announced(sender, DATA)
+    sender.send(path, 0, DATA[:60_000])
+    assert sender.ask("DELETE", path).status == 204
+    assert sender.ask("DELETE", path).status == 404
+    assert sender.ask("HEAD", path).status == 404
+    assert [file.name for file in (tmp_path / "in" / ".uploads").iterdir()] == ["lock"]
+    path = announced(sender, DATA)
+    sender.send(path, 0, DATA)
+    assert sender.ask("DELETE", path).status == 403
+    assert [file.read_bytes() for file in receiver.finished()] == [DATA]
+
+
+def test_an_upload_that_never_gets_a_byte_expires_after_a_day(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    store = uploads(tmp_path, clock)
+    empty, begun = store.create(10, {}, ""), store.create(10, {}, "")
+    with store.append(begun) as part:
+        part.write(b"abc")
+    store.advance(begun)
+    clock.advance(86_401)
+    assert store.get(empty.id) is None
+    assert store.get(begun.id) is not None
