@@ -100,15 +100,16 @@ class Uploads:
 
         Refused: ``too-large``, ``too-many``, ``no-space``.
         """
-        if size > self.limits.max_bytes:
-            raise Refused("too-large", f"{size} bytes, at most {self.limits.max_bytes}")
+        limits = self.limits
+        if size > limits.max_bytes:
+            raise Refused("too-large", f"{size} bytes, at most {limits.max_bytes}")
         release, sha256 = metadata.get("release", ""), metadata.get("sha256", "")
         upload = Upload(
             id=secrets.token_hex(16),
             size=size,
             metadata=raw_metadata,
             release=release if _RELEASE.fullmatch(release) else "",
-            expires_at=self._clock.now() + self.limits.expire_empty_seconds,
+            expires_at=self._clock.now() + min(limits.expire_seconds, limits.expire_empty_seconds),
             sha256=sha256 if _SHA256.fullmatch(sha256) else "",
         )
         with self._creating:
