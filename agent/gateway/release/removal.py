@@ -4,7 +4,8 @@ A part of a bundle can be opened by its recipient, so after a revocation, a with
 end of an approval it should not stay. A release that ended without delivery keeps its
 ``upload_url`` until the receiver has deleted the upload (DELETE, tus termination) or is not
 asked any more: after some answers that it does not, as many servers know no termination, or
-when it was away for about a day. The ledger and the owners are told which of the two it was.
+when it was away for about a day. If the last of these answers is that it has no such upload,
+that is believed, though a proxy may have said it. The ledger and the owners are told the end.
 
 DELETE carries nothing of a clip, so it waits for neither clock nor broker. It goes to a place
 that the statements of the release still allow, and to no other.
@@ -19,7 +20,7 @@ from typing import Final
 from agent.backoff import pause_seconds
 from agent.errors import NetworkFault, ReceiverFault, Refused
 from agent.gateway.release.authorization import Authorizer
-from agent.gateway.release.tus_client import same_origin
+from agent.gateway.release.tus_client import GONE, same_origin
 from agent.gateway.release.upload import Receiver
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.events import Event
@@ -74,7 +75,8 @@ class Removals:
             tries = _TRIES_ANSWERED if isinstance(error, ReceiverFault) else _TRIES
             if row.attempts + 1 < tries:
                 return self._try_later(row)
-            problem = error.message
+            gone = isinstance(error, ReceiverFault) and error.status in GONE
+            problem = "" if gone else error.message
         return self._close(row, problem)
 
     def _try_later(self, row: ReleaseRow) -> None:

@@ -91,7 +91,7 @@ class TusClient:
         if not location or len(location) > _MAX_URL:
             raise ReceiverRefused("unexpected-answer", "the receiver names no place to upload to")
         try:
-            upload_url = urljoin(url, location)
+            upload_url = _secured(urljoin(url, location), url)
         except ValueError as error:
             raise ReceiverRefused("unsafe-url", f"{location[:200]!r} is not a URL") from error
         if _origin(self._check_url(upload_url)) != _origin(self._check_url(url)):
@@ -132,7 +132,8 @@ class TusClient:
     def remove(self, upload_url: str) -> None:
         """Have the receiver delete an upload (termination); no fault if it has none."""
         answer = self._exchange("DELETE", upload_url, {}, None)
-        _expect(answer, {200, 204, *GONE})
+        if answer.status != 204:  # fastapi-tusd says no more than this
+            _expect(answer, {200, *GONE})
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
@@ -297,6 +298,15 @@ def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) ->
     if offset < at_least:
         raise ReceiverRefused("offset-backwards", f"had {at_least} bytes, claims {offset} now")
     return offset
+
+
+def _secured(upload_url: str, url: str) -> str:
+    """``upload_url`` by HTTPS where ``url`` is: a receiver may not know of the TLS before it."""
+    theirs, ours = urlsplit(upload_url), urlsplit(url)
+    same_host = theirs.hostname == ours.hostname and theirs.port in (None, 80, ours.port)
+    if (ours.scheme, theirs.scheme) == ("https", "http") and same_host and "@" not in theirs.netloc:
+        return theirs._replace(scheme="https", netloc=ours.netloc).geturl()
+    return upload_url
 
 
 def same_origin(first: str, second: str) -> bool:

@@ -16,6 +16,7 @@ from agent.gateway.release.tus_client import TusClient
 from tests.conftest import StartTusServer
 from tests.peers.certificates import Authority
 from tests.peers.process import free_port
+from tests.peers.tls_front import TlsFront
 from tests.peers.tus_server import TusServer
 from tests.support.fake_receiver import FakeReceiver, answer
 from tests.support.tus import new_client
@@ -192,6 +193,21 @@ def test_a_location_may_be_absolute_or_relative(location: str) -> None:
     with fake:
         url = new_client().create(fake.url, size=1, metadata={})
     assert url.startswith(f"http://127.0.0.1:{fake.port}/")
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:{port}/1", "http://127.0.0.1/1"])
+def test_a_receiver_that_does_not_know_of_the_tls_before_it_is_reached_by_https(
+    tmp_path: Path, location: str
+) -> None:
+    """``@tus/server`` and tuspyserver name their own scheme in the place of an upload."""
+    authority = Authority(tmp_path)
+    fake = FakeReceiver()
+    with TlsFront(fake.port, authority.issue("127.0.0.1")) as front:
+        fake.answers = (answer(201, Location=location.format(port=front.port)),)
+        with fake:
+            client = new_client(ca_file=authority.ca_file, loopback=False)
+            url = client.create(f"https://127.0.0.1:{front.port}/files", size=1, metadata={})
+    assert url == f"https://127.0.0.1:{front.port}/1"
 
 
 def test_metadata_that_would_break_the_header_is_our_mistake() -> None:
