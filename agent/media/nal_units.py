@@ -18,7 +18,7 @@ the record of the header (:mod:`.set_records`) or before the pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -58,6 +58,7 @@ class Cleaner:
     """Cleans the packets of one stream, in their order.
 
     ``record`` is the header's record for the result: the sets of the first packet's pictures.
+    ``length_bytes`` is the size of the length before each unit, ``known`` are the sets seen so far.
     """
 
     def __init__(self, codec: Codec, record: bytes, first: bytes) -> None:
@@ -70,17 +71,25 @@ class Cleaner:
         self._kept: Callable[[bytes], bytes] = _kept_h264 if codec == "h264" else _kept_h265
         self._sets: dict[Key, tuple[ParameterSet, bytes]] = {}  # the newest of each number
         self._held: set[Key] = set()  # those that have not left
-        self._length_bytes, units = record_sets(codec, record)
+        self.length_bytes, units = record_sets(codec, record)
         self._learn(units)
         units = list(self._units(first))
         self._learn(units)
         used = self._used(units)
         if not used:
             raise MalformedSet("no picture in the first packet has its parameter sets")
-        self.record = write_record(
-            codec, [(key, self._sets[key][1]) for key in used], self._length_bytes
-        )
+        self._first = [(key, self._sets[key][1]) for key in used]
+        self.record = self.record_with(())
         self._held -= set(used)
+
+    def record_with(self, more: Sequence[tuple[Key, bytes]]) -> bytes:
+        """``record`` with more sets; raises :class:`.set_records.MalformedRecord`."""
+        return write_record(self._codec, [*self._first, *more], self.length_bytes)
+
+    @property
+    def known(self) -> Mapping[Key, ParameterSet]:
+        """The sets seen so far, the newest of each number."""
+        return {key: known for key, (known, _) in self._sets.items()}
 
     def clean(self, packet: bytes) -> bytes:
         """The part of ``packet`` that may leave; nothing if it holds no part of a picture.
@@ -100,9 +109,7 @@ class Cleaner:
             if not is_set(unit, self._codec)
             and not (self._is_slice(unit) and not self._chain(unit))
         ]
-        return b"".join(
-            len(unit).to_bytes(self._length_bytes, "big") + unit for unit in sets + rest
-        )
+        return b"".join(len(unit).to_bytes(self.length_bytes, "big") + unit for unit in sets + rest)
 
     def _learn(self, units: Iterable[bytes]) -> None:
         """Remember the parameter sets among ``units``."""
@@ -143,12 +150,19 @@ class Cleaner:
 
     def _units(self, packet: bytes) -> Iterator[bytes]:
         """The units of ``packet`` that may leave."""
-        position = 0
-        while position + self._length_bytes < len(packet):
-            begin = position + self._length_bytes
-            position = begin + int.from_bytes(packet[begin - self._length_bytes : begin], "big")
-            if begin < position <= len(packet) and (kept := self._kept(packet[begin:position])):
+        for unit in units_of(packet, self.length_bytes):
+            if kept := self._kept(unit):
                 yield kept
+
+
+def units_of(packet: bytes, length_bytes: int) -> Iterator[bytes]:
+    """The units of ``packet``, each behind a length of this size; one beyond its end is none."""
+    position = 0
+    while position + length_bytes < len(packet):
+        begin = position + length_bytes
+        position = begin + int.from_bytes(packet[begin - length_bytes : begin], "big")
+        if begin < position <= len(packet):
+            yield packet[begin:position]
 
 
 def _kept_h264(unit: bytes) -> bytes:

@@ -1,53 +1,152 @@
-"""Pictures copied into a new file as they are, without what stands beside them."""
+"""An exact trim written: pictures copied as they are, encoded again only at its ends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO, Final
 
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.media.coded_stream import add_coded_stream
 from agent.media.editing.content import Tally
-from agent.media.editing.span import VideoPacket, stamps
+from agent.media.editing.seam import CodedPicture, NoSeam, SeamEncoder
+from agent.media.editing.segments import Body, Head
+from agent.media.editing.span import Span, VideoPacket, shown_at, stamps
+from agent.media.entry_points import as_broken_link
 from agent.media.mp4 import new_mp4
 from agent.media.nal_units import Cleaner, HiddenPicture
+from agent.media.parameter_sets import Codec
 
-TAGS: Final = {"h264": "avc1", "hevc": "hvc1"}  # by codec; Apple's players take no other
+TAGS: Final[dict[Codec, str]] = {"h264": "avc1", "hevc": "hvc1"}  # Apple's players take no other
+
+_log = logging.getLogger(__name__)
 
 
-def copy(
-    stream: VideoStream,
-    cleaner: Cleaner,
-    packets: Iterator[VideoPacket],
-    target: BinaryIO,
-    tally: Tally,
-) -> None:
-    """Write ``packets``, and nothing else, to a new file that begins at zero.
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A picture in the file: its bytes, and its times in units of the stream."""
 
-    It ends where pictures begin that are partly hidden.
+    content: bytes
+    shown: int
+    decoded: int
+    duration: int
+    is_keyframe: bool
+    encoded: bool = False
+
+
+class ExactCopy:
+    """The pictures of a span, as few as possible encoded again.
+
+    Raises :class:`NoSeam` here if that cannot be done; nothing is written then.
     """
-    origin = None
-    with new_mp4(target) as container, suppress(HiddenPicture):
-        context = stream.codec_context
-        made = add_coded_stream(
-            container, context.name, context.width, context.height, cleaner.record
+
+    def __init__(
+        self, stream: VideoStream, codec: Codec, span: Span, head: Head, cleaner: Cleaner
+    ) -> None:
+        self._stream = stream
+        self._codec: Codec = codec
+        self._cleaner = cleaner
+        self._first = next(head.body)
+        head.body.put_back([self._first])
+        self._delay = shown_at(self._first) - stamps(self._first)[1]
+        self._body = Body(span, head.body)
+        self._seam = None
+        if head.shown or (span.is_trimmed and stream.codec_context.has_b_frames):
+            self._seam = SeamEncoder(stream, codec, cleaner)
+        self.record = cleaner.record_with(self._seam.sets if self._seam else ())
+        self._head = self._encoded_head(head)
+
+    def write(self, target: BinaryIO, tally: Tally) -> None:
+        """Write all to a new file that begins at zero.
+
+        It ends where pictures begin that are partly hidden.
+        """
+        origin, unit = None, self._stream.time_base
+        assert unit is not None
+        with new_mp4(target) as container:
+            context = self._stream.codec_context
+            made = add_coded_stream(
+                container, self._codec, context.width, context.height, self.record
+            )
+            made.codec_context.codec_tag = TAGS[self._codec]
+            made.time_base = unit
+            for sample in self._samples():
+                origin = sample.shown if origin is None else origin
+                copied = Packet(sample.content)
+                copied.pts, copied.dts = sample.shown - origin, sample.decoded - origin
+                copied.duration = sample.duration
+                copied.time_base = unit
+                copied.is_keyframe = sample.is_keyframe
+                copied.stream = made
+                container.mux(copied)
+                tally.add(sample.shown, encoded=sample.encoded)
+
+    def _samples(self) -> Iterator[_Sample]:
+        yield from self._head
+        last: int | None = None
+        with suppress(HiddenPicture):
+            for packet in self._body:
+                if content := self._cleaner.clean(bytes(packet)):
+                    if packet is self._first and self._head and self._codec == "hevc":
+                        content = as_broken_link(content, self._cleaner.length_bytes)
+                    shown, last = stamps(packet)
+                    yield _Sample(content, shown, last, packet.duration or 0, packet.is_keyframe)
+            if self._body.tail and self._seam is not None:
+                yield from self._encoded_tail(self._seam, last)
+
+    def _encoded_head(self, head: Head) -> list[_Sample]:
+        if self._seam is None or not head.shown:
+            return []
+        packets = [*head.packets, *head.behind]
+        coded = self._seam.run(_decoded(self._stream, packets, head.shown))
+        following = CodedPicture(
+            self._cleaner.clean(bytes(self._first)), shown_at(self._first), is_keyframe=True
         )
-        made.codec_context.codec_tag = TAGS[context.name]
-        made.time_base = stream.time_base
-        for packet in packets:
-            content = cleaner.clean(bytes(packet))
-            if not content:
-                continue
-            shown, decoded = stamps(packet)
-            origin = decoded if origin is None else origin
-            copied = Packet(content)
-            copied.pts, copied.dts = shown - origin, decoded - origin
-            copied.duration = packet.duration
-            copied.time_base = packet.time_base
-            copied.is_keyframe = packet.is_keyframe
-            copied.stream = made
-            container.mux(copied)
-            tally.add(shown, encoded=False)
+        self._seam.verify(self.record, [*coded, following])
+        return self._timed(coded, packets)
+
+    def _encoded_tail(self, seam: SeamEncoder, last: int | None) -> list[_Sample]:
+        try:
+            coded = seam.run(_decoded(self._stream, self._body.context, self._body.tail))
+            seam.verify(self.record, coded)
+        except NoSeam as why:  # what was copied cannot be taken back, and is stated as it is
+            _log.info("the last %d pictures are left out: %s", len(self._body.tail), why)
+            return []
+        timed = self._timed(coded, self._body.context)
+        return [one for one in timed if last is None or one.decoded > last]
+
+    def _timed(
+        self, coded: Iterable[CodedPicture], packets: Iterable[VideoPacket]
+    ) -> list[_Sample]:
+        """Encoded pictures, decoded as long before they are shown as the copied ones."""
+        durations = {shown_at(packet): packet.duration or 0 for packet in packets}
+        return [
+            _Sample(
+                one.content,
+                one.shown,
+                one.shown - self._delay,
+                durations.get(one.shown, 0),
+                one.is_keyframe,
+                encoded=True,
+            )
+            for one in coded
+        ]
+
+
+def _decoded(
+    stream: VideoStream, packets: Iterable[VideoPacket], shown: set[int]
+) -> Iterator[VideoFrame]:
+    """The pictures that are shown at these times."""
+    stream.codec_context.flush_buffers()
+    return (
+        frame
+        for packet in chain(packets, [None])
+        for frame in stream.codec_context.decode(packet)
+        if frame.pts in shown
+    )

@@ -28,13 +28,15 @@ from av.video.stream import VideoStream
 from agent.consent.statements import Box, Trim
 from agent.errors import ClipDamaged
 from agent.media.editing.content import Prepared
-from agent.media.editing.copying import TAGS, copy
+from agent.media.editing.copying import TAGS, ExactCopy
 from agent.media.editing.encoding import encode
+from agent.media.editing.seam import NoSeam
+from agent.media.editing.segments import Head
 from agent.media.editing.span import Span, VideoPacket
 from agent.media.mp4 import ForwardReader, Readable
 from agent.media.nal_units import Cleaner, HiddenPicture
 from agent.media.parameter_sets import Codec, MalformedSet
-from agent.media.set_records import MalformedRecord
+from agent.media.set_records import MalformedRecord, record_sets
 
 _log = logging.getLogger(__name__)
 
@@ -75,17 +77,41 @@ def _written(
     target: BinaryIO,
     is_copyable: bool,
 ) -> Prepared:
-    """Copy the pictures of the span if they need no others, else encode them again."""
-    running, inside = span.pick(packets)
-    tally = span.tally()
-    first = next(inside, None)
+    """Copy the pictures of the span, and encode those at its ends; else encode all again."""
     codec = _codec(stream)
-    if first is not None and is_copyable and (cleaner := _cleaner(stream, codec, first)):
-        copy(stream, cleaner, span.copyable(chain([first], inside)), target, tally)
+    head = Head(span, packets, codec, _length_bytes(stream, codec))
+    tally = span.tally()
+    if is_copyable and (copy := _copy(stream, codec, span, head)):
+        copy.write(target, tally)
         return tally.prepared(codec)
-    leading = running if first is None else [*running, first]
-    encode(stream, span, chain(leading, inside), redact, target, tally)
+    stream.codec_context.flush_buffers()
+    encode(stream, span, chain(head.packets, head.body), redact, target, tally)
     return tally.prepared("h264")
+
+
+def _copy(stream: VideoStream, codec: Codec, span: Span, head: Head) -> ExactCopy | None:
+    """None if no picture can be copied, or one would be that is partly hidden."""
+    first = next(head.body, None)
+    if first is None:
+        return None
+    head.body.put_back([first])
+    try:
+        cleaner = Cleaner(codec, stream.codec_context.extradata or b"", bytes(first))
+        return ExactCopy(stream, codec, span, head, cleaner)
+    except HiddenPicture:
+        _log.info("the clip's header crops its pictures: it is encoded again")
+    except NoSeam as why:
+        _log.info("the clip is encoded again: %s", why)
+    except (MalformedRecord, MalformedSet) as error:
+        raise ClipDamaged("the clip's header does not tell how to play it") from error
+    return None
+
+
+def _length_bytes(stream: VideoStream, codec: Codec) -> int:
+    try:
+        return record_sets(codec, stream.codec_context.extradata or b"")[0]
+    except MalformedRecord as error:
+        raise ClipDamaged("the clip's header does not tell how to play it") from error
 
 
 def _video(source: InputContainer) -> VideoStream:
@@ -118,14 +144,3 @@ def _packets(source: InputContainer, stream: VideoStream) -> Iterator[VideoPacke
         _log.info("the clip is cut off after %d packets", count)
     if not count:
         raise ClipDamaged("the clip holds no picture")
-
-
-def _cleaner(stream: VideoStream, codec: Codec, first: VideoPacket) -> Cleaner | None:
-    """The cleaner of a copy that begins with ``first``; None if that would hide a picture."""
-    try:
-        return Cleaner(codec, stream.codec_context.extradata or b"", bytes(first))
-    except HiddenPicture:
-        _log.info("the clip's header crops its pictures: it is encoded again")
-        return None
-    except (MalformedRecord, MalformedSet) as error:
-        raise ClipDamaged("the clip's header does not tell how to play it") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TypeAlias
 
@@ -22,6 +22,11 @@ def stamps(packet: VideoPacket) -> tuple[int, int]:
     return packet.pts, packet.dts
 
 
+def shown_at(packet: VideoPacket) -> int:
+    """The time at which ``packet`` is shown."""
+    return stamps(packet)[0]
+
+
 class Span:
     """The approved part of a stream, or all of it; compares times in the stream's units.
 
@@ -36,10 +41,10 @@ class Span:
         self._hidden: set[int] = set()  # times of packets that an edit list hides
 
     def pick(
-        self, packets: Iterator[VideoPacket]
+        self, packets: Iterator[VideoPacket], is_whole: Callable[[VideoPacket], bool]
     ) -> tuple[list[VideoPacket], Iterator[VideoPacket]]:
-        """The packets that run into the span from the last keyframe before it, and those from
-        the first keyframe inside; without one these are none.
+        """The packets that run into the span from the last whole picture before it, and those from
+        the first whole one inside; without one these are none.
         """
         running: list[VideoPacket] = []
         for packet in packets:
@@ -48,25 +53,24 @@ class Span:
                 self._origin = shown
             if packet.is_discard:
                 self._hidden.add(shown)
-            if packet.is_keyframe and self.holds(shown):
+            begins = is_whole(packet)
+            if begins and self.holds(shown):
                 return running, chain([packet], self._decodable(packets))
-            if self._is_over(decoded):
+            if self.is_over(decoded):
                 break
-            if packet.is_keyframe and not self._is_over(shown):
+            if begins and not self.is_over(shown):
                 running = []
             running.append(packet)
         return running, iter(())
 
-    def copyable(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
-        """Packets that decode without any other. Stops at the first that lies beyond."""
-        first: int | None = None
-        for packet in packets:
-            shown, _ = stamps(packet)
-            first = shown if first is None else first
-            if self._is_over(shown):
-                return  # a later one may need this one, even if it is shown before
-            if shown >= first:  # else it is shown before the keyframe, and needs more
-                yield packet
+    @property
+    def is_trimmed(self) -> bool:
+        """False for all of the stream."""
+        return self._trim is not None
+
+    def begins_with(self, packet: VideoPacket) -> bool:
+        """True for the first packet of the stream."""
+        return shown_at(packet) == self._origin
 
     def tally(self) -> Tally:
         """A new tally of this stream's pictures; after :meth:`pick` found the first."""
@@ -78,16 +82,21 @@ class Span:
             return False
         if self._trim is None:
             return True
-        return self._seconds(shown) >= self._trim.from_seconds and not self._is_over(shown)
+        return self._seconds(shown) >= self._trim.from_seconds and not self.is_over(shown)
+
+    def held(self, packets: Iterable[VideoPacket]) -> set[int]:
+        """The times of the pictures among ``packets`` that may leave."""
+        return {shown_at(packet) for packet in packets if self.holds(shown_at(packet))}
+
+    def is_over(self, moment: int) -> bool:
+        """True at the end of the span and after it."""
+        return self._trim is not None and self._seconds(moment) >= self._trim.to_seconds
 
     def _decodable(self, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
         for packet in packets:
-            if packet.is_discard or self._is_over(stamps(packet)[1]):
+            if packet.is_discard or self.is_over(stamps(packet)[1]):
                 return
             yield packet
-
-    def _is_over(self, moment: int) -> bool:
-        return self._trim is not None and self._seconds(moment) >= self._trim.to_seconds
 
     def _seconds(self, moment: int) -> float:
         return float((moment - (self._origin or 0)) * self._unit)

@@ -1,0 +1,185 @@
+"""Pictures encoded again so that they fit in front of, or behind, pictures that are copied.
+
+They get parameter sets of their own, under a number that the recording does not use, beside the
+recording's in the header of one file: ``avc1`` and ``hvc1`` allow no sets among the pictures, and
+Apple's players obey that. Profile, level, format, size and colours are those of the recording, so
+no decoder has to be set up anew. There are no B-pictures: all that was encoded has been shown
+when copied pictures go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from typing import Final
+
+import av.error
+from av.codec import CodecContext
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agent.media.editing.span import VideoPacket
+from agent.media.nal_units import Cleaner
+from agent.media.parameter_sets import Codec, Key, MalformedSet, ParameterSet, is_set, read_set
+
+LENGTH_BYTES: Final = 4  # of the length before each unit
+_NUMBER: Final = 31  # the highest that a sequence set of H.264 can have
+_H264_PROFILES: Final = {
+    "Constrained Baseline": "baseline",
+    "Baseline": "baseline",
+    "Main": "main",
+    "High": "high",
+    "High 10": "high10",
+    "High 4:2:2": "high422",
+}
+_USUAL_RATE: Final = Fraction(30)
+_SLICES: Final[dict[Codec, frozenset[int]]] = {
+    "h264": frozenset({1, 5}),
+    "hevc": frozenset(range(32)),
+}
+_START_CODE: Final = b"\0\0\1"
+
+
+class NoSeam(ValueError):
+    """Pictures of this stream cannot be encoded so that others can be copied beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPicture:
+    """A picture as it stands in the file, and its time in units of the stream."""
+
+    content: bytes
+    shown: int
+    is_keyframe: bool
+
+
+class SeamEncoder:
+    """Encodes runs of pictures of ``stream``, beside copies that ``cleaner`` cleans.
+
+    ``sets`` are the parameter sets of all runs. Raises :class:`NoSeam`, as :meth:`run` does.
+    """
+
+    def __init__(self, stream: VideoStream, codec: Codec, cleaner: Cleaner) -> None:
+        self._recorded = stream.codec_context
+        self._rate = stream.average_rate or _USUAL_RATE
+        assert stream.time_base is not None
+        self._unit = stream.time_base
+        self._codec: Codec = codec
+        self.sets = self._checked(self._opened(), cleaner)
+
+    def run(self, frames: Iterable[VideoFrame]) -> list[CodedPicture]:
+        """The pictures, the first of which needs no other; their times grow."""
+        encoder, coded = self._opened(), []
+        origin: int | None = None
+        try:
+            for frame in chain(frames, [None]):
+                if frame is not None:
+                    self._check(frame)
+                    assert frame.pts is not None
+                    origin = frame.pts if origin is None else origin
+                    frame.pts -= origin
+                    frame.pict_type = 0  # the encoder decides, not the recording
+                for packet in encoder.encode(frame):
+                    coded.append(self._coded(packet, origin or 0))
+        except av.error.FFmpegError as error:
+            raise NoSeam(f"the encoder says {error.strerror}") from error
+        return coded
+
+    def verify(self, record: bytes, pictures: Sequence[CodedPicture]) -> None:
+        """Check that a new decoder shows exactly these, in their order and undamaged."""
+        decoder = CodecContext.create(self._codec, "r")
+        decoder.extradata = record
+        shown: list[int | None] = []
+        try:
+            for packet in chain(map(_packet, pictures), [None]):
+                for frame in decoder.decode(packet):
+                    shown.append(None if frame.is_corrupt else frame.pts)
+        except av.error.FFmpegError as error:
+            raise NoSeam(f"a decoder says {error.strerror}") from error
+        if shown != [one.shown for one in pictures]:
+            raise NoSeam(f"a decoder shows {len(shown)} pictures of {len(pictures)}")
+
+    def _opened(self) -> VideoCodecContext:
+        recorded = self._recorded
+        if recorded.pix_fmt is None or recorded.level <= 0:
+            raise NoSeam("the recording does not tell its format")
+        encoder = CodecContext.create("libx264", "w")
+        encoder.width, encoder.height = recorded.width, recorded.height
+        encoder.pix_fmt = recorded.pix_fmt
+        encoder.time_base = self._unit
+        encoder.framerate = self._rate
+        if recorded.sample_aspect_ratio:
+            encoder.sample_aspect_ratio = recorded.sample_aspect_ratio
+        encoder.color_range = recorded.color_range
+        encoder.colorspace = recorded.colorspace
+        encoder.color_primaries = recorded.color_primaries
+        encoder.color_trc = recorded.color_trc
+        encoder.options = self._options()
+        try:
+            encoder.open()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise NoSeam(f"no encoder for {recorded.profile} {recorded.pix_fmt}") from error
+        return encoder
+
+    def _options(self) -> dict[str, str]:
+        profile = _H264_PROFILES.get(self._recorded.profile or "")
+        if profile is None:
+            raise NoSeam(f"profile {self._recorded.profile}")
+        return {
+            "flags": "+global_header",
+            "threads": "2",  # not as many as there are processors: they change the result
+            "preset": "superfast",
+            "crf": "18",
+            "bf": "0",
+            "profile": profile,
+            "level": str(self._recorded.level),
+            "x264-params": f"sps-id={_NUMBER}:keyint=infinite:scenecut=0",
+        }
+
+    def _checked(self, encoder: VideoCodecContext, cleaner: Cleaner) -> list[tuple[Key, bytes]]:
+        """The encoder's sets; they must describe the same pictures as the recording's."""
+        units = [unit for unit in _split(encoder.extradata or b"") if is_set(unit, self._codec)]
+        try:
+            read = [(read_set(unit, self._codec), unit) for unit in units]
+        except MalformedSet as error:
+            raise NoSeam("the encoder's sets cannot be read") from error
+        known = cleaner.known
+        recorded = {_format(one) for one in known.values() if one.key[0] == "sequence"}
+        made = {_format(one) for one, _ in read if one.key[0] == "sequence"}
+        if cleaner.length_bytes != LENGTH_BYTES or made != recorded or len(made) != 1:
+            raise NoSeam("the encoder writes another format than the recording has")
+        if any(one.key in known for one, _ in read):
+            raise NoSeam("the recording uses all numbers")
+        return [(one.key, unit) for one, unit in read]
+
+    def _check(self, frame: VideoFrame) -> None:
+        recorded = self._recorded
+        expected = (recorded.width, recorded.height, recorded.pix_fmt, False)
+        found = (frame.width, frame.height, frame.format.name, frame.interlaced_frame)
+        if found != expected:
+            raise NoSeam(f"a picture is {found}, not {expected}")
+
+    def _coded(self, packet: Packet[VideoStream], origin: int) -> CodedPicture:
+        assert packet.pts is not None
+        units = (unit for unit in _split(bytes(packet)) if unit[0] & 0x1F in _SLICES["h264"])
+        content = b"".join(len(unit).to_bytes(LENGTH_BYTES, "big") + unit for unit in units)
+        return CodedPicture(content, packet.pts + origin, packet.is_keyframe)
+
+
+def _packet(picture: CodedPicture) -> VideoPacket:
+    packet: VideoPacket = Packet(picture.content)  # type: ignore[assignment]
+    packet.pts = packet.dts = picture.shown
+    return packet
+
+
+def _format(one: ParameterSet) -> tuple[object, ...]:
+    return one.format, one.hides
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    """Units behind start codes (Annex B)."""
+    return (unit for part in data.split(_START_CODE)[1:] if (unit := part.rstrip(b"\0")))
