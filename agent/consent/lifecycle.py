@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from agent.errors import InternalFault
 
@@ -40,11 +41,15 @@ RELEASE: Table = MappingProxyType(
         ("APPROVED", "seal"): "SEALED",  # the bundle lies in the outbox, sealed to the requester
         ("APPROVED", "revoke"): "REVOKED",  # the owner stopped it before anything was made
         ("APPROVED", "fail"): "FAILED",  # a clip is damaged or gone, or the approval ran out
-        ("SEALED", "deliver"): "SENT",  # the receiver has every byte; cannot be undone
+        ("SEALED", "send"): "SENT",  # the receiver has every byte; cannot be undone
         ("SEALED", "revoke"): "REVOKED",  # the owner stopped it before the last byte
         ("SEALED", "fail"): "FAILED",  # the receiver refused for good, or the approval ran out
+        ("SENT", "deliver"): "DELIVERED",  # the requester's receipt: opened and verified
+        ("SENT", "reject"): "REJECTED",  # the requester's receipt: not what it may be
     }
 )
+LEFT: Final = ("SENT", "DELIVERED", "REJECTED")  # states of a release that has left
+OVER: Final = (*LEFT, "REVOKED", "FAILED")  # states in which nothing more leaves or is stopped
 
 
 def advance(table: Table, state: str, event: str) -> str:

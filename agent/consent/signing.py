@@ -116,6 +116,11 @@ def claimed_typ(compact: str | bytes) -> str:
     return str(_split(compact, statements.MAX_REPORT_BYTES)[1]["typ"])
 
 
+def longest(kind: type[Statement]) -> int:
+    """The most bytes that a compact JWS of ``kind`` may have."""
+    return kind.MAX_BYTES * 4 // 3 + _MAX_HEADER_BYTES
+
+
 def _open(compact: str | bytes, kind: type[Statement]) -> tuple[str, dict[str, Any], bytes]:
     """Text, header and raw payload of a JWS of ``kind``; the signature is not checked."""
     text, header, payload = _split(compact, kind.MAX_BYTES)
@@ -127,9 +132,9 @@ def _open(compact: str | bytes, kind: type[Statement]) -> tuple[str, dict[str, A
 def _split(compact: str | bytes, max_bytes: int) -> tuple[str, dict[str, Any], bytes]:
     """Text, checked header and raw payload of any compact JWS of ours."""
     data = compact.encode("utf-8", "replace") if isinstance(compact, str) else compact
-    longest = max_bytes * 4 // 3 + _MAX_HEADER_BYTES
-    if len(data) > longest:
-        raise MalformedStatement("too-large", f"{len(data)} bytes, at most {longest}")
+    at_most = max_bytes * 4 // 3 + _MAX_HEADER_BYTES
+    if len(data) > at_most:
+        raise MalformedStatement("too-large", f"{len(data)} bytes, at most {at_most}")
     if not _COMPACT.fullmatch(data):
         raise MalformedStatement("not-jws", "is not a compact JWS with an Ed25519 signature")
     text = data.decode("ascii")

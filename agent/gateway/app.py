@@ -41,6 +41,7 @@ from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
 from agent.gateway.release.holds import UNANCHORED, Holds
 from agent.gateway.release.last_word import LastWord
+from agent.gateway.release.receipts import Receipts
 from agent.gateway.release.removal import Removals
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
@@ -209,6 +210,7 @@ def _release_worker(
             random=random,
             max_backoff_seconds=upload.max_backoff_seconds,
         ),
+        receipts=Receipts(work=work, authorizer=authorizer, receiver=receiver, random=random),
         random=random,
         outbox_dir=outbox_dir,
         max_backoff_seconds=upload.max_backoff_seconds,

@@ -31,6 +31,7 @@ from agent.vault.records.floods import FloodTable, FloodWriter, LogTable, LogWri
 from agent.vault.records.holds import HoldTable, HoldWriter
 from agent.vault.records.ledger import Json, Ledger, LedgerWriter
 from agent.vault.records.notices import NoticeTable, NoticeWriter
+from agent.vault.records.receipts import ReceiptTable, ReceiptWriter
 from agent.vault.records.releases import ReleaseRow, ReleaseTable, ReleaseWriter
 from agent.vault.records.requests import RequestTable, RequestWriter
 
@@ -59,6 +60,7 @@ class UnitOfWork:
         self._letters_written = letters_written
         self.requests = RequestTable(database)
         self.releases = ReleaseTable(database)
+        self.receipts = ReceiptTable(database)
         self.holds = HoldTable(database)
         self.decisions = DecisionTable(database)
         self.notices = NoticeTable(database)
@@ -99,6 +101,7 @@ class Change:
         self.wrote_letters = False
         self.requests = RequestWriter(work.database)
         self.releases = ReleaseWriter(work.database)
+        self.receipts = ReceiptWriter(work.database)
         self.holds = HoldWriter(work.database)
         self.decisions = DecisionWriter(work.database)
         self.notices = NoticeWriter(work.database)

@@ -15,7 +15,7 @@ import msgspec
 
 from agent.clock import Clock
 from agent.config import Broker
-from agent.consent import letters
+from agent.consent import letters, lifecycle
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import Listing, Moment, Outcome
 from agent.errors import MalformedStatement, Refused
@@ -37,7 +37,9 @@ _LISTING_SECONDS = 20.0  # longest silence of a camera that lists its clips
 
 PROPOSED = "PROPOSED"  # another owner must agree, which may take days
 AGREED = "AGREED"  # the decision completed another owner's release
-_LAST_EVENTS = frozenset({"SENT", "FAILED", "REFUSED", "REVOKED", "DONE", PROPOSED, AGREED})
+_LAST_EVENTS = frozenset(
+    {*lifecycle.LEFT, "FAILED", "REFUSED", "REVOKED", "DONE", PROPOSED, AGREED}
+)
 
 
 def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:

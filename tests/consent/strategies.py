@@ -98,6 +98,10 @@ def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
         }
     if name == "Request":
         return drawn | {"kind": "legal-order" if drawn["order"] else "voluntary"}
+    if name == "Receipt":
+        if drawn["release"] and not drawn["rule"]:
+            return drawn | {"verdict": "accepted", "detail": ""}
+        return drawn | {"verdict": "rejected", "rule": drawn["rule"] or "not-a-tar"}
     return drawn
 
 

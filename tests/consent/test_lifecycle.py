@@ -71,12 +71,20 @@ def test_a_closed_request_never_opens_again() -> None:
 
 def test_a_release_is_sent_only_after_it_was_approved_and_sealed() -> None:
     assert lifecycle.initial(RELEASE) == "PROPOSED"
-    assert lifecycle.finals(RELEASE) == {"SENT", "REVOKED", "FAILED"}
-    assert [step for step, after in RELEASE.items() if after == "SENT"] == [("SEALED", "deliver")]
+    assert lifecycle.finals(RELEASE) == {"DELIVERED", "REJECTED", "REVOKED", "FAILED"}
+    for left in ("DELIVERED", "REJECTED"):
+        assert {before for (before, _), after in RELEASE.items() if after == left} == {"SENT"}
+    assert [step for step, after in RELEASE.items() if after == "SENT"] == [("SEALED", "send")]
     assert [step for step, after in RELEASE.items() if after == "SEALED"] == [("APPROVED", "seal")]
     assert [step for step, after in RELEASE.items() if after == "APPROVED"] == [
         ("PROPOSED", "agree")
     ]
+
+
+def test_a_release_that_is_over_cannot_be_revoked_and_any_other_can() -> None:
+    revocable = {before for before, event in RELEASE if event == "revoke"}
+    assert revocable | set(lifecycle.OVER) == set(lifecycle.states(RELEASE))
+    assert not revocable & set(lifecycle.OVER)
 
 
 def test_until_it_is_sent_a_release_can_be_revoked() -> None:

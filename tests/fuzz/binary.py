@@ -205,10 +205,10 @@ _SIZE, _SENT = 1_000, 100
 
 
 def run_answer(data: bytes) -> None:
-    """An answer to each of the three calls: believed within what was sent, or refused."""
+    """An answer to each of the four calls: believed within what was sent, or refused."""
     liar, client = _peers()
     liar.answer = data[1:]
-    calls: tuple[Callable[[TusClient, str], None], ...] = (_create, _ask_offset, _send)
+    calls: tuple[Callable[[TusClient, str], None], ...] = (_create, _ask_offset, _send, _receipt)
     try:
         calls[(data[0] if data else 0) % len(calls)](client, liar.url)
     except (NetworkFault, ReceiverRefused) as error:
@@ -233,6 +233,11 @@ def _send(client: TusClient, url: str) -> None:
     assert _SENT < reached <= _SENT + 10
 
 
+def _receipt(client: TusClient, url: str) -> None:
+    found = client.receipt(url, at_most=_SENT)
+    assert found is None or len(found) <= _SENT
+
+
 def seeds_answer() -> Sequence[bytes]:
     def answer(call: int, *lines: str) -> bytes:
         return bytes([call]) + "\r\n".join([*lines, "", ""]).encode()
@@ -248,6 +253,7 @@ def seeds_answer() -> Sequence[bytes]:
         answer(2, "HTTP/1.1 204 No Content", tus, f"Upload-Offset: {_SENT + 10}"),
         answer(2, "HTTP/1.1 100 Continue", "", "HTTP/1.1 204 OK", tus, "Upload-Offset: 9"),
         answer(2, "HTTP/1.1 503 Later", "Transfer-Encoding: chunked", "", "ffffffffffff"),
+        answer(3, "HTTP/1.1 200 OK", "Content-Length: 9", "", "a.b.c"),
         b"\2",
     ]
 

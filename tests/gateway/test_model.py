@@ -15,7 +15,7 @@ _EVENTS = (
     "requests.paused", "stopped in time", "alert.received", "second requester",
     "approved early", "revoked early", "withdrawn early", "too-many-open",
     "requester-muted", "jti-reused", "tricks", "keys came later", "revocation lost",
-    "restored and noticed", "shared",
+    "restored and noticed", "shared", "release.delivered", "release.rejected",
 )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def test_a_transaction_alone_makes_what_writes() -> None:
         for name in (
             "AnchoredWriter", "CameraCommandWriter", "Change", "DecisionWriter", "FloodWriter",
             "HoldWriter", "LedgerWriter", "LetterTable", "LogWriter", "NoticeWriter",
+            "ReceiptWriter",
             "ReleaseWriter", "RequestWriter",
         )
     }  # fmt: skip

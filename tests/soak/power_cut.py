@@ -206,7 +206,7 @@ class Evening:
         return "" if row is None else row.state
 
     def _is_over(self, release: str) -> bool:
-        return self._state(release) in lifecycle.finals(lifecycle.RELEASE)
+        return self._state(release) in lifecycle.OVER
 
     def _is_held(self, release: str) -> bool:
         with self.house.open_database() as database:

@@ -138,11 +138,16 @@ class FakeReceiver:
 
     ``request-lost`` and ``answer-lost`` are the network's; at ``sender-dies`` the
     gateway is killed when the receiver has taken what was sent.
+
+    ``receipts`` holds what lies beside each upload; ``asked`` counts the questions for it.
     """
 
     uploads: dict[str, Upload] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    receipts: dict[str, bytes] = field(default_factory=dict)
+    asked: int = 0
+    receipts_away: bool = False
     _ids: itertools.count[int] = field(default_factory=itertools.count)
 
     def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
@@ -175,6 +180,12 @@ class FakeReceiver:
             raise ReceiverFault(403, "what was received stays")
         self.uploads.pop(upload_url, None)
         self._answer(fault)
+
+    def receipt(self, upload_url: str, *, at_most: int) -> bytes | None:
+        self.asked += 1
+        if self.receipts_away:
+            raise NetworkFault("there is nobody")
+        return self.receipts.get(upload_url)
 
     @property
     def finished(self) -> list[Upload]:

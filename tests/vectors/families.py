@@ -15,6 +15,7 @@ from tests.vectors.attacks import (
     payloads,
     posts,
     proofs,
+    receipts,
     requests,
     shares,
 )
@@ -32,6 +33,7 @@ FAMILIES = (
     requests.uploads,
     posts.alerts,
     posts.withdrawals,
+    receipts.receipts,
     proofs.proofs,
     proofs.notes,
     proofs.links,

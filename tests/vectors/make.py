@@ -19,12 +19,12 @@ import msgspec
 
 from agent.consent import letters
 from agent.consent.cards import format_card
-from agent.consent.statements import Alert, Withdrawal
+from agent.consent.statements import Alert, Receipt, Withdrawal
 from tests.consent import logs, world
 from tests.consent.logs import FakeLog
 from tests.consent.world import CLIP, CLIP_2, NOW
 from tests.vectors import families, vector
-from tests.vectors.attacks import posts, proofs, shares
+from tests.vectors.attacks import posts, proofs, receipts, shares
 from tests.vectors.attacks.proofs import WITNESSES
 from tests.vectors.vector import Named, Vector
 
@@ -92,6 +92,9 @@ def good() -> Iterator[Named]:
         "alert",
         {"about": "an alert", "check": "alert", "typ": Alert.TYP, "input": shown},
     )
+    for name, said in (("receipt", receipts.receipt()), ("rejection", receipts.rejection())):
+        jws = world.REQUESTER.sign(said)
+        yield name, vector.statement(f"a {name} for a bundle", jws, Receipt.TYP)
     yield "request-admitted", vector.policy("a request that the default policy admits")
     clockwise = world.polygon(*reversed(world.square(0.5).coordinates[0][:-1]))
     turned = world.request(area=clockwise)

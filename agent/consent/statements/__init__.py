@@ -22,6 +22,7 @@ STATEMENTS: dict[str, type[Statement]] = {
         Request,
         Alert,
         Withdrawal,
+        Receipt,
         InboxReport,
         Listing,
         Notices,

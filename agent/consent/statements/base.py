@@ -25,6 +25,7 @@ Name = Annotated[str, Meta(max_length=120, pattern=_ONE_LINE)]
 Line = Annotated[str, Meta(max_length=200, pattern=_ONE_LINE)]
 Text = Annotated[str, Meta(max_length=4_000)]
 Url = Annotated[str, Meta(max_length=500, pattern=_ONE_LINE)]
+RuleName = Annotated[str, Meta(pattern=r"\A([a-z0-9]+(-[a-z0-9]+)*)?\Z", max_length=60)]
 Base64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]*={0,2}\Z", max_length=8_192)]
 AgeRecipient = Annotated[str, Meta(pattern=r"\Aage1[02-9ac-hj-np-z]{58}\Z")]
 PublicKeyText = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]  # 32 bytes, base64url

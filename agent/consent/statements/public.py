@@ -1,4 +1,4 @@
-"""Statements by a requester: public posts."""
+"""Statements by a requester: public posts, and the receipt for a bundle."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from agent.consent.statements.base import (
     Name,
     Part,
     Ring,
+    RuleName,
     Statement,
     Text,
     Url,
@@ -93,3 +94,30 @@ class Withdrawal(Statement, frozen=True):
     TYP: ClassVar[str] = "clip-withdrawal+jwt"
 
     request: Digest
+
+
+class Receipt(Statement, frozen=True):
+    """A requester tells an owner that a bundle arrived, was opened, and was verified or not.
+
+    ``bundle`` is the digest of the sealed file. ``release`` is the digest of the ``release.jws``
+    in it, which only somebody who opened it can know; None if it could not be opened. ``rule`` and
+    ``detail`` say why the bundle was rejected; they are empty if it was accepted.
+    """
+
+    TYP: ClassVar[str] = "clip-receipt+jwt"
+    MAX_BYTES: ClassVar[int] = 2_048
+
+    bundle: Digest
+    release: Digest | None
+    verdict: Literal["accepted", "rejected"]
+    rule: RuleName = ""
+    detail: Line = ""
+
+    def __post_init__(self) -> None:
+        accepted = self.verdict == "accepted"
+        if accepted and self.release is None:
+            raise ValueError("an accepted bundle has a `release`")
+        if accepted != (self.rule == ""):
+            raise ValueError("`rule` belongs to a rejected bundle, and only there")
+        if accepted and self.detail:
+            raise ValueError("`detail` belongs to a rejected bundle")

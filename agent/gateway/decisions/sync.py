@@ -36,7 +36,7 @@ def revoke(change: Change, work: UnitOfWork, name: str, owner: str) -> str:
     if release is None:
         if not work.ledger.tells(name, Event.RELEASE_REVOKED_EARLY):
             change.note(Event.RELEASE_REVOKED_EARLY, name, detail)
-    elif release.state in lifecycle.finals(lifecycle.RELEASE):
+    elif release.state in lifecycle.OVER:
         return release.state
     elif change.releases.ask_to_stop("revoked by the owner", release=release.id):
         change.note(Event.RELEASE_REVOKE_ASKED, release.id, detail)

@@ -37,14 +37,14 @@ class Signed:
 class Authorization:
     """The verified statements of one release, its recipient, and the place to upload to.
 
-    ``request_jws`` is None for a share. ``reader`` is the recipient's fingerprint, ``seal``
+    ``request_jws`` is None for a share. ``reader`` is the recipient's signing key, ``seal``
     their age recipient.
     """
 
     first: Signed
     second: Signed | None
     request_jws: str | None
-    reader: str
+    reader: PublicKey
     seal: str
     upload_url: str
 
@@ -112,9 +112,7 @@ class Authorizer:
             reader = PublicKey.from_text(share.recipient.key)
         except ValueError as error:
             raise Refused("bad-recipient", "the recipient's key is no key") from error
-        return Authorization(
-            first, second, None, reader.fingerprint, share.recipient.seal, share.upload.url
-        )
+        return Authorization(first, second, None, reader, share.recipient.seal, share.upload.url)
 
     def _of_approval(
         self, row: ReleaseRow, first: Signed, approval: Approval, second: Signed | None
@@ -130,6 +128,4 @@ class Authorizer:
             raise Refused("other-request", "the request is not the one that was approved")
         if problem := upload.problem(request.upload.url, card, self.allow_loopback_http):
             raise Refused("upload-not-allowed", problem)
-        return Authorization(
-            first, second, asked.jws, card.fingerprint, card.seal, request.upload.url
-        )
+        return Authorization(first, second, asked.jws, card.key, card.seal, request.upload.url)

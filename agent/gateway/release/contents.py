@@ -31,12 +31,20 @@ from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bag_writer import write_bundle
 from agent.media.editing.content import Prepared
-from agent.new_files import WrittenFile
 from agent.vault.clips import unseal
 from agent.vault.clips.reader import ClipReader
 from agent.vault.database.gateway import Clip, GatewayDatabase
 
 _READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBundle:
+    """A sealed bundle: its size and digest, and the digest of the ``release.jws`` in it."""
+
+    bytes: int
+    sha256: str
+    release_sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +64,7 @@ class BundleContents:
         *,
         keys: Mapping[str, str],
         at: float,
-    ) -> WrittenFile:
+    ) -> SealedBundle:
         """Write the authorized bundle to ``path``, or leave no file there.
 
         ``keys`` are the clips' identities from the owner's letter.
@@ -74,14 +82,22 @@ class BundleContents:
             for path, jws in _statements(authorization).items():
                 yield path, jws.encode("ascii")
 
-        return write_bundle(
+        released = hashlib.sha256()
+
+        def release(files: Sequence[BundledFile]) -> bytes:
+            jws = self._release(authorization, pictures, files, at)
+            released.update(jws)
+            return jws
+
+        written = write_bundle(
             path,
             name=f"release-{path.stem}",
             recipient=authorization.seal,
             payload=payload(),
-            release=lambda files: self._release(authorization, pictures, files, at),
+            release=release,
             bagged_at=at,
         )
+        return SealedBundle(written.bytes, written.sha256, released.hexdigest())
 
     def _release(
         self,
@@ -100,7 +116,7 @@ class BundleContents:
             iss=self.keys.id,
             jti=signing.new_jti(self.random(16)),
             iat=int(at),
-            aud=authorization.reader,
+            aud=authorization.reader.fingerprint,
             request=consent.request if isinstance(consent, Approval) else None,
             approval=signing.digest(first.jws),
             second_approval=signing.digest(second.jws) if second else None,

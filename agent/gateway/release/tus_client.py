@@ -135,10 +135,25 @@ class TusClient:
         if answer.status != 204:  # fastapi-tusd says no more than this
             _expect(answer, {200, *GONE})
 
+    def receipt(self, upload_url: str, *, at_most: int) -> bytes | None:
+        """The requester's receipt at ``<upload url>.receipt``; None if there is none.
+
+        tus knows no receipts, so nothing is expected of the answer's headers.
+        """
+        parts, content = self._check_url(upload_url), bytearray()
+        url = parts._replace(path=f"{parts.path}.receipt").geturl()
+        answer = self._exchange("GET", url, {}, None, content)
+        return bytes(content) if answer.status == 200 and len(content) <= at_most else None
+
     def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        content: bytearray | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        """One request and its answer, with any status; the body of the answer is dropped."""
+        """One request and its answer, with any status; ``content`` takes its body."""
         import urllib3
 
         parts = self._check_url(url)
@@ -161,8 +176,11 @@ class TusClient:
                         preload_content=False,
                     )
                 answer = connection.getresponse()
-                if len(answer.read(_MAX_BODY_BYTES + 1, decode_content=False)) > _MAX_BODY_BYTES:
+                read = answer.read(_MAX_BODY_BYTES + 1, decode_content=False)
+                if len(read) > _MAX_BODY_BYTES:
                     connection.close()
+                if content is not None:
+                    content += read
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             connection.close()
             cause = _first_cause(error)

@@ -47,6 +47,9 @@ class Receiver(Protocol):
     def remove(self, upload_url: str) -> None:
         """Have the receiver delete what it has of an upload."""
 
+    def receipt(self, upload_url: str, *, at_most: int) -> bytes | None:
+        """The receipt beside a finished upload, if there is one of at most so many bytes."""
+
 
 @dataclass(eq=False)
 class Uploader:

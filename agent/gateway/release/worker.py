@@ -12,8 +12,9 @@ last commit:
 - APPROVED: needs the clip keys, which are in memory only. After a restart the broker
   sends the approval again (it was not acknowledged), or it expires.
 - SEALED: the bundle is in ``outbox/``; the upload resumes at the receiver's offset.
-- SENT, FAILED, REVOKED: finished; the bundle is removed. What a receiver has of a release that
-  was stopped is removed too (:mod:`.removal`).
+- SENT: the bundle is removed, and the recipient's receipt is asked for (:mod:`.receipts`).
+- DELIVERED, REJECTED, FAILED, REVOKED: finished. What a receiver has of a release that was
+  stopped is removed (:mod:`.removal`).
 
 Nothing is sent before the owners were heard after each connection (:mod:`.last_word`),
 nothing that is held (:mod:`.holds`), and nothing after the approval's end. An unsynced clock
@@ -45,6 +46,7 @@ from agent.errors import (
 )
 from agent.gateway.release.authorization import Authorizer
 from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.receipts import FIRST_PAUSE_SECONDS, Receipts
 from agent.gateway.release.removal import Removals
 from agent.gateway.release.upload import Uploader
 from agent.gateway.unit_of_work import Change, UnitOfWork
@@ -77,6 +79,7 @@ class ReleaseWorker:
     authorizer: Authorizer
     uploader: Uploader
     removals: Removals
+    receipts: Receipts
     random: Callable[[int], bytes]
     outbox_dir: Path
     max_backoff_seconds: float
@@ -140,7 +143,8 @@ class ReleaseWorker:
                     advanced = self._advance(row)
                     sealed |= advanced and row.state == "APPROVED"
                     worked |= advanced
-        return worked
+        # A receiver that is gone may take a minute to say nothing: what is to be sent goes first.
+        return worked or (self.work.clock.synced() and self.receipts.step())
 
     def _take_jobs(self) -> None:
         """Take over the keys that arrived, unless they are no longer needed."""
@@ -207,6 +211,7 @@ class ReleaseWorker:
                 attempts=0,
                 not_before=0.0,
             )
+            change.receipts.expect(row.id, bundle.release_sha256)
             change.advance(row, "seal", sealed)
         self._forget_keys(row)
         return True
@@ -222,7 +227,7 @@ class ReleaseWorker:
                 "bytes": row.bundle_bytes or 0,
                 "url": row.upload_url or "",
             }
-            self._finish(row, "deliver", "", where)
+            self._finish(row, "send", "", where)
         elif self._told.pop(row.id, ""):
             with self.work.transaction() as change:
                 change.tell(row.id, row.state, request=row.request)
@@ -268,6 +273,10 @@ class ReleaseWorker:
         """End a release: first its row, ledger line and letter, then the bundle's file."""
         line: dict[str, str | int] = {"why": detail} if detail else {}
         with self.work.transaction() as change:
+            if event == "send":
+                change.receipts.sent(row.id, at=change.now, first_pause=FIRST_PAUSE_SECONDS)
+            else:
+                change.receipts.drop(row.id)
             change.advance(row, event, {**line, **(more or {})}, detail=detail)
             change.releases.set(row.id, attempts=0, not_before=0.0)  # they count removals now
         self.uploader.forget(row.id)

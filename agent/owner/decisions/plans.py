@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agent.clock import Clock
+from agent.consent import lifecycle
 from agent.consent.cards import DeviceCard, RequesterCard
 from agent.consent.statements import Disclosure, Mute, PauseRequests, ResumeRequests, Revoke
 from agent.errors import Refused
@@ -105,7 +106,7 @@ class Plans:
     def revoke(self, release: str) -> tuple[Answer, Plan]:
         """Stop a release that has not been sent."""
         answer = sent.find(self._given.answers(), release)
-        if answer.event == "SENT":
+        if answer.event in lifecycle.LEFT:
             raise Refused("was-sent", "it was sent, and cannot be called back")
         card = self.camera(answer.device)
         return answer, sign.command(Revoke(release=answer.release), card, now=self._clock.now())

@@ -23,7 +23,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from agent.consent import letters, signing
+from agent.consent import letters, lifecycle, signing
 from agent.consent.cards import DeviceCard
 from agent.consent.letters import Letter
 from agent.consent.statements import (
@@ -52,8 +52,7 @@ from agent.owner.inbox.inbox import AWAITED, Inbox
 
 S = TypeVar("S", Approval, Share, Command, Decline)
 
-_SENT: Final = ("SENT",)
-_OVER: Final = (*_SENT, "FAILED", "REVOKED", "REFUSED")
+_OVER: Final = (*lifecycle.LEFT, "FAILED", "REVOKED", "REFUSED")
 _MAX_DECISIONS, _MAX_MUTES = 100, 50  # of a sync
 _LONGEST_SECONDS: Final = 8 * 86_400  # after which no approval holds
 
@@ -118,7 +117,7 @@ class Repeats:
                 outcome = outcomes.get(outcome.detail, outcome)
             # A camera that is set back later may take an approval anew, so it is told what was
             # revoked for as long as that can matter, whatever it has answered.
-            over = _SENT if subject in revoked else _OVER
+            over = lifecycle.LEFT if subject in revoked else _OVER
             if outcome is None or outcome.event not in over:
                 yield HeldDecision(decision=subject, standing=subject not in revoked)
 

@@ -6,6 +6,7 @@ is not older than the kept one: brokers redeliver old letters.
 
 from __future__ import annotations
 
+from agent.consent import lifecycle
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import InboxReport, Listing, Notices, Outcome, Status
 from agent.errors import MalformedStatement, Refused
@@ -44,14 +45,16 @@ def place(
 
 
 def may_follow(statement: CameraStatement, kept: CameraStatement | None) -> bool:
-    """True if ``statement`` is not older than ``kept``, which does not say ``SENT``.
+    """True if ``statement`` is not older than ``kept``.
 
-    A camera that was set back may not know any more that a release was sent.
+    A camera that was set back may not know any more that a release was sent, or delivered.
     """
     if kept is None:
         return True
-    if isinstance(kept, Outcome) and kept.event == "SENT":
-        return False
+    if isinstance(kept, Outcome) and kept.event in lifecycle.LEFT:
+        told = statement.event if isinstance(statement, Outcome) else ""
+        if told not in (kept.event, *lifecycle.LEFT[1:]):
+            return False
     return (statement.iat, statement.ledger.size) >= (kept.iat, kept.ledger.size)
 
 

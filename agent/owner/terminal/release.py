@@ -80,7 +80,7 @@ def _release(client: OwnerClient, plan: ReleasePlan, arguments: argparse.Namespa
         on_outcome=_tell,
     )
     if sent.last is not None:
-        return 0 if sent.last.event in ("SENT", PROPOSED, AGREED) else 1
+        return 0 if sent.last.event in ("SENT", "DELIVERED", PROPOSED, AGREED) else 1
     if sent.away is not None:
         say(f"{text.away(sent.away)}. It acts on this as soon as it is back.")
     elif arguments.wait > 0:

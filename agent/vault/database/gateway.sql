@@ -5,7 +5,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4947;  -- "CLIG"
-PRAGMA user_version = 3;             -- version of this file
+PRAGMA user_version = 4;             -- version of this file
 
 -- A clip of the camera, by its sidecar.
 CREATE TABLE clip (
@@ -170,6 +170,16 @@ CREATE TABLE release_clip (
     release TEXT NOT NULL REFERENCES release (id),  -- the release
     clip    TEXT NOT NULL,                 -- id of the clip, which may be gone by now
     PRIMARY KEY (release, clip)
+) STRICT, WITHOUT ROWID;
+
+-- Releases whose receipt by the recipient has not come yet, from sealing on.
+CREATE TABLE receipt (
+    release    TEXT PRIMARY KEY REFERENCES release (id),  -- the release
+    statement  TEXT NOT NULL,              -- digest of release.jws in the sealed bundle
+    sent_at    REAL,                       -- when the last byte was sent; null: not yet
+    asked      INTEGER NOT NULL DEFAULT 0, -- times that the receiver had none
+    not_before REAL NOT NULL DEFAULT 0,    -- next question, wall time
+    overdue    INTEGER NOT NULL DEFAULT 0  -- 1: the owners were told that none came
 ) STRICT, WITHOUT ROWID;
 
 -- Decisions that their owner must name again, in a `sync` signed after `at`, before the release goes

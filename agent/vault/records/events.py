@@ -61,6 +61,16 @@ class Event(Enum):
     RELEASE_APPROVED = "An owner approved {count}{to}; as many owners as are needed have approved."
     RELEASE_SEALED = "The approved clips were prepared and sealed."
     RELEASE_SENT = "The approved clips were sent to {url}. They cannot be called back."
+    RELEASE_DELIVERED = (
+        "The recipient signed a receipt: what was sent has arrived, was opened and verified."
+    )
+    RELEASE_REJECTED = (
+        "The recipient signed a receipt: what was sent has arrived, and was rejected{because}"
+        " ({rule})."
+    )
+    RELEASE_UNCONFIRMED = (
+        "No receipt came for what was sent to {url}: it is not known if the recipient can read it."
+    )
     RELEASE_FAILED = "The approved clips were not sent{because}."
     RELEASE_REVOKED = "The release was stopped{because}."
     UPLOAD_REMOVED = "The receiver deleted what it had of clips that were stopped on their way."

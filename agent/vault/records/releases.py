@@ -79,7 +79,7 @@ class ReleaseTable(Table):
         """True if a release of this request can still be stopped, and is not to stop yet."""
         query = (
             "SELECT 1 FROM release WHERE request = ? AND stop = ''"
-            " AND state NOT IN ('SENT', 'FAILED', 'REVOKED') LIMIT 1"
+            " AND state IN ('PROPOSED', 'APPROVED', 'SEALED') LIMIT 1"
         )
         return bool(self._database.rows(query, (request,)))
 

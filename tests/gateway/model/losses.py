@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from agent.consent import letters, signing
+from agent.consent.lifecycle import LEFT
 from agent.consent.statements import HeldDecision, HeldMute, LedgerHead, Revoke, Status, Sync
 from agent.mqtt import topics
 from agent.vault.records.ledger import Ledger
@@ -25,7 +26,7 @@ from tests.gateway.model.weather import Weather
 from tests.support.gateway_world import DEVICE
 from tests.support.house import Person
 
-_OVER = ("SENT", "FAILED", "REVOKED", "REFUSED")
+_OVER = (*LEFT, "FAILED", "REVOKED", "REFUSED")
 _OBEYED = re.compile(r"release|requester|requests")  # lines of the ledger about owners' decisions
 _LARGEST = 2**26  # no file of the model, only one of holes
 _FOLDERS = ("camera", "gateway", "wishes")
@@ -156,7 +157,7 @@ class Losses(Owners, Weather):
     def owners_sync(self) -> None:
         """Each owner's tool reads its letters, then names what it holds that is not over."""
         for topic, event, first in self.outcomes():
-            if self.over.get(topic) != "SENT":  # which stays so, whatever an older state says
+            if self.over.get(topic) not in LEFT:  # which stays so, whatever an older state says
                 agreed = self.over.get(first, "") if event == "AGREED" else ""
                 self.over[topic] = event if event in _OVER else agreed
         for computer in (0, 1, 0):  # what one names may go on when all were heard
@@ -223,7 +224,7 @@ class Losses(Owners, Weather):
         due = [
             name
             for name in names
-            if self.over.get(name) not in (("SENT",) if name in revoked else _OVER)
+            if self.over.get(name) not in (LEFT if name in revoked else _OVER)
         ]
         return [HeldDecision(decision=name, standing=name not in revoked) for name in due[:100]]
 
@@ -234,7 +235,7 @@ class Losses(Owners, Weather):
 
     def confirmed(self) -> set[str]:
         """The releases of which the owners can read that they were sent."""
-        return {name for name, event, _ in self.outcomes() if event == "SENT"}
+        return {name for name, event, _ in self.outcomes() if event in LEFT}
 
     def received(self) -> dict[str, int]:
         """The bytes of each upload."""

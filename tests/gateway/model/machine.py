@@ -23,12 +23,13 @@ from tests.gateway.model.camera import TakenOverCamera
 from tests.gateway.model.crossings import Crossings
 from tests.gateway.model.losses import Losses
 from tests.gateway.model.messages import Consented, Posted
+from tests.gateway.model.recipients import Recipients
 from tests.support.gateway_world import DEVICE
 from tests.support.house import Person
 from tests.support.peers import open_bundle
 
 
-class GatewayModel(Crossings, Losses, TakenOverCamera):
+class GatewayModel(Crossings, Losses, Recipients, TakenOverCamera):
     """See the module."""
 
     @invariant()
@@ -118,6 +119,7 @@ class GatewayModel(Crossings, Losses, TakenOverCamera):
             self.told[event] += len(lines)
         sent = [entry.subject for entry in entries if entry.event == "release.sent"]
         assert len(sent) == len(set(sent)) and set(sent) <= finished
+        self.check_receipts([(entry.event, entry.subject) for entry in entries])
         unknown = {event for event in said if event.startswith("request")} - set(self.oracle.record)
         assert unknown <= {"request.matched"}, f"nobody did what the record says: {unknown}"
         for entry in entries:

@@ -499,3 +499,43 @@ def test_a_receiver_that_is_away_is_named_in_one_line() -> None:
     with pytest.raises(NetworkFault) as fault:
         new_client().create(f"http://127.0.0.1:{port}/", size=1, metadata={})
     assert str(fault.value) == f"127.0.0.1:{port}: Connection refused"
+
+
+# Receipts
+
+
+def receipt(url: str, at_most: int = 100) -> bytes | None:
+    return new_client().receipt(url, at_most=at_most)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/files/1", "/files/1.receipt"),
+        ("/files/1?token=a%20b", "/files/1.receipt?token=a%20b"),
+        ("", ".receipt"),
+    ],
+)
+def test_a_receipt_lies_beside_the_upload(path: str, asked: str) -> None:
+    with FakeReceiver(answer(200, b"jws", tus=False)) as fake:
+        assert receipt(f"http://127.0.0.1:{fake.port}{path or '/files'}") == b"jws"
+    (request,) = fake.requests
+    assert (request.method, request.target) == ("GET", asked if path else "/files.receipt")
+
+
+@pytest.mark.parametrize("status", [202, 204, 301, 302, 307, 401, 403, 404, 405, 410, 500, 503])
+def test_any_other_answer_means_that_there_is_no_receipt(status: int) -> None:
+    body = b"" if status == 204 else b"jws"
+    reply = answer(status, body, tus=False, Location="http://127.0.0.1:1/x")
+    with FakeReceiver(reply) as fake:
+        assert receipt(fake.url) is None
+
+
+def test_a_receipt_that_is_too_long_is_none() -> None:
+    with FakeReceiver(answer(200, b"x" * 101, tus=False)) as fake:
+        assert receipt(fake.url) is None
+
+
+def test_a_receipt_is_not_fetched_from_an_unsafe_address() -> None:
+    with pytest.raises(ReceiverRefused):
+        receipt("http://example.org/files/1")

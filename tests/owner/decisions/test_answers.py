@@ -55,7 +55,10 @@ def test_an_approval_of_a_moment_ago_can_be_revoked(
 @pytest.mark.parametrize(
     ("event", "detail", "said"),
     [
-        ("SENT", "", "sent"),
+        ("SENT", "", "sent, no receipt yet"),
+        ("SENT", "no receipt: nobody knows", "sent, no receipt: nobody knows"),
+        ("DELIVERED", "", "delivered: the recipient has opened and verified it"),
+        ("REJECTED", "clips-differ: x", "sent, and rejected by the recipient: clips-differ: x"),
         ("FAILED", "the receiver refused", "not sent: the receiver refused"),
         ("REFUSED", "replayed", "refused by your camera: replayed"),
         ("REVOKED", "", "stopped, not sent"),

@@ -26,7 +26,14 @@ def approved(owner: OwnerAtHome, camera: FakeCamera, request_jws: str, event: st
 
 @pytest.mark.parametrize(
     ("event", "is_named"),
-    [("", True), ("SEALED", True), ("HELD", True), ("SENT", False), ("FAILED", False)],
+    [
+        ("", True),
+        ("SEALED", True),
+        ("HELD", True),
+        ("SENT", False),
+        ("FAILED", False),
+        ("DELIVERED", False),
+    ],
 )
 def test_an_approval_is_named_as_standing_until_it_is_over(
     owner: OwnerAtHome, camera: FakeCamera, request_jws: str, event: str, is_named: bool

@@ -47,7 +47,7 @@ def test_from_letter_to_outcome(
         assert owner.run("approve", name, "2", "--yes", "--wait", "60") == 0
     out = capsys.readouterr().out
     assert "no name, no address, no e-mail" in out
-    assert out.rstrip().endswith("front-door: sent")
+    assert out.rstrip().endswith("front-door: sent, no receipt yet")
 
     letter = camera.decisions[-1]
     approval = signing.verify(letter.jws, Approval, {keys.fingerprint: keys.signing.public})

@@ -84,7 +84,7 @@ def test_clips_are_asked_for_listed_and_shared_with_a_card(
         assert owner.run(*share, "--tell-name", "Ann", "--wait", "60") == 0
     out = capsys.readouterr().out
     assert "The neighbour, who has not asked" in out and "only 1 s to 5 s" in out
-    assert out.rstrip().endswith("front-door: sent")
+    assert out.rstrip().endswith("front-door: sent, no receipt yet")
     (window,) = camera.listed
     assert (window.start, window.end) == (1_706_115_600, 1_706_122_801)
     said = signing.verify(last(camera).jws, Share, {keys.fingerprint: keys.signing.public})
