@@ -136,10 +136,7 @@ class TusClient:
             _expect(answer, {200, *GONE})
 
     def receipt(self, upload_url: str, *, at_most: int) -> bytes | None:
-        """The requester's receipt at ``<upload url>.receipt``; None if there is none.
-
-        tus knows no receipts, so nothing is expected of the answer's headers.
-        """
+        """What lies at ``<upload url>.receipt``, which is no part of tus; None if nothing does."""
         parts, content = self._check_url(upload_url), bytearray()
         url = parts._replace(path=f"{parts.path}.receipt").geturl()
         answer = self._exchange("GET", url, {}, None, content)
