@@ -27,9 +27,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import errno
 import http.client
-import io
 import ipaddress
 import re
 import socket
@@ -38,10 +36,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from agent.errors import NetworkFault, ReceiverFault, ReceiverRefused
+from agent.gateway.release.whole_response import WholeResponse
 from agent.tls import trusting
 
 if TYPE_CHECKING:  # loaded with the first upload: a gateway that waits spares the memory
@@ -219,7 +218,7 @@ class TusClient:
                 )
             else:
                 self._connection = HTTPConnection(host, port, timeout=self._timeout_seconds)
-            self._connection.response_class = _Response
+            self._connection.response_class = WholeResponse
             self._origin = origin
         return self._connection
 
@@ -239,26 +238,6 @@ class TusClient:
             yield
         finally:
             timer.cancel()
-
-
-class _WholeLines(io.BufferedReader):
-    """A reader that refuses a line which the end of the connection cut off.
-
-    http.client takes it for the end of the headers, and so a cut answer for a whole one.
-    """
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if not line.endswith(b"\n") and len(line) != size:
-            raise ConnectionResetError(errno.ECONNRESET, "the answer was cut off")
-        return line
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
-        super().__init__(sock, *args, **more)
-        self.fp.close()
-        self.fp = _WholeLines(sock.makefile("rb", buffering=0))
 
 
 def _encode_metadata(metadata: Mapping[str, str]) -> str:
