@@ -71,7 +71,7 @@ def approve_screen() -> str:
     from rich.console import Console
 
     from agent.consent.cards import DeviceCard
-    from agent.consent.statements import ApprovedClip, Box, Disclosure, Trim
+    from agent.consent.statements import ApprovedClip, Disclosure, Redaction, Trim
     from agent.owner.decisions import sign
     from agent.owner.terminal import confirm_view
     from tests.owner.camera import NOW
@@ -83,7 +83,7 @@ def approve_screen() -> str:
             id=first.id,
             sha256=first.sha256,
             trim=Trim(from_seconds=5, to_seconds=12),
-            redact=(Box(x=0.1, y=0.2, width=0.3, height=0.3),),
+            redact=(Redaction.still(x=0.1, y=0.2, width=0.3, height=0.3),),
         ),
         ApprovedClip(id=second.id, sha256=second.sha256, trim=None, redact=()),
     )

@@ -27,6 +27,7 @@ from agent.consent.cards import (
     RequesterCard,
     parse_card,
 )
+from agent.consent.statements import Redactions
 from tests import printed
 from tests.peers.requirements import ROOT, SHARED
 
@@ -226,7 +227,9 @@ def test_the_make_targets_in_a_document_exist(document: Path) -> None:
 def test_the_yaml_in_a_document_loads(document: Path) -> None:
     for block in blocks(document.read_text(), "yaml"):
         plain = yaml.safe_load(block)
-        if "role" in plain:
+        if isinstance(plain, list):
+            assert config.parse_yaml(block, Redactions, document.name)
+        elif "role" in plain:
             parse_card(block, CARDS[plain["role"]], document.name)
         elif isinstance(plain.get("requesters"), list):
             config.parse_yaml(block, RequesterBook, document.name)

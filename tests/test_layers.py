@@ -60,7 +60,7 @@ KEEPERS = {
 }
 # All that the room which decides may use: nothing here reads, writes, waits or talks.
 CONSENT_USES = """
-    __future__ base64 collections cryptography dataclasses decimal enum fractions functools
+    __future__ base64 bisect collections cryptography dataclasses decimal enum fractions functools
     geographiclib hashlib hmac ipaddress itertools json math msgspec pyrage re string types
     typing unicodedata urllib.parse yaml
 """

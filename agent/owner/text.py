@@ -20,6 +20,7 @@ from agent.consent.statements import (
 )
 from agent.errors import RequestRefused
 from agent.media.editing.content import Prepared
+from agent.owner import redaction_text
 from agent.owner.inbox.items import Answer, Away, CameraReport
 
 _RULES = {  # rules whose names say little
@@ -124,15 +125,8 @@ def changes(clip: ApprovedClip) -> list[str]:
     """The trim, the redactions and the conversion of a clip, a line each."""
     trim = clip.trim
     trims = [] if trim is None else [f"only {trim.from_seconds:g} s to {trim.to_seconds:g} s of it"]
-    return (
-        trims
-        + [
-            f"redacted: {area.width:.0%} x {area.height:.0%} of the picture, "
-            f"{area.x:.0%} from the left, {area.y:.0%} from the top, covered with grey"
-            for area in clip.redact
-        ]
-        + (["as H.264, encoded again if it is not"] if clip.codec else [])
-    )
+    converted = ["as H.264, encoded again if it is not"] if clip.codec else []
+    return trims + redaction_text.lines(clip.redact) + converted
 
 
 def pictures(offer: ClipOffer, prepared: Prepared) -> str:

@@ -76,7 +76,7 @@ def _struct(node: inspect.StructType) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(fields).map(lambda drawn: _mend(node.cls.__name__, drawn))
 
 
-def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
+def _mend(name: str, drawn: dict[str, Any]) -> Any:
     """``drawn``, changed where two fields of the struct ``name`` must agree."""
     if name == "Window":
         first, last = sorted((drawn["from"], drawn["to"]))
@@ -88,14 +88,15 @@ def _mend(name: str, drawn: dict[str, Any]) -> dict[str, Any]:
     if name == "ReleasedClip":
         first, last = sorted((drawn["first_picture_ms"], drawn["last_picture_ms"]))
         return drawn | {"first_picture_ms": first, "last_picture_ms": last}
-    if name == "Box":
+    if name == "BoxPosition":
         width, height = (max(drawn[side], 0.01) for side in ("width", "height"))
-        return {
-            "x": drawn["x"] * (1 - width),
-            "y": drawn["y"] * (1 - height),
-            "width": width,
-            "height": height,
-        }
+        x, y = drawn["x"] * (1 - width), drawn["y"] * (1 - height)
+        return [drawn["at_seconds"], x, y, width, height]
+    if name == "Redaction":
+        drawn["positions"] = sorted({one[0]: one for one in drawn["positions"]}.values())
+        start, end = drawn["from_seconds"], drawn["to_seconds"]
+        if start is not None and end is not None and start >= end:
+            drawn["to_seconds"] = None
     if name == "Request":
         return drawn | {"kind": "legal-order" if drawn["order"] else "voluntary"}
     if name == "Receipt":

@@ -17,7 +17,7 @@ from agent.consent.cards import OwnerCard
 from agent.consent.letters import MAX_LETTER_BYTES, Letter
 from agent.consent.policy import area, upload
 from agent.consent.policy import requests as policy
-from agent.consent.statements import Box, Request
+from agent.consent.statements import Request
 from agent.consent.transparency import checkpoint
 from agent.consent.transparency import proof as logproof
 from agent.consent.transparency.checkpoint import Note
@@ -73,14 +73,6 @@ def test_the_longest_jws_that_is_parsed() -> None:
     longest = 16_384 * 4 // 3 + 512  # a statement in base64, and its header
     for size, why in ((longest, "not-jws"), (longest + 1, "too-large")):
         assert rule(signing.verify, b"!" * size, Request, world.REQUESTERS) == why
-
-
-def test_the_smallest_redacted_box_and_one_at_the_edge() -> None:
-    Box(x=0, y=0, width=0.001, height=0.001)
-    Box(x=0.000_001, y=0.000_001, width=1, height=1)
-    for side in ("width", "height"):
-        with pytest.raises(ValueError, match="at least"):
-            Box(**{"x": 0, "y": 0, "width": 0.5, "height": 0.5, side: 0.000_9})
 
 
 # Cards and uploads

@@ -16,7 +16,6 @@ from agent.consent.statements import (
     MAX_STATEMENT_BYTES,
     STATEMENTS,
     Approval,
-    Box,
     Command,
     Request,
     Statement,
@@ -217,17 +216,6 @@ def test_an_unknown_command() -> None:
 def test_a_trim_that_ends_before_it_begins() -> None:
     with pytest.raises(ValueError, match="a trim must end"):
         Trim(from_seconds=2.0, to_seconds=2.0)
-
-
-@pytest.mark.parametrize(
-    "box",
-    [(0.5, 0.5, 0.6, 0.1), (0.5, 0.95, 0.1, 0.1), (0.1, 0.1, 0.0, 0.1), (0.1, 0.1, 0.1, 0.0)],
-)
-def test_a_redact_that_covers_nothing_or_leaves_the_picture(
-    box: tuple[float, float, float, float],
-) -> None:
-    with pytest.raises(ValueError, match="a redacted box"):
-        Box(x=box[0], y=box[1], width=box[2], height=box[3])
 
 
 def test_undisclosed_fields_are_not_named() -> None:

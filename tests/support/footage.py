@@ -12,7 +12,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from agent.consent.statements import Box, Trim
+from agent.consent.statements import Redaction, Trim
 from agent.media.editing.prepare import prepare
 
 WIDTH, HEIGHT, RATE = 320, 180, 10
@@ -70,7 +70,7 @@ def record(
     return memory.getvalue()
 
 
-def prepared(clip: bytes, trim: tuple[float, float] | None = None, *redact: Box) -> bytes:
+def prepared(clip: bytes, trim: tuple[float, float] | None = None, *redact: Redaction) -> bytes:
     """The file that leaves for ``clip``; ``trim`` is from and to, in seconds."""
     span = None if trim is None else Trim(from_seconds=trim[0], to_seconds=trim[1])
     target = io.BytesIO()

@@ -14,6 +14,7 @@ from agent.consent.statements.base import *
 from agent.consent.statements.device import *
 from agent.consent.statements.owner import *
 from agent.consent.statements.public import *
+from agent.consent.statements.redaction import *
 from agent.consent.statements.status import *
 
 STATEMENTS: dict[str, type[Statement]] = {

@@ -25,7 +25,8 @@ from agent.consent.statements.base import (
     Statement,
     Text,
 )
-from agent.consent.statements.owner import ApprovedClip, Box, Disclosure, Trim
+from agent.consent.statements.owner import ApprovedClip, Disclosure, Trim
+from agent.consent.statements.redaction import Redactions
 
 
 class ClipOffer(Part, frozen=True):
@@ -212,7 +213,7 @@ class ReleasedClip(Part, frozen=True):
     clock_synced: bool
     truncated: bool
     trim: Trim | None
-    redacted: Annotated[tuple[Box, ...], Meta(max_length=16)]
+    redacted: Redactions
 
     def __post_init__(self) -> None:
         if self.last_picture_ms < self.first_picture_ms:

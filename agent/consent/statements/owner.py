@@ -12,7 +12,6 @@ from agent.consent.statements.base import (
     ComputerId,
     Digest,
     Fingerprint,
-    Fraction,
     LedgerHead,
     Line,
     Moment,
@@ -24,8 +23,7 @@ from agent.consent.statements.base import (
     Statement,
 )
 from agent.consent.statements.public import UploadTarget, Window
-
-_SMALLEST_SIDE = 0.001  # of a redacted box: a pixel or two of a large picture
+from agent.consent.statements.redaction import Redactions
 
 
 class Trim(Part, frozen=True):
@@ -39,21 +37,6 @@ class Trim(Part, frozen=True):
             raise ValueError("a trim must end after it begins")
 
 
-class Box(Part, frozen=True):
-    """A region to cover with grey, as shares of the picture's width and height."""
-
-    x: Fraction
-    y: Fraction
-    width: Fraction
-    height: Fraction
-
-    def __post_init__(self) -> None:
-        if min(self.width, self.height) < _SMALLEST_SIDE:
-            raise ValueError(f"a redacted box must be at least {_SMALLEST_SIDE:g} wide and high")
-        if self.x + self.width > 1.000_001 or self.y + self.height > 1.000_001:
-            raise ValueError("a redacted box must lie inside the picture")
-
-
 class ApprovedClip(Part, frozen=True):
     """One clip that may leave: exactly these sealed bytes, trimmed and redacted like this.
 
@@ -63,7 +46,7 @@ class ApprovedClip(Part, frozen=True):
     id: ClipId
     sha256: Digest
     trim: Trim | None
-    redact: Annotated[tuple[Box, ...], Meta(max_length=16)]
+    redact: Redactions
     codec: Literal["h264"] | None = None
 
 

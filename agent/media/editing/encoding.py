@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
 from typing import BinaryIO, Final
 
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
+from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from agent.consent.statements import Box
+from agent.consent.statements import Redaction
 from agent.errors import Refused
 from agent.media.editing.content import Tally
-from agent.media.editing.fill import Fill
+from agent.media.editing.fill import fill
 from agent.media.editing.span import Span, VideoPacket
 from agent.media.mp4 import new_mp4
 
@@ -30,36 +32,86 @@ def encode(
     stream: VideoStream,
     span: Span,
     packets: Iterable[VideoPacket],
-    boxes: Sequence[Box],
+    redact: Sequence[Redaction],
     target: BinaryIO,
     tally: Tally,
 ) -> None:
-    """Write the pictures inside the span to a new file, with the boxes filled.
+    """Write the pictures inside the span to a new file, with the redactions filled.
 
     Raises :class:`Refused` (``empty-trim``) if there are none.
     """
     frames = (
-        (frame, frame.pts)
+        frame
         for packet in chain(packets, [None])
         for frame in stream.codec_context.decode(packet)
         if frame.pts is not None and span.holds(frame.pts)
     )
-    first, origin = next(frames, (None, 0))
+    pictures = _with_ends(frames, stream)
+    first = next(pictures, None)
     if first is None:
         raise Refused("empty-trim", "the approved span holds no picture")
-    fill = Fill(stream, first, boxes)
+    (picture, origin, _) = first
+    convert = _converter(stream, picture)
     with new_mp4(target) as container:
-        made = _x264_stream(container, stream, first)
+        made = _x264_stream(container, stream, picture)
         container.start_encoding()
         without_sei = BitStreamFilterContext(_NO_SEI, made)
-        for frame, shown in chain([(first, origin)], frames):
+        for frame, shown, end in chain([first], pictures):
+            fill(frame, redact, span.seconds(shown), span.seconds(end))
             frame.pts = shown - origin
             frame.pict_type = 0  # the encoder decides, not the recording
-            for packet in made.encode(fill.filled(frame)):
+            for packet in made.encode(convert(frame)):
                 container.mux(without_sei.filter(packet))
             tally.add(shown, encoded=True)
         for packet in made.encode(None):
             container.mux(without_sei.filter(packet))
+
+
+def _with_ends(
+    frames: Iterable[VideoFrame], stream: VideoStream
+) -> Iterator[tuple[VideoFrame, int, int]]:
+    """Each picture with the times, in the stream's units, from and until which it is shown.
+
+    The last one's end is not always recorded: it is shown at least as long as the one before.
+    """
+    assert stream.time_base is not None
+    waiting: tuple[VideoFrame, int] | None = None
+    length = 0
+    for frame in frames:
+        assert frame.pts is not None
+        if waiting is not None:
+            length = frame.pts - waiting[1]
+            yield (*waiting, frame.pts)
+        waiting = frame, frame.pts
+    if waiting is not None:
+        frame, shown = waiting
+        length = max(length, frame.duration) or math.ceil(1 / stream.time_base)
+        yield frame, shown, shown + length
+
+
+def _converter(stream: VideoStream, first: VideoFrame) -> Callable[[VideoFrame], VideoFrame]:
+    """A conversion to 8-bit 4:2:0 in limited range."""
+    graph = Graph()
+    graph.link_nodes(
+        graph.add_buffer(
+            width=first.width,
+            height=first.height,
+            format=first.format,
+            time_base=stream.time_base,
+        ),
+        graph.add("scale", "out_range=limited"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ).configure()
+
+    def convert(frame: VideoFrame) -> VideoFrame:
+        graph.push(frame)
+        converted = graph.pull()
+        assert isinstance(converted, VideoFrame)
+        converted.color_range = ColorRange.MPEG
+        return converted
+
+    return convert
 
 
 def _x264_stream(container: OutputContainer, source: VideoStream, first: VideoFrame) -> VideoStream:

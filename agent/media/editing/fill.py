@@ -1,58 +1,69 @@
-"""A filter that covers boxes of a picture with grey before it is encoded again.
+"""Boxes of a picture filled with grey, before it is encoded again.
 
-Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one.
+Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one. The
+pictures are filled as they were decoded: to change their format first would mix what is
+covered with the pixels beside it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Literal
 
-from av.filter import Graph
+from av.video.format import VideoFormatComponent
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
-from av.video.stream import VideoStream
 
-from agent.consent.statements import Box
+from agent.consent.statements import Redaction, Region
+from agent.errors import ClipDamaged
 
-_GREY: Final = "0x808080"
+_PIXEL: Final = 1e-6  # of one: 0.1 + 0.2 is no reason to cover one more
 
 
-class Fill:
-    """Fills boxes in the pictures of a stream, each grown to whole chroma samples.
+def fill(frame: VideoFrame, redactions: Sequence[Redaction], begin: float, end: float) -> None:
+    """Fill the boxes that are on the picture ``frame``, shown from ``begin`` until ``end``.
 
-    ``first`` is the first picture. What comes out is 8-bit 4:2:0 in limited range.
+    Times are in seconds from the recording's start. A box is grown to even pixels, and covers
+    all places at which it is while the picture is shown.
     """
-
-    def __init__(self, stream: VideoStream, first: VideoFrame, boxes: Iterable[Box]) -> None:
-        self._graph = Graph()
-        nodes = [
-            self._graph.add_buffer(
-                width=first.width,
-                height=first.height,
-                format=first.format,
-                time_base=stream.time_base,
-            ),
-            self._graph.add("scale", "out_range=limited"),
-            self._graph.add("format", "yuv420p"),
-        ]
-        for box in boxes:
-            left, right = _grown(box.x, box.x + box.width, first.width)
-            top, bottom = _grown(box.y, box.y + box.height, first.height)
-            place = f"x={left}:y={top}:w={right - left}:h={bottom - top}"
-            nodes.append(self._graph.add("drawbox", f"{place}:color={_GREY}:t=fill"))
-        self._graph.link_nodes(*nodes, self._graph.add("buffersink")).configure()
-
-    def filled(self, frame: VideoFrame) -> VideoFrame:
-        """``frame`` with the boxes filled."""
-        self._graph.push(frame)
-        filled = self._graph.pull()
-        assert isinstance(filled, VideoFrame)
-        filled.color_range = ColorRange.MPEG
-        return filled
+    regions = [one.region(begin, end) for one in redactions]
+    there = [region for region in regions if region is not None]
+    if not there:
+        return
+    components = frame.format.components
+    if sorted(component.plane for component in components) != list(range(len(frame.planes))):
+        raise ClipDamaged(f"the clip has pictures of an unknown kind ({frame.format.name})")
+    frame.make_writable()  # the decoder predicts other pictures from its own copy
+    for region in there:
+        pixels = _grown(region, frame.width, frame.height)
+        for component in components:
+            _fill(frame, component, pixels)
 
 
-def _grown(begin: float, end: float, size: int) -> tuple[int, int]:
-    """The pixels from share ``begin`` to ``end`` of ``size``, outward to even ones."""
-    return math.floor(begin * size / 2) * 2, min(size, math.ceil(end * size / 2) * 2)
+def _fill(
+    frame: VideoFrame, component: VideoFormatComponent, pixels: tuple[int, int, int, int]
+) -> None:
+    """Fill a rectangle of pixels in one plane, whose samples may each be of several pixels."""
+    left, top, right, bottom = pixels
+    across = -(-frame.width // component.width)
+    down = -(-frame.height // component.height)
+    order: Literal["big", "little"] = "big" if frame.format.is_big_endian else "little"
+    grey = (1 << (component.bits - 1)).to_bytes(1 if component.bits <= 8 else 2, order)
+    row = grey * (-(-right // across) - left // across)
+    plane = frame.planes[component.plane]
+    with memoryview(plane) as samples:
+        for number in range(top // down, -(-bottom // down)):
+            start = number * plane.line_size + left // across * len(grey)
+            samples[start : start + len(row)] = row
+
+
+def _grown(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
+    """The edges of ``region`` in pixels, outward to even ones inside the picture."""
+    left, right = region.left * width / 2, region.right * width / 2
+    top, bottom = region.top * height / 2, region.bottom * height / 2
+    return (
+        math.floor(left + _PIXEL) * 2,
+        math.floor(top + _PIXEL) * 2,
+        min(width, math.ceil(right - _PIXEL) * 2),
+        min(height, math.ceil(bottom - _PIXEL) * 2),
+    )

@@ -25,7 +25,7 @@ from av.codec import CodecContext
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from agent.consent.statements import Box, Trim
+from agent.consent.statements import Redaction, Trim
 from agent.errors import ClipDamaged
 from agent.media.editing.content import Prepared
 from agent.media.editing.copying import TAGS, ExactCopy
@@ -46,7 +46,7 @@ def prepare(
     target: BinaryIO,
     *,
     trim: Trim | None,
-    redact: Sequence[Box],
+    redact: Sequence[Redaction],
     codec: Codec | None = None,
 ) -> Prepared:
     """Write the MP4 that may leave, from the recorded clip ``plain``, to the empty ``target``.
@@ -73,7 +73,7 @@ def _written(
     stream: VideoStream,
     span: Span,
     packets: Iterator[VideoPacket],
-    redact: Sequence[Box],
+    redact: Sequence[Redaction],
     target: BinaryIO,
     is_copyable: bool,
 ) -> Prepared:

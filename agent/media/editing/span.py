@@ -82,7 +82,7 @@ class Span:
             return False
         if self._trim is None:
             return True
-        return self._seconds(shown) >= self._trim.from_seconds and not self.is_over(shown)
+        return self.seconds(shown) >= self._trim.from_seconds and not self.is_over(shown)
 
     def held(self, packets: Iterable[VideoPacket]) -> set[int]:
         """The times of the pictures among ``packets`` that may leave."""
@@ -90,13 +90,14 @@ class Span:
 
     def is_over(self, moment: int) -> bool:
         """True at the end of the span and after it."""
-        return self._trim is not None and self._seconds(moment) >= self._trim.to_seconds
+        return self._trim is not None and self.seconds(moment) >= self._trim.to_seconds
+
+    def seconds(self, moment: int) -> float:
+        """A time of the stream in seconds from the recording's start."""
+        return float((moment - (self._origin or 0)) * self._unit)
 
     def _decodable(self, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
         for packet in packets:
             if packet.is_discard or self.is_over(stamps(packet)[1]):
                 return
             yield packet
-
-    def _seconds(self, moment: int) -> float:
-        return float((moment - (self._origin or 0)) * self._unit)

@@ -10,11 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.consent.statements import ApprovedClip, Box, ClipOffer, Disclosure, Trim
+from agent.consent import decoding
+from agent.consent.statements import (
+    MAX_REDACTIONS,
+    MAX_STATEMENT_BYTES,
+    ApprovedClip,
+    ClipOffer,
+    Disclosure,
+    Redaction,
+    Redactions,
+    Trim,
+)
 from agent.errors import Refused
 from agent.owner.inbox.items import offered, pick
 
 _MAX_CLIPS = 50
+_MAX_CLIPS_BYTES = MAX_STATEMENT_BYTES - 4_096  # the rest of a decision needs less
 
 NOTHING_TOLD = Disclosure()
 
@@ -28,7 +39,7 @@ class Choice:
 
     clips: Sequence[str] = ()
     trims: Sequence[tuple[str, Trim]] = ()
-    redacts: Sequence[tuple[str, Box]] = ()
+    redacts: Sequence[tuple[str, Redactions]] = ()
     disclose: Disclosure = NOTHING_TOLD
     codec: Literal["h264"] | None = None
 
@@ -40,7 +51,7 @@ class Choice:
     def of_one(self, offer: ClipOffer) -> Choice:
         """All trims and redactions for this clip, and its codec."""
         trims = [(offer.id, trim) for _, trim in self.trims]
-        redacts = [(offer.id, box) for _, box in self.redacts]
+        redacts = [(offer.id, boxes) for _, boxes in self.redacts]
         return Choice([offer.id], trims, redacts, codec=self.codec)
 
     @property
@@ -54,7 +65,8 @@ def choose(offers: Sequence[ClipOffer], choice: Choice) -> tuple[ApprovedClip, .
     """The chosen clips as they may leave, in the order of ``offers``.
 
     Refused: a clip that is not offered, a trim or redaction of a clip that is not
-    chosen, a second trim of one clip, a trim that lies outside the clip.
+    chosen, a second trim of one clip, a trim or redaction that lies outside the clip, more
+    redactions than a clip or a decision can hold.
     """
     chosen = {_find(offers, name).id for name in choice.clips}
     trims: dict[str, Trim] = {}
@@ -62,29 +74,70 @@ def choose(offers: Sequence[ClipOffer], choice: Choice) -> tuple[ApprovedClip, .
         offer = _find_chosen(offers, name, chosen)
         if offer.id in trims:
             raise Refused("two-trims", f"clip {offer.id} is trimmed twice")
-        is_known = offer.duration_seconds > 0  # the length of a clip that was cut off is not
-        if is_known and trim.to_seconds > math.ceil(offer.duration_seconds):
-            duration = f"{offer.duration_seconds:.1f} seconds long"
-            raise Refused("trim-outside", f"clip {offer.id} is only {duration}")
+        _check_length(offer, trim.to_seconds, "trim-outside")
         trims[offer.id] = trim
-    boxes: dict[str, list[Box]] = {}
-    for name, box in choice.redacts:
-        boxes.setdefault(_find_chosen(offers, name, chosen).id, []).append(box)
+    redacts: dict[str, list[Redaction]] = {}
+    for name, redactions in choice.redacts:
+        offer = _find_chosen(offers, name, chosen)
+        within = (_within(offer, one, trims.get(offer.id)) for one in redactions)
+        redacts.setdefault(offer.id, []).extend(within)
     if not chosen:
         raise Refused("no-clips", f"name the clips that may leave: {offered(offers)}")
     if len(chosen) > _MAX_CLIPS:
         raise Refused("too-many-clips", f"at most {_MAX_CLIPS} clips can leave at once")
-    return tuple(
+    clips = tuple(
         ApprovedClip(
             id=offer.id,
             sha256=offer.sha256,
             trim=trims.get(offer.id),
-            redact=tuple(boxes.get(offer.id, ())),
+            redact=tuple(redacts.get(offer.id, ())),
             codec=choice.codec,
         )
         for offer in offers
         if offer.id in chosen
     )
+    _check_size(clips)
+    return clips
+
+
+def _within(offer: ClipOffer, redaction: Redaction, trim: Trim | None) -> Redaction:
+    """A redaction without what it tells of the time outside the clip's trim.
+
+    Times in a redaction count from the clip's start. Refused if it does nothing in the trim, or
+    does not move in it: then they were probably counted from the trim's start.
+    """
+    first, last = (redaction.positions[place].at_seconds for place in (0, -1))
+    _check_length(offer, max(last, redaction.from_seconds or 0), "redact-outside")
+    if trim is None:
+        return redaction
+    start, end = trim.from_seconds, trim.to_seconds
+    within = redaction.within(start, end)
+    if within is None or (first < last and (last <= start or first >= end)):
+        raise Refused(
+            "redact-outside",
+            f"a box of clip {offer.id} is there or moves only outside the part that may leave",
+            advice="Count its times from the start of the clip, not of its part",
+        )
+    return within
+
+
+def _check_length(offer: ClipOffer, seconds: float, rule: str) -> None:
+    is_known = offer.duration_seconds > 0  # the length of a clip that was cut off is not
+    if is_known and seconds > math.ceil(offer.duration_seconds):
+        duration = f"{offer.duration_seconds:.1f} seconds long"
+        raise Refused(rule, f"clip {offer.id} is only {duration}")
+
+
+def _check_size(clips: Sequence[ApprovedClip]) -> None:
+    """Refuse what could not be signed, before the keys are unlocked."""
+    if any(len(clip.redact) > MAX_REDACTIONS for clip in clips):
+        raise Refused("too-many-boxes", f"at most {MAX_REDACTIONS} boxes can cover a clip")
+    if sum(len(decoding.encode(clip)) for clip in clips) > _MAX_CLIPS_BYTES:
+        raise Refused(
+            "too-many-positions",
+            "the clips' redactions have more positions than a decision can hold",
+            advice="Release the clips one by one, or give fewer positions",
+        )
 
 
 def repeat(

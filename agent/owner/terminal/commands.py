@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import math
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from agent import options
-from agent.consent.statements import Box, Trim
+from agent.consent.statements import Redactions, Trim
 from agent.options import Commands
-
-P = TypeVar("P", Trim, Box)
+from agent.owner import redaction_text
 
 DEFAULT_HOME = Path("~/.config/clip-agent/owner")
 _REQUEST = "the first characters of its id"
 _ANSWER_SECONDS = 15.0
+_TRIM_FORM = "must be CLIP=FROM-TO, for example 1=2.5-10"
 _EDITS = """\
-  ... --trim 1=2.5-10          only seconds 2.5 to 10 of clip 1
-  ... --redact 1=0.5,0,0.5,1   the right half of clip 1 covered with grey
+  ... --trim 1=2.5-10             only seconds 2.5 to 10 of clip 1
+  ... --redact 1=0.5,0,0.5,1      the right half of clip 1 covered with grey
+  ... --redact 1=4-9@0.5,0,0.5,1  the same, but only from second 4 to second 9
+  ... --redact 1=2:0.1,0.2,0.1,0.3/6:0.5,0.2,0.1,0.3   a box that moves from second 2 to 6
+  ... --redact 1=@walker.yaml     positions of boxes from a file
 """
 _APPROVE_EXAMPLES = f"""\
   clip-agent owner approve 3f9a2c1b 1 3
@@ -238,7 +239,8 @@ def _add_edits(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CLIP=X,Y,W,H",
-        help="cover a box with grey: left, top, width, height as shares of the picture",
+        help="cover a box with grey: left, top, width, height as shares of the picture; "
+        "SECONDS:X,Y,W,H/... for one that moves, FROM-TO@ before it for a part of the time",
     )
     command.add_argument(
         "--as",
@@ -268,31 +270,29 @@ def _add_wait(command: argparse.ArgumentParser, text: str, *, default: float = 0
 
 def parse_trim(text: str) -> tuple[str, Trim]:
     """``CLIP=FROM-TO`` in seconds from the clip's start."""
-    clip, (start, end) = _split(text, "-", 2, "CLIP=FROM-TO, for example 1=2.5-10")
-    return clip, _convert({"from_seconds": start, "to_seconds": end}, Trim)
-
-
-def parse_redact(text: str) -> tuple[str, Box]:
-    """``CLIP=X,Y,W,H`` as shares of the picture, from its upper left corner."""
-    clip, (x, y, width, height) = _split(text, ",", 4, "CLIP=X,Y,W,H, for example 1=0.5,0,0.5,1")
-    return clip, _convert({"x": x, "y": y, "width": width, "height": height}, Box)
-
-
-def _split(text: str, separator: str, count: int, form: str) -> tuple[str, list[float]]:
-    clip, _, rest = text.partition("=")
+    clip, _, span = text.partition("=")
     try:
-        numbers = [float(number) for number in rest.split(separator)]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; must be {form}") from error
-    if not clip or len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise argparse.ArgumentTypeError(f"must be {form}")
-    return clip, numbers
-
-
-def _convert(plain: dict[str, float], kind: type[P]) -> P:
-    try:
-        return msgspec.convert(plain, kind)
+        start, end = map(float, span.split("-"))
+        trim = msgspec.convert({"from_seconds": start, "to_seconds": end}, Trim)
     except msgspec.ValidationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(_TRIM_FORM) from error
+    if not clip:
+        raise argparse.ArgumentTypeError(_TRIM_FORM)
+    return clip, trim
+
+
+def parse_redact(text: str) -> tuple[str, Redactions]:
+    """``CLIP=`` and a redaction as :mod:`agent.owner.redaction_text` reads it."""
+    clip, _, rest = text.partition("=")
+    if not clip:
+        raise argparse.ArgumentTypeError(
+            "must name a clip: CLIP=X,Y,W,H, for example 1=0.5,0,0.5,1"
+        )
+    try:
+        return clip, redaction_text.parse(rest)
+    except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 

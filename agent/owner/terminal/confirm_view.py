@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from agent.consent.cards import format_fingerprint
-from agent.owner import text
+from agent.owner import redaction_text, text
 from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.inbox.closed_clips import cannot_agree
 from agent.owner.terminal.layout import RED, console, labelled
@@ -53,12 +53,10 @@ def _previews(plan: ReleasePlan) -> Iterator[Text]:
     commands = []
     for clip in plan.clips:
         number, trim = numbers[clip.id], clip.trim
-        options = [
-            f"--redact {number}={box.x:g},{box.y:g},{box.width:g},{box.height:g}"
-            for box in clip.redact
-        ]
+        options = [f"--redact {number}={redaction_text.typed(one)}" for one in clip.redact]
         if trim is not None:
-            options.insert(0, f"--trim {number}={trim.from_seconds:g}-{trim.to_seconds:g}")
+            start, end = map(redaction_text.exact, (trim.from_seconds, trim.to_seconds))
+            options.insert(0, f"--trim {number}={start}-{end}")
         options += [f"--as {clip.codec}"] if clip.codec else []
         if plan.seen(clip) is None:
             command = f"clip-agent owner preview {number} --request {plan.request.name}"

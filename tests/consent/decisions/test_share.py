@@ -15,9 +15,9 @@ from agent.consent.letters import Letter
 from agent.consent.signing import SigningKey, digest
 from agent.consent.statements import (
     Approval,
-    Box,
     Disclosure,
     Recipient,
+    Redaction,
     Share,
     Trim,
     UploadTarget,
@@ -248,7 +248,7 @@ CLIP_CHANGES: list[dict[str, Any]] = [
     {"clips": (world.approved(), world.approved(CLIP_2))},
     {"clips": (world.approved(sha256="0" * 64),)},
     {"clips": (world.approved(trim=Trim(from_seconds=0, to_seconds=1)),)},
-    {"clips": (world.approved(redact=(Box(x=0, y=0, width=1, height=1),)),)},
+    {"clips": (world.approved(redact=(Redaction.still(x=0, y=0, width=1, height=1),)),)},
     {"disclose": Disclosure(name="Olive")},
     {"disclose": Disclosure(email="")},
     {"aud": world.OTHER_DEVICE.public.fingerprint},

@@ -15,8 +15,8 @@ from agent.consent import lifecycle, signing
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
-    Box,
     Disclosure,
+    Redaction,
     Revoke,
     Trim,
     Withdrawal,
@@ -188,7 +188,7 @@ def changed(clip: Clip, **changes: Any) -> tuple[ApprovedClip, ...]:
     "change",
     [
         {"trim": Trim(from_seconds=0, to_seconds=1)},
-        {"redact": (Box(x=0, y=0, width=0.5, height=0.5),)},
+        {"redact": (Redaction.still(x=0, y=0, width=0.5, height=0.5),)},
         {"disclose": Disclosure(email="olive@example.org")},
     ],
     ids=lambda change: next(iter(change)),

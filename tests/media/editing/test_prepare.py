@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agent.consent.statements import Box
+from agent.consent.statements import Redaction
 from agent.errors import ClipDamaged, Refused
 from agent.media.editing.prepare import prepare
 from agent.media.mp4 import Readable, new_mp4
@@ -94,8 +94,8 @@ def test_a_clip_is_read_from_front_to_back() -> None:
 # Nothing else leaves
 
 
-@pytest.mark.parametrize("redact", [(), (Box(x=0.5, y=0.5, width=0.1, height=0.1),)])
-def test_no_metadata_of_the_file_leaves(redact: Sequence[Box]) -> None:
+@pytest.mark.parametrize("redact", [(), (Redaction.still(x=0.5, y=0.5, width=0.1, height=0.1),)])
+def test_no_metadata_of_the_file_leaves(redact: Sequence[Redaction]) -> None:
     content = prepared(CLIP, None, *redact)
     assert b"SECRET" in CLIP
     assert b"SECRET" not in content
@@ -108,8 +108,10 @@ def test_no_metadata_of_the_file_leaves(redact: Sequence[Box]) -> None:
 
 
 @pytest.mark.parametrize("trim", [None, (1.0, 3.0), (1.2, 1.8)])
-@pytest.mark.parametrize("redact", [(), (Box(x=0, y=0, width=0.1, height=0.1),)])
-def test_no_encoder_leaves_a_note(trim: tuple[float, float] | None, redact: Sequence[Box]) -> None:
+@pytest.mark.parametrize("redact", [(), (Redaction.still(x=0, y=0, width=0.1, height=0.1),)])
+def test_no_encoder_leaves_a_note(
+    trim: tuple[float, float] | None, redact: Sequence[Redaction]
+) -> None:
     assert b"x264" in CLIP
     assert b"x264" not in prepared(CLIP, trim, *redact)
 
@@ -246,11 +248,12 @@ def difference(shown: NDArray[np.uint8], number: int) -> NDArray[np.float64]:
     return np.asarray(apart.mean(axis=2), np.float64)
 
 
-BOX = Box(x=0.4, y=0.3, width=0.25, height=0.4)
+BOX = Redaction.still(x=0.4, y=0.3, width=0.25, height=0.4)
 
 
-def region(box: Box, margin: int) -> tuple[slice, slice]:
-    """The pixels of ``box``, smaller by ``margin``; a negative one makes it larger."""
+def region(redaction: Redaction, margin: int) -> tuple[slice, slice]:
+    """The pixels of a still box, smaller by ``margin``; a negative one makes it larger."""
+    (box,) = redaction.positions
     return (
         slice(int(box.y * HEIGHT) + margin, int((box.y + box.height) * HEIGHT) - margin),
         slice(int(box.x * WIDTH) + margin, int((box.x + box.width) * WIDTH) - margin),
@@ -281,9 +284,9 @@ def test_the_content_under_a_box_does_not_change_the_result() -> None:
 
 def test_every_box_is_filled_to_its_last_pixel() -> None:
     several = (
-        Box(x=0, y=0, width=0.013, height=1),
-        Box(x=0.331, y=0.0, width=0.017, height=0.021),
-        Box(x=0.9, y=0.9, width=0.1, height=0.1),
+        Redaction.still(x=0, y=0, width=0.013, height=1),
+        Redaction.still(x=0.331, y=0.0, width=0.017, height=0.021),
+        Redaction.still(x=0.9, y=0.9, width=0.1, height=0.1),
     )
     for image in pictures(prepared(CLIP, None, *several)):
         for box in several:
@@ -291,7 +294,7 @@ def test_every_box_is_filled_to_its_last_pixel() -> None:
 
 
 def test_a_box_over_everything_leaves_nothing_to_see() -> None:
-    for image in pictures(prepared(CLIP, None, Box(x=0, y=0, width=1, height=1))):
+    for image in pictures(prepared(CLIP, None, Redaction.still(x=0, y=0, width=1, height=1))):
         assert image.std() < 2
 
 
@@ -306,7 +309,8 @@ def test_a_trim_and_redacted_clip_shows_exactly_the_pictures_of_the_trim(clip: b
 def test_odd_sizes_and_full_range_colours_are_kept(full_range: bool) -> None:
     clip = record(1, width=318, height=182, full_range=full_range)
     before = pictures(clip)[0].astype(int)
-    after = pictures(prepared(clip, None, Box(x=0.9, y=0.9, width=0.1, height=0.1)))[0].astype(int)
+    corner = Redaction.still(x=0.9, y=0.9, width=0.1, height=0.1)
+    after = pictures(prepared(clip, None, corner))[0].astype(int)
     assert after.shape == before.shape
     assert abs(after[:150, :250] - before[:150, :250]).mean() < 8
 
@@ -340,7 +344,9 @@ def test_a_clip_that_ends_in_the_middle_can_still_be_redacted() -> None:
     ids=["empty", "text", "zeros", "header only", "no fragment", "noise"],
 )
 @pytest.mark.parametrize("redact", [(), (BOX,)])
-def test_a_file_that_is_no_clip_is_called_damaged(content: bytes, redact: Sequence[Box]) -> None:
+def test_a_file_that_is_no_clip_is_called_damaged(
+    content: bytes, redact: Sequence[Redaction]
+) -> None:
     with pytest.raises(ClipDamaged):
         prepared(content, None, *redact)
 
@@ -352,7 +358,7 @@ def test_a_file_that_is_no_clip_is_called_damaged(content: bytes, redact: Sequen
     redact=st.sampled_from([(), (BOX,)]),
 )
 def test_no_damage_causes_any_other_exception(
-    place: int, noise: bytes, redact: tuple[Box, ...]
+    place: int, noise: bytes, redact: tuple[Redaction, ...]
 ) -> None:
     content = CLIP[:place] + noise + CLIP[place + len(noise) :]
     with contextlib.suppress(ClipDamaged, Refused):
@@ -385,7 +391,7 @@ def test_packets_that_an_edit_list_hides_do_not_leave(redact: bool) -> None:
     edit, media = hidden.index(b"elst"), hidden.index(b"mdhd")
     scale = int.from_bytes(hidden[media + 16 : media + 20], "big")
     hidden[edit + 12 : edit + 20] = struct.pack(">II", 2000, 2 * scale)
-    boxes = [Box(x=0.5, y=0.5, width=0.5, height=0.5)] if redact else []
+    boxes = [Redaction.still(x=0.5, y=0.5, width=0.5, height=0.5)] if redact else []
     left = prepared(bytes(hidden), None, *boxes)
     with av.open(io.BytesIO(left), mode="r") as shown:
         assert len(list(shown.decode(video=0))) == 20

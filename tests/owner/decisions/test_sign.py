@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.cards import DeviceCard
-from agent.consent.statements import Approval, ApprovedClip, Box, Decline, Disclosure, Trim
+from agent.consent.statements import Approval, ApprovedClip, Decline, Disclosure, Redaction, Trim
 from agent.errors import MalformedStatement, Refused, UnreadableLetter
 from agent.keyfile import Keys
 from agent.mqtt import topics
+from agent.owner import redaction_text
 from agent.owner.decisions import sign
 from agent.owner.decisions.choice import NOTHING_TOLD, Choice, choose
 from agent.owner.decisions.sign import Decision, Terms
@@ -146,9 +147,10 @@ def test_a_name_with_control_characters_is_not_disclosed(
 
 
 def test_trims_and_redacts_go_to_their_clip(item: OpenRequest) -> None:
-    trim, box = Trim(from_seconds=1, to_seconds=5), Box(x=0, y=0, width=0.5, height=1)
+    trim, box = Trim(from_seconds=1, to_seconds=5), Redaction.still(x=0, y=0, width=0.5, height=1)
     chosen = choose(
-        item.report.clips, Choice(["1", "3"], trims=[("3", trim)], redacts=[("1", box), ("1", box)])
+        item.report.clips,
+        Choice(["1", "3"], trims=[("3", trim)], redacts=[("1", (box,)), ("1", (box,))]),
     )
     assert [(clip.trim, clip.redact) for clip in chosen] == [(None, (box, box)), (trim, ())]
 
@@ -169,6 +171,52 @@ def test_a_trim_must_be_of_a_chosen_clip_once_and_inside_it(item: OpenRequest) -
         choose(item.report.clips, Choice(["1", "9"]))
 
 
+WALK = redaction_text.parse("2:0.1,0.2,0.1,0.3/6:0.5,0.2,0.1,0.3")
+
+
+def test_a_redaction_of_a_trimmed_clip_tells_nothing_of_other_times(item: OpenRequest) -> None:
+    trim = Trim(from_seconds=3, to_seconds=5)
+    for names in (("1", "1"), ("1", item.report.clips[0].id)):
+        trims, redacts = [(names[0], trim)], [(names[1], WALK)]
+        (chosen,) = choose(item.report.clips, Choice(["1"], trims, redacts))
+        assert [one.at_seconds for one in chosen.redact[0].positions] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("trim", "text"),
+    [
+        ((7, 9), "2:0.1,0.2,0.1,0.3/6:0.5,0.2,0.1,0.3"),
+        ((0, 2), "2:0.1,0.2,0.1,0.3/6:0.5,0.2,0.1,0.3"),
+        ((7, 9), "2-6@0,0,1,1"),
+        ((2, 4), "6-8@0,0,1,1"),
+        (None, "13.1-14@0,0,1,1"),
+        (None, "2:0,0,0.5,1/13.5:0.5,0,0.5,1"),
+    ],
+)
+def test_a_box_that_is_or_moves_only_where_nothing_leaves_is_refused(
+    item: OpenRequest, trim: tuple[float, float] | None, text: str
+) -> None:
+    trims = [("1", Trim(from_seconds=trim[0], to_seconds=trim[1]))] if trim else []
+    with pytest.raises(Refused) as caught:
+        choose(item.report.clips, Choice(["1"], trims, [("1", redaction_text.parse(text))]))
+    assert caught.value.rule == "redact-outside"
+
+
+def test_more_boxes_or_positions_than_can_be_signed_are_refused_before_any_key_is_needed(
+    item: OpenRequest,
+) -> None:
+    box = redaction_text.parse("0,0,0.5,0.5")
+    choose(item.report.clips, Choice(["1"], (), [("1", box * 16)]))
+    with pytest.raises(Refused, match="at most 16 boxes"):
+        choose(item.report.clips, Choice(["1"], (), [("1", box * 10), ("1", box * 7)]))
+    long = redaction_text.parse(
+        "/".join(f"{n / 10}:0.1234,0.1234,0.1234,0.1234" for n in range(100))
+    )
+    choose(item.report.clips, Choice(["1"], (), [("1", long * 3)]))
+    with pytest.raises(Refused, match="more positions than a decision can hold"):
+        choose(item.report.clips, Choice(["1"], (), [("1", long * 4)]))
+
+
 def test_a_clip_of_unknown_length_can_be_trimmed(item: OpenRequest) -> None:
     """Its end was lost, and with it how long it is; the camera refuses a trim without a picture."""
     offers = [msgspec.structs.replace(o, duration_seconds=0.0) for o in item.report.clips]
@@ -181,7 +229,7 @@ def test_trims_and_redacts_as_they_are_typed() -> None:
     assert commands.parse_trim("1=2.5-10") == ("1", Trim(from_seconds=2.5, to_seconds=10))
     assert commands.parse_redact("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
         "20240124-183015-3f9a2c",
-        Box(x=0, y=0.25, width=0.5, height=0.75),
+        (Redaction.still(x=0, y=0.25, width=0.5, height=0.75),),
     )
 
 
@@ -196,8 +244,9 @@ def test_a_malformed_trim_is_refused(text: str) -> None:
 @given(st.text(), st.lists(st.floats(), max_size=5))
 def test_no_typed_text_gives_a_box_outside_the_picture(clip: str, numbers: list[float]) -> None:
     try:
-        _, box = commands.parse_redact(f"{clip}={','.join(map(str, numbers))}")
+        _, (redaction,) = commands.parse_redact(f"{clip}={','.join(map(str, numbers))}")
     except argparse.ArgumentTypeError:
         return
+    (box,) = redaction.positions
     assert 0 <= box.x < box.x + box.width <= 1.000_001
     assert 0 <= box.y < box.y + box.height <= 1.000_001

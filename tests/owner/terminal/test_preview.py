@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.consent.statements import Box
+from agent.consent.statements import Redaction
 from agent.errors import Refused
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
@@ -41,7 +41,7 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
         assert owner.run("preview", "2", "--request", name, *options) == 0
     said = capsys.readouterr().out
     (shown,) = [Path(line) for line in said.splitlines() if line.endswith("-as-sent.mp4")]
-    box = Box(x=0.5, y=0, width=0.5, height=1)
+    box = Redaction.still(x=0.5, y=0, width=0.5, height=1)
     sent = footage.prepared(CLIP, (1, 3), box)
     assert shown.read_bytes() == sent
     assert "This is what would be sent" in said

@@ -13,11 +13,11 @@ import pytest
 from agent.consent import signing
 from agent.consent.statements import (
     ApprovedClip,
-    Box,
     Disclosure,
     LogPlace,
     Notice,
     Proposal,
+    Redaction,
     Repost,
     RequesterRecord,
     Tally,
@@ -242,7 +242,7 @@ def proposal(owner: str, release: str = "0123456789abcdef") -> Proposal:
         id="20240124-170000-aaaaaa",
         sha256="a" * 64,
         trim=Trim(from_seconds=2, to_seconds=6),
-        redact=(Box(x=0, y=0, width=0.5, height=0.5),),
+        redact=(Redaction.still(x=0, y=0, width=0.5, height=0.5),),
     )
     disclose = Disclosure(email="ann@example.org")
     return Proposal(release=release, owner=owner, clips=(clip,), disclose=disclose)
