@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import yaml
+from msgspec import Meta
 from msgspec.structs import replace
 
 from agent.config.base import Section, doc
@@ -186,8 +187,16 @@ class Upload(Section, frozen=True):
     """Upload of approved bundles."""
 
     chunk_bytes: Annotated[
-        int, doc("Bytes in one request; progress is stored after each.", ge=65_536)
+        int,
+        doc("Bytes in an upload's first request; later ones grow with the line.", ge=65_536),
     ] = 1_048_576
+    max_rate: Annotated[
+        Annotated[int, Meta(ge=64_000)] | Literal["auto", "unlimited"],
+        doc(
+            "Bits per second of uploads, 64000 or more. auto: half of what the line carries, "
+            "measured with some chunks; no limit to private addresses. unlimited: no limit."
+        ),
+    ] = "auto"
     timeout_seconds: Annotated[float, doc("Longest wait for an answer.", ge=1, le=600)] = 30.0
     max_backoff_seconds: Annotated[
         float, doc("Longest pause between two tries.", ge=1, le=86_400)

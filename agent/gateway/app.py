@@ -201,6 +201,7 @@ def _release_worker(
             work=work,
             receiver=receiver,
             chunk_bytes=upload.chunk_bytes,
+            max_rate=upload.max_rate,
             owner_heard=owner_heard,
         ),
         removals=Removals(

@@ -22,7 +22,8 @@ from agent.camera.sources import annexb
 from agent.camera.sources.network import format_watch as parameters
 from agent.consent.statements import Polygon
 from agent.errors import BundleRefused, NetworkFault, ReceiverRefused, RequestRefused
-from agent.gateway.release.tus_client import TusClient, same_origin
+from agent.gateway.release.receiver_url import same_origin
+from agent.gateway.release.tus_client import TusClient
 from agent.keyfile import Keys
 from agent.requester.bundle import bag
 from tests.consent import world

@@ -23,6 +23,7 @@ import pyrage
 
 from agent.consent import letters as mail
 from agent.errors import NetworkFault, ReceiverFault
+from agent.gateway.release.chunk import Chunk
 from agent.mqtt.link import Connected, Disconnected, Event, Published, Received
 
 
@@ -165,11 +166,14 @@ class FakeReceiver:
         assert len(upload.data) <= sent, "an honest receiver was taken for a liar"
         return len(upload.data)
 
-    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+    def peer(self) -> str:
+        return "127.0.0.1"
+
+    def send(self, upload_url: str, *, offset: int, chunk: Chunk, size: int) -> int:
         fault = self._fault("send")
         upload = self.uploads[upload_url]
         assert offset == len(upload.data), "the client must send from where the receiver is"
-        upload.data += chunk
+        upload.data += b"".join(chunk)
         self._answer(fault)
         return len(upload.data)
 

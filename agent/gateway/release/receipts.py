@@ -26,7 +26,7 @@ from agent.consent import signing
 from agent.consent.statements import Receipt
 from agent.errors import EnvironmentFault, Refused
 from agent.gateway.release.authorization import Authorizer
-from agent.gateway.release.tus_client import same_origin
+from agent.gateway.release.receiver_url import same_origin
 from agent.gateway.release.upload import Receiver
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.events import Event

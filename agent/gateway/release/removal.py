@@ -20,7 +20,8 @@ from typing import Final
 from agent.backoff import pause_seconds
 from agent.errors import NetworkFault, ReceiverFault, Refused
 from agent.gateway.release.authorization import Authorizer
-from agent.gateway.release.tus_client import GONE, same_origin
+from agent.gateway.release.receiver_url import same_origin
+from agent.gateway.release.tus_client import GONE
 from agent.gateway.release.upload import Receiver
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.events import Event

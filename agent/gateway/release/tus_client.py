@@ -28,7 +28,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import ipaddress
 import re
 import socket
 import ssl
@@ -37,9 +36,11 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin
 
 from agent.errors import NetworkFault, ReceiverFault, ReceiverRefused
+from agent.gateway.release import receiver_url
+from agent.gateway.release.chunk import Chunk
 from agent.gateway.release.whole_response import WholeResponse
 from agent.tls import trusting
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:  # loaded with the first upload: a gateway that waits spares t
 
 _VERSION: Final = "1.0.0"
 _VERSION_HEADER: Final = "Tus-Resumable"
-_MAX_URL: Final = 2_000
 _MAX_BODY_BYTES: Final = 65_536  # of an answer's body, which is ignored
 _SLOWEST_BYTES_PER_SECOND: Final = 8_000  # a slower upload counts as dead
 GONE: Final = frozenset({404, 410})
@@ -75,6 +75,7 @@ class TusClient:
         self._connection: HTTPConnection | None = None
         self._origin: tuple[str, str, int] | None = None
         self._socket: socket.socket | None = None
+        self._peer = ""
 
     def create(self, url: str, *, size: int, metadata: Mapping[str, str]) -> str:
         """Announce an upload of ``size`` bytes at ``url``; returns the URL to send it to.
@@ -87,13 +88,13 @@ class TusClient:
         answer = self._exchange("POST", url, headers, b"")
         _expect(answer, {201})
         location = answer.headers.get("Location", "")
-        if not location or len(location) > _MAX_URL:
+        if not location or len(location) > receiver_url.MAX_CHARACTERS:
             raise ReceiverRefused("unexpected-answer", "the receiver names no place to upload to")
         try:
-            upload_url = _secured(urljoin(url, location), url)
+            upload_url = receiver_url.secured(urljoin(url, location), url)
         except ValueError as error:
             raise ReceiverRefused("unsafe-url", f"{location[:200]!r} is not a URL") from error
-        if _origin(self._check_url(upload_url)) != _origin(self._check_url(url)):
+        if receiver_url.origin(self._check(upload_url)) != receiver_url.origin(self._check(url)):
             raise ReceiverRefused(
                 "other-origin", f"the receiver sends the upload elsewhere ({upload_url[:200]!r})"
             )
@@ -113,13 +114,21 @@ class TusClient:
             raise ReceiverRefused("wrong-length", "the receiver's upload is not as long as ours")
         return _offset(answer, at_least=0, at_most=size if sent is None else min(sent, size))
 
-    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
-        """Send ``chunk``, which begins at ``offset`` of ``size``; returns the offset after it."""
+    def peer(self) -> str:
+        """The address of the last connection; empty before the first."""
+        return self._peer
+
+    def send(self, upload_url: str, *, offset: int, chunk: bytes | Chunk, size: int) -> int:
+        """Send ``chunk``, which begins at ``offset`` of ``size``; returns the offset after it.
+
+        What its iterator raises is raised again; the receiver then has a part of it.
+        """
         if not chunk or offset + len(chunk) > size:
             raise ValueError("a chunk must have bytes, and they must lie inside the upload")
         headers = {
             "Upload-Offset": str(offset),
             "Content-Type": "application/offset+octet-stream",
+            "Content-Length": str(len(chunk)),
         }
         answer = self._exchange("PATCH", upload_url, headers, chunk)
         _expect(answer, {204})
@@ -136,7 +145,7 @@ class TusClient:
 
     def receipt(self, upload_url: str, *, at_most: int) -> bytes | None:
         """What lies at ``<upload url>.receipt``, which is no part of tus; None if nothing does."""
-        parts, content = self._check_url(upload_url), bytearray()
+        parts, content = self._check(upload_url), bytearray()
         url = parts._replace(path=f"{parts.path}.receipt").geturl()
         answer = self._exchange("GET", url, {}, None, content)
         return bytes(content) if answer.status == 200 and len(content) <= at_most else None
@@ -146,13 +155,13 @@ class TusClient:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Chunk | None,
         content: bytearray | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """One request and its answer, with any status; ``content`` takes its body."""
         import urllib3
 
-        parts = self._check_url(url)
+        parts = self._check(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         longest = 4 * self._timeout_seconds + len(body or b"") / _SLOWEST_BYTES_PER_SECOND
         connection = self._connection_to(parts)
@@ -162,6 +171,7 @@ class TusClient:
                     connection.close()
                     connection.connect()
                     self._socket = connection.sock
+                    self._peer = connection.sock.getpeername()[0]
                 # A receiver may answer and hang up before it has read the whole body.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     connection.request(
@@ -183,30 +193,19 @@ class TusClient:
             if isinstance(error, ssl.SSLError):
                 cause = f"TLS failed ({cause})"
             raise NetworkFault(f"{parts.netloc}: {cause}") from error
+        except BaseException:  # by the chunk: the request is not whole
+            connection.close()
+            raise
         return answer
 
-    def _check_url(self, url: str) -> SplitResult:
-        """Split ``url``, or refuse it."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ReceiverRefused("unsafe-url", f"{url[:200]!r} is not a URL") from error
-        allowed = parts.scheme == "https" or (
-            parts.scheme == "http" and self._allow_loopback_http and _is_loopback(parts.hostname)
-        )
-        clean = url.isascii() and url.isprintable() and " " not in url and len(url) <= _MAX_URL
-        if not (allowed and clean and parts.hostname and port != 0):
-            raise ReceiverRefused("unsafe-url", f"{url[:200]!r} is not an HTTPS address")
-        if parts.username is not None or parts.password is not None or parts.fragment:
-            raise ReceiverRefused("unsafe-url", "an upload URL may not have a user or a fragment")
-        return parts
+    def _check(self, url: str) -> SplitResult:
+        return receiver_url.check(url, loopback_http=self._allow_loopback_http)
 
     def _connection_to(self, parts: SplitResult) -> HTTPConnection:
         """The connection to an origin, kept while the origin stays the same."""
         from urllib3.connection import HTTPConnection, HTTPSConnection
 
-        origin = _origin(parts)
+        origin = receiver_url.origin(parts)
         if self._connection is None or origin != self._origin:
             if self._connection is not None:
                 self._connection.close()
@@ -292,36 +291,6 @@ def _offset(answer: urllib3.BaseHTTPResponse, *, at_least: int, at_most: int) ->
     if offset < at_least:
         raise ReceiverRefused("offset-backwards", f"had {at_least} bytes, claims {offset} now")
     return offset
-
-
-def _secured(upload_url: str, url: str) -> str:
-    """``upload_url`` by HTTPS where ``url`` is: a receiver may not know of the TLS before it."""
-    theirs, ours = urlsplit(upload_url), urlsplit(url)
-    same_host = theirs.hostname == ours.hostname and theirs.port in (None, 80, ours.port)
-    if (ours.scheme, theirs.scheme) == ("https", "http") and same_host and "@" not in theirs.netloc:
-        return theirs._replace(scheme="https", netloc=ours.netloc).geturl()
-    return upload_url
-
-
-def same_origin(first: str, second: str) -> bool:
-    """Tell if two URLs have the same scheme, host and port."""
-    try:
-        return _origin(urlsplit(first)) == _origin(urlsplit(second))
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str | None) -> bool:
-    """True for a numeric loopback address; a name may point anywhere."""
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
-    default = 443 if parts.scheme == "https" else 80
-    return parts.scheme, parts.hostname or "", parts.port or default
 
 
 def _first_cause(error: BaseException) -> str:

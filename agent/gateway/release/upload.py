@@ -2,15 +2,15 @@
 
 Progress is stored before more is sent, so after any end the receiver is at most one chunk
 ahead of it. ``stop``, the approval's end, the clock and the link to the owners are checked
-before each request.
+before each request, and while a chunk goes out.
 Before a process sends the first chunk of a bundle, it checks the bundle's digest.
 
 One thread sends all bundles, so each call is short: one request to announce an upload, or
 one chunk, and before it, after a failure, one request for the offset. A receiver that
 takes almost nothing of a chunk counts as unreachable, and only real progress clears
-earlier failures. A receiver, or a proxy, that finds a chunk too large gets half of it from
-then on. An upload that is gone starts again: at once if the receiver says so in tus, after
-some tries if anything else does, since a proxy that restarts says 404 for everything.
+earlier failures. A receiver, or a proxy, that finds a chunk too large gets shorter ones from
+then on (:mod:`.pace`). An upload that is gone starts again: at once if the receiver says so in
+tus, after some tries if anything else does, since a proxy that restarts says 404 for everything.
 :mod:`.tus_client` speaks the protocol; :mod:`.worker` tries again.
 """
 
@@ -22,13 +22,17 @@ from pathlib import Path
 from typing import Protocol
 
 from agent import files
-from agent.errors import ClipDamaged, NetworkFault, ReceiverFault, Refused, StorageFault
-from agent.gateway.release.tus_client import GONE, TOO_LARGE, same_origin
+from agent.errors import ClipDamaged, NetworkFault, ReceiverFault, Refused
+from agent.gateway.release.chunk import Chunk, Interrupted
+from agent.gateway.release.pace import Pace, Rate, longest_chunk, pieces
+from agent.gateway.release.receiver_url import same_origin
+from agent.gateway.release.tus_client import GONE, TOO_LARGE
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.releases import ReleaseRow
 
 _LEAST_PROGRESS = 65_536  # bytes of a chunk, or all of a smaller one
-_LEAST_CHUNK = 65_536
+_OVERDUE_SECONDS = 60.0  # a chunk longer than the first is cut off, as others wait for their turn
+_LOOK_SECONDS = 0.5  # from one look at what must stop an upload to the next
 _TRIES_UNTIL_GONE = 6  # failures in a row: two to four minutes with the worker's pauses
 
 
@@ -41,7 +45,10 @@ class Receiver(Protocol):
     def offset(self, upload_url: str, *, size: int, sent: int) -> int | None:
         """The receiver's offset, at most ``sent``; None if it has no such upload."""
 
-    def send(self, upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+    def peer(self) -> str:
+        """The address of the last connection; empty before the first."""
+
+    def send(self, upload_url: str, *, offset: int, chunk: Chunk, size: int) -> int:
         """Send ``chunk`` at ``offset``; returns the receiver's new offset."""
 
     def remove(self, upload_url: str) -> None:
@@ -62,10 +69,11 @@ class Uploader:
     work: UnitOfWork
     receiver: Receiver
     chunk_bytes: int
+    max_rate: Rate
     owner_heard: Callable[[], bool]
     _intact: set[str] = field(default_factory=set)  # releases whose bundle was checked
     _reached: dict[str, int] = field(default_factory=dict)  # offsets in the receivers' last answers
-    _chunks: dict[str, int] = field(default_factory=dict)  # smaller chunks, where they must be
+    _paces: dict[str, Pace] = field(default_factory=dict)
 
     def send(self, row: ReleaseRow, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send the next chunk that the receiver lacks.
@@ -93,7 +101,7 @@ class Uploader:
         """Drop what is known of a finished release."""
         self._intact.discard(release_id)
         self._reached.pop(release_id, None)
-        self._chunks.pop(release_id, None)
+        self._paces.pop(release_id, None)
 
     def _check(self, row: ReleaseRow, bundle: Path) -> None:
         if row.id in self._intact:
@@ -109,14 +117,16 @@ class Uploader:
         if offset is None:
             offset = self._ask(row, url, size)
         if offset < size and not self._must_stop(row):
-            offset = self._send_chunk(row, bundle, url, offset, size)
-            self._reached[row.id] = offset
+            reached = self._send_chunk(row, bundle, url, offset, size)
+            if reached is None:
+                return False
+            self._reached[row.id] = offset = reached
         return offset == size
 
     def _ask(self, row: ReleaseRow, url: str, size: int) -> int:
         """Ask for the receiver's offset after a restart or a failure."""
         # A chunk may have arrived although its answer, or our note of it, was lost.
-        sent = min(size, row.sent_bytes + self.chunk_bytes)
+        sent = min(size, row.sent_bytes + longest_chunk(self.chunk_bytes))
         try:
             offset = self.receiver.offset(url, size=size, sent=sent)
         except ReceiverFault as fault:
@@ -132,20 +142,51 @@ class Uploader:
             self._note(row, url, offset, forward=forward)
         return offset
 
-    def _send_chunk(self, row: ReleaseRow, bundle: Path, url: str, offset: int, size: int) -> int:
-        chunk = self._read(bundle, offset, self._chunks.get(row.id, self.chunk_bytes))
+    def _send_chunk(
+        self, row: ReleaseRow, bundle: Path, url: str, offset: int, size: int
+    ) -> int | None:
+        """Send a chunk; returns the new offset, None if it must be asked for."""
+        clock, peer = self.work.clock, self.receiver.peer()
+        pace = self._paces.setdefault(row.id, Pace(clock, self.chunk_bytes, self.max_rate))
+        length = min(pace.length(peer), size - offset)
+        given = pieces(length, pace.limit(peer), clock)
+        began = clock.monotonic()
+
+        def is_overdue() -> bool:
+            late = clock.monotonic() - began > _OVERDUE_SECONDS
+            return late and pace.failed(length, too_large=False)
+
+        must_stop = self._now_and_then(lambda: is_overdue() or self._must_stop(row))
+        chunk = Chunk(bundle, offset, length, given, must_stop)
         try:
             reached = self.receiver.send(url, offset=offset, chunk=chunk, size=size)
-        except ReceiverFault as fault:
-            if fault.status != TOO_LARGE or len(chunk) <= _LEAST_CHUNK:
-                raise
-            self._chunks[row.id] = max(_LEAST_CHUNK, len(chunk) // 2)
-            return offset
-        forward = _is_progress(reached - offset, of=len(chunk))
+        except Interrupted:
+            return None
+        except NetworkFault as fault:
+            too_large = isinstance(fault, ReceiverFault) and fault.status == TOO_LARGE
+            if pace.failed(length, too_large=too_large) and too_large:
+                return offset
+            raise
+        pace.went(length, clock.monotonic() - began, peer=peer)
+        forward = _is_progress(reached - offset, of=length)
         self._note(row, url, reached, forward=forward)
         if not forward:
-            raise NetworkFault(f"the receiver took {reached - offset} of {len(chunk)} bytes")
+            raise NetworkFault(f"the receiver took {reached - offset} of {length} bytes")
         return reached
+
+    def _now_and_then(self, ask: Callable[[], bool]) -> Callable[[], bool]:
+        """``ask``, but at most once in a while: pieces of a chunk go out quickly."""
+        clock = self.work.clock
+        looked = clock.monotonic()
+
+        def asked() -> bool:
+            nonlocal looked
+            if clock.monotonic() - looked < _LOOK_SECONDS:
+                return False
+            looked = clock.monotonic()
+            return ask()
+
+        return asked
 
     def _must_stop(self, row: ReleaseRow) -> bool:
         if not self.owner_heard():
@@ -154,19 +195,6 @@ class Uploader:
         if now is None or now.state != "SEALED" or now.stop or self.work.holds.why(row.id):
             return True
         return not self.work.clock.synced() or self.work.clock.now() >= now.expires_at
-
-    def _read(self, bundle: Path, offset: int, most: int) -> bytes:
-        try:
-            with bundle.open("rb") as file:
-                file.seek(offset)
-                chunk = file.read(most)
-        except FileNotFoundError as error:
-            raise ClipDamaged("the sealed bundle is gone from the outbox") from error
-        except OSError as error:
-            raise StorageFault(f"the outbox cannot be read ({error.strerror})") from error
-        if not chunk:
-            raise ClipDamaged("the sealed bundle in the outbox is too short")
-        return chunk
 
     def _note(self, row: ReleaseRow, url: str | None, sent_bytes: int, *, forward: bool) -> None:
         """Store the receiver's offset; ``forward`` resets the count of failures."""

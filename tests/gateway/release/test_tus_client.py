@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import ConfigError, NetworkFault, ReceiverFault, ReceiverRefused
+from agent.errors import ClipDamaged, ConfigError, NetworkFault, ReceiverFault, ReceiverRefused
+from agent.gateway.release.chunk import Chunk, Interrupted
 from agent.gateway.release.tus_client import TusClient
 from tests.conftest import StartTusServer
 from tests.peers.certificates import Authority
@@ -158,6 +159,28 @@ def test_a_certificate_for_another_host_is_not_accepted(
 def test_an_unusable_ca_file_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none"):
         new_client(ca_file=tmp_path / "none")
+
+
+def test_a_chunk_that_is_interrupted_is_kept_as_far_as_it_came(
+    tus_server: TusServer, tmp_path: Path
+) -> None:
+    """Its sender may have had to stop, or the disk failed."""
+    path, client = tmp_path / "bundle", new_client()
+    path.write_bytes(BUNDLE)
+    url = client.create(tus_server.url, size=SIZE, metadata={})
+    looks = iter([False, False, True])
+    stopped = Chunk(path, 0, SIZE, [100_000] * 10, lambda: next(looks))
+    with pytest.raises(Interrupted):
+        client.send(url, offset=0, chunk=stopped, size=SIZE)
+    short = Chunk(path, SIZE - 10, 20, [20], lambda: False)
+    with pytest.raises(ClipDamaged, match="too short"):
+        client.send(url, offset=0, chunk=short, size=SIZE + 10)
+    gone = Chunk(tmp_path / "gone", 0, 20, [20], lambda: False)
+    with pytest.raises(ClipDamaged, match="gone"):
+        client.send(url, offset=0, chunk=gone, size=SIZE)
+    finish(client, url)
+    [received] = tus_server.finished()
+    assert received.path.read_bytes() == BUNDLE
 
 
 # What goes over the wire

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from agent import config, files
 from agent.errors import NetworkFault
+from agent.gateway.release.chunk import Chunk
 from agent.mqtt import topics
 from tests.support.gateway_world import DEVICE, World, state_of
 from tests.support.house import fragmented_mp4
@@ -54,6 +56,15 @@ def turn(world: World) -> None:
     assert world.gateway is not None
     world.gateway.releases.step()
     world.gateway.step()
+
+
+@pytest.fixture
+def pieces(tmp_path: Path) -> Iterator[World]:
+    """A world whose bundles take several chunks."""
+    upload = config.Upload(allow_loopback_http=True, chunk_bytes=CHUNK)
+    world = World(tmp_path, upload=upload)
+    yield world
+    world.kill()
 
 
 # When not to
@@ -101,16 +112,49 @@ def test_a_release_stopped_while_its_bundle_is_hashed_is_not_announced(
     assert state_of(world, release_id) == "REVOKED"
 
 
+def test_a_chunk_that_lasts_is_cut_off_by_a_revocation(pieces: World) -> None:
+    """A chunk may last for seconds, and its recipient can open every part that arrived."""
+    (release_id,) = sealed(pieces, 1, video=VIDEO)
+    turn(pieces)
+    went: list[int] = []
+
+    def slow(upload_url: str, *, offset: int, chunk: Chunk, size: int) -> int:
+        for piece in replace(chunk, pieces=[1_000] * 80):
+            went.append(len(piece))
+            pieces.clock.advance(0.2)
+            if len(went) == 10:
+                stop(pieces, release_id)
+        raise AssertionError("it went on to its end")
+
+    pieces.receiver.send = slow  # type: ignore[method-assign]
+    turn(pieces)
+    turn(pieces)
+    assert state_of(pieces, release_id) == "REVOKED"
+    assert 10 <= len(went) <= 13
+
+
+def test_a_long_chunk_on_a_line_that_collapsed_ends_after_a_minute(pieces: World) -> None:
+    """The others wait for their turn. What it brought counts, and the next chunk is shorter."""
+    (release_id,) = sealed(pieces, 1, video=fragmented_mp4(size=512, noisy=True))
+    sizes: list[int] = []
+
+    def send(upload_url: str, *, offset: int, chunk: Chunk, size: int) -> int:
+        sizes.append(len(chunk))
+        data = pieces.receiver.uploads[upload_url].data
+        for piece in replace(chunk, pieces=[1_000] * (len(chunk) // 1_000)):
+            data.extend(piece)
+            pieces.clock.advance(0.001 if len(sizes) == 1 else 1)
+        return offset + len(chunk)
+
+    pieces.receiver.send = send  # type: ignore[method-assign]
+    for _ in range(8):
+        turn(pieces)
+    assert sizes[0] == CHUNK < sizes[1]
+    assert sizes[2] < sizes[1]
+    assert state_of(pieces, release_id) == "SEALED"
+
+
 # How much at a time, and whose turn it is
-
-
-@pytest.fixture
-def pieces(tmp_path: Path) -> Iterator[World]:
-    """A world whose bundles take several chunks."""
-    upload = config.Upload(allow_loopback_http=True, chunk_bytes=CHUNK)
-    world = World(tmp_path, upload=upload)
-    yield world
-    world.kill()
 
 
 def test_releases_take_turns_chunk_by_chunk(pieces: World) -> None:
@@ -161,9 +205,9 @@ def crawl(world: World, taken: int) -> list[int]:
     """Let the receiver take so many bytes of each chunk; how many it was sent, a call an item."""
     sent: list[int] = []
 
-    def send(upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+    def send(upload_url: str, *, offset: int, chunk: Chunk, size: int) -> int:
         sent.append(len(chunk))
-        world.receiver.uploads[upload_url].data += chunk[:taken]
+        world.receiver.uploads[upload_url].data += b"".join(chunk)[:taken]
         return offset + min(taken, len(chunk))
 
     world.receiver.send = send  # type: ignore[method-assign]
@@ -189,11 +233,11 @@ def test_a_slow_receiver_does_not_block_other_releases(pieces: World) -> None:
     slow, revoked, other = sealed(pieces, 3, video=VIDEO)
     send = pieces.receiver.send
 
-    def slow_for_one(upload_url: str, *, offset: int, chunk: bytes, size: int) -> int:
+    def slow_for_one(upload_url: str, *, offset: int, chunk: Chunk, size: int) -> int:
         upload = pieces.receiver.uploads[upload_url]
         if upload.release != slow:
             return send(upload_url, offset=offset, chunk=chunk, size=size)
-        upload.data += chunk[:1]
+        upload.data += b"".join(chunk)[:1]
         stop(pieces, revoked)
         return offset + 1
 

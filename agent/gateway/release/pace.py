@@ -1,0 +1,111 @@
+"""Pace of uploads: the length of the next chunk, and the rate at which its bytes go out.
+
+Between two chunks a line is idle for a round trip, so chunks grow to what a line carries in
+some seconds; a receiver, proxy or line that fails with a long one gets half of it from then on.
+
+``max_rate`` leaves the household's line usable. A router queues what its line cannot carry,
+and whatever else the household sends waits behind it: an upload as fast as TCP takes it adds
+a second to each answer on a slow line. ``auto`` sends the first chunk of an upload, and one
+every few minutes, as fast as it goes, and all others at half of the rate that this reached.
+To private addresses (RFC 1918, loopback) nothing is limited.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from agent.clock import Clock
+
+Rate = int | Literal["auto", "unlimited"]  # int: bits per second
+
+LEAST_CHUNK: Final = 65_536
+_LONGEST_CHUNK: Final = 16 << 20
+_CHUNK_SECONDS: Final = 8.0  # other releases wait as long for their turn
+_PIECE_BYTES: Final = 16_384  # at 5 Mbit/s 26 ms of the line
+_FAST_PIECE_BYTES: Final = 262_144
+_MEASURE_SECONDS: Final = 300.0
+
+
+@dataclass(eq=False)
+class Pace:
+    """The pace of one upload; ``chunk_bytes`` is the length of its first chunk."""
+
+    clock: Clock
+    chunk_bytes: int
+    max_rate: Rate
+    _longest: int = field(init=False)
+    _reached: float = field(default=0.0, init=False)  # by the last chunk, bytes a second
+    _measured: float = field(default=0.0, init=False)  # by the last that was not held back
+    _measured_at: float = field(default=-math.inf, init=False)  # monotonic
+
+    def __post_init__(self) -> None:
+        """Nothing is known of the line yet."""
+        self._longest = longest_chunk(self.chunk_bytes)
+
+    def length(self, peer: str) -> int:
+        """The most bytes of the next chunk to this address."""
+        if self._measures(peer):
+            return min(self._longest, self.chunk_bytes)
+        grown = int(self._reached * _CHUNK_SECONDS)
+        return min(self._longest, max(self.chunk_bytes, grown))
+
+    def limit(self, peer: str) -> float:
+        """The most bytes a second of the next chunk to this address."""
+        if self.max_rate == "unlimited" or self._measures(peer):
+            return math.inf
+        if self.max_rate == "auto":
+            return math.inf if _is_private(peer) else self._measured / 2
+        return self.max_rate / 8
+
+    def went(self, size: int, seconds: float, *, peer: str) -> None:
+        """A chunk of ``size`` bytes has arrived after ``seconds``."""
+        if seconds <= 0:
+            return
+        self._reached = size / seconds
+        if self._measures(peer):
+            self._measured, self._measured_at = self._reached, self.clock.monotonic()
+
+    def failed(self, size: int, *, too_large: bool) -> bool:
+        """A chunk of ``size`` bytes did not arrive; True if a shorter one may."""
+        if size > self.chunk_bytes:
+            self._longest = self.chunk_bytes if too_large else max(self.chunk_bytes, size // 2)
+        elif too_large and size > LEAST_CHUNK:
+            self._longest = max(LEAST_CHUNK, size // 2)
+        else:
+            return False
+        return True
+
+    def _measures(self, peer: str) -> bool:
+        if self.max_rate != "auto" or _is_private(peer):
+            return False
+        return self.clock.monotonic() - self._measured_at > _MEASURE_SECONDS
+
+
+def longest_chunk(chunk_bytes: int) -> int:
+    """The most bytes of any chunk."""
+    return max(chunk_bytes, _LONGEST_CHUNK)
+
+
+def pieces(size: int, limit: float, clock: Clock) -> Iterator[int]:
+    """Lengths that add up to ``size``, each given when ``limit``, in bytes a second, allows it."""
+    began, given = clock.monotonic(), 0
+    most = _FAST_PIECE_BYTES if math.isinf(limit) else _PIECE_BYTES
+    while given < size:
+        early = given / limit - (clock.monotonic() - began)
+        if early > 0:
+            clock.sleep(early)
+        piece = min(most, size - given)
+        yield piece
+        given += piece
+
+
+def _is_private(peer: str) -> bool:
+    """True for an address that is reached without the household's line to the internet."""
+    try:
+        return ipaddress.ip_address(peer.partition("%")[0]).is_private
+    except ValueError:
+        return False
