@@ -75,7 +75,7 @@ class Cleaner:
         self._learn(units)
         units = list(self._units(first))
         self._learn(units)
-        used = self._used(units)
+        used = self._used(self._chains(units))
         if not used:
             raise MalformedSet("no picture in the first packet has its parameter sets")
         self._first = [(key, self._sets[key][1]) for key in used]
@@ -98,16 +98,16 @@ class Cleaner:
         """
         units = list(self._units(packet))
         self._learn(units)
-        used = self._used(units)
+        chains = self._chains(units)
+        used = self._used(chains)
         if not used:
             return b""
         sets = [self._sets[key][1] for key in used if key in self._held]
         self._held -= set(used)
         rest = [
             unit
-            for unit in units
-            if not is_set(unit, self._codec)
-            and not (self._is_slice(unit) and not self._chain(unit))
+            for unit, chain in zip(units, chains, strict=True)
+            if chain != [] and not is_set(unit, self._codec)
         ]
         return b"".join(len(unit).to_bytes(self.length_bytes, "big") + unit for unit in sets + rest)
 
@@ -120,12 +120,13 @@ class Cleaner:
                     self._sets[known.key] = known, unit
                     self._held.add(known.key)
 
-    def _used(self, units: list[bytes]) -> list[Key]:
-        """The sets that the slices among ``units`` need, each before those that need it."""
-        used: dict[Key, None] = {}
-        for unit in units:
-            if self._is_slice(unit):
-                used |= dict.fromkeys(self._chain(unit))
+    def _chains(self, units: list[bytes]) -> list[list[Key] | None]:
+        """For each unit the sets that it needs; None for one that is no slice."""
+        return [self._chain(unit) if self._is_slice(unit) else None for unit in units]
+
+    def _used(self, chains: list[list[Key] | None]) -> list[Key]:
+        """The sets in ``chains``, each before those that need it."""
+        used = dict.fromkeys(key for chain in chains for key in chain or ())
         if any(self._sets[key][0].hides for key in used):
             raise HiddenPicture
         return sorted(used, key=lambda key: _ORDER[key[0]])

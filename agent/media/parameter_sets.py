@@ -53,7 +53,7 @@ class _Bits:
 
     def __init__(self, unit: bytes, *, header_bytes: int) -> None:
         text = unit[header_bytes:_MOST_BYTES].replace(b"\0\0\3", b"\0\0")
-        self._bits = "".join(f"{byte:08b}" for byte in text)
+        self._bits = f"{int.from_bytes(text, 'big'):0{8 * len(text)}b}" if text else ""
         self._at = 0
 
     def u(self, count: int) -> int:
