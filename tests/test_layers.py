@@ -24,6 +24,7 @@ ROOMS = {
     "backoff": "",
     "files": "errors",
     "new_files": "errors files",
+    "sealed_spool": "errors files",
     "config": "errors",
     "host": "clock",
     "options": "errors config",
@@ -35,8 +36,8 @@ ROOMS = {
     "vault": "errors clock config host files new_files consent",
     "media": "errors consent",
     "camera": "errors clock config host files backoff consent parties media vault",
-    "gateway": "errors clock config mqtt host tls files new_files backoff consent parties media"
-    " vault",
+    "gateway": "errors clock config mqtt host tls files new_files sealed_spool backoff consent"
+    " parties media vault",
     "owner": "errors clock config mqtt options files new_files consent media vault keyfile",
     "requester": "errors clock config mqtt options files consent vault keyfile",
     "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"

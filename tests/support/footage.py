@@ -9,6 +9,7 @@ from typing import Literal
 
 import av
 import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -150,3 +151,26 @@ def boxes(content: bytes) -> list[tuple[str, int]]:
         position += size
     assert position == len(content)
     return found
+
+
+def repeated(recording: bytes, times: int) -> bytes:
+    """``recording`` over and over in one clip, its packets copied."""
+    memory, ticks = io.BytesIO(), 0
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(io.BytesIO(recording), mode="r") as source:
+        stream = source.streams.video[0]
+        packets = [(bytes(one), one) for one in source.demux(stream) if one.dts is not None]
+        length = stream.duration or 0
+        with av.open(memory, mode="w", format="mp4", options=options) as container:
+            made = container.add_stream_from_template(stream)
+            for _ in range(times):
+                for content, one in packets:
+                    assert one.pts is not None
+                    assert one.dts is not None
+                    copy = Packet(content)
+                    copy.pts, copy.dts = one.pts + ticks, one.dts + ticks
+                    copy.duration, copy.time_base = one.duration, one.time_base
+                    copy.is_keyframe, copy.stream = one.is_keyframe, made
+                    container.mux(copy)
+                ticks += length
+    return memory.getvalue()

@@ -11,7 +11,7 @@
 
 ``age -d -i key <file> | tar x`` gives a folder that any BagIt validator accepts.
 
-Members stream through tar and age: one clip is in memory at a time and no plaintext
+Members stream through tar and age, piece by piece: no file need be in memory, and no plaintext
 touches the disk. The archive names no user, group or machine, and its only time is
 ``bagged_at``. :mod:`.contents` decides what goes into a bundle.
 """
@@ -19,12 +19,14 @@ touches the disk. The archive names no user, group or machine, and its only time
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import re
 import tarfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyrage
 
@@ -45,13 +47,14 @@ def write_bundle(
     *,
     name: str,
     recipient: str,
-    payload: Iterable[tuple[str, bytes]],
+    payload: Iterable[tuple[str, BinaryIO]],
     release: Callable[[Sequence[BundledFile]], bytes],
     bagged_at: float,
 ) -> new_files.WrittenFile:
     """Write the bag ``name`` to ``path``, sealed to ``recipient`` (``age1…``).
 
-    ``payload`` yields paths (``data/…``) and their bytes, and is drawn from one at a time.
+    ``payload`` yields paths (``data/…``) and files, each read from its beginning to its end
+    before the next is drawn.
     ``release`` takes the list of them all and returns the text of ``release.jws``. What
     either raises is raised unchanged. ``bagged_at`` is in Unix seconds.
 
@@ -84,7 +87,7 @@ class _Bag:
 
     def stream(
         self,
-        payload: Iterable[tuple[str, bytes]],
+        payload: Iterable[tuple[str, BinaryIO]],
         release: Callable[[Sequence[BundledFile]], bytes],
     ) -> Iterator[bytes]:
         """The archive, piece by piece."""
@@ -92,7 +95,8 @@ class _Bag:
         yield self._header("data", None)
         for path, content in payload:
             yield from self._payload_member(path, content)
-        yield from self._payload_member(RELEASE_FILE, release(tuple(self._payload)))
+        statement = io.BytesIO(release(tuple(self._payload)))
+        yield from self._payload_member(RELEASE_FILE, statement)
         tags = {
             "bagit.txt": _BAGIT,
             "bag-info.txt": self._bag_info(),
@@ -101,23 +105,28 @@ class _Bag:
         tags["tagmanifest-sha256.txt"] = _manifest(
             (path, hashlib.sha256(content).hexdigest()) for path, content in tags.items()
         )
-        for path, content in tags.items():
-            yield from self._member(path, content)
+        for path, text in tags.items():
+            yield from self._member(path, io.BytesIO(text))
         yield bytes(2 * tarfile.BLOCKSIZE)
 
-    def _payload_member(self, path: str, content: bytes) -> Iterator[bytes]:
+    def _payload_member(self, path: str, content: BinaryIO) -> Iterator[bytes]:
         if not _PAYLOAD_NAME.fullmatch(path) or path in {file.path for file in self._payload}:
             raise ValueError(f"{path!r} cannot be a file of this bag")
-        digest = hashlib.sha256(content).hexdigest()
-        self._payload.append(BundledFile(path=path, sha256=digest, bytes=len(content)))
-        yield from self._member(path, content)
+        written = yield from self._member(path, content)
+        self._payload.append(BundledFile(path=path, sha256=written.sha256, bytes=written.bytes))
 
-    def _member(self, path: str, content: bytes) -> Iterator[bytes]:
-        yield self._header(path, len(content))
-        with memoryview(content) as view:
-            for begin in range(0, len(content), _PIECE_BYTES):
-                yield bytes(view[begin : begin + _PIECE_BYTES])
-        yield bytes(-len(content) % tarfile.BLOCKSIZE)
+    def _member(
+        self, path: str, content: BinaryIO
+    ) -> Generator[bytes, None, new_files.WrittenFile]:
+        size, digest = content.seek(0, os.SEEK_END), hashlib.sha256()
+        content.seek(0)
+        yield self._header(path, size)
+        for left in range(size, 0, -_PIECE_BYTES):
+            piece = content.read(min(left, _PIECE_BYTES))
+            digest.update(piece)
+            yield piece
+        yield bytes(-size % tarfile.BLOCKSIZE)
+        return new_files.WrittenFile(digest.hexdigest(), size)
 
     def _header(self, path: str, size: int | None) -> bytes:
         """A member's header; a folder's when ``size`` is None. Owner 0:0, no names."""

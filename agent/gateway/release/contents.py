@@ -1,10 +1,10 @@
 """The contents of a bundle: approved clips, opened, prepared, and signed for.
 
-Each approved clip is opened in memory with the key that its approval brought, trimmed
-and redacted as approved (:mod:`agent.media.editing.prepare`), and passed to the bundle, which is
-sealed to the requester as it grows (:mod:`.bag_writer`): plaintext never touches the disk,
-and at most one clip is in memory. ``release.jws`` comes last, as it names the digests of
-the other files.
+Each approved clip is opened as a stream with the key that its approval brought, trimmed
+and redacted as approved (:mod:`agent.media.editing.prepare`) into a sealed spool
+(:mod:`agent.sealed_spool`), and passed from there to the bundle, which is sealed to the
+requester as it grows (:mod:`.bag_writer`): plaintext never touches the disk, and no whole
+clip is in memory. ``release.jws`` comes last, as it names the digests of the other files.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bag_writer import write_bundle
 from agent.media.editing.content import Prepared
+from agent.sealed_spool import new_spool
 from agent.vault.clips import unseal
 from agent.vault.clips.reader import ClipReader
 from agent.vault.database.gateway import Clip, GatewayDatabase
@@ -75,12 +76,13 @@ class BundleContents:
         clips = authorization.first.consent.clips
         pictures: dict[str, Prepared] = {}
 
-        def payload() -> Iterator[tuple[str, bytes]]:
+        def payload() -> Iterator[tuple[str, BinaryIO]]:
             for clip in clips:
-                content, pictures[clip.id] = self._prepare(clip, keys[clip.id])
-                yield _file_of(clip), content
-            for path, jws in _statements(authorization).items():
-                yield path, jws.encode("ascii")
+                with new_spool(path.parent) as spool:
+                    pictures[clip.id] = self._prepare(clip, keys[clip.id], spool)
+                    yield _file_of(clip), spool
+            for name, jws in _statements(authorization).items():
+                yield name, io.BytesIO(jws.encode("ascii"))
 
         released = hashlib.sha256()
 
@@ -131,20 +133,16 @@ class BundleContents:
         )
         return self.keys.signing.sign(statement).encode("ascii")
 
-    def _prepare(self, approved: ApprovedClip, key: str) -> tuple[bytes, Prepared]:
-        """An approved clip as it will leave, and its pictures; its digest is checked twice.
+    def _prepare(self, approved: ApprovedClip, key: str, target: BinaryIO) -> Prepared:
+        """Write an approved clip to ``target`` as it will leave.
 
-        The second digest is of the very bytes that were opened: between two reads the
+        The digest is of the very bytes that were opened: between two reads the
         camera's process could exchange the file, and it knew the keys of its own clips.
         """
         # PyAV: 20 MB that a gateway without releases spares
         from agent.media.editing.prepare import prepare
 
-        target = io.BytesIO()
         clip = self._clip(approved)
-        exchanged = ClipDamaged(f"the clip {clip.id} is not the one that was approved")
-        if self.store.sha256_on_disk(clip.id) != approved.sha256:
-            raise exchanged
         with self.store.open_sealed(clip.id) as file:
             sealed = _Digested(file)
             with unseal.open_stream(sealed, key, truncated=clip.truncated) as plain:
@@ -161,8 +159,8 @@ class BundleContents:
                         "clip-too-large", f"{clip.id} needs more memory than is free"
                     ) from error
             if sealed.digest() != approved.sha256:
-                raise exchanged
-        return target.getvalue(), pictures
+                raise ClipDamaged(f"the clip {clip.id} is not the one that was approved")
+        return pictures
 
     def _clip(self, approved: ApprovedClip) -> Clip:
         clip = self.database.clip(approved.id)

@@ -3,7 +3,7 @@
 Progress is stored before more is sent, so after any end the receiver is at most one chunk
 ahead of it. ``stop``, the approval's end, the clock and the link to the owners are checked
 before each request, and while a chunk goes out.
-Before a process sends the first chunk of a bundle, it checks the bundle's digest.
+Before a process sends the first chunk of a bundle of an earlier one, it checks the digest.
 
 One thread sends all bundles, so each call is short: one request to announce an upload, or
 one chunk, and before it, after a failure, one request for the offset. A receiver that
@@ -96,6 +96,10 @@ class Uploader:
         if not same_origin(row.upload_url, to):
             raise Refused("other-origin", "the stored upload is not where it was approved to go")
         return self._send_next(row, bundle, row.upload_url, size)
+
+    def sealed(self, release_id: str) -> None:
+        """Note that this process has just written the bundle, and knows its digest."""
+        self._intact.add(release_id)
 
     def forget(self, release_id: str) -> None:
         """Drop what is known of a finished release."""

@@ -213,6 +213,7 @@ class ReleaseWorker:
             )
             change.receipts.expect(row.id, bundle.release_sha256)
             change.advance(row, "seal", sealed)
+        self.uploader.sealed(row.id)
         self._forget_keys(row)
         return True
 

@@ -60,7 +60,7 @@ def write(
         path,
         name=NAME,
         recipient=str(identity.to_public()),
-        payload=iter(FILES) if files is None else files,
+        payload=((path, io.BytesIO(data)) for path, data in files or FILES),
         release=release,
         bagged_at=BAGGED_AT,
     )

@@ -70,7 +70,7 @@ def test_a_good_bundle_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -
 def test_a_bundle_of_the_gateway_opens(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     files = release.files()
     payload = [
-        (path, data)
+        (path, io.BytesIO(data))
         for path, data in files.items()
         if path.startswith("data/") and path != "data/release.jws"
     ]

@@ -1,0 +1,168 @@
+"""Sealed spool: a temporary file for plaintext that must never be on the disk.
+
+The file has no name, so whatever ends the process removes it. It is written in blocks, each sealed
+with ChaCha20-Poly1305 (RFC 8439) under a key that only this object knows. A flash card keeps what
+was overwritten, so each writing of a block takes a nonce of its own: a counter, which stays in
+memory beside the key. A block that the disk gives back changed, or in an older version, is found.
+
+Blocks stay in memory, the least recently used go to the disk; a small file never does.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from agent import files
+from agent.errors import StorageFault
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+BLOCK_BYTES: Final = 131_072
+_TAG_BYTES: Final = 16
+_NONCE_BYTES: Final = 12
+_BLOCKS_IN_MEMORY: Final = 32
+
+
+def new_spool(folder: Path) -> SealedSpool:
+    """An empty spool whose file, without a name, is on the disk of ``folder``."""
+    place = folder / "spool"
+    with files.faults(place, "cannot be created"):
+        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - the spool closes it
+    return SealedSpool(file, place, blocks_in_memory=_BLOCKS_IN_MEMORY)
+
+
+class SealedSpool(io.RawIOBase, BinaryIO):
+    """A file to write, read and seek, whose blocks are sealed when they are on the disk.
+
+    For one thread. Reading and writing raise :class:`StorageFault`, which names ``place``, for a
+    disk that is full or that does not give back what was written. Close it to forget it.
+    """
+
+    def __init__(self, file: BinaryIO, place: Path, *, blocks_in_memory: int) -> None:
+        """Begin with an empty unbuffered ``file``, which is closed with the spool."""
+        self._file = file
+        self._place = place
+        self._cipher = ChaCha20Poly1305(ChaCha20Poly1305.generate_key())
+        self._most = blocks_in_memory
+        self._blocks: OrderedDict[int, bytearray] = OrderedDict()  # the last used at the end
+        self._changed: set[int] = set()
+        self._versions = array("Q")  # the nonce of each block on the disk; 0: it is not there
+        self._sealed = 0
+        self._length = 0
+        self._position = 0
+
+    def readable(self) -> bool:
+        """See :class:`io.IOBase`."""
+        return True
+
+    def writable(self) -> bool:
+        """See :class:`io.IOBase`."""
+        return True
+
+    def seekable(self) -> bool:
+        """See :class:`io.IOBase`."""
+        return True
+
+    def close(self) -> None:
+        """Forget the file, its key, and what is in memory."""
+        if not self.closed:
+            self._file.close()
+            self._blocks.clear()
+        super().close()
+
+    def tell(self) -> int:
+        """See :class:`io.IOBase`."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """See :class:`io.IOBase`; ValueError for a place before the beginning."""
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}
+        if bases[whence] + offset < 0:
+            raise ValueError("a file has no place before its beginning")
+        self._position = bases[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read until ``buffer`` is full or the file ends."""
+        view = memoryview(buffer).cast("B")
+        begin = self._position
+        for number, at, count in self._parts(min(len(view), max(0, self._length - begin))):
+            done = self._position - begin
+            view[done : done + count] = memoryview(self._block(number))[at : at + count]
+            self._position += count
+        return self._position - begin
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of ``data``; what lies between the old end and it is zero."""
+        view = memoryview(data).cast("B")
+        begin = self._position
+        for number, at, count in self._parts(len(view)):
+            done = self._position - begin
+            self._block(number)[at : at + count] = view[done : done + count]
+            self._changed.add(number)
+            self._position += count
+        self._length = max(self._length, self._position)
+        return len(view)
+
+    def _parts(self, count: int) -> Iterator[tuple[int, int, int]]:
+        """The parts of the next ``count`` bytes: number of the block, place in it, bytes."""
+        position, end = self._position, self._position + count
+        while position < end:
+            number, at = divmod(position, BLOCK_BYTES)
+            part = min(BLOCK_BYTES - at, end - position)
+            yield number, at, part
+            position += part
+
+    def _block(self, number: int) -> bytearray:
+        """The block in memory, where it is made or fetched if need be."""
+        if self.closed:
+            raise ValueError("the spool is closed")
+        block = self._blocks.get(number)
+        if block is None:
+            block = self._fetched(number)
+            self._blocks[number] = block
+            if len(self._blocks) > self._most:
+                self._set_down(*self._blocks.popitem(last=False))
+        else:
+            self._blocks.move_to_end(number)
+        return block
+
+    def _set_down(self, number: int, block: bytearray) -> None:
+        """Put a block on the disk, if that has not its last version already."""
+        if number not in self._changed:
+            return
+        self._changed.discard(number)
+        self._versions.extend([0] * (number + 1 - len(self._versions)))
+        self._sealed += 1
+        self._versions[number] = self._sealed
+        sealed = self._cipher.encrypt(_nonce(self._sealed), bytes(block), None)
+        with files.faults(self._place, "cannot be written"):
+            self._file.seek(number * (BLOCK_BYTES + _TAG_BYTES))
+            files.write_all(self._file.fileno(), sealed)
+
+    def _fetched(self, number: int) -> bytearray:
+        version = self._versions[number] if number < len(self._versions) else 0
+        if not version:
+            return bytearray(BLOCK_BYTES)
+        with files.faults(self._place, "cannot be read"):
+            self._file.seek(number * (BLOCK_BYTES + _TAG_BYTES))
+            sealed = self._file.read(BLOCK_BYTES + _TAG_BYTES)
+        try:
+            return bytearray(self._cipher.decrypt(_nonce(version), sealed, None))
+        except InvalidTag as error:
+            raise StorageFault(f"{self._place}: the disk gave back other bytes") from error
+
+
+def _nonce(number: int) -> bytes:
+    return number.to_bytes(_NONCE_BYTES, "little")
