@@ -6,6 +6,7 @@
     requester.yaml         name, broker, feed (:class:`Settings`)
     requester.card.yaml    the public half, for the owners' requesters.yaml
     posted/<digest16>.jws  each signed post
+    keys-seen.json         the keys in the bundles so far (:mod:`agent.requester.cases.keys_seen`)
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class RequesterFolder:
         self.key_path = self.path / "requester.age"
         self.card_path = self.path / "requester.card.yaml"
         self.settings_path = self.path / "requester.yaml"
+        self.keys_seen_path = self.path / "keys-seen.json"
 
     @classmethod
     def create(cls, path: Path, locked: bytes, settings: Settings) -> RequesterFolder:

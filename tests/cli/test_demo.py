@@ -123,11 +123,11 @@ def test_one_approved_clip_of_several_arrives_and_nothing_before(
     assert "the request is in the public log: entry 0 of 1" in lines
     assert "received before approval: 0" in lines
     assert "no terminal to ask at: the demo's owner approves" in lines
-    assert "bundle: ok" in lines
+    assert "bundle: consistent" in lines
     assert any(line.startswith("ledger: ok, ") for line in lines)
     order = [
         next(number for number, line in enumerate(lines) if line.startswith(step))
-        for step in ("received before approval: 0", "bundle: ok", "ledger: ok")
+        for step in ("received before approval: 0", "bundle: consistent", "ledger: ok")
     ]
     assert order == sorted(order)
     steps = [int(match[1]) for line in lines if (match := re.match(r"(\d+)\. ", line))]

@@ -54,6 +54,7 @@ NEEDED: dict[tuple[str, ...], list[str]] = {
     ("requester", "log"): ["log"],
     ("requester", "post"): ["request.yaml"],
     ("requester", "receive"): ["--dir", "received"],
+    ("requester", "intake"): ["bundle.age", "--dir", "received"],
     ("requester", "open"): ["bundle.age"],
 }
 each_device_command = pytest.mark.parametrize("command", DEVICE_COMMANDS, ids=" ".join)

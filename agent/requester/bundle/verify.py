@@ -62,6 +62,7 @@ class OpenedBundle:
     """A verified bundle, unpacked in ``folder``; ``clips`` are its MP4 files.
 
     ``request`` and its digest are None for a share; ``second`` is None if one owner approved.
+    ``release_digest`` is that of ``release.jws``.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class OpenedBundle:
     approval: Consent
     second: Consent | None
     release: Release
+    release_digest: str
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def check(
         approval=first.statement,
         second=second.statement if second else None,
         release=release,
+        release_digest=files[bag.RELEASE].sha256,
     )
 
 

@@ -45,6 +45,7 @@ class Receiver:
         idle_seconds: float = 30.0,
         clock: Clock | None = None,
         on_finished: Callable[[Path], object] = lambda _path: None,
+        receipt_of: Callable[[str], str | None] = lambda _sha256: None,
     ) -> None:
         self._folder = folder
         self._host = host
@@ -54,6 +55,7 @@ class Receiver:
         self._idle_seconds = idle_seconds
         self._clock = clock or SystemClock(synced_marker=None)
         self._on_finished = on_finished
+        self._receipt_of = receipt_of
         self._uploads: Uploads | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -78,7 +80,12 @@ class Receiver:
         except StorageFault:
             listener.close()
             raise
-        tus = Tus(uploads, on_finished=self._on_finished, idle_seconds=self._idle_seconds)
+        tus = Tus(
+            uploads,
+            on_finished=self._on_finished,
+            receipt_of=self._receipt_of,
+            idle_seconds=self._idle_seconds,
+        )
         self._uploads, self._server = uploads, uvicorn.Server(self._settings(tus))
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="receiver", daemon=True

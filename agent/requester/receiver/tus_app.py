@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/files/"
 _UPLOAD_PATH = re.compile(re.escape(PATH) + r"([0-9a-f]{32})")
+_RECEIPT_PATH = re.compile(re.escape(PATH) + r"([0-9a-f]{32})\.receipt")
 _VERSION = "1.0.0"
 _EXTENSIONS = "creation,expiration,termination"
 _MAX_METADATA_CHARACTERS = 2_048
@@ -54,13 +55,20 @@ _UPLOAD_METHODS = ("OPTIONS", "HEAD", "PATCH", "DELETE")
 class Tus:
     """The protocol over a folder of uploads, as an ASGI application.
 
-    ``on_finished`` is called with the file of each complete upload.
+    ``on_finished`` is called with the file of each complete upload. ``receipt_of`` gives the
+    receipt for the bundle with a SHA-256, or None: it lies beside the upload.
     """
 
     def __init__(
-        self, uploads: Uploads, *, on_finished: Callable[[Path], object], idle_seconds: float
+        self,
+        uploads: Uploads,
+        *,
+        on_finished: Callable[[Path], object],
+        receipt_of: Callable[[str], str | None],
+        idle_seconds: float,
     ) -> None:
         self._uploads = uploads
+        self._receipt_of = receipt_of
         self._on_finished = on_finished
         self._idle_seconds = idle_seconds
 
@@ -70,6 +78,9 @@ class Tus:
         await response(scope, receive, send)
 
     async def _dispatch(self, request: Request) -> Response:
+        receipt_path = _RECEIPT_PATH.fullmatch(request.url.path)
+        if receipt_path is not None and request.method == "GET":
+            return await run_in_threadpool(self._receipt, receipt_path[1])
         upload_path = _UPLOAD_PATH.fullmatch(request.url.path)
         if upload_path is None and request.url.path != PATH:
             return _answer(404, "there is nothing here")
@@ -99,6 +110,15 @@ class Tus:
         except StorageFault as error:
             log.error("%s", error)  # noqa: TRY400 - one line: the disk failed, not our code
             return _answer(507, "the receiver's disk fails")
+
+    def _receipt(self, upload_id: str) -> Response:
+        upload = self._uploads.get(upload_id)
+        try:
+            receipt = self._receipt_of(upload.sha256) if upload and upload.name else None
+        except StorageFault as error:
+            log.error("%s", error)  # noqa: TRY400 - one line: the disk failed, not our code
+            return _answer(507, "the receiver's disk fails")
+        return _answer(200, receipt) if receipt else _answer(404, "there is no receipt yet")
 
     def _options(self) -> Response:
         size = str(self._uploads.limits.max_bytes)

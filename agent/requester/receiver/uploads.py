@@ -203,7 +203,7 @@ class Uploads:
             name, path = f"{stem}.age", self.folder / f"{stem}.age"
             if path.exists() and digest != files.sha256(path):
                 name = f"{stem}-{upload.id[:8]}.age"
-            upload = msgspec.structs.replace(upload, name=name)
+            upload = msgspec.structs.replace(upload, name=name, sha256=digest)
             self._store(upload)
             self._move(upload)
         log.info("received %s, %d bytes", upload.name, upload.size)

@@ -43,12 +43,8 @@ def register(groups: Commands) -> None:
 
     _register_public(commands)
 
-    receive = options.add_command(
-        commands,
-        "receive",
-        f"{_HERE}.receive:receive",
-        "run a server that receives the bundles owners upload (tus 1.0)",
-    )
+    text = "receive the bundles owners upload (tus 1.0), file them by case, answer with receipts"
+    receive = _add(commands, "receive", "receive:receive", text)
     receive.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
     receive.add_argument("--dir", type=Path, required=True, help="folder for the bundles")
     receive.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM")
@@ -56,8 +52,24 @@ def register(groups: Commands) -> None:
     receive.add_argument(
         "--max-bytes", type=int, default=2_000_000_000, help="largest bundle (default 2 GB)"
     )
+    receive.add_argument(
+        "--sealed",
+        action="store_true",
+        help="only store them, without your keys; `requester intake` does the rest elsewhere",
+    )
+    options.add_passphrase(receive)
 
-    opening = _add(commands, "open", "receive:open_", "open a bundle and verify it")
+    text = "verify a bundle that another server received, file it by case, and sign a receipt"
+    intake = _add(commands, "intake", "receive:intake", text)
+    intake.add_argument("bundle", type=Path, metavar="BUNDLE.age")
+    intake.add_argument("--dir", type=Path, required=True, help="folder of all cases")
+    intake.add_argument(
+        "--receipt", type=Path, metavar="FILE", help="write the receipt, to lie beside the upload"
+    )
+    options.add_json(intake)
+    options.add_passphrase(intake)
+
+    opening = _add(commands, "open", "open:open_", "open a bundle, verify it, and print all of it")
     opening.add_argument("bundle", type=Path, metavar="BUNDLE.age")
     opening.add_argument("--output", type=Path, metavar="DIR", help="default: beside the bundle")
     options.add_json(opening)

@@ -1,20 +1,26 @@
-"""Receive bundles and open them: ``receive open``."""
+"""Receive bundles and take them in: ``receive intake``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import signal
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
-import msgspec
-
-from agent import options
-from agent.consent.cards import format_fingerprint
-from agent.errors import ConfigError
-from agent.requester.bundle.verify import OpenedBundle, open_bundle
+from agent import files, options
+from agent.clock import SystemClock
+from agent.errors import ClipAgentError, ConfigError
+from agent.requester.cases import records
+from agent.requester.cases.intake import Intake
+from agent.requester.cases.records import Record
 from agent.requester.folder import RequesterFolder
 from agent.requester.receiver.uploads import Limits
 from agent.requester.terminal.keys import unlock
+
+_RETRY_SECONDS = 60.0  # a bundle that could not be taken in, as the disk was full
 
 
 def receive(arguments: argparse.Namespace) -> int:
@@ -24,6 +30,7 @@ def receive(arguments: argparse.Namespace) -> int:
     host, port = options.split_address(arguments.listen, default_port=1080)
     if (arguments.tls_cert is None) != (arguments.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key belong together")
+    arrivals = None if arguments.sealed else _Arrivals(_intake(arguments))
     receiver = Receiver(
         arguments.dir,
         host=host,
@@ -31,48 +38,74 @@ def receive(arguments: argparse.Namespace) -> int:
         certificate=arguments.tls_cert,
         private_key=arguments.tls_key,
         limits=Limits(max_bytes=arguments.max_bytes),
-        on_finished=lambda path: print(f"received {path}", flush=True),
+        on_finished=partial(_arrived, arrivals),
+        receipt_of=partial(records.receipt_of, arguments.dir),
     )
     receiver.start()
     print(f"receiving at {receiver.url} into {arguments.dir}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: receiver.end())
+    if arrivals is not None:
+        arrivals.start()
     receiver.wait()
     receiver.stop()
     return 0
 
 
-def open_(arguments: argparse.Namespace) -> int:
-    """``requester open``"""
-    output = arguments.output or arguments.bundle.with_suffix("")
-    keys = unlock(RequesterFolder(arguments.home), arguments)
-    opened = open_bundle(arguments.bundle, keys, output)
+def intake(arguments: argparse.Namespace) -> int:
+    """``requester intake``"""
+    record = _intake(arguments).take(arguments.bundle)
+    if arguments.receipt is not None:
+        files.replace(arguments.receipt, record.receipt.encode())
     if arguments.json:
-        print(json.dumps(_plain(opened), indent=2))
-        return 0
-    print("bundle: ok")
-    if opened.request is None:
-        print("shared by its owner, without a request")
+        print(json.dumps({name: getattr(record, name) for name in record.__struct_fields__}))
     else:
-        print(f"request {(opened.request_digest or '')[:16]}, {opened.request.reference}")
-    print(f"released by the device {format_fingerprint(opened.release.iss)}")
-    print(f"approved by the owner  {format_fingerprint(opened.approval.iss)}")
-    if opened.second is not None:
-        print(f"and by the owner       {format_fingerprint(opened.second.iss)}")
-    for clip in opened.clips:
-        print(clip)
-    return 0
+        print(_sentence(record))
+    return 0 if record.verdict == "accepted" else 1
 
 
-def _plain(opened: OpenedBundle) -> dict[str, object]:
-    return {
-        "bundle": "ok",
-        "folder": str(opened.folder),
-        "clips": [str(clip) for clip in opened.clips],
-        "request": opened.request_digest,
-        "reference": opened.request.reference if opened.request else None,
-        "device": opened.release.iss,
-        "owner": opened.approval.iss,
-        "second_owner": opened.second.iss if opened.second else None,
-        "release": msgspec.to_builtins(opened.release),
-    }
+def _intake(arguments: argparse.Namespace) -> Intake:
+    home = RequesterFolder(arguments.home)
+    files.make_directory(arguments.dir, mode=files.PRIVATE_DIRECTORY_MODE)
+    clock = SystemClock(synced_marker=None)
+    return Intake(arguments.dir, home=home, keys=unlock(home, arguments), clock=clock)
+
+
+@dataclass(eq=False)
+class _Arrivals:
+    """Takes in what arrives, and what an earlier run left, on a thread of its own."""
+
+    intake: Intake
+    _arrived: threading.Event = field(default_factory=threading.Event)
+
+    def wake(self) -> None:
+        """A bundle has arrived."""
+        self._arrived.set()
+
+    def start(self) -> None:
+        """Begin; the thread ends with the process."""
+        self._arrived.set()
+        threading.Thread(target=self._work, name="intake", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._arrived.wait(_RETRY_SECONDS)
+            self._arrived.clear()
+            for path in sorted(self.intake.folder.glob("*.age")):
+                try:
+                    print(_sentence(self.intake.take(path)), flush=True)
+                except ClipAgentError as error:
+                    print(f"{path} is not taken in yet: {error}", flush=True)
+
+
+def _arrived(arrivals: _Arrivals | None, path: Path) -> None:
+    print(f"received {path}", flush=True)
+    if arrivals is not None:
+        arrivals.wake()
+
+
+def _sentence(record: Record) -> str:
+    if record.verdict == "rejected":
+        return f"rejected, as {record.place}.age: {record.detail} ({record.rule})"
+    keys = "keys seen before" if record.known_keys else "keys not known to you"
+    return f"accepted, as {record.place}: {keys}"
