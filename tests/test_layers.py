@@ -33,13 +33,14 @@ ROOMS = {
     "consent": "errors clock config",
     "keyfile": "errors clock config files consent",
     "parties": "errors config consent",
+    "release_text": "consent",
     "vault": "errors clock config host files new_files consent",
     "media": "errors consent",
     "camera": "errors clock config host files backoff consent parties media vault",
     "gateway": "errors clock config mqtt host tls files new_files sealed_spool backoff consent"
-    " parties media vault",
+    " parties media vault release_text",
     "owner": "errors clock config mqtt options files new_files consent media vault keyfile",
-    "requester": "errors clock config mqtt options files consent vault keyfile",
+    "requester": "errors clock config mqtt options files consent vault keyfile release_text",
     "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"
     " gateway owner requester",
     "__main__": "cli",

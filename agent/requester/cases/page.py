@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TypeVar
 
-from agent import files
-from agent.consent import decoding, release_text
+from agent import files, release_text
+from agent.consent import decoding
 from agent.consent.cards import decode_base64url, format_fingerprint
 from agent.consent.statements import Release, Request, Statement
 from agent.errors import Refused

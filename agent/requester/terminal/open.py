@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agent.consent import release_text
+from agent import release_text
 from agent.consent.cards import format_fingerprint
 from agent.requester.bundle.verify import OpenedBundle, open_bundle
 from agent.requester.cases import page
