@@ -93,11 +93,11 @@ def test_a_release_stopped_while_its_bundle_is_hashed_is_not_announced(
     (release_id,) = sealed(world, 1)
     if done == "announced":
         turn(world)
-        world.clock.is_synced = False
-        world.restart()  # and nothing is sent yet
-        world.clock.is_synced = True
-        assert world.gateway is not None
-        world.gateway.step()
+    world.clock.is_synced = False
+    world.restart()  # a process that did not write the bundle, and nothing is sent yet
+    world.clock.is_synced = True
+    assert world.gateway is not None
+    world.gateway.step()
     digest = files.sha256
 
     def stopped_meanwhile(path: Path) -> str:
