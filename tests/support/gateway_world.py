@@ -29,6 +29,7 @@ from agent.gateway import app
 from agent.gateway.daemon import Gateway
 from agent.host.board import Machine
 from agent.mqtt import topics
+from agent.vault.clips.store import ClipStore
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.requests import RequestTable
@@ -77,6 +78,14 @@ class World:
     def kill(self) -> None:
         self.broker.client = None
         self.gateway = None
+
+    def correct_times(self) -> None:
+        """Correct the clips' times, as the camera does once the clock is set."""
+        house = self.house
+        with house.open_index() as index:
+            store = ClipStore(house.config.state_dir, index, recipients=[], clock=house.clock)
+            assert store.correct_times()
+        self.run()
 
     def run(self) -> None:
         """Until nothing more happens by itself; a gateway that crashes is started again."""

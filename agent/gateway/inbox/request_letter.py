@@ -80,14 +80,15 @@ class RequestLetter:
         """
         proposals = self._proposals(request.digest)
         database = self.work.database
-        newest, more = database.newest_clips(
-            start=request.window_start, end=request.window_end, at_most=MAX_OFFERED_CLIPS
-        )
+        window = {"start": request.window_start, "end": request.window_end}
+        newest, more = database.newest_clips(**window, at_most=MAX_OFFERED_CLIPS)
         proposed = {clip.id for proposal in proposals for clip in proposal.clips}
         older = proposed - {clip.id for clip in newest}
         found = [clip for clip in map(database.clip, sorted(older)) if clip is not None]
+        # A clip whose time was corrected since may lie outside the window, and is none of these.
+        counted = sum(database.overlaps(clip.id, **window) for clip in found)
         clips = sorted([*found, *newest], key=lambda clip: (clip.id in proposed, clip.started_at))
-        return Offer(tuple(clips), more - len(found), proposals)
+        return Offer(tuple(clips), more - counted, proposals)
 
     def _proposals(self, digest: str) -> tuple[Proposal, ...]:
         """The approvals of a request that wait for another owner's."""

@@ -41,6 +41,10 @@ class ClipTable(Database):
         """The clip with this id."""
         return next(iter(self._clips("AND id = ?", clip_id)), None)
 
+    def overlaps(self, clip_id: str, *, start: float, end: float) -> bool:
+        """True if the clip with this id overlaps ``[start, end]``."""
+        return bool(self._clips(f"AND {OVERLAPS} AND id = ?", *span(start, end), clip_id))
+
     def totals(self) -> Totals:
         """Count, bytes and oldest start of all clips, and the number of those that are kept."""
         sums = "count(*), total(bytes), min(started_at), total(kept)"

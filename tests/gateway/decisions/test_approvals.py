@@ -19,6 +19,7 @@ from agent.consent.statements import (
     Redaction,
     Revoke,
     Trim,
+    Window,
     Withdrawal,
 )
 from agent.errors import ConfigError
@@ -135,6 +136,22 @@ def test_either_owner_may_approve_if_one_is_enough(tmp_path: Path) -> None:
     assert bundle.approval.iss == world.house.partner.id
     assert bundle.second is None
     world.kill()
+
+
+def test_a_proposed_clip_is_shown_though_its_time_was_corrected_since(shared: World) -> None:
+    """It may lie outside the request's window then, where nothing is counted."""
+    shared.clock.is_synced = False
+    clip = shared.house.record()
+    shared.clock.step_wall(5_000)
+    shared.clock.is_synced = True
+    now = int(shared.clock.now())
+    post = shared.post(shared.house.request(window=Window(start=now - 6_000, end=now - 4_000)))
+    shared.to_device(shared.house.approve(post, [clip]))
+    shared.correct_times()
+    (proposal,) = report(shared).proposals
+    (offer,) = report(shared).clips
+    assert (offer.id, offer.clock_synced) == (clip.id, True)
+    assert [approved.id for approved in proposal.clips] == [clip.id]
 
 
 def test_no_key_of_a_proposal_is_on_the_disk(shared: World) -> None:

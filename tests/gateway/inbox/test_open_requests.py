@@ -15,7 +15,6 @@ import pytest
 from agent.consent import signing
 from agent.consent.statements import Window, Withdrawal
 from agent.mqtt import topics
-from agent.vault.clips.store import ClipStore
 from tests.support.feed import report
 from tests.support.gateway_world import FEED, World, change_cards, rules
 from tests.support.house import Person
@@ -86,15 +85,6 @@ def test_a_copy_at_a_wrong_place_does_not_silence_the_request(world: World, plac
 # Clips whose time was corrected
 
 
-def correct_times(world: World) -> None:
-    """Correct the clips' times, as the camera does once the clock is set."""
-    house = world.house
-    with house.open_index() as index:
-        store = ClipStore(house.config.state_dir, index, recipients=[], clock=house.clock)
-        assert store.correct_times()
-    world.run()
-
-
 @pytest.mark.parametrize(("step", "offered"), [(100, True), (5_000, False)])
 def test_a_clip_whose_time_was_corrected_is_offered_by_that_time(
     world: World, step: float, offered: bool
@@ -110,7 +100,7 @@ def test_a_clip_whose_time_was_corrected_is_offered_by_that_time(
     assert letter is not None
     (told,) = letter.clips
     assert not told.clock_synced
-    correct_times(world)
+    world.correct_times()
     letter = report(world, post)
     assert letter is not None
     corrected = [(offer.started_at, offer.clock_synced) for offer in letter.clips]
