@@ -18,7 +18,7 @@ from agent.media.parameter_sets import Codec, kind_of
 
 _H264_IDR: Final = 5
 _H264_SEI: Final = 6
-_SLICES: Final[dict[Codec, frozenset[int]]] = {
+SLICES: Final[dict[Codec, frozenset[int]]] = {
     "h264": frozenset({1, 5}),
     "hevc": frozenset(range(32)),
 }
@@ -30,7 +30,7 @@ _H265_BROKEN_LINK: Final = 18  # BLA_N_LP: nothing behind it is shown before it
 def is_independent(packet: bytes, codec: Codec, length_bytes: int) -> bool:
     """True if nothing behind this packet looks back beyond it."""
     kinds = (kind_of(unit, codec) for unit in units_of(packet, length_bytes))
-    first = next((kind for kind in kinds if kind in _SLICES[codec]), -1)
+    first = next((kind for kind in kinds if kind in SLICES[codec]), -1)
     return first == _H264_IDR if codec == "h264" else first in _H265_IDR | _H265_OPEN
 
 

@@ -48,13 +48,18 @@ class ParameterSet:
     frame_number_bits: int = 0
 
 
-class _Bits:
+class Bits:
     """The fields of a unit, one after the other."""
 
     def __init__(self, unit: bytes, *, header_bytes: int) -> None:
         text = unit[header_bytes:_MOST_BYTES].replace(b"\0\0\3", b"\0\0")
         self._bits = f"{int.from_bytes(text, 'big'):0{8 * len(text)}b}" if text else ""
         self._at = 0
+
+    @property
+    def position(self) -> int:
+        """The number of bits that were read."""
+        return self._at
 
     def u(self, count: int) -> int:
         """u(n): an unsigned number of ``count`` bits."""
@@ -107,10 +112,10 @@ def read_set(unit: bytes, codec: Codec) -> ParameterSet:
     """The parameter set in ``unit``, which is one; raises :class:`MalformedSet`."""
     if codec == "h264":
         if kind_of(unit, codec) == _H264_PICTURE:
-            return _picture_set(_Bits(unit, header_bytes=1))
+            return _picture_set(Bits(unit, header_bytes=1))
         return _h264_sequence(unit)
     kind = _H265_KINDS[kind_of(unit, codec)]
-    bits = _Bits(unit, header_bytes=2)
+    bits = Bits(unit, header_bytes=2)
     if kind == "video":
         return ParameterSet(("video", bits.u(4)))
     if kind == "picture":
@@ -121,10 +126,10 @@ def read_set(unit: bytes, codec: Codec) -> ParameterSet:
 def picture_set_of(slice_unit: bytes, codec: Codec) -> Key:
     """The picture parameter set that a slice refers to; raises :class:`MalformedSet`."""
     if codec == "h264":
-        bits = _Bits(slice_unit[:40], header_bytes=1)
+        bits = Bits(slice_unit[:40], header_bytes=1)
         bits.unsigned(), bits.unsigned()  # first_mb_in_slice, slice_type
         return "picture", bits.unsigned()
-    bits = _Bits(slice_unit[:40], header_bytes=2)
+    bits = Bits(slice_unit[:40], header_bytes=2)
     bits.u(1)  # first_slice_segment_in_pic_flag
     if kind_of(slice_unit, codec) in _H265_IRAP:
         bits.u(1)  # no_output_of_prior_pics_flag
@@ -133,13 +138,13 @@ def picture_set_of(slice_unit: bytes, codec: Codec) -> Key:
 
 def frame_number_of(slice_unit: bytes, bits_in_it: int) -> int:
     """frame_num of a slice of H.264; raises :class:`MalformedSet`."""
-    bits = _Bits(slice_unit[:40], header_bytes=1)
+    bits = Bits(slice_unit[:40], header_bytes=1)
     # first_mb_in_slice, slice_type, pic_parameter_set_id
     bits.unsigned(), bits.unsigned(), bits.unsigned()
     return bits.u(bits_in_it)
 
 
-def _picture_set(bits: _Bits) -> ParameterSet:
+def _picture_set(bits: Bits) -> ParameterSet:
     """Section 7.3.2.2 of H.264, 7.3.2.3.1 of H.265: both begin with these."""
     key: Key = ("picture", bits.at_most(_MOST_PICTURE_SETS))
     return ParameterSet(key, ("sequence", bits.at_most(_MOST_SEQUENCE_SETS)))
@@ -147,7 +152,7 @@ def _picture_set(bits: _Bits) -> ParameterSet:
 
 def _h264_sequence(unit: bytes) -> ParameterSet:
     """Section 7.3.2.1.1."""
-    bits = _Bits(unit, header_bytes=1)
+    bits = Bits(unit, header_bytes=1)
     profile = bits.u(8)
     bits.u(16)  # constraints, level
     number = bits.at_most(_MOST_SEQUENCE_SETS)
@@ -180,7 +185,7 @@ def _h264_sequence(unit: bytes) -> ParameterSet:
     )
 
 
-def _skip_scaling_lists(bits: _Bits, count: int) -> None:
+def _skip_scaling_lists(bits: Bits, count: int) -> None:
     """Section 7.3.2.1.1.1."""
     for number in range(count):
         last = following = 8
@@ -190,7 +195,7 @@ def _skip_scaling_lists(bits: _Bits, count: int) -> None:
             last = following or last
 
 
-def _skip_order_of_pictures(bits: _Bits) -> None:
+def _skip_order_of_pictures(bits: Bits) -> None:
     kind = bits.unsigned()  # pic_order_cnt_type
     if kind == 0:
         bits.unsigned()
@@ -200,7 +205,7 @@ def _skip_order_of_pictures(bits: _Bits) -> None:
             bits.signed()
 
 
-def _h265_sequence(bits: _Bits) -> ParameterSet:
+def _h265_sequence(bits: Bits) -> ParameterSet:
     """Section 7.3.2.2.1."""
     needs: Key = ("video", bits.u(4))
     more_layers, nested = bits.u(3), bits.u(1)
@@ -226,7 +231,7 @@ def _chroma_samples(chroma: int) -> tuple[int, int]:
     return {1: (2, 2), 2: (2, 1)}.get(chroma, (1, 1))
 
 
-def _hides(bits: _Bits, wide: int, high: int) -> bool:
+def _hides(bits: Bits, wide: int, high: int) -> bool:
     """True if the crop that follows hides more than padding."""
     if not bits.u(1):
         return False

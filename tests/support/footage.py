@@ -39,12 +39,14 @@ def record(
     height: int = HEIGHT,
     first_pts: int = 0,
     full_range: bool = False,
+    pixels: str = "yuv420p",
     codec: Literal["libx264", "libx265"] = "libx264",
     params: str = "",
 ) -> bytes:
     """A clip as the camera records it: one fragment a keyframe, and tags that must not leave.
 
-    ``params`` are more of the encoder's own options, ``name=value:name=value``.
+    ``pixels`` is FFmpeg's name of their format; ``params`` are more of the encoder's own options,
+    ``name=value:name=value``.
     """
     memory = io.BytesIO()
     options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
@@ -57,7 +59,7 @@ def record(
         settings |= {f"{codec.removeprefix('lib')}-params": own}
         stream = container.add_stream(codec, rate=RATE, options=settings)
         stream.width, stream.height = width, height
-        stream.pix_fmt = "yuvj420p" if full_range else "yuv420p"
+        stream.pix_fmt = "yuvj420p" if full_range else pixels
         stream.metadata["handler_name"] = "SECRET-HANDLER"
         stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(int(seconds * RATE)):
@@ -136,8 +138,17 @@ def pictures(content: bytes) -> list[NDArray[np.uint8]]:
 
 def numbers(content: bytes) -> list[int]:
     """The numbers of the recording's pictures that an MP4 shows."""
-    corners = (image[8 : NUMBER - 8, 8 : NUMBER - 8] for image in pictures(content))
-    return [round((float(corner.mean()) - 16) / 3) for corner in corners]
+    with av.open(io.BytesIO(content), "r") as container:
+        return [round((_corner(frame) - 16) / 3) for frame in container.decode(video=0)]
+
+
+def _corner(frame: VideoFrame) -> float:
+    """The brightness of the corner with the number, 0 to 255."""
+    place = slice(8, NUMBER - 8)
+    if frame.format.components[0].bits == 8:
+        return float(frame.to_ndarray(format="rgb24")[place, place].mean())
+    luma = np.frombuffer(bytes(frame.planes[0]), np.uint16)  # FFmpeg's RGB of 10 bits is inexact
+    return float(luma.reshape(frame.height, -1)[place, place].mean() / 4 - 16) * 255 / 219
 
 
 def boxes(content: bytes) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -54,7 +54,6 @@ class ExactCopy:
         self._cleaner = cleaner
         self._first = next(head.body)
         head.body.put_back([self._first])
-        self._delay = shown_at(self._first) - stamps(self._first)[1]
         self._body = Body(span, head.body)
         self._seam = None
         if head.shown or (span.is_trimmed and stream.codec_context.has_b_frames):
@@ -89,54 +88,78 @@ class ExactCopy:
 
     def _samples(self) -> Iterator[_Sample]:
         yield from self._head
-        last: int | None = None
+        last: _Sample | None = None
         with suppress(HiddenPicture):
             for packet in self._body:
                 if content := self._cleaner.clean(bytes(packet)):
-                    if packet is self._first and self._head and self._codec == "hevc":
-                        content = as_broken_link(content, self._cleaner.length_bytes)
-                    shown, last = stamps(packet)
-                    yield _Sample(content, shown, last, packet.duration or 0, packet.is_keyframe)
+                    if packet is self._first and self._head:
+                        content = self._after_head(content)
+                    last = _copied(packet, content)
+                    yield last
             if self._body.tail and self._seam is not None:
                 yield from self._encoded_tail(self._seam, last)
 
+    def _after_head(self, content: bytes) -> bytes:
+        """The first copied picture, when others come before it than it followed."""
+        if self._codec == "h264":
+            return content
+        return as_broken_link(content, self._cleaner.length_bytes)
+
     def _encoded_head(self, head: Head) -> list[_Sample]:
+        """Decoded as long before they are shown as the first copied picture."""
         if self._seam is None or not head.shown:
             return []
         packets = [*head.packets, *head.behind]
         coded = self._seam.run(_decoded(self._stream, packets, head.shown))
+        shown, decoded = stamps(self._first)
         following = CodedPicture(
-            self._cleaner.clean(bytes(self._first)), shown_at(self._first), is_keyframe=True
+            self._after_head(self._cleaner.clean(bytes(self._first))), shown, is_keyframe=True
         )
         self._seam.verify(self.record, [*coded, following])
-        return self._timed(coded, packets)
+        return _timed(coded, packets, shown - decoded)
 
-    def _encoded_tail(self, seam: SeamEncoder, last: int | None) -> list[_Sample]:
+    def _encoded_tail(self, seam: SeamEncoder, last: _Sample | None) -> list[_Sample]:
+        """Decoded after ``last``, the last copied picture, and before they are shown."""
         try:
             coded = seam.run(_decoded(self._stream, self._body.context, self._body.tail))
             seam.verify(self.record, coded)
+            return _timed(coded, self._body.context, _delay_after(last, coded))
         except NoSeam as why:  # what was copied cannot be taken back, and is stated as it is
             _log.info("the last %d pictures are left out: %s", len(self._body.tail), why)
             return []
-        timed = self._timed(coded, self._body.context)
-        return [one for one in timed if last is None or one.decoded > last]
 
-    def _timed(
-        self, coded: Iterable[CodedPicture], packets: Iterable[VideoPacket]
-    ) -> list[_Sample]:
-        """Encoded pictures, decoded as long before they are shown as the copied ones."""
-        durations = {shown_at(packet): packet.duration or 0 for packet in packets}
-        return [
-            _Sample(
-                one.content,
-                one.shown,
-                one.shown - self._delay,
-                durations.get(one.shown, 0),
-                one.is_keyframe,
-                encoded=True,
-            )
-            for one in coded
-        ]
+
+def _copied(packet: VideoPacket, content: bytes) -> _Sample:
+    shown, decoded = stamps(packet)
+    return _Sample(content, shown, decoded, packet.duration or 0, packet.is_keyframe)
+
+
+def _delay_after(last: _Sample | None, coded: Sequence[CodedPicture]) -> int:
+    """The time by which ``coded`` are decoded before they are shown, all after ``last``."""
+    if last is None or not coded:
+        return 0
+    delay = coded[0].shown - last.decoded - max(last.duration, 1)
+    if delay < 0:
+        raise NoSeam("they are shown before they can be decoded")
+    return delay
+
+
+def _timed(
+    coded: Iterable[CodedPicture], packets: Iterable[VideoPacket], delay: int
+) -> list[_Sample]:
+    """Encoded pictures, each decoded ``delay`` before it is shown; ``packets`` held them."""
+    durations = {shown_at(packet): packet.duration or 0 for packet in packets}
+    return [
+        _Sample(
+            one.content,
+            one.shown,
+            one.shown - delay,
+            durations.get(one.shown, 0),
+            one.is_keyframe,
+            encoded=True,
+        )
+        for one in coded
+    ]
 
 
 def _decoded(

@@ -23,24 +23,38 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.media.editing.span import VideoPacket
+from agent.media.entry_points import SLICES
+from agent.media.h265_numbers import MOST_NUMBER, Renumbered
 from agent.media.nal_units import Cleaner
-from agent.media.parameter_sets import Codec, Key, MalformedSet, ParameterSet, is_set, read_set
+from agent.media.parameter_sets import (
+    Codec,
+    Key,
+    MalformedSet,
+    ParameterSet,
+    is_set,
+    kind_of,
+    read_set,
+)
 
 LENGTH_BYTES: Final = 4  # of the length before each unit
-_NUMBER: Final = 31  # the highest that a sequence set of H.264 can have
-_H264_PROFILES: Final = {
-    "Constrained Baseline": "baseline",
-    "Baseline": "baseline",
-    "Main": "main",
-    "High": "high",
-    "High 10": "high10",
-    "High 4:2:2": "high422",
+_NUMBER: Final[dict[Codec, int]] = {"h264": 31, "hevc": MOST_NUMBER}  # cameras begin at 0
+_ENCODERS: Final[dict[Codec, str]] = {"h264": "libx264", "hevc": "libx265"}
+_PROFILES: Final[dict[Codec, dict[str, str]]] = {
+    "h264": {
+        "Constrained Baseline": "baseline",
+        "Baseline": "baseline",
+        "Main": "main",
+        "High": "high",
+        "High 10": "high10",
+        "High 4:2:2": "high422",
+    },
+    "hevc": {"Main": "main", "Main 10": "main10"},
 }
+_X265: Final = (
+    "log-level=none:info=0:keyint=-1:scenecut=0:bframes=0:ref=1:weightp=0:open-gop=0"
+    ":frame-threads=2:pools=2"
+)
 _USUAL_RATE: Final = Fraction(30)
-_SLICES: Final[dict[Codec, frozenset[int]]] = {
-    "h264": frozenset({1, 5}),
-    "hevc": frozenset(range(32)),
-}
 _START_CODE: Final = b"\0\0\1"
 
 
@@ -69,6 +83,7 @@ class SeamEncoder:
         assert stream.time_base is not None
         self._unit = stream.time_base
         self._codec: Codec = codec
+        self._renumbered: Renumbered | None = None
         self.sets = self._checked(self._opened(), cleaner)
 
     def run(self, frames: Iterable[VideoFrame]) -> list[CodedPicture]:
@@ -87,6 +102,8 @@ class SeamEncoder:
                     coded.append(self._coded(packet, origin or 0))
         except av.error.FFmpegError as error:
             raise NoSeam(f"the encoder says {error.strerror}") from error
+        except MalformedSet as error:
+            raise NoSeam(f"a slice of the encoder {error}") from error
         return coded
 
     def verify(self, record: bytes, pictures: Sequence[CodedPicture]) -> None:
@@ -107,7 +124,8 @@ class SeamEncoder:
         recorded = self._recorded
         if recorded.pix_fmt is None or recorded.level <= 0:
             raise NoSeam("the recording does not tell its format")
-        encoder = CodecContext.create("libx264", "w")
+        encoder = CodecContext.create(_ENCODERS[self._codec], "w")
+        assert isinstance(encoder, VideoCodecContext)
         encoder.width, encoder.height = recorded.width, recorded.height
         encoder.pix_fmt = recorded.pix_fmt
         encoder.time_base = self._unit
@@ -126,27 +144,34 @@ class SeamEncoder:
         return encoder
 
     def _options(self) -> dict[str, str]:
-        profile = _H264_PROFILES.get(self._recorded.profile or "")
+        recorded = self._recorded
+        profile = _PROFILES[self._codec].get(recorded.profile or "")
         if profile is None:
-            raise NoSeam(f"profile {self._recorded.profile}")
-        return {
-            "flags": "+global_header",
-            "threads": "2",  # not as many as there are processors: they change the result
-            "preset": "superfast",
-            "crf": "18",
-            "bf": "0",
-            "profile": profile,
-            "level": str(self._recorded.level),
-            "x264-params": f"sps-id={_NUMBER}:keyint=infinite:scenecut=0",
-        }
+            raise NoSeam(f"profile {recorded.profile}")
+        common = {"flags": "+global_header", "bf": "0", "crf": "18", "profile": profile}
+        # As many threads as there are processors would make the result depend on the machine.
+        common |= {"threads": "2"}
+        if self._codec == "h264":
+            own = f"sps-id={_NUMBER[self._codec]}:keyint=infinite:scenecut=0"
+            level = {"level": str(recorded.level)}
+            return common | level | {"preset": "superfast", "x264-params": own}
+        own = f"{_X265}:level-idc={recorded.level / 30:g}"
+        return common | {"preset": "ultrafast", "x265-params": own}
+
+    def _numbered(self, encoder: VideoCodecContext) -> tuple[bytes, ...]:
+        """The encoder's sets under our number; x264 has an option for it."""
+        sets = tuple(one for one in _split(encoder.extradata or b"") if is_set(one, self._codec))
+        if self._codec == "h264":
+            return sets
+        self._renumbered = Renumbered(sets, _NUMBER["hevc"])
+        return self._renumbered.sets
 
     def _checked(self, encoder: VideoCodecContext, cleaner: Cleaner) -> list[tuple[Key, bytes]]:
         """The encoder's sets; they must describe the same pictures as the recording's."""
-        units = [unit for unit in _split(encoder.extradata or b"") if is_set(unit, self._codec)]
         try:
-            read = [(read_set(unit, self._codec), unit) for unit in units]
+            read = [(read_set(unit, self._codec), unit) for unit in self._numbered(encoder)]
         except MalformedSet as error:
-            raise NoSeam("the encoder's sets cannot be read") from error
+            raise NoSeam(f"a set of the encoder {error}") from error
         known = cleaner.known
         recorded = {_format(one) for one in known.values() if one.key[0] == "sequence"}
         made = {_format(one) for one, _ in read if one.key[0] == "sequence"}
@@ -165,8 +190,11 @@ class SeamEncoder:
 
     def _coded(self, packet: Packet[VideoStream], origin: int) -> CodedPicture:
         assert packet.pts is not None
-        units = (unit for unit in _split(bytes(packet)) if unit[0] & 0x1F in _SLICES["h264"])
-        content = b"".join(len(unit).to_bytes(LENGTH_BYTES, "big") + unit for unit in units)
+        content = b""
+        for unit in _split(bytes(packet)):
+            if kind_of(unit, self._codec) in SLICES[self._codec]:
+                kept = unit if self._renumbered is None else self._renumbered.slice(unit)
+                content += len(kept).to_bytes(LENGTH_BYTES, "big") + kept
         return CodedPicture(content, packet.pts + origin, packet.is_keyframe)
 
 

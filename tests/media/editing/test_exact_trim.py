@@ -25,6 +25,9 @@ FILES: Final[dict[str, dict[str, Any]]] = {
     "B-pyramid": {"keyframe_every": 17, "b_frames": 3, "params": "b-pyramid=normal:ref=4"},
     "open GOP": {"b_frames": 2, "params": "open-gop=1:b-adapt=0"},
     "portrait, full range": {"width": 180, "height": 322, "full_range": True},
+    "10 bit": {"pixels": "yuv420p10le"},
+    "baseline": {"params": "cabac=0:8x8dct=0", "keyframe_every": 30},
+    "H.265, 10 bit": {"codec": "libx265", "pixels": "yuv420p10le", "params": _QUIET},
     "H.265": {"codec": "libx265", "params": _QUIET},
     "H.265, GOP 2 s, B-frames": {
         "codec": "libx265",
@@ -72,7 +75,7 @@ def test_the_first_and_the_last_picture_are_those_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-@pytest.mark.parametrize("codec", ["libx264"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_only_the_ends_are_encoded_again(codec: Any, b_frames: int) -> None:
     quiet = f"{_QUIET}:open-gop=0" if codec == "libx265" else ""
     clip = record(SECONDS, codec=codec, b_frames=b_frames, params=quiet)
