@@ -31,6 +31,7 @@ from benchmarks.parts import (
     peer,
     startup,
     times,
+    upload,
     weather,
 )
 from benchmarks.rig import Workshop
@@ -47,6 +48,7 @@ PARTS: dict[str, ModuleType] = {
     "startup": startup,
     "times": times,
     "gateway": gateway,
+    "upload": upload,
 }
 _CACHE = ROOT / ".cache" / "bench"
 

@@ -24,7 +24,7 @@ Rate = int | Literal["auto", "unlimited"]  # int: bits per second
 
 LEAST_CHUNK: Final = 65_536
 _LONGEST_CHUNK: Final = 16 << 20
-_CHUNK_SECONDS: Final = 8.0  # other releases wait as long for their turn
+_CHUNK_SECONDS: Final = 10.0  # other releases wait as long for their turn
 _PIECE_BYTES: Final = 16_384  # at 5 Mbit/s 26 ms of the line
 _FAST_PIECE_BYTES: Final = 262_144
 _MEASURE_SECONDS: Final = 300.0

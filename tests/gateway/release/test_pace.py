@@ -26,8 +26,8 @@ def test_a_chunk_is_as_long_as_the_line_carries_in_some_seconds() -> None:
     pace = new_pace("unlimited")
     assert pace.length(AWAY) == MIB
     pace.went(MIB, 1.0, peer=AWAY)
-    assert pace.length(AWAY) == 8 * MIB
-    pace.went(8 * MIB, 80.0, peer=AWAY)
+    assert pace.length(AWAY) == 10 * MIB
+    pace.went(10 * MIB, 100.0, peer=AWAY)
     assert pace.length(AWAY) == MIB
     pace.went(MIB, 0.001, peer=AWAY)
     assert pace.length(AWAY) == longest_chunk(MIB) == 16 * MIB
