@@ -14,7 +14,8 @@ refused here.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from agent.consent import signing
 from agent.consent.cards import RequesterCard
 from agent.consent.statements import Alert, Request, Withdrawal
 from agent.consent.transparency.proof import MAX_BYTES, LogPolicy, read_proof
-from agent.errors import ConfigError, MalformedStatement, NotPublic
+from agent.errors import ConfigError, MalformedStatement, NetworkFault, NotPublic
 from agent.mqtt import link, topics
 from agent.mqtt.session import Session
 from agent.requester.demo_log.log import Log
@@ -31,6 +32,8 @@ from agent.requester.demo_log.log import Log
 Post = Request | Alert | Withdrawal
 _KINDS: dict[str, type[Post]] = {kind.TYP: kind for kind in (Request, Alert, Withdrawal)}
 _OLD = "old "
+_READ_BACK_SECONDS = 2.0  # without a message that the broker retains
+_PAUSES_SECONDS = (0.0, 1.0, 2.0, 4.0)  # before each try: a cluster elects in some seconds
 
 
 @dataclass(frozen=True)
@@ -98,19 +101,51 @@ def with_proof(
     return Publication(topic_of(post, feed), jws, proof, named)
 
 
-def send(publication: Publication, broker: Broker) -> None:
-    """Send everything to the feed's broker, retained; NetworkFault unless it accepts all."""
+def send(
+    publication: Publication, broker: Broker, *, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """Send everything to the feed's broker, retained, until a newcomer would get it.
+
+    A cluster that has lost a node may confirm messages and lose them, or not show them to
+    newcomers while the node is away (measured with NATS 2.15). So what was sent is read back, and
+    what is missing is sent again. NetworkFault unless the broker accepts and keeps all.
+    """
+    missing = {**publication.links, publication.topic: publication.payload}
+    for pause_seconds in _PAUSES_SECONDS:
+        sleep(pause_seconds)
+        with _session(broker) as session:
+            for topic, payload in missing.items():
+                session.publish(topic, payload, retained=True)
+        kept = _kept(publication, broker, missing)
+        missing = {topic: payload for topic, payload in missing.items() if topic not in kept}
+        if not missing:
+            return
+    raise NetworkFault(
+        "the feed's broker confirms the post and does not show it to newcomers",
+        advice="Post it again later",
+    )
+
+
+def _kept(publication: Publication, broker: Broker, wanted: Iterable[str]) -> set[str]:
+    """The topics of ``wanted`` that the broker retains; another's link is as good as ours."""
+    kept: set[str] = set()
+    wanted = set(wanted)
+    with _session(broker, *wanted) as session:
+        while kept < wanted and (received := session.receive(_READ_BACK_SECONDS)) is not None:
+            is_ours = received.payload == publication.payload
+            if received.retained and (is_ours or received.topic != publication.topic):
+                kept.add(received.topic)
+    return kept
+
+
+def _session(broker: Broker, *subscriptions: str) -> Session:
     connection = link.connect_broker(
         broker,
         client_id=f"clip-requester-{secrets.token_hex(6)}",
-        subscriptions=[],
-        will=None,
+        subscriptions=subscriptions,
         clean_session=True,
     )
-    with Session(connection) as session:
-        for topic, payload in publication.links.items():
-            session.publish(topic, payload, retained=True)
-        session.publish(publication.topic, publication.payload, retained=True)
+    return Session(connection)
 
 
 def _check(jws: str, proof: bytes, feed: Feed) -> None:
