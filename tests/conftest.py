@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 from tests.e2e.household import Household
 from tests.peers.certificates import ServerCertificate
 from tests.peers.mosquitto import Mosquitto
-from tests.peers.requirements import LOUD
+from tests.peers.requirements import LOUD, ROOT
 from tests.peers.tus_server import TusServer
 from tests.support.quick_keys import quick_passphrases
 
@@ -34,7 +34,16 @@ if "TMPDIR" not in os.environ and _RAM.is_dir() and shutil.disk_usage(_RAM).free
 
 pytest_plugins = ["pytester"]
 _MANY_FILES = 300
+_ONLY_NAMED = (ROOT / "tests/pi", ROOT / "tests/scale")
 _TRACED_ROWS = 3
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Run tests that build a root or engines only when they are named, as ``pytest tests/pi``."""
+    asked = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    if collection_path not in _ONLY_NAMED:
+        return None
+    return None if any(path.is_relative_to(collection_path) for path in asked) else True
 
 
 class StartMosquitto(Protocol):

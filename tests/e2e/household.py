@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import yaml
 
@@ -32,7 +32,6 @@ from agent.parties import load_owners, recipients
 from agent.vault.database import gateway
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.requirements import ROOT
-from tests.peers.tus_server import TusServer
 from tests.support import house
 from tests.support.commands import typed
 
@@ -43,6 +42,16 @@ PATIENCE_SECONDS = 300.0
 PASSPHRASE = "correct horse battery"
 Window = tuple[timedelta, timedelta]  # from and to, seen from now
 LATELY: Window = (timedelta(minutes=-30), timedelta(minutes=5))
+
+
+class Receiver(Protocol):
+    """A tus receiver that runs: its ``host:port``, and where uploads are created."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
 
 
 class Household:
@@ -56,7 +65,7 @@ class Household:
         self,
         root: Path,
         broker: Mosquitto,
-        receiver: TusServer,
+        receiver: Receiver,
         *,
         feed: Mosquitto | None = None,
         separately: bool = False,

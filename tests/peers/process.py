@@ -26,13 +26,19 @@ class Peer:
 
         Raises RuntimeError with that output when it ends or stays silent instead.
         """
+        self.start(command, environment=environment)
+        return self._wait_for(ready)
+
+    def start(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start ``command`` without waiting."""
         assert self._process is None, "it runs already"
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
-        return self._wait_for(ready)
 
     def _wait_for(self, ready: str) -> str:
         assert self._process is not None

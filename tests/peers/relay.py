@@ -28,6 +28,10 @@ class Relay:
             _hang_up(each)
             each.close()
 
+    def connect(self) -> socket.socket:
+        """A connection to the server behind."""
+        return socket.create_connection(("127.0.0.1", self._behind))
+
     def admit(self, client: socket.socket) -> socket.socket:
         """The client's connection, once it is set up."""
         return client
@@ -45,9 +49,13 @@ class Relay:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        try:
+            behind = self.connect()
+        except OSError:
+            _hang_up(client)
+            return
         with contextlib.suppress(OSError):
             inside = self.admit(client)
-            behind = socket.create_connection(("127.0.0.1", self._behind))
             self._open += [inside, behind]
             back = (behind, inside, False)
             threading.Thread(target=self._pass_on, args=back, daemon=True).start()

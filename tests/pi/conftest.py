@@ -1,4 +1,4 @@
-"""tests/pi runs when it is named, ``pytest tests/pi`` or ``make test-pi``, and never else."""
+"""Fixtures of the root and the camera in it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ import pytest
 from agent import config
 from tests.peers.requirements import ROOT, missing
 from tests.pi import scene
-from tests.pi.rig import PI, Rig
+from tests.pi.rig import Rig
 
 _PI_ROOT = ROOT / ".cache/pi-root"
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave this folder out of a run over all tests."""
-    asked = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
-    return None if any(path.is_relative_to(PI) for path in asked) else True
 
 
 @pytest.fixture(scope="session")
