@@ -38,7 +38,7 @@ from agent.gateway.letters.outbox import Outbox, Replies
 from agent.gateway.letters.status import StatusLetters
 from agent.gateway.rate_limit import RateLimiter
 from agent.gateway.release.authorization import Authorizer
-from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.bundle.contents import BundleContents
 from agent.gateway.release.holds import UNANCHORED, Holds
 from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.receipts import Receipts

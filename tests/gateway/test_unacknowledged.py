@@ -19,7 +19,7 @@ from agent.consent.statements import PauseRequests, Revoke
 from agent.errors import StorageFault
 from agent.gateway import app
 from agent.gateway.daemon import Gateway
-from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.bundle.contents import BundleContents
 from agent.mqtt import topics
 from agent.mqtt.link import MqttLink, Received, Settings
 from agent.mqtt.session import Session

@@ -31,7 +31,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from agent.consent.statements import ApprovedClip
 from agent.gateway.decisions.holdings import DeviceHoldings
-from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.bundle.contents import BundleContents
 from agent.gateway.release.holds import FORGOTTEN, Holds
 from agent.gateway.release.upload import Uploader
 from agent.gateway.release.worker import ReleaseWorker

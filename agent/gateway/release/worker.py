@@ -45,7 +45,7 @@ from agent.errors import (
     StorageFault,
 )
 from agent.gateway.release.authorization import Authorizer
-from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.bundle.contents import BundleContents
 from agent.gateway.release.receipts import FIRST_PAUSE_SECONDS, Receipts
 from agent.gateway.release.removal import Removals
 from agent.gateway.release.upload import Uploader

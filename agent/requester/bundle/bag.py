@@ -26,6 +26,7 @@ RELEASE = "data/release.jws"
 REQUEST = "data/request.jws"
 APPROVAL = "data/approval.jws"
 SHARE = "data/share.jws"
+README = "data/README.txt"
 SECOND = {APPROVAL: "data/approval-2.jws", SHARE: "data/share-2.jws"}  # another owner's
 
 _DECLARATION = "bagit.txt"
@@ -34,13 +35,13 @@ _MANIFEST = "manifest-sha256.txt"
 _TAG_MANIFEST = "tagmanifest-sha256.txt"
 _NEEDED = frozenset({_DECLARATION, _INFO, _MANIFEST, _TAG_MANIFEST, RELEASE})
 _ANSWER = frozenset({REQUEST, APPROVAL})  # in a bundle that answers a request
-_ALLOWED = _NEEDED | _ANSWER | {SHARE} | set(SECOND.values())
+_ALLOWED = _NEEDED | _ANSWER | {SHARE, README} | set(SECOND.values())
 _CLIP = re.compile(r"data/[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")  # a ClipId
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 _OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
 _MAX_TAG_BYTES = 65_536
-_MAX_MEMBERS = 80  # 50 clips, 4 statements, 4 tag files, 2 folders, and room
+_MAX_MEMBERS = 80  # 50 clips, 4 statements, README, 4 tag files, 2 folders, and room
 _FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _COPY_BYTES = 1_048_576
 
@@ -83,7 +84,7 @@ def _check_names(names: set[str]) -> None:
     if missing := sorted(needed - names):
         raise BundleRefused("missing-file", f"{missing[0]} is missing")
     second = SECOND[SHARE if SHARE in names else APPROVAL]
-    for odd in sorted(names & (_ALLOWED - needed - {second})):
+    for odd in sorted(names & (_ALLOWED - needed - {second, README})):
         raise BundleRefused("unknown-file", f"{odd!r} does not belong in this bundle")
 
 

@@ -88,6 +88,7 @@ def test_two_owners_who_approve_the_same_release_one_bundle(
     assert (bundle.approval.iss, bundle.second.iss) == (first.id, second.id)
     assert {path.name for path in (bundle.folder / "data").iterdir()} == {
         f"{clip.id}.mp4", "request.jws", "approval.jws", "approval-2.jws", "release.jws",
+        "README.txt",
     }  # fmt: skip
     assert [event for event, _ in shared.events("release.")] == [
         "release.proposed", "release.approved", "release.sealed", "release.sent",

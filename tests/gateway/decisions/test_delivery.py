@@ -11,7 +11,7 @@ import pytest
 from agent.consent.statements import Revoke
 from agent.errors import StorageFault
 from agent.gateway.decisions.delivery import MAX_UNACKNOWLEDGED
-from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.bundle.contents import BundleContents
 from agent.mqtt import topics
 from tests.support.gateway_world import DEVICE, World, rules
 from tests.support.peers import FakeLink

@@ -53,7 +53,7 @@ def test_a_shared_clip_reaches_whom_the_owner_named_and_nobody_else(
     assert isinstance(bundle.approval, Share)
     assert [path.stem for path in bundle.clips] == [clips[0].id]
     assert {path.name for path in (bundle.folder / "data").iterdir()} == {
-        f"{clips[0].id}.mp4", "share.jws", "release.jws",
+        f"{clips[0].id}.mp4", "share.jws", "release.jws", "README.txt",
     }  # fmt: skip
     assert bundle.release.request is None
     assert bundle.release.aud == neighbour.id
@@ -252,7 +252,7 @@ def test_the_other_owner_agrees_by_the_letter_and_a_list_of_clips_alone(
     bundle = opened(shared, neighbour, tmp_path)
     assert bundle.second is not None
     assert {path.name for path in (bundle.folder / "data").iterdir()} == {
-        f"{clip.id}.mp4", "share.jws", "share-2.jws", "release.jws",
+        f"{clip.id}.mp4", "share.jws", "share-2.jws", "release.jws", "README.txt",
     }  # fmt: skip
 
 

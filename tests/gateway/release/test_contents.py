@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from agent import files, sealed_spool
-from agent.gateway.release.contents import BundleContents
+from agent.gateway.release.bundle.contents import BundleContents
 from tests.support.footage import prepared, repeated
 from tests.support.gateway_world import World, state_of
 from tests.support.house import fragmented_mp4

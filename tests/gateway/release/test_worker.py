@@ -354,7 +354,7 @@ def test_a_release_that_waited_for_room_on_the_disk_survives_a_single_death(
     clip = world.house.record()
     letter = world.house.approve(world.post(), [clip])
     with monkeypatch.context() as patched:
-        patched.setattr("agent.gateway.release.contents.BundleContents.seal", full)
+        patched.setattr("agent.gateway.release.bundle.contents.BundleContents.seal", full)
         world.to_device(letter)
         for _ in range(6):
             world.clock.advance(1_000)
@@ -379,7 +379,7 @@ def test_a_full_disk_does_not_block_a_later_revocation(
 
     clip, post = world.house.record(), world.post()
     with monkeypatch.context() as patched:
-        patched.setattr("agent.gateway.release.contents.BundleContents.seal", full)
+        patched.setattr("agent.gateway.release.bundle.contents.BundleContents.seal", full)
         for _ in range(30):
             world.to_device(world.house.approve(post, [clip]))
         letters = [topic for topic, *_ in world.broker.unacknowledged.values()]

@@ -25,7 +25,7 @@ from agent.consent.statements import (
     Trim,
 )
 from agent.errors import BundleRefused, StorageFault
-from agent.gateway.release.bag_writer import write_bundle
+from agent.gateway.release.bundle.bag_writer import write_bundle
 from agent.keyfile import Keys
 from agent.requester.bundle import bag
 from agent.requester.bundle.verify import OpenedBundle, open_bundle

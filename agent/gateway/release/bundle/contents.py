@@ -24,12 +24,14 @@ from agent.consent.statements import (
     BundledFile,
     Release,
     ReleasedClip,
+    Request,
     SignerKeys,
 )
 from agent.errors import ClipDamaged, Refused
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.authorization import Authorization
-from agent.gateway.release.bag_writer import write_bundle
+from agent.gateway.release.bundle.bag_writer import write_bundle
+from agent.gateway.release.bundle.readme import readme
 from agent.media.editing.content import Prepared
 from agent.sealed_spool import new_spool
 from agent.vault.clips import unseal
@@ -83,8 +85,10 @@ class BundleContents:
                     yield _file_of(clip), spool
             for name, jws in _statements(authorization).items():
                 yield name, io.BytesIO(jws.encode("ascii"))
+            text = self._readme(path.stem, authorization, pictures)
+            yield "data/README.txt", io.BytesIO(text.encode())
 
-        released = hashlib.sha256()
+        released = hashlib.sha256()  # the digest of release.jws
 
         def release(files: Sequence[BundledFile]) -> bytes:
             jws = self._release(authorization, pictures, files, at)
@@ -100,6 +104,31 @@ class BundleContents:
             bagged_at=at,
         )
         return SealedBundle(written.bytes, written.sha256, released.hexdigest())
+
+    def _readme(
+        self, stem: str, authorization: Authorization, pictures: Mapping[str, Prepared]
+    ) -> str:
+        first, second = authorization.first, authorization.second
+        kind, title, signers = "share", "", []
+        if authorization.request_jws is not None:
+            request = signing.verify(
+                authorization.request_jws,
+                Request,
+                {authorization.reader.fingerprint: authorization.reader},
+            )
+            kind, title = "approval", f"{request.reference} ({request.title})"
+            signers.append(("request.jws", "You", authorization.reader))
+        signers.append((f"{kind}.jws", "The owner", first.owner))
+        if second is not None:
+            signers.append((f"{kind}-2.jws", "The second owner", second.owner))
+        signers.append(("release.jws", "The camera", self.keys.signing.public))
+        return readme(
+            stem,
+            title=title,
+            clips=[self._released(clip, pictures[clip.id]) for clip in first.consent.clips],
+            disclosed=first.consent.disclose,
+            signers=signers,
+        )
 
     def _release(
         self,

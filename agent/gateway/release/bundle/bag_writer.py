@@ -6,6 +6,7 @@
     <name>/data/request.jws           the request
     <name>/data/approval.jws          the owner's approval; approval-2.jws: a second owner's
     <name>/data/share.jws             instead of both in a share; share-2.jws likewise
+    <name>/data/README.txt            what all this is, and how to verify it (:mod:`.readme`)
     <name>/data/release.jws           the device's list of what it sends, with digests
     <name>/bagit.txt, bag-info.txt, manifest-sha256.txt, tagmanifest-sha256.txt
 

@@ -19,7 +19,7 @@ import pytest
 
 from agent.consent.statements import BundledFile
 from agent.errors import ClipDamaged, ReceiverRefused, StorageFault
-from agent.gateway.release.bag_writer import write_bundle
+from agent.gateway.release.bundle.bag_writer import write_bundle
 from agent.new_files import WrittenFile
 from tests.peers.requirements import need
 

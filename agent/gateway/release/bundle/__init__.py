@@ -1,0 +1,1 @@
+"""The bundle of a release: its clips prepared, its statements, and its outer form."""
