@@ -53,30 +53,28 @@ class Bits:
 
     def __init__(self, unit: bytes, *, header_bytes: int) -> None:
         text = unit[header_bytes:_MOST_BYTES].replace(b"\0\0\3", b"\0\0")
-        self._bits = f"{int.from_bytes(text, 'big'):0{8 * len(text)}b}" if text else ""
-        self._at = 0
+        self._number = int.from_bytes(text, "big")  # all bits
+        self._count = self._left = 8 * len(text)  # of them, and of the unread ones
 
     @property
     def position(self) -> int:
         """The number of bits that were read."""
-        return self._at
+        return self._count - self._left
 
     def u(self, count: int) -> int:
         """u(n): an unsigned number of ``count`` bits."""
-        end = self._at + count
-        if end > len(self._bits):
+        if count > self._left:
             raise MalformedSet("ends too early")
-        number = int(self._bits[self._at : end], 2) if count else 0
-        self._at = end
-        return number
+        self._left -= count
+        return self._number >> self._left & ((1 << count) - 1)
 
     def unsigned(self) -> int:
         """An unsigned Exp-Golomb code (ITU-T H.264, section 9.1)."""
-        one = self._bits.find("1", self._at)
-        zeros = one - self._at
-        if not 0 <= zeros <= _MOST_ZEROS:
+        unread = self._number & ((1 << self._left) - 1)
+        zeros = self._left - unread.bit_length()
+        if not unread or zeros > _MOST_ZEROS:
             raise MalformedSet("holds no such number")
-        self._at = one
+        self._left -= zeros
         return self.u(zeros + 1) - 1
 
     def at_most(self, most: int) -> int:

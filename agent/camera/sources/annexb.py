@@ -7,7 +7,7 @@ first picture, stand before the first slice, so the search for them ends there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -27,11 +27,11 @@ _MOST_SET_BYTES: Final = 0xFFFF  # more fits into no record of an MP4
 
 def parameter_sets(data: bytes, codec: Codec) -> tuple[bytes, ...]:
     """The parameter sets at the beginning of ``data``, without their start codes."""
-    return tuple(
-        unit
-        for unit, kind in _head(data, codec)
-        if kind in SETS[codec] and len(unit) <= _MOST_SET_BYTES
-    )
+    head = _head(data, codec)
+    if not head:  # as for most packets
+        return ()
+    kinds = SETS[codec]
+    return tuple(unit for unit, kind in head if kind in kinds and len(unit) <= _MOST_SET_BYTES)
 
 
 def complete(sets: Iterable[bytes], codec: Codec) -> bool:
@@ -46,10 +46,10 @@ def joined(sets: Iterable[bytes]) -> bytes:
 
 def with_sets(data: bytes, sets: Iterable[bytes], codec: Codec) -> bytes:
     """The packet ``data`` with ``sets`` at its beginning, behind a delimiter if there is one."""
-    first = next(_head(data, codec), None)
+    head = _head(data, codec)
     at = 0
-    if first is not None and first[1] == _DELIMITER[codec]:
-        at = max(data.find(_START_CODE, data.index(first[0]) + len(first[0])), 0)
+    if head and head[0][1] == _DELIMITER[codec]:
+        at = max(data.find(_START_CODE, data.index(head[0][0]) + len(head[0][0])), 0)
     return data[:at] + joined(sets) + data[at:]
 
 
@@ -109,13 +109,15 @@ def _is_slice(kind: int, codec: Codec) -> bool:
     return 1 <= kind <= 5 if codec == "h264" else kind < 32
 
 
-def _head(data: bytes, codec: Codec) -> Iterator[tuple[bytes, int]]:
+def _head(data: bytes, codec: Codec) -> list[tuple[bytes, int]]:
     """The units before the first slice, each with its type."""
+    units = []
     at = data.find(_START_CODE)
     while 0 <= at < len(data) - 3:
         kind = kind_of(data[at + 3 : at + 4], codec)
         if _is_slice(kind, codec):
-            return
+            break
         end = data.find(_START_CODE, at + 3)
-        yield data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\0"), kind
+        units.append((data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\0"), kind))
         at = end
+    return units

@@ -17,7 +17,8 @@ from statistics import fmean
 
 SLOWEST, FASTEST = 1 / 4, 4.0  # seconds of the clock that a second of stamps may last
 _BIN_SECONDS = 0.25  # of which the earliest packet counts
-_SETTLED_BINS = 4  # from fit to fit, where there is little news
+# From fit to fit, where there is little news: so many bins, and so many for each that is known.
+_SETTLED_BINS, _SETTLED_SHARE = 4, 1 / 8
 _WINDOWS_SECONDS = (60.0, 30.0, 15.0, 8.0, 4.0)
 _SHORTEST_SECONDS = 2.0
 _LEAST_SECONDS = 0.75  # in which the first packets tell of another pace than 1
@@ -133,7 +134,7 @@ class ArrivalLine:
         self._bins_left -= 1
         if len(points) >= _RECENT and not (self._is_settled and self._bins_left > 0):
             self.line = self._fitted(list(points))
-            self._bins_left = _SETTLED_BINS
+            self._bins_left = max(_SETTLED_BINS, round(_SETTLED_SHARE * len(points)))
         late = min(self.line.distances([points[-1], points[-min(_LATE, len(points))]]))
         if late > self.doubt_seconds:
             self.line = Line(self.line.stamp, self.line.seconds + late, self.line.pace)

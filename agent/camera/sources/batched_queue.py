@@ -9,9 +9,10 @@ when its timeout is over.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Generic, TypeVar
 
 from agent.camera.source import Packet, Unjudged
@@ -20,40 +21,50 @@ T = TypeVar("T")
 
 _GATHERED = 8  # quiet items that are worth waking for
 _POLL_SECONDS = 0.25
+_FULL_SECONDS = 0.02  # until a full queue is looked at again
+_QUIET = (Packet, Unjudged)
 
 
 class BatchedQueue(Generic[T]):
-    """A first-in, first-out queue of at most ``most_items``; any threads put, one gets."""
+    """A first-in, first-out queue of some ``most_items``; any threads put, one gets.
+
+    Each writer may add one more. Appending and taking are atomic in a deque, so only waiting
+    needs a lock, and a full queue, which is rare, is polled.
+    """
 
     def __init__(self, most_items: int) -> None:
         self._most_items = most_items
+        self._gathered = min(_GATHERED, most_items)
         self._items: deque[T] = deque()
-        self._taken: deque[T] = deque()  # by the reader, to be handed out without a lock
-        lock = threading.Lock()
-        self._something = threading.Condition(lock)
-        self._room = threading.Condition(lock)
+        self._asleep = threading.Lock()  # held, until the reader is to wake up
+        self._asleep.acquire()
 
     def put(self, item: T, *, quietly: bool, timeout_seconds: float) -> bool:
         """Add ``item``; False if there was no room for it in time."""
-        with self._room:
-            if not self._room.wait_for(
-                lambda: len(self._items) < self._most_items, timeout_seconds
-            ):
-                return False
-            self._items.append(item)
-            if not quietly or len(self._items) >= min(_GATHERED, self._most_items):
-                self._something.notify()
-            return True
+        if len(self._items) >= self._most_items and not self._has_room(timeout_seconds):
+            return False
+        self._items.append(item)
+        if not quietly or len(self._items) >= self._gathered:
+            with suppress(RuntimeError):  # it is waking up already
+                self._asleep.release()
+        return True
 
     def get(self, timeout_seconds: float) -> T | None:
         """The next item; None if nothing came in time."""
-        if not self._taken:
-            with self._something:
-                if not self._items:
-                    self._something.wait(timeout_seconds)
-                self._taken, self._items = self._items, self._taken
-                self._room.notify_all()
-        return self._taken.popleft() if self._taken else None
+        while not self._items:
+            # A call to wake up may be about items that were found before; then wait once more.
+            if not self._asleep.acquire(timeout=timeout_seconds):
+                break
+        return self._items.popleft() if self._items else None
+
+    def _has_room(self, timeout_seconds: float) -> bool:
+        """Wait until there is; False if there was none in time."""
+        end = time.monotonic() + timeout_seconds
+        while len(self._items) >= self._most_items:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_FULL_SECONDS)
+        return True
 
 
 class Producer(Generic[T]):
@@ -89,7 +100,7 @@ class Producer(Generic[T]):
 
     def _put(self, item: T) -> bool:
         """Queue ``item`` once there is room; False when stopped."""
-        quietly = isinstance(item, Packet | Unjudged)
+        quietly = isinstance(item, _QUIET)
         while not self._stopped.is_set():
             if self._queue.put(item, quietly=quietly, timeout_seconds=_POLL_SECONDS):
                 return True

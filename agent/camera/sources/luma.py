@@ -36,8 +36,10 @@ def frame_of_planes(
 
     ``full_range``: its levels are 0..255 and are compressed to video range.
     """
-    small = _resized(luma, LUMA_WIDTH, LUMA_HEIGHT)
-    chroma = np.stack([_resized(plane, LUMA_WIDTH // 2, LUMA_HEIGHT // 2) for plane in (cb, cr)])
+    small = np.empty((LUMA_HEIGHT, LUMA_WIDTH), np.uint8)
+    chroma = np.empty((2, LUMA_HEIGHT // 2, LUMA_WIDTH // 2), np.uint8)
+    for plane, target in ((luma, small), (cb, chroma[0]), (cr, chroma[1])):
+        cv2.resize(plane, target.shape[::-1], target, interpolation=cv2.INTER_AREA)
     if full_range:
         cv2.LUT(small, _LUMA_TO_VIDEO_RANGE, small)
         cv2.LUT(chroma, _CHROMA_TO_VIDEO_RANGE, chroma)
@@ -53,12 +55,13 @@ def frame_of(picture: VideoFrame, seconds: float) -> Frame:
         else:  # ten bits, say: PyAV 16 could not change their range on the way
             kept = ColorRange.JPEG if full_range else ColorRange.MPEG
             picture = picture.reformat(format="yuv420p", src_color_range=kept, dst_color_range=kept)
-    luma = rows_of(picture.planes[0])
+    luma, *chroma = picture.planes
     if name in _INTERLEAVED:
-        both = rows_of(picture.planes[1], samples=2)
-        return frame_of_planes(seconds, luma, both[..., 0], both[..., 1], full_range=full_range)
-    cb, cr = rows_of(picture.planes[1]), rows_of(picture.planes[2])
-    return frame_of_planes(seconds, luma, cb, cr, full_range=full_range)
+        both = rows_of(chroma[0], samples=2)
+        cb, cr = both[..., 0], both[..., 1]
+    else:
+        cb, cr = rows_of(chroma[0]), rows_of(chroma[1])
+    return frame_of_planes(seconds, rows_of(luma), cb, cr, full_range=full_range)
 
 
 def to_video_range(picture: VideoFrame) -> VideoFrame:
@@ -72,15 +75,12 @@ def rows_of(plane: VideoPlane, *, samples: int = 1) -> NDArray[np.uint8]:
     """A writable view of ``plane`` without its padding, [height, width]; valid only while its
     picture lives. With ``samples`` by turns: [height, width, samples].
     """
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    rows = rows[: plane.height, : plane.width * samples]
-    return rows if samples == 1 else rows.reshape(plane.height, plane.width, samples)
+    shape = plane.height, plane.width, samples
+    rows: NDArray[np.uint8] = np.ndarray(
+        shape, np.uint8, memoryview(plane), strides=(plane.line_size, samples, 1)
+    )
+    return rows[..., 0] if samples == 1 else rows
 
 
 def _is_full_range(picture: VideoFrame) -> bool:
     return picture.format.name.startswith("yuvj") or picture.color_range == ColorRange.JPEG
-
-
-def _resized(plane: Plane, width: int, height: int) -> NDArray[np.uint8]:
-    small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)

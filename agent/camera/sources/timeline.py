@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from statistics import median
 from typing import NamedTuple
 
 from agent.camera.sources.arrival_line import ArrivalLine
@@ -50,13 +49,16 @@ class UsualStep:
 
     def __init__(self) -> None:
         self._steps: deque[float] = deque(maxlen=_USUAL_OF)
-        self.seconds = _FIRST_STEP
+
+    @property
+    def seconds(self) -> float:
+        """The median; of an even number the larger of both."""
+        return sorted(self._steps)[len(self._steps) // 2] if self._steps else _FIRST_STEP
 
     def note(self, seconds: float) -> None:
         """Take the distance of two packets."""
         if 0 < seconds <= _LONGEST_STEP:
             self._steps.append(seconds)
-            self.seconds = median(self._steps)
 
 
 class FileTimeline:

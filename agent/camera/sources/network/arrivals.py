@@ -21,6 +21,28 @@ _WAIT_SECONDS = 0.002  # if the backlog is unknown: such a packet was not there 
 _Packet: TypeAlias = "av.Packet[VideoStream]"
 
 
+class Stamps:
+    """The stamps of one stream's packets, in seconds of its own clock.
+
+    The packets of a stream share their time base; PyAV makes a fraction of it each time.
+    """
+
+    def __init__(self) -> None:
+        self._base: tuple[int, int] | None = None
+
+    def of(self, packet: _Packet) -> float | None:
+        """The decoding time of ``packet``, or else when it is shown; None if it says neither."""
+        ticks = packet.dts
+        if ticks is None:
+            ticks = packet.pts
+        if ticks is None:
+            return None
+        if self._base is None:
+            self._base = packet.time_base.numerator, packet.time_base.denominator
+        numerator, denominator = self._base
+        return ticks * numerator / denominator
+
+
 class Placed(NamedTuple):
     """A packet, and its time of capture in ``seconds`` of our clock.
 
@@ -73,26 +95,15 @@ def _begun(timeline: Timeline, held: list[tuple[_Packet, Arrival]]) -> Iterator[
         yield Placed(packet, seconds, timeline.step_seconds, timeline.pace)
 
 
-def stamp_of(packet: _Packet) -> float | None:
-    """The decoding time of ``packet``, in seconds of the stream's own clock, if it says any."""
-    ticks = packet.pts if packet.dts is None else packet.dts
-    return None if ticks is None or packet.time_base is None else seconds_of(ticks, packet)
-
-
-def seconds_of(ticks: int, packet: _Packet) -> float:
-    """``ticks`` of the time base of ``packet``; quicker than arithmetic with fractions."""
-    base = packet.time_base
-    return ticks * base.numerator / base.denominator
-
-
 def _arrivals(track: Track, clock: Clock) -> Iterator[tuple[_Packet, Arrival]]:
     """Packets with their time of arrival."""
+    stamps = Stamps()
     waits = track.backlog.waits()
     asked = clock.monotonic()
     for packet in track.packets():
         came = clock.monotonic()
         fresh = came - asked > _WAIT_SECONDS if waits is None else not waits
-        yield packet, Arrival(stamp_of(packet), came, fresh)
+        yield packet, Arrival(stamps.of(packet), came, fresh)
         if came - asked >= track.timeout_seconds:
             raise track.silence()  # FFmpeg gave out its last one as it gave up waiting
         waits = track.backlog.waits()

@@ -3,7 +3,8 @@
 A reader that is too slow sees the stamps of its packets fall behind the clock, just as if the
 camera's clock were slow. The kernel's buffer tells them apart: it is empty, time and again,
 only where the reader keeps up. FFmpeg shows no sockets, so they are found among the process's
-own files (proc(5)), as those that opening the stream added.
+own files (proc(5)), as those that opening the stream added. Each is kept as a duplicate: FFmpeg
+may close its own at any time, and the number would be another file's.
 """
 
 from __future__ import annotations
@@ -25,22 +26,26 @@ class Backlog:
 
     def __init__(self) -> None:
         self._before = frozenset(_sockets())
-        self._ours: frozenset[tuple[int, int]] = frozenset()
+        self._ours: tuple[int, ...] = ()
 
     def opened(self) -> None:
         """Take the sockets that were opened since."""
-        self._ours = frozenset(_sockets()) - self._before
+        for number, _ in frozenset(_sockets()) - self._before:
+            with suppress(OSError):  # closed meanwhile
+                self._ours += (os.dup(number),)
 
     def waits(self) -> bool | None:
         """True if there is something to read; None if this cannot be told."""
-        known = None
-        for number, inode in self._ours:
-            with suppress(OSError):  # closed, or another file has the number now
-                if os.fstat(number).st_ino == inode:
-                    if fcntl.ioctl(number, termios.FIONREAD, _NOTHING) != _NOTHING:
-                        return True
-                    known = False
-        return known
+        for number in self._ours:
+            if fcntl.ioctl(number, termios.FIONREAD, _NOTHING) != _NOTHING:
+                return True
+        return False if self._ours else None
+
+    def close(self) -> None:
+        """Give up the sockets, with which the connection ends."""
+        for number in self._ours:
+            os.close(number)
+        self._ours = ()
 
 
 def _sockets() -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from typing import NamedTuple
 
 from agent.camera.source import Item, VideoFormat
 from agent.camera.sources.batched_queue import BatchedQueue, Producer
@@ -25,7 +26,15 @@ _GOODBYE_SECONDS = 1.0  # for a stream to close; a frozen camera is left to its 
 
 Connect = Callable[[], Track]
 Read = Callable[[Track], Iterator[Item]]
-_Given = Track | Item | BaseException
+
+
+class _Opened(NamedTuple):
+    """A stream's connection; ``video`` is the format of the main one as it begins."""
+
+    video: VideoFormat | None
+
+
+_Given = _Opened | Item | BaseException
 
 
 class Connection:
@@ -38,7 +47,7 @@ class Connection:
     def __init__(self, main: tuple[Connect, Read], small: tuple[Connect, Read] | None) -> None:
         self._given: BatchedQueue[_Given] = BatchedQueue(_QUEUE_ITEMS)
         self._streams = [
-            Producer(name, _read(*stream), self._given)
+            Producer(name, _read(*stream, is_main=stream is main), self._given)
             for name, stream in (("record", main), ("detect", small))
             if stream is not None
         ]
@@ -49,15 +58,15 @@ class Connection:
         """Connect to one stream, then to the other: a camera that refuses the first one
         hears the password once. None when closed meanwhile. Raises :class:`CameraFault`.
         """
-        tracks = [self._opened(stream) for stream in self._streams]
-        return None if tracks[0] is None or None in tracks else tracks[0].format
+        opened = [self._opened(stream) for stream in self._streams]
+        return None if opened[0] is None or None in opened else opened[0].video
 
     def items(self) -> Iterator[Item]:
         """All items until closed; raises what ended either stream."""
         while self._early:
             yield self._early.popleft()
         for item in self._received():
-            if not isinstance(item, Track):
+            if not isinstance(item, _Opened):
                 yield item
 
     def hang_up(self) -> None:
@@ -72,16 +81,16 @@ class Connection:
         for stream in self._streams:
             stream.join(_GOODBYE_SECONDS)
 
-    def _opened(self, stream: Producer[_Given]) -> Track | None:
-        """The track of ``stream``; items that another gives meanwhile are kept."""
+    def _opened(self, stream: Producer[_Given]) -> _Opened | None:
+        """Connect to ``stream``; items that another gives meanwhile are kept."""
         stream.start()
         for item in self._received():
-            if isinstance(item, Track):
+            if isinstance(item, _Opened):
                 return item
             self._early.append(item)
         return None
 
-    def _received(self) -> Iterator[Track | Item]:
+    def _received(self) -> Iterator[_Opened | Item]:
         while not self._closed.is_set():
             item = self._given.get(_POLL_SECONDS)
             if isinstance(item, BaseException):
@@ -90,12 +99,12 @@ class Connection:
                 yield item
 
 
-def _read(connect: Connect, read: Read) -> Generator[_Given]:
-    """The track, then its items, then the reason for its end."""
+def _read(connect: Connect, read: Read, *, is_main: bool) -> Generator[_Given]:
+    """The connection, then its items, then the reason for its end."""
     try:
         track = connect()
         try:
-            yield track
+            yield _Opened(track.format if is_main else None)
             yield from read(track)
         finally:
             track.close()

@@ -73,6 +73,8 @@ class FormatWatch:
         own = self._numbered(parameter_sets(data, self._codec))
         found |= own
         begun = None
+        if not found and not packet.is_keyframe:
+            return None, data
         is_new = any(self._sets.get(number) != unit for number, unit in found.items())
         if is_new or (packet.is_keyframe and not self.format.width):
             begun = self._change(packet, data, found)

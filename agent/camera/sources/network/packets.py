@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from agent.camera.source import Frame, FrameRate, Packet, Unjudged, VideoFormat
 from agent.camera.sources.annexb import pictures_until_shown
 from agent.camera.sources.luma import frame_of
-from agent.camera.sources.network.arrivals import Placed, seconds_of
+from agent.camera.sources.network.arrivals import Placed
 from agent.camera.sources.network.catch_up import CatchUp
 from agent.camera.sources.network.damage import Judgement
 from agent.camera.sources.network.frame_numbers import FrameNumbers
@@ -109,7 +109,7 @@ class _Viewer:
 def _delay_seconds(one: Placed) -> float:
     """The time from the decoding of a picture until it is shown."""
     packet = one.packet
-    if packet.pts is None or packet.dts is None or packet.time_base is None:
+    if packet.pts == packet.dts or packet.pts is None or packet.dts is None:
         return 0.0
-    delay = seconds_of(packet.pts - packet.dts, packet) * one.pace
+    delay = float((packet.pts - packet.dts) * packet.time_base) * one.pace
     return delay if 0 <= delay <= _LONGEST_DELAY_SECONDS else 0.0

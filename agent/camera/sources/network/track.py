@@ -161,8 +161,9 @@ class Track:
             if lost or tells_of_gap(log) or packet.is_corrupt:
                 marks = 2
             if packet.size:
-                packet.opaque = marks > 0
-                marks = max(marks - 1, 0)
+                if marks:
+                    packet.opaque = True
+                    marks -= 1
                 yield packet
 
     def decode(self, packet: av.Packet[VideoStream], *, wanted: bool) -> Decoded:
@@ -187,6 +188,7 @@ class Track:
     def close(self) -> None:
         """Close the file or connection."""
         self._container.close()
+        self.backlog.close()
         if self._session is not None:
             self._session.close()
 

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from agent.camera.source import Item, VideoFormat
-from agent.camera.sources.network.arrivals import Placed, stamp_of
+from agent.camera.sources.network.arrivals import Placed, Stamps
 from agent.camera.sources.network.packets import recorded, watched
 from agent.camera.sources.network.track import Track
 from agent.camera.sources.timeline import FileTimeline
@@ -68,9 +68,9 @@ class VideoFile:
             self.small.close()
 
     def _placed(self, track: Track) -> Iterator[Placed]:
-        timeline = FileTimeline(self.epoch)
+        timeline, stamps = FileTimeline(self.epoch), Stamps()
         for packet in track.packets():
-            seconds = timeline.place(stamp_of(packet))
+            seconds = timeline.place(stamps.of(packet))
             ahead = seconds - self.clock.monotonic()
             if self.pace == "real-time" and ahead > 0:
                 self.clock.sleep(ahead)
