@@ -17,7 +17,7 @@ from functools import partial
 from typing import Literal
 
 from agent.camera.source import Interruption, Item, VideoFormat
-from agent.camera.sources.network.arrivals import live
+from agent.camera.sources.network.arrivals import GATHER_SECONDS, live
 from agent.camera.sources.network.connection import Connection
 from agent.camera.sources.network.login import Login
 from agent.camera.sources.network.packets import recorded, watched
@@ -133,8 +133,10 @@ class Stream:
         rate, detect_url = self.motion_frames_per_second, self.settings.detect
 
         def record(track: Track) -> Iterator[Item]:
-            own = rate if detect_url is None else None
-            return recorded(track, live(track, self.clock), frames_per_second=own)
+            if detect_url is None:
+                return recorded(track, live(track, self.clock), frames_per_second=rate)
+            placed = live(track, self.clock, gather_seconds=GATHER_SECONDS)
+            return recorded(track, placed, frames_per_second=None)
 
         def detect(track: Track) -> Iterator[Item]:
             return watched(track, live(track, self.clock), frames_per_second=rate)
