@@ -1,4 +1,4 @@
-"""The source that a configuration names."""
+"""The source that a configuration names. Only its own modules are loaded, to save memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import os
 
 from agent import config
 from agent.camera.source import Source
-from agent.camera.sources.network.login import read_login
-from agent.camera.sources.network.source import Stream
-from agent.camera.sources.network.trust import read_trust
-from agent.camera.sources.pi.source import Pi
-from agent.camera.sources.scene.source import Scene
-from agent.camera.sources.webcam.source import Webcam
 from agent.camera.stall import opening_seconds, source_patience
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
@@ -27,6 +21,8 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
     patience = source_patience(no_frame_seconds)
     match camera.source:
         case config.PiSource() as pi:
+            from agent.camera.sources.pi.source import Pi
+
             return Pi(
                 pi,
                 privacy=privacy,
@@ -37,6 +33,10 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 clock=clock,
             )
         case config.StreamSource() as stream:
+            from agent.camera.sources.network.login import read_login
+            from agent.camera.sources.network.source import Stream
+            from agent.camera.sources.network.trust import read_trust
+
             verify = stream.verify_certificate
             return Stream(
                 stream,
@@ -47,6 +47,8 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 clock=clock,
             )
         case config.WebcamSource() as webcam:
+            from agent.camera.sources.webcam.source import Webcam
+
             return Webcam(
                 webcam,
                 privacy=privacy,
@@ -55,4 +57,6 @@ def choose_source(camera: config.Camera, *, clock: Clock) -> Source:
                 clock=clock,
             )
         case config.SceneSource() as scene:
+            from agent.camera.sources.scene.source import Scene
+
             return Scene(scene, privacy=privacy, motion_frames_per_second=rate, clock=clock)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import ssl
 import struct
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -171,6 +170,8 @@ def _address(url: Url) -> tuple[str, int]:
 
 def _secured(plain: socket.socket, trust: Trust, host: str) -> socket.socket:
     """``plain`` under TLS, once the server showed a certificate that ``trust`` takes."""
+    import ssl  # here: it takes 4 MB of memory, and few cameras need it
+
     context = ssl.create_default_context(cafile=trust.authorities)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # cameras sign their own, as they can
