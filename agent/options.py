@@ -96,10 +96,13 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def add_broker(parser: argparse.ArgumentParser) -> None:
+def add_broker(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """The broker to talk to; :func:`broker` reads it."""
     parser.add_argument(
-        "--broker", required=True, metavar="HOST[:PORT]", help="the MQTT broker's address"
+        "--broker",
+        required=required,
+        metavar="HOST[:PORT]",
+        help="the MQTT broker's address" + ("" if required else "; only needed to post"),
     )
     parser.add_argument("--username", metavar="NAME", help="user at the broker")
     parser.add_argument(

@@ -31,7 +31,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``requester.yaml``."""
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
-    broker: Broker
+    broker: Broker | None = None  # of somebody who only receives, there is none
     feed: config.Feed = config.Feed()
     log: Path | None = None  # a small public log, for demos and tests: demo_log/log.py
 
@@ -64,6 +64,17 @@ class RequesterFolder:
         """``requester.yaml``; raises ConfigError."""
         path = self.settings_path
         return config.parse_yaml(config.read_text(path), Settings, str(path), base=self.path)
+
+    def broker(self) -> Broker:
+        """The broker of the feed; ConfigError with advice if none is set."""
+        settings = self.settings()
+        found = settings.feed.broker or settings.broker
+        if found is None:
+            raise ConfigError(
+                f"{self.settings_path}: there is no broker to post to",
+                advice="Add `broker: {host: HOST}` to it",
+            )
+        return found
 
     def unlock(self, passphrase: str) -> Keys:
         """The requester's keys, which must be those of the card, if there is one.

@@ -28,7 +28,7 @@ def register(groups: Commands) -> None:
     init = _add(commands, "init", "keys:init", "make your keys")
     init.add_argument("--name", required=True, help="who you are, as owners will read it")
     init.add_argument("--feed", default="clip-feed", metavar="TOPIC", help="the feed to post on")
-    options.add_broker(init)
+    options.add_broker(init, required=False)
     options.add_passphrase(init)
 
     card = _add(commands, "card", "keys:card", "print your key card, or make a new one")
@@ -85,6 +85,9 @@ def _register_public(commands: Commands) -> None:
         help="accept http://127.0.0.1 for upload: for demonstrations and tests only",
     )
     for command, action in ((post, _RequestExample), (alert, _AlertExample)):
+        command.add_argument(
+            "--yes", action="store_true", help="do not ask if cameras would refuse it"
+        )
         command.add_argument("--example", action=action, help="print a template, and exit")
         command.add_argument(
             "file", type=Path, metavar="FILE", help="YAML, or a .jws file signed before"

@@ -20,9 +20,10 @@ def unlock(folder: RequesterFolder, arguments: argparse.Namespace) -> Keys:
 
 def init(arguments: argparse.Namespace) -> int:
     """``requester init``"""
-    broker = options.broker(arguments)
+    broker = None if arguments.broker is None else options.broker(arguments)
     settings = Settings(name=arguments.name, broker=broker, feed=Feed(topic=arguments.feed))
-    link.credentials(broker)
+    if broker is not None:
+        link.credentials(broker)
     keyfile.refuse_used(RequesterFolder(arguments.home).path)
     passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
     keys = keyfile.Keys.generate()

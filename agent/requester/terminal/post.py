@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from agent.requester.posts import publish
 from agent.requester.posts.alert_file import AlertFile, sign_withdrawal
 from agent.requester.posts.publish import Publication
 from agent.requester.posts.request_file import RequestFile
+from agent.requester.posts.shipped_rules import objections
 from agent.requester.terminal.keys import unlock
 
 _SIGNED = ".jws"
@@ -66,6 +68,8 @@ def _post(
 ) -> int:
     """Sign a file, unless it is signed already; then post it, or only keep the signed text."""
     folder, text = RequesterFolder(arguments.home), config.read_text(arguments.file)
+    if arguments.sign_only is None:
+        folder.broker()  # before it is signed, or entered in a log
     if arguments.file.suffix == _SIGNED:
         jws = text.strip()
     else:
@@ -73,13 +77,24 @@ def _post(
         written, card = kind.parse(text, name), folder.card()
         keys = unlock(folder, arguments)
         jws = written.sign(keys, card, name=name, now=time.time(), **allowed)
+    _warn(folder, jws, arguments, allowed)
     if arguments.sign_only is not None:
-        publish.read(jws, folder.card())
         # Exactly the bytes to submit to a log, without a line break.
         keyfile.write_new(arguments.sign_only, jws.encode("ascii"), mode=0o644)
         print(f"signed, and not posted: {arguments.sign_only}")
         return 0
     return _send(folder, _publication(folder, jws, arguments), arguments)
+
+
+def _warn(
+    folder: RequesterFolder, jws: str, arguments: argparse.Namespace, allowed: dict[str, bool]
+) -> None:
+    """Name the rules by which cameras, as shipped, refuse the post; on a terminal ask, too."""
+    found = objections(jws, folder.card(), folder.posted(), now=time.time(), **allowed)
+    for one in found:
+        print(f"warning: cameras with the shipped rules refuse this: {one}", file=sys.stderr)
+    if found and sys.stdin.isatty():
+        options.confirm("Go on all the same?", yes=arguments.yes)
 
 
 def _publication(folder: RequesterFolder, jws: str, arguments: argparse.Namespace) -> Publication:
@@ -95,9 +110,10 @@ def _publication(folder: RequesterFolder, jws: str, arguments: argparse.Namespac
 
 
 def _send(folder: RequesterFolder, publication: Publication, arguments: argparse.Namespace) -> int:
-    settings, kept = folder.settings(), folder.keep_posted(publication.jws)
+    broker = folder.broker()
+    kept = folder.keep_posted(publication.jws)
     try:
-        publish.send(publication, settings.feed.broker or settings.broker)
+        publish.send(publication, broker)
     except NetworkFault as error:
         again = f"It is signed already: send it with `clip-agent requester post {kept}`"
         raise NetworkFault(error.message, advice=again) from error

@@ -83,7 +83,7 @@ def test_a_request_is_posted_exactly_as_signed(
     assert run("post", str(ask), "--json", "--home", str(home.path)) == 0
     told = json.loads(capsys.readouterr().out)
 
-    (post,) = retained(home.settings().broker, topics.request("city/feed", topics.ANY))
+    (post,) = retained(home.broker(), topics.request("city/feed", topics.ANY))
     request = signing.verify(post.payload, Request, {keys.fingerprint: keys.signing.public})
     assert post.retained
     assert post.topic == told["topic"] == topics.request("city/feed", request.jti)

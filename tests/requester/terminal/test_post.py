@@ -85,7 +85,7 @@ def seen(home: RequesterFolder) -> dict[str, Received]:
         topics.withdrawal(FEED, topics.ANY),
         topics.log_link(FEED, topics.ANY),
     )
-    return {message.topic: message for message in retained(home.settings().broker, *filters)}
+    return {message.topic: message for message in retained(home.broker(), *filters)}
 
 
 def posted(home: RequesterFolder, *arguments: str | Path) -> None:
@@ -275,3 +275,36 @@ def test_a_request_without_a_log_is_the_jws_alone(
     posted(home, "post", ask)
     (message,) = seen(home).values()
     signing.verify(message.payload, Request, {keys.fingerprint: keys.signing.public})
+
+
+def test_a_fifth_request_in_a_day_is_warned_of_and_on_a_terminal_asked_about(
+    home: RequesterFolder,
+    ask: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(5):
+        ask.write_text(ask.read_text().replace("reference: ", f"reference: {number}"))
+        posted(home, "post", ask)
+        warned = capsys.readouterr().err
+        assert ("too-many-open" in warned) == (number >= 2)
+        assert ("too-many-today" in warned) == (number >= 4)
+    before = len(home.posted())
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    with pytest.raises(Refused, match="nothing was done"):
+        run("post", str(ask), "--home", str(home.path))
+    assert len(home.posted()) == before
+    posted(home, "post", ask, "--yes")
+
+
+def test_somebody_who_only_receives_needs_no_broker(
+    tmp_path: Path, ask: Path, keys: Keys, log: Path
+) -> None:
+    home = RequesterFolder.create(tmp_path / "n", b"locked", Settings(name="Nina next door"))
+    home.make_card(keys, hosts=["evidence.example.org"], contact="")
+    with pytest.raises(ConfigError, match="no broker to post to"):
+        run("post", str(ask), "--log", str(log), "--home", str(home.path))
+    with Log.open(log) as opened:
+        assert len(opened) == 0, "nothing was entered in the log"
+    assert home.posted() == []
