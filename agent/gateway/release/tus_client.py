@@ -101,10 +101,10 @@ class TusClient:
         return upload_url
 
     def offset(self, upload_url: str, *, size: int, sent: int | None = None) -> int | None:
-        """The number of bytes that the receiver has; None if it says, in tus, that it has none.
+        """The number of bytes that the receiver has; None if it has lost the upload.
 
-        ``sent`` is the most that it can have: all bytes ever sent, confirmed or not.
-        Default: ``size``.
+        It says so in tus, or claims more than it can have: ``sent``, all bytes ever sent, confirmed
+        or not (default: ``size``). `@tus/s3-store` claims all when its bucket forgot the upload.
         """
         answer = self._exchange("HEAD", upload_url, {}, None)
         if answer.status in GONE and answer.headers.get(_VERSION_HEADER) == _VERSION:
@@ -112,7 +112,8 @@ class TusClient:
         _expect(answer, {200, 204})
         if answer.headers.get("Upload-Length") != str(size):
             raise ReceiverRefused("wrong-length", "the receiver's upload is not as long as ours")
-        return _offset(answer, at_least=0, at_most=size if sent is None else min(sent, size))
+        offset = _offset(answer, at_least=0, at_most=size)
+        return None if sent is not None and offset > sent else offset
 
     def peer(self) -> str:
         """The address of the last connection; empty before the first."""

@@ -398,9 +398,17 @@ def test_an_offset_that_is_no_number_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("offset", ["7", "10", "11"])
 def test_a_receiver_cannot_have_more_than_ever_went_out(offset: str) -> None:
-    reply = answer(200, Upload_Offset=offset, Upload_Length="10")
-    assert refusal(head, reply) == "offset-beyond"
     assert refusal(patch, answer(204, Upload_Offset=offset)) == "offset-beyond"
+
+
+@pytest.mark.parametrize("offset", ["7", "10"])
+def test_a_receiver_that_claims_more_than_ever_went_out_has_lost_the_upload(offset: str) -> None:
+    with FakeReceiver(answer(200, Upload_Offset=offset, Upload_Length="10")) as fake:
+        assert head(new_client(), fake.url) is None
+
+
+def test_a_receiver_cannot_have_more_than_the_whole_upload() -> None:
+    assert refusal(head, answer(200, Upload_Offset="11", Upload_Length="10")) == "offset-beyond"
 
 
 def test_a_receiver_that_forgot_is_believed_when_asked() -> None:
