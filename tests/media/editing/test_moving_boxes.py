@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -42,7 +43,7 @@ def follower(end: float = 2, **limits: float) -> Redaction:
 
 
 def drawn(number: int, seconds: float, width: int, height: int) -> NDArray[np.uint8]:
-    image = picture(number % 64, width=width, height=height) // 4 + 96
+    image = picture(number % 64, width=width, height=height) // 8 + 110
     left, top = place(seconds)
     image[
         round(top * height) + INSET : round((top + SIZE) * height) - INSET,
@@ -197,3 +198,17 @@ def test_at_any_pace_and_in_any_trim_no_picture_shows_it(
         return
     content = prepared(film(times, width=96, height=64), (start, start + length), follower())
     assert marked(content) == [False] * len(inside)
+
+
+def test_the_number_of_processors_changes_no_byte() -> None:
+    """An owner sees on their computer what the camera's sends."""
+    mine = os.sched_getaffinity(0)
+    if len(mine) < 2:
+        pytest.skip("one processor")
+    clip = film(STEADY[25], width=320, height=240)
+    with_all = prepared(clip, None, follower())
+    try:
+        os.sched_setaffinity(0, {min(mine)})
+        assert prepared(clip, None, follower()) == with_all
+    finally:
+        os.sched_setaffinity(0, mine)
