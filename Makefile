@@ -23,7 +23,7 @@ SCALE_PACKAGES := mosquitto=mosquitto age=age nodejs=node npm=npm redis-server=r
 	openssh-client=ssh-agent debian-archive-keyring
 SCALE_LOG := tests/scale/engines/log
 
-BENCH_PACKAGES := motion=motion python3-gi gir1.2-gst-rtsp-server-1.0 \
+BENCH_PACKAGES := motion=motion ffmpeg=ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
 menu:

@@ -29,6 +29,7 @@ from benchmarks.parts import (
     latency,
     memory,
     peer,
+    redaction,
     startup,
     times,
     upload,
@@ -48,6 +49,7 @@ PARTS: dict[str, ModuleType] = {
     "startup": startup,
     "times": times,
     "gateway": gateway,
+    "redaction": redaction,
     "upload": upload,
 }
 _CACHE = ROOT / ".cache" / "bench"

@@ -37,6 +37,16 @@ def memory(pid: int | str) -> Memory:
     return parse_memory(Path(f"/proc/{pid}/smaps_rollup").read_text())
 
 
+def peak(pid: int | str) -> float:
+    """The most resident memory that ``pid`` (or "self") ever had, in megabytes (10^6 bytes).
+
+    Not from getrusage(2), which after exec still counts the program before.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
+
+
 def parse_memory(rollup: str) -> Memory:
     """The same from the text of ``smaps_rollup``."""
     kilobytes = {}

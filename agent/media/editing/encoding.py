@@ -25,12 +25,12 @@ from agent.media.mp4 import new_mp4
 # A fixed number of threads, and no shortcut of one kind of processor: else the preview of an
 # owner's computer would differ from the release of a Pi. Each picture in the lookahead, and each
 # reference, costs 8 MB at 1080p.
-_X264_OPTIONS: Final = {
+X264_OPTIONS: Final = {
     "preset": "veryfast",
     "crf": "19",
     "bf": "0",
     "threads": "4",
-    "x264-params": "cpu-independent=1:rc-lookahead=4:ref=1",
+    "x264-params": "cpu-independent=1:rc-lookahead=3:ref=1",
 }
 _NO_SEI: Final = "filter_units=remove_types=6"  # x264 writes its version and settings there
 _KEYFRAME_SECONDS: Final = 2
@@ -125,7 +125,7 @@ def _converter(stream: VideoStream, first: VideoFrame) -> Callable[[VideoFrame],
 
 def _x264_stream(container: OutputContainer, source: VideoStream, first: VideoFrame) -> VideoStream:
     rate = source.average_rate or _USUAL_RATE
-    target: VideoStream = container.add_stream("libx264", rate=rate, options=dict(_X264_OPTIONS))
+    target: VideoStream = container.add_stream("libx264", rate=rate, options=dict(X264_OPTIONS))
     target.width, target.height = first.width, first.height
     target.pix_fmt = "yuv420p"
     context, recorded = target.codec_context, source.codec_context
