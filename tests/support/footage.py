@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -38,6 +38,7 @@ def record(
     width: int = WIDTH,
     height: int = HEIGHT,
     first_pts: int = 0,
+    times_ms: Sequence[int] = (),
     full_range: bool = False,
     pixels: str = "yuv420p",
     codec: Literal["libx264", "libx265"] = "libx264",
@@ -45,7 +46,8 @@ def record(
 ) -> bytes:
     """A clip as the camera records it: one fragment a keyframe, and tags that must not leave.
 
-    ``pixels`` is FFmpeg's name of their format; ``params`` are more of the encoder's own options,
+    ``times_ms`` are the times of the pictures, else they come at the usual rate. ``pixels`` is
+    FFmpeg's name of their format; ``params`` are more of the encoder's own options,
     ``name=value:name=value``.
     """
     memory = io.BytesIO()
@@ -62,11 +64,12 @@ def record(
         stream.pix_fmt = "yuvj420p" if full_range else pixels
         stream.metadata["handler_name"] = "SECRET-HANDLER"
         stream.codec_context.time_base = Fraction(1, 1000)
-        for number in range(int(seconds * RATE)):
+        steady = [number * 1000 // RATE for number in range(int(seconds * RATE))]
+        for number, moment in enumerate(times_ms or steady):
             frame = VideoFrame.from_ndarray(
                 picture(number, width=width, height=height), format="rgb24"
             )
-            frame.pts = first_pts + number * 1000 // RATE
+            frame.pts = first_pts + moment
             frame.time_base = Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

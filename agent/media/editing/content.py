@@ -16,6 +16,7 @@ class Prepared:
     ``first_seconds`` and ``last_seconds``: times at which the first and the last one are shown,
     from the first picture of the recording, as :class:`Trim` counts; ``encoded`` of the
     ``pictures`` were encoded again, the others are the camera's to the bit.
+    ``plays_in_browsers``: 8-bit H.264 with colours at half resolution, which all of them play.
     """
 
     first_seconds: float
@@ -23,6 +24,7 @@ class Prepared:
     pictures: int
     encoded: int
     codec: Codec
+    plays_in_browsers: bool
 
     def times_ms(self, started_at_ms: int) -> tuple[int, int]:
         """The times of the first and the last picture of a recording that began at this time."""
@@ -49,7 +51,7 @@ class Tally:
         self._pictures += 1
         self._encoded += encoded
 
-    def prepared(self, codec: Codec) -> Prepared:
+    def prepared(self, codec: Codec, *, plays_in_browsers: bool) -> Prepared:
         """The sum; raises :class:`ClipDamaged` if there was no picture."""
         if self._first is None:
             raise ClipDamaged("the clip holds no picture")
@@ -59,6 +61,7 @@ class Tally:
             pictures=self._pictures,
             encoded=self._encoded,
             codec=codec,
+            plays_in_browsers=plays_in_browsers,
         )
 
     def _seconds(self, shown: int) -> float:

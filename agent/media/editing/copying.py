@@ -121,6 +121,7 @@ class ExactCopy:
     def _encoded_tail(self, seam: SeamEncoder, last: _Sample | None) -> list[_Sample]:
         """Decoded after ``last``, the last copied picture, and before they are shown."""
         try:
+            seam.check_numbers(self._cleaner)
             coded = seam.run(_decoded(self._stream, self._body.context, self._body.tail))
             seam.verify(self.record, coded)
             return _timed(coded, self._body.context, _delay_after(last, coded))

@@ -6,8 +6,9 @@ before ``mdat``), with no sound, no other stream and no metadata of its file.
 
 - Nothing trimmed or redacted: the camera's pictures, bit for bit, without the notes that its
   encoder leaves beside them (:mod:`.nal_units`).
-- **Trim**: nothing outside the approved span leaves. Packets are copied from the first
-  keyframe inside it to its end; a span without a keyframe is encoded again.
+- **Trim**: all pictures of the approved span leave, and no other. Those before the first
+  keyframe in it, and those at its end that need a later one, are encoded again
+  (:mod:`.segments`, :mod:`.seam`); the rest is copied. Without such a keyframe all are encoded.
 - **Redact**: the boxes are filled with grey, in every frame, before it is encoded again.
   Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, Final, Literal
 
 import av
 import av.error
@@ -38,6 +39,8 @@ from agent.media.nal_units import Cleaner, HiddenPicture
 from agent.media.parameter_sets import Codec, MalformedSet
 from agent.media.set_records import MalformedRecord, record_sets
 
+_BROWSERS_PIXELS: Final = ("yuv420p", "yuvj420p")  # 8 bits, colours at half resolution
+
 _log = logging.getLogger(__name__)
 
 
@@ -47,11 +50,12 @@ def prepare(
     *,
     trim: Trim | None,
     redact: Sequence[Redaction],
-    codec: Codec | None = None,
+    codec: Literal["h264"] | None = None,
 ) -> Prepared:
     """Write the MP4 that may leave, from the recorded clip ``plain``, to the empty ``target``.
 
-    ``codec``: the one that it must have; else that of the recording where it is copied.
+    ``codec``: ``h264`` for pictures that all browsers play; None: as recorded, where they can be
+    copied.
     ``target`` is read back and overwritten while it grows, so it must be seekable.
     Raises :class:`ClipDamaged` for a clip without a whole picture, :class:`Refused`
     (``empty-trim``) for a span without one, and any error from ``plain`` or ``target``.
@@ -60,7 +64,7 @@ def prepare(
     try:
         with av.open(reader, mode="r", format="mp4") as source:
             stream = _video(source)
-            is_copyable = not redact and codec in (None, _codec(stream))
+            is_copyable = not redact and (codec is None or _plays_in_browsers(stream))
             packets = _packets(source, stream)
             return _written(stream, Span(stream, trim), packets, redact, target, is_copyable)
     except av.error.FFmpegError as error:
@@ -79,14 +83,15 @@ def _written(
 ) -> Prepared:
     """Copy the pictures of the span, and encode those at its ends; else encode all again."""
     codec = _codec(stream)
-    head = Head(span, packets, codec, _length_bytes(stream, codec))
+    length_bytes = _length_bytes(stream, codec)
+    head = Head(span, packets, codec, length_bytes, is_copied=is_copyable)
     tally = span.tally()
     if is_copyable and (copy := _copy(stream, codec, span, head)):
         copy.write(target, tally)
-        return tally.prepared(codec)
+        return tally.prepared(codec, plays_in_browsers=_plays_in_browsers(stream))
     stream.codec_context.flush_buffers()
     encode(stream, span, chain(head.packets, head.body), redact, target, tally)
-    return tally.prepared("h264")
+    return tally.prepared("h264", plays_in_browsers=True)
 
 
 def _copy(stream: VideoStream, codec: Codec, span: Span, head: Head) -> ExactCopy | None:
@@ -127,6 +132,10 @@ def _video(source: InputContainer) -> VideoStream:
 
 def _codec(stream: VideoStream) -> Codec:
     return "h264" if stream.codec_context.name == "h264" else "hevc"
+
+
+def _plays_in_browsers(stream: VideoStream) -> bool:
+    return _codec(stream) == "h264" and stream.codec_context.pix_fmt in _BROWSERS_PIXELS
 
 
 def _packets(source: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:

@@ -52,7 +52,7 @@ _PROFILES: Final[dict[Codec, dict[str, str]]] = {
 }
 _X265: Final = (
     "log-level=none:info=0:keyint=-1:scenecut=0:bframes=0:ref=1:weightp=0:open-gop=0"
-    ":frame-threads=2:pools=2"
+    ":wpp=0:pools=none"
 )
 _USUAL_RATE: Final = Fraction(30)
 _START_CODE: Final = b"\0\0\1"
@@ -85,6 +85,12 @@ class SeamEncoder:
         self._codec: Codec = codec
         self._renumbered: Renumbered | None = None
         self.sets = self._checked(self._opened(), cleaner)
+        self.check_numbers(cleaner)
+
+    def check_numbers(self, cleaner: Cleaner) -> None:
+        """Check that no set of the recording, which may bring more at any time, has our number."""
+        if any(key in cleaner.known for key, _ in self.sets):
+            raise NoSeam("the recording uses all numbers")
 
     def run(self, frames: Iterable[VideoFrame]) -> list[CodedPicture]:
         """The pictures, the first of which needs no other; their times grow."""
@@ -124,7 +130,10 @@ class SeamEncoder:
         recorded = self._recorded
         if recorded.pix_fmt is None or recorded.level <= 0:
             raise NoSeam("the recording does not tell its format")
-        encoder = CodecContext.create(_ENCODERS[self._codec], "w")
+        try:
+            encoder = CodecContext.create(_ENCODERS[self._codec], "w")
+        except av.codec.codec.UnknownCodecError as error:
+            raise NoSeam(f"this FFmpeg has no {_ENCODERS[self._codec]}") from error
         assert isinstance(encoder, VideoCodecContext)
         encoder.width, encoder.height = recorded.width, recorded.height
         encoder.pix_fmt = recorded.pix_fmt
@@ -149,14 +158,14 @@ class SeamEncoder:
         if profile is None:
             raise NoSeam(f"profile {recorded.profile}")
         common = {"flags": "+global_header", "bf": "0", "crf": "18", "profile": profile}
-        # As many threads as there are processors would make the result depend on the machine.
-        common |= {"threads": "2"}
+        # As many threads as there are processors would make the result depend on the machine;
+        # that of x265 depends on more than one thread.
         if self._codec == "h264":
             own = f"sps-id={_NUMBER[self._codec]}:keyint=infinite:scenecut=0"
-            level = {"level": str(recorded.level)}
-            return common | level | {"preset": "superfast", "x264-params": own}
+            more = {"threads": "2", "preset": "superfast", "x264-params": own}
+            return common | more | {"level": str(recorded.level)}
         own = f"{_X265}:level-idc={recorded.level / 30:g}"
-        return common | {"preset": "ultrafast", "x265-params": own}
+        return common | {"threads": "1", "preset": "ultrafast", "x265-params": own}
 
     def _numbered(self, encoder: VideoCodecContext) -> tuple[bytes, ...]:
         """The encoder's sets under our number; x264 has an option for it."""
@@ -177,8 +186,6 @@ class SeamEncoder:
         made = {_format(one) for one, _ in read if one.key[0] == "sequence"}
         if cleaner.length_bytes != LENGTH_BYTES or made != recorded or len(made) != 1:
             raise NoSeam("the encoder writes another format than the recording has")
-        if any(one.key in known for one, _ in read):
-            raise NoSeam("the recording uses all numbers")
         return [(one.key, unit) for one, unit in read]
 
     def _check(self, frame: VideoFrame) -> None:

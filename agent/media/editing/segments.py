@@ -16,7 +16,7 @@ from agent.media.parameter_sets import Codec
 
 
 class Head:
-    """The packets up to the first from which all others can be copied.
+    """The packets up to the first from which all others can be copied, if they are to be.
 
     ``packets`` run from an entry point before the span. ``shown`` are the times of the pictures of
     the span that come before the body, which begins with the first of ``body`` or is empty;
@@ -24,7 +24,13 @@ class Head:
     """
 
     def __init__(
-        self, span: Span, packets: Iterator[VideoPacket], codec: Codec, length_bytes: int
+        self,
+        span: Span,
+        packets: Iterator[VideoPacket],
+        codec: Codec,
+        length_bytes: int,
+        *,
+        is_copied: bool,
     ) -> None:
         self._span = span
         self._codec: Codec = codec
@@ -33,6 +39,8 @@ class Head:
         self.shown = span.held(self.packets)
         self.behind: list[VideoPacket] = []
         self.body = _Peekable(inside)
+        if not is_copied:
+            return
         for packet in self.body:
             if packet.is_keyframe and self._begins_body(packet):
                 self.body.put_back([packet])

@@ -246,7 +246,7 @@ def _add_edits(command: argparse.ArgumentParser) -> None:
         "--as",
         dest="codec",
         choices=["h264"],
-        help="convert clips to H.264, which every browser plays; H.265 some do not",
+        help="convert clips that some browsers do not play, such as H.265, to H.264",
     )
 
 

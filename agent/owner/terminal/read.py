@@ -146,8 +146,8 @@ def _fetch(
 def _tell(offer: ClipOffer, pictures: Prepared) -> None:
     """Say what is shown, as the release would state it."""
     print(f"{_AS_SENT}\nClip {offer.id}: {text.pictures(offer, pictures)}")
-    if pictures.codec != "h264":
-        prompts.say("Some browsers do not play H.265: --as h264 converts it")
+    if not pictures.plays_in_browsers:
+        prompts.say("Some browsers do not play this: --as h264 converts it")
 
 
 def _player() -> str | None:

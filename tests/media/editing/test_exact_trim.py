@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import random
+import struct
+import subprocess
+import sys
 from typing import Any, Final
 
 import av
@@ -13,6 +18,8 @@ import pytest
 from agent.consent.statements import Trim
 from agent.media.editing.content import Prepared
 from agent.media.editing.prepare import prepare
+from agent.media.mp4 import new_mp4
+from tests.peers.requirements import ROOT
 from tests.support.footage import RATE, numbers, packets, pictures, record, units, without_notes
 
 SECONDS: Final = 6
@@ -119,3 +126,97 @@ def test_the_result_does_not_depend_on_what_was_trimmed_away() -> None:
     one, _ = trimmed(record(4), 0.5, 2)
     other, _ = trimmed(record(7), 0.5, 2)
     assert one == other
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_pictures_that_come_at_any_rate_keep_their_times(codec: Any, b_frames: int) -> None:
+    draw = random.Random(b_frames)
+    moments = list(itertools.accumulate(draw.randrange(15, 400) for _ in range(39)))
+    moments.insert(0, 0)
+    quiet = _QUIET if codec == "libx265" else ""
+    clip = record(0, codec=codec, b_frames=b_frames, times_ms=moments, params=quiet)
+    for _ in range(4):
+        begin = draw.randrange(moments[-9])
+        end = begin + draw.randrange(900, 5_000)
+        expected = [n for n, moment in enumerate(moments) if begin <= moment < end]
+        content, told = trimmed(clip, begin / 1000, end / 1000)
+        assert numbers(content) == expected
+        first = moments[expected[0]]
+        assert told.times_ms(5_000) == (5_000 + first, 5_000 + moments[expected[-1]])
+        offsets = [(moments[number] - first) / 1000 for number in expected]
+        assert times(content) == pytest.approx(offsets, abs=0.001)
+
+
+def test_pictures_that_an_edit_list_hides_do_not_leave_at_the_ends_of_a_trim() -> None:
+    memory = io.BytesIO()
+    with new_mp4(memory) as container, av.open(io.BytesIO(record(4)), "r") as source:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    hiding = bytearray(memory.getvalue())
+    edit, media = hiding.index(b"elst"), hiding.index(b"mdhd")
+    scale = int.from_bytes(hiding[media + 16 : media + 20], "big")
+    hiding[edit + 12 : edit + 20] = struct.pack(">II", 3000, scale * 8 // 10)  # from picture 8
+    content, told = trimmed(bytes(hiding), 0, 1.5)
+    assert numbers(content)[:2] == [8, 9]
+    assert told.pictures == len(numbers(content)) == len(packets(content))
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_clip_is_converted_for_browsers_only_if_it_must(codec: Any, pixels: str) -> None:
+    clip = record(2, codec=codec, pixels=pixels, params=_QUIET if codec == "libx265" else "")
+    trim, target = Trim(from_seconds=0.5, to_seconds=1.5), io.BytesIO()
+    told = prepare(io.BytesIO(clip), target, trim=trim, redact=(), codec="h264")
+    is_fit = (codec, pixels) == ("libx264", "yuv420p")
+    assert (told.codec, told.plays_in_browsers, told.pictures) == ("h264", True, 10)
+    assert told.encoded == (5 if is_fit else 10)
+    with av.open(io.BytesIO(target.getvalue()), "r") as container:
+        frame = next(container.decode(video=0))
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.codec_tag, frame.format.name) == ("h264", "avc1", "yuv420p")
+    _, as_it_is = trimmed(clip, 0.5, 1.5)
+    assert as_it_is.plays_in_browsers == is_fit
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_an_h265_clip_leaves_with_the_tag_that_apples_players_take(codec: Any) -> None:
+    clip = record(2, codec=codec, params=_QUIET if codec == "libx265" else "")
+    for begin in (0, 0.5, 1):
+        content, told = trimmed(clip, begin, 1.8)
+        tag = {"h264": "avc1", "hevc": "hvc1"}[told.codec]
+        with av.open(io.BytesIO(content), "r") as container:
+            assert container.streams.video[0].codec_context.codec_tag == tag
+
+
+_ON_PROCESSORS = """
+import hashlib, os, sys
+os.sched_setaffinity(0, set(map(int, sys.argv[1].split(","))))
+from tests.media.editing.test_exact_trim import _QUIET, record, trimmed
+for codec in ("libx264", "libx265"):
+    clip = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+    print(hashlib.sha256(trimmed(clip, 0.35, 2.55)[0]).hexdigest())
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
+def test_the_result_does_not_depend_on_the_number_of_processors() -> None:
+    """So owner's preview and release are the same on the same version of FFmpeg."""
+    clips = [record(3, b_frames=2)]
+    clips.append(record(3, codec="libx265", b_frames=2, params=_QUIET))
+    given = b"".join(b"%d\n" % len(clip) + clip for clip in clips)
+    one, two = sorted(os.sched_getaffinity(0))[:2]
+    results = {
+        subprocess.run(
+            [sys.executable, "-c", _ON_PROCESSORS, processors],
+            input=given,
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout
+        for processors in (f"{one}", f"{one},{two}")
+    }
+    assert len(results) == 1

@@ -38,6 +38,7 @@ from tests.support.footage import (
 
 CLIP = record(4)  # 40 pictures, a keyframe each second
 B_FRAMES = record(4, b_frames=2)
+H265 = record(3, codec="libx265", b_frames=2, params="log-level=none")
 ONE_KEYFRAME = record(4, keyframe_every=1000)
 
 
@@ -351,18 +352,25 @@ def test_a_file_that_is_no_clip_is_called_damaged(
         prepared(content, None, *redact)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    place=st.integers(0, len(CLIP) - 1),
+    clip=st.sampled_from([CLIP, B_FRAMES, H265]),
+    share=st.floats(0, 0.999),
     noise=st.binary(min_size=1, max_size=64),
+    trim=st.sampled_from([None, (0.55, 2.35)]),
     redact=st.sampled_from([(), (BOX,)]),
 )
 def test_no_damage_causes_any_other_exception(
-    place: int, noise: bytes, redact: tuple[Redaction, ...]
+    clip: bytes,
+    share: float,
+    noise: bytes,
+    trim: tuple[float, float] | None,
+    redact: tuple[Redaction, ...],
 ) -> None:
-    content = CLIP[:place] + noise + CLIP[place + len(noise) :]
+    place = int(share * len(clip))
+    content = clip[:place] + noise + clip[place + len(noise) :]
     with contextlib.suppress(ClipDamaged, Refused):
-        prepared(content, None, *redact)
+        prepared(content, trim, *redact)
 
 
 @pytest.mark.parametrize("after", [0, 30_000])
