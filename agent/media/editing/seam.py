@@ -161,7 +161,7 @@ class SeamEncoder:
         # As many threads as there are processors would make the result depend on the machine;
         # that of x265 depends on more than one thread.
         if self._codec == "h264":
-            own = f"sps-id={_NUMBER[self._codec]}:keyint=infinite:scenecut=0"
+            own = f"sps-id={_NUMBER[self._codec]}:keyint=infinite:scenecut=0:cpu-independent=1"
             more = {"threads": "2", "preset": "superfast", "x264-params": own}
             return common | more | {"level": str(recorded.level)}
         own = f"{_X265}:level-idc={recorded.level / 30:g}"
