@@ -21,7 +21,7 @@ from tests.peers.npm import install
 from tests.peers.process import Peer
 from tests.peers.requirements import program
 
-_SOURCE = Path(__file__).parent / "tus"
+SOURCE = Path(__file__).parent / "tus"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TusServer:
         certificate: ServerCertificate | None = None,
         expires_milliseconds: int = 0,
     ) -> None:
-        self._installed = install(_SOURCE)
+        self._installed = install(SOURCE)
         self._node = program("node")
         self._certificate = certificate
         self._expires_milliseconds = expires_milliseconds

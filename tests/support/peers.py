@@ -16,9 +16,12 @@ import io
 import itertools
 import queue
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import bagit
 import pyrage
 
 from agent.consent import letters as mail
@@ -219,3 +222,12 @@ def open_bundle(data: bytes, identity: str) -> dict[str, bytes]:
             for member in bag.getmembers()
             if member.isfile()
         }
+
+
+def validate_bag(files: Mapping[str, bytes]) -> None:
+    """Let the reference implementation of BagIt judge the files of a bag."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in files.items():
+            (Path(folder) / path).parent.mkdir(exist_ok=True)
+            (Path(folder) / path).write_bytes(content)
+        bagit.Bag(folder).validate()

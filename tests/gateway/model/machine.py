@@ -26,7 +26,7 @@ from tests.gateway.model.messages import Consented, Posted
 from tests.gateway.model.recipients import Recipients
 from tests.support.gateway_world import DEVICE
 from tests.support.house import Person
-from tests.support.peers import open_bundle
+from tests.support.peers import open_bundle, validate_bag
 
 
 class GatewayModel(Crossings, Losses, Recipients, TakenOverCamera):
@@ -137,6 +137,7 @@ class GatewayModel(Crossings, Losses, Recipients, TakenOverCamera):
         videos = {Path(name).stem: file for name, file in files.items() if name.endswith(".mp4")}
         approved = {clip.id: self.contents[clip.id, clip.sha256] for clip in release.first.clips}
         assert videos == approved, "a clip left that was not the one approved"
+        validate_bag(files)
         payload = decode_base64url(files["data/release.jws"].decode().split(".")[1])
         said = msgspec.json.decode(payload, type=Release)
         assert said.aud == reader.id
