@@ -65,6 +65,10 @@ class PythonReceiver:
         """The uploads of which every byte has arrived."""
         return [upload for upload in self.uploads() if upload.complete]
 
+    def received_bytes(self) -> int:
+        """How many bytes of any upload have arrived at all."""
+        return sum(upload.offset for upload in self.uploads())
+
     def _own(self) -> Iterator[ReceivedUpload]:
         state = self.folder / ".uploads"
         for info_file in state.glob("*.json"):
@@ -92,7 +96,7 @@ def _serve(kind: str, folder: Path, port: int) -> None:
     if kind == "own":
         from agent.requester.receiver.server import Receiver
 
-        receiver = Receiver(folder, port=port)
+        receiver = Receiver(folder, port=port, idle_seconds=5)
         receiver.start()
         _say_ready()
         return receiver.wait()

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from tests.soak import flips, model, plants, power_cut
+from tests.soak import chaos, flips, model, plants, power_cut
 
 PARTS: Final[dict[str, Callable[[], int]]] = {
     "flips": flips.main,
     "plants": lambda: plants.main([]),
     "power_cut": power_cut.main,
+    "chaos": chaos.main,
     "model": model.main,
 }
 

@@ -38,10 +38,12 @@ from agent.mqtt import topics
 from agent.mqtt.connection import Settings
 from agent.mqtt.link import MqttLink
 from agent.mqtt.session import Session
+from agent.vault.clips.store import Clip
 from agent.vault.records.holds import HoldTable
 from agent.vault.records.releases import ReleaseTable
 from agent.vault.records.requests import RequestTable
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.python_receiver import PythonReceiver
 from tests.peers.requirements import ROOT
 from tests.peers.tus_server import TusServer
 from tests.support.house import House
@@ -58,16 +60,26 @@ _TRIES: Final = re.compile(r"owner's broker")  # it connected, or could not
 class Evening:
     """A house with one clip, and the three processes around it, in ``folder``."""
 
-    def __init__(self, folder: Path, *, command: tuple[str, ...] = ("-m", "agent")) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        command: tuple[str, ...] = ("-m", "agent"),
+        receiver: TusServer | PythonReceiver | None = None,
+        upload_host: str = "",
+        timeout_seconds: float = 30,
+    ) -> None:
         self.broker = Mosquitto(folder / "broker").start()
-        self.receiver = TusServer(folder / "receiver").start()
+        self.receiver = receiver or TusServer(folder / "receiver").start()
+        self._upload_host = upload_host or self.receiver.host
+        self._timeout_seconds = timeout_seconds
         self.house = House.build(folder / "house")
         self._command = command
         self._log = folder / "gateway.log"
         self._log_begin = 0
         self._gateway: subprocess.Popen[bytes] | None = None
         self._write_config()
-        self._start_gateway()
+        self.start_gateway()
         self._wait("the device's card", lambda: self._card_is_there())
         self._set_clock()
         self._clip = self.house.record(seconds_ago=60)
@@ -75,7 +87,7 @@ class Evening:
     def _write_config(self) -> None:
         root, place = self.house.root, self.house.config.device.place
         cards = yaml.safe_load((root / "requesters.yaml").read_text())
-        cards["requesters"][0]["upload_hosts"] = [self.receiver.host]
+        cards["requesters"][0]["upload_hosts"] = [self._upload_host]
         (root / "requesters.yaml").write_text(yaml.safe_dump(cards))
         settings = {
             "device": {
@@ -92,7 +104,11 @@ class Evening:
             },
             "mqtt": {"host": self.broker.host, "port": self.broker.port},
             "feed": {"topic": _FEED, "broker": None},
-            "upload": {"allow_loopback_http": True, "max_backoff_seconds": 1},
+            "upload": {
+                "allow_loopback_http": True,
+                "max_backoff_seconds": 1,
+                "timeout_seconds": self._timeout_seconds,
+            },
             "time": {"synced_marker": None},
         }
         (root / "agent.yaml").write_text(yaml.safe_dump(settings))
@@ -109,7 +125,8 @@ class Evening:
         """The log of the gateway since its last start."""
         return self._log.read_text(errors="replace")[self._log_begin :]
 
-    def _start_gateway(self) -> None:
+    def start_gateway(self) -> None:
+        """Start the gateway's process."""
         self._log_begin = len(self._log.read_text(errors="replace")) if self._log.exists() else 0
         arguments = ("gateway", "--config", str(self.house.root / "agent.yaml"))
         with self._log.open("ab") as log:
@@ -121,14 +138,15 @@ class Evening:
                 stderr=log,
             )
 
-    def _kill_gateway(self) -> None:
+    def kill_gateway(self) -> None:
+        """End the gateway as a power cut does."""
         if self._gateway is not None:
             self._gateway.kill()
             self._gateway.wait()
 
     def end(self) -> None:
         """Kill whatever still runs."""
-        self._kill_gateway()
+        self.kill_gateway()
         self.broker.kill()
         self.receiver.kill()
 
@@ -137,14 +155,14 @@ class Evening:
     def cut(self, order: tuple[str, ...], *, forgets: bool, draw: random.Random) -> int:
         """The bytes that left after a power cut with a revocation waiting."""
         release = self._sealed_without_receiver()
-        self._kill_gateway()
+        self.kill_gateway()
         self._send(Revoke(release=release))
         before = self.receiver.received_bytes()
         self.broker.stop()  # in order: what it confirmed is on its disk
         starts: dict[str, Callable[[], object]] = {
             "broker": self.broker.forget if forgets else self.broker.start,
             "receiver": self.receiver.start,
-            "gateway": self._start_gateway,
+            "gateway": self.start_gateway,
         }
         for name in order:
             starts[name]()
@@ -153,10 +171,10 @@ class Evening:
             time.sleep(draw.uniform(0, _LONGEST_PAUSE_SECONDS))
         if forgets:
             self._wait(
-                "the hold", lambda: self._is_held(release) or self._state(release) != "SEALED"
+                "the hold", lambda: self._is_held(release) or self.state(release) != "SEALED"
             )
             self._send(Sync(decisions=(HeldDecision(decision=release, standing=False),)))
-        self._wait("its end", lambda: self._is_over(release))
+        self._wait("its end", lambda: self.is_over(release))
         return self.receiver.received_bytes() - before
 
     def deliver(self) -> bool:
@@ -164,25 +182,33 @@ class Evening:
         before = len(self.receiver.finished())
         release = self._sealed_without_receiver()
         self.receiver.start()
-        self._wait("the delivery", lambda: self._state(release) == "SENT")
+        self._wait("the delivery", lambda: self.state(release) == "SENT")
         return len(self.receiver.finished()) == before + 1
 
     def _sealed_without_receiver(self) -> str:
         """The id of a release whose bundle waits for its receiver, which is away."""
         self.receiver.kill()
+        release = self.approve(self.post(self.receiver.url), self._clip)
+        self._wait("its bundle", lambda: self.state(release) == "SEALED")
+        return release
+
+    def post(self, url: str) -> str:
+        """A public request for clips, to be sent to ``url``, that has found some."""
         self._set_clock()
-        request = self.house.request(upload=upload(self.receiver.url))
+        request = self.house.request(upload=upload(url))
         post = self.house.post(request)
         self._publish(topics.request(_FEED, request.jti), post.encode(), retained=True)
         digest = signing.digest(post)
         self._wait("the match", lambda: self._is_matched(digest))
+        return post
+
+    def approve(self, post: str, clip: Clip) -> str:
+        """Send the owner's approval of a clip; the release's id."""
         self._set_clock()
-        jws = self.house.owner.signing.sign(self.house.approval(post, [self._clip]))
-        letter = self.house.seal_letter(jws, self.house.clip_keys([self._clip]))
+        jws = self.house.owner.signing.sign(self.house.approval(post, [clip]))
+        letter = self.house.seal_letter(jws, self.house.clip_keys([clip]))
         self._publish(topics.owner(self.house.config.device.name), letter)
-        release = signing.digest(jws)[:16]
-        self._wait("its bundle", lambda: self._state(release) == "SEALED")
-        return release
+        return signing.digest(jws)[:16]
 
     # Messages
 
@@ -200,13 +226,15 @@ class Evening:
 
     # What can be seen
 
-    def _state(self, release: str) -> str:
+    def state(self, release: str) -> str:
+        """The state of a release; empty while the gateway does not know it."""
         with self.house.open_database() as database:
             row = ReleaseTable(database).get(release)
         return "" if row is None else row.state
 
-    def _is_over(self, release: str) -> bool:
-        return self._state(release) in lifecycle.OVER
+    def is_over(self, release: str) -> bool:
+        """True if nothing more of a release leaves or is stopped."""
+        return self.state(release) in lifecycle.OVER
 
     def _is_held(self, release: str) -> bool:
         with self.house.open_database() as database:

@@ -54,6 +54,7 @@ _MAX_BODY_BYTES: Final = 65_536  # of an answer's body, which is ignored
 _SLOWEST_BYTES_PER_SECOND: Final = 8_000  # a slower upload counts as dead
 GONE: Final = frozenset({404, 410})
 TOO_LARGE: Final = 413
+_GOES_ON: Final = frozenset({200, 201, 204, 404})  # the connection is kept after these
 _NUMBER: Final = re.compile(r"[0-9]{1,16}")
 _METADATA_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -184,7 +185,8 @@ class TusClient:
                     )
                 answer = connection.getresponse()
                 read = answer.read(_MAX_BODY_BYTES + 1, decode_content=False)
-                if len(read) > _MAX_BODY_BYTES:
+                # What comes late to a request that failed would be taken for the next answer.
+                if len(read) > _MAX_BODY_BYTES or answer.status not in _GOES_ON:
                     connection.close()
                 if content is not None:
                     content += read
