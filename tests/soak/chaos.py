@@ -50,7 +50,12 @@ class Chaos(Evening):
     """A house whose clips are released, and what must be found in each bundle."""
 
     def __init__(
-        self, folder: Path, receiver: TusServer | PythonReceiver, line: BadLine, draw: random.Random
+        self,
+        folder: Path,
+        receiver: TusServer | PythonReceiver,
+        line: BadLine,
+        draw: random.Random,
+        clips: int,
     ) -> None:
         host = f"127.0.0.1:{line.port}"
         super().__init__(folder, receiver=receiver, upload_host=host, timeout_seconds=3)
@@ -58,7 +63,7 @@ class Chaos(Evening):
         self._clips: list[Clip] = []
         self._golden: dict[str, bytes] = {}
         self._releases: dict[str, Clip] = {}
-        for number in range(_CLIPS):
+        for number in range(clips):
             self._record(number)
         url = receiver.url.replace(receiver.host, host)
         self._post = self.post(url)
@@ -172,7 +177,7 @@ def run(releases: int, kills: int, seed: str, kind: str = "own") -> Counter[str]
             else PythonReceiver(kind, folder / "receiver")  # type: ignore[arg-type]
         )
         with receiver, BadLine(receiver.port, seed=seed, says_twice=kind == "own") as line:
-            one = Chaos(folder, receiver, line, random.Random(seed))
+            one = Chaos(folder, receiver, line, random.Random(seed), min(releases, _CLIPS))
             try:
                 return one.play(releases, kills)
             finally:
