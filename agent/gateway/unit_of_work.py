@@ -132,7 +132,13 @@ class Change:
     ) -> None:
         """Write a letter to the owners, retained until the next about the same ``subject``."""
         letter = self._work.write.outcome(
-            subject, event, detail, request=request, decision=decision, what=what
+            subject,
+            event,
+            detail,
+            request=request,
+            decision=decision,
+            what=what,
+            files=self.releases.files(subject),
         )
         self.put_letter(topics.release(self._work.parties.device_name, subject), letter)
 

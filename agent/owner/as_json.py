@@ -27,11 +27,12 @@ def overview(inbox: Overview) -> dict[str, Any]:
         "requests": [request(item) for item in inbox.requests],
         "releases": [
             _release(one.subject, device, one.request, one.event, one.detail, one.iat)
+            | {"files": msgspec.to_builtins(one.files)}
             for device, one in outcomes
         ],
         "answers": [
             _release(one.release, one.device, one.request, one.event, one.detail, int(one.at))
-            | {"to": one.to}
+            | {"to": one.to, "files": msgspec.to_builtins(one.files)}
             for one in inbox.answers
         ],
         "notices": [notice(one) for one in inbox.notices],

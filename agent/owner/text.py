@@ -15,6 +15,7 @@ from agent.consent.statements import (
     Disclosure,
     HouseholdOwner,
     Polygon,
+    ReleasedFile,
     Status,
     Tally,
 )
@@ -140,6 +141,13 @@ def pictures(offer: ClipOffer, prepared: Prepared) -> str:
     clock = "%H:%M:%S.%f"
     begin, end = (f"{one.strftime(clock)[:-3]}" for one in (first, last))
     return f"{count}, {codec}, from {first.strftime('%a %d %b')}, {begin} to {end} {last:%Z}"
+
+
+def left(event: str, files: Sequence[ReleasedFile]) -> list[str]:
+    """The clips that a release has sent, each with its digest in the next line; none before."""
+    if event not in ("SENT", "DELIVERED", "REJECTED"):
+        return []
+    return [line for one in files for line in (f"clip {one.clip}, SHA-256", f"  {one.sha256}")]
 
 
 def disclosed(disclose: Disclosure) -> str:

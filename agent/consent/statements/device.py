@@ -248,6 +248,13 @@ class Release(Statement, frozen=True):
     second_approval: Digest | None = None
 
 
+class ReleasedFile(Part, frozen=True):
+    """A clip of a sealed bundle, and the SHA-256 of its MP4 there."""
+
+    clip: ClipId
+    sha256: Digest
+
+
 class Outcome(Statement, frozen=True):
     """A device reports the outcome of a decision or a release to its owners.
 
@@ -262,6 +269,7 @@ class Outcome(Statement, frozen=True):
     ``what`` names a refused command as an owner types it; it is empty for all else.
 
     While a release is ``PROPOSED``, ``decision`` is the JWS that another owner has to agree with.
+    ``files`` are the clips in the bundle of a release that was sealed.
     """
 
     TYP: ClassVar[str] = "clip-outcome+jwt"
@@ -276,3 +284,4 @@ class Outcome(Statement, frozen=True):
     proofs: Proofs = ()
     what: Name = ""
     decision: Annotated[str, Meta(max_length=24_000)] = ""
+    files: Annotated[tuple[ReleasedFile, ...], Meta(max_length=50)] = ()

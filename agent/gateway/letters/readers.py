@@ -79,7 +79,8 @@ def _outcome(work: UnitOfWork, subject: str, at: float) -> bytes | None:
             return write(subject, row.state, why, request=row.request, decision=decision, at=at)
         held = work.holds.why(row.id) if row.state in ("APPROVED", "SEALED") else ""
         event, detail = ("HELD", held) if held else (row.state, row.detail)
-        return write(subject, event, detail, request=row.request, at=at)
+        files = work.releases.files(row.id)
+        return write(subject, event, detail, request=row.request, files=files, at=at)
     if (row := work.releases.completed_by(subject)) is not None:
         return write(subject, "AGREED", row.id, request=row.request, at=at)
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +31,7 @@ from agent.consent.statements import (
     Part,
     PartHealth,
     Proposal,
+    ReleasedFile,
     Repost,
     RequesterRecord,
     Space,
@@ -47,6 +49,7 @@ S = TypeVar("S", InboxReport, Listing)
 
 MAX_OFFERED_CLIPS = 200
 _SPARE_BYTES = 256  # commas, and a count that grows
+_NO_FILES: Mapping[str, str] = MappingProxyType({})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -144,12 +147,13 @@ class LetterWriter:
         request: str | None = None,
         decision: str = "",
         what: str = "",
+        files: Mapping[str, str] = _NO_FILES,
         at: float | None = None,
     ) -> bytes:
         """A letter that says what became of ``subject``: see :class:`Outcome`.
 
         ``detail`` may quote what a stranger wrote; it is told as one line. ``at``: when it became
-        so, if not now.
+        so, if not now. ``files``: the digests of a release's MP4s, by clip.
         """
         dated = {} if at is None else {"iat": int(at)}
         return self._seal(
@@ -161,6 +165,7 @@ class LetterWriter:
                 detail=one_line(detail),
                 decision=decision,
                 what=what,
+                files=tuple(ReleasedFile(clip=clip, sha256=sha) for clip, sha in files.items()),
             )
         )
 

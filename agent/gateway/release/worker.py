@@ -211,6 +211,7 @@ class ReleaseWorker:
                 attempts=0,
                 not_before=0.0,
             )
+            change.releases.keep_files(row.id, bundle.files)
             change.receipts.expect(row.id, bundle.release_sha256)
             change.advance(row, "seal", sealed)
         self.uploader.sealed(row.id)

@@ -111,6 +111,7 @@ class SentDecisions:
                 event="" if outcome is None else outcome.event,
                 detail="" if outcome is None else outcome.detail,
                 clips=tuple(clip.id for clip in said.clips),
+                files=() if outcome is None else outcome.files,
             )
 
     def _others(self, device: str) -> Iterator[Answer]:
@@ -133,6 +134,7 @@ class SentDecisions:
                 at=outcome.iat,
                 event=outcome.event,
                 detail=outcome.detail,
+                files=outcome.files,
                 is_mine=command is not None,
             )
 

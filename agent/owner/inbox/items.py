@@ -17,6 +17,7 @@ from agent.consent.statements import (
     Listing,
     Notice,
     Outcome,
+    ReleasedFile,
     Request,
     Status,
 )
@@ -100,7 +101,8 @@ class Answer:
     ``release`` is its id, empty for a decline, which leaves nothing to stop. ``what`` is
     ``approval``, ``share``, ``decline``, or the name of a command. ``event`` is a state of
     a release, ``DECLINED``, or empty without a report. ``clips`` is known of this owner's
-    releases alone. ``short``: the beginning of the id that tells it from all others.
+    releases alone; ``files`` are those in a sealed bundle. ``short``: the beginning of the id that
+    tells it from all others.
     """
 
     device: str
@@ -112,6 +114,7 @@ class Answer:
     event: str
     detail: str = ""
     clips: tuple[str, ...] = ()
+    files: tuple[ReleasedFile, ...] = ()
     is_mine: bool = True
     short: str = ""
 

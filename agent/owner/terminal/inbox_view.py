@@ -134,7 +134,8 @@ def _answers(overview: Overview) -> Iterator[RenderableType]:
     table.add_column("Answer", no_wrap=True, min_width=8)  # ids are typed again
     table.add_column("Outcome", overflow="fold", min_width=17)
     table.add_column("To", overflow="fold", min_width=12)
-    for one in overview.answers[:_SHOWN_ANSWERS]:
+    shown = overview.answers[:_SHOWN_ANSWERS]
+    for one in shown:
         to = f"{one.to}\n" if one.to else ""
         table.add_row(
             Text(one.short or "decline"),
@@ -144,6 +145,10 @@ def _answers(overview: Overview) -> Iterator[RenderableType]:
             Text(f"{to}{text.subject(one)}, {one.device}"),
         )
     yield table
+    files = [line for one in shown for line in text.left(one.event, one.files)]
+    if files:
+        yield Text("What left; `preview` with the same options shows the same digests:")
+        yield from (Text(f"  {line}", overflow="fold") for line in files)
     if (left := len(overview.answers) - _SHOWN_ANSWERS) > 0:
         yield Text(f"{left} older answers: clip-agent owner inbox --json")
 

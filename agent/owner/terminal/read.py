@@ -6,6 +6,7 @@ Every command unlocks the keys at most once, and only if it needs them: ``show``
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import select
@@ -104,13 +105,13 @@ def preview(arguments: argparse.Namespace) -> int:
         pictures = _fetch(client, device, offer, keys, target, shown=shown)
         assert pictures is not None  # of a clip that is shown
         if player is not None:
-            _tell(offer, pictures)
+            _tell(offer, pictures, target)
             _play(player, target)
             return 0
         kept = Path(tempfile.mkdtemp(prefix="clip-agent-")) / target.name
         target.rename(kept)
     print(kept)
-    _tell(offer, pictures)
+    _tell(offer, pictures, kept)
     print("This is a plain copy: delete it when you have seen it.")
     return 0
 
@@ -143,9 +144,11 @@ def _fetch(
         return client.fetch(device, offer, keys, out, sealed=sealed, shown=shown, progress=bar)
 
 
-def _tell(offer: ClipOffer, pictures: Prepared) -> None:
-    """Say what is shown, as the release would state it."""
+def _tell(offer: ClipOffer, pictures: Prepared, path: Path) -> None:
+    """Say what is shown, as the release would state it, and its digest as the outcome names it."""
     print(f"{_AS_SENT}\nClip {offer.id}: {text.pictures(offer, pictures)}")
+    with path.open("rb") as file:
+        print(f"SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()}")
     if not pictures.plays_in_browsers:
         prompts.say("Some browsers do not play this: --as h264 converts it")
 

@@ -92,5 +92,7 @@ def _release(client: OwnerClient, plan: ReleasePlan, arguments: argparse.Namespa
 
 def _tell(outcome: Outcome) -> None:
     say(f"{outcome.device}: {text.outcome(outcome.event, outcome.detail)}")
+    for line in text.left(outcome.event, outcome.files):
+        say(f"  {line}")
     if outcome.event == PROPOSED:
         print("Nothing leaves before another owner has agreed to exactly this.")

@@ -172,6 +172,14 @@ CREATE TABLE release_clip (
     PRIMARY KEY (release, clip)
 ) STRICT, WITHOUT ROWID;
 
+-- The clips in the sealed bundle of a release. The owners compare them with their previews.
+CREATE TABLE released_file (
+    release TEXT NOT NULL REFERENCES release (id),  -- the release
+    clip    TEXT NOT NULL,                 -- id of the clip
+    sha256  TEXT NOT NULL,                 -- digest of its MP4 in the bundle
+    PRIMARY KEY (release, clip)
+) STRICT, WITHOUT ROWID;
+
 -- Releases whose receipt by the recipient has not come yet, from sealing on.
 CREATE TABLE receipt (
     release    TEXT PRIMARY KEY REFERENCES release (id),  -- the release

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
 from agent.consent import lifecycle, signing
@@ -83,6 +83,11 @@ class ReleaseTable(Table):
         )
         return bool(self._database.rows(query, (request,)))
 
+    def files(self, release_id: str) -> dict[str, str]:
+        """The digests of the MP4s in its sealed bundle, by clip; none before."""
+        query = "SELECT clip, sha256 FROM released_file WHERE release = ? ORDER BY clip"
+        return dict(self._database.rows(query, (release_id,)))
+
     def _find(self, clause: str, *values: object) -> list[ReleaseRow]:
         query = f"SELECT {_COLUMNS} FROM release {clause}"  # noqa: S608 - our own text
         return [ReleaseRow(*row) for row in self._database.rows(query, values)]
@@ -119,6 +124,12 @@ class ReleaseWriter(ReleaseTable):
             *(reason, release, request),
         )
         return [row[0] for row in rows.fetchall()]
+
+    def keep_files(self, release_id: str, files: Mapping[str, str]) -> None:
+        """Note the digests of the MP4s in its bundle, which may be sealed again."""
+        insert = "INSERT OR REPLACE INTO released_file VALUES (?, ?, ?)"
+        for clip, sha256 in files.items():
+            self._execute(insert, release_id, clip, sha256)
 
     def set(self, release_id: str, **columns: str | float | None) -> None:
         """Set ``columns`` of a release."""

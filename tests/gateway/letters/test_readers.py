@@ -98,9 +98,12 @@ def test_outcomes_of_before_an_owner_left_are_closed_to_them_and_stay_open_to_th
     world.clock.advance(600)
     set_owners(world, 0)
     after = world.outcomes()
-    assert {one: (said.event, said.iat) for one, said in after.items()} == {
-        one: (said.event, said.iat) for one, said in before.items() if said.event != "REFUSED"
+    assert {one: (said.event, said.iat, said.files) for one, said in after.items()} == {
+        one: (said.event, said.iat, said.files)
+        for one, said in before.items()
+        if said.event != "REFUSED"
     }
+    assert all(len(said.files) == 1 for said in after.values())
     prefix = topics.release(DEVICE, "")
     for topic, payload in world.broker.retained.items():
         if topic.startswith(prefix):

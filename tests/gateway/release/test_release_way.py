@@ -6,6 +6,7 @@ happen is in ``test_model.py``; here each rule is shown once, by name.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -17,9 +18,12 @@ from agent.consent import signing
 from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.statements import (
     ApprovedClip,
+    BoxPosition,
     Command,
     InboxReport,
     Preview,
+    Redaction,
+    Redactions,
     Release,
     Revoke,
     Trim,
@@ -30,6 +34,7 @@ from agent.consent.statements import (
 from agent.mqtt import topics
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.requester_history import requester_record
+from tests.support.footage import prepared
 from tests.support.gateway_world import FEED, World, rules
 from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import open_bundle
@@ -106,6 +111,40 @@ def test_a_trimmed_release_says_nothing_of_what_was_trimmed_away(
     assert told[0].pictures == 10
     assert videos[0].pictures == videos[1].pictures == 10
     assert videos[0].decode_seconds == videos[1].decode_seconds
+
+
+def test_the_owner_reads_the_digest_of_each_clip_that_left_as_the_preview_shows_it(
+    world: World,
+) -> None:
+    video = fragmented_mp4(seconds=3)
+    clips = [world.house.record(seconds_ago=ago, video=video, seconds=3) for ago in (600, 500)]
+    box = Redaction(
+        positions=(
+            BoxPosition(at_seconds=0, x=0, y=0, width=0.3, height=0.3),
+            BoxPosition(at_seconds=2, x=0.6, y=0.5, width=0.3, height=0.3),
+        ),
+        to_seconds=2,
+    )
+    redacts: tuple[Redactions, ...] = ((box,), ())
+    chosen = tuple(
+        ApprovedClip(id=clip.id, sha256=clip.sha256, trim=None, redact=redact)
+        for clip, redact in zip(clips, redacts, strict=True)
+    )
+    world.to_device(world.house.approve(world.post(), clips, clips=chosen))
+
+    files = open_bundle(bytes(world.receiver.finished[-1].data), world.house.requester.identity)
+    (outcome,) = world.outcomes().values()
+    assert outcome.event == "SENT"
+    assert {one.clip: one.sha256 for one in outcome.files} == {
+        clip.id: hashlib.sha256(files[f"data/{clip.id}.mp4"]).hexdigest() for clip in clips
+    }
+    preview = prepared(video, None, box)
+    assert files[f"data/{clips[0].id}.mp4"] == preview
+    text = decode_base64url(files["data/release.jws"].decode().split(".")[1])
+    release = msgspec.json.decode(text, type=Release)
+    assert {one.id: one.redacted for one in release.clips} == {
+        clip.id: redact for clip, redact in zip(clips, redacts, strict=True)
+    }
 
 
 def test_the_owner_is_offered_exactly_the_clips_in_the_window(world: World) -> None:

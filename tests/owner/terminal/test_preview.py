@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
     assert shown.read_bytes() == sent
     assert "This is what would be sent" in said
     assert "20 pictures, H.264, from " in said
+    assert f"SHA-256 {hashlib.sha256(sent).hexdigest()}" in said
 
 
 def test_preview_and_confirmation_say_the_same_of_the_pictures(

@@ -21,6 +21,7 @@ from agent.consent.statements import (
     PauseRequests,
     Proposal,
     Recipient,
+    ReleasedFile,
     ResumeRequests,
     Revoke,
     Share,
@@ -362,6 +363,33 @@ def test_a_camera_that_is_off_obeys_later(
     owner.retain([(topics.availability(camera.name), b"")])
     assert owner.run("pause-requests", "--wait", "0.1") == 0
     assert "it obeys as soon as it is" in capsys.readouterr().out
+
+
+def test_the_digests_of_what_left_are_shown_and_those_of_what_did_not_are_not(
+    owner: OwnerAtHome, camera: FakeCamera, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = {"0" * 16: "SEALED", "1" * 16: "SENT", "2" * 16: "REVOKED", "3" * 16: "DELIVERED"}
+    owner.retain(
+        [
+            (
+                topics.release(camera.name, release),
+                camera.outcome(
+                    release,
+                    event,
+                    files=(ReleasedFile(clip="20240124-183015-3f9a2c", sha256=release * 4),),
+                ),
+            )
+            for release, event in reports.items()
+        ]
+    )
+    assert owner.run("inbox") == 0
+    said = capsys.readouterr().out
+    assert [release for release in reports if release * 4 in said] == ["1" * 16, "3" * 16]
+    assert owner.run("inbox", "--json") == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert {one["release"]: one["files"][0]["sha256"] for one in answers} == {
+        release: release * 4 for release in reports
+    }
 
 
 def test_revoke_stops_what_was_not_sent(

@@ -43,11 +43,15 @@ _READ_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class SealedBundle:
-    """A sealed bundle: its size and digest, and the digest of the ``release.jws`` in it."""
+    """A sealed bundle: its size and digest, and the digest of the ``release.jws`` in it.
+
+    ``files`` are the digests of its MP4s, by clip.
+    """
 
     bytes: int
     sha256: str
     release_sha256: str
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,10 @@ class BundleContents:
 
         released = hashlib.sha256()  # the digest of release.jws
 
+        digests: dict[str, str] = {}
+
         def release(files: Sequence[BundledFile]) -> bytes:
+            digests.update((file.path, file.sha256) for file in files)
             jws = self._release(authorization, pictures, files, at)
             released.update(jws)
             return jws
@@ -103,7 +110,8 @@ class BundleContents:
             release=release,
             bagged_at=at,
         )
-        return SealedBundle(written.bytes, written.sha256, released.hexdigest())
+        left = {clip.id: digests[_file_of(clip)] for clip in clips}
+        return SealedBundle(written.bytes, written.sha256, released.hexdigest(), left)
 
     def _readme(
         self, stem: str, authorization: Authorization, pictures: Mapping[str, Prepared]
