@@ -32,6 +32,7 @@ from benchmarks.parts import (
     redaction,
     startup,
     times,
+    trim,
     upload,
     weather,
 )
@@ -50,6 +51,7 @@ PARTS: dict[str, ModuleType] = {
     "times": times,
     "gateway": gateway,
     "redaction": redaction,
+    "trim": trim,
     "upload": upload,
 }
 _CACHE = ROOT / ".cache" / "bench"

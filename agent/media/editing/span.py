@@ -94,7 +94,8 @@ class Span:
 
     def seconds(self, moment: int) -> float:
         """A time of the stream in seconds from the recording's start."""
-        return float((moment - (self._origin or 0)) * self._unit)
+        ticks = moment - (self._origin or 0)
+        return ticks * self._unit.numerator / self._unit.denominator
 
     def _decodable(self, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
         for packet in packets:
