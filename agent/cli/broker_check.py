@@ -33,13 +33,15 @@ def check_owners_broker(config: Config) -> str:
     name = config.device.name
     heard = [topics.owner(name), topics.session(name), topics.deferred(name, _PROBE)]
     feed = [] if config.feed.broker else feed_topics(config.feed)
+    owners = [owner.fingerprint for owner in load_owners(config.owners)]
     written = [
         topics.availability(name),
         topics.state(name),
         topics.inbox(name, _PROBE),
         topics.release(name, _PROBE),
         topics.notices(name),
-        *(topics.status(name, owner.fingerprint) for owner in load_owners(config.owners)),
+        *(topics.status(name, owner) for owner in owners),
+        *(topics.notice(name, owner) for owner in owners),
     ]
     will = topics.availability(name), topics.OFFLINE
 

@@ -75,7 +75,12 @@ def _owners(config: Config) -> str:
     if wrong := sealing.complaint(config, owners):
         raise ClipAgentError(wrong, advice="Restart it: sudo systemctl restart clip-agent-camera")
     names = (f"{card.name} ({in_groups(card.fingerprint)})" for card in owners)
-    return "clips are sealed to " + ", ".join(names)
+    deaf = ", ".join(card.name for card in owners if card.notify is None)
+    advice = (
+        f". No notification key on the card of {deaf}: `clip-agent owner notification-key` makes"
+        " one, and `clip-agent owner watch` then tells what waits"
+    )
+    return "clips are sealed to " + ", ".join(names) + (advice if deaf else "")
 
 
 def _requesters(config: Config) -> str:

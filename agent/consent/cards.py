@@ -104,11 +104,22 @@ class Card(Part, frozen=True):
         return self.key.fingerprint
 
 
-class OwnerCard(Card, frozen=True):
+class Notification(Part, frozen=True, omit_defaults=True):
+    """The recipient of watch letters, whose identity the owner keeps without a passphrase.
+
+    ``content``: the owner wants titles and names of requesters in them.
+    """
+
+    recipient: AgeRecipient
+    content: bool = False
+
+
+class OwnerCard(Card, frozen=True, omit_defaults=True):
     """An owner: clips are sealed to their keys, and their decisions count."""
 
     role: Literal["owner"]
     recovery: AgeRecipient
+    notify: Notification | None = None
 
 
 class DeviceCard(Card, frozen=True):
@@ -190,9 +201,18 @@ def _check_card(card: Card, name: str) -> None:
         PublicKey.from_text(card.sign)
     except ValueError as error:
         raise ConfigError(f"{name}: sign: {error}") from error
-    for field in ("seal", "recovery"):
+    recipients = {"seal": card.seal, "recovery": getattr(card, "recovery", "")}
+    notify: Notification | None = getattr(card, "notify", None)
+    if notify is not None:
+        if notify.recipient in recipients.values():
+            raise ConfigError(
+                f"{name}: notify: is a key that opens clips, and must be one of its own",
+                advice="Make one with `clip-agent owner notification-key`",
+            )
+        recipients["notify: recipient"] = notify.recipient
+    for field, recipient in recipients.items():
         try:
-            if recipient := getattr(card, field, None):
+            if recipient:
                 pyrage.x25519.Recipient.from_str(recipient)
         except pyrage.RecipientError as error:
             raise ConfigError(f"{name}: {field}: is not an age recipient") from error

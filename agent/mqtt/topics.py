@@ -16,6 +16,7 @@
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
     clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings
+    clip-agent/<device>/notice/<owner>        retained   letter to one owner's watcher
 
 A topic proves nothing: the signature of a message names its author. :func:`parse` only
 sorts topics, and returns ids of a safe alphabet, or None for a topic of any other form.
@@ -37,7 +38,7 @@ CHUNK_BYTES: Final = 131_072  # of a clip's ciphertext in one preview message; t
 
 Kind = Literal[
     "requests", "alerts", "withdrawals", "availability", "state", "inbox", "owner", "preview",
-    "deferred", "session", "release", "notices", "status", "log",
+    "deferred", "session", "release", "notices", "status", "notice", "log",
 ]  # fmt: skip
 
 _LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -52,6 +53,7 @@ _DEVICE_LEVELS: Final = {  # levels that follow clip-agent/<device>/<kind>
     "release": 1,
     "notices": 0,
     "status": 1,
+    "notice": 1,
 }
 
 
@@ -135,6 +137,11 @@ def notices(device: str) -> str:
 def status(device: str, owner: str) -> str:
     """A letter with the device's health and holdings; ``owner`` is a fingerprint."""
     return f"{ROOT}/{device}/status/{owner}"
+
+
+def notice(device: str, owner: str) -> str:
+    """A letter to the watcher of the owner with this fingerprint."""
+    return f"{ROOT}/{device}/notice/{owner}"
 
 
 def parse(topic: str, *, feed: str) -> Topic | None:

@@ -55,7 +55,9 @@ def test_a_device_name_that_the_access_list_does_not_know_is_named(
     assert "correct device.name" in checked.texts["broker"]
 
 
-@pytest.mark.parametrize("topic", ["availability", "state", "inbox/+", "notices", "status/+"])
+@pytest.mark.parametrize(
+    "topic", ["availability", "state", "inbox/+", "notices", "status/+", "notice/+"]
+)
 def test_a_single_topic_that_is_denied_is_named(
     check: Any, tmp_path: Path, start_mosquitto: Any, topic: str
 ) -> None:

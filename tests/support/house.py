@@ -28,7 +28,14 @@ from agent import config
 from agent.clock import Clock
 from agent.consent import letters as mail
 from agent.consent import signing
-from agent.consent.cards import DeviceCard, OwnerCard, RequesterCard, format_card, parse_card
+from agent.consent.cards import (
+    DeviceCard,
+    Notification,
+    OwnerCard,
+    RequesterCard,
+    format_card,
+    parse_card,
+)
 from agent.consent.letters import Letter
 from agent.consent.signing import SigningKey
 from agent.consent.statements import (
@@ -136,6 +143,7 @@ class House:
     requester: Person
     config: config.Config
     partner: Person = field(default_factory=Person)
+    watchers: dict[str, Person] = field(default_factory=dict)  # by their owner's fingerprint
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @classmethod
@@ -145,13 +153,16 @@ class House:
         *,
         clock: SimulatedClock | None = None,
         partner: bool = False,
+        content: bool = False,
         **changes: Any,
     ) -> House:
         """A house in ``root``; ``changes`` replace sections of the configuration.
 
-        With ``partner`` the second owner is enrolled too.
+        With ``partner`` the second owner is enrolled too; with ``content`` the owners' watchers
+        are told titles and names.
         """
         owner, second, recovery, requester = Person(), Person(), Person(), Person()
+        watchers = {owner.id: Person(), second.id: Person()}
         root.mkdir(parents=True, exist_ok=True)
         enrolled = {"owner": ("Olive", owner)} | ({"partner": ("Otto", second)} if partner else {})
         for file, (name, person) in enrolled.items():
@@ -161,6 +172,7 @@ class House:
                 sign=person.signing.public.text,
                 seal=person.recipient,
                 recovery=recovery.recipient,
+                notify=Notification(recipient=watchers[person.id].recipient, content=content),
             )
             (root / f"{file}.card.yaml").write_text(format_card(owner_card))
         card = RequesterCard(
@@ -182,7 +194,8 @@ class House:
             time=config.Time(synced_marker=None),
         )
         made = msgspec.structs.replace(made, **changes)
-        return cls(root, clock or SimulatedClock(), owner, recovery, requester, made, second)
+        clock = clock or SimulatedClock()
+        return cls(root, clock, owner, recovery, requester, made, second, watchers)
 
     # The camera's side
 

@@ -16,6 +16,7 @@ from agent.consent.statements.owner import *
 from agent.consent.statements.public import *
 from agent.consent.statements.redaction import *
 from agent.consent.statements.status import *
+from agent.consent.statements.watch import *
 
 STATEMENTS: dict[str, type[Statement]] = {
     kind.TYP: kind
@@ -34,5 +35,6 @@ STATEMENTS: dict[str, type[Statement]] = {
         Release,
         Outcome,
         Status,
+        WatchLetter,
     )
 }

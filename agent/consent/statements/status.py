@@ -6,7 +6,7 @@ nothing to say from one that has not been heard.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 
@@ -26,6 +26,10 @@ from agent.consent.statements.base import (
     Statement,
 )
 from agent.consent.statements.device import HouseholdOwner
+
+# A letter of this age or less tells of now: one is written each hour, one may be lost, and clocks
+# differ a little.
+FRESH_SECONDS: Final = 7_500.0
 
 
 class PartHealth(Part, frozen=True):

@@ -43,14 +43,17 @@ def follow(work: UnitOfWork, inbox: OpenRequests, folder: Path) -> None:
                     if topic.split("/")[:2] == [topics.ROOT, before.device]:
                         change.put_letter(topic, b"")
                 for owner in before.owners:
-                    change.put_letter(topics.status(before.device, owner), b"")
+                    for kind in (topics.status, topics.notice):
+                        change.put_letter(kind(before.device, owner), b"")
             else:
                 for owner in left:
                     farewell = work.write.farewell(before.owners[owner])
                     change.put_letter(topics.status(now.device, owner), farewell)
+                    change.put_letter(topics.notice(now.device, owner), b"")
                 _renew_outcomes(work, change)
         for owner in now.owners:  # perhaps one who comes back
-            change.letters.forget(topics.status(now.device, owner))
+            for kind in (topics.status, topics.notice):
+                change.letters.forget(kind(now.device, owner))
         for request in change.requests.open():
             inbox.renew(change, request.digest)
         if work.database.rows("SELECT 1 FROM letter WHERE topic LIKE '%/notices'"):

@@ -3,7 +3,8 @@
 A letter is written when something in it changes, after each connection, and each hour, because
 only a fresh word is one about now. It is made and kept in memory: an idle device writes
 nothing to its card. Each is sealed to its owner, and to the device itself, which so learns
-from the broker if its own state was set back.
+from the broker if its own state was set back. With each goes one to that owner's watcher, of
+:mod:`.watch`.
 
 News are what an owner must know at once. The clips' number, the last motion, and lines of
 the ledger that no message at the broker tells of wait for the hour: a broker sees when a letter
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent import __version__
+from agent.consent.cards import OwnerCard
 from agent.consent.statements import (
     Arming,
     HeldRelease,
@@ -28,9 +30,11 @@ from agent.consent.statements import (
     PartHealth,
     RequestsPause,
     Space,
+    WatchItem,
 )
-from agent.errors import MalformedStatement, NetworkFault
+from agent.errors import MalformedStatement, NetworkFault, Refused
 from agent.gateway.device_state import DeviceState
+from agent.gateway.letters import watch
 from agent.gateway.letters.writer import one_line
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.mqtt import topics
@@ -75,9 +79,12 @@ class StatusLetters:
         except NetworkFault:
             return  # the next connection brings them
         except (MalformedStatement, ValueError, OverflowError) as error:  # a row that was forged
-            if not self._failed:
-                self._failed = True
-                log.warning("no status letter can be written: %s", error)
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            log.warning("a status letter cannot be written: %s", error)
 
     def _write(self, now: float) -> None:
         facts = self._facts()
@@ -86,7 +93,25 @@ class StatusLetters:
             for owner in self.work.parties.owners:
                 topic = topics.status(self.work.parties.device_name, owner.fingerprint)
                 self.link.publish(topic, self.work.write.status(owner, facts), retained=True)
+                self._tell_watcher(owner, facts)
             self._told, self._again_at, self._failed = news, now + HOUR_SECONDS, False
+
+    def _tell_watcher(self, owner: OwnerCard, facts: Mapping[str, Any]) -> None:
+        """Write the letter to the owner's watcher; empty its topic if the card names none."""
+        letter = b""
+        if owner.notify is not None:
+            items, troubles = self._waiting(owner), watch.troubles(facts)
+            letter = self.work.write.watch(owner.notify.recipient, items, troubles)
+        topic = topics.notice(self.work.parties.device_name, owner.fingerprint)
+        self.link.publish(topic, letter, retained=True)
+
+    def _waiting(self, owner: OwnerCard) -> tuple[WatchItem, ...]:
+        """The items for an owner's watcher; none if a row was forged."""
+        try:
+            return watch.items(self.work, owner)
+        except (Refused, ValueError, OverflowError) as error:
+            self._complain(error)
+            return ()
 
     def _news(self, facts: Mapping[str, Any]) -> object:
         """All facts that are told at once, and how far the broker has seen the ledger grow."""
@@ -98,6 +123,7 @@ class StatusLetters:
             (coarse, camera.detail, camera.version),
             self.work.database.rows("SELECT count(*) FROM seen"),
             self.work.database.rows("SELECT id, state FROM release"),
+            [self._waiting(owner) for owner in self.work.parties.owners if owner.notify],
         )
 
     def _facts(self) -> dict[str, Any]:

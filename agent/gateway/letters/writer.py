@@ -6,6 +6,7 @@ device set back to an older state shows.
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ from agent.consent.statements import (
     Space,
     Statement,
     Status,
+    Trouble,
+    WatchItem,
+    WatchLetter,
 )
 from agent.consent.statements.base import MAX_REPORT_BYTES
 from agent.gateway.device_keys import DeviceKeys
@@ -48,6 +52,7 @@ P = TypeVar("P", bound=Part)
 S = TypeVar("S", InboxReport, Listing)
 
 MAX_OFFERED_CLIPS = 200
+MAX_WATCH_ITEMS = 100
 _SPARE_BYTES = 256  # commas, and a count that grows
 _NO_FILES: Mapping[str, str] = MappingProxyType({})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -116,6 +121,21 @@ class LetterWriter:
         """A letter that tells ``owner``, and the device itself later, how the device is."""
         status = Status(**self._common(), **facts)
         return self._seal(status, [owner.seal, self.keys.recipient])
+
+    def watch(
+        self, recipient: str, items: Sequence[WatchItem], troubles: Sequence[Trouble]
+    ) -> bytes:
+        """A letter to the watcher behind ``recipient``; the last of ``items`` may not fit."""
+        common = self._common()
+        told = {name: common[name] for name in ("iss", "jti", "iat", "device")}
+        shown = tuple(items[:MAX_WATCH_ITEMS])
+        more = len(items) - len(shown)
+        letter = WatchLetter(**told, items=shown, troubles=tuple(troubles), more=more)
+        return self._seal(letter, [recipient])
+
+    def opaque_id(self, subject: str) -> str:
+        """The id of ``subject`` for watchers, who could look up a digest on the public feed."""
+        return hmac.digest(self.keys.identity.encode(), subject.encode(), "sha256").hex()[:16]
 
     def farewell(self, reader: str) -> bytes:
         """The last status, to the recipient of letters of somebody who is an owner no more."""

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent.consent.cards import OwnerCard
-from agent.consent.statements import LEGAL_ORDER, Status
+from agent.consent.statements import FRESH_SECONDS, LEGAL_ORDER, Status
 from agent.owner import clocks, text
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import CameraReport, Pause, Presence
 
-FRESH_SECONDS: Final = 7_500.0  # hourly letters: one may be lost, and clocks differ a little
 _CLOCK_SECONDS: Final = 300.0
 _LEFT: Final = (
     "by its own word you are an owner no more. It shows you no requests, and seals no clips to you"

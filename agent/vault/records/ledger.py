@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 _COLUMNS = "seq, at, event, subject, detail"
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
 _PAGE_LINES = 500
+_LAST_LINES = 300  # among which a refusal still counts as lately
 _MOST_PROOFS = 32  # in a letter
 _PLAIN_NUMBERS = (1e-6, 1e16)  # between these, Python and ECMAScript write floats alike
 _ADVICE = "Somebody may have changed the ledger: compare it with an earlier export"
@@ -137,6 +138,19 @@ class Ledger(Table):
         """The tree of this moment: nodes never change, so lines added meanwhile do no harm."""
         last = self._database.rows("SELECT max(seq) FROM ledger")[0][0]
         return Tree(nodes=_Nodes(self._database), size=max(last or 0, 0))
+
+    def refused_decisions(self, *, since: float) -> list[tuple[str, float]]:
+        """Owners' decisions among the last lines that were refused when they first came.
+
+        Each has its digest and its time. Only such a refusal is also among the statements seen,
+        and at the very same time: not that of a copy, nor of a stranger's letter.
+        """
+        return self._database.rows(
+            "SELECT subject, line.at FROM (SELECT * FROM ledger ORDER BY seq DESC LIMIT ?) AS line"
+            " JOIN seen ON seen.digest = subject AND seen.at = line.at"
+            " WHERE event = ? AND line.at > ? ORDER BY seq",
+            (_LAST_LINES, str(Event.DECISION_REFUSED), since),
+        )
 
     def tells(self, subject: str, *events: Event) -> bool:
         """True if a line tells of one of ``events`` about ``subject``.

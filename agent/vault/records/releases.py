@@ -47,6 +47,19 @@ class ReleaseTable(Table):
         where = f"WHERE state IN ({marks(states)})" if states else ""
         return self._find(f"{where} ORDER BY approved_at, id", *states)
 
+    def unsettled(self, *, ended_since: float) -> list[ReleaseRow]:
+        """Releases that are under way, or failed and ended after ``ended_since``."""
+        under_way = "state IN ('PROPOSED', 'APPROVED', 'SEALED') AND stop = ''"
+        return self._find(
+            f"WHERE {under_way} OR (state = 'FAILED' AND expires_at > ?) ORDER BY approved_at, id",
+            ended_since,
+        )
+
+    def answers(self, request: str) -> bool:
+        """True if an owner ever approved clips for ``request``."""
+        query = "SELECT 1 FROM release WHERE request = ? LIMIT 1"
+        return bool(self._database.rows(query, (request,)))
+
     def unremoved(self, *states: str) -> list[ReleaseRow]:
         """Releases in one of ``states`` of which a receiver may still have a part."""
         where = f"WHERE state IN ({marks(states)}) AND upload_url IS NOT NULL"

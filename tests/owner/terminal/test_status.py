@@ -10,10 +10,15 @@ import pytest
 
 from agent.consent import letters as mail
 from agent.consent.letters import Letter
-from agent.consent.statements import HouseholdOwner, OpenRequestItem, PartHealth, RequestsPause
+from agent.consent.statements import (
+    FRESH_SECONDS,
+    HouseholdOwner,
+    OpenRequestItem,
+    PartHealth,
+    RequestsPause,
+)
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.inbox import cameras
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 
@@ -92,7 +97,7 @@ def test_a_status_of_an_hour_ago_is_fresh(
 ) -> None:
     owner.retain([(topic, camera.status(iat=int(time.time()) - HOUR - 60))])
     assert "No open requests." in inbox(owner, capsys)
-    assert cameras.FRESH_SECONDS > 2 * HOUR, "one of the hourly letters may be lost"
+    assert FRESH_SECONDS > 2 * HOUR, "one of the hourly letters may be lost"
 
 
 def test_a_status_from_the_future_is_no_word_of_now(
