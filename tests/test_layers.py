@@ -39,7 +39,8 @@ ROOMS = {
     "camera": "errors clock config host files backoff consent parties media vault",
     "gateway": "errors clock config mqtt host tls files new_files sealed_spool backoff consent"
     " parties media vault release_text",
-    "owner": "errors clock config mqtt options files new_files consent media vault keyfile",
+    "owner": "errors clock config mqtt host options tls files new_files backoff consent media vault"
+    " keyfile",
     "requester": "errors clock config mqtt options files consent vault keyfile release_text",
     "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"
     " gateway owner requester",
@@ -55,7 +56,7 @@ KEEPERS = {
     "picamera2": BOARD,
     "libcamera": BOARD,
     "amqtt": ("agent.cli.demo",),
-    "urllib3": ("agent.gateway",),
+    "urllib3": ("agent.gateway", "agent.owner.watch.channels.ntfy"),
     "rich": ("agent.owner", "agent.requester"),
     "starlette": ("agent.owner", "agent.requester"),
     "uvicorn": ("agent.owner", "agent.requester"),

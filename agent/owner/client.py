@@ -28,7 +28,7 @@ from agent.consent.statements import (
     Preview,
     Window,
 )
-from agent.errors import ConfigError, NetworkFault
+from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.media.editing.content import Prepared
 from agent.mqtt import topics
@@ -54,13 +54,7 @@ class OwnerClient:
     def __init__(self, folder: OwnerFolder, *, clock: Clock | None = None) -> None:
         keyfile.require(folder.key_path, "owner")
         self.folder = folder
-        self.devices = folder.devices()
-        if not self.devices:
-            raise ConfigError(
-                "no camera is enrolled",
-                advice="Copy its device.card.yaml here and run "
-                "`clip-agent owner card --add device.card.yaml`",
-            )
+        self.devices = folder.enrolled()
         self.inbox = Inbox(folder, self.devices)
         self.sent = sent.SentDecisions(folder, self.inbox)
         self._clock = clock if clock is not None else SystemClock(synced_marker=None)

@@ -4,6 +4,8 @@
 
     owner.age              the keys, under a passphrase
     owner.card.yaml        the public half, for the cameras
+    notification.key       the identity that opens watch letters, and nothing else
+    watch.json             what `owner watch` has told
     owner.yaml             the broker (:class:`Settings`)
     computer.json          the id of this copy of the folder
     recovery.txt           until the owner has printed and deleted it
@@ -41,10 +43,11 @@ from msgspec import Meta, Struct
 
 from agent import config, files, keyfile
 from agent.config import Broker
-from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
-from agent.errors import ConfigError, StorageFault
+from agent.consent import letters
+from agent.consent.cards import DeviceCard, Notification, OwnerCard, format_card, parse_card
+from agent.errors import ConfigError, KeyFileError, StorageFault
 from agent.keyfile import Keys
-from agent.owner.keys import NewOwner
+from agent.owner.keys import NewOwner, make_notification, parse_notification
 
 S = TypeVar("S", bound=Struct)
 
@@ -88,6 +91,7 @@ class OwnerFolder:
         self.path = path.expanduser()
         self.key_path = self.path / "owner.age"
         self.card_path = self.path / "owner.card.yaml"
+        self.notification_path = self.path / "notification.key"
 
     @classmethod
     def create(cls, path: Path, owner: NewOwner, settings: Settings) -> OwnerFolder:
@@ -97,6 +101,7 @@ class OwnerFolder:
         contents = {
             home.key_path.name: (owner.locked, 0o600),
             "recovery.txt": (owner.sheet.encode(), 0o600),
+            home.notification_path.name: (owner.notification.encode(), 0o600),
             home.card_path.name: (format_card(owner.card).encode(), 0o644),
             "owner.yaml": (yaml.safe_dump(plain, sort_keys=False).encode(), 0o600),
         }
@@ -122,6 +127,56 @@ class OwnerFolder:
             )
         text = config.read_text(self.card_path)
         return parse_card(text, OwnerCard, str(self.card_path))
+
+    def notification_identity(self) -> str:
+        """The identity that opens watch letters, which must be that of the card.
+
+        Raises ConfigError for a card without it, KeyFileError for a missing or other key.
+        """
+        path, notify = self.notification_path, self.card().notify
+        if notify is None:
+            raise ConfigError(
+                f"{self.card_path}: names no notification key",
+                advice="Make one with `clip-agent owner notification-key`",
+            )
+        if not path.exists():
+            raise KeyFileError(
+                f"{path}: is missing",
+                advice="Copy it from the computer that made it, or make a new one with "
+                "`clip-agent owner notification-key --new`",
+            )
+        identity = parse_notification(config.read_text(path), str(path))
+        if str(letters.parse_identity(identity).to_public()) != notify.recipient:
+            raise KeyFileError(
+                f"{path}: is not the notification key that your card names",
+                advice="Copy both files from the same computer",
+            )
+        return identity
+
+    def change_notification(self, *, new: bool, content: bool | None) -> bool:
+        """Make the notification key if there is none, or a ``new`` one; True if the card changed.
+
+        ``content``: ask for titles and names in the letters, or for none; None: as before.
+        Raises KeyFileError if the key is on another computer.
+        """
+        card = self.card()
+        before = card.notify
+        if new or (before is None and not self.notification_path.exists()):
+            text = make_notification()
+            files.replace(self.notification_path, text.encode(), mode=files.PRIVATE_MODE)
+        elif before is not None:
+            self.notification_identity()
+        identity = parse_notification(
+            config.read_text(self.notification_path), str(self.notification_path)
+        )
+        wanted = before.content if content is None and before is not None else bool(content)
+        recipient = str(letters.parse_identity(identity).to_public())
+        after = Notification(recipient=recipient, content=wanted)
+        if after == before:
+            return False
+        changed = msgspec.structs.replace(card, notify=after)
+        files.replace(self.card_path, format_card(changed).encode(), mode=0o644)
+        return True
 
     def unlock(self, passphrase: str) -> Keys:
         """The owner's keys, which must be those of the card. Takes about a second.
@@ -157,6 +212,17 @@ class OwnerFolder:
                 raise ConfigError(f"{path}: the card inside is named {card.name!r}")
             cards[card.name] = card
         return cards
+
+    def enrolled(self) -> dict[str, DeviceCard]:
+        """As :meth:`devices`, and ConfigError if there is none."""
+        devices = self.devices()
+        if not devices:
+            raise ConfigError(
+                "no camera is enrolled",
+                advice="Copy its device.card.yaml here and run "
+                "`clip-agent owner card --add device.card.yaml`",
+            )
+        return devices
 
     def enrol(self, card_file: Path) -> DeviceCard:
         """Take over a camera's card; raises ConfigError for a twin or another role.

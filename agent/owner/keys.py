@@ -3,7 +3,8 @@
 :func:`make` returns the keys in a file that a passphrase protects (:mod:`agent.keyfile`),
 the public card for the cameras, and a sheet with the **recovery** identity, to which every
 clip is sealed too. That identity exists on the sheet alone. Stock ``age`` opens clips with
-it, and so does :mod:`agent.owner.recovery`.
+it, and so does :mod:`agent.owner.recovery`. The **notification** identity lies open on the
+computer that watches: it opens watch letters alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from datetime import UTC, datetime
 import pyrage
 
 from agent import keyfile
-from agent.consent.cards import OwnerCard
+from agent.consent import letters
+from agent.consent.cards import Notification, OwnerCard
+from agent.errors import KeyFileError
 from agent.keyfile import Keys
 
 _SHEET = """\
@@ -42,26 +45,37 @@ _SHEET = """\
 """
 
 
+_NOTIFICATION = """\
+# clip-agent notification key. `clip-agent owner watch` opens its letters with it: they say that
+# something waits. It opens no clip and no request, and signs nothing.
+# public key: {recipient}
+{identity}
+"""
+
+
 @dataclass(frozen=True)
 class NewOwner:
-    """A new owner's keys and papers; ``sheet`` and ``locked`` are for files of mode 0600."""
+    """A new owner's keys and papers; all but the card are for files of mode 0600."""
 
     keys: Keys
     card: OwnerCard
     locked: bytes = field(repr=False)
     sheet: str = field(repr=False)
+    notification: str = field(repr=False)
 
 
 def make(name: str, passphrase: str, *, now: float) -> NewOwner:
     """New keys for the owner ``name``; raises KeyFileError for a short passphrase."""
     keys = Keys.generate()
-    recovery = pyrage.x25519.Identity.generate()
+    recovery, notification = pyrage.x25519.Identity.generate(), make_notification()
+    watcher = letters.parse_identity(parse_notification(notification, "notification.key"))
     card = OwnerCard(
         role="owner",
         name=name,
         sign=keys.signing.public.text,
         seal=keys.recipient,
         recovery=str(recovery.to_public()),
+        notify=Notification(recipient=str(watcher.to_public())),
     )
     sheet = _SHEET.format(
         name=" ".join(name.split()),
@@ -69,4 +83,22 @@ def make(name: str, passphrase: str, *, now: float) -> NewOwner:
         recipient=card.recovery,
         identity=str(recovery),
     )
-    return NewOwner(keys, card, keyfile.lock(keys, "owner", passphrase, now=now), sheet)
+    locked = keyfile.lock(keys, "owner", passphrase, now=now)
+    return NewOwner(keys, card, locked, sheet, notification)
+
+
+def make_notification() -> str:
+    """The text of a new notification key's file: an age identity file."""
+    identity = pyrage.x25519.Identity.generate()
+    return _NOTIFICATION.format(recipient=identity.to_public(), identity=identity)
+
+
+def parse_notification(text: str, name: str) -> str:
+    """The identity in the text of such a file; KeyFileError names the file ``name``."""
+    identities = [line for line in text.splitlines() if line and not line.startswith("#")]
+    try:
+        (identity,) = identities
+        letters.parse_identity(identity)
+    except (ValueError, KeyFileError) as error:
+        raise KeyFileError(f"{name}: is not a notification key") from error
+    return identity

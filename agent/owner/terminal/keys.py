@@ -36,6 +36,7 @@ def init(arguments: argparse.Namespace) -> int:
     print(f"Your keys:       {folder.key_path}, which only your passphrase opens")
     print(f"Your card:       {folder.card_path}, for your cameras (owners: in agent.yaml)")
     print(f"Fingerprint:     {format_fingerprint(owner.card.fingerprint)}")
+    print(f"Notification:    {folder.notification_path}, for `clip-agent owner watch`")
     print(f"Recovery sheet:  {folder.path / 'recovery.txt'}")
     print("Print the recovery sheet, keep it on paper, and delete the file.")
     return 0
@@ -60,6 +61,21 @@ def card(arguments: argparse.Namespace) -> int:
     )
     for name in sorted(known.keys() - folder.devices().keys()):
         print(f"It has the key of {name}, so it replaces that card: the camera was renamed.")
+    return 0
+
+
+def notification_key(arguments: argparse.Namespace) -> int:
+    """``owner notification-key``"""
+    folder = OwnerFolder(arguments.home)
+    content = None if arguments.content is None else arguments.content == "yes"
+    changed = folder.change_notification(new=arguments.new, content=content)
+    notify = folder.card().notify
+    print(f"Notification key: {folder.notification_path}, for `clip-agent owner watch`")
+    shown = notify is not None and notify.content
+    print(f"Titles and names of requesters in its letters: {'yes' if shown else 'no'}")
+    if changed:
+        print(f"Your card has changed. Copy {folder.card_path} to each camera (`owners:` in its")
+        print("agent.yaml), and restart the gateway: sudo systemctl restart clip-agent-gateway")
     return 0
 
 

@@ -1,0 +1,185 @@
+"""The cameras as the watcher hears them: their last letters, and the faults that last.
+
+No I/O: :mod:`.watcher` brings what the broker said, and asks what is to be told. While the
+broker is away nothing is known of a camera, and of a silent one nothing but its silence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final, get_args, get_type_hints
+
+from agent.consent.cards import DeviceCard
+from agent.consent.statements import FRESH_SECONDS, Trouble, WatchItem, WatchLetter
+from agent.errors import Refused
+from agent.mqtt import topics
+from agent.owner.watch import letters, text
+from agent.owner.watch.faults import Faults
+from agent.owner.watch.memory import Memory
+
+BROKER: Final = ""  # in place of a camera's name
+_SILENT: Final = "silent"
+_UNREACHABLE: Final = "broker"
+_CLOCKS_SECONDS: Final = 300.0  # by which the clocks of a camera and this computer may differ
+KINDS: Final[tuple[str, ...]] = get_args(get_type_hints(Trouble)["kind"])
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to tell; once it is told, ``items`` and ``begun`` or ``over`` are remembered."""
+
+    device: str  # empty: about the broker
+    kind: str
+    text: str
+    urgent: bool
+    until: int | None = None
+    items: tuple[str, ...] = ()
+    begun: str = ""
+    over: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.device}: {self.text}" if self.device else self.text
+
+
+@dataclass(eq=False)
+class Household:
+    """All cameras of an owner. ``identity`` opens the letters to this owner's watcher."""
+
+    devices: Mapping[str, DeviceCard]
+    identity: str
+    memory: Memory
+    patience_seconds: float
+    _letters: dict[str, WatchLetter] = field(default_factory=dict, init=False)
+    _offline: set[str] = field(default_factory=set, init=False)
+    _complaints: dict[str, str] = field(default_factory=dict, init=False)
+    _is_connected: bool = field(default=False, init=False)
+    _lost_at: float | None = field(default=None, init=False)  # wall time
+
+    def __post_init__(self) -> None:
+        """Nothing is known yet."""
+        self._faults = {name: Faults(self.patience_seconds) for name in (BROKER, *self.devices)}
+
+    # What the broker says
+
+    def connected(self) -> None:
+        """Begin anew with all cameras: their retained letters follow."""
+        self._is_connected, self._lost_at = True, None
+        self._offline.clear()
+        for name in self.devices:
+            self._faults[name].forget()
+
+    def disconnected(self, now: float) -> None:
+        """The broker is away since ``now``, wall time, if it was not before."""
+        self._is_connected = False
+        if self._lost_at is None:
+            self._lost_at = now
+
+    def take(self, topic: topics.Topic, payload: bytes, now: float) -> None:
+        """Take a message of a camera; ``now`` is wall time. One that does not count is logged."""
+        card = self.devices.get(topic.device)
+        if card is None:
+            return
+        if topic.kind == "availability":
+            (self._offline.add if payload == topics.OFFLINE else self._offline.discard)(card.name)
+        elif topic.kind == "notice" and payload:
+            try:
+                said = letters.read(payload, self.identity, card)
+            except Refused as error:
+                self._complain(card.name, f"letter refused ({error.rule}): {error.message}")
+                return
+            newest = self.memory.written.get(card.name, 0)
+            # Else it is an old one, which the broker brings again, unless a clock was ahead.
+            if said.iat >= newest or newest > now + _CLOCKS_SECONDS:
+                self.memory.written[card.name] = said.iat
+                self._letters[card.name] = said
+                self._complaints.pop(card.name, None)
+
+    def _complain(self, device: str, why: str) -> None:
+        if self._complaints.get(device) != why:
+            self._complaints[device] = why
+            _log.warning("%s: %s", device, why)
+
+    def look(self, wall: float, monotonic: float) -> None:
+        """Note the faults of now. Call it often, before :meth:`untold`."""
+        lost = [] if self._is_connected else [_UNREACHABLE]
+        self._faults[BROKER].note([_UNREACHABLE], lost, monotonic)
+        if lost:
+            return
+        for name in self.devices:
+            faults, said = self._faults[name], self._letters.get(name)
+            is_old = said is None or wall - said.iat > FRESH_SECONDS
+            is_silent = is_old or name in self._offline
+            faults.note([_SILENT], [_SILENT] if is_silent else [], monotonic)
+            if is_silent or said is None:
+                faults.forget(KINDS)
+            else:
+                faults.note(KINDS, [one.kind for one in said.troubles], monotonic)
+
+    # What is to be told
+
+    def untold(self, channel: str, wall: float, monotonic: float) -> Iterator[Message]:
+        """Messages that ``channel`` has not told yet."""
+        for name in (BROKER, *self.devices):
+            told = self.memory.of(channel, name)
+            faults = self._faults[name]
+            for kind in faults.lasting(present=True, now=monotonic):
+                if kind not in told.faults and (name == BROKER or self._is_connected):
+                    words = text.fault(kind, self._since(name, kind), wall)
+                    yield Message(name, kind, words + self._why(name, kind), True, begun=kind)
+            for kind in faults.lasting(present=False, now=monotonic):
+                if kind in told.faults and (name == BROKER or self._is_connected):
+                    yield Message(name, kind, text.over(kind), False, over=kind)
+            yield from self._items(name, set(told.items), wall)
+
+    def _items(self, name: str, told: set[str], wall: float) -> Iterator[Message]:
+        letter = self._letters.get(name)
+        fresh = [] if letter is None else [one for one in letter.items if _mark(one) not in told]
+        for (kind, near), group in groupby(sorted(fresh, key=_group), key=_group):
+            found = sorted(group, key=lambda one: one.until or one.at)
+            yield Message(
+                name,
+                kind,
+                text.items(found, wall),
+                near or kind in text.URGENT_KINDS,
+                until=found[0].until,
+                items=tuple(map(_mark, found)),
+            )
+
+    def _since(self, name: str, kind: str) -> float | None:
+        """The time from which on a fault is known."""
+        if kind == _UNREACHABLE:
+            return self._lost_at
+        letter = self._letters.get(name)
+        if letter is None:
+            return None
+        if kind == _SILENT:
+            return letter.iat
+        return next((float(one.at) for one in letter.troubles if one.kind == kind), None)
+
+    def _why(self, name: str, kind: str) -> str:
+        """Advice where a camera was never heard."""
+        if kind != _SILENT or name in self._letters or name in self._offline:
+            return ""
+        why = self._complaints.get(name, "it writes to no watcher of yours")
+        return f": {why}. Is your present card among `owners:` in its agent.yaml?"
+
+    def remember(self, channel: str, message: Message) -> None:
+        """Note that ``channel`` has told ``message``."""
+        told = self.memory.of(channel, message.device)
+        told.items += message.items
+        told.faults = sorted({*told.faults, message.begun} - {"", message.over})
+        self.memory.save()
+
+
+def _group(item: WatchItem) -> tuple[str, bool]:
+    return item.kind, item.near
+
+
+def _mark(item: WatchItem) -> str:
+    """The memory of an item: little time left is told once more."""
+    return f"{item.id}-near" if item.near else item.id
