@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from agent.consent.statements import Disclosure, Release, ReleasedClip
+from agent.consent.statements import Disclosure, Redaction, Release, ReleasedClip
 
 _CODECS = {"h264": "H.264", "hevc": "H.265"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,16 +24,34 @@ def clip_lines(clip: ReleasedClip) -> Iterator[str]:
     yield f"  last picture   {moment(clip.last_picture_ms)}"
     if not clip.clock_synced:
         yield "  The camera's clock was not set: both times may be wrong."
-    yield (
-        "  The whole recording."
-        if clip.trim is None
-        else "  A part of the recording: its owner left out the rest."
-    )
+    if clip.trim is None:
+        yield "  The whole recording."
+    else:
+        cut = f"{clip.trim.from_seconds:g} to {clip.trim.to_seconds:g}"
+        yield f"  A part of the recording, seconds {cut}: its owner left out the rest."
     if clip.truncated:
         yield "  The recording was cut off: its end is missing."
     count = len(clip.redacted)
     regions = "1 region is" if count == 1 else f"{count} regions are"
-    yield f"  {regions if count else 'Nothing is'} covered with grey."
+    yield f"  {regions if count else 'Nothing is'} covered with grey{':' if count else '.'}"
+    yield from (f"    {_redaction(one)}" for one in clip.redacted)
+
+
+def _redaction(one: Redaction) -> str:
+    """A box in words: still or moving, and for how long."""
+    limits = [
+        f"{word} second {at:g}"
+        for word, at in (("from", one.from_seconds), ("to", one.to_seconds))
+        if at is not None
+    ]
+    when = f", {' '.join(limits)} of the recording" if limits else ""
+    if len(one.positions) > 1:
+        return f"a box that moves through {len(one.positions)} positions{when}"
+    box = one.positions[0]
+    return (
+        f"a box at {box.x:.1%} from the left and {box.y:.1%} from the top,"
+        f" {box.width:.1%} wide, {box.height:.1%} high{when}"
+    )
 
 
 def disclosed_lines(disclosed: Disclosure) -> Iterator[str]:

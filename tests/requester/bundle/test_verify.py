@@ -193,6 +193,13 @@ def test_an_extra_clip_though_the_manifests_list_it(
     assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
 
 
+def test_a_readme_that_the_device_has_not_signed_for(
+    tmp_path: Path, keys: Keys, release: FakeRelease
+) -> None:
+    release.extra = {"data/README.txt": b"Believe it."}
+    assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
+
+
 def test_a_repeated_file(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:
     twin = member(f"b/data/{CLIP}.mp4", b"another")
     sealed = release.seal(tar_of(release.files(), twin))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from agent.config import Broker, Feed
 from agent.consent import signing
 from agent.consent.cards import format_fingerprint
 from agent.consent.signing import SigningKey
-from agent.consent.statements import Request
+from agent.consent.statements import Receipt, Request
 from agent.errors import BundleRefused, ConfigError, KeyFileError, NetworkFault
 from agent.gateway.release.tus_client import TusClient
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
@@ -186,16 +187,16 @@ def test_the_wrong_passphrase(
 
 
 @contextmanager
-def _receiving(folder: Path, listen: str) -> Iterator[subprocess.Popen[str]]:
+def _receiving(folder: Path, listen: str, *more: str) -> Iterator[subprocess.Popen[str]]:
     code = (
         "import argparse, sys; from agent import options;"
         "from agent.requester.terminal import commands;"
         "p = argparse.ArgumentParser(); commands.register(p.add_subparsers());"
         "a = p.parse_args(sys.argv[1:]); sys.exit(options.run(a))"
     )
-    command = [sys.executable, "-c", code, "requester", "receive", "--sealed", "--dir", str(folder)]
+    command = [sys.executable, "-c", code, "requester", "receive", "--dir", str(folder)]
     with subprocess.Popen(
-        [*command, "--listen", listen],
+        [*command, "--listen", listen, *(more or ("--sealed",))],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -227,6 +228,44 @@ def test_receive_prints_uploads_survives_a_kill_and_ends_on_sigterm(tmp_path: Pa
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert (tmp_path / "in" / "0123456789abcdef.age").read_bytes() == b"abcdef"
+
+
+def test_receive_with_its_keys_answers_what_arrives_and_what_a_kill_left_behind(
+    tmp_path: Path, home: RequesterFolder, keys: Keys, release: FakeRelease
+) -> None:
+    client = TusClient(timeout_seconds=60, ca_file=None, allow_loopback_http=True)
+    home.keep_posted(release.request)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "fedcba9876543210.age").write_bytes(b"noise" * 99)  # received, not filed
+    sealed = release.bundle()
+    with _receiving(tmp_path / "in", "127.0.0.1:0", "--home", str(home.path)) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[2]
+        assert process.stdout.readline().startswith("rejected, as rejected/")
+        upload = client.create(url, size=len(sealed), metadata={"release": "0123456789abcdef"})
+        assert client.receipt(upload, at_most=4_000) is None
+        client.send(upload, offset=0, chunk=sealed, size=len(sealed))
+        process.stdout.readline()
+        assert process.stdout.readline().startswith("accepted, as cases/2024-001234/")
+        jws = client.receipt(upload, at_most=4_000)
+    assert jws is not None
+    receipt = signing.verify(jws, Receipt, {keys.fingerprint: keys.signing.public})
+    assert (receipt.verdict, receipt.bundle) == ("accepted", hashlib.sha256(sealed).hexdigest())
+
+
+def test_intake_writes_the_receipt_and_tells_a_rejection_by_its_exit_code(
+    tmp_path: Path, home: RequesterFolder, release: FakeRelease, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.keep_posted(release.request)
+    for sealed, code in ((release.bundle(), 0), (b"noise" * 99, 1)):
+        path = tmp_path / "0123456789abcdef.age"
+        path.write_bytes(sealed)
+        arguments = ("--dir", str(tmp_path / "cases"), "--receipt", str(tmp_path / "receipt"))
+        assert run("intake", str(path), *arguments, "--json", "--home", str(home.path)) == code
+        told = json.loads(capsys.readouterr().out)
+        assert told["verdict"] == ("rejected" if code else "accepted")
+        assert (tmp_path / "receipt").read_text() == told["receipt"]
+        assert not path.exists()
 
 
 def test_a_certificate_needs_its_key(tmp_path: Path) -> None:

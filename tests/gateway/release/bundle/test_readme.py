@@ -134,5 +134,5 @@ def test_what_is_trimmed_away_is_not_in_the_readme(world: World, tmp_path: Path)
     approved = statements.approved(clip.id, clip.sha256, trim=trim)
     world.to_device(world.house.approve(world.post(), [clip], clips=(approved,)))
     text = (opened(world, tmp_path) / README).read_text()
-    assert "A part of the recording: its owner left out the rest." in text
+    assert "A part of the recording, seconds 0.5 to 1.5: its owner left out the rest." in text
     assert "The owner tells no name" in text
