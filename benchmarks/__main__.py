@@ -30,6 +30,7 @@ from benchmarks.parts import (
     memory,
     peer,
     redaction,
+    release,
     startup,
     times,
     trim,
@@ -53,6 +54,7 @@ PARTS: dict[str, ModuleType] = {
     "redaction": redaction,
     "trim": trim,
     "upload": upload,
+    "release": release,
 }
 _CACHE = ROOT / ".cache" / "bench"
 

@@ -204,11 +204,16 @@ class Evening:
 
     def approve(self, post: str, clip: Clip) -> str:
         """Send the owner's approval of a clip; the release's id."""
+        release, letter = self.approval(post, clip)
+        self._publish(topics.owner(self.house.config.device.name), letter)
+        return release
+
+    def approval(self, post: str, clip: Clip) -> tuple[str, bytes]:
+        """The owner's approval of a clip, to be sent: the release's id, and the letter."""
         self._set_clock()
         jws = self.house.owner.signing.sign(self.house.approval(post, [clip]))
         letter = self.house.seal_letter(jws, self.house.clip_keys([clip]))
-        self._publish(topics.owner(self.house.config.device.name), letter)
-        return signing.digest(jws)[:16]
+        return signing.digest(jws)[:16], letter
 
     # Messages
 
