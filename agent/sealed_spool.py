@@ -5,7 +5,8 @@ with ChaCha20-Poly1305 (RFC 8439) under a key that only this object knows. A fla
 was overwritten, so each writing of a block takes a nonce of its own: a counter, which stays in
 memory beside the key. A block that the disk gives back changed, or in an older version, is found.
 
-Blocks stay in memory, the least recently used go to the disk; a small file never does.
+Blocks stay in memory, the least recently used go to the disk; a small file never does. Bytes that
+are inserted between others stay in memory too, so that the rest need not be sealed twice.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 131_072
 _TAG_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
-_BLOCKS_IN_MEMORY: Final = 32
+_BLOCKS_IN_MEMORY: Final = 8
 
 
 def new_spool(folder: Path) -> SealedSpool:
@@ -59,8 +60,9 @@ class SealedSpool(io.RawIOBase, BinaryIO):
         self._changed: set[int] = set()
         self._versions = array("Q")  # the nonce of each block on the disk; 0: it is not there
         self._sealed = 0
-        self._length = 0
+        self._length = 0  # without what was inserted
         self._position = 0
+        self._inserted_at, self._inserted = 0, b""
 
     def readable(self) -> bool:
         """See :class:`io.IOBase`."""
@@ -87,7 +89,8 @@ class SealedSpool(io.RawIOBase, BinaryIO):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """See :class:`io.IOBase`; ValueError for a place before the beginning."""
-        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}
+        end = self._length + len(self._inserted)
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: end}
         if bases[whence] + offset < 0:
             raise ValueError("a file has no place before its beginning")
         self._position = bases[whence] + offset
@@ -96,33 +99,63 @@ class SealedSpool(io.RawIOBase, BinaryIO):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read until ``buffer`` is full or the file ends."""
         view = memoryview(buffer).cast("B")
-        begin = self._position
-        for number, at, count in self._parts(min(len(view), max(0, self._length - begin))):
-            done = self._position - begin
+        done = self._read(view, self._position)
+        self._position += done
+        return done
+
+    def _read(self, view: memoryview, begin: int) -> int:
+        """Fill ``view`` with what is from ``begin`` on; the number of bytes."""
+        first, size = self._inserted_at, len(self._inserted)
+        if not size or begin + len(view) <= first:
+            return self._read_blocks(view, begin)
+        done = self._read_blocks(view[: max(0, first - begin)], begin)
+        of_inserted = self._inserted[max(0, begin - first) :][: len(view) - done]
+        view[done : done + len(of_inserted)] = of_inserted
+        done += len(of_inserted)
+        return done + self._read_blocks(view[done:], begin + done - size)
+
+    def _read_blocks(self, view: memoryview, begin: int) -> int:
+        done = 0
+        for number, at, count in _parts(begin, min(len(view), max(0, self._length - begin))):
             view[done : done + count] = memoryview(self._block(number))[at : at + count]
-            self._position += count
-        return self._position - begin
+            done += count
+        return done
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write all of ``data``; what lies between the old end and it is zero."""
-        view = memoryview(data).cast("B")
-        begin = self._position
-        for number, at, count in self._parts(len(view)):
-            done = self._position - begin
+        self._refuse_if_inserted()
+        view, done = memoryview(data).cast("B"), 0
+        for number, at, count in _parts(self._position, len(view)):
             self._block(number)[at : at + count] = view[done : done + count]
             self._changed.add(number)
-            self._position += count
+            done += count
+        self._position += done
         self._length = max(self._length, self._position)
-        return len(view)
+        return done
 
-    def _parts(self, count: int) -> Iterator[tuple[int, int, int]]:
-        """The parts of the next ``count`` bytes: number of the block, place in it, bytes."""
-        position, end = self._position, self._position + count
-        while position < end:
-            number, at = divmod(position, BLOCK_BYTES)
-            part = min(BLOCK_BYTES - at, end - position)
-            yield number, at, part
-            position += part
+    def truncate(self, size: int | None = None, /) -> int:
+        """Forget what is behind ``size``, or the position; see :class:`io.IOBase`."""
+        self._refuse_if_inserted()
+        end = self._position if size is None else size
+        if end < self._length:
+            number, at = divmod(end, BLOCK_BYTES)
+            del self._versions[number + 1 :]
+            for later in [one for one in self._blocks if one > number]:
+                del self._blocks[later]
+                self._changed.discard(later)
+            self._block(number)[at:] = bytes(BLOCK_BYTES - at)
+            self._changed.add(number)
+        self._length = end
+        return end
+
+    def insert(self, at: int, data: bytes) -> None:
+        """Put ``data`` before what is at ``at``; only reading may follow."""
+        self._refuse_if_inserted()
+        self._inserted_at, self._inserted = at, data
+
+    def _refuse_if_inserted(self) -> None:
+        if self._inserted:
+            raise io.UnsupportedOperation("bytes were inserted: only reading may follow")
 
     def _block(self, number: int) -> bytearray:
         """The block in memory, where it is made or fetched if need be."""
@@ -162,6 +195,16 @@ class SealedSpool(io.RawIOBase, BinaryIO):
             return bytearray(self._cipher.decrypt(_nonce(version), sealed, None))
         except InvalidTag as error:
             raise StorageFault(f"{self._place}: the disk gave back other bytes") from error
+
+
+def _parts(begin: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """The blocks of ``count`` bytes from ``begin`` on: number, place in the block, bytes."""
+    end = begin + count
+    while begin < end:
+        number, at = divmod(begin, BLOCK_BYTES)
+        part = min(BLOCK_BYTES - at, end - begin)
+        yield number, at, part
+        begin += part
 
 
 def _nonce(number: int) -> bytes:

@@ -48,9 +48,33 @@ steps = st.lists(
         st.tuples(st.just("write"), st.integers(0, 2 * BLOCK_BYTES)),
         st.tuples(st.just("read"), st.integers(0, 2 * BLOCK_BYTES)),
         st.tuples(st.just("end"), st.integers(-100, 100)),
+        st.tuples(st.just("truncate"), places),
     ),
     max_size=12,
 )
+
+
+@given(st.data(), st.integers(0, 3 * BLOCK_BYTES), st.binary(min_size=1, max_size=100))
+def test_inserted_bytes_are_read_between_the_others(
+    data: st.DataObject, length: int, inserted: bytes
+) -> None:
+    text = os.urandom(length)
+    at = data.draw(st.integers(0, length))
+    ours, _ = spool()
+    with ours:
+        ours.write(text)
+        ours.insert(at, inserted)
+        whole = io.BytesIO(text[:at] + inserted + text[at:])
+        assert ours.seek(0, os.SEEK_END) == whole.seek(0, os.SEEK_END)
+        around = st.integers(max(0, at - 5), at + len(inserted) + 5)
+        for _ in range(5):
+            place, count = data.draw(around), data.draw(st.integers(0, 200))
+            assert ours.seek(place) == whole.seek(place)
+            assert ours.read(count) == whole.read(count)
+        ours.seek(0)
+        assert ours.read() == whole.getvalue()
+        with pytest.raises(io.UnsupportedOperation):
+            ours.write(b"x")
 
 
 @given(steps, st.integers(1, 3))
@@ -72,6 +96,8 @@ def test_it_reads_and_writes_as_a_file_in_memory_does(
                     assert ours.write(data) == plain.write(data)
                 case "read":
                     assert ours.read(count) == plain.read(count)
+                case "truncate" if count <= len(plain.getvalue()):
+                    assert ours.truncate(count) == plain.truncate(count)
             assert ours.tell() == plain.tell()
         ours.seek(0)
         assert ours.read() == plain.getvalue()

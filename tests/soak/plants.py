@@ -10,7 +10,6 @@ gateway, and the model is played until it objects: within :data:`MOST_STEPS` ste
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import secrets
@@ -22,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from unittest import mock
 
 import hypothesis
@@ -35,6 +34,7 @@ from agent.gateway.release.bundle.contents import BundleContents
 from agent.gateway.release.holds import FORGOTTEN, Holds
 from agent.gateway.release.upload import Uploader
 from agent.gateway.release.worker import ReleaseWorker
+from agent.media.editing.content import Prepared
 from agent.media.editing.prepare import prepare
 from agent.vault.clips import unseal
 from agent.vault.records.holds import HoldTable
@@ -48,14 +48,14 @@ _PROCESSES = 2
 Patch = AbstractContextManager[Any]
 
 
-def _prepare_unchecked(self: BundleContents, approved: ApprovedClip, key: str) -> bytes:
+def _prepare_unchecked(
+    self: BundleContents, approved: ApprovedClip, key: str, target: BinaryIO
+) -> Prepared:
     with (
         self.store.open_sealed(approved.id) as file,
         unseal.open_stream(file, key, truncated=False) as plain,
     ):
-        target = io.BytesIO()
-        prepare(plain, target, trim=approved.trim, redact=approved.redact)
-        return target.getvalue()
+        return prepare(plain, target, trim=approved.trim, redact=approved.redact)
 
 
 def _digest_as_the_sidecar_says(self: DeviceHoldings, clip_id: str) -> str | None:
