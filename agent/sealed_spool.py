@@ -29,10 +29,10 @@ from agent.errors import StorageFault
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-BLOCK_BYTES: Final = 131_072
+BLOCK_BYTES: Final = 65_536
 _TAG_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
-_BLOCKS_IN_MEMORY: Final = 8
+_BLOCKS_IN_MEMORY: Final = 16
 
 
 def new_spool(folder: Path) -> SealedSpool:
@@ -179,7 +179,7 @@ class SealedSpool(io.RawIOBase, BinaryIO):
         self._versions.extend([0] * (number + 1 - len(self._versions)))
         self._sealed += 1
         self._versions[number] = self._sealed
-        sealed = self._cipher.encrypt(_nonce(self._sealed), bytes(block), None)
+        sealed = self._cipher.encrypt(_nonce(self._sealed), block, None)
         with files.faults(self._place, "cannot be written"):
             self._file.seek(number * (BLOCK_BYTES + _TAG_BYTES))
             files.write_all(self._file.fileno(), sealed)

@@ -54,6 +54,7 @@ ORDERS: Final = tuple(itertools.permutations(("broker", "receiver", "gateway")))
 _PATIENCE_SECONDS = 120.0
 _LONGEST_PAUSE_SECONDS = 3.0
 _FEED = "clip-feed"
+_AS_THE_UNIT: Final = {"MALLOC_ARENA_MAX": "2"}  # systemd/clip-agent-gateway.service
 _TRIES: Final = re.compile(r"owner's broker")  # it connected, or could not
 
 
@@ -132,7 +133,7 @@ class Evening:
         with self._log.open("ab") as log:
             self._gateway = subprocess.Popen(
                 [sys.executable, *self._command, *arguments],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **_AS_THE_UNIT},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

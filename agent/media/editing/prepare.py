@@ -40,6 +40,7 @@ from agent.media.parameter_sets import Codec, MalformedSet
 from agent.media.set_records import MalformedRecord, record_sets
 
 _BROWSERS_PIXELS: Final = ("yuv420p", "yuvj420p")  # 8 bits, colours at half resolution
+_OPTIONS: Final = {"fpsprobesize": "0"}  # twenty pictures are not decoded to guess a frame rate
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def prepare(
     """
     reader = ForwardReader(plain)
     try:
-        with av.open(reader, mode="r", format="mp4") as source:
+        with av.open(reader, mode="r", format="mp4", options=dict(_OPTIONS)) as source:
             stream = _video(source)
             is_copyable = not redact and (codec is None or _plays_in_browsers(stream))
             packets = _packets(source, stream)

@@ -37,7 +37,7 @@ from agent.errors import InternalFault, ReceiverRefused
 
 RELEASE_FILE: Final = "data/release.jws"
 
-_PIECE_BYTES: Final = 262_144
+_PIECE_BYTES: Final = 65_536
 _PAYLOAD_NAME: Final = re.compile(r"data/[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _BAG_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BAGIT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
