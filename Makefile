@@ -36,6 +36,7 @@ demo: .venv/demo  ## See it work: camera, owner and requester on this machine (A
 
 test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval": no coverage)
 	@.ci/packages $(TEST_PACKAGES)
+	.ci/ntfy .cache/ntfy
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),--cov --cov-report=)
 
 test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)

@@ -38,7 +38,7 @@ class Watcher:
         self._next = dict.fromkeys((one.name for one in channels), clock.monotonic())
 
     def step(self, wait_seconds: float = 0.0) -> None:
-        """Take what the broker has brought, after at most ``wait_seconds``, and tell of it."""
+        """Take what the broker has brought, after at most ``wait_seconds``; tell one message."""
         try:
             while True:
                 self._take(self._link.events.get(block=wait_seconds > 0, timeout=wait_seconds))
@@ -65,10 +65,10 @@ class Watcher:
                 self._link.acknowledge(event)
 
     def _serve(self, channel: Channel) -> None:
+        """Tell the next message alone: each may take a minute, and the watchdog waits."""
         now = self._clock.now(), self._clock.monotonic()
-        for message in list(self._household.untold(channel.name, *now)):
-            if not self._told(channel, message):
-                return
+        message = next(self._household.untold(channel.name, *now), None)
+        if message is not None and self._told(channel, message):
             self._household.remember(channel.name, message)
 
     def _told(self, channel: Channel, message: Message) -> bool:

@@ -254,7 +254,9 @@ def home_folder(tmp_path: Path, locked_owner: NewOwner) -> OwnerFolder:
 
 def test_the_watch_ends_when_a_camera_is_enrolled_and_begins_anew(house: Home) -> None:
     link, watcher = watching(house)
-    assert loop.run(link, watcher, lambda _: None, lambda: False) is False
+    said: list[str] = []
+    assert loop.run(link, watcher, said.append, lambda: False) is False
+    assert said == ["READY=1", "WATCHDOG=1"]
 
 
 def test_a_missing_notification_key_is_named(
