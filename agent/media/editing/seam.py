@@ -52,7 +52,7 @@ _PROFILES: Final[dict[Codec, dict[str, str]]] = {
 }
 _X265: Final = (
     "log-level=none:info=0:keyint=-1:scenecut=0:bframes=0:ref=1:weightp=0:open-gop=0"
-    ":wpp=0:pools=none"
+    ":wpp=0:pools=none:rc-lookahead=1:lookahead-slices=0"
 )
 _USUAL_RATE: Final = Fraction(30)
 _START_CODE: Final = b"\0\0\1"
