@@ -5,7 +5,8 @@
     DIR/cases/<reference>/<day>/<name>/       an accepted bundle, unpacked; <name>.age: sealed
     DIR/shared/<day>/<name>/                  one that nobody had asked for
     DIR/rejected/<day>/<name>.age             one that was rejected; <name>.txt: why
-    DIR/index.html                            all of them, by case
+    DIR/index.html                            the cases, and what was rejected
+    DIR/cases/<reference>/index.html          the bundles of a case
     DIR/.receipts/<digest>.json               the record of each bundle, with its receipt
 
 ``<day>`` is the day of arrival, UTC. The rules are those of :mod:`agent.requester.bundle.verify`,
@@ -76,7 +77,7 @@ class Intake:
                 target.parent.mkdir(parents=True, exist_ok=True)
             files.rename(sealed, target)
             files.sync_directory(target.parent)
-            page.write(self.folder, records.newest_first(self.folder))
+            page.write(self.folder, record.case, records.newest_first(self.folder))
         return record
 
     def _judge(self, sealed: Path, digest: str) -> Record:
@@ -106,7 +107,12 @@ class Intake:
             receipt = self._receipt(digest, now, opened.release_digest)
             known = all(one.is_known for one in seen)
             record = Record(
-                verdict="accepted", place=place, at=now, receipt=receipt, known_keys=known
+                verdict="accepted",
+                place=place,
+                at=now,
+                receipt=receipt,
+                title=_title(opened),
+                known_keys=known,
             )
         records.write(self.folder, digest, record)
         return record
@@ -163,6 +169,13 @@ class Intake:
         with files.faults(path), path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _title(opened: OpenedBundle) -> str:
+    asked = opened.request
+    if asked is None:
+        return "Shared, without a request"
+    return f"{asked.reference}: {asked.incident}, {asked.title}"
 
 
 def _release_jws(bag: Path) -> bytes:

@@ -16,16 +16,23 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A bundle that was taken in, and its receipt (a compact JWS).
 
     ``place`` is where it lies below the folder, without ``.age``; ``at`` when it was taken in
-    (Unix seconds). ``known_keys``: other bundles had been signed by its keys before.
+    (Unix seconds). ``title`` names its case. ``known_keys``: other bundles had been signed by its
+    keys before.
     """
 
     verdict: Literal["accepted", "rejected"]
     place: str
     at: int
     receipt: str
+    title: str = ""
     rule: str = ""
     detail: str = ""
     known_keys: bool = False
+
+    @property
+    def case(self) -> str:
+        """The folder of its case."""
+        return self.place.rsplit("/", 2)[0]
 
 
 def read(folder: Path, sha256: str) -> Record | None:

@@ -55,7 +55,8 @@ def left(intake: Intake) -> set[str]:
         for path in intake.folder.rglob("*")
         if path.is_file() and "data" not in path.parts and path.suffix in (".age", ".html", ".txt")
         if "manifest" not in path.name and not path.name.startswith("bag")
-    } - {"index.html"}
+        if path.name != "index.html"
+    }
 
 
 def receipt(record: records.Record, keys: Keys) -> Receipt:
@@ -184,18 +185,23 @@ def test_a_bundle_half_filed_before_a_crash_is_filed_once(
     assert [one.name for one in target.parent.iterdir() if one.is_dir()] == [NAME]
 
 
-def test_the_page_lists_cases_rejections_and_unknown_keys(
+def test_the_pages_list_cases_bundles_rejections_and_unknown_keys(
     intake: Intake, release: FakeRelease
 ) -> None:
     intake.take(arrive(intake, release.bundle()))
     intake.take(arrive(intake, b"noise" * 99, "f" * 16))
-    text = (intake.folder / "index.html").read_text()
-    assert "<h2>2024-001234: " in text and "keys not known to you" in text
-    assert f'src="cases/2024-001234/{DAY}/{NAME}/data/{CLIP}.mp4"' in text
-    assert "10 pictures, H.264" in text and "not-sealed-to-us" in text
+    index = (intake.folder / "index.html").read_text()
+    assert '<a href="cases/2024-001234/index.html">2024-001234: ' in index
+    assert "not-sealed-to-us" in index and ": 1 bundle, the last of" in index
+    case = intake.folder / "cases" / "2024-001234"
+    text = (case / "index.html").read_text()
+    assert "<h1>2024-001234: " in text and "keys not known to you" in text
+    source = f"{DAY}/{NAME}/data/{CLIP}.mp4"
+    assert f'src="{source}"' in text and (case / source).exists()
+    assert "10 pictures, H.264" in text
     intake.take(arrive(intake, release.bundle(), "e" * 16))
-    text = (intake.folder / "index.html").read_text()
-    assert "keys were seen before" in text
+    assert "keys were seen before" in (case / "index.html").read_text()
+    assert ": 2 bundles, the last of" in (intake.folder / "index.html").read_text()
 
 
 def test_a_title_cannot_write_into_the_page(intake: Intake, keys: Keys) -> None:
@@ -207,7 +213,8 @@ def test_a_title_cannot_write_into_the_page(intake: Intake, keys: Keys) -> None:
     record = intake.take(arrive(intake, release.bundle()))
     assert record.verdict == "accepted"
     assert record.place.split("/")[1].startswith("script-1-script-")
-    assert "<script>" not in (intake.folder / "index.html").read_text()
+    pages = list(intake.folder.rglob("index.html"))
+    assert len(pages) == 2 and not any("<script>" in page.read_text() for page in pages)
 
 
 @given(st.text(max_size=130))
