@@ -72,7 +72,7 @@ class FailingProxy:
                 self.wfile.write(content)
                 upstream.close()
 
-        for method in ("HEAD", "PATCH"):
+        for method in ("HEAD", "PATCH", "DELETE", "GET"):
             setattr(Handler, f"do_{method}", Handler.do_POST)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

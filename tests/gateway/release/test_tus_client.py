@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import random
 import socket
 import threading
@@ -418,6 +419,25 @@ def test_a_receiver_that_forgot_is_believed_when_asked() -> None:
 
 def test_an_answer_to_a_chunk_cannot_go_backwards() -> None:
     assert refusal(patch, answer(204, Upload_Offset="3")) == "offset-backwards"
+
+
+def test_what_comes_late_to_a_request_that_failed_is_no_answer_to_the_next() -> None:
+    """A proxy that said a request twice: both are answered, one after the other."""
+    said = threading.Event()
+
+    def twice(connection: socket.socket) -> None:
+        head = answer(409).replace(b"Connection: close\r\n", b"")
+        connection.sendall(head)
+        said.wait(60)
+        with contextlib.suppress(OSError):
+            connection.sendall(answer(204, Upload_Offset="6"))
+
+    with FakeReceiver(twice, answer(204, Upload_Offset="5")) as fake:
+        client = new_client()
+        with pytest.raises(ReceiverFault):
+            patch(client, fake.url)
+        said.set()
+        assert patch(client, fake.url) == 5
 
 
 def test_a_chunk_taken_in_part_is_progress_and_one_not_taken_a_fault() -> None:
