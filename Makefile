@@ -83,7 +83,7 @@ fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS=
 	fi
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-soak: .venv/dev  ## Forged approvals, planted faults, power cuts, the models (SOAK="plants model")
+soak: .venv/dev  ## Forged approvals, planted faults, power cuts, chaos, the models (SOAK="plants model")
 	@.ci/packages $(TEST_PACKAGES)
 	$(BIN)/python -m tests.soak $(SOAK)
 
