@@ -12,6 +12,7 @@ import av
 from av.container import OutputContainer
 
 from agent.errors import Refused
+from agent.media.turn import HEADER_BYTES
 
 _OPTIONS: Final = {"fflags": "+bitexact"}
 _CONTAINERS: Final = (b"trak", b"mdia", b"minf", b"stbl")  # of moov, down to the offsets
@@ -28,21 +29,28 @@ class Readable(Protocol):
 
 
 class ForwardReader:
-    """``plain`` without the seeking that a file might offer; keeps the error of a read."""
+    """``plain`` without the seeking that a file might offer.
+
+    ``head`` is the beginning of what was read, ``failure`` the error of a read.
+    """
 
     def __init__(self, plain: Readable) -> None:
         self._plain = plain
         self.failure: Exception | None = None
+        self.head = b""
 
     def read(self, size: int) -> bytes:
         """See :class:`Readable`; after an error, the end."""
         if self.failure is not None:
             return b""  # FFmpeg may ask again; the first failure is the one that counts
         try:
-            return self._plain.read(size)
+            data = self._plain.read(size)
         except Exception as error:
             self.failure = error
             raise
+        if len(self.head) < HEADER_BYTES:
+            self.head += data
+        return data
 
 
 @runtime_checkable

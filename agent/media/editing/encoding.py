@@ -21,6 +21,7 @@ from agent.media.editing.content import Tally
 from agent.media.editing.fill import fill
 from agent.media.editing.span import Span, VideoPacket
 from agent.media.mp4 import new_mp4
+from agent.media.turn import write_matrix
 
 # A fixed number of threads, and no shortcut of one kind of processor: else the preview of an
 # owner's computer would differ from the release of a Pi. Each picture in the lookahead, and each
@@ -44,8 +45,12 @@ def encode(
     redact: Sequence[Redaction],
     target: BinaryIO,
     tally: Tally,
+    *,
+    turn: int,
 ) -> None:
     """Write the pictures inside the span to a new file, with the redactions filled.
+
+    ``turn``: the quarter turns by which players show them, before and after.
 
     Raises :class:`Refused` (``empty-trim``) if there are none.
     """
@@ -63,10 +68,12 @@ def encode(
     convert = _converter(stream, picture)
     with new_mp4(target) as container:
         made = _x264_stream(container, stream, picture)
+        if turn:
+            made.set_display_matrix(write_matrix(turn, picture.width, picture.height))
         container.start_encoding()
         without_sei = BitStreamFilterContext(_NO_SEI, made)
         for frame, shown, end in chain([first], pictures):
-            fill(frame, redact, span.seconds(shown), span.seconds(end))
+            fill(frame, redact, span.seconds(shown), span.seconds(end), turn=turn)
             frame.pts = shown - origin
             frame.pict_type = 0  # the encoder decides, not the recording
             for packet in made.encode(convert(frame)):

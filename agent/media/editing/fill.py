@@ -16,18 +16,22 @@ from av.video.frame import VideoFrame
 
 from agent.consent.statements import Redaction, Region
 from agent.errors import ClipDamaged
+from agent.media.turn import coded_region
 
 _PIXEL: Final = 1e-6  # of one: 0.1 + 0.2 is no reason to cover one more
 
 
-def fill(frame: VideoFrame, redactions: Sequence[Redaction], begin: float, end: float) -> None:
+def fill(
+    frame: VideoFrame, redactions: Sequence[Redaction], begin: float, end: float, *, turn: int = 0
+) -> None:
     """Fill the boxes that are on the picture ``frame``, shown from ``begin`` until ``end``.
 
+    ``turn``: the quarter turns by which players show it; boxes are placed as it is shown.
     Times are in seconds from the recording's start. A box is grown to even pixels, and covers
     all places at which it is while the picture is shown.
     """
     regions = [one.region(begin, end) for one in redactions]
-    there = [region for region in regions if region is not None]
+    there = [coded_region(region, turn) for region in regions if region is not None]
     if not there:
         return
     components = frame.format.components
