@@ -26,11 +26,13 @@ from agent.consent.signing import SigningKey, digest
 from agent.consent.statements import (
     Approval,
     ApprovedClip,
+    BoxPosition,
     Command,
     Decline,
     LegalOrder,
     PauseRequests,
     Polygon,
+    Redaction,
     Request,
 )
 from tests.support import statements
@@ -127,6 +129,16 @@ REQUEST_JWS = REQUESTER.sign(request())
 def sealed_digest(clip: str) -> str:
     """The SHA-256 of a sealed clip, as the device keeps it."""
     return hashlib.sha256(SEALED_CLIPS[clip]).hexdigest()
+
+
+WALKER = Redaction(
+    positions=(
+        BoxPosition(at_seconds=2, x=0.1, y=0.2, width=0.1, height=0.4),
+        BoxPosition(at_seconds=6.5, x=0.5, y=0.2, width=0.125, height=0.4),
+    ),
+    from_seconds=1,
+    to_seconds=8,
+)
 
 
 def approved(clip: str = CLIP, **changes: Any) -> ApprovedClip:

@@ -16,7 +16,15 @@ from agent.consent.cards import decode_base64url, encode_base64url
 from agent.consent.letters import Letter
 from agent.consent.policy import alerts, area
 from agent.consent.policy import requests as policy
-from agent.consent.statements import STATEMENTS, Alert, Approval, Request, Share, Statement
+from agent.consent.statements import (
+    STATEMENTS,
+    Alert,
+    Approval,
+    Redaction,
+    Request,
+    Share,
+    Statement,
+)
 from agent.errors import (
     InternalFault,
     MalformedStatement,
@@ -25,6 +33,7 @@ from agent.errors import (
     UntrustedSignature,
 )
 from agent.mqtt import topics
+from agent.owner import redaction_text
 from tests.consent import world
 from tests.fuzz.target import Target
 from tests.vectors import make
@@ -231,7 +240,37 @@ def run_base64url(data: bytes) -> None:
         assert len(decoded) < 16
 
 
+def run_redaction(data: bytes) -> None:
+    """A redaction that an owner signed, or typed: where its box is, in and out of a trim."""
+    try:
+        redaction = decoding.decode(data, Redaction, Approval.MAX_BYTES)
+    except MalformedStatement:
+        with contextlib.suppress(ValueError):
+            redaction_text.parse(data.decode("utf-8", "replace").replace("@", ""))
+        return
+    assert redaction_text.parse(redaction_text.typed(redaction)) == (redaction,)
+    assert redaction_text.lines([redaction])
+    first, last = (redaction.positions[place].at_seconds for place in (0, -1))
+    for begin, end in ((0.0, 1.0), (first, first + 0.5), ((first + last) / 2, last + 1)):
+        shown = redaction.region(begin, begin + 0.04)
+        assert shown is None or -1e-6 <= shown.left < shown.right <= 1.000_002
+        kept = redaction.within(begin, end)
+        if shown is not None:
+            left = kept.region(begin, begin + 0.04) if kept else None
+            assert left is not None
+            assert left.left <= shown.left + 1e-6
+            assert left.right >= shown.right - 1e-6
+            assert left.top <= shown.top + 1e-6
+            assert left.bottom >= shown.bottom - 1e-6
+
+
+def seeds_redaction() -> Sequence[bytes]:
+    still = Redaction.still(x=0.75, y=0, width=0.25, height=1)
+    return [*map(decoding.encode, (world.WALKER, still)), b"2-8@2:0.1,0.2,0.1,0.3/6:0,0,1,1"]
+
+
 TARGETS = (
+    Target("redactions", run_redaction, seeds_redaction, 8_000),
     Target("jws", run_jws, seeds_jws, 24_000),
     Target("statements", run_statement, seeds_statement),
     Target("letters", run_letter, seeds_letter),

@@ -19,7 +19,7 @@ import msgspec
 
 from agent.consent import letters
 from agent.consent.cards import format_card
-from agent.consent.statements import Alert, Receipt, Withdrawal
+from agent.consent.statements import Alert, Receipt, Redaction, Withdrawal
 from tests.consent import logs, world
 from tests.consent.logs import FakeLog
 from tests.consent.world import CLIP, CLIP_2, NOW
@@ -109,6 +109,10 @@ def good() -> Iterator[Named]:
     yield "approval", vector.approval("an approval of one clip", world.letter())
     both = world.approval(clips=(world.approved(CLIP), world.approved(CLIP_2)))
     yield "approval-of-two", vector.approval("an approval of two clips", world.letter(both))
+    still = Redaction.still(x=0.75, y=0, width=0.25, height=1)
+    redacted = world.approval(clips=(world.approved(redact=(world.WALKER, still)),))
+    about = "an approval of a clip with a box that moves and one that does not"
+    yield "approval-redacted", vector.approval(about, world.letter(redacted))
     other = world.approval(iss=world.OTHER_OWNER.public.fingerprint)
     letter = world.letter(other, signer=world.OTHER_OWNER)
     yield "approval-by-other-owner", vector.approval("another enrolled owner approves", letter)

@@ -140,6 +140,8 @@ def _x264_stream(container: OutputContainer, source: VideoStream, first: VideoFr
     context.time_base = source.time_base
     context.gop_size = max(1, round(float(rate) * _KEYFRAME_SECONDS))
     context.color_range = ColorRange.MPEG
+    if recorded.sample_aspect_ratio:
+        context.sample_aspect_ratio = recorded.sample_aspect_ratio
     context.colorspace = recorded.colorspace
     context.color_primaries = recorded.color_primaries
     context.color_trc = recorded.color_trc

@@ -39,7 +39,7 @@ def fill(
         raise ClipDamaged(f"the clip has pictures of an unknown kind ({frame.format.name})")
     frame.make_writable()  # the decoder predicts other pictures from its own copy
     for region in there:
-        pixels = _grown(region, frame.width, frame.height)
+        pixels = _grown(region, frame)
         for component in components:
             _fill(frame, component, pixels)
 
@@ -61,13 +61,16 @@ def _fill(
             samples[start : start + len(row)] = row
 
 
-def _grown(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
-    """The edges of ``region`` in pixels, outward to even ones inside the picture."""
-    left, right = region.left * width / 2, region.right * width / 2
-    top, bottom = region.top * height / 2, region.bottom * height / 2
+def _grown(region: Region, frame: VideoFrame) -> tuple[int, int, int, int]:
+    """The edges of ``region`` in pixels, outward to even ones inside the picture.
+
+    Interlaced, two rows of one field share their colours: rows grow to fours.
+    """
+    width, height = frame.width, frame.height
+    rows = 4 if frame.interlaced_frame else 2
     return (
-        math.floor(left + _PIXEL) * 2,
-        math.floor(top + _PIXEL) * 2,
-        min(width, math.ceil(right - _PIXEL) * 2),
-        min(height, math.ceil(bottom - _PIXEL) * 2),
+        math.floor(region.left * width / 2 + _PIXEL) * 2,
+        math.floor(region.top * height / rows + _PIXEL) * rows,
+        min(width, math.ceil(region.right * width / 2 - _PIXEL) * 2),
+        min(height, math.ceil(region.bottom * height / rows - _PIXEL) * rows),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from av.filter import Graph
 from av.video.frame import VideoFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,6 +95,22 @@ def test_a_share_that_is_only_almost_a_pixel_covers_no_other() -> None:
     changed = np.nonzero(planes(frame)[0] != before)
     assert (changed[0].min(), changed[0].max()) == (2, 5)
     assert (changed[1].min(), changed[1].max()) == (2, 5)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_rows_that_share_colours_with_a_box_are_covered_too(interlaced: bool) -> None:
+    graph = Graph()
+    field = graph.add("setfield", "tff" if interlaced else "prog")
+    picture = noise("yuv420p", 64, 48)
+    source = graph.add_buffer(width=64, height=48, format=picture.format, time_base=Fraction(1, 25))
+    graph.link_nodes(source, field, graph.add("buffersink")).configure()
+    graph.push(picture)
+    frame = graph.pull()
+    assert isinstance(frame, VideoFrame) and frame.interlaced_frame == interlaced
+    before = planes(frame)[0]
+    fill(frame, [Redaction.still(0, 18 / 48, 1, 4 / 48)], 0, 1)
+    rows = np.nonzero((planes(frame)[0] != before).any(axis=1))[0]
+    assert (rows.min(), rows.max()) == ((16, 23) if interlaced else (18, 21))
 
 
 def test_a_kind_of_picture_that_cannot_be_filled_does_not_leave() -> None:
