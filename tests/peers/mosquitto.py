@@ -30,7 +30,7 @@ class Mosquitto:
     """A broker in ``folder``. Anonymous clients are let in unless ``users`` are given.
 
     It listens at one port of all ``hosts``; ``host`` is the first of them. ``settings`` are
-    more lines of its configuration.
+    more lines of its configuration. One that ``is_quiet`` logs no message and stores nothing.
     """
 
     def __init__(
@@ -42,12 +42,14 @@ class Mosquitto:
         certificate: ServerCertificate | None = None,
         hosts: Sequence[str] = (HOST,),
         settings: Sequence[str] = (),
+        is_quiet: bool = False,
     ) -> None:
         self._folder = folder
         self._users = users
         self._acl = acl
         self._certificate = certificate
         self._settings = settings
+        self._is_quiet = is_quiet
         self._program = program("mosquitto")
         folder.mkdir(parents=True, exist_ok=True)
         self._peer = Peer(folder / "mosquitto.log")
@@ -68,14 +70,19 @@ class Mosquitto:
             *(f"listener {self.port} {host}" for host in self.hosts),
             f"allow_anonymous {'false' if self._users is not None else 'true'}",
             f"user {pwd.getpwuid(os.geteuid()).pw_name}",
-            "persistence true",
-            f"persistence_location {self._folder}/",
-            "autosave_on_changes true",
-            "autosave_interval 1",
             "log_dest stderr",
-            "log_type all",
             *self._settings,
         ]
+        if self._is_quiet:
+            lines += ["log_type error", "log_type information", "connection_messages false"]
+        else:
+            lines += [
+                "log_type all",
+                "persistence true",
+                f"persistence_location {self._folder}/",
+                "autosave_on_changes true",
+                "autosave_interval 1",
+            ]
         if self._users is not None:
             lines.append(f"password_file {self._folder / 'passwords'}")
         if self._acl is not None:
