@@ -269,15 +269,15 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
     )
     if feed.broker is None:
         return owner_link, owner_link
-    # The feed's broker learns nothing of us: no will, no lasting session, a random id. Posts are
-    # confirmed to it at once, so that it cannot tell how long they were looked at.
+    # The feed's broker learns nothing of us: no will, no lasting session, a random id, no answer to
+    # a post. What is lost with a connection is retained, and comes with the next subscription.
     anonymous = f"clip-feed-{os.urandom(8).hex()}"
     feed_link = connect_broker(
         feed.broker,
         client_id=anonymous,
         subscriptions=of_feed,
         clean_session=True,
-        acknowledge_at_once=True,
+        qos=0,
         renews_subscriptions=True,
     )
     return owner_link, feed_link

@@ -29,7 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.errors import NetworkFault
 from agent.mqtt.events import Connected, Event, Published, Received
 
-_QOS: Final = 1  # at least once, everywhere
+_QOS: Final = 1  # at least once, of all that is published
 _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 3.0  # for a goodbye to a broker that may be gone
 _TICK_SECONDS: Final = 1.0
@@ -43,9 +43,9 @@ class Settings:
     """The broker, and what a link asks of it.
 
     ``will`` is a topic and a payload that the broker retains when we vanish. Unless
-    ``clean_session`` it keeps subscriptions and messages while we are away.
-    ``acknowledge_at_once``: a message is acknowledged as it comes, so that the broker
-    cannot tell from the time what it was worth to us. ``renews_subscriptions``: subscribe
+    ``clean_session`` it keeps subscriptions and messages while we are away. With ``qos`` 0 it
+    sends each message once and gets no answer; should it want one, it gets it at once, so that it
+    cannot tell from the time what a message was worth to us. ``renews_subscriptions``: subscribe
     again some seconds after each connection, and hourly; retained messages come again.
     A broker has ``answer_seconds`` to answer CONNECT. ``version`` 5 is for short questions:
     its reasons are plain, but a lasting session would need an expiry.
@@ -61,7 +61,7 @@ class Settings:
     subscriptions: tuple[str, ...] = ()
     will: tuple[str, bytes] | None = None
     clean_session: bool = True
-    acknowledge_at_once: bool = False
+    qos: Literal[0, 1] = 1  # of subscriptions
     renews_subscriptions: bool = False
     first_renewal_seconds: float = 5.0
     answer_seconds: float = 20.0
@@ -97,7 +97,7 @@ class Connection:
         self._events = events
         self._number = number
         self._client = self._new_client()
-        self._wanted = [(topic, _QOS) for topic in settings.subscriptions]
+        self._wanted = [(topic, int(settings.qos)) for topic in settings.subscriptions]
         self._subscribing: int | None = None
         self._connected = Connected()
         self._asleep, self._alarm = socket.socketpair()
@@ -142,7 +142,7 @@ class Connection:
 
     def subscribe(self, topic: str) -> None:
         """Add a topic to the session; nobody is told when the broker has it."""
-        self._client.subscribe(topic, _QOS)
+        self._client.subscribe(topic, self._settings.qos)
 
     def _token(self, message_id: int) -> int:
         return self._number << 16 | message_id
@@ -220,7 +220,7 @@ class Connection:
             clean_session=settings.clean_session if settings.version == 4 else None,
             protocol=MQTTProtocolVersion(settings.version),
             reconnect_on_failure=False,
-            manual_ack=not settings.acknowledge_at_once,
+            manual_ack=settings.qos == _QOS,
         )
         client.connect_timeout = _CONNECT_SECONDS
         if settings.username is not None:
@@ -293,7 +293,7 @@ class Connection:
             self.refusal = f"the broker closed the connection ({reason})"
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        is_ours = message.qos == _QOS and not self._settings.acknowledge_at_once
+        is_ours = message.qos == self._settings.qos == _QOS
         receipt = Receipt(self, message.mid) if is_ours else None
         payload = bytes(message.payload)
         self._events.put(Received(message.topic, payload, message.retain, receipt))

@@ -229,7 +229,7 @@ def connect_broker(
     subscriptions: Sequence[str],
     will: tuple[str, bytes] | None = None,
     clean_session: bool,
-    acknowledge_at_once: bool = False,
+    qos: Literal[0, 1] = 1,
     renews_subscriptions: bool = False,
     version: Literal[4, 5] = 4,
 ) -> MqttLink:
@@ -249,7 +249,7 @@ def connect_broker(
         subscriptions=tuple(subscriptions),
         will=will,
         clean_session=clean_session,
-        acknowledge_at_once=acknowledge_at_once,
+        qos=qos,
         renews_subscriptions=renews_subscriptions,
         version=version,
     )

@@ -17,7 +17,7 @@ import pytest
 from tests.peers.requirements import ROOT, missing, need, program
 from tests.peers.tus_server import TusServer
 
-CONNECT, PUBACK, SUBSCRIBE, DISCONNECT = 1, 4, 8, 14  # MQTT 3.1.1, table 2.1
+CONNECT, SUBSCRIBE, DISCONNECT = 1, 8, 14  # MQTT 3.1.1, table 2.1
 _SECONDS = 500
 
 
@@ -70,16 +70,12 @@ def test_from_a_request_to_the_approval_nothing_goes_anywhere_but_to_the_brokers
 
 @pytest.mark.timeout(_SECONDS + 100)
 def test_the_feeds_broker_cannot_tell_a_match_from_a_refusal(story: dict[str, Any]) -> None:
-    """From connecting to hanging up: the receipt for each post, four bytes, and nothing else.
+    """From connecting to hanging up it hears nothing, least of all after a post.
 
     The subscription is renewed once, some seconds after connecting, whatever is posted.
     """
     (conversation,) = story["to_feed"]
-    kinds = [kind for kind, _ in conversation]
-    assert kinds == [CONNECT, SUBSCRIBE, SUBSCRIBE, *[PUBACK] * len(story["rules"]), DISCONNECT]
-    receipts = [bytes.fromhex(whole) for kind, whole in conversation if kind == PUBACK]
-    # Type and length, then the number that the broker gave the post.
-    assert receipts == [bytes([0x40, 2, 0, count]) for count in range(1, len(receipts) + 1)]
+    assert [kind for kind, _ in conversation] == [CONNECT, SUBSCRIBE, SUBSCRIBE, DISCONNECT]
 
 
 @pytest.mark.timeout(_SECONDS + 100)
