@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.cards import DeviceCard
-from agent.consent.statements import Approval, ApprovedClip, Decline, Disclosure, Redaction, Trim
+from agent.consent.statements import (
+    Approval,
+    ApprovedClip,
+    ClipOffer,
+    Decline,
+    Disclosure,
+    Redaction,
+    Trim,
+)
 from agent.errors import MalformedStatement, Refused, UnreadableLetter
 from agent.keyfile import Keys
 from agent.mqtt import topics
@@ -24,6 +32,7 @@ from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import OpenRequest
 from agent.owner.terminal import commands
+from tests.consent.strategies import instances
 from tests.owner.camera import NOW, FakeCamera, make_request
 
 
@@ -200,6 +209,30 @@ def test_a_box_that_is_or_moves_only_where_nothing_leaves_is_refused(
     with pytest.raises(Refused) as caught:
         choose(item.report.clips, Choice(["1"], trims, [("1", redaction_text.parse(text))]))
     assert caught.value.rule == "redact-outside"
+
+
+@given(redaction=instances(Redaction), trim=instances(Trim) | st.none())
+def test_the_preview_that_the_confirmation_names_shows_what_is_signed(
+    redaction: Redaction, trim: Trim | None
+) -> None:
+    """What is left of a redaction in a trim is the same when it is typed again."""
+    offer = ClipOffer(
+        id="20240124-183015-3f9a2c",
+        sha256="a" * 64,
+        started_at=0,
+        duration_seconds=0,
+        bytes=1,
+        truncated=True,
+        clock_synced=True,
+        sealed_key="",
+    )
+    trims = [("1", trim)] if trim is not None else []
+    try:
+        (signed,) = choose([offer], Choice(["1"], trims, [("1", (redaction,))]))
+    except Refused:
+        return
+    typed = [commands.parse_redact(f"1={redaction_text.typed(one)}") for one in signed.redact]
+    assert choose([offer], Choice(["1"], trims, typed)) == (signed,)
 
 
 def test_more_boxes_or_positions_than_can_be_signed_are_refused_before_any_key_is_needed(

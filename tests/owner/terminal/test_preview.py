@@ -9,6 +9,7 @@ import pytest
 
 from agent.consent.statements import Redaction
 from agent.errors import Refused
+from agent.owner import redaction_text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.support import footage
@@ -48,6 +49,28 @@ def test_a_preview_with_trim_and_redact_is_to_the_byte_what_would_be_sent(
     assert "This is what would be sent" in said
     assert "20 pictures, H.264, from " in said
     assert f"SHA-256 {hashlib.sha256(sent).hexdigest()}" in said
+
+
+def test_a_preview_with_boxes_from_a_file_is_what_would_be_sent(
+    owner: OwnerAtHome,
+    camera: FakeCamera,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "walker.yaml"
+    file.write_text(
+        "- positions: [[0.5, 0, 0, 0.3, 1], [2.5, 0.6, 0, 0.3, 1]]\n"
+        "- {positions: [[0, 0.5, 0.5, 0.2, 0.2]], from_seconds: 1.5}\n"
+    )
+    capsys.readouterr()
+    with camera.serve(owner.broker):
+        options = ("--trim", "2=1-3", "--redact", f"2=@{file}")
+        assert owner.run("preview", "2", "--request", name, *options) == 0
+    said = capsys.readouterr().out
+    (shown,) = [Path(line) for line in said.splitlines() if line.endswith("-as-sent.mp4")]
+    whole = [*redaction_text.parse(f"@{file}")]
+    assert shown.read_bytes() == footage.prepared(CLIP, (1, 3), *whole)
 
 
 def test_preview_and_confirmation_say_the_same_of_the_pictures(
