@@ -5,7 +5,7 @@ some seconds; a receiver, proxy or line that fails with a long one gets half of 
 
 ``max_rate`` leaves the household's line usable. A router queues what its line cannot carry,
 and whatever else the household sends waits behind it: an upload as fast as TCP takes it adds
-a second to each answer on a slow line. ``auto`` sends the first chunk of an upload, and one
+a second to each answer on a slow line. ``auto`` sends the first chunk to an address, and one
 every few minutes, as fast as it goes, and all others at half of the rate that this reached.
 To private addresses (RFC 1918, loopback) nothing is limited.
 """
@@ -28,19 +28,30 @@ _CHUNK_SECONDS: Final = 10.0  # other releases wait as long for their turn
 _PIECE_BYTES: Final = 16_384  # at 5 Mbit/s 26 ms of the line
 _FAST_PIECE_BYTES: Final = 262_144
 _MEASURE_SECONDS: Final = 300.0
+_MEASURE_BYTES: Final = 262_144  # fewer tell of the way's length, not of its width
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The rate of a chunk that was not held back, in bytes a second, and its monotonic time."""
+
+    rate: float
+    at: float
 
 
 @dataclass(eq=False)
 class Pace:
-    """The pace of one upload; ``chunk_bytes`` is the length of its first chunk."""
+    """The pace of one upload; ``chunk_bytes`` is the length of its first chunk.
+
+    ``measured`` is what the uploads of a process know of the way to each address.
+    """
 
     clock: Clock
     chunk_bytes: int
     max_rate: Rate
+    measured: dict[str, Measured]
     _longest: int = field(init=False)
     _reached: float = field(default=0.0, init=False)  # by the last chunk, bytes a second
-    _measured: float = field(default=0.0, init=False)  # by the last that was not held back
-    _measured_at: float = field(default=-math.inf, init=False)  # monotonic
 
     def __post_init__(self) -> None:
         """Nothing is known of the line yet."""
@@ -58,7 +69,7 @@ class Pace:
         if self.max_rate == "unlimited" or self._measures(peer):
             return math.inf
         if self.max_rate == "auto":
-            return math.inf if _is_private(peer) else self._measured / 2
+            return math.inf if _is_private(peer) else self.measured[peer].rate / 2
         return self.max_rate / 8
 
     def went(self, size: int, seconds: float, *, peer: str) -> None:
@@ -66,8 +77,8 @@ class Pace:
         if seconds <= 0:
             return
         self._reached = size / seconds
-        if self._measures(peer):
-            self._measured, self._measured_at = self._reached, self.clock.monotonic()
+        if self._measures(peer) and size >= min(_MEASURE_BYTES, self.chunk_bytes):
+            self.measured[peer] = Measured(self._reached, self.clock.monotonic())
 
     def failed(self, size: int, *, too_large: bool) -> bool:
         """A chunk of ``size`` bytes did not arrive; True if a shorter one may."""
@@ -82,7 +93,8 @@ class Pace:
     def _measures(self, peer: str) -> bool:
         if self.max_rate != "auto" or _is_private(peer):
             return False
-        return self.clock.monotonic() - self._measured_at > _MEASURE_SECONDS
+        known = self.measured.get(peer)
+        return known is None or self.clock.monotonic() - known.at > _MEASURE_SECONDS
 
 
 def longest_chunk(chunk_bytes: int) -> int:

@@ -24,7 +24,7 @@ from typing import Protocol
 from agent import files
 from agent.errors import ClipDamaged, NetworkFault, ReceiverFault, Refused
 from agent.gateway.release.chunk import Chunk, Interrupted
-from agent.gateway.release.pace import Pace, Rate, longest_chunk, pieces
+from agent.gateway.release.pace import Measured, Pace, Rate, longest_chunk, pieces
 from agent.gateway.release.receiver_url import same_origin
 from agent.gateway.release.tus_client import GONE, TOO_LARGE
 from agent.gateway.unit_of_work import UnitOfWork
@@ -74,6 +74,7 @@ class Uploader:
     _intact: set[str] = field(default_factory=set)  # releases whose bundle was checked
     _reached: dict[str, int] = field(default_factory=dict)  # offsets in the receivers' last answers
     _paces: dict[str, Pace] = field(default_factory=dict)
+    _measured: dict[str, Measured] = field(default_factory=dict)  # by the receiver's address
 
     def send(self, row: ReleaseRow, bundle: Path, *, to: str) -> bool:
         """Announce the bundle at ``to``, or send the next chunk that the receiver lacks.
@@ -151,7 +152,8 @@ class Uploader:
     ) -> int | None:
         """Send a chunk; returns the new offset, None if it must be asked for."""
         clock, peer = self.work.clock, self.receiver.peer()
-        pace = self._paces.setdefault(row.id, Pace(clock, self.chunk_bytes, self.max_rate))
+        new = Pace(clock, self.chunk_bytes, self.max_rate, self._measured)
+        pace = self._paces.setdefault(row.id, new)
         length = min(pace.length(peer), size - offset)
         given = pieces(length, pace.limit(peer), clock)
         began = clock.monotonic()

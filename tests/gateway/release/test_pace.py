@@ -16,7 +16,7 @@ HOME, AWAY = "192.168.1.20", "93.184.215.14"
 
 
 def new_pace(max_rate: Rate = "auto") -> Pace:
-    return Pace(SimulatedClock(), MIB, max_rate)
+    return Pace(SimulatedClock(), MIB, max_rate, {})
 
 
 # Long chunks
@@ -68,6 +68,22 @@ def test_the_line_is_measured_again_after_some_minutes_with_a_short_chunk() -> N
     assert pace.length(AWAY) == MIB and math.isinf(pace.limit(AWAY))
     pace.went(MIB, 1.0, peer=AWAY)
     assert pace.limit(AWAY) == MIB / 2
+
+
+def test_what_one_upload_measured_holds_for_the_next_to_the_same_address() -> None:
+    """Many small clips in a row would fill the line, each with its first chunk."""
+    first = new_pace()
+    first.went(MIB, 2.0, peer=AWAY)
+    second = Pace(first.clock, MIB, "auto", first.measured)
+    assert second.limit(AWAY) == MIB / 4
+    assert math.isinf(second.limit("93.184.215.15"))
+
+
+def test_a_few_bytes_measure_nothing() -> None:
+    """They take a round trip however wide the way is."""
+    pace = new_pace()
+    pace.went(70_000, 0.3, peer=AWAY)
+    assert math.isinf(pace.limit(AWAY))
 
 
 @pytest.mark.parametrize(
