@@ -55,9 +55,10 @@ class ExactCopy:
         self._cleaner = cleaner
         self._first = next(head.body)
         head.body.put_back([self._first])
-        self._body = Body(span, head.body)
+        is_reordered = stream.codec_context.has_b_frames
+        self._body = Body(span, head.body, is_reordered=is_reordered)
         self._seam = None
-        if head.shown or (span.is_trimmed and stream.codec_context.has_b_frames):
+        if head.shown or (span.is_trimmed and is_reordered):
             self._seam = SeamEncoder(stream, codec, cleaner)
         self.record = cleaner.record_with(self._seam.sets if self._seam else ())
         self._head = self._encoded_head(head)

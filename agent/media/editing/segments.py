@@ -76,17 +76,22 @@ class Body:
     """The packets of the span that are copied, in their order, and after them the tail.
 
     ``tail`` are the times of the last pictures of the span, which cannot be copied, and
-    ``context`` the packets that decode them; both are empty before the end.
+    ``context`` the packets that decode them; both are empty before the end, and without a tail,
+    which only a stream needs that decodes pictures after later ones (``is_reordered``).
     """
 
-    def __init__(self, span: Span, packets: Iterator[VideoPacket]) -> None:
+    def __init__(self, span: Span, packets: Iterator[VideoPacket], *, is_reordered: bool) -> None:
         self._span = span
+        self._is_reordered = is_reordered
         self._packets = packets
         self.tail: set[int] = set()
         self.context: list[VideoPacket] = []
 
     def __iter__(self) -> Iterator[VideoPacket]:
-        """One group of pictures is held back, and the one before it kept: the tail needs them."""
+        """For a tail, one group of pictures is held back, and the one before it kept."""
+        if not self._is_reordered or not self._span.is_trimmed:
+            yield from _until_over(self._span, self._packets)
+            return
         before: list[VideoPacket] = []
         group: list[VideoPacket] = []
         begin: int | None = None
@@ -109,6 +114,18 @@ class Body:
         if self.tail:
             needs_more = min(self.tail) < shown_at(group[0])
             self.context = [*(before if needs_more else ()), *group, *late]
+
+
+def _until_over(span: Span, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+    """Packets that decode without any before the first, to the end of the span."""
+    begin: int | None = None
+    for packet in packets:
+        shown = shown_at(packet)
+        begin = shown if begin is None else begin
+        if span.is_over(shown):
+            return
+        if shown >= begin:
+            yield packet
 
 
 class _Peekable(Iterator[VideoPacket]):

@@ -249,6 +249,7 @@ CLIP_CHANGES: list[dict[str, Any]] = [
     {"clips": (world.approved(sha256="0" * 64),)},
     {"clips": (world.approved(trim=Trim(from_seconds=0, to_seconds=1)),)},
     {"clips": (world.approved(redact=(Redaction.still(x=0, y=0, width=1, height=1),)),)},
+    {"clips": (world.approved(codec="h264"),)},
     {"disclose": Disclosure(name="Olive")},
     {"disclose": Disclosure(email="")},
     {"aud": world.OTHER_DEVICE.public.fingerprint},

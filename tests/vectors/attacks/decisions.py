@@ -125,6 +125,20 @@ def _approvals_that_do_not_decode(good: Letter) -> Iterator[Named]:
             b'"trim":{"from_seconds":9,"to_seconds":1}',
         ),
         (
+            "codec-unknown",
+            "a codec that is no codec",
+            shape,
+            b'"codec":null',
+            b'"codec":"mjpeg"',
+        ),
+        (
+            "codec-hevc",
+            "a codec that nothing is converted to",
+            shape,
+            b'"codec":null',
+            b'"codec":"hevc"',
+        ),
+        (
             "redact-outside",
             "redacted outside the picture",
             shape,
