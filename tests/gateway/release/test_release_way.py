@@ -34,7 +34,7 @@ from agent.consent.statements import (
 from agent.mqtt import topics
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.requester_history import requester_record
-from tests.support.footage import prepared
+from tests.support.footage import numbers, prepared, record
 from tests.support.gateway_world import FEED, World, rules
 from tests.support.house import Person, fragmented_mp4
 from tests.support.peers import open_bundle
@@ -145,6 +145,20 @@ def test_the_owner_reads_the_digest_of_each_clip_that_left_as_the_preview_shows_
     assert {one.id: one.redacted for one in release.clips} == {
         clip.id: redact for clip, redact in zip(clips, redacts, strict=True)
     }
+
+
+def test_a_release_states_the_first_and_last_picture_of_its_file(world: World) -> None:
+    clip = world.house.record(seconds_ago=600, video=record(4, b_frames=2), seconds=4)
+    trim = Trim(from_seconds=0.65, to_seconds=3.35)
+    chosen = (ApprovedClip(id=clip.id, sha256=clip.sha256, trim=trim, redact=()),)
+    world.to_device(world.house.approve(world.post(), [clip], clips=chosen))
+    files = open_bundle(bytes(world.receiver.finished[-1].data), world.house.requester.identity)
+    text = decode_base64url(files["data/release.jws"].decode().split(".")[1])
+    (released,) = msgspec.json.decode(text, type=Release).clips
+    assert numbers(files[released.file]) == list(range(7, 34))
+    assert released.first_picture_ms == clip.start_ms + 700
+    assert released.last_picture_ms == clip.start_ms + 3_300
+    assert (released.pictures, released.codec) == (27, "h264")
 
 
 def test_the_owner_is_offered_exactly_the_clips_in_the_window(world: World) -> None:
