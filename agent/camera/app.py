@@ -19,6 +19,7 @@ from agent.camera.overload import Overload
 from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
+from agent.camera.schedule import Schedule
 from agent.camera.source import Source, VideoFormat
 from agent.camera.sources.factory import choose_source
 from agent.camera.stall import StallDetector
@@ -81,6 +82,7 @@ def build(
         index=index,
         state=state,
         clock=clock,
+        schedule=Schedule(config.camera.armed, configuration.time_zone(config.time)),
         max_kept_bytes=storage.max_bytes * storage.max_held_share,
     )
 

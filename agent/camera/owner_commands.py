@@ -16,11 +16,15 @@ that an owner turned off stays off, and the status says so at once.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from agent import files
+from agent.camera.schedule import Schedule
 from agent.clock import Clock
 from agent.consent import cards, signing
 from agent.consent.cards import DeviceCard, PublicKey
@@ -50,22 +54,54 @@ class OwnerCommands:
     index: Index
     state: StateFile
     clock: Clock
+    schedule: Schedule
     max_kept_bytes: float
 
     def __post_init__(self) -> None:
         self._handled: object = None  # stamp of the last wishes, whose commands are all answered
+        self._judgement = 0.0, 0.0, True  # from when, until when, and recording
         self._recall_arming()
+        self._arming = self.state.said.arming
+        self._follow_schedule()
 
     @property
     def armed(self) -> bool:
-        """False while an owner has switched recording off."""
-        return self.state.said.arming.armed
+        """False while an owner has switched recording off, or the schedule has."""
+        return self._arming.armed
 
     def look(self) -> None:
-        """Obey new commands once the clock is set; to be called once a second.
+        """Follow the schedule, and obey new commands once the clock is set; once a second.
 
         Raises :class:`~agent.errors.StorageFault`; the next call goes on.
         """
+        self._obey_wishes()
+        self._follow_schedule()
+        if self._arming != self.state.said.arming:
+            self.state.say(at=self.clock.now(), arming=self._arming)
+
+    def _follow_schedule(self) -> None:
+        """Judge by the schedule where it decides. A clock that is not set switches nothing off."""
+        said, has_schedule = self.state.said.arming, bool(self.schedule.periods)
+        never_said = said.owner is None and said.armed
+        if not said.scheduled and not (never_said and has_schedule):
+            self._arming = said
+            return
+        armed, until = True, None
+        if has_schedule and self.clock.synced():
+            armed, until = self._judged(self.clock.now())
+        scheduled = has_schedule or said.owner is not None
+        self._arming = replace(said, armed=armed, scheduled=scheduled, until=until)
+
+    def _judged(self, now: float) -> tuple[bool, int | None]:
+        """The schedule's word, and until when it holds. It is asked anew only then."""
+        since, until, armed = self._judgement
+        if not since <= now < until:
+            armed, end = self.schedule.armed(now), self.schedule.changes_at(now)
+            until = math.inf if end is None else end
+            self._judgement = now, until, armed
+        return armed, None if math.isinf(until) else int(until)
+
+    def _obey_wishes(self) -> None:
         stamp = wishes.stamp(self.state_dir)
         if stamp == self._handled or not self.clock.synced():
             return
@@ -115,9 +151,11 @@ class OwnerCommands:
             case Keep(clip=clip, keep=keep):
                 self._keep(clip, keep=keep)
                 return "the clip is kept" if keep else "the clip is no longer kept"
-            case Arm(armed=armed):
-                self._arm(statement, jws, armed=armed)
-                return "recording is on" if armed else "recording is off"
+            case Arm() as command:
+                self._arm(statement, command, jws)
+                if command.scheduled:
+                    return "recording is on by its schedule"
+                return "recording is on" if command.armed else "recording is off"
         raise Refused("not-for-the-camera", "the camera does not obey this command")
 
     def _keep(self, clip_id: str, *, keep: bool) -> None:
@@ -132,13 +170,14 @@ class OwnerCommands:
         except ClipDamaged as error:
             raise Refused("clip-damaged", "the clip's sidecar is damaged") from error
 
-    def _arm(self, statement: Command, jws: str, *, armed: bool) -> None:
+    def _arm(self, statement: Command, command: Arm, jws: str) -> None:
         """Switch recording; of two commands that cross, the one signed last counts."""
         if statement.iat < (self.state.said.arming.at or 0):
             raise Refused("older-command", "a later command of an owner stands")
         files.replace(self._arming_path, jws.encode())
-        arming = Arming(armed=armed, owner=statement.iss, at=statement.iat)
-        self.state.say(at=self.clock.now(), arming=arming)
+        self.state.say(at=self.clock.now(), arming=_arming(statement, command))
+        self._arming = self.state.said.arming
+        self._follow_schedule()
 
     @property
     def _arming_path(self) -> Path:
@@ -158,7 +197,7 @@ class OwnerCommands:
             return
         said, command = self.state.said.arming, statement.command
         if isinstance(command, Arm) and (not self.state.is_whole or statement.iat > (said.at or 0)):
-            self.state.recall(Arming(armed=command.armed, owner=statement.iss, at=statement.iat))
+            self.state.recall(_arming(statement, command))
 
     def _device_id(self) -> str:
         """The fingerprint on the card that was seen first; Refused while there is none."""
@@ -171,6 +210,16 @@ class OwnerCommands:
             return cards.parse_card(_text(ours), DeviceCard, str(ours)).fingerprint
         except (ClipDamaged, ConfigError, UnicodeDecodeError) as error:
             raise Refused("no-device-card", "the camera does not know its device's card") from error
+
+
+def _arming(statement: Command, command: Arm) -> Arming:
+    """The state of the switch as ``statement`` sets it."""
+    return Arming(
+        armed=command.armed,
+        owner=statement.iss,
+        at=statement.iat,
+        scheduled=command.scheduled,
+    )
 
 
 def _text(path: Path, most_bytes: int = _MAX_CARD_BYTES) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import yaml
@@ -24,6 +25,7 @@ from agent.config.base import Section, doc
 from agent.config.camera import (
     Camera,
     Motion,
+    Period,
     PiSource,
     Polygon,
     Recording,
@@ -217,6 +219,10 @@ class Time(Section, frozen=True):
             "always trusted (battery clock, or a service without such a file)."
         ),
     ] = Path("/run/systemd/timesync/synchronized")
+    zone: Annotated[
+        str | None,
+        doc("Time zone of camera.armed, such as Europe/Berlin. null: the system's."),
+    ] = None
 
 
 class Config(Section, frozen=True):
@@ -264,6 +270,7 @@ def load(path: Path) -> Config:
     _check_limits(config.requests, str(path))
     check_camera(config.camera, str(path))
     _check_log(config.feed, str(path))
+    time_zone(config.time, str(path))
     if config.approvals_needed > len(config.owners):
         raise ConfigError(
             f"{path}: approvals_needed: {config.approvals_needed} owners must agree, but"
@@ -271,6 +278,19 @@ def load(path: Path) -> Config:
         )
     muted = tuple(_whole_fingerprint(text, str(path)) for text in config.requests.muted)
     return replace(config, requests=replace(config.requests, muted=muted))
+
+
+def time_zone(time: Time, name: str = "agent.yaml") -> ZoneInfo | None:
+    """The time zone of schedules; None for the system's. ConfigError names the file ``name``."""
+    if time.zone is None:
+        return None
+    try:
+        return ZoneInfo(time.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"{name}: time.zone: there is no time zone {time.zone!r}",
+            advice="`timedatectl list-timezones` names them",
+        ) from error
 
 
 def _whole_fingerprint(text: str, name: str) -> str:

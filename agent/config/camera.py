@@ -202,8 +202,31 @@ class Recording(Section, frozen=True):
     ] = 10.0
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_Clock = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+
+
+class Period(Section, frozen=True, rename={"start": "from", "end": "to"}):
+    """A time of the week in which the camera records; over midnight if it ends at or before."""
+
+    start: Annotated[str, doc("Beginning, such as 22:00.", pattern=rf"\A{_Clock}\Z")]
+    end: Annotated[str, doc("End, such as 06:00, or 24:00.", pattern=rf"\A({_Clock}|24:00)\Z")]
+    days: Annotated[
+        tuple[Day, ...], doc("Days on which it begins.", min_length=1, max_length=7)
+    ] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
 class Camera(Section, frozen=True):
     """The recording process."""
+
+    armed: Annotated[
+        tuple[Period, ...],
+        doc(
+            "Times in which the camera records, by the clock on the wall (see time.zone). Empty: "
+            "always. An owner's arm or disarm counts more.",
+            max_length=50,
+        ),
+    ] = ()
 
     source: Annotated[Source, doc("Source of the pictures.")] = SceneSource()
     zones: Annotated[Zones, doc("Parts of the picture that count or are hidden.")] = Zones()

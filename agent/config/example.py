@@ -3,7 +3,8 @@
 Each key has its description and range as a comment, and its default as the value; required keys
 have the values of :data:`agent.config.EXAMPLE`. Where several kinds are possible
 (``camera.source``), the others follow the default one, commented out. So do sections that are null
-by default, once. A test loads the text and compares it with the defaults.
+by default, once, and an item of a list of sections. A test loads the text and compares it with the
+defaults.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _INDENT = "  "
 # Values for required keys that have no default, where EXAMPLE does not hold their section.
 _OTHER_KINDS: dict[type[Struct], Struct] = {
     config.StreamSource: config.StreamSource(record="rtsp://192.0.2.10/main"),
+    config.Period: config.Period(start="22:00", end="06:00"),
 }
 
 _BYTE_UNITS = ((10**9, "GB"), (1 << 20, "MiB"), (10**6, "MB"), (1 << 10, "KiB"))
@@ -77,6 +79,16 @@ class _Printer:
             yield f"{name}: {_scalar(value)}{_hint(name, value)}"
         for other in _other_kinds(kind, value):
             yield from self._commented_out(name, other, path)
+        if isinstance(kind, inspect.VarTupleType) and isinstance(
+            kind.item_type, inspect.StructType
+        ):
+            yield from self._listed(name, kind.item_type.cls, path)
+
+    def _listed(self, name: str, kind: type[Struct], path: str) -> Iterator[str]:
+        """A list of one section, behind ``#``."""
+        yield from _comment(f"or a list of: {_first_line(kind)}")
+        keys = _indented(self.struct(_OTHER_KINDS[kind], path=path))
+        yield from (f"#{line}" for line in [f"{name}:", f"{_INDENT}-", *_indented(keys)])
 
     def _commented_out(self, name: str, kind: type[Struct], path: str) -> Iterator[str]:
         """An alternative to the default, behind ``#``."""

@@ -84,6 +84,9 @@ def arming(status: Status) -> str:
     names = {one.fingerprint: one.name for one in status.owners}
     by = f" by {names.get(said.owner, 'an owner who has left')}" if said.owner is not None else ""
     since = f" since {moment(said.at)}" if said.at is not None else ""
+    if said.scheduled:
+        until = "" if said.until is None else f" until {moment(said.until)}"
+        return f"{'on' if said.armed else 'off'} by its schedule{until}"
     if said.armed:
         return f"on{since}{by}" if since else ""
     return f"off{since}{by}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import config
 from agent.camera.app import build
 from agent.camera.owner_commands import OwnerCommands
+from agent.camera.source import VideoFormat
 from agent.consent import letters as mail
 from agent.consent.cards import format_card
-from agent.consent.statements import Arm, Delete, Keep, PauseRequests
+from agent.consent.statements import Arm, Arming, Delete, Keep, PauseRequests
 from agent.gateway import device_keys
 from agent.vault import camera_state
 from agent.vault.clips.store import Clip
@@ -283,3 +285,122 @@ def test_if_nothing_tells_whether_it_is_disarmed_it_records_nothing(
     assert bedside.say(Arm(armed=True)) == "DONE: recording is on", "and that repairs it"
     bedside.restart()
     assert bedside.commands.armed
+
+
+# The schedule, and how it meets an owner's word
+
+NIGHTS = config.Camera(armed=(config.Period(start="22:00", end="06:00"),))  # it is 18:30 UTC
+IN_UTC = config.Time(synced_marker=None, zone="UTC")
+HOUR = 3_600
+
+
+@pytest.fixture
+def nightly(tmp_path: Path) -> Bedside:
+    return Bedside(House.build(tmp_path, camera=NIGHTS, time=IN_UTC))
+
+
+def arming(bedside: Bedside) -> Arming:
+    bedside.commands.look()
+    said = camera_state.read(bedside.house.config.state_dir)
+    assert said is not None and said.arming.armed == bedside.commands.armed
+    return said.arming
+
+
+def test_without_an_owners_word_the_schedule_decides_and_says_until_when(nightly: Bedside) -> None:
+    now = int(nightly.house.clock.now())
+    off = Arming(armed=False, scheduled=True, until=now + int(3.5 * HOUR))
+    assert arming(nightly) == off
+    nightly.house.clock.advance(3.5 * HOUR)
+    assert arming(nightly) == Arming(armed=True, scheduled=True, until=now + int(11.5 * HOUR))
+    nightly.restart()
+    assert nightly.commands.armed
+    nightly.house.clock.advance(8 * HOUR)
+    assert not arming(nightly).armed
+
+
+def test_disarm_and_arm_hold_until_an_owner_says_otherwise(nightly: Bedside) -> None:
+    assert nightly.say(Arm(armed=True)) == "DONE: recording is on"
+    for _ in range(48):
+        nightly.house.clock.advance(HOUR)
+        assert arming(nightly).armed
+    assert nightly.say(Arm(armed=False)) == "DONE: recording is off"
+    nightly.restart()
+    for _ in range(48):
+        nightly.house.clock.advance(HOUR)
+        assert not arming(nightly).armed
+    said = nightly.say(Arm(armed=True, scheduled=True))
+    assert said == "DONE: recording is on by its schedule"
+    hours = []
+    for _ in range(24):
+        hours.append(arming(nightly).armed)
+        nightly.house.clock.advance(HOUR)
+    assert sum(hours) == 8 and not hours[0]
+    assert arming(nightly).owner == nightly.house.owner.id
+
+
+def test_an_owners_word_that_was_lost_and_cannot_be_read_stays_off_in_a_period(
+    nightly: Bedside,
+) -> None:
+    nightly.say(Arm(armed=False))
+    folder = nightly.house.config.state_dir / "camera"
+    camera_state.path_of(nightly.house.config.state_dir).unlink()
+    (folder / "arming.jws").write_text("damaged")
+    nightly.restart()
+    for _ in range(24):
+        nightly.house.clock.advance(HOUR)
+        assert not arming(nightly).armed
+
+
+def test_a_clock_that_is_not_set_switches_nothing_off(nightly: Bedside) -> None:
+    nightly.house.clock.is_synced = False
+    assert arming(nightly) == Arming(armed=True, scheduled=True)
+    nightly.house.clock.is_synced = True
+    assert not arming(nightly).armed
+    nightly.say(Arm(armed=False))
+    nightly.house.clock.is_synced = False
+    assert not arming(nightly).armed, "an owner's word needs no clock"
+
+
+def test_a_schedule_that_is_taken_away_records_again(nightly: Bedside) -> None:
+    assert not arming(nightly).armed
+    nightly.house.config = msgspec.structs.replace(nightly.house.config, camera=config.Camera())
+    nightly.restart()
+    assert arming(nightly) == Arming(armed=True)
+
+
+def test_a_clock_that_is_set_back_is_judged_anew(nightly: Bedside) -> None:
+    nightly.house.clock.advance(4 * HOUR)
+    assert arming(nightly).armed
+    nightly.house.clock.step_wall(-4 * HOUR)
+    assert not arming(nightly).armed
+
+
+def test_an_idle_schedule_writes_nothing(nightly: Bedside) -> None:
+    arming(nightly)
+    path = camera_state.path_of(nightly.house.config.state_dir)
+    before = path.stat().st_ino, path.stat().st_mtime_ns
+    for _ in range(200):
+        nightly.house.clock.advance(60)
+        nightly.commands.look()
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == before
+
+
+def test_a_schedule_never_goes_with_recording_off() -> None:
+    with pytest.raises(ValueError, match="does not go with"):
+        Arm(armed=False, scheduled=True)
+
+
+def test_outside_of_its_times_the_camera_keeps_no_pre_roll(nightly: Bedside) -> None:
+    app, clock = nightly.app, nightly.house.clock
+
+    def records() -> bool:
+        clock.advance(1)
+        app.step(None)
+        return app._recorder is not None
+
+    app.step(VideoFormat(codec="h264", width=64, height=64, extradata=b""))
+    assert not records()
+    clock.step_wall(4 * HOUR)
+    assert records()
+    clock.step_wall(8 * HOUR)
+    assert not records()

@@ -67,14 +67,15 @@ class TestShipped:
     def test_every_key_of_every_struct_is_listed(self) -> None:
         text = uncomment(SHIPPED.read_text())
         for struct in sections(Config):
-            for name in struct.__struct_fields__:
+            for name in struct.__struct_encode_fields__:
                 assert re.search(rf"^ *{name}:", text, re.M), f"{struct.__name__}.{name}"
 
     @pytest.mark.parametrize("kind", get_args(config.Source))
     def test_commented_alternatives_can_be_enabled(
         self, tmp_path: Path, kind: type[msgspec.Struct]
     ) -> None:
-        text = uncomment(SHIPPED.read_text().replace("  tls: null\n", ""))
+        defaults = re.compile(r"^ +(tls: null|armed: \[\])\n", re.M)
+        text = uncomment(defaults.sub("", SHIPPED.read_text()))
         tag = kind.__struct_config__.tag
         sources = re.findall(r"^ +source:\n(?: {4}.*\n)+", text, flags=re.M)
         for source in sources:
@@ -83,6 +84,36 @@ class TestShipped:
         loaded = read(tmp_path, text)
         assert type(loaded.camera.source) is kind
         assert loaded.mqtt.tls == config.Tls()
+        assert loaded.camera.armed == (config.Period(start="22:00", end="06:00"),)
+
+    @pytest.mark.parametrize(
+        ("period", "said"),
+        [
+            ("{from: 22:00, to: 6:00}", "armed[0].to: Expected `str` matching regex"),
+            ("{from: 24:00, to: 06:00}", "armed[0].from: Expected `str` matching regex"),
+            ("{from: 22:60, to: 06:00}", "armed[0].from: Expected `str` matching regex"),
+            ("{from: 22, to: 06:00}", "armed[0].from: Expected `str`, got `int`"),
+            ("{from: 22:00}", "armed[0].to: missing key"),
+            ("{from: 22:00, to: 06:00, days: []}", "armed[0].days: Expected `array` of length >="),
+            ("{from: 22:00, to: 06:00, days: [Monday]}", "armed[0].days[0]: Invalid enum value"),
+            ("{from: 22:00, until: 06:00}", "armed[0].until: unknown key"),
+        ],
+    )
+    def test_a_period_that_is_none_is_named_by_its_path(
+        self, tmp_path: Path, period: str, said: str
+    ) -> None:
+        message = refusal(tmp_path, MINIMAL + f"camera: {{armed: [{period}]}}")
+        assert message.startswith(f"agent.yaml: camera.{said}")
+
+    def test_times_of_a_period_need_no_quotes(self, tmp_path: Path) -> None:
+        text = MINIMAL + "camera:\n  armed:\n    - {from: 22:00, to: 06:00, days: [fri, sat]}\n"
+        (period,) = read(tmp_path, text).camera.armed
+        assert (period.start, period.end, period.days) == ("22:00", "06:00", ("fri", "sat"))
+
+    @pytest.mark.parametrize("zone", ["Europe/Atlantis", "../etc/passwd", "/etc/passwd", "''", "."])
+    def test_an_unknown_time_zone_is_named(self, tmp_path: Path, zone: str) -> None:
+        message = refusal(tmp_path, MINIMAL + f"time: {{zone: {zone}}}")
+        assert message.startswith("agent.yaml: time.zone: there is no time zone")
 
     @pytest.mark.parametrize(
         ("zones", "said"),

@@ -127,10 +127,18 @@ class Keep(Part, frozen=True, tag_field="do", tag="keep"):
     keep: bool
 
 
-class Arm(Part, frozen=True, tag_field="do", tag="arm"):
-    """Switch recording on or off. The camera verifies and obeys it itself."""
+class Arm(Part, frozen=True, tag_field="do", tag="arm", omit_defaults=True):
+    """Switch recording on or off. The camera verifies and obeys it itself.
+
+    ``scheduled``: on in the times of agent.yaml alone.
+    """
 
     armed: bool
+    scheduled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scheduled and not self.armed:
+            raise ValueError("a schedule does not go with recording off")
 
 
 class HeldDecision(Part, frozen=True):
@@ -201,6 +209,8 @@ class Command(Statement, frozen=True):
         match self.command:
             case Arm(armed=False):
                 return "disarm"
+            case Arm(scheduled=True):
+                return "arm --by-schedule"
             case Mute(muted=False):
                 return "unmute"
             case Keep(keep=False):

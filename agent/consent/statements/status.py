@@ -57,11 +57,16 @@ class RequestsPause(Part, frozen=True):
 
 
 class Arming(Part, frozen=True):
-    """Recording is on or off; ``owner`` and ``at`` are None while nobody has said so."""
+    """Recording is on or off; ``owner`` and ``at`` are None while nobody has said so.
+
+    ``scheduled``: the schedule of agent.yaml decides, next ``until``.
+    """
 
     armed: bool
     owner: Fingerprint | None = None
     at: Moment | None = None
+    scheduled: bool = False
+    until: Moment | None = None
 
 
 class Space(Part, frozen=True):

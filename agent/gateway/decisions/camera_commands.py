@@ -85,5 +85,7 @@ def _wish(command: CameraCommand) -> str:
             return "delete a clip"
         case Keep(keep=keep):
             return "keep a clip" if keep else "keep a clip no longer"
+        case Arm(scheduled=True):
+            return "record by its schedule"
         case Arm(armed=armed):
             return "record" if armed else "stop recording"

@@ -6,7 +6,8 @@ nothing to its card. Each is sealed to its owner, and to the device itself, whic
 from the broker if its own state was set back. With each goes one to that owner's watcher, of
 :mod:`.watch`.
 
-News are what an owner must know at once. The clips' number, the last motion, and lines of
+News are what an owner must know at once. The clips' number, the last motion, a schedule that
+switches recording, and lines of
 the ledger that no message at the broker tells of wait for the hour: a broker sees when a letter
 comes, and must not learn from it that somebody walked by, or that a request was refused.
 """
@@ -19,6 +20,8 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from agent import __version__
 from agent.consent.cards import OwnerCard
@@ -116,11 +119,15 @@ class StatusLetters:
     def _news(self, facts: Mapping[str, Any]) -> object:
         """All facts that are told at once, and how far the broker has seen the ledger grow."""
         camera: PartHealth = facts["camera"]
+        arming: Arming = facts["arming"]
         coarse = "armed" if camera.state == "recording" else camera.state
-        quiet = {"space", "last_motion_at", "camera"}
+        if arming.scheduled:
+            arming = msgspec.structs.replace(arming, armed=True, until=None)
+            coarse = "armed" if camera.state == "disarmed" else coarse
+        quiet = {"space", "last_motion_at", "camera", "arming"}
         return (
             {name: fact for name, fact in facts.items() if name not in quiet},
-            (coarse, camera.detail, camera.version),
+            (coarse, camera.detail, camera.version, arming),
             self.work.database.rows("SELECT count(*) FROM seen"),
             self.work.database.rows("SELECT id, state FROM release"),
             [self._waiting(owner) for owner in self.work.parties.owners if owner.notify],

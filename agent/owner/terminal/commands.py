@@ -12,12 +12,12 @@ from agent import options
 from agent.consent.statements import Redactions, Trim
 from agent.options import Commands
 from agent.owner import redaction_text
+from agent.owner.watch import options as watch_options
 
 DEFAULT_HOME = Path("~/.config/clip-agent/owner")
 _REQUEST = "the first characters of its id"
 _ANSWER_SECONDS = 15.0
 _TRIM_FORM = "must be CLIP=FROM-TO, for example 1=2.5-10"
-_DAY_MINUTES = 1_440.0
 _EDITS = """\
   ... --trim 1=2.5-10             only seconds 2.5 to 10 of clip 1
   ... --redact 1=0.5,0,0.5,1      the right half of clip 1 covered with grey
@@ -36,11 +36,6 @@ _PREVIEW_EXAMPLES = f"""\
   clip-agent owner preview 1 --request 3f9a2c1b
   clip-agent owner preview 20240124-183015-3f9a2c
 {_EDITS}"""
-_WATCH_EXAMPLES = """\
-  clip-agent owner watch --desktop
-  clip-agent owner watch --ntfy https://ntfy.example/front-door --ntfy-token ntfy-token
-  clip-agent owner watch --exec "say-it --loud"
-"""
 _RECOVER_EXAMPLES = """\
   clip-agent owner recover recovery.txt 20240124-183015-3f9a2c.mp4.age
   clip-agent owner recover recovery.txt /media/card/camera/clips --output clips
@@ -104,25 +99,10 @@ def _register_reading(commands: Commands) -> None:
 
     text = "stay connected and tell what waits for you, once; needs no passphrase"
     watch = options.add_command(
-        commands, "watch", "agent.owner.watch.command:watch", text, examples=_WATCH_EXAMPLES
+        commands, "watch", "agent.owner.watch.command:watch", text, examples=watch_options.EXAMPLES
     )
     options.add_home(watch, DEFAULT_HOME)
-    watch.add_argument("--exec", metavar="COMMAND", help="run this, with the text after it")
-    watch.add_argument("--ntfy", metavar="URL", help="post to this topic of an ntfy server")
-    watch.add_argument(
-        "--ntfy-token", type=Path, metavar="FILE", help="its first line is an access token"
-    )
-    watch.add_argument(
-        "--ntfy-ca", type=Path, metavar="FILE", help="trust these certificates (PEM) there"
-    )
-    watch.add_argument("--desktop", action="store_true", help="show it on the desktop")
-    watch.add_argument(
-        "--after",
-        type=_minutes,
-        default=5.0,
-        metavar="MINUTES",
-        help="tell a fault once it has lasted this long (default 5)",
-    )
+    watch_options.add(watch)
 
     text = "show what each camera last said of itself, and when"
     status = _add(commands, "status", "status_view:status", text)
@@ -230,6 +210,9 @@ def _register_recording(commands: Commands) -> None:
     delete = _add(commands, "delete", "recording:delete", "delete a clip on the camera for good")
     keep = _add(commands, "keep", "recording:keep", "spare a clip from being deleted for space")
     keep.add_argument("--no-longer", action="store_true", help="let it be deleted in its turn")
+    arm.add_argument(
+        "--by-schedule", action="store_true", help="record in the times of its agent.yaml alone"
+    )
     options.add_passphrase(arm)
     _add_yes(disarm)
     for command in (arm, disarm):
@@ -329,14 +312,6 @@ def parse_redact(text: str) -> tuple[str, Redactions]:
         return clip, redaction_text.parse(rest)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _minutes(text: str) -> float:
-    """A number of minutes from 0 to a day."""
-    minutes = float(text)
-    if not 0 <= minutes <= _DAY_MINUTES:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {_DAY_MINUTES:g}")
-    return minutes
 
 
 def _moment(text: str) -> float:

@@ -18,8 +18,12 @@ from agent.owner.terminal.prompts import say, tell_cameras
 def arm(arguments: argparse.Namespace) -> int:
     """``owner arm``"""
     client = prompts.client(arguments)
-    plans = client.plans.command(Arm(armed=True), arguments.camera)
-    return tell_cameras(client, plans, arguments, done="It records when something moves.")
+    arm = Arm(armed=True, scheduled=arguments.by_schedule)
+    done = "It records when something moves"
+    if arm.scheduled:
+        done += ", in the times of `camera.armed` in its agent.yaml"
+    plans = client.plans.command(arm, arguments.camera)
+    return tell_cameras(client, plans, arguments, done=f"{done}.")
 
 
 def disarm(arguments: argparse.Namespace) -> int:

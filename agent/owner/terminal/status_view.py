@@ -57,7 +57,8 @@ def _rows(camera: CameraReport, said: Status) -> Iterator[tuple[str, Text]]:
     if said.muted:
         yield "Muted", Text("\n".join(text.short_fingerprint(one) for one in said.muted))
     if arming := text.arming(said):
-        yield "Recording", Text(arming, style="" if said.arming.armed else RED)
+        expected = said.arming.armed or said.arming.scheduled
+        yield "Recording", Text(arming, style="" if expected else RED)
     for one in said.held:
         yield "Held", Text(f"{one.release[:8]}: {one.why}")
     space = said.space

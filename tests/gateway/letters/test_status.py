@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agent.consent import letters as mail
 from agent.consent import signing
-from agent.consent.statements import Mute, PauseRequests, ResumeRequests, Status
+from agent.consent.statements import Arming, Mute, PauseRequests, ResumeRequests, Status
 from agent.errors import UnreadableLetter
 from agent.gateway import device_keys
 from agent.mqtt import topics
@@ -106,6 +107,31 @@ def test_motion_and_refused_posts_wait_for_the_hour(recording: World) -> None:
     recording.run()
     assert last(recording).space.clips == 1
     assert last(recording).last_motion_at is not None
+
+
+def test_a_schedule_that_switches_waits_for_the_hour_and_an_owners_word_does_not(
+    recording: World,
+) -> None:
+    """A broker must not learn from the time of a letter when nobody watches."""
+    state = StateFile(recording.house.config.state_dir, seals_to=tuple(recording.house.recipients))
+    off = Arming(armed=False, scheduled=True, until=int(recording.clock.now()) + 50)
+    state.say(at=recording.clock.now(), state="armed", arming=replace(off, armed=True))
+    recording.clock.advance(10)
+    recording.run()
+    before = len(letters(recording))
+    for arming, word in ((off, "disarmed"), (replace(off, armed=True, until=None), "recording")):
+        state.say(at=recording.clock.now(), state=word, arming=arming)
+        recording.clock.advance(10)
+        recording.run()
+    state.say(at=recording.clock.now(), state="disarmed", arming=off)
+    assert len(letters(recording)) == before
+    recording.clock.advance(HOUR)
+    recording.run()
+    assert last(recording).arming == off
+    state.say(at=recording.clock.now(), state="disarmed", arming=Arming(armed=False))
+    recording.clock.advance(10)
+    recording.run()
+    assert last(recording).arming == Arming(armed=False)
 
 
 def test_an_open_request_a_pause_and_a_mute_are_told_at_once(recording: World) -> None:

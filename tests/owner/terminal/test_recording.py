@@ -31,7 +31,10 @@ def test_arm_and_disarm_say_what_the_camera_did(
         assert owner.run("disarm", "--yes", "--wait", "60") == 0
         assert "Recording is off" in capsys.readouterr().out
         assert owner.run("arm", "--wait", "60") == 0
-    assert signed(camera, keys) == [Arm(armed=False), Arm(armed=True)]
+        assert owner.run("arm", "--by-schedule", "--wait", "60") == 0
+        assert "in the times of `camera.armed`" in flat(capsys.readouterr().out)
+    scheduled = Arm(armed=True, scheduled=True)
+    assert signed(camera, keys) == [Arm(armed=False), Arm(armed=True), scheduled]
 
 
 def test_delete_and_keep_name_the_clip_that_was_listed(

@@ -1,0 +1,42 @@
+"""Options of ``owner watch``. Light to import."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+EXAMPLES: Final = """\
+  clip-agent owner watch --desktop
+  clip-agent owner watch --ntfy https://ntfy.example/front-door --ntfy-token ntfy-token
+  clip-agent owner watch --exec "say-it --loud"
+"""
+_DAY_MINUTES: Final = 1_440.0
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the ways to the owner, and the patience."""
+    command.add_argument("--exec", metavar="COMMAND", help="run this, with the text after it")
+    command.add_argument("--ntfy", metavar="URL", help="post to this topic of an ntfy server")
+    command.add_argument(
+        "--ntfy-token", type=Path, metavar="FILE", help="its first line is an access token"
+    )
+    command.add_argument(
+        "--ntfy-ca", type=Path, metavar="FILE", help="trust these certificates (PEM) there"
+    )
+    command.add_argument("--desktop", action="store_true", help="show it on the desktop")
+    command.add_argument(
+        "--after",
+        type=_minutes,
+        default=5.0,
+        metavar="MINUTES",
+        help="tell a fault once it has lasted this long (default 5)",
+    )
+
+
+def _minutes(text: str) -> float:
+    """A number of minutes from 0 to a day."""
+    minutes = float(text)
+    if not 0 <= minutes <= _DAY_MINUTES:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {_DAY_MINUTES:g}")
+    return minutes
