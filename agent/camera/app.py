@@ -29,6 +29,7 @@ from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.host import systemd as service
 from agent.host.board import Machine, Steady
+from agent.host.memory import drop_start_code
 from agent.parties import load_owners, recipients
 from agent.vault import migration, wishes
 from agent.vault.camera_state import StateFile
@@ -121,6 +122,7 @@ def build(
         index=index,
         clock=clock,
         at_work=partial(camera_at_work, folder, clock=clock),
+        after_start=drop_start_code,
         may_end=_may_end(config.camera.source),
     )
 

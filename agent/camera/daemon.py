@@ -20,6 +20,7 @@ the process ended for it), ``stopped``, ``failed`` (anything else ended it).
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -40,6 +41,7 @@ from agent.errors import CameraFault, ClipAgentError, DiskFull, StorageFault
 from agent.vault.database.index import Index
 
 _TICK_SECONDS = 1.0  # watchdog and housekeeping
+_START_SECONDS = 5.0  # from the first format until the start is over
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class CameraApp:
     index: Index
     clock: Clock
     at_work: Callable[[], AbstractContextManager[None]]
+    after_start: Callable[[], None]
     may_end: bool
 
     def __post_init__(self) -> None:
@@ -69,6 +72,7 @@ class CameraApp:
         self._recorder: Recorder | None = None  # None also while disarmed
         self._interruption: Interruption | None = None
         self._next_tick = self.clock.monotonic()
+        self._start_ends: float | None = None  # known once there was a camera
 
     def run(self) -> int:
         """Record until :meth:`stop`, or until a file ends; 0 then.
@@ -168,6 +172,8 @@ class CameraApp:
         self._video = video
         self._recorder = self.make_recorder(video) if self.commands.armed else None
         self._interruption = None
+        if self._start_ends is None:
+            self._start_ends = self.clock.monotonic() + _START_SECONDS
         self.stall.opened()
         self.stream.opened()
         self.overload.begin()
@@ -218,6 +224,9 @@ class CameraApp:
         Only this loop feeds the watchdog, so a disk or a recorder that hangs starves it.
         """
         self.health.alive()
+        if self._start_ends is not None and self.clock.monotonic() >= self._start_ends:
+            self._start_ends = math.inf
+            self.after_start()
         self.stream.tick()
         self.overload.tick()
         self._obey()
