@@ -74,7 +74,16 @@ def test_a_picture_is_covered_wherever_the_box_is_while_it_is_shown() -> None:
 
 @pytest.mark.parametrize(
     ("begin", "end", "there"),
-    [(1.9, 2.0, False), (1.9, 2.01, True), (2, 2.1, True), (8, 8.1, True), (8.01, 8.1, False)],
+    [
+        (2, 2, True),
+        (3, 1, True),
+        (8.5, 3, False),
+        (1.9, 2.0, False),
+        (1.9, 2.01, True),
+        (2, 2.1, True),
+        (8, 8.1, True),
+        (8.01, 8.1, False),
+    ],
 )
 def test_a_box_is_on_every_picture_that_is_shown_in_its_time(
     begin: float, end: float, there: bool

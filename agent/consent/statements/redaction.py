@@ -91,7 +91,8 @@ class Redaction(Part, frozen=True, omit_defaults=True):
 
         The picture is shown from ``begin`` until ``end``, in seconds from the recording's start.
         """
-        if self.from_seconds is not None and end <= self.from_seconds:
+        end = max(begin, end)  # in a damaged clip the next picture may be an earlier one
+        if self.from_seconds is not None and begin < self.from_seconds and end <= self.from_seconds:
             return None
         if self.to_seconds is not None and begin > self.to_seconds:
             return None
