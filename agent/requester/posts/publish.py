@@ -131,8 +131,10 @@ def _kept(publication: Publication, broker: Broker, wanted: Iterable[str]) -> se
     kept: set[str] = set()
     wanted = set(wanted)
     with _session(broker, *wanted) as session:
-        while kept < wanted and (received := session.receive(_READ_BACK_SECONDS)) is not None:
+        while kept != wanted and (received := session.receive(_READ_BACK_SECONDS)) is not None:
             is_ours = received.payload == publication.payload
+            if received.topic not in wanted:
+                continue  # amqtt sends a new client all that others have subscribed to
             if received.retained and (is_ours or received.topic != publication.topic):
                 kept.add(received.topic)
     return kept
