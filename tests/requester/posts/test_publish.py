@@ -1,67 +1,115 @@
-"""The read-back of a post: only what was asked for counts as kept."""
+"""Posts are sent until the feed keeps them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import queue
+from typing import Any
 
 import pytest
 
 from agent.config import Broker
 from agent.errors import NetworkFault
-from agent.mqtt.link import Received
+from agent.mqtt import link
+from agent.mqtt.link import Connected, Event, Published, Received
 from agent.requester.posts import publish
 from agent.requester.posts.publish import Publication
 
-POST = Publication("feed/requests/1", "jws", links={"feed/log/1": b"old 1"})
+POST = Publication(
+    "feed/requests/1", "a.b.c", b"proof", {"feed/log/1": b"old 1\n", "feed/log/2": b"old 2\n"}
+)
+ALL = {**POST.links, POST.topic: POST.payload}
 
 
-class FakeSession:
-    """A session of a broker that hands out ``messages``, whatever was subscribed to."""
+class FakeFeed:
+    """A broker that confirms every message, and at first keeps none of the ``lost`` topics."""
 
-    def __init__(self, messages: list[Received]) -> None:
-        self._messages: Iterator[Received] = iter(messages)
+    def __init__(self, lost: dict[str, int]) -> None:
+        self.lost = lost  # by topic: the times
+        self.retained: dict[str, bytes] = {}
+        self.sent: list[str] = []
 
-    def __enter__(self) -> FakeSession:
-        return self
+    def connect(self, _broker: Broker, *, subscriptions: tuple[str, ...], **_: Any) -> FakeClient:
+        return FakeClient(self, subscriptions)
 
-    def __exit__(self, *_: object) -> None:
-        return None
+    def publish(self, topic: str, payload: bytes) -> None:
+        self.sent.append(topic)
+        if self.lost.get(topic, 0) > 0:
+            self.lost[topic] -= 1
+        else:
+            self.retained[topic] = payload
 
-    def publish(self, topic: str, payload: bytes, *, retained: bool) -> None:
+
+class FakeClient:
+    """One connection to it."""
+
+    def __init__(self, feed: FakeFeed, subscriptions: tuple[str, ...]) -> None:
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._feed, self._subscriptions = feed, subscriptions
+        self._tokens = itertools.count(1)
+
+    def start(self) -> None:
+        self.events.put(Connected())
+        for topic in self._subscriptions:
+            if topic in self._feed.retained:
+                self.events.put(Received(topic, self._feed.retained[topic], True, None))
+
+    def stop(self) -> None:
+        pass
+
+    def acknowledge(self, received: Received) -> None:
+        pass
+
+    def publish(self, topic: str, payload: bytes, *, retained: bool) -> int:
         assert retained
-
-    def receive(self, seconds: float) -> Received | None:
-        return next(self._messages, None)
-
-
-def sent(monkeypatch: pytest.MonkeyPatch, *messages: Received) -> bool:
-    """True if ``messages`` after each try show that the broker keeps the post."""
-    monkeypatch.setattr(publish, "_session", lambda *_: FakeSession(list(messages)))
-    try:
-        publish.send(POST, Broker(host="b.example"), sleep=lambda _: None)
-    except NetworkFault:
-        return False
-    return True
+        self._feed.publish(topic, payload)
+        token = next(self._tokens)
+        self.events.put(Published(token))
+        return token
 
 
-def message(topic: str, payload: bytes, *, retained: bool = True) -> Received:
-    return Received(topic, payload, retained, 1)
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    monkeypatch.setattr(publish, "_READ_BACK_SECONDS", 0.0)
+    return []
 
 
-def test_messages_of_other_topics_neither_count_nor_end_the_wait(
-    monkeypatch: pytest.MonkeyPatch,
+def send(feed: FakeFeed, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "connect_broker", feed.connect)
+    publish.send(POST, Broker(), sleep=pauses.append)
+
+
+def test_a_post_that_is_kept_is_sent_once(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """amqtt sends a new client all that others have subscribed to."""
-    other = message("clip-agent/front-door/status/x", b"letter")
-    post, link = message("feed/requests/1", b"jws"), message("feed/log/1", b"another's")
-    assert sent(monkeypatch, other, other, post, other, link)
-    assert not sent(monkeypatch, other, link)
-    assert not sent(monkeypatch, other, post)
+    feed = FakeFeed({})
+    send(feed, pauses, monkeypatch)
+    assert feed.retained == ALL and feed.sent == list(ALL) and pauses == [0.0]
 
 
-def test_another_post_or_one_that_is_not_retained_is_not_kept(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("lost", ALL)
+def test_a_message_that_was_confirmed_and_not_kept_is_sent_again(
+    lost: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = message("feed/log/1", b"old 1")
-    assert not sent(monkeypatch, link, message("feed/requests/1", b"forged"))
-    assert not sent(monkeypatch, link, message("feed/requests/1", b"jws", retained=False))
+    feed = FakeFeed({lost: 2})
+    send(feed, pauses, monkeypatch)
+    assert feed.retained == ALL
+    assert sorted(feed.sent) == sorted([*ALL, lost, lost]) and len(pauses) == 3
+
+
+def test_another_post_under_our_topic_is_not_ours_and_another_link_is_as_good(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = FakeFeed(dict.fromkeys(ALL, 1))
+    feed.retained = dict.fromkeys(ALL, b"somebody else's")
+    send(feed, pauses, monkeypatch)
+    assert feed.retained[POST.topic] == POST.payload
+    assert feed.sent == [*ALL, POST.topic]
+
+
+def test_a_broker_that_never_keeps_the_post_is_a_fault(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NetworkFault, match="does not show it"):
+        send(FakeFeed({POST.topic: 99}), pauses, monkeypatch)
+    assert pauses == [0.0, 1.0, 2.0, 4.0]
