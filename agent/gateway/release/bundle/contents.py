@@ -33,7 +33,6 @@ from agent.gateway.release.authorization import Authorization
 from agent.gateway.release.bundle.bag_writer import write_bundle
 from agent.gateway.release.bundle.readme import readme
 from agent.media.editing.content import Prepared
-from agent.sealed_spool import new_spool
 from agent.vault.clips import unseal
 from agent.vault.clips.reader import ClipReader
 from agent.vault.database.gateway import Clip, GatewayDatabase
@@ -83,6 +82,8 @@ class BundleContents:
         pictures: dict[str, Prepared] = {}
 
         def payload() -> Iterator[tuple[str, BinaryIO]]:
+            from agent.sealed_spool import new_spool  # its cipher comes with the first release
+
             for clip in clips:
                 with new_spool(path.parent) as spool:
                     pictures[clip.id] = self._prepare(clip, keys[clip.id], spool)
