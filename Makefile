@@ -53,10 +53,10 @@ test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; 
 	tests/pi/build $(PI_ROOT)
 	$(BIN)/python -m pytest -n 4 tests/pi $(ARGS)
 
-test-scale: .venv/scale  ## Feed, receiver and log on engines of a city's size, 10,000 cameras (downloads 700 MB once)
+test-scale: .venv/scale  ## Feed, receiver and log on engines of a city's size, 10,000 cameras (downloads 400 MB once)
 	@.ci/packages $(SCALE_PACKAGES)
 	$(SCALE_LOG)/build .cache/log || printf '\n!!! SKIPPED: the public log, which could not be built\n\n' >&2
-	$(BIN)/python -m pytest --durations=0 tests/scale $(ARGS)
+	$(BIN)/python -m pytest --durations=9 tests/scale $(ARGS)
 
 lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	@$(BIN)/ruff check --quiet .
