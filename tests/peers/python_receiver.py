@@ -34,6 +34,7 @@ class PythonReceiver:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._peer = Peer(folder / f"{kind}.log")
         self.port = free_port()
+        self.location = self.url  # as fastapi-tusd must be told; others see it in the request
 
     @property
     def host(self) -> str:
@@ -48,7 +49,7 @@ class PythonReceiver:
     def start(self) -> Self:
         """Start, on the port of the run before if there was one."""
         command = [sys.executable, "-m", "tests.peers.python_receiver", self.kind]
-        command += [str(self.folder), str(self.port)]
+        command += [str(self.folder), str(self.port), self.location]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self._peer.run(command, ready="ready", environment=environment)
         return self
@@ -91,7 +92,7 @@ class PythonReceiver:
             self.kill()
 
 
-def _serve(kind: str, folder: Path, port: int) -> None:
+def _serve(kind: str, folder: Path, port: int, location: str) -> None:
     """Run a receiver in this process, for good."""
     if kind == "own":
         from agent.requester.receiver.server import Receiver
@@ -112,7 +113,6 @@ def _serve(kind: str, folder: Path, port: int) -> None:
     else:
         from fastapi_tusd import TusRouter
 
-        location = f"http://127.0.0.1:{port}/files"
         app.include_router(TusRouter(store_dir=str(folder), location=location), prefix="/files")
     listener = socket.create_server(("127.0.0.1", port))
     _say_ready()  # connections wait until it serves
@@ -126,4 +126,4 @@ def _say_ready() -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    _serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -48,6 +48,10 @@ class Household:
     def __init__(self, folder: Path, receiver: TusServer | PythonReceiver) -> None:
         self._receiver = receiver
         self.proxy = FailingProxy(receiver.url)
+        if isinstance(receiver, PythonReceiver) and receiver.kind == "fastapi-tusd":
+            receiver.kill()
+            receiver.location = self.proxy.url
+            receiver.start()
         upload = config.Upload(allow_loopback_http=True, chunk_bytes=_CHUNK)
         self._world = World(folder, upload=upload)
         cards, place = self._world.house.config.requesters, self.proxy.url.split("/")[2]
