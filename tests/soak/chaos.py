@@ -14,7 +14,8 @@ Towards the end the line is good, and every release must arrive.
 Each must be delivered once, with the very clip that preparing it gives, and nothing else may
 stay at the receiver. Other receivers than ours do not know an upload that is announced again,
 nor damage that TCP does not see: for these the line says no bytes twice, and what stays unfinished
-is counted and no fault.
+is counted and no fault. tuspyserver and fastapi-tusd fail: killed in the middle of a chunk, they
+keep bytes that they do not count.
 """
 
 from __future__ import annotations
