@@ -23,7 +23,7 @@ from tests.peers.requirements import ROOT
 from tests.support.footage import RATE, numbers, packets, pictures, record, units, without_notes
 
 SECONDS: Final = 6
-TRIMS: Final = 5  # of each file
+TRIMS: Final = 4  # of each file
 _QUIET: Final = "log-level=none:scenecut=0"
 FILES: Final[dict[str, dict[str, Any]]] = {
     "GOP 1 s": {},
