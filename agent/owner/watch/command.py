@@ -23,6 +23,7 @@ from agent.owner.watch.household import Household
 from agent.owner.watch.memory import Memory
 from agent.owner.watch.watcher import Watcher, run
 
+_LEAST_SECONDS: Final = 10.0  # so long retained letters may take after a connection
 _LOOK_SECONDS: Final = 60.0  # from one look at the enrolled cameras to the next
 
 
@@ -38,7 +39,7 @@ def watch(arguments: argparse.Namespace) -> int:
             devices=folder.enrolled(),
             identity=folder.notification_identity(),
             memory=memory,
-            patience_seconds=60 * arguments.after,
+            patience_seconds=max(_LEAST_SECONDS, 60 * arguments.after),
         )
         watcher = Watcher(household, link, channels, clock)
         ended = run(link, watcher, notify, _unchanged(folder))
