@@ -217,12 +217,12 @@ class Household:
 
         return self.wait("clips", found)
 
-    def record(self, *seconds_ago: float) -> list[str]:
+    def record(self, *seconds_ago: float, video: bytes | None = None) -> list[str]:
         """Finished clips that began so long ago, as a camera writes them; their ids."""
         clock, settings = SystemClock(synced_marker=None), config.load(self.config)
         readers = recipients(load_owners(settings.owners))
         return [
-            house.record(settings.state_dir, readers, clock, seconds_ago=ago).id
+            house.record(settings.state_dir, readers, clock, seconds_ago=ago, video=video).id
             for ago in seconds_ago
         ]
 

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
-from agent.clock import SystemClock
-from agent.parties import load_owners, recipients
 from tests.e2e.household import Household
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.relay import Relay
 from tests.scale.conftest import Report
 from tests.scale.engines.object_store import ObjectStoreReceiver
-from tests.support.house import fragmented_mp4, record
+from tests.support.house import fragmented_mp4
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -67,16 +64,9 @@ def release(house: Household) -> str:
     """A clip of some megabytes, recorded, asked for, approved and sent; its id."""
     house.start("gateway")
     house.enrol()
-    settings = config.load(house.config)
-    clip = record(
-        settings.state_dir,
-        recipients(load_owners(settings.owners)),
-        SystemClock(synced_marker=None),
-        seconds_ago=600,
-        video=fragmented_mp4(8, 320, noisy=True),
-    )
+    (clip,) = house.record(600, video=fragmented_mp4(8, 320, noisy=True))
     digest = house.post()
     house.offered(digest)
-    house.owner("approve", digest, clip.id, "--yes")
+    house.owner("approve", digest, clip, "--yes")
     house.wait("the release", lambda: "release.sent" in house.ledger())
-    return clip.id
+    return clip
