@@ -91,7 +91,7 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     card = house.root / "requester" / "requester.card.yaml"
     url = house.receiver_url
     share = ["share", "2", "--to", card, "--url", url, "--allow-loopback-http", "--yes"]
-    assert say("owner", *share, "--wait", "120").rstrip().endswith("front-door: sent")
+    assert "front-door: sent" in say("owner", *share, "--wait", "120")
 
     # A legal order, while requests are paused and resumed
     order = {"court": "District Court", "docket": "24-CV-1", "document_sha256": "a" * 64}
@@ -124,7 +124,7 @@ def test_sharing_pausing_muting_and_what_nobody_can_answer(house: Household, say
     inbox(say, is_open(request))
     for clip in (older, newer):
         approve = ["approve", request[:8], clip, "--yes", "--wait", "120"]
-        assert say("owner", *approve).rstrip().endswith("front-door: sent")
+        assert "front-door: sent" in say("owner", *approve)
     assert "front-door: done" in say("owner", "mute", request[:8], "--yes")
     inbox(say, is_closed(request))
     page = say("owner", "show", request[:8])
@@ -180,7 +180,7 @@ def test_two_owners_must_say_the_same(house: Household, mosquitto: Mosquitto, sa
     assert f"--with {release[:8]}" in page
     agreed = say("partner", "approve", request[:8], "--with", release, "--yes", "--wait", "120")
     assert "email o@x.example" in agreed
-    assert agreed.rstrip().endswith("front-door: sent")
+    assert "front-door: sent" in agreed
 
     say("partner", "clips")
     say("owner", "clips")
@@ -193,4 +193,4 @@ def test_two_owners_must_say_the_same(house: Household, mosquitto: Mosquitto, sa
     )
     agreed = say("partner", "share", "--with", release, "--yes", "--wait", "120")
     assert "Springfield Police Department, who has not asked" in agreed
-    assert agreed.rstrip().endswith("front-door: sent")
+    assert "front-door: sent" in agreed
