@@ -29,7 +29,7 @@ _FINEST_MB = _CLIPS / 100 * _PAGE_MB  # 41 bytes a clip: less than any object th
 _MOVING_SECONDS, _PAUSES = 2.0, (14.0, 16.0)
 _MAX_BYTES = 200_000_000  # so that retention works too
 _HOUR = 3600.0
-_LIMIT = 100
+_LIMIT = 95
 
 
 def measure(workshop: Workshop) -> list[Figure]:
