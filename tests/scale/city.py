@@ -38,7 +38,7 @@ PATIENCE_SECONDS = 240.0
 _FEED = "clip-feed"
 # The rules are not in question here: every post is admitted.
 _LENIENT = config.Requests(
-    max_open_per_requester=1_000, max_daily_per_requester=1_000, max_kept_daily_per_requester=10_000
+    max_open_per_requester=9_999, max_daily_per_requester=9_999, max_kept_daily_per_requester=9_999
 )
 
 
@@ -173,6 +173,7 @@ def _session(port: int, *subscriptions: str) -> Iterator[Session]:
             client_id=f"city-{secrets.token_hex(6)}",
             subscriptions=subscriptions,
             clean_session=True,
+            qos=0,  # as cameras do
         )
         session = Session(link, seconds=PATIENCE_SECONDS)
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.peers.mosquitto import Mosquitto
 from tests.scale.balancer import Balancer
 from tests.scale.city import City, onlookers
 from tests.scale.conftest import Report
@@ -12,6 +15,7 @@ from tests.scale.engines.nats import NatsCluster
 
 pytestmark = pytest.mark.timeout(1200)
 POSTS, MORE = 200, 5
+MANY = 2_000
 
 
 def test_every_gateway_hears_every_post_of_a_fresh_nats_cluster(
@@ -82,3 +86,14 @@ def test_every_gateway_hears_every_post_of_brokers_that_share_a_redis(
         city.add_gateway("new", front.port)
         city.wait_until_heard(posts)
     report(f"Aedes with Redis, a broker killed: 3 gateways of 3 hear {len(posts)}; {told}")
+
+
+def test_a_new_gateway_hears_more_open_posts_than_a_mosquitto_queues_by_itself(
+    tmp_path: Path, city: City, report: Report
+) -> None:
+    unbounded = ("max_queued_messages 0",)  # its default of 1,000 drops the others
+    with Mosquitto(tmp_path / "feed", is_quiet=True, settings=unbounded) as feed:
+        posts = city.post(MANY, feed.port)
+        city.add_gateway("new", feed.port)
+        city.wait_until_heard(posts)
+    report(f"mosquitto with max_queued_messages 0: a new gateway hears {MANY:,} of {MANY:,} posts")
