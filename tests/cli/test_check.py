@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import config
 from agent.cli import main as cli
-from agent.consent.cards import in_groups
+from agent.consent.cards import OwnerCard, format_card, in_groups, parse_card
 from agent.gateway import device_keys as keys
 from agent.keyfile import Keys
 from agent.parties import load_owners, recipients
@@ -283,3 +284,12 @@ def test_a_configuration_that_cannot_be_used_ends_with_78_at_once(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith(f"clip-agent: {path}: ")
+
+
+def test_an_owner_whose_card_has_no_notification_key_is_named(check: Any, tmp_path: Path) -> None:
+    house = House.build(tmp_path / "house", partner=True, camera=STILL)
+    path = house.config.owners[1]
+    card = parse_card(path.read_text(), OwnerCard, str(path))
+    path.write_text(format_card(msgspec.structs.replace(card, notify=None)))
+    said = check(house).texts["owners"]
+    assert "No notification key on the card of Otto: `clip-agent owner notification-key`" in said

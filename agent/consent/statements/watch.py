@@ -28,7 +28,7 @@ class WatchItem(Part, frozen=True):
     - ``request``, ``legal-order``: waits for an answer until ``until``; ``clips`` match;
     - ``agreement``: another owner has approved it, and this one has not;
     - ``held``: an approved release goes on only when the owner's tool has named it again;
-    - ``failed``: an approved release was not sent;
+    - ``failed``: an approved release was not sent; ``rejected``: its recipient rejected it;
     - ``refused``: the device refused a decision of an owner.
 
     ``id`` is the same as long as the item is, and tells nothing else. ``near``: little of the
@@ -36,7 +36,7 @@ class WatchItem(Part, frozen=True):
     """
 
     id: ReleaseId
-    kind: Literal["request", "legal-order", "agreement", "held", "failed", "refused"]
+    kind: Literal["request", "legal-order", "agreement", "held", "failed", "rejected", "refused"]
     at: Moment
     until: Moment | None = None
     near: bool = False

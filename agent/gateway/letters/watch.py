@@ -73,7 +73,7 @@ def _request(
         at=int(row.told_at or row.received_at),
         until=int(row.expires_at),
         near=near and not work.releases.answers(row.digest),
-        clips=len(work.requests.matches(row.digest)),
+        clips=work.requests.match_count(row.digest),
         **_content(work, row, owner),
     )
 
@@ -92,7 +92,8 @@ def _content(work: UnitOfWork, row: RequestRow, owner: OwnerCard) -> dict[str, s
 
 def _muted_orders(work: UnitOfWork, owner: OwnerCard) -> Iterator[WatchItem]:
     """Legal orders of muted requesters."""
-    notices, _ = work.notices.shown(at_most=SHOWN, now=work.clock.now())
+    now = work.clock.now()
+    notices, _ = work.notices.shown(at_most=SHOWN, now=now)
     for one in notices:
         if one.kind == "muted-order":
             content = owner.notify is not None and owner.notify.content
@@ -101,6 +102,7 @@ def _muted_orders(work: UnitOfWork, owner: OwnerCard) -> Iterator[WatchItem]:
                 kind=LEGAL_ORDER,
                 at=one.at,
                 until=one.until,
+                near=one.until is not None and _is_near(now, one.at, one.until),
                 who=one.who if content else "",
                 title=one.title[:120] if content else "",
             )
@@ -118,6 +120,8 @@ def _releases(work: UnitOfWork, owner: OwnerCard) -> Iterator[WatchItem]:
         id_, at, until = work.write.opaque_id(row.id), int(row.approved_at), int(row.expires_at)
         if row.state == "FAILED":
             yield WatchItem(id=id_, kind="failed", at=at)
+        elif row.state == "REJECTED":
+            yield WatchItem(id=id_, kind="rejected", at=at)
         elif row.id in held:
             yield WatchItem(id=id_, kind="held", at=at, until=until)
         elif row.state == "PROPOSED" and _author(row) != owner.fingerprint:

@@ -25,9 +25,13 @@ class Faults:
             if known is None or known[0] != (kind in here):
                 self._since[kind] = (kind in here, now)
 
-    def forget(self, kinds: Iterable[str] | None = None) -> None:
-        """Begin anew with ``kinds``, or all: they could not be seen for a while."""
-        for kind in list(self._since) if kinds is None else kinds:
+    def pause(self, seconds: float) -> None:
+        """Count the last ``seconds`` for nothing: nobody could see what was there."""
+        self._since = {kind: (here, at + seconds) for kind, (here, at) in self._since.items()}
+
+    def forget(self, kinds: Iterable[str]) -> None:
+        """Begin anew with ``kinds``: they cannot be seen."""
+        for kind in kinds:
             self._since.pop(kind, None)
 
     def lasting(self, *, present: bool, now: float) -> list[str]:

@@ -59,6 +59,7 @@ class Household:
     _complaints: dict[str, str] = field(default_factory=dict, init=False)
     _is_connected: bool = field(default=False, init=False)
     _lost_at: float | None = field(default=None, init=False)  # wall time
+    _blind_since: float | None = field(default=None, init=False)  # the same, monotonic
 
     def __post_init__(self) -> None:
         """Nothing is known yet."""
@@ -67,11 +68,8 @@ class Household:
     # What the broker says
 
     def connected(self) -> None:
-        """Begin anew with all cameras: their retained letters follow."""
+        """The broker is there; what it holds of the cameras follows."""
         self._is_connected, self._lost_at = True, None
-        self._offline.clear()
-        for name in self.devices:
-            self._faults[name].forget()
 
     def disconnected(self, now: float) -> None:
         """The broker is away since ``now``, wall time, if it was not before."""
@@ -109,7 +107,12 @@ class Household:
         lost = [] if self._is_connected else [_UNREACHABLE]
         self._faults[BROKER].note([_UNREACHABLE], lost, monotonic)
         if lost:
+            self._blind_since = self._blind_since or monotonic
             return
+        if self._blind_since is not None:
+            for name in self.devices:
+                self._faults[name].pause(monotonic - self._blind_since)
+            self._blind_since = None
         for name in self.devices:
             faults, said = self._faults[name], self._letters.get(name)
             is_old = said is None or wall - said.iat > FRESH_SECONDS

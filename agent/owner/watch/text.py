@@ -74,6 +74,12 @@ def items(found: Sequence[WatchItem], now: float) -> str:
                 if count == 1
                 else f"{count} approved releases were not sent"
             ) + ": clip-agent owner inbox"
+        case "rejected":
+            what = (
+                "a release was sent, and its recipient rejected it"
+                if count == 1
+                else f"{count} releases were sent, and their recipients rejected them"
+            ) + ": clip-agent owner inbox"
         case "refused":
             what = (
                 "the camera refused your answer"

@@ -48,10 +48,11 @@ class ReleaseTable(Table):
         return self._find(f"{where} ORDER BY approved_at, id", *states)
 
     def unsettled(self, *, ended_since: float) -> list[ReleaseRow]:
-        """Releases that are under way, or failed and ended after ``ended_since``."""
+        """Releases that are under way, or went wrong and ended after ``ended_since``."""
         under_way = "state IN ('PROPOSED', 'APPROVED', 'SEALED') AND stop = ''"
         return self._find(
-            f"WHERE {under_way} OR (state = 'FAILED' AND expires_at > ?) ORDER BY approved_at, id",
+            f"WHERE {under_way} OR (state IN ('FAILED', 'REJECTED') AND expires_at > ?)"
+            " ORDER BY approved_at, id",
             ended_since,
         )
 

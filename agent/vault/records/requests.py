@@ -110,6 +110,11 @@ class RequestTable(Table):
         """True if any clip ever joined the match set."""
         return bool(self._database.rows("SELECT 1 FROM match WHERE request = ? LIMIT 1", (digest,)))
 
+    def match_count(self, digest: str) -> int:
+        """The number of clips of the match set that are still there."""
+        query = "SELECT count(*) FROM match WHERE request = ? AND gone = 0"
+        return int(self._database.rows(query, (digest,))[0][0])
+
     def any_gone(self) -> bool:
         """True if :meth:`RequestWriter.note_gone` would mark a clip."""
         return bool(self._database.rows(f"SELECT 1 FROM match WHERE {_GONE} LIMIT 1"))  # noqa: S608

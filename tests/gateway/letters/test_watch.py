@@ -286,3 +286,38 @@ def test_a_removed_owner_finds_their_topic_empty(shared: World) -> None:
     shared.clock.advance(10)
     shared.run()
     assert topic not in shared.broker.retained
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("APPROVED", None),
+        ("SENT", None),
+        ("DELIVERED", None),
+        ("REVOKED", None),
+        ("FAILED", "failed"),
+        ("REJECTED", "rejected"),
+    ],
+)
+def test_only_a_release_that_went_wrong_is_told_for_a_week(
+    world: World, state: str, kind: str | None
+) -> None:
+    clip = world.house.record()
+    post = world.post()
+    world.to_device(world.house.approve(post, [clip]))
+    assert world.gateway is not None
+    with world.house.open_database() as database, database.transaction() as connection:
+        connection.execute("UPDATE release SET state = ?, not_before = 1e12", (state,))
+    assert [one for one in kinds(world) if one != "request"] == ([kind] if kind else [])
+    world.clock.advance(9 * DAY)
+    assert kinds(world) == []
+
+
+def test_a_clip_that_was_deleted_is_not_counted(world: World) -> None:
+    world.house.record()
+    gone = world.house.record(seconds_ago=120)
+    world.post()
+    assert last(world).items[0].clips == 2
+    for file in world.house.config.state_dir.rglob(f"*{gone.id[9:]}*"):
+        file.unlink()
+    assert last(world).items[0].clips == 1

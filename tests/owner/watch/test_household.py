@@ -164,6 +164,33 @@ def test_a_silent_camera_is_not_also_told_as_seeing_again(house: Home) -> None:
     assert house.tell() == ["front-door: It is heard again"], "it is blind still"
 
 
+def test_a_connection_that_breaks_again_and_again_hides_no_fault(house: Home) -> None:
+    house.says(house.front, troubles=["blind"])
+    house.availability(house.garage, topics.OFFLINE)
+    for _ in range(4):
+        house.wait(PATIENCE / 3)
+        house.household.disconnected(house.clock.now())
+        house.wait(PATIENCE / 2)
+        house.household.connected()
+        house.wait(1)
+        house.says(house.front, troubles=["blind"])
+        house.availability(house.garage, topics.OFFLINE)
+    assert sorted(one.split(": ")[0] for one in house.tell()) == ["front-door", "garage"]
+
+
+def test_the_time_without_a_broker_counts_for_no_fault(house: Home) -> None:
+    house.says(house.front, troubles=["blind"])
+    house.wait(PATIENCE / 2)
+    house.household.disconnected(house.clock.now())
+    house.wait(PATIENCE * 0.9)
+    house.household.connected()
+    house.says(house.front, troubles=["blind"])
+    house.wait(PATIENCE / 3)
+    assert house.tell() == []
+    house.wait(PATIENCE / 3)
+    assert len(house.tell()) == 1
+
+
 def test_a_broker_that_is_away_is_one_message_and_no_camera_is_called_silent(house: Home) -> None:
     house.household.disconnected(house.clock.now())
     house.wait(PATIENCE + 1)

@@ -69,6 +69,10 @@ FRIDAY = int(datetime.fromisoformat("2024-01-26T18:00:00+01:00").timestamp())
             [item(1, "held", until=FRIDAY)],
             "An approved release is held until you run: clip-agent owner inbox",
         ),
+        (
+            [item(1, "rejected")],
+            "A release was sent, and its recipient rejected it: clip-agent owner inbox",
+        ),
         ([item(1, "refused")], "The camera refused your answer: clip-agent owner inbox"),
         (
             [item(1, until=FRIDAY, title="Theft", who="Springfield PD")],
@@ -80,7 +84,7 @@ def test_items_in_a_sentence(found: list[WatchItem], said: str) -> None:
     assert text.items(found, NOW) == said
 
 
-KINDS = ["request", "legal-order", "agreement", "held", "failed", "refused"]
+KINDS = ["request", "legal-order", "agreement", "held", "failed", "rejected", "refused"]
 
 
 @given(
