@@ -97,6 +97,8 @@ def _mend(name: str, drawn: dict[str, Any]) -> Any:
         start, end = drawn["from_seconds"], drawn["to_seconds"]
         if start is not None and end is not None and start >= end:
             drawn["to_seconds"] = None
+    if name == "Arm":
+        return drawn | {"scheduled": drawn["armed"] and drawn["scheduled"]}
     if name == "Request":
         return drawn | {"kind": "legal-order" if drawn["order"] else "voluntary"}
     if name == "Receipt":
