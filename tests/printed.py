@@ -11,13 +11,13 @@ import io
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 from agent.owner.inbox.items import OpenRequest
 from tests.peers.requirements import ROOT
+from tests.support.time_zone import time_zone
 
 # rich's own frame without its fonts from the network.
 _FRAME = """<svg viewBox="-16 -12 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -43,26 +43,11 @@ _FRAME = """<svg viewBox="-16 -12 {width} {height}" xmlns="http://www.w3.org/200
 """
 
 
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    time.tzset()
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-        time.tzset()
-
-
 def help_text() -> str:
     """The output of ``clip-agent --help``, 100 columns wide."""
     from agent.cli.main import build_parser
 
-    with _environment(COLUMNS="100"):
+    with mock.patch.dict(os.environ, COLUMNS="100"):
         return f"```\n{build_parser().format_help()}```\n"
 
 
@@ -96,7 +81,7 @@ def approve_screen() -> str:
         disclose=Disclosure(email="olive@example.org"),
         now=NOW,
     )
-    with _environment(TZ="America/New_York"):
+    with time_zone("America/New_York"):
         console = Console(
             record=True,
             width=92,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.camera.schedule import Schedule
 from agent.config import Period
+from tests.support.time_zone import time_zone
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # changes its clock by half an hour
@@ -102,19 +103,12 @@ def test_a_night_has_nine_hours_when_the_clock_goes_back_and_seven_when_it_goes_
         assert NIGHTS.changes_at(at(evening)) == at(evening) + 3_600 * hours
 
 
-def test_the_systems_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    try:
+def test_the_systems_time_zone() -> None:
+    with time_zone("America/New_York"):
         here = Schedule(NIGHTS.periods)
         assert here.armed(at("2024-07-04T22:00:00-04:00"))
         assert not here.armed(at("2024-07-04T21:59:59-04:00"))
         assert here.changes_at(at("2024-07-04T12:00:00-04:00")) == at("2024-07-04T22:00:00-04:00")
-    finally:
-        monkeypatch.undo()
-        time.tzset()
 
 
 CLOCKS = st.builds(lambda h, m: f"{h:02}:{m:02}", st.integers(0, 23), st.integers(0, 59))

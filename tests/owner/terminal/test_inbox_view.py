@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import jwt
@@ -36,12 +36,13 @@ from agent.owner.inbox.items import Answer, OpenRequest, Overview, RequestPage
 from agent.owner.inbox.verify import read_request
 from agent.owner.terminal import confirm_view, inbox_view, request_view
 from tests.owner.camera import NOW, FakeCamera, make_request
+from tests.support.time_zone import time_zone
 
 
 @pytest.fixture(autouse=True)
-def _zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+def _zone() -> Iterator[None]:
+    with time_zone("America/New_York"):
+        yield
 
 
 def shown(what: RenderableType, width: int = 120) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
@@ -33,6 +32,7 @@ from agent.owner.inbox.items import NoticeItem, OpenRequest, Overview, RequestPa
 from agent.owner.terminal import diff_view, inbox_view, request_view
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.terminal.test_inbox_view import shown
+from tests.support.time_zone import time_zone
 
 Take = Callable[..., OpenRequest]
 RECORD = RequesterRecord(
@@ -51,9 +51,9 @@ RECORD = RequesterRecord(
 
 
 @pytest.fixture(autouse=True)
-def _zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+def _zone() -> Iterator[None]:
+    with time_zone("America/New_York"):
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -13,18 +12,16 @@ from hypothesis import strategies as st
 from agent.consent.statements import WatchItem
 from agent.owner.watch import text
 from tests.owner.watch.conftest import item
+from tests.support.time_zone import time_zone
 
 NOW = datetime.fromisoformat("2024-01-24T18:30:00+01:00").timestamp()  # a Wednesday
 DAY = 86_400
 
 
 @pytest.fixture(autouse=True)
-def _zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def _zone() -> Iterator[None]:
+    with time_zone("Europe/Berlin"):
+        yield
 
 
 @pytest.mark.parametrize(
