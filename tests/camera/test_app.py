@@ -191,6 +191,21 @@ def test_a_camera_whose_pictures_are_all_damaged_is_alive_and_records_nothing(
     assert process.clips() == []
 
 
+def test_the_code_of_the_start_is_dropped_once_the_camera_has_been_there_for_a_while(
+    tmp_path: Path, video: Video
+) -> None:
+    process = CameraProcess(tmp_path, video, seconds=60)
+    app = process.app()
+    dropped: list[float] = []
+    app.after_start = lambda: dropped.append(process.clock.monotonic())
+    app.start()
+    app.step(process.source.open())
+    began = process.clock.monotonic()
+    for item in process.source.read():
+        app.step(item)
+    assert [seconds - began for seconds in dropped] == [pytest.approx(5.5, abs=0.6)]
+
+
 def test_a_full_disk_stops_the_recording_and_space_starts_it_again(
     tmp_path: Path, video: Video
 ) -> None:

@@ -206,6 +206,34 @@ def test_nothing_that_a_camera_stamps_is_longer_than_it_took(
     assert all(0 <= packet.delay_seconds <= 2 for packet in packets)
 
 
+# Packets that gather
+
+
+def gather(track: FakeTrack) -> list[tuple[Placed, float]]:
+    """Each placed packet, and when it was handed on."""
+    placed = live(cast("Track", track), track.clock, gather_seconds=0.25)
+    return [(one, track.clock.monotonic()) for one in placed]
+
+
+def test_packets_that_gather_are_placed_as_if_each_came_alone(video: Video) -> None:
+    alone = place(FakeTrack(video, SimulatedClock(), steady(video)))
+    together = gather(FakeTrack(video, SimulatedClock(), steady(video)))
+    assert [one.seconds for one, _ in together] == pytest.approx([one.seconds for one in alone])
+    late = [at - one.seconds for one, at in together[60:]]
+    assert 0.2 < max(late) < 0.4, "they wait for a quarter of a second, and no longer"
+
+
+def test_packets_that_gathered_come_before_the_fault_that_ends_their_stream(video: Video) -> None:
+    clock = SimulatedClock()
+    sent = steady(video, count=100)
+    sent[-1] = (sent[-1][0], 30.0, True)  # the last one of a camera that fell silent
+    packets = []
+    with pytest.raises(CameraFault):
+        for one in live(cast("Track", FakeTrack(video, clock, sent)), clock, gather_seconds=0.25):
+            packets.append(one)
+    assert len(packets) == 100
+
+
 # The kernel's buffer
 
 
