@@ -9,16 +9,19 @@ and read from each topic that begins with ``home``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from tests.peers.process import Peer, free_port
+from tests.peers.process import START_SECONDS, Peer, free_port
 from tests.peers.requirements import ROOT, missing
 
 
@@ -78,6 +81,13 @@ class Ntfy:
     def start(self) -> None:
         command = [self._program, "serve", f"--config={self._config}"]
         self._peer.run(command, ready="Listening on")
+        deadline = time.monotonic() + START_SECONDS
+        while True:  # it says so before it does
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
+                return
+            assert time.monotonic() < deadline, self._peer.output()
+            time.sleep(0.01)
 
     def stop(self) -> None:
         self._peer.terminate()
