@@ -17,16 +17,18 @@ from agent.consent.statements import Redaction, Trim
 from agent.media.editing.prepare import prepare
 
 WIDTH, HEIGHT, RATE = 320, 180, 10
-NUMBER = 40  # pixels: the corner at the top left whose brightness is the picture's number
+NUMBER = 40  # pixels: two squares at the top left, whose brightness is the picture's number
+_BASE = 80  # of the number: the first square tells the rest, the second the multiple
 
 
 def picture(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """Picture ``number`` in RGB: fine texture all over, its number in the corner."""
+    """Picture ``number`` in RGB: fine texture all over, its number in two squares."""
     noise = np.random.default_rng(number // 4).integers(
         0, 255, (height // 6 + 1, width // 6 + 1, 3)
     )
     texture = np.kron(noise, np.ones((6, 6, 1)))[:height, :width].astype(np.uint8)
-    texture[:NUMBER, :NUMBER] = 16 + number * 3
+    texture[:NUMBER, :NUMBER] = 16 + number % _BASE * 3
+    texture[:NUMBER, NUMBER : 2 * NUMBER] = 16 + number // _BASE * 30
     return texture
 
 
@@ -142,16 +144,19 @@ def pictures(content: bytes) -> list[NDArray[np.uint8]]:
 def numbers(content: bytes) -> list[int]:
     """The numbers of the recording's pictures that an MP4 shows."""
     with av.open(io.BytesIO(content), "r") as container:
-        return [round((_corner(frame) - 16) / 3) for frame in container.decode(video=0)]
+        return [_number(frame) for frame in container.decode(video=0)]
 
 
-def _corner(frame: VideoFrame) -> float:
-    """The brightness of the corner with the number, 0 to 255."""
-    place = slice(8, NUMBER - 8)
+def _number(frame: VideoFrame) -> int:
     if frame.format.components[0].bits == 8:
-        return float(frame.to_ndarray(format="rgb24")[place, place].mean())
-    luma = np.frombuffer(bytes(frame.planes[0]), np.uint16)  # FFmpeg's RGB of 10 bits is inexact
-    return float(luma.reshape(frame.height, -1)[place, place].mean() / 4 - 16) * 255 / 219
+        values = frame.to_ndarray(format="rgb24").mean(axis=2)
+    else:  # FFmpeg's RGB of 10 bits is inexact
+        luma = np.frombuffer(bytes(frame.planes[0]), np.uint16).reshape(frame.height, -1)
+        values = (luma / 4 - 16) * 255 / 219
+    rest, multiple = (
+        values[8 : NUMBER - 8, left + 8 : left + NUMBER - 8].mean() - 16 for left in (0, NUMBER)
+    )
+    return round(float(multiple) / 30) * _BASE + round(float(rest) / 3)
 
 
 def boxes(content: bytes) -> list[tuple[str, int]]:
