@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import queue
 import signal
 import threading
@@ -46,6 +47,7 @@ _STOP_SECONDS = 10.0
 _REPEAT_SECONDS = 3_600.0  # from one publication of a retained message to the next
 _EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
 _MAX_WAITING_BYTES = 8_000_000  # of messages, while the clock is not synced
+_START_SECONDS = 5.0  # to load all, to connect, and to repeat the letters
 _FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
 Notify = Callable[[str], object]
 
@@ -76,6 +78,7 @@ class Gateway:
     device_name: str
     feed_topic: str
     notify: Notify
+    after_start: Callable[[], None]
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
@@ -100,11 +103,15 @@ class Gateway:
         self.start()
         worker.start()
         self.notify("READY=1")
+        start_ends = self.clock.monotonic() + _START_SECONDS
         try:
             while not self._stop.is_set():
                 if self._worker_ended.is_set():
                     raise InternalFault("the thread that sends releases ended")
                 self.step(wait_seconds=_TICK_SECONDS)
+                if self.clock.monotonic() >= start_ends:
+                    start_ends = math.inf
+                    self.after_start()
                 self.notify("WATCHDOG=1")
         finally:
             self.notify("STOPPING=1")

@@ -400,3 +400,22 @@ def test_the_command_with_a_broker_away_keeps_trying_and_ends_with_0(
     assert process.returncode == 0
     assert "nobody listens there" in err
     assert "Traceback" not in err
+
+
+def test_the_code_of_the_start_is_dropped_once_some_seconds_after_it(
+    tmp_path: Path, signals: None
+) -> None:
+    run = Run(tmp_path)
+    clock, dropped = run.house.clock, []
+    step, began = run.gateway.step, clock.monotonic()
+
+    def a_second(*, wait_seconds: float = 0.0) -> None:
+        step()
+        clock.advance(1)
+        if clock.monotonic() - began >= 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run.gateway.step = a_second  # type: ignore[method-assign]
+    run.gateway.after_start = lambda: dropped.append(clock.monotonic() - began)
+    run.gateway.run()
+    assert dropped == [5]
