@@ -1,11 +1,10 @@
-"""Packets at which a player can begin, read from their units.
+"""Entry points: packets at which a player can begin, told by their units.
 
-An MP4 only says "sync sample", of which there are three kinds:
+An MP4 marks all of them as sync samples. There are three kinds:
 
-- **independent**: nothing behind it needs anything before it, but for pictures that are shown
-  before it: H.264's IDR, H.265's IDR, CRA and BLA;
-- **whole**: its own picture needs nothing before it. An I-picture of H.264 is whole, but later
-  pictures count from earlier ones;
+- **independent**: no later packet depends on an earlier one, except for pictures that are shown
+  before this one: H.264's IDR, H.265's IDR, CRA and BLA;
+- **whole**: this picture depends on nothing before it, but later ones may: an I-picture of H.264;
 - neither: H.264's periodic intra refresh, where a whole picture comes some time later.
 """
 
@@ -28,7 +27,7 @@ _H265_BROKEN_LINK: Final = 18  # BLA_N_LP: nothing behind it is shown before it
 
 
 def is_independent(packet: bytes, codec: Codec, length_bytes: int) -> bool:
-    """True if nothing behind this packet looks back beyond it."""
+    """True if no later packet depends on one before this."""
     kinds = (kind_of(unit, codec) for unit in units_of(packet, length_bytes))
     first = next((kind for kind in kinds if kind in SLICES[codec]), -1)
     return first == _H264_IDR if codec == "h264" else first in _H265_IDR | _H265_OPEN
@@ -44,10 +43,10 @@ def is_whole(packet: bytes, codec: Codec, length_bytes: int) -> bool:
 
 
 def as_broken_link(packet: bytes, length_bytes: int) -> bytes:
-    """An open entry point of H.265 behind other pictures than those it followed.
+    """An open entry point of H.265 as a broken link, which may follow any other pictures.
 
-    ITU-T H.265, section 3.11: a decoder that meets a broken link counts pictures anew. The
-    pictures behind it that are shown before it must be left out.
+    A decoder counts pictures anew from it (ITU-T H.265, section 3.11). Later packets whose pictures
+    are shown before it must be left out.
     """
     changed = b""
     for unit in units_of(packet, length_bytes):

@@ -1,11 +1,12 @@
-"""Other numbers for the parameter sets of an H.265 stream that an encoder made.
+"""New ids for the parameter sets of an H.265 stream that x265 made.
 
-x265 numbers its sets 0, as cameras do, and has no option to change that. Two kinds of sets in one
-file need two numbers. Sets are written anew with another number; so is the header of each slice,
-which refers to one, while the slice's data, which begins at a whole byte, stays as it is.
+x265 numbers its sets 0, as cameras do, and has no option to change that. The sets of both can share
+a file only under different numbers. So the sets are written again with another number, and so is
+the header of each slice, which refers to it. The data of a slice begins at a whole byte and stays
+as it is.
 
-ITU-T H.265, sections 7.3.2.1 to 7.3.2.3 and 7.3.6.1, for streams of P- and I-pictures of one slice
-without tiles, long-term references, weights and extensions; others are refused.
+ITU-T H.265, sections 7.3.2.1 to 7.3.2.3 and 7.3.6.1. Only streams of P- and I-pictures of one slice
+are read, without tiles, long-term references, weights and extensions; others are refused.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ def _replaced(unit: bytes, places: Sequence[tuple[int, int, str]]) -> bytes:
 
 
 def _plain(unit: bytes) -> bytes:
-    """What follows the header, without the bytes that prevent start codes (section 7.3.1.1)."""
+    """The payload of a unit, without the bytes that prevent start codes (section 7.3.1.1)."""
     return unit[2:].replace(b"\0\0\3", b"\0\0")
 
 

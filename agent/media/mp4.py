@@ -55,7 +55,7 @@ class ForwardReader:
 
 @runtime_checkable
 class Insertable(Protocol):
-    """A file that takes in bytes between others without writing these anew."""
+    """A file that inserts bytes without writing those behind them again."""
 
     def insert(self, at: int, data: bytes) -> None:
         """Put ``data`` before what is at ``at``, after everything else was written."""
@@ -65,8 +65,8 @@ class Insertable(Protocol):
 def new_mp4(target: BinaryIO) -> Iterator[OutputContainer]:
     """A new MP4 in the empty file ``target``; complete once this is left.
 
-    FFmpeg writes the index (``moov``) last, when it knows it. Then it is moved to the front:
-    cheaply in a file that is :class:`Insertable`; in any other all behind it is written anew.
+    FFmpeg writes the index (``moov``) last. It is then moved to the front, which is cheap in a
+    file that is :class:`Insertable`; in any other file all behind it is written again.
     """
     with av.open(target, mode="w", format="mp4", options=dict(_OPTIONS)) as container:
         yield container

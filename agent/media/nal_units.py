@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import Final
 
 from agent.media.parameter_sets import (
+    Bits,
     Codec,
     Key,
     Kind,
@@ -201,16 +202,10 @@ def _recovery_point(sei: bytes) -> bytes:
 
 
 def recovery_frames(sei: bytes) -> int:
-    """The pictures from H.264's recovery point in ``sei`` to a whole one; 0 without one."""
+    """recovery_frame_cnt of the recovery point in ``sei``: pictures until one is whole; else 0."""
     point = _recovery_point(sei)
-    return _unsigned(point[3:]) if point else 0
-
-
-def _unsigned(bits: bytes) -> int:
-    """The unsigned Exp-Golomb code at the beginning of ``bits`` (ITU-T H.264, section 9.1)."""
-    text = "".join(f"{byte:08b}" for byte in bits[:9])
-    zeros = text.find("1")
-    return int(text[zeros : 2 * zeros + 1], 2) - 1 if zeros >= 0 else 0
+    # The padding completes a number that is cut off, which cannot be 0 then.
+    return Bits(point + bytes(_MAX_RECOVERY_BYTES), header_bytes=3).unsigned() if point else 0
 
 
 def _number(text: bytes, position: int) -> tuple[int, int]:

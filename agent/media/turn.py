@@ -1,7 +1,7 @@
-"""Quarter turns by which players show a video: the matrix of its track (ISO/IEC 14496-12, 8.3.2).
+"""Rotation of a video by quarter turns: the matrix of its track (ISO/IEC 14496-12, 8.3.2).
 
-Only whole quarter turns are read and written. A matrix can also scale, shift and mirror, and so
-hide a part of the picture; that is left behind.
+Only whole quarter turns are read and written. A matrix can also scale, shift and mirror, which may
+hide a part of the picture; these are dropped.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Prepared:
 
 
 class Tally:
-    """Counts the pictures that are written, in any order, whose times are in units of a stream."""
+    """Counts the pictures that are written, in any order. Times are in units of the stream."""
 
     def __init__(self, unit: Fraction, origin: int) -> None:
         self._unit = unit

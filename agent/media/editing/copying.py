@@ -1,4 +1,4 @@
-"""An exact trim written: pictures copied as they are, encoded again only at its ends."""
+"""Exact trim: pictures are copied as they are, and encoded again only at its ends."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import BinaryIO, Final
 
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.media.coded_stream import add_coded_stream
 from agent.media.editing.content import Tally
 from agent.media.editing.seam import CodedPicture, NoSeam, SeamEncoder
 from agent.media.editing.segments import Body, Head
-from agent.media.editing.span import Span, VideoPacket, shown_at, stamps
+from agent.media.editing.span import Span, VideoPacket, decoded, shown_at, stamps
 from agent.media.entry_points import as_broken_link
 from agent.media.mp4 import new_mp4
 from agent.media.nal_units import Cleaner, HiddenPicture
@@ -104,17 +102,17 @@ class ExactCopy:
                 yield from self._encoded_tail(self._seam, last)
 
     def _after_head(self, content: bytes) -> bytes:
-        """The first copied picture, when others come before it than it followed."""
+        """The first copied picture, fitted to follow encoded pictures instead of its own."""
         if self._codec == "h264":
             return content
         return as_broken_link(content, self._cleaner.length_bytes)
 
     def _encoded_head(self, head: Head) -> list[_Sample]:
-        """Decoded as long before they are shown as the first copied picture."""
+        """The pictures before the body; each is decoded as early as the body's first picture."""
         if self._seam is None or not head.shown:
             return []
         packets = [*head.packets, *head.behind]
-        coded = self._seam.run(_decoded(self._stream, packets, head.shown))
+        coded = self._encoded(self._seam, packets, head.shown)
         shown, decoded = stamps(self._first)
         following = CodedPicture(
             self._after_head(self._cleaner.clean(bytes(self._first))), shown, is_keyframe=True
@@ -122,11 +120,19 @@ class ExactCopy:
         self._seam.verify(self.record, [*coded, following])
         return _timed(coded, packets, shown - decoded)
 
+    def _encoded(
+        self, seam: SeamEncoder, packets: Iterable[VideoPacket], shown: set[int]
+    ) -> list[CodedPicture]:
+        """The pictures in ``packets`` that are shown at these times, encoded again."""
+        decoder = self._stream.codec_context
+        decoder.flush_buffers()
+        return seam.run(frame for frame in decoded(decoder, packets) if frame.pts in shown)
+
     def _encoded_tail(self, seam: SeamEncoder, last: _Sample | None) -> list[_Sample]:
-        """Decoded after ``last``, the last copied picture, and before they are shown."""
+        """The pictures after ``last``, the last copied one; each is decoded after it."""
         try:
             seam.check_numbers(self._cleaner)
-            coded = seam.run(_decoded(self._stream, self._body.context, self._body.tail))
+            coded = self._encoded(seam, self._body.context, self._body.tail)
             seam.verify(self.record, coded)
             return _timed(coded, self._body.context, _delay_after(last, coded))
         except NoSeam as why:  # what was copied cannot be taken back, and is stated as it is
@@ -165,16 +171,3 @@ def _timed(
         )
         for one in coded
     ]
-
-
-def _decoded(
-    stream: VideoStream, packets: Iterable[VideoPacket], shown: set[int]
-) -> Iterator[VideoFrame]:
-    """The pictures that are shown at these times."""
-    stream.codec_context.flush_buffers()
-    return (
-        frame
-        for packet in chain(packets, [None])
-        for frame in stream.codec_context.decode(packet)
-        if frame.pts in shown
-    )

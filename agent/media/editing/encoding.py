@@ -1,4 +1,4 @@
-"""Pictures encoded again, with their boxes filled."""
+"""Encoding of a whole span again, with its boxes filled."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.filter import Graph
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -19,13 +20,13 @@ from agent.consent.statements import Redaction
 from agent.errors import Refused
 from agent.media.editing.content import Tally
 from agent.media.editing.fill import fill
-from agent.media.editing.span import Span, VideoPacket
+from agent.media.editing.span import Span, VideoPacket, decoded
 from agent.media.mp4 import new_mp4
 from agent.media.turn import write_matrix
 
-# A fixed number of threads, and no shortcut of one kind of processor: else the preview of an
-# owner's computer would differ from the release of a Pi. Each picture in the lookahead, and each
-# reference, costs 8 MB at 1080p.
+# x264's output depends on the number of threads and on the processor's instructions. Both are
+# fixed, so that a preview on the owner's computer equals the release of a Pi. Each picture in the
+# lookahead and each reference costs 8 MB at 1080p.
 X264_OPTIONS: Final = {
     "preset": "veryfast",
     "crf": "19",
@@ -35,7 +36,7 @@ X264_OPTIONS: Final = {
 }
 _NO_SEI: Final = "filter_units=remove_types=6"  # x264 writes its version and settings there
 _KEYFRAME_SECONDS: Final = 2
-_USUAL_RATE: Final = Fraction(30)
+USUAL_RATE: Final = Fraction(30)
 
 
 def encode(
@@ -50,14 +51,12 @@ def encode(
 ) -> None:
     """Write the pictures inside the span to a new file, with the redactions filled.
 
-    ``turn``: the quarter turns by which players show them, before and after.
-
-    Raises :class:`Refused` (``empty-trim``) if there are none.
+    ``turn``: the quarter turns by which players show them, before and after. Raises
+    :class:`Refused` (``empty-trim``) if there are none.
     """
     frames = (
         frame
-        for packet in chain(packets, [None])
-        for frame in stream.codec_context.decode(packet)
+        for frame in decoded(stream.codec_context, packets)
         if frame.pts is not None and span.holds(frame.pts)
     )
     pictures = _with_ends(frames, stream)
@@ -86,9 +85,10 @@ def encode(
 def _with_ends(
     frames: Iterable[VideoFrame], stream: VideoStream
 ) -> Iterator[tuple[VideoFrame, int, int]]:
-    """Each picture with the times, in the stream's units, from and until which it is shown.
+    """Each picture with the begin and the end of its time on the screen, in the stream's units.
 
-    The last one's end is not always recorded: it is shown at least as long as the one before.
+    A recording does not always state the last end, so the last picture counts as shown for at
+    least as long as the one before.
     """
     assert stream.time_base is not None
     waiting: tuple[VideoFrame, int] | None = None
@@ -131,18 +131,24 @@ def _converter(stream: VideoStream, first: VideoFrame) -> Callable[[VideoFrame],
 
 
 def _x264_stream(container: OutputContainer, source: VideoStream, first: VideoFrame) -> VideoStream:
-    rate = source.average_rate or _USUAL_RATE
+    rate = source.average_rate or USUAL_RATE
     target: VideoStream = container.add_stream("libx264", rate=rate, options=dict(X264_OPTIONS))
     target.width, target.height = first.width, first.height
     target.pix_fmt = "yuv420p"
-    context, recorded = target.codec_context, source.codec_context
+    context = target.codec_context
+    copy_colours(source.codec_context, context)
     assert source.time_base is not None
     context.time_base = source.time_base
     context.gop_size = max(1, round(float(rate) * _KEYFRAME_SECONDS))
     context.color_range = ColorRange.MPEG
-    if recorded.sample_aspect_ratio:
-        context.sample_aspect_ratio = recorded.sample_aspect_ratio
-    context.colorspace = recorded.colorspace
-    context.color_primaries = recorded.color_primaries
-    context.color_trc = recorded.color_trc
     return target
+
+
+def copy_colours(recorded: VideoCodecContext, encoder: VideoCodecContext) -> None:
+    """Give ``encoder`` the colours and the shape of pixels that the recording states."""
+    if recorded.sample_aspect_ratio:
+        encoder.sample_aspect_ratio = recorded.sample_aspect_ratio
+    encoder.color_range = recorded.color_range
+    encoder.colorspace = recorded.colorspace
+    encoder.color_primaries = recorded.color_primaries
+    encoder.color_trc = recorded.color_trc

@@ -1,8 +1,8 @@
-"""Boxes of a picture filled with grey, before it is encoded again.
+"""Solid grey over the boxes of a picture, before it is encoded again.
 
-Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one. The
-pictures are filled as they were decoded: to change their format first would mix what is
-covered with the pixels beside it.
+Pixelation is not used: many coarse pictures of a moving face add up to a fine one. Pictures are
+filled in the format in which they were decoded: converting first would mix covered pixels into
+their neighbours.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def fill(
 ) -> None:
     """Fill the boxes that are on the picture ``frame``, shown from ``begin`` until ``end``.
 
-    ``turn``: the quarter turns by which players show it; boxes are placed as it is shown.
-    Times are in seconds from the recording's start. A box is grown to even pixels, and covers
-    all places at which it is while the picture is shown.
+    Times are in seconds from the recording's start. A box covers every place that it passes in
+    this time, rounded outward to even pixels. ``turn``: the quarter turns by which players show
+    the picture; boxes are placed on it as it is shown.
     """
     regions = [one.region(begin, end) for one in redactions]
     there = [coded_region(region, turn) for region in regions if region is not None]
@@ -47,7 +47,7 @@ def fill(
 def _fill(
     frame: VideoFrame, component: VideoFormatComponent, pixels: tuple[int, int, int, int]
 ) -> None:
-    """Fill a rectangle of pixels in one plane, whose samples may each be of several pixels."""
+    """Fill a rectangle of pixels in one plane; a sample may stand for several pixels."""
     left, top, right, bottom = pixels
     across = -(-frame.width // component.width)
     down = -(-frame.height // component.height)
@@ -64,7 +64,8 @@ def _fill(
 def _grown(region: Region, frame: VideoFrame) -> tuple[int, int, int, int]:
     """The edges of ``region`` in pixels, outward to even ones inside the picture.
 
-    Interlaced, two rows of one field share their colours: rows grow to fours.
+    In interlaced 4:2:0, a chroma row belongs to two rows of one field, so rows go outward to
+    multiples of four.
     """
     width, height = frame.width, frame.height
     rows = 4 if frame.interlaced_frame else 2

@@ -9,8 +9,7 @@ before ``mdat``), with no sound, no other stream and no metadata of its file.
 - **Trim**: all pictures of the approved span leave, and no other. Those before the first
   keyframe in it, and those at its end that need a later one, are encoded again
   (:mod:`.segments`, :mod:`.seam`); the rest is copied. Without such a keyframe all are encoded.
-- **Redact**: the boxes are filled with grey, in every frame, before it is encoded again.
-  Pixelation is not used: many pictures of a moving face, each coarse, add up to a fine one.
+- **Redact**: every picture is encoded again with its boxes filled (:mod:`.fill`).
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ def _written(
 
 
 def _copy(stream: VideoStream, codec: Codec, span: Span, head: Head) -> ExactCopy | None:
-    """None if no picture can be copied, or one would be that is partly hidden."""
+    """The copy of a span; None if no picture can be copied, or one of them is partly hidden."""
     first = next(head.body, None)
     if first is None:
         return None

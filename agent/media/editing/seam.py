@@ -1,17 +1,16 @@
-"""Pictures encoded again so that they fit in front of, or behind, pictures that are copied.
+"""Seams: pictures encoded again so that they fit before or after pictures that are copied.
 
-They get parameter sets of their own, under a number that the recording does not use, beside the
-recording's in the header of one file: ``avc1`` and ``hvc1`` allow no sets among the pictures, and
-Apple's players obey that. Profile, level, format, size and colours are those of the recording, so
-no decoder has to be set up anew. There are no B-pictures: all that was encoded has been shown
-when copied pictures go on.
+Encoded pictures have parameter sets of their own, under an id that the recording does not use. Both
+kinds of sets lie in the header of the file: ``avc1`` and ``hvc1`` allow none among the pictures,
+and Apple's players insist on that. Profile, level, format, size and colours are those of the
+recording, so a decoder need not be set up again. The encoder makes no B-pictures, so all its
+pictures are shown before the copied ones go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import chain
 from typing import Final
 
@@ -22,7 +21,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from agent.media.editing.span import VideoPacket
+from agent.media.editing.encoding import USUAL_RATE, copy_colours
+from agent.media.editing.span import VideoPacket, decoded
 from agent.media.entry_points import SLICES
 from agent.media.h265_numbers import MOST_NUMBER, Renumbered
 from agent.media.nal_units import Cleaner
@@ -54,7 +54,6 @@ _X265: Final = (
     "log-level=none:info=0:keyint=-1:scenecut=0:bframes=0:ref=1:weightp=0:open-gop=0"
     ":wpp=0:pools=none:rc-lookahead=1:lookahead-slices=0"
 )
-_USUAL_RATE: Final = Fraction(30)
 _START_CODE: Final = b"\0\0\1"
 
 
@@ -79,7 +78,7 @@ class SeamEncoder:
 
     def __init__(self, stream: VideoStream, codec: Codec, cleaner: Cleaner) -> None:
         self._recorded = stream.codec_context
-        self._rate = stream.average_rate or _USUAL_RATE
+        self._rate = stream.average_rate or USUAL_RATE
         assert stream.time_base is not None
         self._unit = stream.time_base
         self._codec: Codec = codec
@@ -88,7 +87,7 @@ class SeamEncoder:
         self.check_numbers(cleaner)
 
     def check_numbers(self, cleaner: Cleaner) -> None:
-        """Check that no set of the recording, which may bring more at any time, has our number."""
+        """Check that no set of the recording has our number; it may bring more sets at any time."""
         if any(key in cleaner.known for key, _ in self.sets):
             raise NoSeam("the recording uses all numbers")
 
@@ -115,12 +114,11 @@ class SeamEncoder:
     def verify(self, record: bytes, pictures: Sequence[CodedPicture]) -> None:
         """Check that a new decoder shows exactly these, in their order and undamaged."""
         decoder = CodecContext.create(self._codec, "r")
+        assert isinstance(decoder, VideoCodecContext)
         decoder.extradata = record
-        shown: list[int | None] = []
         try:
-            for packet in chain(map(_packet, pictures), [None]):
-                for frame in decoder.decode(packet):
-                    shown.append(None if frame.is_corrupt else frame.pts)
+            frames = decoded(decoder, map(_packet, pictures))
+            shown = [None if frame.is_corrupt else frame.pts for frame in frames]
         except av.error.FFmpegError as error:
             raise NoSeam(f"a decoder says {error.strerror}") from error
         if shown != [one.shown for one in pictures]:
@@ -139,12 +137,7 @@ class SeamEncoder:
         encoder.pix_fmt = recorded.pix_fmt
         encoder.time_base = self._unit
         encoder.framerate = self._rate
-        if recorded.sample_aspect_ratio:
-            encoder.sample_aspect_ratio = recorded.sample_aspect_ratio
-        encoder.color_range = recorded.color_range
-        encoder.colorspace = recorded.colorspace
-        encoder.color_primaries = recorded.color_primaries
-        encoder.color_trc = recorded.color_trc
+        copy_colours(recorded, encoder)
         encoder.options = self._options()
         try:
             encoder.open()
@@ -158,8 +151,8 @@ class SeamEncoder:
         if profile is None:
             raise NoSeam(f"profile {recorded.profile}")
         common = {"flags": "+global_header", "bf": "0", "crf": "18", "profile": profile}
-        # As many threads as there are processors would make the result depend on the machine;
-        # that of x265 depends on more than one thread.
+        # A number of threads that follows the processors would make the result depend on the
+        # machine; x265 is the same everywhere with one thread only.
         if self._codec == "h264":
             own = f"sps-id={_NUMBER[self._codec]}:keyint=infinite:scenecut=0:cpu-independent=1"
             more = {"threads": "2", "preset": "superfast", "x264-params": own}

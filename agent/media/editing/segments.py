@@ -1,8 +1,8 @@
-"""The parts of an exact trim: pictures encoded again at its ends, copied ones between.
+"""Parts of an exact trim: pictures encoded again at its ends, copied ones between.
 
-A trim may begin and end at any picture. The pictures before its first entry point need others
-that must not leave; so may the last ones, if B-pictures need one that is shown after the end. Only
-these are encoded again.
+A trim may begin and end at any picture. The pictures before its first entry point depend on
+pictures that must not leave. So may the last ones, if B-pictures depend on one that is shown after
+the end. Only these are encoded again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agent.media.parameter_sets import Codec
 
 
 class Head:
-    """The packets up to the first from which all others can be copied, if they are to be.
+    """The packets before the body, from whose first packet on pictures can be copied.
 
     ``packets`` run from an entry point before the span. ``shown`` are the times of the pictures of
     the span that come before the body, which begins with the first of ``body`` or is empty;
@@ -64,7 +64,7 @@ class Head:
         return True
 
     def _is_whole(self, packet: VideoPacket) -> bool:
-        """True for an entry point; a clip's first picture is one, as good as it can be had."""
+        """True for an entry point. A clip's first picture counts as one: none is before it."""
         if not packet.is_keyframe:
             return False
         return self._span.begins_with(packet) or is_whole(
@@ -73,11 +73,11 @@ class Head:
 
 
 class Body:
-    """The packets of the span that are copied, in their order, and after them the tail.
+    """The packets of the span that are copied, in their order.
 
-    ``tail`` are the times of the last pictures of the span, which cannot be copied, and
-    ``context`` the packets that decode them; both are empty before the end, and without a tail,
-    which only a stream needs that decodes pictures after later ones (``is_reordered``).
+    Once iterated, ``tail`` are the times of the last pictures of the span, which cannot be copied,
+    and ``context`` the packets that decode them. Only a stream with B-pictures (``is_reordered``)
+    has a tail.
     """
 
     def __init__(self, span: Span, packets: Iterator[VideoPacket], *, is_reordered: bool) -> None:
@@ -88,7 +88,7 @@ class Body:
         self.context: list[VideoPacket] = []
 
     def __iter__(self) -> Iterator[VideoPacket]:
-        """For a tail, one group of pictures is held back, and the one before it kept."""
+        """Hold one group of pictures back and keep the one before it: a tail may need both."""
         if not self._is_reordered or not self._span.is_trimmed:
             yield from _until_over(self._span, self._packets)
             return
@@ -143,7 +143,7 @@ class _Peekable(Iterator[VideoPacket]):
 
 
 def _until_shown_after(moment: int, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
-    """Packets up to the first that is shown later; those shown before ``moment`` come first."""
+    """Packets up to the first that is shown after ``moment``."""
     for packet in packets:
         yield packet
         if shown_at(packet) > moment:

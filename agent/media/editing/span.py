@@ -1,4 +1,4 @@
-"""The packets and pictures of a recorded clip that lie in its approved span."""
+"""Packets and pictures of a recorded clip that lie in its approved span."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from itertools import chain
 from typing import TypeAlias
 
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.consent.statements import Trim
@@ -27,10 +29,15 @@ def shown_at(packet: VideoPacket) -> int:
     return stamps(packet)[0]
 
 
+def decoded(decoder: VideoCodecContext, packets: Iterable[VideoPacket]) -> Iterator[VideoFrame]:
+    """All pictures in ``packets``, in the order in which they are shown."""
+    return (frame for packet in chain(packets, [None]) for frame in decoder.decode(packet))
+
+
 class Span:
     """The approved part of a stream, or all of it; compares times in the stream's units.
 
-    A clip begins with its first packet, whatever number that has.
+    Time zero is the first packet's time stamp, whatever its value.
     """
 
     def __init__(self, stream: VideoStream, trim: Trim | None) -> None:
@@ -43,8 +50,10 @@ class Span:
     def pick(
         self, packets: Iterator[VideoPacket], is_whole: Callable[[VideoPacket], bool]
     ) -> tuple[list[VideoPacket], Iterator[VideoPacket]]:
-        """The packets that run into the span from the last whole picture before it, and those from
-        the first whole one inside; without one these are none.
+        """Split the packets at the first whole picture inside the span.
+
+        Returns those before it, from the last whole picture before the span on, and those from it
+        on, which are none if the span holds no whole picture.
         """
         running: list[VideoPacket] = []
         for packet in packets:
