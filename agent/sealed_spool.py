@@ -1,12 +1,12 @@
 """Sealed spool: a temporary file for plaintext that must never be on the disk.
 
-The file has no name, so whatever ends the process removes it. It is written in blocks, each sealed
-with ChaCha20-Poly1305 (RFC 8439) under a key that only this object knows. A flash card keeps what
-was overwritten, so each writing of a block takes a nonce of its own: a counter, which stays in
-memory beside the key. A block that the disk gives back changed, or in an older version, is found.
+The file has no name, so it is gone when the process ends, even if it is killed. It is written in
+blocks, each sealed with ChaCha20-Poly1305 (RFC 8439) under a key that is in memory only. A flash
+card may keep overwritten blocks, so each write of a block takes a new nonce: a counter, also in
+memory only. A block that the disk returns changed, or in an older version, is refused.
 
-Blocks stay in memory, the least recently used go to the disk; a small file never does. Bytes that
-are inserted between others stay in memory too, so that the rest need not be sealed twice.
+The most recently used blocks are in memory, the others on the disk; a small file never reaches it.
+Inserted bytes also stay in memory, so that the blocks behind them need not be sealed again.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def new_spool(folder: Path) -> SealedSpool:
 
 
 class SealedSpool(io.RawIOBase, BinaryIO):
-    """A file to write, read and seek, whose blocks are sealed when they are on the disk.
+    """A seekable binary file whose blocks are sealed on the disk.
 
-    For one thread. Reading and writing raise :class:`StorageFault`, which names ``place``, for a
-    disk that is full or that does not give back what was written. Close it to forget it.
+    For one thread. Reading and writing raise :class:`StorageFault`, which names ``place``, if the
+    disk is full or returns other bytes than were written. Closing it forgets all.
     """
 
     def __init__(self, file: BinaryIO, place: Path, *, blocks_in_memory: int) -> None:
@@ -122,15 +122,16 @@ class SealedSpool(io.RawIOBase, BinaryIO):
         return done
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write all of ``data``; what lies between the old end and it is zero."""
+        """Write all of ``data``; bytes between the old end and it are zero."""
         self._refuse_if_inserted()
         view, done = memoryview(data).cast("B"), 0
         for number, at, count in _parts(self._position, len(view)):
             self._block(number)[at : at + count] = view[done : done + count]
             self._changed.add(number)
             done += count
-        self._position += done
-        self._length = max(self._length, self._position)
+        if done:  # writing nothing behind the end makes a file no longer
+            self._position += done
+            self._length = max(self._length, self._position)
         return done
 
     def truncate(self, size: int | None = None, /) -> int:
@@ -158,7 +159,7 @@ class SealedSpool(io.RawIOBase, BinaryIO):
             raise io.UnsupportedOperation("bytes were inserted: only reading may follow")
 
     def _block(self, number: int) -> bytearray:
-        """The block in memory, where it is made or fetched if need be."""
+        """The block, made or read into memory if need be."""
         if self.closed:
             raise ValueError("the spool is closed")
         block = self._blocks.get(number)

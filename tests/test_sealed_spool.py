@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.errors import StorageFault
@@ -78,6 +78,7 @@ def test_inserted_bytes_are_read_between_the_others(
 
 
 @given(steps, st.integers(1, 3))
+@example([("end", 1), ("write", 0)], 1)
 def test_it_reads_and_writes_as_a_file_in_memory_does(
     done: list[tuple[str, int]], blocks: int
 ) -> None:
