@@ -8,6 +8,7 @@ which names the file.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -215,6 +216,14 @@ def open_regular(path: Path, *, folders: int = 2) -> BinaryIO:
         os.close(descriptor)
         raise ClipDamaged(f"{path}: this is not a file")
     return os.fdopen(descriptor, "rb")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` (flock), after waiting for it; raises :class:`StorageFault`."""
+    with faults(path), path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def sha256(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Schedule of recording: periods of the week by the wall clock of a time zone.
 
-A moment lies in a period if the wall clock shows a time of it, so daylight saving time needs no
-rule of its own: an hour that the clock skips is in none, and one that it shows twice is twice in
-a period or twice not. A period that ends at or before its beginning goes on over midnight, and its
+A moment lies in a period if the wall clock then shows a time within it, so daylight saving time
+needs no rule of its own: an hour that the clock skips is in no period, and an hour that it shows
+twice counts both times. A period that ends at or before its beginning goes on over midnight; its
 days are those on which it begins.
 """
 
@@ -23,7 +23,7 @@ _MIDNIGHT: Final = "24:00"
 
 @dataclass(frozen=True)
 class Schedule:
-    """Records in ``periods``, or always without any. ``zone`` None: the system's time zone."""
+    """Recording in ``periods``; always if there are none. ``zone`` None: the system's zone."""
 
     periods: Sequence[Period] = ()
     zone: tzinfo | None = None
@@ -43,7 +43,7 @@ class Schedule:
         return next((one for one in self._switches(at) if self.armed(one) != now), None)
 
     def _switches(self, at: float) -> list[float]:
-        """All times of a week and a day at which the answer may change, in order."""
+        """All times of the next eight days at which recording may be switched, in order."""
         first = int(at) // _STEP_SECONDS + 1
         count = _AHEAD_SECONDS // _STEP_SECONDS
         steps = [float(number * _STEP_SECONDS) for number in range(first, first + count)]

@@ -1,8 +1,8 @@
 """Resident memory of a daemon, without the code that only its start needs.
 
-To load the camera's libraries touches some 45 MB of their code, and the kernel maps more around
-each place (fault-around). The daemon goes on with less than half of it. These pages come from
-files, so they are dropped without a loss, and mapped again where they are needed again.
+Loading the camera's libraries maps some 45 MB of their code, as the kernel maps more around each
+touched page (fault-around). The running daemon needs less than half of it. These pages come from
+files, so they can be dropped, and the kernel maps them again on use.
 """
 
 from __future__ import annotations

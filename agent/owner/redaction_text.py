@@ -7,9 +7,9 @@
     2-8@0.1,0.2,0.3,0.3                         only from 2 s to 8 s; 2-@... to the clip's end
     @walker.yaml                                a file: the same for many positions
 
-Times are seconds from the clip's start, also where it is trimmed. Before its first position and
-after its last a box stays there. A file lists redactions in the
-form that is signed, :class:`agent.consent.statements.Redaction`::
+Times are seconds from the start of the recorded clip, also with a trim. A box stays at its first
+position before it and at its last one after it. A file lists redactions in the form that is signed,
+:class:`agent.consent.statements.Redaction`::
 
     - positions: [[2, 0.1, 0.2, 0.1, 0.3], [6.5, 0.5, 0.2, 0.1, 0.3]]
       from_seconds: 2
@@ -35,7 +35,7 @@ _LISTED = 8  # positions of one box that are listed
 
 
 def parse(text: str) -> Redactions:
-    """What was typed after ``CLIP=``; :class:`ValueError` says what is wrong with it."""
+    """Parse the text after ``CLIP=``; raises :class:`ValueError` with a sentence for the owner."""
     if text.startswith("@"):
         return _read(Path(text[1:]).expanduser())
     limits, _, path = text.rpartition("@")

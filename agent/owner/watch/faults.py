@@ -1,4 +1,4 @@
-"""Faults that last: each is told only when it has lasted, and so is its end."""
+"""Lasting faults: a fault is told once it has lasted for some time, and so is its end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Faults:
-    """The faults of one camera, or of the broker. ``patience_seconds``: the time to last.
+    """Faults of one camera, or of the broker, that are told after ``patience_seconds``.
 
-    A camera that comes and goes is told when it has stayed away for that time, and again when
-    it has been back for as long.
+    A camera that comes and goes is told after it was away for that time without a break, and again
+    after it was back for as long.
     """
 
     patience_seconds: float
@@ -26,11 +26,11 @@ class Faults:
                 self._since[kind] = (kind in here, now)
 
     def pause(self, seconds: float) -> None:
-        """Count the last ``seconds`` for nothing: nobody could see what was there."""
+        """Leave the last ``seconds`` out: faults could not be seen in them."""
         self._since = {kind: (here, at + seconds) for kind, (here, at) in self._since.items()}
 
     def forget(self, kinds: Iterable[str]) -> None:
-        """Begin anew with ``kinds``: they cannot be seen."""
+        """Forget ``kinds``, which cannot be seen now."""
         for kind in kinds:
             self._since.pop(kind, None)
 

@@ -1,7 +1,7 @@
-"""The cameras as the watcher hears them: their last letters, and the faults that last.
+"""State of an owner's cameras as the watcher hears them: their last letters, and lasting faults.
 
-No I/O: :mod:`.watcher` brings what the broker said, and asks what is to be told. While the
-broker is away nothing is known of a camera, and of a silent one nothing but its silence.
+No I/O: :mod:`.watcher` passes on messages of the broker and asks for untold messages. While the
+broker is away, nothing is known of a camera; of a silent camera, only its silence is known.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Household:
         """Nothing is known yet."""
         self._faults = {name: Faults(self.patience_seconds) for name in (BROKER, *self.devices)}
 
-    # What the broker says
+    # From the broker
 
     def connected(self) -> None:
         """The broker is there; what it holds of the cameras follows."""
@@ -78,12 +78,15 @@ class Household:
             self._lost_at = now
 
     def take(self, topic: topics.Topic, payload: bytes, now: float) -> None:
-        """Take a message of a camera; ``now`` is wall time. One that does not count is logged."""
+        """Take a message of a camera; ``now`` is wall time. Refused letters are logged."""
         card = self.devices.get(topic.device)
         if card is None:
             return
         if topic.kind == "availability":
-            (self._offline.add if payload == topics.OFFLINE else self._offline.discard)(card.name)
+            if payload == topics.OFFLINE:
+                self._offline.add(card.name)
+            else:
+                self._offline.discard(card.name)
         elif topic.kind == "notice" and payload:
             try:
                 said = letters.read(payload, self.identity, card)
@@ -91,7 +94,8 @@ class Household:
                 self._complain(card.name, f"letter refused ({error.rule}): {error.message}")
                 return
             newest = self.memory.written.get(card.name, 0)
-            # Else it is an old one, which the broker brings again, unless a clock was ahead.
+            # A broker may bring an older letter again. If the newest is of the future, a clock was
+            # wrong, and the next letter counts.
             if said.iat >= newest or newest > now + _CLOCKS_SECONDS:
                 self.memory.written[card.name] = said.iat
                 self._letters[card.name] = said
@@ -103,7 +107,7 @@ class Household:
             _log.warning("%s: %s", device, why)
 
     def look(self, wall: float, monotonic: float) -> None:
-        """Note the faults of now. Call it often, before :meth:`untold`."""
+        """Note the present faults. Call it often, before :meth:`untold`."""
         lost = [] if self._is_connected else [_UNREACHABLE]
         self._faults[BROKER].note([_UNREACHABLE], lost, monotonic)
         if lost:
@@ -123,7 +127,7 @@ class Household:
             else:
                 faults.note(KINDS, [one.kind for one in said.troubles], monotonic)
 
-    # What is to be told
+    # To the owner
 
     def untold(self, channel: str, wall: float, monotonic: float) -> Iterator[Message]:
         """Messages that ``channel`` has not told yet."""
@@ -184,5 +188,5 @@ def _group(item: WatchItem) -> tuple[str, bool]:
 
 
 def _mark(item: WatchItem) -> str:
-    """The memory of an item: little time left is told once more."""
+    """The id of an item in the memory; an item whose end is near is told a second time."""
     return f"{item.id}-near" if item.near else item.id

@@ -1,6 +1,6 @@
-"""The one way from bytes to a watch letter that counts.
+"""Verification of watch letters.
 
-A letter counts if it opens with the notification key, the enrolled camera signed it, it speaks
+A letter is accepted if it opens with the notification key, the enrolled camera signed it, it speaks
 for that camera, and it carries no keys. The notification key opens nothing else.
 """
 

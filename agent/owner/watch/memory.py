@@ -1,7 +1,7 @@
-"""Memory of what each channel has told, so that nothing is told twice.
+"""Memory of the messages that each channel has told, so that none is told twice.
 
-The file ``watch.json`` in the owner's folder holds ids that mean nothing to anybody else. An item
-is remembered once a channel has taken it: after a crash in between it is told again.
+The file ``watch.json`` in the owner's folder holds opaque ids. An item is remembered after a
+channel has taken it, so a crash in between repeats a message and loses none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Memory:
-    """The file at ``path``. What the channel ``passing`` tells is remembered for this run alone."""
+    """The file at ``path``. Messages of the channel ``passing`` are forgotten at the next start."""
 
     def __init__(self, path: Path, *, passing: str = "") -> None:
         self._path = path
@@ -55,11 +55,11 @@ class Memory:
         return self._content.written
 
     def save(self) -> None:
-        """Write the file. A disk that takes nothing is no reason to tell nothing."""
+        """Write the file. A full disk is logged, so that messages are told all the same."""
         for devices in self._content.channels.values():
             for told in devices.values():
                 del told.items[:-_MOST_ITEMS]
         try:
             files.replace(self._path, msgspec.json.encode(self._content), mode=files.PRIVATE_MODE)
         except StorageFault as fault:
-            _log.warning("what was told is forgotten when this process ends: %s", fault)
+            _log.warning("messages may be told again after a restart: %s", fault)

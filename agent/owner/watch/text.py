@@ -1,4 +1,4 @@
-"""Messages in words. Times are local; content is there only if the letter holds it."""
+"""Messages in words, with local times, and with titles and names if the letter holds them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,21 @@ _FAULTS = {  # kind: while it lasts, and when it is over
         "The broker can be reached again",
     ),
 }
+_WAITING = {  # kind of item: one of them, and several
+    "request": ("a request waits", "{} requests wait"),
+    "legal-order": ("a LEGAL ORDER waits", "{} LEGAL ORDERS wait"),
+    "agreement": (
+        "an approval of another owner waits for you",
+        "{} approvals of another owner wait for you",
+    ),
+    "held": ("an approved release is held", "{} releases are held"),
+    "failed": ("an approved release was not sent", "{} approved releases were not sent"),
+    "rejected": (
+        "a release was sent, and its recipient rejected it",
+        "{} releases were sent, and their recipients rejected them",
+    ),
+    "refused": ("the camera refused your answer", "the camera refused {} of your answers"),
+}
 URGENT_KINDS = frozenset({"legal-order", *_FAULTS})
 
 
@@ -51,41 +66,16 @@ def deadline(until: float, now: float) -> str:
 def items(found: Sequence[WatchItem], now: float) -> str:
     """A sentence about items of one kind, the first to end first."""
     first, count = found[0], len(found)
-    until = "" if first.until is None else f", {'' if count == 1 else 'the first '}until "
-    until += "" if first.until is None else deadline(first.until, now)
+    until = ""
+    if first.until is not None:
+        until = f", {'' if count == 1 else 'the first '}until {deadline(first.until, now)}"
+    one, several = _WAITING[first.kind]
+    what = one if count == 1 else several.format(count)
+    if first.kind == "held":
+        what, until = f"{what} until you run: clip-agent owner inbox", ""
+    elif first.kind in ("failed", "rejected", "refused"):
+        what += ": clip-agent owner inbox"
     only = "Little time is left: " if first.near else ""
-    match first.kind:
-        case "request":
-            what = "a request waits" if count == 1 else f"{count} requests wait"
-        case "legal-order":
-            what = "a LEGAL ORDER waits" if count == 1 else f"{count} LEGAL ORDERS wait"
-        case "agreement":
-            what = "an approval of another owner waits for you"
-            if count > 1:
-                what = f"{count} approvals of another owner wait for you"
-        case "held":
-            what = (
-                "an approved release is held" if count == 1 else f"{count} releases are held"
-            ) + " until you run: clip-agent owner inbox"
-            until = ""
-        case "failed":
-            what = (
-                "an approved release was not sent"
-                if count == 1
-                else f"{count} approved releases were not sent"
-            ) + ": clip-agent owner inbox"
-        case "rejected":
-            what = (
-                "a release was sent, and its recipient rejected it"
-                if count == 1
-                else f"{count} releases were sent, and their recipients rejected them"
-            ) + ": clip-agent owner inbox"
-        case "refused":
-            what = (
-                "the camera refused your answer"
-                if count == 1
-                else f"the camera refused {count} of your answers"
-            ) + ": clip-agent owner inbox"
     clips = f" ({_clips(first.clips)})" if count == 1 and first.clips else ""
     sentence = f"{only}{what}{until}{clips}"
     return sentence[0].upper() + sentence[1:] + _content(found)
@@ -96,7 +86,7 @@ def _clips(count: int) -> str:
 
 
 def _content(found: Sequence[WatchItem]) -> str:
-    """Titles and requesters, in the quotation marks of somebody else's words."""
+    """Titles in quotation marks, as they are the requesters' words, with the requesters' names."""
     told = [f"“{one.title}”, {one.who}" for one in found[:3] if one.title]
     return "".join(f"\n{line}" for line in told)
 

@@ -1,4 +1,4 @@
-"""The watcher's loop: from the broker into the household, and from there to the channels."""
+"""Loop of the watcher: from the broker to the household, and from there to the channels."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class Watcher:
                 self._link.acknowledge(event)
 
     def _serve(self, channel: Channel) -> None:
-        """Tell the next message alone: each may take a minute, and the watchdog waits."""
+        """Tell one message: each may take a minute, and systemd's watchdog expects us between."""
         now = self._clock.now(), self._clock.monotonic()
         message = next(self._household.untold(channel.name, *now), None)
         if message is not None and self._told(channel, message):
             self._household.remember(channel.name, message)
 
     def _told(self, channel: Channel, message: Message) -> bool:
-        """Tell it; False if the channel failed and rests."""
+        """Tell ``message``; False if the channel failed, which then pauses."""
         try:
             channel.tell(message)
         except EnvironmentFault as fault:

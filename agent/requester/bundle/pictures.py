@@ -1,4 +1,4 @@
-"""The pictures that a released file holds, counted and timed by its index, without decoding."""
+"""Pictures of a released file, counted and timed by its index, without decoding."""
 
 from __future__ import annotations
 

@@ -20,19 +20,18 @@ Steps for the bundle ``DIR/<name>.age``, each of which may be done again after a
 4. write the record with the receipt, synced;
 5. move the sealed file to its place, which ends the intake; then write the page.
 
-A fault of the disk stops at any step, and nothing is answered: the bundle stays for the next time.
+A fault of the disk may stop it at any step. No receipt is served then, and the bundle stays for the
+next try.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -65,11 +64,11 @@ class Intake:
     random: Callable[[int], bytes] = os.urandom
 
     def take(self, sealed: Path) -> Record:
-        """Take in the bundle ``sealed``, which is moved; the record of what became of it.
+        """Verify, file and answer the bundle ``sealed``, which is moved; returns its record.
 
-        Raises :class:`StorageFault`; then it stays where it is.
+        Other processes wait meanwhile. After :class:`StorageFault` the bundle is where it was.
         """
-        with self._locked():
+        with files.locked(self.folder / ".intake.lock"):
             digest = files.sha256(sealed)
             record = records.read(self.folder, digest) or self._judge(sealed, digest)
             target = self.folder / f"{record.place}.age"
@@ -162,14 +161,6 @@ class Intake:
         )
         return self.keys.signing.sign(statement)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One bundle at a time, whichever process has it."""
-        path = self.folder / ".intake.lock"
-        with files.faults(path), path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
 
 def _title(opened: OpenedBundle) -> str:
     asked = opened.request
@@ -179,13 +170,13 @@ def _title(opened: OpenedBundle) -> str:
 
 
 def _release_jws(bag: Path) -> bytes:
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         return (bag / RELEASE).read_bytes()
     return b""
 
 
 def _folder_name(text: str) -> str:
-    """``text`` as the name of a folder; what cannot stand in one is told apart by a digest."""
+    """``text`` as the name of a folder; if letters had to be replaced, with a digest behind."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:_MOST_CHARACTERS]
     if plain and plain == text:
         return plain
@@ -193,5 +184,5 @@ def _folder_name(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """``text`` without what a statement refuses in a line."""
+    """``text`` without characters that a statement refuses in a line."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

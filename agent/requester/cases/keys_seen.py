@@ -1,15 +1,13 @@
-"""The keys seen in bundles so far, and since when.
+"""Book of the keys seen in bundles, and since when.
 
-A bundle proves that the holders of its keys agreed to it, not who they are: anybody can make
-keys, and a bundle with them. What a requester can know is whether the same keys signed before.
-So each verified bundle is noted here, and a key is known once another bundle had it.
+A bundle proves that the holders of its keys agreed to it, not who they are: anybody can make keys,
+and a bundle with them. A requester can only know if the same keys signed other bundles before. So
+each verified bundle is noted here, and a key counts as known once another bundle had it.
 """
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,11 +45,12 @@ class KeysSeen:
     path: Path
 
     def note(self, opened: OpenedBundle, *, at: float) -> tuple[SeenKey, ...]:
-        """The keys of a verified bundle as known before it, which is noted then.
+        """Note a verified bundle; returns its keys as they were known before it.
 
-        The same bundle opened again makes no key known. Raises :class:`StorageFault`.
+        Opening the same bundle again makes no key known. Raises :class:`StorageFault`.
         """
-        with self._locked(), files.faults(self.path):
+        # The receiver and commands run side by side.
+        with files.locked(self.path.with_suffix(".lock")), files.faults(self.path):
             book = self._read()
             seen = tuple(
                 _seen(role, key, book.get(key, {}), opened.release_digest)
@@ -71,13 +70,6 @@ class KeysSeen:
             raise StorageFault(
                 f"{self.path}: is damaged", advice="Move it away: all keys will be new then"
             ) from error
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One writer at a time: the receiver and commands run side by side."""
-        with files.faults(self.path), self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def keys_of(opened: OpenedBundle) -> Iterator[tuple[Role, str]]:

@@ -1,6 +1,6 @@
-"""Pages of the bundles by case: an index of the cases, and a page for each.
+"""HTML pages of the bundles: an index of the cases, and a page for each case.
 
-After a bundle only the page of its case and the index are written, from what was verified.
+A new bundle changes the page of its case and the index, written from verified statements.
 """
 
 from __future__ import annotations
@@ -56,10 +56,8 @@ def _write(folder: Path, title: str, parts: Iterable[str]) -> None:
 
 def _index(accepted: Sequence[Record], rejected: Sequence[Record]) -> Iterator[str]:
     yield "<ul>\n"
-    counts, newest = (
-        Counter(row.case for row in accepted),
-        {row.case: row for row in accepted[::-1]},
-    )
+    counts = Counter(row.case for row in accepted)
+    newest = {row.case: row for row in accepted[::-1]}
     for case, count in counts.items():  # the newest first
         last = newest[case]
         bundles = "1 bundle" if count == 1 else f"{count} bundles"

@@ -15,9 +15,8 @@ from agent.errors import StorageFault
 class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A bundle that was taken in, and its receipt (a compact JWS).
 
-    ``place`` is where it lies below the folder, without ``.age``; ``at`` when it was taken in
-    (Unix seconds). ``title`` names its case. ``known_keys``: other bundles had been signed by its
-    keys before.
+    ``place`` is its path below the folder, without ``.age``; ``at`` the time of the intake (Unix
+    seconds). ``title`` names its case. ``known_keys``: its keys had signed other bundles before.
     """
 
     verdict: Literal["accepted", "rejected"]

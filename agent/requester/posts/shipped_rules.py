@@ -1,8 +1,8 @@
-"""Objections that cameras with the shipped rules would have to a post, before it is sent.
+"""Shipped rules by which cameras would refuse a post, checked before it is sent.
 
-A camera that refuses says nothing, so a requester learns of it here or nowhere. All rules are those
-of :mod:`agent.consent.policy` with their defaults; the history is that of the posts sent from here.
-What a camera alone can know (its place, mutes, stricter limits) is left to it.
+A camera that refuses says nothing, so only this check can tell a requester. The rules are those of
+:mod:`agent.consent.policy` with their defaults; the history is that of the posts sent from here.
+A camera's place, mutes and stricter limits are known to it alone, and not checked.
 """
 
 from __future__ import annotations

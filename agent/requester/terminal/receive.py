@@ -1,4 +1,4 @@
-"""Receive bundles and take them in: ``receive intake``."""
+"""Reception of bundles: ``receive`` and ``intake``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import threading
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from agent import files, options
 from agent.clock import SystemClock
@@ -58,7 +60,7 @@ def intake(arguments: argparse.Namespace) -> int:
     if arguments.receipt is not None:
         files.replace(arguments.receipt, record.receipt.encode())
     if arguments.json:
-        print(json.dumps({name: getattr(record, name) for name in record.__struct_fields__}))
+        print(json.dumps(msgspec.to_builtins(record)))
     else:
         print(_sentence(record))
     return 0 if record.verdict == "accepted" else 1
@@ -73,7 +75,7 @@ def _intake(arguments: argparse.Namespace) -> Intake:
 
 @dataclass(eq=False)
 class _Arrivals:
-    """Takes in what arrives, and what an earlier run left, on a thread of its own."""
+    """Takes in bundles that arrive or that an earlier run left, on a thread of its own."""
 
     intake: Intake
     _arrived: threading.Event = field(default_factory=threading.Event)

@@ -14,7 +14,7 @@ class Channel(Protocol):
     name: str
 
     def tell(self, message: Message) -> None:
-        """Tell it; raises :class:`~agent.errors.EnvironmentFault` if it may not have arrived."""
+        """Tell ``message``; raises :class:`~agent.errors.EnvironmentFault` if it may be lost."""
 
 
 class Lines:

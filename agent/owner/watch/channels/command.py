@@ -1,4 +1,4 @@
-"""A command of the owner's: it gets the text as its last argument, and no shell is asked."""
+"""A program of the owner's, run without a shell, with the message as its last argument."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Command:
 
 
 def parse(line: str) -> Command:
-    """A command as it is typed; ConfigError if there is no such program."""
+    """The command in ``line``, split as a shell does; ConfigError if there is no such program."""
     try:
         words = shlex.split(line)
     except ValueError as error:

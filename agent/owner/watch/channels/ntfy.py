@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Final
@@ -25,7 +24,7 @@ _TAGS: Final = {"request": "inbox_tray", "legal-order": "scales"}  # emojis, by 
 class Ntfy:
     """The topic at ``url``; ``token`` is an access token of its server, or empty.
 
-    https, or http on a loopback address: everybody on the way would read the rest. Redirects
+    Only https, or http on a loopback address: anybody on the way could read other http. Redirects
     are not followed, so no other host gets the token.
     """
 
@@ -38,9 +37,7 @@ class Ntfy:
                 f"--ntfy {url}: must be https://HOST/TOPIC, or http://127.0.0.1:PORT/TOPIC"
             )
         self._server, self._topic = match.groups()
-        self._headers = {"Content-Type": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         tls = trusting(ca_file) if self._server.startswith("https") else None
         self._pool = urllib3.PoolManager(ssl_context=tls, retries=False, timeout=_SECONDS)
 
@@ -57,7 +54,7 @@ class Ntfy:
             answer = self._pool.request(
                 "POST",
                 f"{self._server}/",
-                body=json.dumps(body).encode(),
+                json=body,
                 headers=self._headers,
                 redirect=False,
                 preload_content=False,
