@@ -12,6 +12,7 @@ from agent.consent import letters as mail
 from agent.consent.letters import Letter
 from agent.consent.statements import (
     FRESH_SECONDS,
+    HeldRelease,
     HouseholdOwner,
     OpenRequestItem,
     PartHealth,
@@ -19,6 +20,7 @@ from agent.consent.statements import (
 )
 from agent.keyfile import Keys
 from agent.mqtt import topics
+from agent.owner import text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 
@@ -266,3 +268,22 @@ def test_an_owner_who_was_removed_is_told_so_by_the_cameras_last_word(
     assert "No open requests" not in said
     code, one = status(owner, capsys)
     assert code == 1 and "owner no more" in one["silence"]
+
+
+def test_status_tells_all_that_stands_in_the_way_of_a_request_or_a_release(
+    owner: OwnerAtHome, camera: FakeCamera, topic: str, keys: Keys, capsys: Out
+) -> None:
+    order = OpenRequestItem(request="0" * 64, kind="legal-order", until=2_000_000_000)
+    letter = camera.status(
+        open=(order,),
+        pause=RequestsPause(at=int(time.time()) - 60, owner=camera.owner.fingerprint),
+        muted=(keys.fingerprint,),
+        held=(HeldRelease(release="8c31fb0a8c31fb0a", why="the broker forgot the session"),),
+    )
+    owner.retain([(topic, letter)])
+    owner.run("status")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of them legal orders" in said
+    assert "Paused since" in said
+    assert f"Muted {text.short_fingerprint(keys.fingerprint)}" in said
+    assert "Held 8c31fb0a: the broker forgot the session" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,11 @@ def test_every_kind_and_number_makes_a_sentence(ends: list[int], kind: str, near
     said = text.items([item(n, kind, until=end, near=near) for n, end in enumerate(ends)], NOW)
     assert said[0] == said[0].upper() and not said.startswith("-") and "\n" not in said
     assert len(ends) == 1 or str(len(ends)) in said
+
+
+def test_each_kind_has_a_sentence_for_one_and_one_for_several() -> None:
+    for kind in get_args(get_type_hints(WatchItem)["kind"]):
+        one = text.items([item(1, kind)], NOW)
+        several = text.items([item(1, kind), item(2, kind), item(3, kind)], NOW)
+        assert "3" in several, kind
+        assert one != several.replace("3", "1"), kind
