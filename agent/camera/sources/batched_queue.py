@@ -26,10 +26,10 @@ _QUIET = (Packet, Unjudged)
 
 
 class BatchedQueue(Generic[T]):
-    """A first-in, first-out queue of some ``most_items``; any threads put, one gets.
+    """A first-in, first-out queue of ``most_items``; any thread puts, one gets.
 
-    Each writer may add one more. Appending and taking are atomic in a deque, so only waiting
-    needs a lock, and a full queue, which is rare, is polled.
+    Each writer may exceed that by one. Appending to a deque and taking from it are atomic, so only
+    waiting needs a lock. A full queue is rare, and polled.
     """
 
     def __init__(self, most_items: int) -> None:
@@ -52,7 +52,7 @@ class BatchedQueue(Generic[T]):
     def get(self, timeout_seconds: float) -> T | None:
         """The next item; None if nothing came in time."""
         while not self._items:
-            # A call to wake up may be about items that were found before; then wait once more.
+            # The lock may have been released for items that were taken before; then wait once more.
             if not self._asleep.acquire(timeout=timeout_seconds):
                 break
         return self._items.popleft() if self._items else None

@@ -1,11 +1,11 @@
-"""Redactions: boxes of solid grey that may move, and where each is at a time.
+"""Redactions: boxes of solid grey that may move.
 
-A box stands at given positions at given times and moves in a straight line between them. Before
-its first position it stays at the first, after its last at the last: forgetting a position must
-cover too much, never too little. Only ``from_seconds`` and ``to_seconds`` let it begin or end.
+A box has positions at given times and moves in a straight line between them. It stays at its first
+position before it, and at its last one after it: an owner who forgets a position covers too much,
+never too little. Only ``from_seconds`` and ``to_seconds`` let it begin or end.
 
-A picture is on the screen from its own time until the next picture's, so it is covered wherever
-the box is in that whole span.
+A picture is on the screen until the next picture's time, so it is covered wherever the box is in
+that time.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from agent.consent.statements.base import Fraction, Part, Seconds
 MAX_POSITIONS = 100  # of one box
 MAX_REDACTIONS = 16  # of one clip
 _SMALLEST_SIDE = 0.001  # of a box: a pixel or two of a large picture
-_UNITS = 10_000  # of a rounded share of the picture
-_ERROR = 1e-6  # of these, by floating point
+_UNITS = 10_000  # positions are rounded to this part of the picture's width or height
+_ERROR = 1e-6  # of such a unit, by floating point
 _LAST_PICTURE_SECONDS = 1.0  # a trim's last picture may be shown so long after the trim's end
 
 
@@ -65,8 +65,8 @@ class BoxPosition(Part, frozen=True, array_like=True):
 class Redaction(Part, frozen=True, omit_defaults=True):
     """A box to cover with grey, its positions in order of time.
 
-    It is there in all pictures shown between ``from_seconds`` and ``to_seconds``, which count
-    from the recording's start; without them from the first picture, or to the last.
+    It covers all pictures shown between ``from_seconds`` and ``to_seconds``, which count from the
+    recording's start. Without one of them it begins with the first picture or ends with the last.
     """
 
     positions: Annotated[tuple[BoxPosition, ...], Meta(min_length=1, max_length=MAX_POSITIONS)]
@@ -145,7 +145,7 @@ Redactions = Annotated[tuple[Redaction, ...], Meta(max_length=MAX_REDACTIONS)]
 
 
 def _position(at_seconds: float, region: Region) -> BoxPosition:
-    """``region`` with its edges rounded outward, which makes it short to write."""
+    """A position at ``region``, rounded outward to four digits, as statements have little room."""
     left, top = (math.floor(edge * _UNITS + _ERROR) / _UNITS for edge in region[:2])
     right, bottom = (min(1, math.ceil(edge * _UNITS - _ERROR) / _UNITS) for edge in region[2:])
     return BoxPosition(

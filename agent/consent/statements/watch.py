@@ -1,8 +1,8 @@
-"""The watch letter: a device tells an owner's watcher what waits for the owner.
+"""Watch letter: a device tells an owner's watcher what waits for the owner.
 
-It is sealed to the notification key on the owner's card, whose identity lies open on the computer
-that watches. So it opens nothing, decides nothing, and names no request: ids are opaque, and
-titles and names are in it only if the card asks for them.
+It is sealed to the notification key on the owner's card, whose identity lies without a passphrase
+on the computer that watches. So a watch letter carries no key and names no request: ids are opaque,
+and titles and names are in it only if the card asks for them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from agent.consent.statements.base import (
 
 
 class WatchItem(Part, frozen=True):
-    """Something that waits for the owner, or that they would expect to have happened.
+    """Something that waits for the owner, or that went wrong with a decision.
 
     - ``request``, ``legal-order``: waits for an answer until ``until``; ``clips`` match;
     - ``agreement``: another owner has approved it, and this one has not;
-    - ``held``: an approved release goes on only when the owner's tool has named it again;
+    - ``held``: an approved release goes on once the owner's tool confirms it;
     - ``failed``: an approved release was not sent; ``rejected``: its recipient rejected it;
     - ``refused``: the device refused a decision of an owner.
 
-    ``id`` is the same as long as the item is, and tells nothing else. ``near``: little of the
-    time is left. ``who`` and ``title`` are empty unless the owner asked for content.
+    ``id`` stays the same while the item lasts, and tells nothing else. ``near``: little of the time
+    is left. ``who`` and ``title`` are empty unless the owner asked for content.
     """
 
     id: ReleaseId
@@ -60,7 +60,7 @@ class Trouble(Part, frozen=True):
 
 
 class WatchLetter(Statement, frozen=True):
-    """All that an owner should be told of now; ``more`` items did not fit."""
+    """All items and troubles of now; ``more`` items did not fit."""
 
     TYP: ClassVar[str] = "clip-notice+jwt"
     MAX_BYTES: ClassVar[int] = MAX_REPORT_BYTES

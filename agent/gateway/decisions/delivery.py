@@ -6,13 +6,13 @@ out only so many unacknowledged messages (RabbitMQ 10, Mosquitto 20), and a revo
 wait behind them. So all letters that wait beyond :data:`MAX_UNACKNOWLEDGED` are **deferred**:
 
 1. The letter is published as it came, sealed, as a retained message on a topic of its own.
-2. Once the broker has confirmed that, the letter is acknowledged. To wait until it comes back
-   from there would be in vain: it is queued behind the very letters that fill the measure.
+2. Once the broker has confirmed that, the letter is acknowledged. Waiting for it to come back would
+   block for ever: the broker queues it behind the unacknowledged letters.
 3. When its bundle is sealed, or its release is over, the topic is emptied.
 
 A new connection brings the deferred letters again. They hold nothing that stops a release, so
-their order does not matter; and one is opened only for a release that waits for its keys, so
-an old letter that somebody puts there starts nothing.
+their order does not matter. One is opened only for a release that waits for its keys, so an old
+letter that somebody publishes there starts nothing.
 """
 
 from __future__ import annotations

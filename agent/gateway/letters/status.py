@@ -6,10 +6,10 @@ nothing to its card. Each is sealed to its owner, and to the device itself, whic
 from the broker if its own state was set back. With each goes one to that owner's watcher, of
 :mod:`.watch`.
 
-News are what an owner must know at once. The clips' number, the last motion, a schedule that
-switches recording, and lines of
-the ledger that no message at the broker tells of wait for the hour: a broker sees when a letter
-comes, and must not learn from it that somebody walked by, or that a request was refused.
+News are what an owner must know at once. The number of clips, the last motion, recording switched
+by a schedule, and ledger lines that no message at the broker tells of wait for the hour: a broker
+sees when a letter comes, and must not learn from it that somebody walked by, or that a request was
+refused.
 """
 
 from __future__ import annotations

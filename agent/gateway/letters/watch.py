@@ -1,8 +1,8 @@
-"""Items and troubles of the watch letters: what an owner should be told without a passphrase.
+"""Items and troubles of the watch letters, which an owner reads without a passphrase.
 
-All of it follows from rows that were committed with their ledger lines, and from the camera's
-state. So a letter is never ahead of the ledger, a crash loses none, and none is stored: the
-status letters' loop writes them anew with each status (:mod:`.status`).
+All of them follow from rows that were committed with their ledger lines, and from the camera's
+state. So a letter is never ahead of the ledger, and a crash loses none. None is stored: they are
+written again with each status letter (:mod:`.status`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.releases import ReleaseRow
 from agent.vault.records.requests import RequestRow
 
-_TOLD_SECONDS: Final = 7 * 86_400.0  # after its end, a failure is told no more
-_NEAR_SECONDS: Final = 86_400.0  # a day before the end, or when three quarters are over
+_TOLD_SECONDS: Final = 7 * 86_400.0  # a failure is told for so long after its end
+_NEAR_SECONDS: Final = 86_400.0  # the end is near a day before it, or after three quarters
 _NEAR_SHARE: Final = 0.25
 _CAMERA_TROUBLES: Final[Mapping[str, Any]] = {
     "armed": None,

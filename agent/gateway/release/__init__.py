@@ -1,1 +1,1 @@
-"""A release on its way out: authorization, contents, bundle, and upload."""
+"""A release on its way out: authorization, bundle, upload, receipt, and removal."""

@@ -50,7 +50,7 @@ FRESH_SECONDS: Final = 20.0  # an upload stops so long after the last marker tha
 
 @dataclass(eq=False)
 class LastWord:
-    """Tells if the owners have been heard; asked from the threads of loop and releases."""
+    """Knowledge that the owners were heard; used by the threads of the loop and the releases."""
 
     link: Link
     device_name: str
@@ -84,7 +84,7 @@ class LastWord:
         return False
 
     def may_tell(self) -> bool:
-        """True if a new status letter does not replace one that shows an older state of ours."""
+        """True if a new status letter hides no earlier one that shows that our state is old."""
         return self._heard or not (self._restored or self.clock.synced())
 
     def connected(self) -> None:
@@ -99,7 +99,7 @@ class LastWord:
         self._marker, self._fresh_at = b"", -math.inf
 
     def takes(self, said: Received) -> bool:
-        """True for what need not wait its turn: probes, status letters, markers of before."""
+        """True for messages that need not wait their turn: probes, status letters, old markers."""
         if said.topic == topics.session(self.device_name):
             self._session_known |= self._is_ours(said.payload)
             return True
@@ -144,7 +144,7 @@ class LastWord:
             )
 
     def _tick_open(self, waited: float) -> None:
-        """Send a marker while an upload waits for one, each once the last came back or is vain."""
+        """Send a marker while an upload waits for one, after the last came back or is overdue."""
         if self._wanted and waited >= (FRESH_SECONDS if self._marker else _ASK_SECONDS):
             if self._age() > FRESH_SECONDS and self._marker and not self._silent:
                 self._silent = True

@@ -1,13 +1,13 @@
 """Pace of uploads: the length of the next chunk, and the rate at which its bytes go out.
 
-Between two chunks a line is idle for a round trip, so chunks grow to what a line carries in
-some seconds; a receiver, proxy or line that fails with a long one gets half of it from then on.
+The line is idle for a round trip between two chunks, so chunks grow to ten seconds of its rate.
+After a long chunk fails, at the receiver, a proxy or on the line, chunks are half as long.
 
-``max_rate`` leaves the household's line usable. A router queues what its line cannot carry,
-and whatever else the household sends waits behind it: an upload as fast as TCP takes it adds
-a second to each answer on a slow line. ``auto`` sends the first chunk to an address, and one
-every few minutes, as fast as it goes, and all others at half of the rate that this reached.
-To private addresses (RFC 1918, loopback) nothing is limited.
+``max_rate`` leaves the household's line usable. A router queues packets that its line cannot carry
+yet, and the household's other packets wait behind them: an unlimited upload adds a second to each
+answer on a slow line. With ``auto``, the first chunk to an address, and one every few minutes, goes
+at full rate; all others at half of the rate that it reached. Private addresses (RFC 1918, loopback)
+have no limit.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Rate = int | Literal["auto", "unlimited"]  # int: bits per second
 
 LEAST_CHUNK: Final = 65_536
 _LONGEST_CHUNK: Final = 16 << 20
-_CHUNK_SECONDS: Final = 10.0  # other releases wait as long for their turn
+_CHUNK_SECONDS: Final = 10.0  # other releases wait so long for their turn
 _PIECE_BYTES: Final = 16_384  # at 5 Mbit/s 26 ms of the line
 _FAST_PIECE_BYTES: Final = 262_144
 _MEASURE_SECONDS: Final = 300.0
-_MEASURE_BYTES: Final = 262_144  # fewer tell of the way's length, not of its width
+_MEASURE_BYTES: Final = 262_144  # a shorter chunk measures the delay of the line, not its rate
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The rate of a chunk that was not held back, in bytes a second, and its monotonic time."""
+    """The rate of a chunk without limit, in bytes a second, and its monotonic time."""
 
     rate: float
     at: float
@@ -43,7 +43,7 @@ class Measured:
 class Pace:
     """The pace of one upload; ``chunk_bytes`` is the length of its first chunk.
 
-    ``measured`` is what the uploads of a process know of the way to each address.
+    ``measured`` holds the last measurement for each address, shared by all uploads of a process.
     """
 
     clock: Clock

@@ -9,9 +9,9 @@ gateway asks for ``<upload url>.receipt`` (``docs/requester.md``), with growing 
 - none within :data:`OVERDUE_SECONDS`: the owners are told once, and the questions go on until
   :data:`GIVE_UP_SECONDS` are over. The release stays SENT.
 
-Anything else at that place (a page of a proxy, a receipt for another bundle or of another
-signer) counts as none. The upload's URL is known to sender and receiver alone, so a receipt
-tells nobody else that this house answered. The questions tell the receiver nothing new.
+Anything else at that URL (a page of a proxy, a receipt for another bundle or of another signer)
+counts as none. Only sender and receiver know the upload's URL, so a receipt tells nobody else that
+this house answered.
 """
 
 from __future__ import annotations

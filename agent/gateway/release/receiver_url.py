@@ -1,4 +1,4 @@
-"""Addresses of upload receivers: those that may be contacted, and their origins."""
+"""URLs of upload receivers: the check that they may be contacted, and their origins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check(url: str, *, loopback_http: bool) -> SplitResult:
 
 
 def secured(upload_url: str, url: str) -> str:
-    """``upload_url`` by HTTPS where ``url`` is: a receiver may not know of the TLS before it."""
+    """``upload_url``, by HTTPS if ``url`` is: a receiver may not know of its TLS proxy."""
     theirs, ours = urlsplit(upload_url), urlsplit(url)
     same_host = theirs.hostname == ours.hostname and theirs.port in (None, 80, ours.port)
     if (ours.scheme, theirs.scheme) == ("https", "http") and same_host and "@" not in theirs.netloc:

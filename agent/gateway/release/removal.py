@@ -1,11 +1,11 @@
 """Removal of uploads that were stopped: the receiver is asked to delete what it has of them.
 
-A part of a bundle can be opened by its recipient, so after a revocation, a withdrawal or the
-end of an approval it should not stay. A release that ended without delivery keeps its
-``upload_url`` until the receiver has deleted the upload (DELETE, tus termination) or is not
-asked any more: after some answers that it does not, as many servers know no termination, or
-when it was away for about a day. If the last of these answers is that it has no such upload,
-that is believed, though a proxy may have said it. The ledger and the owners are told the end.
+The recipient can open a part of a bundle, so none should stay after a revocation, a withdrawal or
+the end of an approval. A release that ended without delivery keeps its ``upload_url`` until the
+receiver has deleted the upload (DELETE, tus termination) or is no longer asked: after some
+refusals, as many servers know no termination, or after about a day without an answer. A last answer
+that there is no such upload is believed, though a proxy may have given it. Ledger and owners learn
+the result.
 
 DELETE carries nothing of a clip, so it waits for neither clock nor broker. It goes to a place
 that the statements of the release still allow, and to no other.

@@ -104,8 +104,9 @@ class TusClient:
     def offset(self, upload_url: str, *, size: int, sent: int | None = None) -> int | None:
         """The number of bytes that the receiver has; None if it has lost the upload.
 
-        It says so in tus, or claims more than it can have: ``sent``, all bytes ever sent, confirmed
-        or not (default: ``size``). `@tus/s3-store` claims all when its bucket forgot the upload.
+        It has lost it if it says so in tus, or claims more than ``sent``, all bytes that were ever
+        sent, confirmed or not (default: ``size``): `@tus/s3-store` claims all when its bucket
+        forgot the upload.
         """
         answer = self._exchange("HEAD", upload_url, {}, None)
         if answer.status in GONE and answer.headers.get(_VERSION_HEADER) == _VERSION:
@@ -123,7 +124,7 @@ class TusClient:
     def send(self, upload_url: str, *, offset: int, chunk: bytes | Chunk, size: int) -> int:
         """Send ``chunk``, which begins at ``offset`` of ``size``; returns the offset after it.
 
-        What its iterator raises is raised again; the receiver then has a part of it.
+        Exceptions of its iterator are raised unchanged; the receiver then has a part of it.
         """
         if not chunk or offset + len(chunk) > size:
             raise ValueError("a chunk must have bytes, and they must lie inside the upload")
@@ -146,7 +147,7 @@ class TusClient:
             _expect(answer, {200, *GONE})
 
     def receipt(self, upload_url: str, *, at_most: int) -> bytes | None:
-        """What lies at ``<upload url>.receipt``, which is no part of tus; None if nothing does."""
+        """The content of ``<upload url>.receipt``, which is no part of tus; None without one."""
         parts, content = self._check(upload_url), bytearray()
         url = parts._replace(path=f"{parts.path}.receipt").geturl()
         answer = self._exchange("GET", url, {}, None, content)
@@ -185,7 +186,7 @@ class TusClient:
                     )
                 answer = connection.getresponse()
                 read = answer.read(_MAX_BODY_BYTES + 1, decode_content=False)
-                # What comes late to a request that failed would be taken for the next answer.
+                # A late answer to a failed request would be taken for the next one's.
                 if len(read) > _MAX_BODY_BYTES or answer.status not in _GOES_ON:
                     connection.close()
                 if content is not None:

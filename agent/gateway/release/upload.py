@@ -1,16 +1,16 @@
-"""Upload of sealed bundles, a chunk a turn from the receiver's offset.
+"""Upload of sealed bundles from the receiver's offset, one chunk a turn.
 
-Progress is stored before more is sent, so after any end the receiver is at most one chunk
-ahead of it. ``stop``, the approval's end, the clock and the link to the owners are checked
-before each request, and while a chunk goes out.
-Before a process sends the first chunk of a bundle of an earlier one, it checks the digest.
+Progress is stored before more is sent, so after a crash the receiver is at most one chunk ahead of
+it. ``stop``, the approval's end, the clock and the link to the owners are checked before each
+request and while a chunk goes out. A process checks the digest of a bundle that an earlier process
+sealed before it sends the first chunk.
 
 One thread sends all bundles, so each call is short: one request to announce an upload, or
 one chunk, and before it, after a failure, one request for the offset. A receiver that
 takes almost nothing of a chunk counts as unreachable, and only real progress clears
-earlier failures. A receiver, or a proxy, that finds a chunk too large gets shorter ones from
-then on (:mod:`.pace`). An upload that is gone starts again: at once if the receiver says so in
-tus, after some tries if anything else does, since a proxy that restarts says 404 for everything.
+earlier failures. A receiver or proxy that finds a chunk too large gets shorter ones from then on
+(:mod:`.pace`). An upload that is gone starts again: at once if the receiver says so in tus,
+otherwise after some tries, since a restarting proxy answers 404 to everything.
 :mod:`.tus_client` speaks the protocol; :mod:`.worker` tries again.
 """
 
@@ -31,7 +31,7 @@ from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.records.releases import ReleaseRow
 
 _LEAST_PROGRESS = 65_536  # bytes of a chunk, or all of a smaller one
-_OVERDUE_SECONDS = 60.0  # a chunk longer than the first is cut off, as others wait for their turn
+_OVERDUE_SECONDS = 60.0  # then a chunk longer than the first is cut off: others wait for their turn
 _LOOK_SECONDS = 0.5  # from one look at what must stop an upload to the next
 _TRIES_UNTIL_GONE = 6  # failures in a row: two to four minutes with the worker's pauses
 
@@ -92,7 +92,7 @@ class Uploader:
         if row.upload_url is None:
             url = self.receiver.create(to, size=size, metadata=_metadata(row, bundle))
             self._note(row, url, row.sent_bytes, forward=False)
-            self._reached[row.id] = 0  # what was just made is empty
+            self._reached[row.id] = 0  # a new upload is empty
             return False
         if not same_origin(row.upload_url, to):
             raise Refused("other-origin", "the stored upload is not where it was approved to go")
@@ -130,7 +130,7 @@ class Uploader:
 
     def _ask(self, row: ReleaseRow, url: str, size: int) -> int:
         """Ask for the receiver's offset after a restart or a failure."""
-        # A chunk may have arrived although its answer, or our note of it, was lost.
+        # A chunk may have arrived although its answer or our note of it was lost.
         sent = min(size, row.sent_bytes + longest_chunk(self.chunk_bytes))
         try:
             offset = self.receiver.offset(url, size=size, sent=sent)
@@ -139,7 +139,7 @@ class Uploader:
                 raise
             offset = None
         if offset is None:
-            # It may be made anew at the same place, with what it had.
+            # The receiver may make it again at the same URL, with the bytes that it had.
             self._note(row, None, row.sent_bytes, forward=False)
             raise NetworkFault("the receiver forgot the upload, which starts again")
         if offset != row.sent_bytes:
@@ -150,7 +150,7 @@ class Uploader:
     def _send_chunk(
         self, row: ReleaseRow, bundle: Path, url: str, offset: int, size: int
     ) -> int | None:
-        """Send a chunk; returns the new offset, None if it must be asked for."""
+        """Send a chunk; returns the new offset, or None if the receiver must be asked for it."""
         clock, peer = self.work.clock, self.receiver.peer()
         new = Pace(clock, self.chunk_bytes, self.max_rate, self._measured)
         pace = self._paces.setdefault(row.id, new)
@@ -212,10 +212,10 @@ class Uploader:
 
 
 def _metadata(row: ReleaseRow, bundle: Path) -> dict[str, str]:
-    """What the receiver is told of the upload. Of these, tus servers know the first two.
+    """Upload metadata for the receiver; other tus servers than ours know only the first two keys.
 
-    The digest is no secret of the receiver's, and unknown to everybody else: with it our
-    receiver recognizes an announcement that comes again, and damage on the way.
+    Nobody but sender and receiver knows the digest. Our receiver tells by it a repeated
+    announcement, and damage on the way.
     """
     return {
         "filename": bundle.name,

@@ -1,4 +1,4 @@
-"""HTTP answers without those that the end of the connection cut off in their headers."""
+"""HTTP answers with whole headers; one that a closed connection cut off is refused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 class _WholeLines(io.BufferedReader):
-    """A reader that refuses a line which the end of the connection cut off.
+    """A reader that refuses a line without its end.
 
-    http.client takes it for the end of the headers, and so a cut answer for a whole one.
+    http.client takes such a line for the end of the headers, and a cut answer for a whole one.
     """
 
     def readline(self, size: int | None = -1, /) -> bytes:

@@ -4,17 +4,16 @@ After an approval was accepted only the thread of :class:`ReleaseWorker` moves a
 along the table of :mod:`agent.consent.lifecycle`. Others ask for its stop by writing
 ``stop`` into its row, which is obeyed before each chunk. A turn gives each release one
 piece of work, such as a chunk of its upload, so none waits for another; sealing takes
-longest, so each turn seals one bundle at most. Every piece
-commits state, ledger line and the owner's letter together; a restart goes on from the
-last commit:
+longest, so each turn seals one bundle at most. Every piece commits state, ledger line and the
+owner's letter together; a restart goes on from the last commit:
 
 - PROPOSED: handled by :mod:`agent.gateway.decisions.approvals`.
 - APPROVED: needs the clip keys, which are in memory only. After a restart the broker
   sends the approval again (it was not acknowledged), or it expires.
 - SEALED: the bundle is in ``outbox/``; the upload resumes at the receiver's offset.
 - SENT: the bundle is removed, and the recipient's receipt is asked for (:mod:`.receipts`).
-- DELIVERED, REJECTED, FAILED, REVOKED: finished. What a receiver has of a release that was
-  stopped is removed (:mod:`.removal`).
+- DELIVERED, REJECTED, FAILED, REVOKED: finished. The receiver is asked to delete its part of a
+  release that was stopped (:mod:`.removal`).
 
 Nothing is sent before the owners were heard after each connection (:mod:`.last_word`),
 nothing that is held (:mod:`.holds`), and nothing after the approval's end. An unsynced clock
@@ -57,7 +56,7 @@ log = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS = 4.0
 _LONGEST_RETRY_AFTER_SECONDS = 3_600.0  # a receiver may ask for so long a pause
 _TOLD_FROM_SECONDS = 20.0  # the owners are told of pauses as long as this
-_MAX_DEATHS = 5  # a release that the process did not survive so often is given up
+_MAX_DEATHS = 5  # a release that killed the process so often is given up
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class ReleaseWorker:
                     advanced = self._advance(row)
                     sealed |= advanced and row.state == "APPROVED"
                     worked |= advanced
-        # A receiver that is gone may take a minute to say nothing: what is to be sent goes first.
+        # Asking a receiver that is gone for a receipt may take a minute, so uploads go first.
         return worked or (self.work.clock.synced() and self.receipts.step())
 
     def _take_jobs(self) -> None:

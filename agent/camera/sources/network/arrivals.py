@@ -64,8 +64,8 @@ class Placed(NamedTuple):
 def live(track: Track, clock: Clock, *, gather_seconds: float = 0.0) -> Iterator[Placed]:
     """The packets of a camera as they come; the first ones a moment later.
 
-    Those that nobody waits for may ``gather``: to place and copy one alone costs three times as
-    much, as the processor's caches hold nothing of ours when a packet wakes us.
+    Packets that nobody waits for may be gathered for ``gather_seconds``: placing and copying one
+    alone costs three times as much, since a thread that was just woken finds its caches cold.
     """
     timeline = Timeline()
     held: list[_Arrived] | None = []
@@ -87,7 +87,7 @@ def live(track: Track, clock: Clock, *, gather_seconds: float = 0.0) -> Iterator
 
 
 def _gathered(arrivals: Iterator[_Arrived], seconds: float) -> Iterator[_Arrived]:
-    """``arrivals``, held until one comes so much later than the first of them."""
+    """``arrivals`` in groups, each held until one comes so many ``seconds`` after its first."""
     held: list[_Arrived] = []
     try:
         for one in arrivals:

@@ -1,10 +1,10 @@
-"""The contents of a bundle: approved clips, opened, prepared, and signed for.
+"""Contents of a bundle: approved clips, opened, prepared, and signed for.
 
-Each approved clip is opened as a stream with the key that its approval brought, trimmed
-and redacted as approved (:mod:`agent.media.editing.prepare`) into a sealed spool
-(:mod:`agent.sealed_spool`), and passed from there to the bundle, which is sealed to the
-requester as it grows (:mod:`.bag_writer`): plaintext never touches the disk, and no whole
-clip is in memory. ``release.jws`` comes last, as it names the digests of the other files.
+Each approved clip is opened as a stream with the key from its approval, and trimmed and redacted as
+approved (:mod:`agent.media.editing.prepare`) into a sealed spool (:mod:`agent.sealed_spool`). From
+there it streams into the bundle, which is sealed to the requester as it grows (:mod:`.bag_writer`).
+So plaintext never touches the disk, and no whole clip is in memory. ``release.jws`` comes last, as
+it names the digests of the other files.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ class BundleContents:
             text = self._readme(path.stem, authorization, pictures)
             yield "data/README.txt", io.BytesIO(text.encode())
 
-        released = hashlib.sha256()  # the digest of release.jws
-
+        released = hashlib.sha256()  # of release.jws
         digests: dict[str, str] = {}
 
         def release(files: Sequence[BundledFile]) -> bytes:
@@ -174,8 +173,8 @@ class BundleContents:
     def _prepare(self, approved: ApprovedClip, key: str, target: BinaryIO) -> Prepared:
         """Write an approved clip to ``target`` as it will leave.
 
-        The digest is of the very bytes that were opened: between two reads the
-        camera's process could exchange the file, and it knew the keys of its own clips.
+        The digest is that of the bytes that were opened: between two reads the camera's process
+        could replace the file, and it knew the keys of its own clips.
         """
         # PyAV: 20 MB that a gateway without releases spares
         from agent.media.editing.prepare import prepare
@@ -207,7 +206,7 @@ class BundleContents:
         return clip
 
     def _released(self, approved: ApprovedClip, pictures: Prepared) -> ReleasedClip:
-        """The clip's entry in the release; of pictures that were trimmed away it tells nothing."""
+        """The clip's entry in the release. It tells nothing of pictures that were trimmed away."""
         clip = self._clip(approved)
         first, last = pictures.times_ms(clip.start_ms)
         return ReleasedClip(
@@ -226,7 +225,7 @@ class BundleContents:
 
 
 class _Digested(io.BufferedIOBase, BinaryIO):
-    """``file``, and the digest of the bytes that were read from it."""
+    """A reader of ``file`` that computes the digest of all bytes read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,6 +1,6 @@
-"""``README.txt`` of a bundle: its contents in words, and their verification with stock tools.
+"""``README.txt`` of a bundle: its contents in words, and commands to verify it with stock tools.
 
-Its commands are run as printed by ``tests/gateway/release/bundle/test_readme.py``. It lies below
+``tests/gateway/release/bundle/test_readme.py`` runs these commands as printed. The file lies below
 ``data/``, so ``release.jws`` names its digest and the device signs for it.
 """
 
