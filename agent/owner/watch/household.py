@@ -119,8 +119,8 @@ class Household:
             self._blind_since = None
         for name in self.devices:
             faults, said = self._faults[name], self._letters.get(name)
-            is_old = said is None or wall - said.iat > FRESH_SECONDS
-            is_silent = is_old or name in self._offline
+            is_current = said is not None and _is_current(said, wall)
+            is_silent = not is_current or name in self._offline
             faults.note([_SILENT], [_SILENT] if is_silent else [], monotonic)
             if is_silent or said is None:
                 faults.forget(KINDS)
@@ -136,8 +136,9 @@ class Household:
             faults = self._faults[name]
             for kind in faults.lasting(present=True, now=monotonic):
                 if kind not in told.faults and (name == BROKER or self._is_connected):
-                    words = text.fault(kind, self._since(name, kind), wall)
-                    yield Message(name, kind, words + self._why(name, kind), True, begun=kind)
+                    words = text.fault(kind, self._since(name, kind, wall), wall)
+                    why = self._why(name, kind, wall)
+                    yield Message(name, kind, words + why, True, begun=kind)
             for kind in faults.lasting(present=False, now=monotonic):
                 if kind in told.faults and (name == BROKER or self._is_connected):
                     yield Message(name, kind, text.over(kind), False, over=kind)
@@ -157,7 +158,7 @@ class Household:
                 items=tuple(map(_mark, found)),
             )
 
-    def _since(self, name: str, kind: str) -> float | None:
+    def _since(self, name: str, kind: str, wall: float) -> float | None:
         """The time from which on a fault is known."""
         if kind == _UNREACHABLE:
             return self._lost_at
@@ -165,13 +166,16 @@ class Household:
         if letter is None:
             return None
         if kind == _SILENT:
-            return letter.iat
+            return None if _is_ahead(letter, wall) else letter.iat
         return next((float(one.at) for one in letter.troubles if one.kind == kind), None)
 
-    def _why(self, name: str, kind: str) -> str:
-        """Advice where a camera was never heard."""
-        if kind != _SILENT or name in self._letters or name in self._offline:
+    def _why(self, name: str, kind: str, wall: float) -> str:
+        """Advice where a camera was never heard, or its clock cannot be right."""
+        if kind != _SILENT or name in self._offline:
             return ""
+        if (letter := self._letters.get(name)) is not None:
+            ahead = ": its last letter is from the future. Compare its clock with this computer's"
+            return ahead if _is_ahead(letter, wall) else ""
         why = self._complaints.get(name, "it writes to no watcher of yours")
         return f": {why}. Is your present card among `owners:` in its agent.yaml?"
 
@@ -181,6 +185,15 @@ class Household:
         told.items += message.items
         told.faults = sorted({*told.faults, message.begun} - {"", message.over})
         self.memory.save()
+
+
+def _is_ahead(letter: WatchLetter, wall: float) -> bool:
+    return letter.iat > wall + _CLOCKS_SECONDS
+
+
+def _is_current(letter: WatchLetter, wall: float) -> bool:
+    """True for a letter of now. One from the future, held for long, would hide a silence."""
+    return wall - letter.iat <= FRESH_SECONDS and not _is_ahead(letter, wall)
 
 
 def _group(item: WatchItem) -> tuple[str, bool]:

@@ -256,6 +256,26 @@ def test_a_camera_whose_clock_was_far_ahead_is_heard_once_it_is_right(house: Hom
     assert len(house.tell()) == 1
 
 
+def test_a_letter_from_the_future_hides_no_silence(house: Home) -> None:
+    """A broker could keep it, and hold back all that comes after it."""
+    house.take(house.front, house.front.letter(house.recipient, house.clock.now() + 1e7))
+    for _ in range(24):
+        house.says(house.garage)
+        house.wait(HOUR)
+    (told,) = house.tell()
+    assert told.startswith("front-door: Silent: nothing is heard from it: its last letter is from")
+    house.says(house.front)
+    house.wait(PATIENCE)
+    assert house.tell() == ["front-door: It is heard again"]
+
+
+@pytest.mark.parametrize("ahead", [-3_600.0, 0.0, 299.0])
+def test_clocks_that_differ_a_little_make_no_camera_silent(house: Home, ahead: float) -> None:
+    house.take(house.front, house.front.letter(house.recipient, house.clock.now() + ahead))
+    house.wait(2 * PATIENCE)
+    assert house.tell() == []
+
+
 class Watching(RuleBasedStateMachine):
     """Any order of letters, restarts and failures: nothing twice, and nothing forgotten."""
 
