@@ -30,6 +30,7 @@ from agent.vault.records.requests import RequestRow
 _TOLD_SECONDS: Final = 7 * 86_400.0  # a failure is told for so long after its end
 _NEAR_SECONDS: Final = 86_400.0  # the end is near a day before it, or after three quarters
 _NEAR_SHARE: Final = 0.25
+_ORDER: Final = (LEGAL_ORDER, "request", "agreement", "held", "failed", "rejected", "refused")
 _CAMERA_TROUBLES: Final[Mapping[str, Any]] = {
     "armed": None,
     "recording": None,
@@ -41,14 +42,18 @@ _CAMERA_TROUBLES: Final[Mapping[str, Any]] = {
 
 
 def items(work: UnitOfWork, owner: OwnerCard) -> tuple[WatchItem, ...]:
-    """All that waits for ``owner``, legal orders first, then by their ends."""
+    """All that waits for ``owner``: what can be answered first, then by their ends.
+
+    The last of too many are left out, and nobody shall push a request out of the letter: neither
+    another owner with decisions that are refused, nor a recipient that rejects.
+    """
     found = [
         *_requests(work, owner),
         *_muted_orders(work, owner),
         *_releases(work, owner),
         *_refused(work),
     ]
-    return tuple(sorted(found, key=lambda one: (one.kind != LEGAL_ORDER, one.until or one.at)))
+    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.kind), one.until or one.at)))
 
 
 def _requests(work: UnitOfWork, owner: OwnerCard) -> Iterator[WatchItem]:

@@ -151,6 +151,16 @@ def test_an_approval_waits_for_the_other_owner_alone(shared: World) -> None:
     assert sorted(kinds(shared, house.partner)) == ["agreement", "request"]
 
 
+def test_a_flood_of_refused_decisions_pushes_no_request_out_of_the_letter(world: World) -> None:
+    """Another owner may send as many as they like."""
+    for number in range(101):
+        world.to_device(world.house.decline(f"a.{number}.c"))
+    world.house.record()
+    world.post()
+    letter = last(world)
+    assert (letter.items[0].kind, len(letter.items), letter.more) == ("request", 100, 2)
+
+
 def test_a_refused_decision_is_told_and_a_copy_of_it_or_a_strangers_is_not(
     matched: World,
 ) -> None:
