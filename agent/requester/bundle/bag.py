@@ -7,7 +7,7 @@ so this is our own code.
 
 Rules: ``not-a-tar``, ``not-a-regular-file``, ``unsafe-name``, ``unknown-file``, ``file-twice``,
 ``too-many-files``, ``missing-file``, ``bad-declaration``, ``bad-manifest``, ``changed-file``,
-``wrong-oxum``.
+``wrong-oxum``, ``control-character``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from agent.consent import decoding
 from agent.errors import BundleRefused
 
 RELEASE = "data/release.jws"
@@ -70,6 +71,8 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     _check_manifest(folder, _MANIFEST, payload)
     _check_manifest(folder, _TAG_MANIFEST, tags)
     _check_oxum(folder, payload)
+    if README in files:
+        _read(folder, README)
     return files
 
 
@@ -154,14 +157,18 @@ def _write(tar: BinaryIO, size: int, target: Path) -> BagFile:
 
 
 def _read(folder: Path, name: str) -> str:
+    """A text of the bag, which people read in a terminal: it must not control that."""
     with (folder / name).open("rb") as file:
         data = file.read(_MAX_TAG_BYTES + 1)
     try:
         if len(data) > _MAX_TAG_BYTES:
             raise BundleRefused("bad-manifest", f"{name} is too large")
-        return data.decode()
+        text = data.decode()
     except UnicodeDecodeError as error:
         raise BundleRefused("bad-manifest", f"{name} is not UTF-8") from error
+    if found := decoding.acting_character(text):
+        raise BundleRefused("control-character", f"{name} has {found}, which is not allowed")
+    return text
 
 
 def _check_declaration(folder: Path) -> None:

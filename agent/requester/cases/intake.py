@@ -4,7 +4,7 @@
 
     DIR/cases/<reference>/<day>/<name>/       an accepted bundle, unpacked; <name>.age: sealed
     DIR/shared/<day>/<name>/                  one that nobody had asked for
-    DIR/rejected/<day>/<name>.age             one that was rejected; <name>.txt: why
+    DIR/rejected/<day>/<name>-<digest>.age    one that was rejected; .txt: why
     DIR/index.html                            the cases, and what was rejected
     DIR/cases/<reference>/index.html          the bundles of a case
     DIR/.receipts/<digest>.json               the record of each bundle, with its receipt
@@ -50,6 +50,7 @@ from agent.requester.folder import RequesterFolder
 
 _MOST_CHARACTERS = 60  # of a folder's name
 _DETAIL_CHARACTERS = 200
+_DIGEST_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ class Intake:
             self._check_posted(opened)
         except BundleRefused as refusal:
             shutil.rmtree(draft.parent, ignore_errors=True)
-            place, detail = f"rejected/{day}/{name}", refusal.message[:_DETAIL_CHARACTERS]
+            # Whoever sends it chooses the name: with a digest no bundle replaces another.
+            place = f"rejected/{day}/{name}-{digest[:_DIGEST_CHARACTERS]}"
+            detail = refusal.message[:_DETAIL_CHARACTERS]
             self._explain(place, refusal)
             receipt = self._receipt(digest, now, None, rule=refusal.rule, detail=detail)
             record = Record(
@@ -131,7 +134,7 @@ class Intake:
         place = f"{case}/{below}"
         target = self.folder / place
         if target.exists() and _release_jws(target) != _release_jws(draft):
-            place = f"{place}-{digest[:8]}"  # another bundle of the same release
+            place = f"{place}-{digest[:_DIGEST_CHARACTERS]}"  # another bundle of the same release
             target = self.folder / place
         with files.faults(target):
             shutil.rmtree(target, ignore_errors=True)
@@ -144,7 +147,7 @@ class Intake:
         path = self.folder / f"{place}.txt"
         with files.faults(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.replace(path, f"{refusal.rule}: {refusal.message}\n".encode())
+        files.replace(path, f"{refusal.rule}: {_line(refusal.message)}\n".encode())
 
     def _receipt(
         self, digest: str, now: int, release: str | None, *, rule: str = "", detail: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import subprocess
@@ -198,6 +199,24 @@ def test_a_readme_that_the_device_has_not_signed_for(
 ) -> None:
     release.extra = {"data/README.txt": b"Believe it."}
     assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
+
+
+@pytest.mark.parametrize("name", ["data/README.txt", "bag-info.txt"])
+@pytest.mark.parametrize("hidden", ["\x1b]0;x\x07", "\r", "\u202e", "\x9b2J"])
+def test_a_text_that_would_control_the_terminal_it_is_read_in(
+    tmp_path: Path, keys: Keys, release: FakeRelease, name: str, hidden: str
+) -> None:
+    release.extra["data/README.txt"] = (
+        f"read me{hidden if name.startswith('data') else ''}\n".encode()
+    )
+    files = release.files()
+    if name == "bag-info.txt":
+        files[name] += f"Note: {hidden}\n".encode()
+        tags = [one for one in files if not one.startswith(("data/", "tag"))]
+        listed = (f"{hashlib.sha256(files[one]).hexdigest()}  {one}\n" for one in tags)
+        files["tagmanifest-sha256.txt"] = "".join(listed).encode()
+    sealed = release.seal(tar_of(files))
+    assert refusal(tmp_path, keys, sealed) == "control-character"
 
 
 def test_a_repeated_file(tmp_path: Path, keys: Keys, release: FakeRelease) -> None:

@@ -122,8 +122,9 @@ def test_a_rejected_bundle_is_kept_aside_with_the_reason_and_answered(
     record = intake.take(arrive(intake, sealed))
     said = receipt(record, keys)
     assert (said.verdict, said.rule, said.release) == ("rejected", rule, None)
-    assert left(intake) == {f"rejected/{DAY}/{NAME}.age", f"rejected/{DAY}/{NAME}.txt"}
-    why = (intake.folder / f"rejected/{DAY}/{NAME}.txt").read_text()
+    place = f"rejected/{DAY}/{NAME}-{hashlib.sha256(sealed).hexdigest()[:16]}"
+    assert left(intake) == {f"{place}.age", f"{place}.txt"}
+    why = (intake.folder / f"{place}.txt").read_text()
     assert why.startswith(f"{rule}: ")
     assert not (intake.folder / "cases").exists()
 
@@ -142,6 +143,14 @@ def test_another_bundle_of_the_same_release_gets_a_place_of_its_own(
     first = intake.take(arrive(intake, release.bundle()))
     second = intake.take(arrive(intake, release.bundle()))  # another id of its own
     assert first.place != second.place and second.place.startswith(first.place)
+
+
+def test_a_rejected_bundle_replaces_no_other_of_its_name(intake: Intake) -> None:
+    """The sender chooses the name, and the first may be the only trace of what went wrong."""
+    noises = [b"noise" * 50, b"other" * 50]
+    places = [intake.take(arrive(intake, noise)).place for noise in noises]
+    kept = [(intake.folder / f"{place}.age").read_bytes() for place in places]
+    assert kept == noises
 
 
 @pytest.mark.parametrize("step", ["rename", "replace", "sync_directory"])
