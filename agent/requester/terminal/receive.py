@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import threading
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from agent.requester.folder import RequesterFolder
 from agent.requester.receiver.uploads import Limits
 from agent.requester.terminal.keys import unlock
 
+log = logging.getLogger(__name__)
+
 _RETRY_SECONDS = 60.0  # a bundle that could not be taken in, as the disk was full
 
 
@@ -32,7 +35,7 @@ def receive(arguments: argparse.Namespace) -> int:
     host, port = options.split_address(arguments.listen, default_port=1080)
     if (arguments.tls_cert is None) != (arguments.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key belong together")
-    arrivals = None if arguments.sealed else _Arrivals(_intake(arguments))
+    arrivals = None if arguments.sealed else Arrivals(_intake(arguments))
     receiver = Receiver(
         arguments.dir,
         host=host,
@@ -74,7 +77,7 @@ def _intake(arguments: argparse.Namespace) -> Intake:
 
 
 @dataclass(eq=False)
-class _Arrivals:
+class Arrivals:
     """Takes in bundles that arrive or that an earlier run left, on a thread of its own."""
 
     intake: Intake
@@ -93,14 +96,20 @@ class _Arrivals:
         while True:
             self._arrived.wait(_RETRY_SECONDS)
             self._arrived.clear()
-            for path in sorted(self.intake.folder.glob("*.age")):
-                try:
-                    print(_sentence(self.intake.take(path)), flush=True)
-                except ClipAgentError as error:
-                    print(f"{path} is not taken in yet: {error}", flush=True)
+            self.take_all()
+
+    def take_all(self) -> None:
+        """Take in what is there. A file that cannot be taken in holds up no other."""
+        for path in sorted(self.intake.folder.glob("*.age")):
+            try:
+                print(_sentence(self.intake.take(path)), flush=True)
+            except ClipAgentError as error:
+                print(f"{path} is not taken in yet: {error}", flush=True)
+            except Exception:  # anybody may send anything, and the next file may be a bundle
+                log.exception("%s is not taken in yet", path)
 
 
-def _arrived(arrivals: _Arrivals | None, path: Path) -> None:
+def _arrived(arrivals: Arrivals | None, path: Path) -> None:
     print(f"received {path}", flush=True)
     if arrivals is not None:
         arrivals.wake()
