@@ -49,17 +49,23 @@ class Removals:
         """A release has just stopped."""
         self._is_due = True
 
-    def step(self) -> bool:
-        """Ask for each removal whose time has come; True if there was any."""
+    def step(self, *, idle: bool) -> bool:
+        """Ask for one removal whose time has come; True if there was one.
+
+        The first try goes ahead of everything. A receiver that is gone may take a minute to say
+        nothing, and there may be many: other tries come only when the worker is ``idle``.
+        """
         if not self._is_due:
             return False
         rows = self.work.releases.unremoved(*STOPPED)
         self._is_due = bool(rows)
         now = self.work.clock.now()
-        due = [row for row in rows if not 0 < row.not_before - now <= self.max_backoff_seconds]
-        for row in due:
-            self._remove(row)
-        return bool(due)
+        for row in rows:
+            is_due = not 0 < row.not_before - now <= self.max_backoff_seconds
+            if is_due and (idle or row.attempts == 0):
+                self._remove(row)
+                return True
+        return False
 
     def _remove(self, row: ReleaseRow) -> None:
         url = row.upload_url or ""

@@ -128,7 +128,7 @@ class ReleaseWorker:
     def step(self) -> bool:
         """Do the next piece of work of every release, but seal one only; True if there was any."""
         self._take_jobs()
-        worked, sealed = self.removals.step(), False
+        worked, sealed = self.removals.step(idle=False), False
         for listed in self.work.releases.all("APPROVED") + self.work.releases.all("SEALED"):
             row = self.work.releases.get(listed.id)
             if row is None or row.state != listed.state:
@@ -142,8 +142,12 @@ class ReleaseWorker:
                     advanced = self._advance(row)
                     sealed |= advanced and row.state == "APPROVED"
                     worked |= advanced
-        # Asking a receiver that is gone for a receipt may take a minute, so uploads go first.
-        return worked or (self.work.clock.synced() and self.receipts.step())
+        # Asking a receiver that is gone may take a minute, so uploads go first.
+        return (
+            worked
+            or self.removals.step(idle=True)
+            or (self.work.clock.synced() and self.receipts.step())
+        )
 
     def _take_jobs(self) -> None:
         """Take over the keys that arrived, unless they are no longer needed."""

@@ -101,6 +101,21 @@ def test_a_removal_is_repeated_until_the_receiver_answers(world: World, fault: s
     assert len(world.events("upload.removed")) == 1
 
 
+def test_a_receiver_that_is_gone_holds_up_no_other_release(world: World) -> None:
+    """Each try may take two minutes, and a requester may have many that were stopped."""
+    release_id = half_sent(world)
+    world.receiver.faults = ["request-lost"]
+    stop(world, release_id, "revoked")
+    assert world.receiver.calls[-1] == "remove"
+    asked = len(world.receiver.calls)
+    clip, post = world.house.record(video=VIDEO), world.post()
+    world.clock.advance(60)  # the next try is due, too
+    world.to_device(world.house.approve(post, [clip]))
+    calls = world.receiver.calls[asked:]
+    assert "remove" in calls and len(calls) > 3
+    assert set(calls[: calls.index("remove")]) == set(calls) - {"remove", "receipt"}
+
+
 @pytest.mark.parametrize(
     ("fault", "hours", "tries"),
     [(ReceiverFault(405, "the receiver answers HTTP 405"), 2, 8), (NetworkFault("away"), 26, 100)],
