@@ -29,6 +29,7 @@ _PIECE_BYTES: Final = 16_384  # at 5 Mbit/s 26 ms of the line
 _FAST_PIECE_BYTES: Final = 262_144
 _MEASURE_SECONDS: Final = 300.0
 _MEASURE_BYTES: Final = 262_144  # a shorter chunk measures the delay of the line, not its rate
+_LEAST_RATE: Final = 8_000.0  # bytes a second: a slower chunk is given up as dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Pace:
         if self.max_rate == "unlimited" or self._measures(peer):
             return math.inf
         if self.max_rate == "auto":
-            return math.inf if _is_private(peer) else self.measured[peer].rate / 2
+            return math.inf if _is_private(peer) else max(_LEAST_RATE, self.measured[peer].rate / 2)
         return self.max_rate / 8
 
     def went(self, size: int, seconds: float, *, peer: str) -> None:

@@ -11,7 +11,8 @@ gateway asks for ``<upload url>.receipt`` (``docs/requester.md``), with growing 
 
 Anything else at that URL (a page of a proxy, a receipt for another bundle or of another signer)
 counts as none. Only sender and receiver know the upload's URL, so a receipt tells nobody else that
-this house answered.
+this house answered. The questions tell the receiver that the house is online, and from which
+address, so they are few and end.
 """
 
 from __future__ import annotations

@@ -79,6 +79,13 @@ def test_what_one_upload_measured_holds_for_the_next_to_the_same_address() -> No
     assert math.isinf(second.limit("93.184.215.15"))
 
 
+def test_a_slow_line_is_not_held_back_to_a_rate_that_counts_as_dead() -> None:
+    """Else a chunk would be cut off for want of the bytes that we hold back."""
+    pace = new_pace()
+    pace.went(MIB, MIB / 9_000, peer=AWAY)
+    assert pace.limit(AWAY) == 8_000
+
+
 def test_a_few_bytes_measure_nothing() -> None:
     """They take a round trip however wide the way is."""
     pace = new_pace()
