@@ -223,7 +223,7 @@ class Camera(Section, frozen=True):
         tuple[Period, ...],
         doc(
             "Times in which the camera records, by the clock on the wall (see time.zone). Empty: "
-            "always. An owner's arm or disarm counts more.",
+            "always. An owner's arm or disarm overrides it.",
             max_length=50,
         ),
     ] = ()

@@ -42,7 +42,10 @@ def register(groups: Commands) -> None:
     options.add_passphrase(card)
 
     _register_public(commands)
+    _register_receiving(commands)
 
+
+def _register_receiving(commands: Commands) -> None:
     text = "receive the bundles owners upload (tus 1.0), file them by case, answer with receipts"
     receive = _add(commands, "receive", "receive:receive", text)
     receive.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
