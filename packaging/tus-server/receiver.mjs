@@ -21,6 +21,7 @@ import { FileStore } from '@tus/file-store'
 import { Server } from '@tus/server'
 
 const KEPT_MS = 15 * 86_400_000
+const MAX_BYTES = 2_000_000_000 // of an upload: anybody may send one
 const AGAIN_MS = 60_000
 
 const split = process.argv.indexOf('--')
@@ -89,6 +90,7 @@ for (const name of await readdir(work)) await rm(join(work, name), { recursive: 
 const tus = new Server({
   path: '/files',
   relativeLocation: true,
+  maxSize: MAX_BYTES,
   datastore: new FileStore({ directory: values.uploads, expirationPeriodInMilliseconds: KEPT_MS }),
   onUploadFinish: async (_request, upload) => {
     later(upload.id)

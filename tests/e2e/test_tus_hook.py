@@ -15,6 +15,7 @@ import pytest
 from agent import config, keyfile
 from agent.consent import signing
 from agent.consent.statements import Receipt
+from agent.errors import ReceiverFault
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.requester.folder import RequesterFolder, Settings
 from tests.peers.npm import install
@@ -128,3 +129,5 @@ def test_tus_server_with_the_hook_files_a_bundle_and_answers_also_after_a_kill(
     assert bag.parent.name == release
     assert (hooked.cases / "index.html").exists()
     assert new_client(timeout_seconds=60).receipt(f"{hooked.url}/none", at_most=4_000) is None
+    with pytest.raises(ReceiverFault, match="413"):
+        new_client(timeout_seconds=60).create(hooked.url, size=2_000_000_001, metadata={})

@@ -169,12 +169,12 @@ class TusClient:
         longest = 4 * self._timeout_seconds + len(body or b"") / _SLOWEST_BYTES_PER_SECOND
         connection = self._connection_to(parts)
         try:
+            if not connection.is_connected:
+                connection.close()
+                connection.connect()
+                self._socket = connection.sock
+                self._peer = connection.sock.getpeername()[0]
             with self._cut_off_after(longest):
-                if not connection.is_connected:
-                    connection.close()
-                    connection.connect()
-                    self._socket = connection.sock
-                    self._peer = connection.sock.getpeername()[0]
                 # A receiver may answer and hang up before it has read the whole body.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     connection.request(
@@ -207,7 +207,7 @@ class TusClient:
 
     def _connection_to(self, parts: SplitResult) -> HTTPConnection:
         """The connection to an origin, kept while the origin stays the same."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
+        from agent.gateway.release.few_addresses import PlainConnection, TlsConnection
 
         origin = receiver_url.origin(parts)
         if self._connection is None or origin != self._origin:
@@ -216,11 +216,11 @@ class TusClient:
             scheme, host, port = origin
             if scheme == "https":
                 self._tls = self._tls or trusting(None)
-                self._connection = HTTPSConnection(
+                self._connection = TlsConnection(
                     host, port, timeout=self._timeout_seconds, ssl_context=self._tls
                 )
             else:
-                self._connection = HTTPConnection(host, port, timeout=self._timeout_seconds)
+                self._connection = PlainConnection(host, port, timeout=self._timeout_seconds)
             self._connection.response_class = WholeResponse
             self._origin = origin
         return self._connection
