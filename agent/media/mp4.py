@@ -12,7 +12,7 @@ import av
 from av.container import OutputContainer
 
 from agent.errors import Refused
-from agent.media.turn import HEADER_BYTES
+from agent.media.rotation import HEADER_BYTES
 
 _OPTIONS: Final = {"fflags": "+bitexact"}
 _CONTAINERS: Final = (b"trak", b"mdia", b"minf", b"stbl")  # of moov, down to the offsets

@@ -20,7 +20,7 @@ from agent.media.entry_points import as_broken_link
 from agent.media.mp4 import new_mp4
 from agent.media.nal_units import Cleaner, HiddenPicture
 from agent.media.parameter_sets import Codec
-from agent.media.turn import write_matrix
+from agent.media.rotation import write_matrix
 
 TAGS: Final[dict[Codec, str]] = {"h264": "avc1", "hevc": "hvc1"}  # Apple's players take no other
 
@@ -61,7 +61,7 @@ class ExactCopy:
         self.record = cleaner.record_with(self._seam.sets if self._seam else ())
         self._head = self._encoded_head(head)
 
-    def write(self, target: BinaryIO, tally: Tally, *, turn: int) -> None:
+    def write(self, target: BinaryIO, tally: Tally, *, rotation: int) -> None:
         """Write all to a new file that begins at zero, shown with this many quarter turns.
 
         It ends where pictures begin that are partly hidden.
@@ -75,8 +75,8 @@ class ExactCopy:
             )
             made.codec_context.codec_tag = TAGS[self._codec]
             made.time_base = unit
-            if turn:
-                made.set_display_matrix(write_matrix(turn, context.width, context.height))
+            if rotation:
+                made.set_display_matrix(write_matrix(rotation, context.width, context.height))
             for sample in self._samples():
                 origin = sample.shown if origin is None else origin
                 copied = Packet(sample.content)

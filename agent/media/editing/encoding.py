@@ -22,7 +22,7 @@ from agent.media.editing.content import Tally
 from agent.media.editing.fill import fill
 from agent.media.editing.span import Span, VideoPacket, decoded
 from agent.media.mp4 import new_mp4
-from agent.media.turn import write_matrix
+from agent.media.rotation import write_matrix
 
 # x264's output depends on the number of threads and on the processor's instructions. Both are
 # fixed, so that a preview on the owner's computer equals the release of a Pi. Each picture in the
@@ -47,11 +47,11 @@ def encode(
     target: BinaryIO,
     tally: Tally,
     *,
-    turn: int,
+    rotation: int,
 ) -> None:
     """Write the pictures inside the span to a new file, with the redactions filled.
 
-    ``turn``: the quarter turns by which players show them, before and after. Raises
+    ``rotation``: the quarter turns, clockwise, by which players show them, before and after. Raises
     :class:`Refused` (``empty-trim``) if there are none.
     """
     frames = (
@@ -67,12 +67,12 @@ def encode(
     convert = _converter(stream, picture)
     with new_mp4(target) as container:
         made = _x264_stream(container, stream, picture)
-        if turn:
-            made.set_display_matrix(write_matrix(turn, picture.width, picture.height))
+        if rotation:
+            made.set_display_matrix(write_matrix(rotation, picture.width, picture.height))
         container.start_encoding()
         without_sei = BitStreamFilterContext(_NO_SEI, made)
         for frame, shown, end in chain([first], pictures):
-            fill(frame, redact, span.seconds(shown), span.seconds(end), turn=turn)
+            fill(frame, redact, span.seconds(shown), span.seconds(end), rotation=rotation)
             frame.pts = shown - origin
             frame.pict_type = 0  # the encoder decides, not the recording
             for packet in made.encode(convert(frame)):

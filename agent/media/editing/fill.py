@@ -16,22 +16,27 @@ from av.video.frame import VideoFrame
 
 from agent.consent.statements import Redaction, Region
 from agent.errors import ClipDamaged
-from agent.media.turn import coded_region
+from agent.media.rotation import coded_region
 
 _PIXEL: Final = 1e-6  # of one: 0.1 + 0.2 is no reason to cover one more
 
 
 def fill(
-    frame: VideoFrame, redactions: Sequence[Redaction], begin: float, end: float, *, turn: int = 0
+    frame: VideoFrame,
+    redactions: Sequence[Redaction],
+    begin: float,
+    end: float,
+    *,
+    rotation: int = 0,
 ) -> None:
     """Fill the boxes that are on the picture ``frame``, shown from ``begin`` until ``end``.
 
     Times are in seconds from the recording's start. A box covers every place that it passes in
-    this time, rounded outward to even pixels. ``turn``: the quarter turns by which players show
+    this time, rounded outward to even pixels. ``rotation``: the quarter turns by which players show
     the picture; boxes are placed on it as it is shown.
     """
     regions = [one.region(begin, end) for one in redactions]
-    there = [coded_region(region, turn) for region in regions if region is not None]
+    there = [coded_region(region, rotation) for region in regions if region is not None]
     if not there:
         return
     components = frame.format.components

@@ -36,8 +36,8 @@ from agent.media.editing.span import Span, VideoPacket
 from agent.media.mp4 import ForwardReader, Readable
 from agent.media.nal_units import Cleaner, HiddenPicture
 from agent.media.parameter_sets import Codec, MalformedSet
+from agent.media.rotation import read_rotation
 from agent.media.set_records import MalformedRecord, record_sets
-from agent.media.turn import read_turn
 
 _BROWSERS_PIXELS: Final = ("yuv420p", "yuvj420p")  # 8 bits, colours at half resolution
 _OPTIONS: Final = {"fpsprobesize": "0"}  # twenty pictures are not decoded to guess a frame rate
@@ -67,8 +67,8 @@ def prepare(
             stream = _video(source)
             is_copyable = not redact and (codec is None or _plays_in_browsers(stream))
             packets = _packets(source, stream)
-            span, turn = Span(stream, trim), read_turn(reader.head)
-            return _written(stream, span, packets, redact, target, is_copyable, turn)
+            span, rotation = Span(stream, trim), read_rotation(reader.head)
+            return _written(stream, span, packets, redact, target, is_copyable, rotation)
     except av.error.FFmpegError as error:
         raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
     except UnicodeDecodeError as error:  # metadata, which PyAV 18 reads strictly
@@ -82,7 +82,7 @@ def _written(
     redact: Sequence[Redaction],
     target: BinaryIO,
     is_copyable: bool,
-    turn: int,
+    rotation: int,
 ) -> Prepared:
     """Copy the pictures of the span, and encode those at its ends; else encode all again."""
     codec = _codec(stream)
@@ -90,10 +90,10 @@ def _written(
     head = Head(span, packets, codec, length_bytes, is_copied=is_copyable)
     tally = span.tally()
     if is_copyable and (copy := _copy(stream, codec, span, head)):
-        copy.write(target, tally, turn=turn)
+        copy.write(target, tally, rotation=rotation)
         return tally.prepared(codec, plays_in_browsers=_plays_in_browsers(stream))
     stream.codec_context.flush_buffers()
-    encode(stream, span, chain(head.packets, head.body), redact, target, tally, turn=turn)
+    encode(stream, span, chain(head.packets, head.body), redact, target, tally, rotation=rotation)
     return tally.prepared("h264", plays_in_browsers=True)
 
 

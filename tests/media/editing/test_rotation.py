@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agent.consent.statements import Redaction, Region
-from agent.media.turn import coded_region, read_turn, write_matrix
+from agent.media.rotation import coded_region, read_rotation, write_matrix
 from tests.support.footage import numbers, pictures, prepared, record
 
 CLIP = record(2, width=320, height=180)
@@ -25,35 +25,35 @@ def turned(clip: bytes, matrix: list[int]) -> bytes:
     return clip[:at] + numbers + clip[at + 36 :]
 
 
-def rotation(content: bytes) -> int:
+def rotation_by_ffmpeg(content: bytes) -> int:
     with av.open(io.BytesIO(content), "r") as container:
         return next(container.decode(video=0)).rotation
 
 
-def shown(content: bytes, turn: int) -> list[NDArray[np.uint8]]:
+def shown(content: bytes, rotation: int) -> list[NDArray[np.uint8]]:
     """The pictures as a player shows them."""
-    return [np.rot90(image, -turn) for image in pictures(content)]
+    return [np.rot90(image, -rotation) for image in pictures(content)]
 
 
-@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+@pytest.mark.parametrize("rotation", [0, 1, 2, 3])
 @pytest.mark.parametrize("trim", [None, (0.35, 1.8)])
 @pytest.mark.parametrize("codec", [None, "redacted"])
 def test_a_turned_clip_leaves_turned(
-    turn: int, trim: tuple[float, float] | None, codec: str | None
+    rotation: int, trim: tuple[float, float] | None, codec: str | None
 ) -> None:
-    clip = turned(CLIP, write_matrix(turn, 320, 180))
+    clip = turned(CLIP, write_matrix(rotation, 320, 180))
     boxes = [Redaction.still(0.5, 0.5, 0.2, 0.1)] if codec else []
     content = prepared(clip, trim, *boxes)
-    assert read_turn(clip) == read_turn(content) == turn
-    assert rotation(clip) == rotation(content)
+    assert read_rotation(clip) == read_rotation(content) == rotation
+    assert rotation_by_ffmpeg(clip) == rotation_by_ffmpeg(content)
     assert len(numbers(content)) == (20 if trim is None else 14)
 
 
-@pytest.mark.parametrize("turn", [0, 1, 2, 3])
-def test_a_box_covers_what_it_covers_in_the_turned_picture(turn: int) -> None:
-    clip = turned(CLIP, write_matrix(turn, 320, 180))
+@pytest.mark.parametrize("rotation", [0, 1, 2, 3])
+def test_a_box_covers_what_it_covers_in_the_turned_picture(rotation: int) -> None:
+    clip = turned(CLIP, write_matrix(rotation, 320, 180))
     content = prepared(clip, None, Redaction.still(0.6, 0.1, 0.3, 0.2))
-    for before, after in zip(shown(clip, turn), shown(content, turn), strict=True):
+    for before, after in zip(shown(clip, rotation), shown(content, rotation), strict=True):
         height, width, _ = after.shape
         rows, columns = (
             slice(int(0.1 * height), int(0.3 * height)),
@@ -81,10 +81,10 @@ def test_a_matrix_that_could_hide_something_does_not_leave(matrix: list[int]) ->
 
 
 @given(st.binary(max_size=300))
-def test_a_header_of_any_bytes_has_a_turn(noise: bytes) -> None:
-    assert read_turn(noise) in range(4)
+def test_a_header_of_any_bytes_has_a_rotation(noise: bytes) -> None:
+    assert read_rotation(noise) in range(4)
     head = CLIP[: CLIP.index(b"tkhd") + 4]
-    assert read_turn(head + noise) in range(4)
+    assert read_rotation(head + noise) in range(4)
 
 
 SIDES = st.floats(0, 1)

@@ -19,7 +19,7 @@ _MATRIX_BYTES: Final = 36
 _MATRIX_AT: Final = {0: 40, 1: 52}  # in a tkhd box, by its version
 
 
-def read_turn(file: bytes) -> int:
+def read_rotation(file: bytes) -> int:
     """The quarter turns, clockwise, of the first track of an MP4 that begins with ``file``."""
     content = file
     for kind in (b"moov", b"trak", b"tkhd"):
@@ -33,22 +33,22 @@ def read_turn(file: bytes) -> int:
     return factors.index(tuple(numbers)) if tuple(numbers) in factors else 0
 
 
-def write_matrix(turn: int, width: int, height: int) -> list[int]:
+def write_matrix(rotation: int, width: int, height: int) -> list[int]:
     """The nine numbers of the matrix for pictures of this coded size."""
-    a, b, c, d = (_ONE * factor for factor in _FACTORS[turn])
-    right = _ONE * {1: height, 2: width}.get(turn, 0)
-    down = _ONE * {2: height, 3: width}.get(turn, 0)
+    a, b, c, d = (_ONE * factor for factor in _FACTORS[rotation])
+    right = _ONE * {1: height, 2: width}.get(rotation, 0)
+    down = _ONE * {2: height, 3: width}.get(rotation, 0)
     return [a, b, 0, c, d, 0, right, down, _LAST_ONE]
 
 
-def coded_region(shown: Region, turn: int) -> Region:
+def coded_region(shown: Region, rotation: int) -> Region:
     """The place in the coded pictures of a place in the pictures as they are shown."""
     left, top, right, bottom = shown.left, shown.top, shown.right, shown.bottom
-    if turn == 1:
+    if rotation == 1:
         return Region(top, 1 - right, bottom, 1 - left)
-    if turn == 2:
+    if rotation == 2:
         return Region(1 - right, 1 - bottom, 1 - left, 1 - top)
-    if turn == 3:
+    if rotation == 3:
         return Region(1 - bottom, left, 1 - top, right)
     return shown
 
