@@ -1,4 +1,4 @@
-"""Who may import whom: the map of `docs/ARCHITECTURE.md`, read from the source itself.
+"""Layers: the permitted imports of `docs/ARCHITECTURE.md`, read from the source itself.
 
 ``ROOMS`` is the table: a room imports itself and what its line names. What is not in the
 table, or not on a line, fails, be it upward, a sibling, or new and unlisted.

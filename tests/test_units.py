@@ -379,7 +379,7 @@ def test_an_ip_camera_opens_one_address_and_no_more(tmp_path: Path) -> None:
 
 
 def test_an_ip_camera_by_udp_may_take_udp_ports_and_no_others() -> None:
-    """What is allowed goes before what is denied; `transport` in the configuration says so."""
+    """Permitted ports go before denied ones; `transport` in the configuration says so."""
     example = "systemd/examples/ip-camera.conf"
     lines = uncomment((ROOT / example).read_text()).splitlines()
     assert [line for line in lines if line.startswith("SocketBind")] == [
@@ -400,7 +400,7 @@ def test_neither_user_has_a_home_or_a_shell(tmp_path: Path) -> None:
 
 
 def users_and_groups(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """What systemd-sysusers makes in ``root``: primary group and all groups of each user."""
+    """Users that systemd-sysusers makes in ``root``, with their primary and other groups."""
     (root / "etc").mkdir(exist_ok=True)
     conf = str(SYSTEMD / "sysusers.d/clip-agent.conf")
     subprocess.run([program("systemd-sysusers"), f"--root={root}", conf], check=True, timeout=60)

@@ -44,7 +44,7 @@ class _FarClient(TusClient):
 
 @dataclass(frozen=True)
 class _Upload:
-    """What an upload did: bits a second, and the milliseconds of each echo beside it."""
+    """Rate of an upload in bits a second, and the milliseconds of each echo beside it."""
 
     rate: float
     echoes: list[float]

@@ -20,7 +20,7 @@ STILL = config.Camera(source=config.SceneSource(width=320, height=180, frames_pe
 
 
 class Checked:
-    """What one run said: a line for each thing, by its name."""
+    """Output of one run: a line for each thing, by its name."""
 
     def __init__(self, code: int, printed: str) -> None:
         self.code = code

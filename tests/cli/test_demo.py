@@ -85,7 +85,7 @@ def pictures(path: Path) -> int:
 
 
 def repository() -> set[Path]:
-    """What stands in the repository's folder, so that nothing is left behind in it."""
+    """Listing of the repository's folder, to show that nothing is left behind in it."""
     return set(ROOT.iterdir()) - {ROOT / "demo-output", ROOT / ".cache"}
 
 

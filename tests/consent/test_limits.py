@@ -166,7 +166,7 @@ def test_an_area_may_reach_the_last_latitude() -> None:
 
 
 def test_a_point_on_the_longer_line_of_an_edge_is_not_on_the_edge() -> None:
-    """If longitude and latitude are alike, a swapped pair goes unnoticed."""
+    """Longitude and latitude differ, so that a swapped pair is noticed."""
     box = polygon((42.5, 41.0), (42.8, 41.0), (42.8, 41.3), (42.5, 41.3))
     assert not area.contains(box, 41.0, 42.0)
     assert not area.contains(box, 41.0, 43.0)

@@ -190,7 +190,7 @@ class Household:
     # Steps of the way
 
     def wait(self, what: str, ready: Callable[[], T | None]) -> T:
-        """What ``ready`` gives as soon as it is true."""
+        """The result of ``ready`` as soon as it is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := ready()):
             assert time.monotonic() < deadline, f"waited too long for {what}"
@@ -255,7 +255,7 @@ class Household:
 
     @property
     def receiver_url(self) -> str:
-        """Where bundles may be uploaded to."""
+        """The URL that bundles may be uploaded to."""
         return self._receiver.url
 
     def ledger_lines(self) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ SUBSCRIBE = 8  # MQTT 3.1.1, table 2.1
 
 @dataclass
 class Story:
-    """What the gateway sent, and when."""
+    """Packets that the gateway sent, with their times."""
 
     owner: str  # addresses of the servers
     feed: str
@@ -152,7 +152,7 @@ def _count(packets: list[Packet], feed: str, kind: int) -> int:
 
 
 def _targets(packets: list[Packet], servers: set[str]) -> set[str]:
-    """Where the gateway sent ``packets`` to: all but those of people, and the servers' own."""
+    """Destinations of the gateway's ``packets``, without those of people and of the servers."""
     return {
         packet.target
         for packet in packets

@@ -46,7 +46,7 @@ def test_both_daemons_killed_at_each_step_of_a_release_still_deliver_one_bundle(
     deaths = 0
 
     def supervise() -> None:
-        """What systemd does; and whenever the gateway dies, the camera dies with it."""
+        """Restart processes as systemd does; whenever the gateway dies, the camera dies with it."""
         nonlocal deaths
         while not over.wait(0.05):
             if house.ended("gateway") is not None:

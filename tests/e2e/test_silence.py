@@ -23,7 +23,7 @@ _SECONDS = 500
 
 @cache
 def _new_network() -> tuple[str, ...]:
-    """What starts a command in a network namespace of its own; as root, or as anybody."""
+    """The prefix that starts a command in a network namespace of its own, as root or not."""
     unshare, ip = program("unshare"), program("ip")
     ways = [(unshare, "--net"), (unshare, "--map-root-user", "--net")]
     for command in ways:

@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def play(content: bytes, pictures: int) -> dict[str, Any]:
-    """What Chromium says of a clip: ``shown``, ``played``, or ``error``."""
+    """The answer of Chromium about a clip: ``shown``, ``played``, or ``error``."""
     with _Server(("127.0.0.1", 0), _Handler) as server, tempfile.TemporaryDirectory() as profile:
         encoded = base64.b64encode(content).decode()
         server.page = (_PAGE % (encoded, pictures, RATE, RATE)).encode()

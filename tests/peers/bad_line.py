@@ -29,7 +29,7 @@ _FATES: Final = ("fine", "refused", "cut-up", "cut-down", "reset", "slow", "twic
 
 @dataclass
 class _Fate:
-    """What becomes of one connection, and after how many bytes."""
+    """The fate of one connection, and the number of bytes before it."""
 
     name: str
     after: int

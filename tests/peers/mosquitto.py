@@ -136,7 +136,7 @@ class Mosquitto:
         self.start()
 
     def log(self) -> str:
-        """What the broker has logged in this run."""
+        """The log of the broker in this run."""
         return self._peer.output()
 
     def __enter__(self) -> Self:

@@ -55,7 +55,7 @@ class Peer:
         raise RuntimeError(f"{self.log_file.stem} did not start:\n{self.output()}")
 
     def output(self) -> str:
-        """What the current run, or the last one, has written so far."""
+        """The output of the current or last run so far."""
         with self.log_file.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")

@@ -43,7 +43,7 @@ class PythonReceiver:
 
     @property
     def url(self) -> str:
-        """Where uploads are created."""
+        """The URL at which uploads are created."""
         return f"http://{self.host}/files" + ("/" if self.kind == "own" else "")
 
     def start(self) -> Self:
@@ -67,7 +67,7 @@ class PythonReceiver:
         return [upload for upload in self.uploads() if upload.complete]
 
     def received_bytes(self) -> int:
-        """How many bytes of any upload have arrived at all."""
+        """The number of bytes of all uploads that have arrived."""
         return sum(upload.offset for upload in self.uploads())
 
     def _own(self) -> Iterator[ReceivedUpload]:

@@ -1,4 +1,4 @@
-"""What the tests need from the machine, and what happens when it is not there.
+"""Requirements of the tests on the machine, and the skip of tests without them.
 
 Without a peer a test skips, and the run's summary says so in one loud line with
 the cure (printed by ``tests/conftest.py``). With ``CI=true`` in the environment

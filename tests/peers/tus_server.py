@@ -36,7 +36,7 @@ class ReceivedUpload:
 
     @property
     def complete(self) -> bool:
-        """Whether all bytes have arrived."""
+        """True once all bytes have arrived."""
         return self.offset == self.size
 
 
@@ -66,7 +66,7 @@ class TusServer:
 
     @property
     def url(self) -> str:
-        """Where uploads are created."""
+        """The URL at which uploads are created."""
         return f"{'https' if self._certificate else 'http'}://{self.host}/files"
 
     def start(self) -> Self:
@@ -99,7 +99,7 @@ class TusServer:
         return [upload for upload in self.uploads() if upload.complete]
 
     def received_bytes(self) -> int:
-        """How many bytes of any upload have arrived at all."""
+        """The number of bytes of all uploads that have arrived."""
         return sum(upload.offset for upload in self.uploads())
 
     def __enter__(self) -> Self:

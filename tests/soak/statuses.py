@@ -63,7 +63,7 @@ class Household:
         self._post = self._world.post(self._world.house.request(upload=target))
 
     def end(self, method: str, status: int) -> str:
-        """How a release ends that meets ``status`` at ``method`` for a while."""
+        """The end of a release that meets ``status`` at ``method`` for a while."""
         world = self._world
         known = set(world.outcomes())
         failures = [(method, status)] * _TIMES

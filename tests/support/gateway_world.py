@@ -111,7 +111,7 @@ class World:
 
     @staticmethod
     def _send(gateway: Gateway, worked: list[bool]) -> None:
-        """What the thread of releases does in one turn, and the loop's notice of it."""
+        """One turn of the releases' thread, and of the loop that notices it."""
         worked.append(gateway.releases.step())
         gateway.step()
 
@@ -179,7 +179,7 @@ class World:
         return {k: v for k, v in self.broker.retained.items() if k.startswith(prefix)}
 
     def outcomes(self) -> dict[str, Outcome]:
-        """What the owner was told of releases, by release id."""
+        """The outcomes that the owner was told, by release id."""
         prefix = f"clip-agent/{self.house.config.device.name}/release/"
         keys = {self.house.device_card().fingerprint: self.house.device_card().key}
         told = {}
@@ -214,7 +214,7 @@ def rules(world: World, prefix: str) -> list[str]:
 
 
 def state_of(world: World, release_id: str) -> str:
-    """What the owner was last told of a release."""
+    """The state of a release as the owner was last told."""
     return world.outcomes()[release_id].event
 
 

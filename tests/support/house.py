@@ -261,7 +261,7 @@ class House:
         )
 
     def clip_keys(self, clips: list[Clip]) -> dict[str, str]:
-        """What the owner opens on their computer, and sends along."""
+        """The clips' keys, which the owner opens on their computer and sends along."""
         return {
             clip.id: seal.open_key(clip.sealed_key, self.owner.identity, clip_id=clip.id).identity
             for clip in clips

@@ -36,7 +36,7 @@ class Crash(BaseException):
 
 @dataclass
 class FakeBroker:
-    """What a broker keeps for one client, a device that may write to its owner topic."""
+    """A broker for one client, a device that may write to its owner topic."""
 
     retained: dict[str, bytes] = field(default_factory=dict)
     published: list[tuple[str, bytes]] = field(default_factory=list)
@@ -121,7 +121,7 @@ class FakeLink:
 
 @dataclass
 class Upload:
-    """What a receiver has of one upload."""
+    """An upload as a receiver keeps it."""
 
     size: int
     metadata: Mapping[str, str]

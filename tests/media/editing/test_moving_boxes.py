@@ -92,7 +92,7 @@ def red(image: NDArray[np.uint8]) -> int:
 
 
 def marked(content: bytes) -> list[bool]:
-    """Whether each picture shows the marker, were it only a corner of it."""
+    """True for each picture that shows the marker, even a corner of it."""
     return [red(image) > 0 for image in pictures(content)]
 
 

@@ -215,7 +215,7 @@ def test_a_box_that_is_or_moves_only_where_nothing_leaves_is_refused(
 def test_the_preview_that_the_confirmation_names_shows_what_is_signed(
     redaction: Redaction, trim: Trim | None
 ) -> None:
-    """What is left of a redaction in a trim is the same when it is typed again."""
+    """A redaction cut to a trim stays the same when its text is typed again."""
     offer = ClipOffer(
         id="20240124-183015-3f9a2c",
         sha256="a" * 64,
