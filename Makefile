@@ -67,7 +67,7 @@ lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	$(BIN)/vulture agent .cache/used.py
 	git -c safe.directory='*' ls-files -z | xargs -0 $(BIN)/codespell
 
-bench: .venv/dev  ## Every figure beside its target and its peers, ten minutes (ARGS="--only memory")
+bench: .venv/dev  ## Every figure beside its target and its peers, half an hour (ARGS="--only memory")
 	@.ci/packages $(BENCH_PACKAGES)
 	$(BIN)/python -m benchmarks $(ARGS)
 

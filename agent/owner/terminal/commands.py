@@ -49,6 +49,7 @@ def register(groups: Commands) -> None:
     commands = group.add_subparsers(metavar="COMMAND", required=True)
     _register_keys(commands)
     _register_reading(commands)
+    _register_clips(commands)
     _register_releasing(commands)
     _register_refusing(commands)
     _register_recording(commands)
@@ -114,6 +115,8 @@ def _register_reading(commands: Commands) -> None:
     show.add_argument("request", help=_REQUEST)
     options.add_json(show)
 
+
+def _register_clips(commands: Commands) -> None:
     clips = _add(commands, "clips", "read:clips", "ask the cameras which clips they hold")
     clips.add_argument(
         "--from",

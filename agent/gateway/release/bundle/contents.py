@@ -80,19 +80,6 @@ class BundleContents:
         """
         clips = authorization.first.consent.clips
         pictures: dict[str, Prepared] = {}
-
-        def payload() -> Iterator[tuple[str, BinaryIO]]:
-            from agent.sealed_spool import new_spool  # its cipher comes with the first release
-
-            for clip in clips:
-                with new_spool(path.parent) as spool:
-                    pictures[clip.id] = self._prepare(clip, keys[clip.id], spool)
-                    yield _file_of(clip), spool
-            for name, jws in _statements(authorization).items():
-                yield name, io.BytesIO(jws.encode("ascii"))
-            text = self._readme(path.stem, authorization, pictures)
-            yield "data/README.txt", io.BytesIO(text.encode())
-
         released = hashlib.sha256()  # of release.jws
         digests: dict[str, str] = {}
 
@@ -106,12 +93,31 @@ class BundleContents:
             path,
             name=f"release-{path.stem}",
             recipient=authorization.seal,
-            payload=payload(),
+            payload=self._payload(path, authorization, keys, pictures),
             release=release,
             bagged_at=at,
         )
         left = {clip.id: digests[_file_of(clip)] for clip in clips}
         return SealedBundle(written.bytes, written.sha256, released.hexdigest(), left)
+
+    def _payload(
+        self,
+        path: Path,
+        authorization: Authorization,
+        keys: Mapping[str, str],
+        pictures: dict[str, Prepared],
+    ) -> Iterator[tuple[str, BinaryIO]]:
+        """Paths and files of the bundle at ``path``; ``pictures`` collects those of the clips."""
+        from agent.sealed_spool import new_spool  # its cipher comes with the first release
+
+        for clip in authorization.first.consent.clips:
+            with new_spool(path.parent) as spool:
+                pictures[clip.id] = self._prepare(clip, keys[clip.id], spool)
+                yield _file_of(clip), spool
+        for name, jws in _statements(authorization).items():
+            yield name, io.BytesIO(jws.encode("ascii"))
+        text = self._readme(path.stem, authorization, pictures)
+        yield "data/README.txt", io.BytesIO(text.encode())
 
     def _readme(
         self, stem: str, authorization: Authorization, pictures: Mapping[str, Prepared]
