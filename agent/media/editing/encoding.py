@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import chain
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
@@ -37,6 +38,8 @@ X264_OPTIONS: Final = {
 _NO_SEI: Final = "filter_units=remove_types=6"  # x264 writes its version and settings there
 _KEYFRAME_SECONDS: Final = 2
 USUAL_RATE: Final = Fraction(30)
+
+T = TypeVar("T")
 
 
 def encode(
@@ -71,15 +74,29 @@ def encode(
             made.set_display_matrix(write_matrix(rotation, picture.width, picture.height))
         container.start_encoding()
         without_sei = BitStreamFilterContext(_NO_SEI, made)
-        for frame, shown, end in chain([first], pictures):
-            fill(frame, redact, span.seconds(shown), span.seconds(end), rotation=rotation)
-            frame.pts = shown - origin
-            frame.pict_type = 0  # the encoder decides, not the recording
-            for packet in made.encode(convert(frame)):
+
+        def filled() -> Iterator[tuple[VideoFrame, int]]:
+            for frame, shown, end in chain([first], pictures):
+                fill(frame, redact, span.seconds(shown), span.seconds(end), rotation=rotation)
+                frame.pts = shown - origin
+                frame.pict_type = 0  # the encoder decides, not the recording
+                yield convert(frame), shown
+
+        for frame, shown in _ahead(filled()):
+            for packet in made.encode(frame):
                 container.mux(without_sei.filter(packet))
             tally.add(shown, encoded=True)
         for packet in made.encode(None):
             container.mux(without_sei.filter(packet))
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Each of ``items``; another thread makes the next one meanwhile."""
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = other.submit(next, items, None)
+            yield item
 
 
 def _with_ends(
