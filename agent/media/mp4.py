@@ -74,7 +74,7 @@ def new_mp4(target: BinaryIO) -> Iterator[OutputContainer]:
 
 
 def _move_index_to_front(target: BinaryIO) -> None:
-    places = {kind: (at, size) for kind, at, size in _boxes(target)}
+    places = {kind: (at, size) for kind, at, size in boxes(target)}
     if "moov" not in places:
         return  # nothing was written
     at, size = places["moov"]
@@ -90,7 +90,7 @@ def _move_index_to_front(target: BinaryIO) -> None:
         _insert(target, begin + length, bytes(index))
 
 
-def _boxes(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
+def boxes(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
     """Kind, place and size of the boxes of ``file`` (ISO/IEC 14496-12, section 4.2)."""
     at, end = 0, file.seek(0, io.SEEK_END)
     while at < end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import av
 import av.error
 
 from agent.errors import BundleRefused
+from agent.media import mp4
 
+_PARTS = frozenset({"ftyp", "moov", "mdat", "free"})
+_MOST_INDEX_BYTES = 1 << 26
+_LEAST_PICTURE_BYTES = 6  # a length, the head of a NAL unit, and a byte
+_SIZES, _EDITS = b"stsz", b"elst"  # ISO/IEC 14496-12, 8.7.3 and 8.6.6
+_MOST_EDITS = 2  # each repeats the index; FFmpeg writes one for the delay of B-pictures
+_OTHER_INDEXES = (b"stz2", b"trun", b"cmov")  # compact, of a fragment, compressed
 _ROUNDING_MS = 2  # both ends are rounded to a millisecond
 
 
@@ -27,8 +35,15 @@ class Pictures:
         return same and abs(self.span_ms - span_ms) <= _ROUNDING_MS
 
 
-def read(path: Path) -> Pictures:
-    """The pictures of the MP4 ``path``; :class:`BundleRefused` for a file that is no such clip."""
+def read(path: Path, *, stated: int) -> Pictures:
+    """The pictures of the MP4 ``path``; :class:`BundleRefused` for a file that is no such clip.
+
+    So is one whose index has more pictures than are ``stated``.
+    """
+    if _indexed(path) > stated:
+        raise BundleRefused(
+            "pictures-differ", f"{path.name} has an index of more than {stated} pictures"
+        )
     try:
         with av.open(str(path), mode="r", format="mp4") as container:
             (stream,) = container.streams
@@ -44,6 +59,36 @@ def read(path: Path) -> Pictures:
     if not shown or unit is None:
         raise _no_clip(path)
     return Pictures(codec, len(shown), round((max(shown) - min(shown)) * unit * 1000))
+
+
+def _indexed(path: Path) -> int:
+    """The number of pictures in the only index of the file."""
+    size, index, pictures_bytes = path.stat().st_size, b"", 0
+    with path.open("rb") as file:
+        for kind, at, length in mp4.boxes(file):
+            if kind not in _PARTS or length < 8 or at + length > size:
+                raise _no_clip(path)
+            if kind == "mdat":
+                pictures_bytes += length
+                continue
+            if len(index) + length > _MOST_INDEX_BYTES:
+                raise _no_clip(path)
+            file.seek(at)
+            index += file.read(length)
+    sizes, edits = _numbers(index, _SIZES, skip=8), _numbers(index, _EDITS, skip=4)
+    is_plain = len(sizes) == 1 and len(edits) <= 1 and max(edits, default=0) <= _MOST_EDITS
+    if not is_plain or any(one in index for one in _OTHER_INDEXES):
+        raise _no_clip(path)
+    (count,) = sizes
+    if count * _LEAST_PICTURE_BYTES > pictures_bytes:
+        raise _no_clip(path)
+    return count
+
+
+def _numbers(index: bytes, kind: bytes, *, skip: int) -> list[int]:
+    """The numbers of entries of all boxes of a kind, wherever they stand."""
+    after = (match.end() + skip for match in re.finditer(kind, index))
+    return [int.from_bytes(index[place : place + 4]) for place in after]
 
 
 def _no_clip(path: Path) -> BundleRefused:

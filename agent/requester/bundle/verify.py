@@ -246,7 +246,7 @@ def _check_pictures(folder: Path, clip: ReleasedClip, codec: str | None) -> None
         raise BundleRefused("pictures-differ", f"{clip.file} is stated longer than its trim")
     if codec not in (None, clip.codec):
         raise BundleRefused("pictures-differ", f"{clip.file} is not in the approved codec")
-    found = pictures.read(folder / clip.file)
+    found = pictures.read(folder / clip.file, stated=clip.pictures)
     if not found.are(clip.codec, clip.pictures, span_ms):
         raise BundleRefused(
             "pictures-differ",

@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import av
 import bagit
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -368,6 +369,50 @@ def test_a_file_that_is_no_whole_clip(
     tmp_path: Path, keys: Keys, release: FakeRelease, content: bytes
 ) -> None:
     release.videos = dict.fromkeys(release.videos, content)
+    assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
+
+
+def with_number(kind: bytes, skip: int, number: int) -> bytes:
+    """The good clip with another number in its index."""
+    at = VIDEO.index(kind) + 4 + skip
+    return VIDEO[:at] + number.to_bytes(4) + VIDEO[at + 4 :]
+
+
+BOMBS = {
+    "samples": with_number(b"stsz", 8, 100_000_000),
+    "one sample too many": with_number(b"stsz", 8, 11),
+    "edits": with_number(b"elst", 4, 5_000),
+    "two indexes": VIDEO.replace(b"stss", b"stsz", 1),
+    "a fragment": VIDEO + b"\0\0\0\x08moof",
+    "a compressed index": VIDEO.replace(b"stss", b"cmov", 1),
+    "a box beyond the end": VIDEO + b"\0\0\x10\0free",
+    "a box without a size": VIDEO + b"\0\0\0\0free",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_index_that_claims_more_than_is_there_is_not_given_to_ffmpeg(
+    tmp_path: Path,
+    keys: Keys,
+    release: FakeRelease,
+    monkeypatch: pytest.MonkeyPatch,
+    bomb: str,
+) -> None:
+    """A hundred kilobytes took gigabytes of memory, from anybody who made keys for it."""
+    monkeypatch.setattr(av, "open", None)
+    release.videos = dict.fromkeys(release.videos, BOMBS[bomb])
+    assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
+
+
+def test_an_index_of_more_pictures_than_its_bytes_can_hold(
+    tmp_path: Path, keys: Keys, release: FakeRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the release states as many."""
+    monkeypatch.setattr(av, "open", None)
+    release.videos = dict.fromkeys(release.videos, with_number(b"stsz", 8, 1_000_000))
+    release.change_release = lambda said: replace(
+        clips=tuple(replace(pictures=1_000_000)(clip) for clip in said.clips)
+    )(said)
     assert refusal(tmp_path, keys, release.bundle()) == "pictures-differ"
 
 
