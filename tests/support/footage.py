@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from agent.consent.statements import Redaction, Trim
 from agent.media.editing.prepare import prepare
+from agent.media.mp4 import new_mp4
 
 WIDTH, HEIGHT, RATE = 320, 180, 10
 NUMBER = 40  # pixels: two squares at the top left, whose brightness is the picture's number
@@ -132,6 +134,23 @@ def with_units(content: bytes, *more: bytes) -> bytes:
                 copy.is_keyframe, copy.stream = packet.is_keyframe, stream
                 container.mux(copy)
     return memory.getvalue()
+
+
+def with_edit_list(content: bytes, *, from_seconds: float, seconds: float) -> bytes:
+    """The MP4 ``content`` with an edit list by which players show only a part of it."""
+    memory = io.BytesIO()
+    with new_mp4(memory) as container, av.open(io.BytesIO(content), "r") as recorded:
+        stream = container.add_stream_from_template(recorded.streams.video[0])
+        for packet in recorded.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    edited = bytearray(memory.getvalue())
+    edit, media = edited.index(b"elst"), edited.index(b"mdhd")
+    scale = int.from_bytes(edited[media + 16 : media + 20], "big")
+    times = round(1000 * seconds), round(scale * from_seconds)
+    edited[edit + 12 : edit + 20] = struct.pack(">II", *times)
+    return bytes(edited)
 
 
 def pictures(content: bytes) -> list[NDArray[np.uint8]]:

@@ -6,7 +6,6 @@ import io
 import itertools
 import os
 import random
-import struct
 import subprocess
 import sys
 from typing import Any, Final
@@ -18,9 +17,17 @@ import pytest
 from agent.consent.statements import Trim
 from agent.media.editing.content import Prepared
 from agent.media.editing.prepare import prepare
-from agent.media.mp4 import new_mp4
 from tests.peers.requirements import ROOT
-from tests.support.footage import RATE, numbers, packets, pictures, record, units, without_notes
+from tests.support.footage import (
+    RATE,
+    numbers,
+    packets,
+    pictures,
+    record,
+    units,
+    with_edit_list,
+    without_notes,
+)
 
 SECONDS: Final = 6
 TRIMS: Final = 4  # of each file
@@ -152,18 +159,8 @@ def test_pictures_that_come_at_any_rate_keep_their_times(codec: Any, b_frames: i
 
 
 def test_pictures_that_an_edit_list_hides_do_not_leave_at_the_ends_of_a_trim() -> None:
-    memory = io.BytesIO()
-    with new_mp4(memory) as container, av.open(io.BytesIO(record(4)), "r") as source:
-        stream = container.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                container.mux(packet)
-    hiding = bytearray(memory.getvalue())
-    edit, media = hiding.index(b"elst"), hiding.index(b"mdhd")
-    scale = int.from_bytes(hiding[media + 16 : media + 20], "big")
-    hiding[edit + 12 : edit + 20] = struct.pack(">II", 3000, scale * 8 // 10)  # from picture 8
-    content, told = trimmed(bytes(hiding), 0, 1.5)
+    hiding = with_edit_list(record(4), from_seconds=0.8, seconds=3)  # from picture 8
+    content, told = trimmed(hiding, 0, 1.5)
     assert numbers(content)[:2] == [8, 9]
     assert told.pictures == len(numbers(content)) == len(packets(content))
 

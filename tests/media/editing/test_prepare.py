@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import struct
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from agent.consent.statements import Redaction
 from agent.errors import ClipDamaged, Refused
 from agent.media.editing.prepare import prepare
-from agent.media.mp4 import Readable, new_mp4
+from agent.media.mp4 import Readable
 from tests.support.footage import (
     HEIGHT,
     RATE,
@@ -32,6 +31,7 @@ from tests.support.footage import (
     pictures,
     prepared,
     record,
+    with_edit_list,
     with_units,
     without_notes,
 )
@@ -387,20 +387,9 @@ def test_an_error_of_reading_is_raised_unchanged(after: int) -> None:
 
 @pytest.mark.parametrize("redact", [False, True])
 def test_packets_that_an_edit_list_hides_do_not_leave(redact: bool) -> None:
-    memory = io.BytesIO()
-    with new_mp4(memory) as container:
-        source = av.open(io.BytesIO(record(4, keyframe_every=100)), mode="r")
-        stream = container.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                container.mux(packet)
-    hidden = bytearray(memory.getvalue())
-    edit, media = hidden.index(b"elst"), hidden.index(b"mdhd")
-    scale = int.from_bytes(hidden[media + 16 : media + 20], "big")
-    hidden[edit + 12 : edit + 20] = struct.pack(">II", 2000, 2 * scale)
+    hidden = with_edit_list(record(4, keyframe_every=100), from_seconds=2, seconds=2)
     boxes = [Redaction.still(x=0.5, y=0.5, width=0.5, height=0.5)] if redact else []
-    left = prepared(bytes(hidden), None, *boxes)
+    left = prepared(hidden, None, *boxes)
     with av.open(io.BytesIO(left), mode="r") as shown:
         assert len(list(shown.decode(video=0))) == 20
 
