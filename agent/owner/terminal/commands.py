@@ -66,10 +66,10 @@ def _register_keys(commands: Commands) -> None:
     options.add_passphrase(passphrase)
     options.add_passphrase(passphrase, new=True)
 
-    text = "make the key by which `owner watch` is told, or change what it is told"
+    text = "make the key for `owner watch`, or change what its messages hold"
     notify = _add(commands, "notification-key", "keys:notification_key", text)
     notify.add_argument(
-        "--content", choices=["yes", "no"], help="titles and names of requesters in its letters"
+        "--content", choices=["yes", "no"], help="titles and names of requesters in its messages"
     )
     notify.add_argument("--new", action="store_true", help="replace the key by a new one")
 
@@ -98,7 +98,7 @@ def _register_reading(commands: Commands) -> None:
     options.add_passphrase(inbox)
     _add_wait(inbox, "wait this long for a request if none is open")
 
-    text = "stay connected and tell what waits for you, once; needs no passphrase"
+    text = "stay connected and tell once of all that waits for you; needs no passphrase"
     watch = options.add_command(
         commands, "watch", "agent.owner.watch.command:watch", text, examples=watch_options.EXAMPLES
     )
@@ -214,7 +214,7 @@ def _register_recording(commands: Commands) -> None:
     keep = _add(commands, "keep", "recording:keep", "spare a clip from being deleted for space")
     keep.add_argument("--no-longer", action="store_true", help="let it be deleted in its turn")
     arm.add_argument(
-        "--by-schedule", action="store_true", help="record in the times of its agent.yaml alone"
+        "--by-schedule", action="store_true", help="record only at the times in its agent.yaml"
     )
     options.add_passphrase(arm)
     _add_yes(disarm)

@@ -15,22 +15,27 @@ _DAY_MINUTES: Final = 1_440.0
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """Add the ways to the owner, and the patience."""
-    command.add_argument("--exec", metavar="COMMAND", help="run this, with the text after it")
+    """Add the options of the channels, and ``--after``."""
+    command.add_argument(
+        "--exec", metavar="COMMAND", help="run this program with the message as its last argument"
+    )
     command.add_argument("--ntfy", metavar="URL", help="post to this topic of an ntfy server")
     command.add_argument(
-        "--ntfy-token", type=Path, metavar="FILE", help="its first line is an access token"
+        "--ntfy-token",
+        type=Path,
+        metavar="FILE",
+        help="the first line is its access token",
     )
     command.add_argument(
-        "--ntfy-ca", type=Path, metavar="FILE", help="trust these certificates (PEM) there"
+        "--ntfy-ca", type=Path, metavar="FILE", help="trust these certificates (PEM) of that server"
     )
-    command.add_argument("--desktop", action="store_true", help="show it on the desktop")
+    command.add_argument("--desktop", action="store_true", help="show messages on the desktop")
     command.add_argument(
         "--after",
         type=_minutes,
         default=5.0,
         metavar="MINUTES",
-        help="tell a fault once it has lasted this long (default 5)",
+        help="tell of a fault after it has lasted this long (default 5)",
     )
 
 

@@ -104,11 +104,11 @@ def with_proof(
 def send(
     publication: Publication, broker: Broker, *, sleep: Callable[[float], object] = time.sleep
 ) -> None:
-    """Send everything to the feed's broker, retained, until a newcomer would get it.
+    """Send everything to the feed's broker, retained, until a new subscriber would get it.
 
-    A cluster that has lost a node may confirm messages and lose them, or not show them to
-    newcomers while the node is away (measured with NATS 2.15). So what was sent is read back, and
-    what is missing is sent again. NetworkFault unless the broker accepts and keeps all.
+    A cluster that has lost a node may confirm messages and lose them, or not show them to new
+    subscribers while the node is away (measured with NATS 2.15). So all topics are read back, and
+    missing messages are sent again. NetworkFault unless the broker accepts and keeps all.
     """
     missing = {**publication.links, publication.topic: publication.payload}
     for pause_seconds in _PAUSES_SECONDS:
@@ -121,7 +121,7 @@ def send(
         if not missing:
             return
     raise NetworkFault(
-        "the feed's broker confirms the post and does not show it to newcomers",
+        "the feed's broker confirms the post, but does not show it to new subscribers",
         advice="Post it again later",
     )
 

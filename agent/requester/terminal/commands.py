@@ -67,7 +67,10 @@ def _register_receiving(commands: Commands) -> None:
     intake.add_argument("bundle", type=Path, metavar="BUNDLE.age")
     intake.add_argument("--dir", type=Path, required=True, help="folder of all cases")
     intake.add_argument(
-        "--receipt", type=Path, metavar="FILE", help="write the receipt, to lie beside the upload"
+        "--receipt",
+        type=Path,
+        metavar="FILE",
+        help="write the receipt, to serve it beside the upload",
     )
     options.add_json(intake)
     options.add_passphrase(intake)
