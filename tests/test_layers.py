@@ -41,7 +41,7 @@ ROOMS = {
     " parties media vault release_text",
     "owner": "errors clock config mqtt host options tls files new_files backoff consent media vault"
     " keyfile",
-    "requester": "errors clock config mqtt options files consent vault keyfile release_text",
+    "requester": "errors clock config mqtt options files consent media vault keyfile release_text",
     "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"
     " gateway owner requester",
     "__main__": "cli",

@@ -12,13 +12,13 @@ import av
 from av.container import OutputContainer
 
 from agent.errors import Refused
-from agent.media.rotation import HEADER_BYTES
 
 _OPTIONS: Final = {"fflags": "+bitexact"}
 _CONTAINERS: Final = (b"trak", b"mdia", b"minf", b"stbl")  # of moov, down to the offsets
 _OFFSETS: Final = {b"stco": ">I", b"co64": ">Q"}
 _TABLE_HEAD_BYTES: Final = 16  # size, kind, version and flags, number of offsets
 _PIECE_BYTES: Final = 1 << 20
+_HEAD_BYTES: Final = 65_536  # enough for the headers of a recording
 
 
 class Readable(Protocol):
@@ -48,7 +48,7 @@ class ForwardReader:
         except Exception as error:
             self.failure = error
             raise
-        if len(self.head) < HEADER_BYTES:
+        if len(self.head) < _HEAD_BYTES:
             self.head += data
         return data
 

@@ -6,12 +6,12 @@ hide a part of the picture; these are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
 from typing import Final
 
 from agent.consent.statements import Region
+from agent.media.mp4 import boxes
 
-HEADER_BYTES: Final = 65_536  # of a file that are searched for the matrix
 _ONE: Final = 0x10000  # 16.16 fixed point
 _LAST_ONE: Final = 0x40000000  # 2.30
 _FACTORS: Final = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))  # a, b, c, d
@@ -22,8 +22,10 @@ _MATRIX_AT: Final = {0: 40, 1: 52}  # in a tkhd box, by its version
 def read_rotation(file: bytes) -> int:
     """The quarter turns, clockwise, of the first track of an MP4 that begins with ``file``."""
     content = file
-    for kind in (b"moov", b"trak", b"tkhd"):
-        content = next((body for name, body in _boxes(content) if name == kind), b"")
+    for wanted in ("moov", "trak", "tkhd"):
+        found = boxes(io.BytesIO(content))
+        at, size = next(((at, size) for kind, at, size in found if kind == wanted), (0, 0))
+        content = content[at + 8 : at + size]
     at = _MATRIX_AT.get(content[0], 0) if content else 0
     matrix = content[at : at + _MATRIX_BYTES] if at else b""
     numbers = [
@@ -51,12 +53,3 @@ def coded_region(shown: Region, rotation: int) -> Region:
     if rotation == 3:
         return Region(1 - bottom, left, 1 - top, right)
     return shown
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of each box, the last perhaps cut off."""
-    position = 0
-    while position + 8 <= len(content):
-        size = int.from_bytes(content[position : position + 4], "big")
-        yield content[position + 4 : position + 8], content[position + 8 : position + size]
-        position += max(size, 8)

@@ -21,10 +21,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--ntfy", metavar="URL", help="post to this topic of an ntfy server")
     command.add_argument(
-        "--ntfy-token",
-        type=Path,
-        metavar="FILE",
-        help="the first line is its access token",
+        "--ntfy-token", type=Path, metavar="FILE", help="the first line is its access token"
     )
     command.add_argument(
         "--ntfy-ca", type=Path, metavar="FILE", help="trust these certificates (PEM) of that server"
