@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from agent.consent.statements import (
     Revoke,
     Sync,
 )
+from agent.errors import StorageFault
+from agent.gateway.release.bundle.contents import BundleContents
 from agent.gateway.release.holds import RESTORED
 from agent.mqtt import topics
 from agent.vault.records.decisions import DecisionTable
@@ -325,6 +328,37 @@ def test_a_release_sent_after_the_image_was_taken_is_not_sent_again(
     world.run()
     assert world.receiver.calls == []
     assert len(world.receiver.finished) == 1
+
+
+def test_a_deferred_letter_that_a_broker_kept_revives_no_revoked_release(
+    world: World,
+    image: Callable[[], Callable[[], None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It brings the keys of a release that waited for them when the image was taken."""
+    clip, post = world.house.record(), world.post()
+    letter = world.house.approve(post, [clip])
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageFault("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BundleContents, "seal", full)
+        world.to_device(letter)
+        (release,) = world.outcomes()
+        restore = image()
+        world.to_device(world.house.command(Revoke(release=release)))
+    topic = topics.deferred(DEVICE, hashlib.sha256(letter).hexdigest()[:32])
+    world.broker.retained[topic] = letter
+    restore()
+    world.broker.send(topic, letter)
+    is_back(world)
+    assert world.receiver.calls == []
+    assert ("release.held", {"why": RESTORED}) in world.events()
+    sync(world, (release, False))
+    is_back(world)
+    assert world.receiver.calls == []
+    assert world.events("release.revoked")
 
 
 def test_an_approval_that_was_revoked_is_not_carried_out_when_a_broker_repeats_it(
