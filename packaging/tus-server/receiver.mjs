@@ -91,6 +91,7 @@ const tus = new Server({
   path: '/files',
   relativeLocation: true,
   maxSize: MAX_BYTES,
+  disableTerminationForFinishedUploads: true, // what was received stays
   datastore: new FileStore({ directory: values.uploads, expirationPeriodInMilliseconds: KEPT_MS }),
   onUploadFinish: async (_request, upload) => {
     later(upload.id)

@@ -131,3 +131,7 @@ def test_tus_server_with_the_hook_files_a_bundle_and_answers_also_after_a_kill(
     assert new_client(timeout_seconds=60).receipt(f"{hooked.url}/none", at_most=4_000) is None
     with pytest.raises(ReceiverFault, match="413"):
         new_client(timeout_seconds=60).create(hooked.url, size=2_000_000_001, metadata={})
+    (upload,) = hooked.uploads.glob("*.json")
+    with pytest.raises(ReceiverFault):
+        new_client(timeout_seconds=60).remove(f"{hooked.url}/{upload.stem}")
+    assert upload.exists(), "what was received stays"
