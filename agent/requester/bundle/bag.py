@@ -42,6 +42,7 @@ _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 _OXUM = re.compile(r"^Payload-Oxum: ([0-9]{1,15})\.([0-9]{1,6})$", re.MULTILINE)
 _MAX_TAG_BYTES = 65_536
+_MAX_README_BYTES = 1 << 18  # fifty clips with some hundred boxes take a quarter
 _MAX_MEMBERS = 80  # 50 clips, 4 statements, README, 4 tag files, 2 folders, and room
 _FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _COPY_BYTES = 1_048_576
@@ -72,7 +73,7 @@ def unpack(tar: BinaryIO, folder: Path) -> dict[str, BagFile]:
     _check_manifest(folder, _TAG_MANIFEST, tags)
     _check_oxum(folder, payload)
     if README in files:
-        _read(folder, README)
+        _read(folder, README, most_bytes=_MAX_README_BYTES)
     return files
 
 
@@ -156,12 +157,12 @@ def _write(tar: BinaryIO, size: int, target: Path) -> BagFile:
     return BagFile(digest.hexdigest(), size)
 
 
-def _read(folder: Path, name: str) -> str:
+def _read(folder: Path, name: str, *, most_bytes: int = _MAX_TAG_BYTES) -> str:
     """A text of the bag, which people read in a terminal: it must not control that."""
     with (folder / name).open("rb") as file:
-        data = file.read(_MAX_TAG_BYTES + 1)
+        data = file.read(most_bytes + 1)
     try:
-        if len(data) > _MAX_TAG_BYTES:
+        if len(data) > most_bytes:
             raise BundleRefused("bad-manifest", f"{name} is too large")
         text = data.decode()
     except UnicodeDecodeError as error:

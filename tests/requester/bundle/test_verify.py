@@ -202,6 +202,14 @@ def test_a_readme_that_the_device_has_not_signed_for(
     assert refusal(tmp_path, keys, release.bundle()) == "files-differ"
 
 
+@pytest.mark.parametrize(("size", "rule"), [(200_000, "files-differ"), (300_000, "bad-manifest")])
+def test_a_readme_has_room_for_all_that_an_approval_can_name(
+    tmp_path: Path, keys: Keys, release: FakeRelease, size: int, rule: str
+) -> None:
+    release.extra["data/README.txt"] = b"x" * size
+    assert refusal(tmp_path, keys, release.bundle()) == rule
+
+
 @pytest.mark.parametrize("name", ["data/README.txt", "bag-info.txt"])
 @pytest.mark.parametrize("hidden", ["\x1b]0;x\x07", "\r", "\u202e", "\x9b2J"])
 def test_a_text_that_would_control_the_terminal_it_is_read_in(
