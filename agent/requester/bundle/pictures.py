@@ -17,6 +17,7 @@ _MOST_INDEX_BYTES = 1 << 26
 _LEAST_PICTURE_BYTES = 6  # a length, the head of a NAL unit, and a byte
 _SIZES, _EDITS = b"stsz", b"elst"  # ISO/IEC 14496-12, 8.7.3 and 8.6.6
 _MOST_EDITS = 2  # each repeats the index; FFmpeg writes one for the delay of B-pictures
+_OPTIONS = {"max_pixels": "1"}  # else the first picture is decoded, however large it is
 _OTHER_INDEXES = (b"stz2", b"trun", b"cmov")  # compact, of a fragment, compressed
 _ROUNDING_MS = 2  # both ends are rounded to a millisecond
 
@@ -45,7 +46,7 @@ def read(path: Path, *, stated: int) -> Pictures:
             "pictures-differ", f"{path.name} has an index of more than {stated} pictures"
         )
     try:
-        with av.open(str(path), mode="r", format="mp4") as container:
+        with av.open(str(path), mode="r", format="mp4", options=dict(_OPTIONS)) as container:
             (stream,) = container.streams
             unit = stream.time_base
             shown = [
