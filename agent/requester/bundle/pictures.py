@@ -1,4 +1,9 @@
-"""Pictures of a released file, counted and timed by its index, without decoding."""
+"""Pictures of a released file, counted and timed by its index, without decoding.
+
+Anybody can make a bundle, and an index of a hundred bytes can claim millions of pictures, for
+each of which FFmpeg takes memory. So before FFmpeg sees a file, it must have the plain form in
+which cameras release clips, and an index of no more pictures than the release states.
+"""
 
 from __future__ import annotations
 
