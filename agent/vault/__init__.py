@@ -1,1 +1,1 @@
-"""What camera and gateway share: sealed files, the index of them, and the ledger."""
+"""Sealed files, the index of them, and the ledger: shared by camera and gateway."""
