@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from agent import config
+from benchmarks.figures import NotMeasured
 from benchmarks.marathon_process import Result, Settings
 from benchmarks.player import Interval
 from benchmarks.rig import AS_THE_UNIT
@@ -42,14 +43,17 @@ def run(
     settings.write_bytes(
         msgspec.json.encode(Settings(str(agent_yaml), str(video), seconds, list(motions)))
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.marathon_process", str(settings)],
-        cwd=ROOT,
-        env={**os.environ, **_ENVIRONMENT},
-        capture_output=True,
-        timeout=_PATIENCE_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.marathon_process", str(settings)],
+            cwd=ROOT,
+            env={**os.environ, **_ENVIRONMENT},
+            capture_output=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotMeasured(f"the run did not end within {_PATIENCE_SECONDS} s") from error
     if done.returncode:
         raise RuntimeError(f"the run failed: {done.stderr.decode()[-2000:]}")
     return msgspec.json.decode(done.stdout, type=Result)
