@@ -131,7 +131,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bound tests that draw examples by their number: a time limit would look like a flaw.
 
     Coverage, which doubles what a test costs, is measured without their examples and without the
-    fourth and further rows of a table. It can only be too low that way.
+    fourth and further rows of a table, unless they are marked ``traced``. It can only be too low
+    that way.
     """
     rows: Counter[tuple[Path, str]] = Counter()
     for item in items:
@@ -140,7 +141,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1800))
         test = item.path, item.nodeid.partition("[")[0]
         rows[test] += 1
-        if draws or rows[test] > _TRACED_ROWS:
+        further = rows[test] > _TRACED_ROWS and not item.get_closest_marker("traced")
+        if draws or further:
             item.add_marker(pytest.mark.untraced)
 
 

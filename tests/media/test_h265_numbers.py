@@ -18,6 +18,8 @@ from agent.media.parameter_sets import MalformedSet, is_set, kind_of, picture_se
 from agent.media.set_records import record_sets
 from tests.support.footage import packets, pictures, record, units
 
+pytestmark = pytest.mark.traced  # each row is another kind of stream
+
 _PLAIN = "log-level=none:bframes=0:weightp=0:open-gop=0"
 
 

@@ -29,6 +29,8 @@ from tests.support.footage import (
     without_notes,
 )
 
+pytestmark = pytest.mark.traced  # each row is another kind of stream
+
 SECONDS: Final = 6
 TRIMS: Final = 4  # of each file
 _QUIET: Final = "log-level=none:scenecut=0"
