@@ -220,6 +220,7 @@ class TestLoad:
         again = read(tmp_path, config.effective(loaded))
         assert again == loaded
 
+    @pytest.mark.traced  # each row is another refusal
     @pytest.mark.parametrize(
         ("text", "said"),
         [

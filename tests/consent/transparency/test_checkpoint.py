@@ -71,6 +71,7 @@ def test_a_published_key_is_reproduced(text: str) -> None:
     )
 
 
+@pytest.mark.traced  # each row is another refusal
 @pytest.mark.parametrize(("text", "why"), NOTES["bad_keys"].items())
 def test_an_invalid_key_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
@@ -203,6 +204,7 @@ def test_further_lines_are_signed_and_otherwise_ignored() -> None:
 ROOT = checkpoint.encode_base64(bytes(32))
 
 
+@pytest.mark.traced  # each row is another refusal
 @pytest.mark.parametrize(
     "body",
     [
@@ -233,6 +235,7 @@ SIGNED = LOG.sign(BODY)
 LINE = SIGNED.split("\n\n")[1]
 
 
+@pytest.mark.traced  # each row is another refusal
 @pytest.mark.parametrize(
     "note",
     [
