@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.letters import Letter
+from agent.consent.statements import HouseholdOwner, InboxReport, Notice, Outcome
 from agent.errors import MalformedStatement, Refused, UnreadableLetter, UntrustedSignature
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner.folder import OwnerFolder
-from agent.owner.inbox import lookup
+from agent.owner.inbox import lookup, verify
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 
@@ -275,3 +277,103 @@ def test_a_camera_that_was_set_up_anew_under_its_name_is_heard(
     assert [warning for warning in inbox.warnings if "other keys" in warning]
     (item,) = inbox.requests()
     assert item.report.clips == ()
+
+
+def test_a_message_on_no_topic_of_an_enrolled_camera_is_refused(
+    inbox: Inbox, camera: FakeCamera, keys: Keys
+) -> None:
+    for place in (topics.notices("back-door"), topics.availability(camera.name)):
+        topic = topics.parse(place, feed="")
+        assert topic is not None
+        with pytest.raises(Refused, match="no topic of an enrolled camera"):
+            inbox.take(topic, camera.notices(), keys, now=NOW)
+    assert inbox.heard_at(camera.name) is None
+
+
+def test_what_a_camera_takes_back_is_forgotten(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, take: Take
+) -> None:
+    notice = Notice(
+        kind="alert", at=NOW, until=NOW + 9, who="PD", title="Water", text="", subject="c" * 64
+    )
+    release, kept = "0" * 16, "1" * 16
+    for place, letter in (
+        (topics.notices(camera.name), camera.notices(notice)),
+        (topics.release(camera.name, release), camera.outcome(release, "SENT")),
+        (topics.release(camera.name, kept), camera.outcome(kept, "REFUSED", "expired")),
+        (topics.release(camera.name, release), b""),
+    ):
+        topic = topics.parse(place, feed="")
+        assert topic is not None
+        inbox.take(topic, letter, keys, now=NOW)
+    assert set(inbox.outcomes(camera.name)) == {kept}
+    assert inbox.refusal(camera.name, release) is None
+    refusal = inbox.refusal(camera.name, kept)
+    assert refusal is not None and refusal.detail == "expired"
+    assert [one.notice for one in inbox.notices()] == [notice]
+    topic = topics.parse(topics.notices(camera.name), feed="")
+    assert topic is not None
+    inbox.take(topic, b"", keys, now=NOW)
+    assert inbox.notices() == []
+    take(b"", "f" * 16)  # a request that this owner never saw
+    assert inbox.all_requests() == []
+
+
+def test_the_newest_report_names_the_household_until_a_status_does(
+    inbox: Inbox, camera: FakeCamera, keys: Keys, requester: Keys, take: Take
+) -> None:
+    assert inbox.household(camera.name) == ()
+    ann, otto, eve = (
+        HouseholdOwner(fingerprint=Keys.generate().fingerprint, name=name)
+        for name in ("Ann", "Otto", "Eve")
+    )
+    for iat, owners in ((NOW + 9, (ann, otto)), (NOW + 5, (ann, eve))):
+        request = make_request(requester)
+        letter = camera.report(request, [], iat=iat, owners=owners, approvals_needed=2)
+        take(letter, name_of(request))
+    assert inbox.household(camera.name) == (ann, otto)
+    topic = topics.parse(topics.status(camera.name, keys.fingerprint), feed="")
+    assert topic is not None
+    for needed, household in ((2, (ann, eve)), (1, ())):
+        letter = camera.status(owners=(ann, eve), approvals_needed=needed)
+        inbox.take(topic, letter, keys, now=NOW)
+        assert inbox.household(camera.name) == household
+
+
+def test_a_kept_list_whose_camera_has_new_keys_is_told_and_left_out(
+    home: OwnerFolder, inbox: Inbox, camera: FakeCamera, keys: Keys
+) -> None:
+    topic = topics.parse(topics.notices(camera.name), feed="")
+    assert topic is not None
+    inbox.take(topic, camera.notices(more=3), keys, now=NOW)
+    assert inbox.older_notices() == 3
+    anew = Inbox(home, {camera.name: FakeCamera(camera.name, camera.owner).card})
+    assert anew.older_notices() == 0
+    assert any("kept letter notices/notices" in warning for warning in anew.warnings)
+
+
+def test_a_camera_writes_its_owner_only_statements_of_its_own(
+    camera: FakeCamera, keys: Keys, requester: Keys, take: Take
+) -> None:
+    request = make_request(requester)
+    with pytest.raises(MalformedStatement, match="a camera does not write this to its owner"):
+        take(camera.seal(request), name_of(request))
+    outcome = camera.outcome("0" * 16, "SENT")
+    jws = mail.open_letter(outcome, keys.identity).jws
+    with pytest.raises(MalformedStatement, match=re.escape(f"typ must be {InboxReport.TYP}")):
+        verify.read_report(jws, camera.card)
+    notices = mail.open_letter(camera.notices(), keys.identity).jws
+    with pytest.raises(MalformedStatement, match=re.escape(f"typ must be {Outcome.TYP}")):
+        verify.read_outcome(notices, camera.card)
+    assert verify.read_outcome(jws, camera.card).subject == "0" * 16
+
+
+def test_a_quoted_request_names_the_key_that_signed_it(
+    camera: FakeCamera, requester: Keys, take: Take
+) -> None:
+    header, _, signature = make_request(requester).split(".")
+    payload = make_request(Keys.generate()).split(".")[1]
+    forged = f"{header}.{payload}.{signature}"
+    with pytest.raises(MalformedStatement, match="`iss` is not the key that signed") as refused:
+        take(camera.report(forged, []), name_of(forged))
+    assert refused.value.rule == "wrong-issuer"
