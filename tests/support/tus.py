@@ -12,3 +12,15 @@ def new_client(
 ) -> TusClient:
     """A client that may talk to receivers on loopback."""
     return TusClient(timeout_seconds=timeout_seconds, ca_file=ca_file, allow_loopback_http=loopback)
+
+
+def create(client: TusClient, url: str) -> str:
+    return client.create(url, size=10, metadata={})
+
+
+def head(client: TusClient, url: str) -> int | None:
+    return client.offset(url, size=10, sent=6)
+
+
+def patch(client: TusClient, url: str) -> int:
+    return client.send(url, offset=4, chunk=b"ab", size=10)
