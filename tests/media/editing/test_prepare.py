@@ -474,3 +474,45 @@ def test_a_copy_ends_where_pictures_begin_that_are_partly_hidden() -> None:
     assert len(pictures(prepared(repeating))) == 40
     hiding = cropped(repeating, "crop_right=64", after=20)
     assert numbers(prepared(hiding)) == list(range(20))
+
+
+# Files of which nothing is known to leave
+
+
+def in_mp4(*codecs: str) -> bytes:
+    """An MP4 with one video of each of ``codecs``."""
+    memory = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    with av.open(memory, "w", format="mp4", options=options) as container:
+        streams = [container.add_stream(codec, rate=RATE) for codec in codecs]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for stream in streams:
+            frame = av.VideoFrame(64, 64, "yuv420p")
+            frame.pts = 0
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    return memory.getvalue()
+
+
+def with_record(place: int, value: int) -> bytes:
+    """The clip with another byte in its ``avcC`` record (ISO/IEC 14496-15, 5.3.3.1)."""
+    data = bytearray(CLIP)
+    data[data.index(b"avcC") + 4 + place] = value
+    return bytes(data)
+
+
+@pytest.mark.traced  # each row is another refusal
+@pytest.mark.parametrize(
+    ("clip", "why"),
+    [
+        (in_mp4("libx264", "libx264"), "the clip has 2 video streams, not one"),
+        (in_mp4("mpeg4"), "the clip's header does not tell how to play it"),
+        (CLIP.replace(b"SECRET-COMMENT", b"\xff" * 14), "its metadata is not text"),
+        (with_record(6, 0xFF), "the clip's header does not tell how to play it"),
+        (with_record(5, 0xE0), "the clip's header does not tell how to play it"),
+    ],
+    ids=["two videos", "MPEG-4 part 2", "metadata", "a set beyond the record", "no set"],
+)
+def test_a_clip_that_does_not_tell_how_to_play_it_is_called_damaged(clip: bytes, why: str) -> None:
+    with pytest.raises(ClipDamaged, match=why):
+        prepared(clip)
