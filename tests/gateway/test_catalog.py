@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import time
 from pathlib import Path
 
@@ -118,3 +120,76 @@ def test_a_change_in_the_same_tick_of_the_clock_is_not_missed(
     os.utime(day, ns=(stamp, stamp))
     assert looking.look()
     assert clip.id in ids(vault)
+
+
+def test_what_no_camera_writes_is_ignored_with_one_warning(
+    vault: Vault, looking: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    sound, short, linked, absurd = (vault.record() for _ in range(4))
+    files = {one.id: ClipFiles.of(vault.state_dir, one.id) for one in (short, linked, absurd)}
+    files[short.id].media.write_bytes(b"cut")
+    files[linked.id].media.unlink()
+    files[linked.id].media.symlink_to(ClipFiles.of(vault.state_dir, sound.id).media)
+    text = sidecar.encode(vault.store.read_sidecar(absurd.id))
+    long = re.sub(rb'"duration_seconds": [0-9.]+', b'"duration_seconds": 1e9', text)
+    assert long != text
+    files[absurd.id].sidecar.write_bytes(long)
+    assert looking.look()
+    assert ids(vault) == [sound.id]
+    assert not looking.look()
+    assert caplog.text.count("is ignored") == 1
+
+
+def test_a_folder_that_cannot_be_listed_keeps_what_is_known(
+    vault: Vault, looking: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The camera's process was taken over, and put links in place of its folders."""
+    first = vault.record()
+    assert looking.look()
+    clips = vault.state_dir / "camera" / "clips"
+    (day,) = clips.iterdir()
+    clips.rename(aside := clips.with_name("aside"))
+    clips.symlink_to(aside)
+    assert not looking.look()
+    assert "the camera's clips cannot be listed: " in caplog.text
+    assert ids(vault) == [first.id]
+    clips.unlink()
+    aside.rename(clips)
+    vault.record()
+    assert looking.look()
+    assert len(ids(vault)) == 2
+    assert day.is_dir()
+
+
+def test_a_day_that_cannot_be_read_keeps_what_is_known(
+    vault: Vault,
+    looking: Catalog,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = vault.record()
+    assert looking.look()
+    second = vault.record()
+
+    def fails(folder: int, day: str) -> dict[str, int]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(catalog, "_sidecars", fails)
+        assert not looking.look()
+    assert "cannot be read: Input/output error" in caplog.text
+    assert ids(vault) == [first.id]
+    assert looking.look()
+    assert ids(vault) == [first.id, second.id]
+
+
+def test_only_so_many_ignored_clips_are_remembered_and_all_stay_ignored(
+    vault: Vault, looking: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_MAX_REFUSED", 2)
+    clips = [vault.record() for _ in range(4)]
+    for one in clips[:3]:
+        ClipFiles.of(vault.state_dir, one.id).media.write_bytes(b"cut")
+    for _ in range(3):
+        looking.look()
+        assert ids(vault) == [clips[3].id]
