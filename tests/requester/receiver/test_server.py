@@ -358,6 +358,39 @@ def test_any_metadata_header_is_parsed_or_refused(header: str) -> None:
     assert all(metadata)
 
 
+def test_metadata_that_cannot_be_read_is_refused_with_the_reason() -> None:
+    for header, why in (
+        ("a " + "QUFB" * 5_000, "Upload-Metadata is too long"),
+        ("release MDE=,release MDI=", "an empty or repeated key"),
+        (" ,release MDE=", "an empty or repeated key"),
+        ("release M", "Upload-Metadata 'release' is damaged"),
+        ("release /w==", "Upload-Metadata 'release' is damaged"),
+    ):
+        with pytest.raises(Refused, match=why) as refused:
+            parse_metadata(header)
+        assert refused.value.rule == "bad-metadata"
+
+
+def test_a_disk_that_fails_is_said_to_the_sender_and_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> str:
+        raise StorageFault(f"{tmp_path}: the disk is full")
+
+    receiver = Receiver(tmp_path / "in", receipt_of=fails)
+    receiver.start()
+    try:
+        sender = Sender(receiver)
+        path = sender.create(3)
+        sender.send(path, 0, b"abc")
+        assert sender.ask("GET", f"{path}.receipt").status == 507
+        monkeypatch.setattr(Uploads, "create", fails)
+        assert sender.ask("POST", "/files/", Upload_Length="3").status == 507
+    finally:
+        receiver.stop()
+    assert caplog.text.count("the disk is full") == 2
+
+
 def test_metadata_as_senders_write_it() -> None:
     assert parse_metadata("filename eC5hZ2U=,release MDE=,empty") == {
         "filename": "x.age",
