@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.statements import Arming, Mute, PauseRequests, ResumeRequests, Status
-from agent.errors import UnreadableLetter
+from agent.errors import NetworkFault, UnreadableLetter
 from agent.gateway import device_keys
 from agent.mqtt import topics
 from agent.vault import camera_state
@@ -22,6 +22,7 @@ from tests.support.feed import publish as publish_post
 from tests.support.gateway_world import DEVICE, World
 from tests.support.house import Person
 from tests.support.peers import FakeLink
+from tests.support.two_owners import write
 
 HOUR = 3_600
 
@@ -197,3 +198,47 @@ def test_owners_are_told_of_letters_that_do_not_get_through(
     recording.run()
     (warning,) = last(recording).warnings
     assert warning.startswith("1 message does not get through to you")
+
+
+def test_a_row_that_was_forged_costs_letters_but_ends_nothing(
+    recording: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody edited the database on the disk."""
+    before = len(letters(recording))
+    write(recording, "INSERT INTO pause VALUES (1, 'nobody', 1e300)")
+    recording.restart()
+    for _ in range(2):
+        recording.clock.advance(HOUR)
+        recording.run()
+    assert len(letters(recording)) == before
+    assert caplog.text.count("a status letter cannot be written") == 1
+    assert topics.state(DEVICE) in recording.broker.retained
+    write(recording, "DELETE FROM pause")
+    recording.restart()
+    assert last(recording).pause is None
+    assert len(letters(recording)) > before
+
+
+def test_a_letter_for_which_the_broker_is_gone_comes_with_the_next_connection(
+    recording: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(letters(recording))
+    publish = FakeLink.publish
+
+    def cut(self: FakeLink, topic: str, payload: bytes, *, retained: bool) -> int:
+        if topic == topics.status(DEVICE, recording.house.owner.id):
+            raise NetworkFault("cut")
+        return publish(self, topic, payload, retained=retained)
+
+    with monkeypatch.context() as away:
+        away.setattr(FakeLink, "publish", cut)
+        said(recording, "no-frames", "it does not answer")
+    assert len(letters(recording)) == before
+    assert recording.gateway is not None
+    link = recording.gateway.owner_link
+    assert isinstance(link, FakeLink)
+    link.drop()
+    recording.run()
+    link.start()
+    recording.run()
+    assert last(recording).camera.state == "no-frames"

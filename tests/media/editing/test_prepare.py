@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from av.video.stream import VideoStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -486,8 +487,10 @@ def in_mp4(*codecs: str) -> bytes:
     with av.open(memory, "w", format="mp4", options=options) as container:
         streams = [container.add_stream(codec, rate=RATE) for codec in codecs]
         for stream in streams:
+            assert isinstance(stream, VideoStream)
             stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         for stream in streams:
+            assert isinstance(stream, VideoStream)
             frame = av.VideoFrame(64, 64, "yuv420p")
             frame.pts = 0
             container.mux([*stream.encode(frame), *stream.encode(None)])
