@@ -102,7 +102,7 @@ def test_damage_is_refused_or_renumbered(kind: int, place: int, noise: bytes, ke
 # Units made by hand, each field by itself: those of x265 have few forms
 
 
-def ue(number: int) -> str:
+def golomb(number: int) -> str:
     """An unsigned Exp-Golomb code, section 9.2."""
     binary = f"{number + 1:b}"
     return "0" * (len(binary) - 1) + binary
@@ -122,32 +122,32 @@ _SEQUENCE = {
     "video": "0000",
     "layers": "000",
     "profile": "1" * 97,
-    "number": ue(0),
-    "colours": ue(1),
-    "size": ue(63) + ue(63),
+    "number": golomb(0),
+    "colours": golomb(1),
+    "size": golomb(63) + golomb(63),
     "window": "0",
-    "depths": ue(0) * 2,
-    "order": ue(4),  # eight bits of it in each slice
-    "buffers and blocks": "1" + ue(0) * 9,
+    "depths": golomb(0) * 2,
+    "order": golomb(4),  # eight bits of it in each slice
+    "buffers and blocks": "1" + golomb(0) * 9,
     "scales": "0",
     "asymmetric": "0",
     "offsets": "0",
     "pcm": "0",
-    "lists of references": ue(0),
+    "lists of references": golomb(0),
     "long-term references": "0",
     "motion over time": "0",
     "rest": "000",
 }
 _PICTURE = {
-    "number": ue(0),
-    "sequence": ue(0),
+    "number": golomb(0),
+    "sequence": golomb(0),
     "slices": "00000",
     "hides signs": "0",
     "cabac": "0",
-    "active": ue(0) * 2,
-    "quantiser": ue(0) + "00",
+    "active": golomb(0) * 2,
+    "quantiser": golomb(0) + "00",
     "quantiser changes": "0",
-    "chroma quantisers": ue(0) * 2,
+    "chroma quantisers": golomb(0) * 2,
     "chroma in slices": "0",
     "weights": "0",
     "lossless": "00",
@@ -156,12 +156,14 @@ _PICTURE = {
     "across": "0",
     "deblocking": "0",
     "lists": "00",
-    "merging": ue(0),
+    "merging": golomb(0),
     "slice extension": "0",
     "extension": "0",
 }
-_P, _I = ue(1), ue(2)
-_TIME = "10101010" + "0" + ue(1) + ue(0) + ue(0) + "1"  # one reference, to the picture before
+_P, _I = golomb(1), golomb(2)
+_TIME = (
+    "10101010" + "0" + golomb(1) + golomb(0) + golomb(0) + "1"
+)  # one reference, to the picture before
 _DATA = b"\x42\xff\x80"
 
 
@@ -172,9 +174,9 @@ def made_sets(
     picture: dict[str, str] | None = None,
 ) -> tuple[bytes, bytes, bytes]:
     """The three sets under ``number``, with these fields instead of the plain ones."""
-    own = {"number": ue(number)}
+    own = {"number": golomb(number)}
     in_sequence = own | {"video": f"{number:04b}"} | (sequence or {})
-    in_picture = own | {"sequence": ue(number)} | (picture or {})
+    in_picture = own | {"sequence": golomb(number)} | (picture or {})
     return (
         made_unit(32, "".join((_VIDEO | {"number": f"{number:04b}"}).values())),
         made_unit(33, "".join((_SEQUENCE | in_sequence).values())),
@@ -184,19 +186,19 @@ def made_sets(
 
 def made_slice(rest: str, number: int = 0, *, kind: int = 1, first: str = "1") -> bytes:
     """A slice that needs the picture set ``number``; ``rest`` is its header behind that."""
-    return made_unit(kind, first + ue(number) + rest, _DATA)
+    return made_unit(kind, first + golomb(number) + rest, _DATA)
 
 
 @pytest.mark.parametrize(
     ("field", "bits", "why"),
     [
         ("layers", "010", "has several layers"),
-        ("colours", ue(0), "has other colours than are read here"),
-        ("colours", ue(3), "has other colours than are read here"),
-        ("order", ue(13), "holds a number that is too large"),
+        ("colours", golomb(0), "has other colours than are read here"),
+        ("colours", golomb(3), "has other colours than are read here"),
+        ("order", golomb(13), "holds a number that is too large"),
         ("scales", "1", "has lists of scales"),
         ("pcm", "1", "has more than is read here"),
-        ("lists of references", ue(1), "has more than is read here"),
+        ("lists of references", golomb(1), "has more than is read here"),
         ("long-term references", "1", "has more than is read here"),
     ],
 )
@@ -237,11 +239,11 @@ def test_a_slice_needs_one_set_of_each_kind() -> None:
     ("slice_unit", "why"),
     [
         (made_slice(_P, first="0"), "is not the first slice of its picture"),
-        (made_slice(ue(0) + _TIME), "is neither P nor I"),
-        (made_slice(ue(3) + _TIME), "is neither P nor I"),
+        (made_slice(golomb(0) + _TIME), "is neither P nor I"),
+        (made_slice(golomb(3) + _TIME), "is neither P nor I"),
         (made_slice(_P + "10101010" + "1"), "refers to a list of references"),
-        (made_slice(_I + _TIME + ue(0) + "0" * 3), "has a header of another form"),
-        (made_slice(_I + _TIME + ue(0) + "1" * 9), "has a header of another form"),
+        (made_slice(_I + _TIME + golomb(0) + "0" * 3), "has a header of another form"),
+        (made_slice(_I + _TIME + golomb(0) + "1" * 9), "has a header of another form"),
         (made_slice(_I)[:3], "ends too early"),
         (made_slice(_I + _TIME)[:4], "ends too early"),
     ],
@@ -251,36 +253,40 @@ def test_a_slice_of_another_form_is_refused(slice_unit: bytes, why: str) -> None
         Renumbered(made_sets(), 15).slice(slice_unit)
 
 
-_DEBLOCKING = "1" + "1" + "0" + ue(1) + ue(2)  # slices may change it; it has offsets
+_DEBLOCKING = "1" + "1" + "0" + golomb(1) + golomb(2)  # slices may change it; it has offsets
 
 
 @pytest.mark.parametrize(
     ("sequence", "picture", "rest"),
     [
-        ({}, {}, _I + _TIME + ue(0)),
-        ({"window": "1" + ue(0) + ue(4) + ue(0) + ue(4)}, {}, _I + _TIME + ue(0)),
-        ({}, {"quantiser changes": "1" + ue(1)}, _I + _TIME + ue(3)),
-        ({}, {}, _P + _TIME + "0" + ue(0) + ue(0)),
-        ({}, {"cabac": "1"}, _P + _TIME + "1" + ue(2) + "1" + ue(0) + ue(0)),
+        ({}, {}, _I + _TIME + golomb(0)),
+        (
+            {"window": "1" + golomb(0) + golomb(4) + golomb(0) + golomb(4)},
+            {},
+            _I + _TIME + golomb(0),
+        ),
+        ({}, {"quantiser changes": "1" + golomb(1)}, _I + _TIME + golomb(3)),
+        ({}, {}, _P + _TIME + "0" + golomb(0) + golomb(0)),
+        ({}, {"cabac": "1"}, _P + _TIME + "1" + golomb(2) + "1" + golomb(0) + golomb(0)),
         (
             {"motion over time": "1"},
-            {"active": ue(1) + ue(0)},
-            _P + _TIME + "1" + "0" + ue(1) + ue(0) + ue(0),
+            {"active": golomb(1) + golomb(0)},
+            _P + _TIME + "1" + "0" + golomb(1) + golomb(0) + golomb(0),
         ),
-        ({"motion over time": "1"}, {}, _P + _TIME + "1" + "0" + ue(0) + ue(0)),
-        ({}, {"chroma in slices": "1"}, _I + _TIME + ue(0) + ue(5) + ue(6)),
-        ({}, {"deblocking": _DEBLOCKING}, _I + _TIME + ue(0) + "0"),
-        ({}, {"deblocking": _DEBLOCKING}, _I + _TIME + ue(0) + "11"),
-        ({}, {"deblocking": _DEBLOCKING}, _I + _TIME + ue(0) + "10" + ue(3) + ue(4)),
-        ({}, {"deblocking": "101", "across": "1"}, _I + _TIME + ue(0)),
-        ({}, {"across": "1"}, _I + _TIME + ue(0) + "1"),
+        ({"motion over time": "1"}, {}, _P + _TIME + "1" + "0" + golomb(0) + golomb(0)),
+        ({}, {"chroma in slices": "1"}, _I + _TIME + golomb(0) + golomb(5) + golomb(6)),
+        ({}, {"deblocking": _DEBLOCKING}, _I + _TIME + golomb(0) + "0"),
+        ({}, {"deblocking": _DEBLOCKING}, _I + _TIME + golomb(0) + "11"),
+        ({}, {"deblocking": _DEBLOCKING}, _I + _TIME + golomb(0) + "10" + golomb(3) + golomb(4)),
+        ({}, {"deblocking": "101", "across": "1"}, _I + _TIME + golomb(0)),
+        ({}, {"across": "1"}, _I + _TIME + golomb(0) + "1"),
         (
             {"offsets": "1"},
             {"deblocking": "101", "across": "1"},
-            _I + _TIME + "01" + ue(0) + "1",
+            _I + _TIME + "01" + golomb(0) + "1",
         ),
-        ({}, {"rows": "1"}, _I + _TIME + ue(0) + ue(2) + ue(7) + "1000100111001010"),
-        ({}, {"rows": "1"}, _I + _TIME + ue(0) + ue(0)),
+        ({}, {"rows": "1"}, _I + _TIME + golomb(0) + golomb(2) + golomb(7) + "1000100111001010"),
+        ({}, {"rows": "1"}, _I + _TIME + golomb(0) + golomb(0)),
     ],
 )
 def test_only_the_numbers_change_in_any_form_of_sets_and_slices(
@@ -295,6 +301,6 @@ def test_only_the_numbers_change_in_any_form_of_sets_and_slices(
 def test_only_the_number_changes_in_the_slice_of_an_entry_point() -> None:
     for kind, time in ((19, ""), (20, ""), (21, _TIME)):
         one, other = (
-            made_slice(_I + time + ue(0), number, kind=kind, first="10") for number in (0, 15)
+            made_slice(_I + time + golomb(0), number, kind=kind, first="10") for number in (0, 15)
         )
         assert Renumbered(made_sets(), 15).slice(one) == other
