@@ -47,7 +47,7 @@ class Catalog:
         self._state_dir = state_dir
         self._folder = paths.folder_of(state_dir)
         self._settled: dict[str, int] = {}  # folder of a day: its time when it was listed
-        self._databaseed = database.clip_days()
+        self._known_days = database.clip_days()
         self._refused: dict[str, int] = {}  # clip: stamp of its sidecar
         self._warned = False
         self._left = 0  # sidecars that this look may still read
@@ -61,9 +61,9 @@ class Catalog:
         except OSError as error:
             self._warn("the camera's clips cannot be listed: %s", error.strerror)
             return False
-        for day in self._databaseed - {name.replace("-", "") for name in days}:
+        for day in self._known_days - {name.replace("-", "") for name in days}:
             changed |= self._write(list(self._database.clip_stamps(day)), [])
-            self._databaseed.discard(day)
+            self._known_days.discard(day)
         self._left = _READ_A_LOOK
         for name, stamp in sorted(days.items(), reverse=True):
             if self._settled.get(name) != stamp and self._left:
@@ -102,7 +102,7 @@ class Catalog:
             self._warn("the clips of %s cannot be read: %s", name, error.strerror)
             return False
         gone = [clip_id for clip_id in known if clip_id not in there or clip_id in self._refused]
-        self._databaseed.add(day)
+        self._known_days.add(day)
         is_read, self._left = len(news) <= self._left, max(0, self._left - len(news))
         if is_read and abs(time.time_ns() - stamp) > _UNSETTLED_NANOSECONDS:
             self._settled[name] = stamp
