@@ -220,10 +220,18 @@ def open_regular(path: Path, *, folders: int = 2) -> BinaryIO:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path`` (flock), after waiting for it; raises :class:`StorageFault`."""
-    with faults(path), path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    """Hold the lock of a file or folder (flock), after waiting for it.
+
+    A lock file that does not exist is made. Raises :class:`StorageFault`.
+    """
+    with faults(path):
+        kind = os.O_DIRECTORY if path.is_dir() else os.O_CREAT
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def sha256(path: Path) -> str:

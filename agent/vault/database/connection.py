@@ -10,10 +10,9 @@ survives a power cut. Text that is not UTF-8 is read with replacement characters
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -48,23 +47,17 @@ class Database:
         """
         if create:
             files.make_directory(path.parent)
-            _make_file(path)
+            cls._make(path)
         elif not files.exists(path):
             raise StorageFault(
                 f"{path}: there is no such file", advice="Has the service run yet? See state_dir"
             )
         with cls._faults(path):
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",  # never makes a file
-                uri=True,
-                timeout=_BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            connection = _connect(path)
             connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
             try:
                 _refuse_link(connection, path)
-                cls._prepare(connection, path, create=create)
+                cls._prepare(connection, path)
             except BaseException:
                 connection.close()
                 raise
@@ -118,16 +111,33 @@ class Database:
             raise StorageFault(f"{self.path}: damaged ({text})", advice=self.CURE)
 
     @classmethod
-    def _prepare(cls, connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    def _make(cls, path: Path) -> None:
+        """Make the file, unless there is one; it has its name only once it is whole.
+
+        So nobody has it open while it changes to WAL: SQLite does not wait for readers then.
+        """
+        draft = path.with_name(f"{path.name}.new")
+        with files.locked(path.parent):
+            if files.exists(path) and files.size(path) > 0:
+                return
+            for left in (draft, path.with_name(f"{draft.name}-journal")):
+                files.remove(left)
+            # SQLite copies the mode to the files that it adds beside this one.
+            files.write_new(draft, b"", mode=files.PRIVATE_MODE)
+            with cls._faults(path), closing(_connect(draft)) as connection:
+                cls.SCHEMA.create(connection)
+                connection.execute("PRAGMA journal_mode = WAL")
+            files.rename(draft, path)
+            files.sync_directory(path.parent)
+
+    @classmethod
+    def _prepare(cls, connection: sqlite3.Connection, path: Path) -> None:
         """Check that the file is ours before anything in it is changed, then set it up."""
-        is_new = cls.SCHEMA.check_owner(connection, path)
-        if is_new and not create:
+        if cls.SCHEMA.check_owner(connection, path):
             raise StorageFault(f"{path}: is empty", advice=cls.CURE)
         connection.execute("PRAGMA synchronous = FULL")
-        if is_new:  # before WAL, so that the file has its schema as soon as it has a size
-            cls.SCHEMA.create(connection)
         connection.execute("PRAGMA journal_mode = WAL")
-        if not is_new and schema.pragma(connection, "user_version") < cls.SCHEMA.version:
+        if schema.pragma(connection, "user_version") < cls.SCHEMA.version:
             cls.SCHEMA.upgrade(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         cls.SCHEMA.check(connection, path, cure=cls.CURE)
@@ -152,14 +162,14 @@ class Database:
             raise StorageFault(f"{path}: {error}", advice=cls.CURE if damaged else "") from error
 
 
-def _make_file(path: Path) -> None:
-    """Make an empty file for this user alone: SQLite copies the mode to those it adds beside it."""
-    with files.faults(path):
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, files.PRIVATE_MODE))
-        except FileExistsError:
-            return
-    files.sync_directory(path.parent)
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",  # never makes a file
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def _refuse_link(connection: sqlite3.Connection, path: Path) -> None:

@@ -68,11 +68,10 @@ class Schema:
         return False
 
     def create(self, connection: sqlite3.Connection) -> None:
-        """Set up an empty file in one transaction; fine if another process just did."""
+        """Set up an empty file in one transaction."""
         with transaction(connection):
-            if pragma(connection, "application_id") == 0:
-                for statement in self.statements():
-                    connection.execute(statement)
+            for statement in self.statements():
+                connection.execute(statement)
 
     def upgrade(self, connection: sqlite3.Connection) -> None:
         """Add the tables and indexes of later versions to an older file, all at once."""

@@ -273,7 +273,8 @@ def test_two_writers_make_and_write_one_database_at_once(tmp_path: Path) -> None
             assert mine == list(range(40))
 
 
-def test_many_openers_at_once_make_one_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize("attempt", range(20))
+def test_many_openers_at_once_make_one_index(tmp_path: Path, attempt: int) -> None:
     path = tmp_path / "state" / "camera" / "index.sqlite"
     ready = threading.Barrier(6)
     faults: list[BaseException] = []
@@ -291,6 +292,21 @@ def test_many_openers_at_once_make_one_index(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert faults == []
+    assert [file.name for file in path.parent.iterdir()] == ["index.sqlite"]
+
+
+def test_a_start_that_was_cut_off_leaves_nothing_that_stops_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    (tmp_path / "index.sqlite.new").write_bytes(b"half a page")
+    (tmp_path / "index.sqlite.new-journal").write_bytes(b"of an earlier draft")
+    path.touch()
+    with Index.open(path) as index:
+        assert index.clips() == []
+        assert sorted(file.name for file in tmp_path.iterdir()) == [
+            "index.sqlite",
+            "index.sqlite-shm",
+            "index.sqlite-wal",
+        ]
 
 
 # Change and idleness
