@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-pi test-scale lint bench mutate soak soak-camera bench-consent fuzz dev clean distclean
+.PHONY: menu demo test test-browser test-pi test-scale lint bench mutate soak soak-camera bench-consent fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,6 +22,7 @@ PI_ROOT := .cache/pi-root
 SCALE_PACKAGES := mosquitto=mosquitto age=age nodejs=node npm=npm redis-server=redis-server \
 	openssh-client=ssh-agent debian-archive-keyring
 SCALE_LOG := tests/scale/engines/log
+BROWSER_PACKAGES := chromium=chromium mosquitto=mosquitto
 
 BENCH_PACKAGES := motion=motion ffmpeg=ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
@@ -38,6 +39,10 @@ test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k a
 	@.ci/packages $(TEST_PACKAGES)
 	.ci/ntfy .cache/ntfy
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),--cov --cov-report=)
+
+test-browser: .venv/dev  ## The owner's console in Chromium (ARGS="-k phone"; KEEP_PICTURES=1: those of docs)
+	@.ci/packages $(BROWSER_PACKAGES)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
 	@if ! why=$$(tests/pi/build --possible); then

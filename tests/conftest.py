@@ -34,12 +34,12 @@ if "TMPDIR" not in os.environ and _RAM.is_dir() and shutil.disk_usage(_RAM).free
 
 pytest_plugins = ["pytester"]
 _MANY_FILES = 300
-_ONLY_NAMED = (ROOT / "tests/pi", ROOT / "tests/scale")
+_ONLY_NAMED = tuple(ROOT / "tests" / name for name in ("browser", "pi", "scale"))
 _TRACED_ROWS = 3
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Run tests that build a root or engines only when they are named, as ``pytest tests/pi``."""
+    """Run tests that need a root, engines or a browser only when named: ``pytest tests/pi``."""
     asked = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     if collection_path not in _ONLY_NAMED:
         return None

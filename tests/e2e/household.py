@@ -12,6 +12,7 @@ are processes too.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import sqlite3
@@ -115,6 +116,17 @@ class Household:
             public = {"host": feed.host, "port": feed.port, "keepalive_seconds": 3600}
             settings["feed"]["broker"] = public
         self.config.write_text(yaml.safe_dump(settings))
+
+    def another(self, device: str) -> Household:
+        """A second camera named ``device`` of the same owners; its state stands beside."""
+        other = copy.copy(self)
+        other.config, other.state = self.root / f"{device}.yaml", self.root / f"state-{device}"
+        other._daemons = {}
+        settings = yaml.safe_load(self.config.read_text())
+        settings["device"]["name"] = device
+        settings["state_dir"] = other.state.name
+        other.config.write_text(yaml.safe_dump(settings))
+        return other
 
     # Processes
 

@@ -23,6 +23,8 @@ SHARED: Final = ROOT.parent / "shared"
 
 _CURES: Final = {
     "age": "apt-get install age",
+    "caddy": "apt-get install caddy",
+    "chromium": "apt-get install chromium",
     "dbus-run-session": "apt-get install dbus",
     "ffmpeg": "apt-get install ffmpeg",
     "ffprobe": "apt-get install ffmpeg",

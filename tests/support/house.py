@@ -113,6 +113,7 @@ def record(
     seconds_ago: float,
     video: bytes | None = None,
     seconds: float = 2.0,
+    thumbnail: bytes | None = None,
 ) -> Clip:
     """A finished clip of ``seconds`` that began ``seconds_ago``, written as the camera does."""
     with Index.open(index.path_of(state_dir)) as clips:
@@ -124,7 +125,7 @@ def record(
             height=64,
         )
         draft.write(video or fragmented_mp4())
-        return draft.finish(duration_seconds=seconds)
+        return draft.finish(duration_seconds=seconds, thumbnail=thumbnail)
 
 
 @functools.cache
