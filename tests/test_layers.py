@@ -58,8 +58,9 @@ KEEPERS = {
     "amqtt": ("agent.cli.demo",),
     "urllib3": ("agent.gateway", "agent.owner.watch.channels.ntfy"),
     "rich": ("agent.owner", "agent.requester"),
-    "starlette": ("agent.owner", "agent.requester"),
-    "uvicorn": ("agent.owner", "agent.requester"),
+    "starlette": ("agent.owner.console", "agent.requester"),
+    "uvicorn": ("agent.owner.console", "agent.requester"),
+    "jinja2": ("agent.owner.console",),
 }
 # All that the room which decides may use: nothing here reads, writes, waits or talks.
 CONSENT_USES = """

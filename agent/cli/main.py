@@ -30,9 +30,13 @@ EXIT_CONFIG = 78
 _EXTRAS = {  # which extra brings a package that the base does not
     "amqtt": "demo",
     "cv2": "camera",
+    "jinja2": "console",
     "matplotlib": "tune",
+    "multipart": "console",
     "numpy": "camera",
+    "polib": "console",
     "rich": "owner",
+    "segno": "console",
     "starlette": "requester",
     "uvicorn": "requester",
 }

@@ -12,6 +12,7 @@ from agent import options
 from agent.consent.statements import Redactions, Trim
 from agent.options import Commands
 from agent.owner import redaction_text
+from agent.owner.console import options as console_options
 from agent.owner.watch import options as watch_options
 
 DEFAULT_HOME = Path("~/.config/clip-agent/owner")
@@ -104,6 +105,17 @@ def _register_reading(commands: Commands) -> None:
     )
     options.add_home(watch, DEFAULT_HOME)
     watch_options.add(watch)
+
+    text = "show all this as pages in your browser, on this computer or behind your HTTPS"
+    pages = options.add_command(
+        commands,
+        "console",
+        "agent.owner.console.command:console",
+        text,
+        examples=console_options.EXAMPLES,
+    )
+    options.add_home(pages, DEFAULT_HOME)
+    console_options.add(pages)
 
     text = "show what each camera last said of itself, and when"
     status = _add(commands, "status", "status_view:status", text)

@@ -1,0 +1,67 @@
+"""The console as an ASGI application.
+
+>>> app = build(OwnerFolder(path), ("http://localhost:8642",), clock)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from agent.clock import Clock
+from agent.owner.client import OwnerClient
+from agent.owner.console.collector import PAUSE_SECONDS, Collector
+from agent.owner.console.context import Console
+from agent.owner.console.door import Door
+from agent.owner.console.guard import Guard
+from agent.owner.console.jobs import Jobs
+from agent.owner.console.pages import entrance, home
+from agent.owner.console.sessions import IDLE_SECONDS, Sessions
+from agent.owner.folder import OwnerFolder
+
+_STATIC = Path(__file__).with_name("static")
+PAGES = (entrance, home)
+
+
+def build(
+    folder: OwnerFolder,
+    origins: tuple[str, ...],
+    clock: Clock,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    collect_seconds: float = PAUSE_SECONDS,
+) -> Starlette:
+    """The console of the owner whose ``folder`` this is, reached under ``origins``.
+
+    Raises KeyFileError without keys, ConfigError without cameras.
+    """
+    OwnerClient(folder, clock=clock)  # says at the start what is missing
+    sessions = Sessions(clock, folder.unlock, idle_seconds=idle_seconds)
+    door = Door(folder, clock)
+    collector = Collector(
+        lambda: OwnerClient(folder, clock=clock), sessions, pause_seconds=collect_seconds
+    )
+    console = Console(folder, clock, origins, door, sessions, Jobs(), collector)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        collector.start()
+        yield
+        sessions.lock()
+        collector.stop()
+        console.jobs.close()
+
+    static = Mount("/static", StaticFiles(directory=_STATIC))
+    app = Starlette(
+        routes=[route for page in PAGES for route in page.ROUTES] + [static],
+        middleware=[Middleware(Guard, origins=origins, door=door, sessions=sessions)],
+        lifespan=lifespan,
+    )
+    app.state.console = console
+    return app

@@ -1,0 +1,116 @@
+"""The guard: who sees a page, and who does not."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from agent.owner.console.context import Console
+from agent.owner.console.guard import HEADERS, SESSION_COOKIE
+from tests.owner.conftest import PASSPHRASE
+from tests.owner.console.conftest import ORIGIN
+
+
+def test_an_admitted_and_unlocked_browser_sees_the_pages(browser: TestClient) -> None:
+    assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/unlock", "/news", "/jobs/x"])
+def test_another_user_of_the_computer_without_the_link_sees_nothing(
+    stranger: TestClient, path: str
+) -> None:
+    answer = stranger.get(path)
+    assert answer.status_code == 403
+    assert "not admitted" in answer.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8642", "localhost", "localhost:80", "", "localhost:8642."],
+)
+def test_dns_rebinding_reaches_nothing(browser: TestClient, host: str) -> None:
+    assert browser.get("/", headers={"host": host}).status_code == 421
+    assert browser.get("/static/style.css", headers={"host": host}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost:8643", "https://localhost:8642"]
+)
+def test_a_form_of_another_origin_changes_nothing(browser: TestClient, origin: str) -> None:
+    assert browser.post("/lock", headers={"origin": origin}).status_code == 403
+    assert browser.get("/").status_code == 200
+
+
+def test_a_form_without_an_origin_changes_nothing(browser: TestClient) -> None:
+    del browser.headers["origin"]
+    assert browser.post("/lock").status_code == 403
+    assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "destination", "status"),
+    [
+        ("cross-site", "navigate", "document", 200),
+        ("cross-site", "navigate", "iframe", 403),
+        ("cross-site", "no-cors", "image", 403),
+        ("same-site", "cors", "empty", 403),
+        ("same-site", "no-cors", "video", 403),
+        ("same-origin", "cors", "empty", 200),
+        ("none", "navigate", "document", 200),
+    ],
+)
+def test_another_site_may_link_to_a_page_and_no_more(
+    browser: TestClient, site: str, mode: str, destination: str, status: int
+) -> None:
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": destination}
+    assert browser.get("/", headers=headers).status_code == status
+
+
+def test_every_answer_carries_the_headers_also_a_refusal(browser: TestClient) -> None:
+    for answer in (browser.get("/"), browser.get("/", headers={"host": "evil.example"})):
+        assert {name: answer.headers[name] for name in HEADERS} == dict(HEADERS)
+        assert answer.headers["cache-control"] == "no-store"
+    assert "unsafe" not in HEADERS["content-security-policy"]
+
+
+def test_a_large_form_is_not_read(browser: TestClient) -> None:
+    assert browser.post("/lock", data={"more": "x" * 300_000}).status_code == 413
+
+
+def test_a_locked_browser_is_asked_for_the_passphrase_and_comes_back(
+    locked_browser: TestClient,
+) -> None:
+    asked = locked_browser.get("/releases?day=2024-01-24")
+    assert asked.headers["location"] == "/unlock?next=%2Freleases%3Fday%3D2024-01-24"
+    program = locked_browser.get("/news", headers={"sec-fetch-mode": "cors"})
+    assert (program.status_code, program.json()) == (401, {"rule": "locked"})
+
+
+@pytest.mark.parametrize(
+    "after", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", "\t/"]
+)
+def test_unlocking_leads_to_no_other_site(locked_browser: TestClient, after: str) -> None:
+    answer = locked_browser.post("/unlock", data={"passphrase": PASSPHRASE, "next": after})
+    assert answer.headers["location"] == "/"
+
+
+def test_a_session_cookie_stolen_before_the_lock_opens_nothing_after_it(
+    browser: TestClient, console: Console
+) -> None:
+    stolen = dict(browser.cookies)
+    browser.post("/lock")
+    browser.post("/unlock", data={"passphrase": PASSPHRASE})
+    assert browser.get("/").status_code == 200
+    assert browser.cookies[SESSION_COOKIE] != stolen[SESSION_COOKIE]
+    browser.cookies.clear()
+    thief = {"cookie": "; ".join(f"{name}={value}" for name, value in stolen.items())}
+    assert browser.get("/", headers=thief).headers["location"].startswith("/unlock")
+    assert console.sessions.newest() is not None
+
+
+def test_cookies_are_for_this_site_and_no_script(stranger: TestClient, console: Console) -> None:
+    answer = stranger.post("/enter", data={"token": console.door.link()})
+    flags = answer.headers["set-cookie"].lower()
+    assert "httponly" in flags
+    assert "samesite=strict" in flags
+    assert ORIGIN.startswith("http://")  # here it is not `secure`, as nothing is
