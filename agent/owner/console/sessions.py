@@ -23,14 +23,29 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 2.0, 300.0
 
 @dataclass(eq=False)
 class Session:
-    """One unlocked browser. ``browser`` is its id at the door; times are monotonic."""
+    """One unlocked browser. ``browser`` is its id at the door; times are monotonic.
+
+    The lock forgets the keys and ``memory``, also for jobs that still hold the session.
+    """
 
     id: str = field(repr=False)
     browser: str
-    keys: Keys = field(repr=False)
     began_at: float
     used_at: float
-    memory: dict[str, object] = field(default_factory=dict, repr=False)  # forgotten at the lock
+    _keys: Keys | None = field(repr=False)
+    memory: dict[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def keys(self) -> Keys:
+        """The owner's keys; Refused ``locked`` when the session has ended."""
+        if self._keys is None:
+            raise Refused("locked", "the console was locked meanwhile", advice="Unlock it again")
+        return self._keys
+
+    def end(self) -> None:
+        """Forget all."""
+        self._keys = None
+        self.memory.clear()
 
 
 class Sessions:
@@ -64,7 +79,7 @@ class Sessions:
     def begin_with(self, browser: str, keys: Keys) -> Session:
         """A new session of ``browser`` with keys that were opened in another way."""
         now = self._clock.monotonic()
-        session = Session(self._token(), browser, keys, now, now)
+        session = Session(self._token(), browser, now, now, keys)
         with self._lock:
             self._drop(lambda one: one.browser == browser)
             self._sessions[session.id] = session
@@ -125,5 +140,5 @@ class Sessions:
 
     def _drop(self, ends: Callable[[Session], bool]) -> None:
         for session in [one for one in self._sessions.values() if ends(one)]:
-            session.memory.clear()
+            session.end()
             del self._sessions[session.id]

@@ -62,6 +62,8 @@ def test_the_lock_forgets_the_keys_and_what_was_seen(sessions: Sessions) -> None
     sessions.lock("phone")
     assert sessions.find(session.id, "phone") is None
     assert session.memory == {}
+    with pytest.raises(Refused, match="locked meanwhile"):  # as a job that still runs sees it
+        assert session.keys
     assert sessions.find(other.id, "laptop") is other
 
 
