@@ -29,9 +29,13 @@ class ServerCertificate:
 
 
 class Authority:
-    """A self-made CA; ``ca_file`` is what its clients trust."""
+    """A self-made CA; ``ca_file`` is what its clients trust.
 
-    def __init__(self, folder: Path) -> None:
+    ``plain``: as a common recipe makes it, its certificates without key usage and authority key id.
+    """
+
+    def __init__(self, folder: Path, *, plain: bool = False) -> None:
+        self._plain = plain
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
@@ -46,12 +50,12 @@ class Authority:
             encipher_only=False,
             decipher_only=False,
         )
-        certificate = (
-            self._builder(self._name, self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
-            .sign(self._key, hashes.SHA256())
+        builder = self._builder(self._name, self._key.public_key()).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
+        if not plain:
+            builder = builder.add_extension(usage, critical=True)
+        certificate = builder.sign(self._key, hashes.SHA256())
         folder.mkdir(parents=True, exist_ok=True)
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -61,16 +65,15 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        certificate = (
-            self._builder(
-                x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)]), key.public_key()
-            )
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+        builder = (
+            self._builder(subject, key.public_key())
             .add_extension(names, critical=False)
-            .add_extension(authority, critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
         )
-        return _write(self._folder, certificate, key)
+        if not self._plain:
+            builder = builder.add_extension(authority, critical=False)
+        return _write(self._folder, builder.sign(self._key, hashes.SHA256()), key)
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey
