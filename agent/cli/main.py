@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from agent import __version__, config, options
 from agent.cli import commands as device
@@ -195,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _drop_output()
         what = f"{error.filename}: " if error.filename else ""
-        print(f"clip-agent: {what}{error.strerror or error}", file=sys.stderr)
+        _say(f"{what}{error.strerror or error}")
         return EXIT_FAILED
 
 
@@ -204,17 +205,23 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         return options.run(arguments)
     except ConfigError as error:
-        print(f"clip-agent: {error}", file=sys.stderr)
+        _say(str(error))
         return EXIT_CONFIG
     except ClipAgentError as error:
-        print(f"clip-agent: {error}", file=sys.stderr)
+        _say(str(error))
         return EXIT_FAILED
     except ModuleNotFoundError as error:
-        print(f"clip-agent: {_missing(error)}", file=sys.stderr)
+        _say(_missing(error))
         return EXIT_FAILED
     except (KeyboardInterrupt, EOFError):  # EOFError: the end of input instead of an answer
-        print("clip-agent: stopped", file=sys.stderr)
+        _say("stopped")
         return 128 + 2
+
+
+def _say(text: str) -> None:
+    """Print why the command ends; in the journal as an error."""
+    priority = "<3>" if "JOURNAL_STREAM" in os.environ else ""
+    print(f"{priority}clip-agent: {text}", file=sys.stderr)
 
 
 def _missing(error: ModuleNotFoundError) -> str:
@@ -231,12 +238,13 @@ def _drop_output() -> None:
 
 
 def _start_logging(*, verbose: bool) -> None:
-    """To stderr, without times under systemd, whose journal keeps its own."""
-    form = "%(levelname)s %(name)s: %(message)s"
-    if "JOURNAL_STREAM" not in os.environ:
-        form = f"%(asctime)s {form}"
+    """To stderr; under systemd without times and levels, of which its journal keeps its own."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine(form))
+    handler.setFormatter(
+        _JournalLine("%(name)s: %(message)s")
+        if "JOURNAL_STREAM" in os.environ
+        else _OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
 
 
@@ -245,3 +253,16 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return super().formatMessage(record).replace("\n", "\\n")
+
+
+class _JournalLine(_OneLine):
+    """Begins every line with its priority, ``<4>`` for a warning (sd-daemon(3)).
+
+    So ``journalctl -p warning`` shows warnings and errors, each line of a traceback among them.
+    """
+
+    _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = self._PRIORITIES.get(record.levelno, 2)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())

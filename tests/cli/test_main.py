@@ -381,3 +381,44 @@ def test_a_message_that_quotes_a_stranger_stays_on_its_line() -> None:
     record = logging.LogRecord("agent", 30, "", 0, "refused: %s", ("a\nWARNING agent: b",), None)
     text = cli._OneLine("%(levelname)s %(message)s").format(record)
     assert text == "WARNING refused: a\\nWARNING agent: b"
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (50, 2)],
+)
+def test_the_journal_learns_the_priority_of_every_line(level: int, priority: int) -> None:
+    try:
+        raise ValueError("why")
+    except ValueError:
+        record = logging.LogRecord("agent", level, "", 0, "a\n<0>b", (), sys.exc_info())
+    first, *traceback = cli._JournalLine("%(name)s: %(message)s").format(record).splitlines()
+    assert first == f"<{priority}>agent: a\\n<0>b"
+    assert len(traceback) > 2
+    assert all(line.startswith(f"<{priority}>") for line in traceback)
+
+
+def test_why_a_service_ends_is_an_error_in_the_journal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    assert cli.main(["camera", "--config", "none.yaml"]) == cli.EXIT_CONFIG
+    assert re.match(r"<3>clip-agent: none\.yaml: ", capsys.readouterr().err)
+
+
+def test_a_service_logs_with_priorities_and_a_terminal_with_times() -> None:
+    code = (
+        "import logging; from agent.cli import main; main._start_logging(verbose=False);"
+        "logging.getLogger('agent.x').warning('low')"
+    )
+    for journal, expected in (
+        ("8:1", r"<4>agent\.x: low"),
+        ("", r"\d{4}-.* WARNING agent\.x: low"),
+    ):
+        environment = {**os.environ, "JOURNAL_STREAM": journal}
+        if not journal:
+            del environment["JOURNAL_STREAM"]
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT
+        )
+        assert re.fullmatch(expected + r"\n", done.stderr), done.stderr
