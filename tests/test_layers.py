@@ -61,6 +61,7 @@ KEEPERS = {
     "starlette": ("agent.owner.console", "agent.requester"),
     "uvicorn": ("agent.owner.console", "agent.requester"),
     "jinja2": ("agent.owner.console",),
+    "webauthn": ("agent.owner.passkeys.webauthn_rules",),
 }
 # All that the room which decides may use: nothing here reads, writes, waits or talks.
 CONSENT_USES = """
@@ -193,7 +194,10 @@ print("imported", len({modules!r}))
         ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.cli.demo")),
         ({"amqtt"}, ("agent.cli.demo",)),
         ({"matplotlib"}, ("agent.camera.tune.run", "agent.camera.tune.plot")),
-        ({"rich", "starlette", "uvicorn"}, ("agent.owner", "agent.requester", "agent.cli.demo")),
+        (
+            {"rich", "starlette", "uvicorn", "webauthn"},
+            ("agent.owner", "agent.requester", "agent.cli.demo"),
+        ),
     ],
 )
 def test_a_missing_extra_costs_only_the_rooms_that_own_it(

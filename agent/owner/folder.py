@@ -6,6 +6,7 @@
     owner.card.yaml        the public half, for the cameras
     notification.key       the identity that opens watch letters, and nothing else
     watch.json             what `owner watch` has told
+    passkeys/<id>.json     the keys again, each under the secret of a passkey (:mod:`.passkeys`)
     owner.yaml             the broker (:class:`Settings`)
     computer.json          the id of this copy of the folder
     recovery.txt           until the owner has printed and deleted it
@@ -183,9 +184,14 @@ class OwnerFolder:
 
         Raises KeyFileError, and ConfigError for a missing or damaged card.
         """
-        keys, card = keyfile.unlock(self.key_path, "owner", passphrase), self.card()
-        keyfile.compare_card(self.card_path, keys, sign=card.sign, seal=card.seal)
+        keys = keyfile.unlock(self.key_path, "owner", passphrase)
+        self.check_keys(keys)
         return keys
+
+    def check_keys(self, keys: Keys) -> None:
+        """Raise KeyFileError unless ``keys`` are those of the card, or ConfigError as it does."""
+        card = self.card()
+        keyfile.compare_card(self.card_path, keys, sign=card.sign, seal=card.seal)
 
     def computer(self) -> str:
         """A random id of this copy of the folder. A copy on another computer has its own.
