@@ -34,13 +34,14 @@ ROOMS = {
     "keyfile": "errors clock config files consent",
     "parties": "errors config consent",
     "release_text": "consent",
+    "pairing": "errors config consent mqtt",
     "vault": "errors clock config host files new_files consent",
     "media": "errors consent",
     "camera": "errors clock config host files backoff consent parties media vault",
     "gateway": "errors clock config mqtt host tls files new_files sealed_spool backoff consent"
     " parties media vault release_text",
     "owner": "errors clock config mqtt host options tls files new_files backoff consent media vault"
-    " keyfile",
+    " keyfile pairing",
     "requester": "errors clock config mqtt options files consent media vault keyfile release_text",
     "cli": "errors clock config mqtt host options files consent vault parties keyfile camera"
     " gateway owner requester",
@@ -58,6 +59,7 @@ KEEPERS = {
     "amqtt": ("agent.cli.demo",),
     "urllib3": ("agent.gateway", "agent.owner.watch.channels.ntfy"),
     "rich": ("agent.owner", "agent.requester"),
+    "spake2": ("agent.pairing.channel",),
     "starlette": ("agent.owner.console", "agent.requester"),
     "uvicorn": ("agent.owner.console", "agent.requester"),
     "jinja2": ("agent.owner.console",),

@@ -17,6 +17,7 @@
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
     clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings
     clip-agent/<device>/notice/<owner>        retained   letter to one owner's watcher
+    clip-pairing/<channel>/<side>             never      to `device` or `owner`: agent/pairing
 
 A topic proves nothing: the signature of a message names its author. :func:`parse` only
 sorts topics, and returns ids of a safe alphabet, or None for a topic of any other form.
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 ROOT: Final = "clip-agent"
+PAIRING_ROOT: Final = "clip-pairing"
 
 ANY: Final = "+"
 ONLINE: Final = b"online"
@@ -142,6 +144,11 @@ def status(device: str, owner: str) -> str:
 def notice(device: str, owner: str) -> str:
     """A letter to the watcher of the owner with this fingerprint."""
     return f"{ROOT}/{device}/notice/{owner}"
+
+
+def pairing(channel: str, side: str) -> str:
+    """Messages to a ``side`` of a pairing, ``owner`` or ``device``. Never retained."""
+    return f"{PAIRING_ROOT}/{channel}/{side}"
 
 
 def parse(topic: str, *, feed: str) -> Topic | None:

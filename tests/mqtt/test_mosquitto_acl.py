@@ -46,6 +46,7 @@ LETTERS = [
 NOTICE = topics.notice(DEVICE, "0123456789abcdef")
 STATUS_LETTER = topics.status(DEVICE, "0123456789abcdef")
 TO_ITSELF = [topics.owner(DEVICE), topics.session(DEVICE), STATUS_LETTER]
+KNOCK, ANSWER = (topics.pairing("417", side) for side in ("device", "owner"))
 POSTS = [make(FEED, "0123456789abcdef") for make in (topics.request, topics.alert)]
 POSTS += [topics.withdrawal(FEED, "0123456789abcdef"), topics.log_link(FEED, 7)]
 OF_ANOTHER_DEVICE = [topics.state(OTHER), topics.inbox(OTHER, "0123456789abcdef")]
@@ -58,19 +59,23 @@ ALL = [
     *OF_ANOTHER_DEVICE,
     *TO_ITSELF,
     topics.owner(OTHER),
+    KNOCK,
+    ANSWER,
     *ELSEWHERE,
 ]
 
 MAY_WRITE = {
-    DEVICE: {*STATUS, *LETTERS, NOTICE, *TO_ITSELF},
+    DEVICE: {*STATUS, *LETTERS, NOTICE, *TO_ITSELF, ANSWER},
     "owner": {topics.owner(DEVICE), topics.owner(OTHER)},
+    "pairing": {KNOCK},
     "watcher": set(),
     "requester": {*POSTS},
     "reader": set(),
 }
 MAY_READ = {
-    DEVICE: {*TO_ITSELF, *POSTS},
+    DEVICE: {*TO_ITSELF, *POSTS, KNOCK},
     "owner": {*STATUS, *LETTERS, NOTICE, STATUS_LETTER, *OF_ANOTHER_DEVICE, *POSTS},
+    "pairing": {ANSWER},
     "watcher": {NOTICE, topics.availability(DEVICE)},
     "requester": {*POSTS},
     "reader": {*POSTS},
