@@ -42,7 +42,14 @@ from agent.owner.decisions.sign import Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import cameras, items, lookup
 from agent.owner.inbox.inbox import Inbox
-from agent.owner.inbox.items import Answer, Away, NoticeItem, Presence, RequestPage
+from agent.owner.inbox.items import (
+    Answer,
+    Away,
+    NoticeItem,
+    OpenRequest,
+    Presence,
+    RequestPage,
+)
 from agent.owner.visit import Visits
 
 ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
@@ -98,20 +105,29 @@ class OwnerClient:
         """The household's answers and what became of them, the newest first."""
         return self.sent.answers()
 
-    def show(self, prefix: str) -> RequestPage | NoticeItem:
-        """A request or notice in full, by the first characters of its id."""
-        found = lookup.anything(self.inbox, prefix)
-        if isinstance(found, NoticeItem):
-            return found
-        self.inbox.mark_shown(found.device, found.digest[:16])
-        notices = self.inbox.notices() if found.closed else []
-        about = ("withdrawn", found.digest)
+    def show(self, prefix: str, *, camera: str | None = None) -> RequestPage | NoticeItem:
+        """A request or notice in full, by the first characters of its id.
+
+        Of several cameras that report it, ``camera`` or the first; :meth:`show_all` has all.
+        """
+        found = lookup.anything(self.inbox, prefix, camera=camera)
+        return found if isinstance(found, NoticeItem) else self._page(found)
+
+    def show_all(self, prefix: str) -> list[RequestPage]:
+        """A request as each camera reports it, with that camera's clips."""
+        found = lookup.reports(self.inbox, prefix)
+        return [self._page(one) for one in found if not isinstance(one, NoticeItem)]
+
+    def _page(self, item: OpenRequest) -> RequestPage:
+        self.inbox.mark_shown(item.device, item.digest[:16])
+        notices = self.inbox.notices() if item.closed else []
+        about = ("withdrawn", item.digest)
         withdrawn = (one for one in notices if (one.notice.kind, one.notice.subject) == about)
         return RequestPage(
-            item=found,
-            status=self.sent.about(found),
+            item=item,
+            status=self.sent.about(item),
             withdrawn=next(withdrawn, None),
-            sent=self.sent.releases(found.device),
+            sent=self.sent.releases(item.device),
             me=self._me(),
         )
 

@@ -44,16 +44,23 @@ class Plans:
 
     # Releases
 
-    def approval(self, request: str, choice: Choice, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
-        """Release the chosen clips to the author of a request."""
-        item = lookup.open_request(self._inbox, request, numbers=choice.names)
+    def approval(
+        self,
+        request: str,
+        choice: Choice,
+        *,
+        camera: str | None = None,
+        days: float = DEFAULT_DAYS,
+    ) -> ReleasePlan:
+        """Release the chosen clips, all of one camera, to the author of a request."""
+        item = lookup.open_request(self._inbox, request, numbers=choice.names, camera=camera)
         terms = self._terms(item.device, choice.disclose, days)
         return sign.approval(item, choose(item.report.clips, choice), terms)
 
     def agreement(self, request: str, release: str, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
         """Agree to exactly the approval of another owner."""
-        item = lookup.open_request(self._inbox, request)
-        proposal = lookup.proposal(item, release, me=self._me())
+        found = lookup.open_requests(self._inbox, request)
+        item, proposal = lookup.proposal(found, release, me=self._me())
         clips = repeat(item.report.clips, proposal.clips)
         return sign.approval(item, clips, self._terms(item.device, proposal.disclose, days))
 
@@ -90,10 +97,16 @@ class Plans:
 
     # Refusals and commands
 
-    def decline(self, request: str, *, mute: bool = False) -> tuple[OpenRequest, Plan]:
-        """Close a request for good without telling anybody; also mute its author."""
-        item = lookup.open_request(self._inbox, request)
-        return item, sign.decline(item, self.camera(item.device), now=self._clock.now(), mute=mute)
+    def decline(
+        self, request: str, *, mute: bool = False, camera: str | None = None
+    ) -> tuple[OpenRequest, list[Plan]]:
+        """Close a request for good, on each camera that reported it, without telling anybody.
+
+        ``mute``: also mute its author there.
+        """
+        found, now = lookup.open_requests(self._inbox, request, camera=camera), self._clock.now()
+        plans = [sign.decline(one, self.camera(one.device), now=now, mute=mute) for one in found]
+        return found[0], plans
 
     def mute(self, requester: str, *, muted: bool = True, camera: str | None = None) -> list[Plan]:
         """Mute a requester, by fingerprint, or end that."""

@@ -25,30 +25,59 @@ _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _ADVICE = "See `clip-agent owner inbox`"
 
 
-def open_request(inbox: Inbox, prefix: str, *, numbers: Sequence[str] = ()) -> OpenRequest:
+def open_request(
+    inbox: Inbox, prefix: str, *, numbers: Sequence[str] = (), camera: str | None = None
+) -> OpenRequest:
     """The open request whose digest starts with ``prefix``; Refused if not exactly one.
 
-    Also refused unless each number among ``numbers`` is of the clip that it was when last shown.
+    Of several cameras that report it, the one that offers the clips ``numbers``, named by their
+    ids, or ``camera``. Also refused unless each number among ``numbers`` is of the clip that it was
+    when last shown.
     """
-    found = anything(inbox, prefix)
-    if isinstance(found, NoticeItem):
+    found = open_requests(inbox, prefix, camera=camera)
+    if len(found) > 1:
+        ids = [one for one in numbers if not is_number(one)]
+        found = [one for one in found if ids and all(pick(one.report.clips, clip) for clip in ids)]
+    if len(found) != 1:
+        raise Refused(
+            "several-cameras",
+            f"several cameras have clips for request {prefix!r}, and each numbers its own",
+            advice="Answer for each camera by itself: give --camera, or the ids of its clips",
+        )
+    (item,) = found
+    _check_numbers(inbox, item.device, item.digest[:16], item.report.clips, numbers)
+    return item
+
+
+def open_requests(inbox: Inbox, prefix: str, *, camera: str | None = None) -> list[OpenRequest]:
+    """The open request whose digest starts with ``prefix``, as each camera reported it."""
+    found = reports(inbox, prefix, camera=camera)
+    able = [one for one in found if isinstance(one, OpenRequest) and not one.closed]
+    if able:
+        return able
+    if isinstance(found[0], NoticeItem):
         why = f"{prefix!r} is a notice: information, which nobody can answer"
         raise Refused("not-a-request", why, advice=_ADVICE)
-    if found.closed:
-        raise Refused(
-            "request-closed",
-            f"no open request {prefix!r}: it is closed",
-            advice=f"`clip-agent owner show {found.name}` says why",
-        )
-    _check_numbers(inbox, found.device, found.digest[:16], found.report.clips, numbers)
-    return found
+    raise Refused(
+        "request-closed",
+        f"no open request {prefix!r}: it is closed",
+        advice=f"`clip-agent owner show {found[0].name}` says why",
+    )
 
 
-def anything(inbox: Inbox, prefix: str) -> OpenRequest | NoticeItem:
-    """The request or notice whose digest starts with ``prefix``; Refused if not exactly one.
+def anything(inbox: Inbox, prefix: str, *, camera: str | None = None) -> OpenRequest | NoticeItem:
+    """The first of :func:`reports`."""
+    return reports(inbox, prefix, camera=camera)[0]
 
-    Open requests come before closed ones, and these before notices: a person who names
-    a withdrawn request wants to see the request.
+
+def reports(
+    inbox: Inbox, prefix: str, *, camera: str | None = None
+) -> Sequence[OpenRequest | NoticeItem]:
+    """The request or notice whose digest starts with ``prefix``, as each camera reported it.
+
+    Refused if there is not exactly one, or ``camera`` has not reported it. Open requests come
+    before closed ones, and these before notices: a person who names a withdrawn request wants to
+    see the request.
     """
     groups: list[Sequence[OpenRequest | NoticeItem]] = [
         inbox.requests(),
@@ -56,14 +85,18 @@ def anything(inbox: Inbox, prefix: str) -> OpenRequest | NoticeItem:
         _newest_of_each(inbox.notices()),
     ]
     for group in groups:
-        found = items.find(group, prefix, name=_digest, about=_about)
+        from_all = [one for one in group if camera in (None, one.device)]
+        each = list({_digest(one): one for one in from_all}.values())
+        found = items.find(each, prefix, name=_digest, about=_about)
         if found is not None:
-            return found
-    able = groups[0]
+            same = [one for one in from_all if _digest(one) == _digest(found)]
+            return sorted(same, key=lambda one: one.device)
+    able = list({_digest(one): one for one in groups[0]}.values())
     there_are = (
         f"open are {items.listed(able, name=_digest, about=_about)}" if able else "none is open"
     )
-    why = f"no open request {prefix!r}: {there_are}"
+    of = "" if camera is None else f" of {camera}"
+    why = f"no open request {prefix!r}{of}: {there_are}"
     raise Refused("no-such-request", why, advice=_ADVICE)
 
 
@@ -75,7 +108,7 @@ def clip(
     Refused if there is not exactly one.
     """
     if request is not None:
-        item = open_request(inbox, request, numbers=[name])
+        item = open_request(inbox, request, numbers=[name], camera=camera)
         return item.device, item.clip(name)
     offered = [(one.device, one.listing.clips) for one in inbox.listings()]
     if not is_number(name):
@@ -162,23 +195,27 @@ def listed(
     return device, (*offers, *more.values())
 
 
-def proposal(item: OpenRequest, prefix: str, *, me: str) -> Proposal:
-    """Another owner's approval of ``item`` that waits for a second one; ``me`` cannot agree."""
-    found = items.find(
-        item.report.proposals,
+def proposal(found: Sequence[OpenRequest], prefix: str, *, me: str) -> tuple[OpenRequest, Proposal]:
+    """Another owner's approval that waits for a second one, and the report that tells of it.
+
+    ``found`` are the cameras' reports of one request; ``me`` cannot agree.
+    """
+    waiting = [(item, one) for item in found for one in item.report.proposals]
+    chosen = items.find(
+        waiting,
         prefix,
-        name=lambda one: one.release,
-        about=lambda one: f"by the key {one.owner}",
+        name=lambda one: one[1].release,
+        about=lambda one: f"by the key {one[1].owner}",
     )
-    if found is None:
+    if chosen is None:
         raise Refused(
             "no-such-release",
             f"no owner has approved anything as {prefix!r}",
-            advice=f"See `clip-agent owner show {item.name}`",
+            advice=f"See `clip-agent owner show {found[0].name}`",
         )
-    if found.owner == me:
+    if chosen[1].owner == me:
         raise Refused("own-proposal", "this is your own approval: another owner must agree to it")
-    return found
+    return chosen
 
 
 def proposed_share(inbox: Inbox, prefix: str, *, me: str) -> tuple[str, str, Share]:

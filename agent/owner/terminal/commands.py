@@ -125,6 +125,7 @@ def _register_reading(commands: Commands) -> None:
     text = "show a request in full with its clips, or a notice"
     show = _add(commands, "show", "read:show", text)
     show.add_argument("request", help=_REQUEST)
+    _add_camera(show, "as this camera reports it")
     options.add_json(show)
 
 
@@ -182,6 +183,7 @@ def _register_releasing(commands: Commands) -> None:
         _add_yes(command)
     share.add_argument("--to", type=Path, metavar="CARD", help="their requester.card.yaml")
     share.add_argument("--url", help="upload address, on a host that their card names")
+    _add_camera(approve, "the camera whose clips are numbered, if several have some")
     _add_camera(share, "number the clips as this camera last listed them")
     share.add_argument(
         "--allow-loopback-http",

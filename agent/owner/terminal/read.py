@@ -24,7 +24,7 @@ from agent.owner import as_json, plain_copy, text
 from agent.owner.client import ONLINE_AGAIN, OwnerClient
 from agent.owner.clip_transfer import new_file
 from agent.owner.decisions.choice import Choice
-from agent.owner.inbox.items import NoticeItem
+from agent.owner.inbox.items import NoticeItem, RequestPage
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing, progress
 
@@ -47,7 +47,7 @@ def inbox(arguments: argparse.Namespace) -> int:
 def show(arguments: argparse.Namespace) -> int:
     """``owner show``"""
     client = prompts.client(arguments)
-    found = client.show(arguments.request)
+    found = client.show(arguments.request, camera=arguments.camera)
     if isinstance(found, NoticeItem):
         data, page = as_json.notice(found), request_view.notice(found)
     else:
@@ -56,8 +56,19 @@ def show(arguments: argparse.Namespace) -> int:
         print(json.dumps(data, indent=2))
         return 0
     console().print(page)
+    if isinstance(found, RequestPage) and arguments.camera is None:
+        _tell_of_others(client, found)
     prompts.warn(client)
     return 0
+
+
+def _tell_of_others(client: OwnerClient, shown: RequestPage) -> None:
+    """Name the other cameras that report the same request."""
+    for item in (page.item for page in client.show_all(shown.item.digest)):
+        if item.device != shown.item.device:
+            have = text.clips(len(item.report.clips) + item.report.more_clips)
+            prompts.say(f"{item.device} has {have} for it too. To see them:")
+            print(f"clip-agent owner show {item.name} --camera {item.device}")
 
 
 def clips(arguments: argparse.Namespace) -> int:

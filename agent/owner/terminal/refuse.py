@@ -19,7 +19,7 @@ _ORDERS_STAY = "Other open legal orders stay open; of later ones you get a notic
 def decline(arguments: argparse.Namespace) -> int:
     """``owner decline``"""
     client = prompts.client(arguments)
-    item, plan = client.plans.decline(arguments.request, mute=arguments.mute)
+    item, plans = client.plans.decline(arguments.request, mute=arguments.mute)
     requester = item.report.record.name
     print(f"Request {item.name} of {requester}:\n  {item.request.title}")
     if item.request.order is not None:
@@ -31,7 +31,7 @@ def decline(arguments: argparse.Namespace) -> int:
         say(f"You will get no more requests of {requester}. {_ORDERS_STAY}")
     options.confirm("Decline, and mute?" if arguments.mute else "Decline?", yes=arguments.yes)
     done = "The request is closed, and nobody was told."
-    return tell_cameras(client, [plan], arguments, done=done)
+    return tell_cameras(client, plans, arguments, done=done)
 
 
 def mute(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,9 @@ def approve(arguments: argparse.Namespace) -> int:
     """``owner approve``"""
     client, choice = prompts.client(arguments), _choice(arguments)
     if arguments.joins is None:
-        plan = client.plans.approval(arguments.request, choice, days=arguments.days)
+        plan = client.plans.approval(
+            arguments.request, choice, camera=arguments.camera, days=arguments.days
+        )
     else:
         _refuse_unless(choice.is_empty)
         plan = client.plans.agreement(arguments.request, arguments.joins, days=arguments.days)

@@ -105,11 +105,11 @@ def test_an_owner_agrees_only_to_an_approval_of_another(told: Letters, requester
     request = make_request(requester)
     name = told.reported(told.front, request, offer, proposals=(mine, theirs), approvals_needed=2)
     item = lookup.open_request(told.inbox, name)
-    assert lookup.proposal(item, "11", me=me) == theirs
+    assert lookup.proposal([item], "11", me=me) == (item, theirs)
     with refused("own-proposal", "this is your own approval"):
-        lookup.proposal(item, RELEASE[:4], me=me)
+        lookup.proposal([item], RELEASE[:4], me=me)
     with refused("no-such-release", "no owner has approved anything as 'ffff'"):
-        lookup.proposal(item, "ffff", me=me)
+        lookup.proposal([item], "ffff", me=me)
 
 
 def test_an_owner_agrees_only_to_a_waiting_share_of_another(told: Letters, keys: Keys) -> None:
@@ -186,3 +186,54 @@ def test_a_number_is_of_the_clip_that_it_was_when_it_was_shown(told: Letters) ->
     with refused("numbers-changed", f"1 was {first.id}"):
         lookup.clip(told.inbox, "1")
     assert lookup.clip(told.inbox, "2") == ("front-door", second)
+
+
+@pytest.fixture
+def asked_of_both(told: Letters, requester: Keys) -> str:
+    """A request for which each of two cameras has a clip; its id."""
+    request = make_request(requester)
+    for camera in (told.front, told.back):
+        name = told.reported(camera, request, camera.record(camera.name.encode()))
+    return name
+
+
+def test_a_request_that_two_cameras_report_is_one_request(
+    told: Letters, asked_of_both: str
+) -> None:
+    found = lookup.open_requests(told.inbox, asked_of_both)
+    assert [one.device for one in found] == ["back-door", "front-door"]
+    with refused("no-such-request", "no open request '.*' of garden"):
+        lookup.open_requests(told.inbox, asked_of_both, camera="garden")
+
+
+def test_clips_of_a_request_to_two_cameras_are_found_by_id_or_by_camera(
+    told: Letters, asked_of_both: str
+) -> None:
+    for camera in (told.front, told.back):
+        (clip,) = camera.offers
+        assert lookup.clip(told.inbox, clip, request=asked_of_both)[0] == camera.name
+        found = lookup.clip(told.inbox, "1", request=asked_of_both, camera=camera.name)
+        assert (found[0], found[1].id) == (camera.name, clip)
+    with refused("several-cameras", "each numbers its own"):
+        lookup.clip(told.inbox, "1", request=asked_of_both)
+    with refused("several-cameras", "each numbers its own"):
+        lookup.open_request(told.inbox, asked_of_both)
+    both = [*told.front.offers, *told.back.offers]
+    with refused("several-cameras", "each numbers its own"):
+        lookup.open_request(told.inbox, asked_of_both, numbers=both)
+
+
+def test_a_request_that_one_of_two_cameras_has_closed_is_open_at_the_other(
+    told: Letters, asked_of_both: str
+) -> None:
+    told.take(topics.inbox("back-door", asked_of_both), b"")
+    assert lookup.open_request(told.inbox, asked_of_both).device == "front-door"
+
+
+def test_a_notice_of_two_cameras_is_one_notice(told: Letters) -> None:
+    alert = Notice(
+        kind="alert", at=NOW, until=None, who="PD", title="Water", text="", subject="a1" * 32
+    )
+    for camera in (told.front, told.back):
+        told.take(topics.notices(camera.name), camera.notices(alert))
+    assert len(lookup.reports(told.inbox, "a1")) == 2
