@@ -21,12 +21,13 @@ from agent.owner.console.context import Console
 from agent.owner.console.door import Door
 from agent.owner.console.guard import Guard
 from agent.owner.console.jobs import Jobs
-from agent.owner.console.pages import entrance, home
+from agent.owner.console.pages import entrance, home, passkeys
 from agent.owner.console.sessions import IDLE_SECONDS, Sessions
 from agent.owner.folder import OwnerFolder
+from agent.owner.passkeys.passkeys import Passkeys
 
 _STATIC = Path(__file__).with_name("static")
-PAGES = (entrance, home)
+PAGES = (entrance, home, passkeys)
 
 
 def build(
@@ -47,7 +48,8 @@ def build(
     collector = Collector(
         lambda: OwnerClient(folder, clock=clock), sessions, pause_seconds=collect_seconds
     )
-    console = Console(folder, clock, origins, door, sessions, Jobs(), collector)
+    known = Passkeys(folder, clock)
+    console = Console(folder, clock, origins, door, sessions, Jobs(), collector, known)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

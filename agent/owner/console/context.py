@@ -34,6 +34,8 @@ from agent.owner.console.door import Browser, Door
 from agent.owner.console.jobs import Jobs
 from agent.owner.console.sessions import Session, Sessions
 from agent.owner.folder import OwnerFolder
+from agent.owner.passkeys.passkeys import Passkeys
+from agent.owner.passkeys.relying_party import RelyingParty
 
 LANGUAGE_COOKIE = "clip-language"
 Page = Callable[["Context"], Response]
@@ -50,6 +52,7 @@ class Console:
     sessions: Sessions
     jobs: Jobs
     collector: Collector
+    passkeys: Passkeys
 
     def client(self) -> OwnerClient:
         """A client of the owner; each request has its own."""
@@ -93,6 +96,20 @@ class Context:
         """A client of the owner."""
         return self.console.client()
 
+    @property
+    def origin(self) -> str:
+        """The address under which this browser reached the console; the guard knows it."""
+        host = self.request.headers.get("host", "").lower()
+        return next(one for one in self.console.origins if one.split("://")[1] == host)
+
+    def has_passkeys(self) -> bool:
+        """True if a passkey is enrolled for the address where this browser is."""
+        try:
+            party = RelyingParty.of(self.origin)
+        except Refused:
+            return False
+        return bool(self.console.passkeys.enrolled().at(party.id))
+
     def path(self, name: str) -> str:
         """A parameter in the page's path."""
         value: str = self.request.path_params[name]
@@ -118,6 +135,7 @@ class Context:
             unlocked=getattr(self.request.state, "session", None) is not None,
             now=self.console.clock.now(),
             collector=self.console.collector,
+            has_passkeys=self.has_passkeys,
             **values,
         )
         return HTMLResponse(page, status)
@@ -143,12 +161,13 @@ def endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
             try:
                 return await run_in_threadpool(page, context)
             except ClipAgentError as error:
-                return context.render("fault.html", status=_status(error), error=error)
+                return context.render("fault.html", status=status_of(error), error=error)
 
     return run
 
 
-def _status(error: ClipAgentError) -> int:
+def status_of(error: ClipAgentError) -> int:
+    """The HTTP status that says whose fault it was."""
     match error:
         case KeyFileError():
             return 403

@@ -27,25 +27,25 @@ def admit(context: Context) -> Response:
     except Refused as error:
         return context.render("enter.html", status=403, token="", error=error)
     answer = context.redirect("/unlock")
-    _set(context, answer, BROWSER_COOKIE, cookie, seconds=BROWSER_SECONDS)
+    set_cookie(context, answer, BROWSER_COOKIE, cookie, seconds=BROWSER_SECONDS)
     return answer
 
 
 def ask(context: Context) -> Response:
     """Ask for the passphrase."""
-    return context.render("unlock.html", next=_path(context.field("next")), error=None)
+    return context.render("unlock.html", next=path_of(context.field("next")), error=None)
 
 
 def unlock(context: Context) -> Response:
     """Begin a session by the passphrase."""
-    after = _path(context.field("next"))
+    after = path_of(context.field("next"))
     try:
         session = context.console.sessions.begin(context.browser.id, context.field("passphrase"))
     except (KeyFileError, Refused) as error:
         status = 429 if isinstance(error, Refused) else 403
         return context.render("unlock.html", status=status, next=after, error=error)
     answer = context.redirect(after)
-    _set(context, answer, SESSION_COOKIE, session.id)
+    set_cookie(context, answer, SESSION_COOKIE, session.id)
     return answer
 
 
@@ -59,22 +59,23 @@ def lock(context: Context) -> Response:
 
 def language(context: Context) -> Response:
     """Choose the language of the pages."""
-    answer = context.redirect(_path(context.field("next")))
+    answer = context.redirect(path_of(context.field("next")))
     if (chosen := context.field("language")) in languages.NAMES:
-        _set(context, answer, LANGUAGE_COOKIE, chosen, seconds=BROWSER_SECONDS)
+        set_cookie(context, answer, LANGUAGE_COOKIE, chosen, seconds=BROWSER_SECONDS)
     return answer
 
 
-def _path(text: str) -> str:
-    """A path of the console; never another site, whatever a link asks for."""
+def path_of(text: str) -> str:
+    """The path in ``text`` if it is one of the console; never another site."""
     parts = urlsplit(text)
     is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.netloc
     return text if is_ours and text.isprintable() else "/"
 
 
-def _set(
+def set_cookie(
     context: Context, answer: Response, name: str, value: str, *, seconds: float | None = None
 ) -> None:
+    """Set a cookie that no script reads and no other site causes to be sent."""
     answer.set_cookie(
         name,
         value,
