@@ -21,13 +21,23 @@ from agent.owner.console.context import Console
 from agent.owner.console.door import Door
 from agent.owner.console.guard import Guard
 from agent.owner.console.jobs import Jobs
-from agent.owner.console.pages import entrance, home, passkeys
+from agent.owner.console.pages import (
+    entrance,
+    home,
+    passkeys,
+    settings,
+)
 from agent.owner.console.sessions import IDLE_SECONDS, Sessions
 from agent.owner.folder import OwnerFolder
 from agent.owner.passkeys.passkeys import Passkeys
 
 _STATIC = Path(__file__).with_name("static")
-PAGES = (entrance, home, passkeys)
+PAGES = (
+    entrance,
+    home,
+    passkeys,
+    settings,
+)
 
 
 def build(
