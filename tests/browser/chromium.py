@@ -100,7 +100,7 @@ def visit(
         reduced_motion="reduce",
         ignore_https_errors=True,
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(30_000)
     visitor = Visitor(context, context.new_page(), screen)
     _listen(visitor, visitor.page)
     context.on("page", lambda page: _listen(visitor, page))

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser
 
 from tests.browser.chromium import WIDE, Scheme, Screen, Visitor, start, visit
 
-pytestmark = pytest.mark.timeout(900)
 Visit = Callable[..., Visitor]
 
 

@@ -123,15 +123,16 @@ class Home:
         return clip.id
 
     def ask(self, **changes: Any) -> str:
-        """An agency asks in public, and each camera has found its clips; the digest."""
-        matched = {camera: self._matched(camera) for camera in self.cameras}
+        """An agency asks in public, and each camera has looked for clips; the digest."""
+        matched = {camera: self._heard(camera) for camera in self.cameras}
         digest = self.house.post(**changes)
         for name, camera in self.cameras.items():
-            camera.wait("a match", partial(lambda name: self._matched(name) > matched[name], name))
+            camera.wait("a match", partial(lambda name: self._heard(name) > matched[name], name))
         return digest
 
-    def _matched(self, camera: str) -> int:
-        return self.cameras[camera].ledger().count("request.matched")
+    def _heard(self, camera: str) -> int:
+        events = self.cameras[camera].ledger()
+        return sum(event.startswith("request.") for event in events)
 
     def hand_out_receipts(self) -> int:
         """Let the agency open, verify and answer the bundles it received; their number."""

@@ -45,7 +45,7 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), usb=(), display-capture=()",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer, browsers post forms with `Origin: null`
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
