@@ -52,7 +52,7 @@ class _Fields(dict[str, str]):
 
     def _count(self) -> str:
         clips, more = self._detail.get("clips"), self._detail.get("more")
-        number = len(clips) if isinstance(clips, list) else 0
+        number = len(clips) if isinstance(clips, list) else clips if isinstance(clips, int) else 0
         number += more if isinstance(more, int) else 0
         return "1 clip" if number == 1 else f"{number} clips"
 

@@ -12,7 +12,7 @@
     clip-agent/<device>/owner                 never      letter to the device
     clip-agent/<device>/deferred/<digest32>   retained   owner's letter that waits, as it came
     clip-agent/<device>/session               never      device to itself: the session is known
-    clip-agent/<device>/preview/<clip>/<n>    no         ciphertext of a clip, asked for
+    clip-agent/<device>/preview/<name>/<n>    no         ciphertext of a clip, or of thumbnails
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
     clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings
@@ -121,9 +121,9 @@ def session(device: str) -> str:
     return f"{ROOT}/{device}/session"
 
 
-def preview(device: str, clip: str, number: int | str) -> str:
-    """A chunk of a clip's ciphertext."""
-    return f"{ROOT}/{device}/preview/{clip}/{number}"
+def preview(device: str, name: str, number: int | str) -> str:
+    """A chunk of the ciphertext of the clip ``name``, or of what the command ``name`` asks for."""
+    return f"{ROOT}/{device}/preview/{name}/{number}"
 
 
 def release(device: str, release_id: str) -> str:

@@ -191,9 +191,9 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
 
 
 def chunks(
-    session: Session, command: Decision, clip: str, keys: Keys
+    session: Session, command: Decision, name: str, keys: Keys
 ) -> Iterator[tuple[int, bytes]]:
-    """The chunks of ``clip`` as they arrive, until the camera is silent for too long.
+    """The chunks under ``name`` as they arrive, until the camera is silent for too long.
 
     Raises :class:`Refused` if the camera refuses ``command``.
     """
@@ -204,7 +204,7 @@ def chunks(
             continue
         if topic.kind == "release" and topic.ids == (command.subject,):
             raise Refused("camera-refused", f"{device.name}: {_answer(message, command, keys)}")
-        if topic.kind == "preview" and topic.ids[0] == clip and topic.ids[1].isdecimal():
+        if topic.kind == "preview" and topic.ids[0] == name and topic.ids[1].isdecimal():
             yield int(topic.ids[1]), message.payload
 
 

@@ -22,6 +22,7 @@
     given/<device>/<release>.json        the owner's approvals and shares, as signed
     decided/<device>/<what>.json         the owner's decisions that last, as signed
     awaited/<device>/<command>.json      commands that the camera has not answered, as signed
+    thumbnails/<device>/<clip>.age       as the camera sealed them (:mod:`.pictures.cache`)
     shown/<device>/<what>.json           the letter by whose numbers the owner names clips
     seen/<device>/<clip>-<edits>.json    clips that the owner saw (:mod:`.decisions.seen`)
 
@@ -57,7 +58,7 @@ _CARD_SUFFIX = ".card.yaml"
 _OWN = ("given", "decided", "awaited")
 _WRITTEN = (
     *("letters", "closed", "releases", "notices", "listings", "status"),
-    *("ledger", "ledger-contradicted"),
+    *("ledger", "ledger-contradicted", "thumbnails"),
 )
 
 

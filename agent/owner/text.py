@@ -108,6 +108,16 @@ def unheard(camera: CameraReport) -> str:
 NOTHING_TOLD = "nothing: no name, no address, no e-mail"
 
 
+def notes(offer: ClipOffer) -> list[str]:
+    """Remarks on a clip, beside its times."""
+    said = {
+        "end is missing": offer.truncated,
+        "time uncertain": not offer.clock_synced,
+        "kept": offer.kept,
+    }
+    return [note for note, is_so in said.items() if is_so]
+
+
 def awaited(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
     """The owners who are still to agree, by name if the camera has told the names."""
     names = [owner.name for owner in household if owner.fingerprint not in signed]

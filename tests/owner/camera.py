@@ -10,6 +10,7 @@ stop, and ``camera.decisions`` are the opened letters that came.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import threading
@@ -46,6 +47,7 @@ from agent.consent.statements import (
     Space,
     Status,
     Sync,
+    Thumbnails,
     Window,
 )
 from agent.errors import MalformedStatement
@@ -53,7 +55,7 @@ from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.mqtt.link import connect_broker
 from agent.mqtt.session import Session
-from agent.vault.clips import seal
+from agent.vault.clips import seal, thumbnails
 from tests.support import statements
 from tests.support.statements import NOW as NOW
 
@@ -80,6 +82,8 @@ class FakeCamera:
             role="device", name=name, sign=self.keys.signing.public.text, seal=self.keys.recipient
         )
         self.clips: dict[str, bytes] = {}
+        self.thumbnails_refused = ""
+        self.thumbnails: dict[str, bytes] = {}  # sealed, by clip
         self.offers: dict[str, ClipOffer] = {}
         self.identities: dict[str, str] = {}
         self.decisions: list[Letter] = []  # but for syncs
@@ -92,7 +96,12 @@ class FakeCamera:
         self.arming, self.kept = Arming(armed=True), 0
 
     def record(
-        self, plain: bytes, *, started_at: int = NOW - 5_000, **changes: object
+        self,
+        plain: bytes,
+        *,
+        started_at: int = NOW - 5_000,
+        thumbnail: bytes | None = None,
+        **changes: object,
     ) -> ClipOffer:
         """Keep a sealed clip, and give the offer that a report would make of it."""
         identity = seal.ClipIdentity()
@@ -117,7 +126,12 @@ class FakeCamera:
             offer.started_at,
             offer.duration_seconds,
             synced=offer.clock_synced,
+            thumbnail=thumbnail,
         )
+        if thumbnail is not None:
+            self.thumbnails[clip] = base64.b64decode(
+                seal.seal_bytes(thumbnail, [self.owner.seal, self.owner.recovery])
+            )
         key = seal.seal_key(
             identity.text,
             [self.owner.seal, self.owner.recovery],
@@ -270,6 +284,14 @@ class FakeCamera:
                     for number, chunk in chunks_of(self.clips[clip]):
                         place = topics.preview(self.name, clip, number)
                         session.publish(place, chunk, retained=False)
+                case Thumbnails() if why := self.thumbnails_refused:
+                    session.publish(topic, self.outcome(subject, "REFUSED", why), retained=True)
+                case Thumbnails(clips=clips):
+                    sealed = (self.thumbnails.get(clip, b"") for clip in clips)
+                    messages = thumbnails.messages(sealed, most_bytes=topics.CHUNK_BYTES)
+                    for number, part in enumerate(messages):
+                        place = topics.preview(self.name, subject, number)
+                        session.publish(place, part, retained=False)
                 case ListClips(window=window):
                     self.listed.append(window)
                     answer = self.listing(list(self.offers.values()))

@@ -214,7 +214,12 @@ class House:
         return GatewayDatabase.open(gateway.path_of(self.config.state_dir))
 
     def record(
-        self, *, seconds_ago: float = 60.0, video: bytes | None = None, seconds: float = 2.0
+        self,
+        *,
+        seconds_ago: float = 60.0,
+        video: bytes | None = None,
+        seconds: float = 2.0,
+        thumbnail: bytes | None = None,
     ) -> Clip:
         """A finished clip that began ``seconds_ago``, written as the camera does."""
         return record(
@@ -224,6 +229,7 @@ class House:
             seconds_ago=seconds_ago,
             video=video,
             seconds=seconds,
+            thumbnail=thumbnail,
         )
 
     # The requester's side

@@ -114,6 +114,12 @@ class ListClips(Part, frozen=True, tag_field="do", tag="list"):
     window: Window
 
 
+class Thumbnails(Part, frozen=True, tag_field="do", tag="thumbnails"):
+    """Send the owner the sealed thumbnails of these clips."""
+
+    clips: Annotated[tuple[ClipId, ...], Meta(min_length=1, max_length=200)]
+
+
 class Delete(Part, frozen=True, tag_field="do", tag="delete"):
     """Delete a clip for good. The camera verifies and obeys it itself."""
 
@@ -197,6 +203,7 @@ class Command(Statement, frozen=True):
         | ResumeRequests
         | Mute
         | ListClips
+        | Thumbnails
         | Delete
         | Keep
         | Arm

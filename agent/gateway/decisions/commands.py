@@ -8,7 +8,7 @@ nothing and is told like any refused decision. Commands for the camera are answe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agent.consent import signing
@@ -24,6 +24,7 @@ from agent.consent.statements import (
     ResumeRequests,
     Revoke,
     Sync,
+    Thumbnails,
     Window,
 )
 from agent.errors import Refused
@@ -58,6 +59,8 @@ class Commands:
         match statement.command:
             case Preview(clip=clip):
                 return self._preview(statement, jws, clip)
+            case Thumbnails(clips=clips):
+                return self._thumbnails(statement, jws, clips)
             case ListClips(window=window):
                 return self._list(statement, jws, window)
             case Revoke(release=release):
@@ -88,6 +91,18 @@ class Commands:
         with self.work.acting_on(statement, jws) as change:
             change.note(Event.CLIP_PREVIEWED, clip, {"owner": statement.iss})
         self.previews.start(clip)
+
+    def _thumbnails(self, statement: Command, jws: str, clips: Sequence[str]) -> None:
+        known = [clip for clip in clips if self.work.database.clip(clip) is not None]
+        if not known:
+            raise Refused("no-such-clip", "the device holds none of these clips")
+        name = signing.digest(jws)[:16]
+        self.previews.check(name)
+        with self.work.acting_on(statement, jws) as change:
+            span = {"first": min(known), "last": max(known)}
+            count: dict[str, int] = {"clips": len(known)}
+            change.note(Event.THUMBNAILS_SENT, "", {"owner": statement.iss, **count, **span})
+        self.previews.start_thumbnails(name, clips)
 
     def _list(self, statement: Command, jws: str, window: Window) -> None:
         """Reply with the newest clips of ``window``, their keys sealed to the owners."""

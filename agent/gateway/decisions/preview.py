@@ -1,21 +1,22 @@
-"""Previews: a stored clip's ciphertext, sent to the owner in chunks when asked.
+"""Previews: a stored clip's ciphertext, or sealed thumbnails of many, sent when an owner asks.
 
 The sealed file goes over the broker as it lies on disk: only the owners' identities open it.
 Chunk ``n`` is the next :data:`agent.mqtt.topics.CHUNK_BYTES` of it; a shorter chunk, empty if
-need be, is the last. A few chunks are under way at a time, so that a slow link holds little
-memory. A preview does not survive a lost connection: the owner asks again.
+need be, is the last. Thumbnails go in messages of that size, under the name of the command that
+asks for them (:mod:`agent.vault.clips.thumbnails`). A few messages are under way at a time, so that
+a slow link holds little memory. A preview does not survive a lost connection: the owner asks again.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 
 from agent.errors import ClipDamaged, NetworkFault, Refused
 from agent.mqtt import topics
 from agent.mqtt.link import Link
+from agent.vault.clips import thumbnails
 from agent.vault.clips.reader import ClipReader
 
 log = logging.getLogger(__name__)
@@ -24,30 +25,39 @@ _MAX_WAITING = 8
 _MAX_IN_FLIGHT = 4
 
 
+Message = tuple[str, bytes]  # a topic and a chunk
+
+
 class Previews:
-    """Streams clips to the owner, one after the other."""
+    """Streams clips and thumbnails to the owner, one after the other."""
 
     def __init__(self, *, store: ClipReader, link: Link, device_name: str) -> None:
         self._store = store
         self._link = link
         self._device_name = device_name
-        self._waiting: deque[str] = deque()
+        self._waiting: dict[str, Iterator[Message]] = {}  # by clip or command
         self._in_flight: set[int] = set()
         self._messages = self._stream()
 
-    def check(self, clip: str) -> None:
-        """Raise :class:`Refused` ``too-many-previews`` if ``clip`` cannot wait for its turn.
+    def check(self, name: str) -> None:
+        """Raise :class:`Refused` ``too-many-previews`` if ``name`` cannot wait for its turn.
 
         Asked before anything is written down: the ledger must not say that it was sent.
         """
-        if clip not in self._waiting and len(self._waiting) >= _MAX_WAITING:
+        if name not in self._waiting and len(self._waiting) >= _MAX_WAITING:
             raise Refused("too-many-previews", f"{_MAX_WAITING} wait already: ask again later")
 
     def start(self, clip: str) -> None:
-        """Send ``clip``, which :meth:`check` admits, after those asked for earlier."""
-        self.check(clip)
-        if clip not in self._waiting:
-            self._waiting.append(clip)
+        """Send ``clip``, which :meth:`check` admits, after what was asked for earlier."""
+        self._start(clip, self._clip(clip))
+
+    def start_thumbnails(self, command: str, clips: Sequence[str]) -> None:
+        """Send the thumbnails of ``clips`` as the answer to ``command`` in the same way."""
+        self._start(command, self._thumbnails(command, clips))
+
+    def _start(self, name: str, messages: Iterator[Message]) -> None:
+        self.check(name)
+        self._waiting.setdefault(name, messages)
         self.pump()
 
     def pump(self) -> None:
@@ -72,19 +82,28 @@ class Previews:
         self._waiting.clear()
         self._in_flight.clear()
 
-    def _stream(self) -> Generator[tuple[str, bytes] | None, None, None]:
-        """The topics and chunks of the clips that wait; None whenever no clip waits."""
+    def _stream(self) -> Generator[Message | None, None, None]:
+        """The topics and chunks of all that waits; None whenever nothing does."""
         while True:
             if not self._waiting:
                 yield None
                 continue
-            clip = self._waiting.popleft()
-            try:
-                with self._store.open_sealed(clip) as sealed:
-                    for number in itertools.count():
-                        chunk = sealed.read(topics.CHUNK_BYTES)
-                        yield topics.preview(self._device_name, clip, number), chunk
-                        if len(chunk) < topics.CHUNK_BYTES:
-                            break
-            except (ClipDamaged, OSError) as error:  # the owner notices the silence
-                log.warning("preview of %s: %s", clip, error)
+            name = next(iter(self._waiting))
+            yield from self._waiting.pop(name)
+
+    def _clip(self, clip: str) -> Iterator[Message]:
+        try:
+            with self._store.open_sealed(clip) as sealed:
+                for number in itertools.count():
+                    chunk = sealed.read(topics.CHUNK_BYTES)
+                    yield topics.preview(self._device_name, clip, number), chunk
+                    if len(chunk) < topics.CHUNK_BYTES:
+                        break
+        except (ClipDamaged, OSError) as error:  # the owner notices the silence
+            log.warning("preview of %s: %s", clip, error)
+
+    def _thumbnails(self, command: str, clips: Sequence[str]) -> Iterator[Message]:
+        sealed = (thumbnails.read(self._store, clip) for clip in clips)
+        parts = thumbnails.messages(sealed, most_bytes=topics.CHUNK_BYTES)
+        for number, message in enumerate(parts):
+            yield topics.preview(self._device_name, command, number), message

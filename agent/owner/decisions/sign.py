@@ -41,6 +41,7 @@ from agent.consent.statements import (
     Revoke,
     Share,
     Sync,
+    Thumbnails,
     UploadTarget,
 )
 from agent.errors import Refused
@@ -249,7 +250,7 @@ def decline(item: OpenRequest, device: DeviceCard, *, now: float, mute: bool = F
 
 
 def command(
-    what: Preview | ListClips | Revoke | Sync | Lasting,
+    what: Preview | ListClips | Thumbnails | Revoke | Sync | Lasting,
     device: DeviceCard,
     *,
     now: float,
@@ -266,7 +267,7 @@ def command(
         remember = (ARMING,)
     elif isinstance(what, Delete | Keep):
         remember = (f"clip-{what.clip}",)
-    is_awaited = isinstance(what, Preview | ListClips | Sync)
+    is_awaited = isinstance(what, Preview | ListClips | Thumbnails | Sync)
     return Plan(
         device=device,
         kind=Command,

@@ -127,6 +127,8 @@ def _register_reading(commands: Commands) -> None:
     show.add_argument("request", help=_REQUEST)
     _add_camera(show, "as this camera reports it")
     options.add_json(show)
+    _add_sheet(show)
+    options.add_passphrase(show)
 
 
 def _register_clips(commands: Commands) -> None:
@@ -143,6 +145,7 @@ def _register_clips(commands: Commands) -> None:
     )
     _add_camera(clips, "this camera only")
     options.add_json(clips)
+    _add_sheet(clips)
     options.add_passphrase(clips)
 
     text = "look at a clip before you decide, as recorded or as it would be sent"
@@ -257,6 +260,11 @@ def _add_clip(command: argparse.ArgumentParser) -> None:
     command.add_argument("--request", help=_REQUEST)
     _add_camera(command, "the camera that has listed it")
     options.add_passphrase(command)
+
+
+def _add_sheet(command: argparse.ArgumentParser) -> None:
+    text = "fetch the thumbnails of the clips into a page for your browser, a plain copy"
+    command.add_argument("--sheet", type=Path, metavar="FILE.html", help=text)
 
 
 def _add_edits(command: argparse.ArgumentParser) -> None:

@@ -51,12 +51,7 @@ def clips(
     table.add_column("Length", justify="right", no_wrap=True)
     table.add_column("Size", justify="right", no_wrap=True)
     for number, offer in enumerate(offers, 1):
-        notes = [
-            *(["end is missing"] if offer.truncated else []),
-            *(["time uncertain"] if not offer.clock_synced else []),
-            *(["kept"] if offer.kept else []),
-            *(["closed to you"] if offer.id in closed.ids else []),
-        ]
+        notes = [*text.notes(offer), *(["closed to you"] if offer.id in closed.ids else [])]
         table.add_row(
             str(number),
             "\n".join([offer.id, *notes]),

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent.consent.statements import ApprovedClip, ClipOffer, Window
@@ -25,6 +26,8 @@ from agent.owner.client import ONLINE_AGAIN, OwnerClient
 from agent.owner.clip_transfer import new_file
 from agent.owner.decisions.choice import Choice
 from agent.owner.inbox.items import NoticeItem, RequestPage
+from agent.owner.pictures import sheet
+from agent.owner.pictures.sheet import Group
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing, progress
 
@@ -49,16 +52,22 @@ def show(arguments: argparse.Namespace) -> int:
     client = prompts.client(arguments)
     found = client.show(arguments.request, camera=arguments.camera)
     if isinstance(found, NoticeItem):
-        data, page = as_json.notice(found), request_view.notice(found)
+        data, page, offered = as_json.notice(found), request_view.notice(found), []
     else:
         data, page = as_json.request(found.item), request_view.request(found, client.now())
+        pages = [found] if arguments.camera else client.show_all(found.item.digest)
+        offered = [(page.item.device, page.item.report.clips) for page in pages]
     if arguments.json:
         print(json.dumps(data, indent=2))
-        return 0
-    console().print(page)
-    if isinstance(found, RequestPage) and arguments.camera is None:
-        _tell_of_others(client, found)
-    prompts.warn(client)
+    else:
+        console().print(page)
+        if isinstance(found, RequestPage) and arguments.camera is None:
+            _tell_of_others(client, found)
+    if arguments.sheet is not None:
+        keys = prompts.unlock(client, arguments)
+        _write_sheet(client, keys, arguments, f"Clips for request {arguments.request}", offered)
+    if not arguments.json:
+        prompts.warn(client)
     return 0
 
 
@@ -75,7 +84,8 @@ def clips(arguments: argparse.Namespace) -> int:
     """``owner clips``"""
     client = prompts.client(arguments)
     window = _window(arguments.start, arguments.end, client.now())
-    found = client.list_clips(prompts.unlock(client, arguments), window, camera=arguments.camera)
+    keys = prompts.unlock(client, arguments)
+    found = client.list_clips(keys, window, camera=arguments.camera)
     if arguments.json:
         print(json.dumps([as_json.listing(one) for one in found.listed], indent=2))
     else:
@@ -84,6 +94,9 @@ def clips(arguments: argparse.Namespace) -> int:
             status = client.inbox.status(one.device)
             if status is not None and not status.arming.armed:
                 print(f"{one.device}: recording is {text.arming(status)}")
+    if arguments.sheet is not None:
+        listed = [(one.device, one.listing.clips) for one in found.listed]
+        _write_sheet(client, keys, arguments, "Clips", listed)
     prompts.warn(client)
     if found.silent:
         why = (
@@ -92,6 +105,25 @@ def clips(arguments: argparse.Namespace) -> int:
         )
         raise NetworkFault("; ".join(why), advice=ONLINE_AGAIN)
     return 0
+
+
+def _write_sheet(
+    client: OwnerClient,
+    keys: Keys,
+    arguments: argparse.Namespace,
+    title: str,
+    listed: Sequence[tuple[str, Sequence[ClipOffer]]],
+) -> None:
+    """Write a contact sheet of these clips, by camera, to the file of ``--sheet``."""
+    with new_file(arguments.sheet) as out:
+        groups = [
+            Group(f"Camera {device}", offers, client.thumbnails(device, offers, keys))
+            for device, offers in listed
+        ]
+        for piece in sheet.page(title, groups):
+            out.write(piece.encode())
+    if not arguments.json:
+        prompts.say(f"{arguments.sheet} shows them. It is a plain copy: delete it afterwards.")
 
 
 def _window(start: float | None, end: float | None, now: float) -> Window:

@@ -4,8 +4,9 @@ Each clip has an age identity of its own. The clip is sealed to the owners, thei
 identities and its own identity, which is then sealed to the owners alone
 (:func:`seal_key`) and forgotten. So an owner opens every clip with stock ``age``, and can
 hand out the key of one clip only. The clip's id is sealed together with its key and, once the
-recording is finished, its digest, start and length: who does not know the key cannot write
-that text, so an owner gives no key away for a clip other than the one they are offered.
+recording is finished, its digest, start and length, and the digest of its thumbnail: who does
+not know the key cannot write that text, so an owner gives no key away for a clip other than the
+one they are offered, and sees no thumbnail of another.
 
 An age file (age-encryption.org/v1) is a header, a nonce of 16 bytes and chunks of
 64 KiB of plaintext, each sealed with a tag of 16 bytes. A chunk leaves the writer when
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import os
 import re
 import threading
@@ -49,6 +51,7 @@ __all__ = [
     "ClipKey",
     "Recorded",
     "SealedWriter",
+    "open_bytes",
     "open_key",
     "open_stream",
     "opens",
@@ -60,7 +63,8 @@ _KEY = re.compile(
     r"# clip (?P<clip>[0-9a-f-]{22})\n"
     r"(# sha256 (?P<sha256>[0-9a-f]{64})\n"
     r"# start (?P<start>unsynced|[0-9]{1,12})\n"
-    r"# seconds (?P<seconds>[0-9]{1,9}\.[0-9]{3})\n)?"
+    r"# seconds (?P<seconds>[0-9]{1,9}\.[0-9]{3})\n"
+    r"(# thumbnail (?P<thumbnail>[0-9a-f]{64})\n)?)?"
     r"(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
 )
 _PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
@@ -82,16 +86,28 @@ class Recorded:
     """A finished recording: digest of the sealed file, start in whole seconds, and length.
 
     ``started_at`` is None while the clock was not set; the camera may correct that later.
+    ``thumbnail`` is the SHA-256 of its JPEG, None if it has none.
     """
 
     sha256: str
     started_at: int | None
     seconds: float
+    thumbnail: str | None = None
 
     @classmethod
-    def of(cls, sha256: str, started_at: float, seconds: float, *, synced: bool) -> Recorded:
+    def of(
+        cls,
+        sha256: str,
+        started_at: float,
+        seconds: float,
+        *,
+        synced: bool,
+        thumbnail: bytes | None = None,
+    ) -> Recorded:
         """In the precision of the sealed text."""
-        return cls(sha256, max(0, int(started_at)) if synced else None, round(seconds, 3))
+        picture = None if thumbnail is None else hashlib.sha256(thumbnail).hexdigest()
+        start = max(0, int(started_at)) if synced else None
+        return cls(sha256, start, round(seconds, 3), picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,8 @@ def seal_key(
         start = "unsynced" if recorded.started_at is None else recorded.started_at
         lines += [f"# sha256 {recorded.sha256}", f"# start {start}"]
         lines.append(f"# seconds {recorded.seconds:.3f}")
+        if recorded.thumbnail is not None:
+            lines.append(f"# thumbnail {recorded.thumbnail}")
     return seal_bytes("\n".join([*lines, identity_text, ""]).encode("ascii"), recipients)
 
 
@@ -130,6 +148,16 @@ def seal_bytes(plain: bytes, recipients: Sequence[str]) -> str:
     """Seal a few bytes to ``recipients``; returns base64."""
     sealed: bytes = pyrage.encrypt(plain, _readers(recipients))
     return base64.b64encode(sealed).decode("ascii")
+
+
+def open_bytes(sealed: bytes, identity_text: str) -> bytes:
+    """Open what :func:`seal_bytes` sealed; :class:`UnreadableLetter` ``not-sealed-to-us``."""
+    try:
+        return _opened(sealed, parse_identity(identity_text))
+    except (pyrage.DecryptError, ValueError) as error:
+        raise UnreadableLetter(
+            "not-sealed-to-us", "it is not sealed to this reader, or is damaged"
+        ) from error
 
 
 def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> ClipKey:
@@ -153,7 +181,7 @@ def open_key(sealed_key: str, identity_text: str, *, clip_id: str) -> ClipKey:
     if known["sha256"] is None:
         return ClipKey(known["identity"], None)
     start = None if known["start"] == "unsynced" else int(known["start"])
-    recorded = Recorded(known["sha256"], start, float(known["seconds"]))
+    recorded = Recorded(known["sha256"], start, float(known["seconds"]), known["thumbnail"])
     return ClipKey(known["identity"], recorded)
 
 

@@ -14,7 +14,7 @@ Invariants, also after a power cut and a restart:
 2. the recording is opened, ``.mp4.age.part``; directory synced;
 3. ciphertext streams in and is synced (:mod:`agent.vault.clips.seal`); if the clock is set
    meanwhile, the opening sidecar is replaced by one with the true start;
-4. last chunk, file synced; the key is sealed anew, with the digest, start and length;
+4. last chunk, file synced; the key is sealed anew, with the digests, start and length;
 5. sidecar written and synced as ``.json.new``, renamed to ``.json``;
 6. recording renamed to ``.mp4.age``, opening sidecar removed, directory synced;
 7. row inserted and committed.
@@ -123,12 +123,15 @@ class ClipDraft:
         the recording.
         """
         written = self.writer.close()
+        if not thumbnail or len(thumbnail) > sidecar.MAX_THUMBNAIL_BYTES:
+            thumbnail = None  # a clip without a picture is still a clip
+        sealed = None if thumbnail is None else seal.seal_bytes(thumbnail, self.owners)
         known = sidecar.finished(
-            self._vouched(written.sha256, duration_seconds, truncated=truncated),
+            self._vouched(written.sha256, duration_seconds, thumbnail, truncated=truncated),
             written,
             duration_seconds=duration_seconds,
             truncated=truncated,
-            sealed_thumbnail=self._sealed_thumbnail(thumbnail),
+            sealed_thumbnail=sealed,
         )
         sidecar.replace(self.paths, known)
         recovery.put_in_place(self.paths)
@@ -136,19 +139,16 @@ class ClipDraft:
             self.index.put_clip(known.clip)
         return known.clip
 
-    def _vouched(self, sha256: str, seconds: float, *, truncated: bool) -> Opening:
+    def _vouched(
+        self, sha256: str, seconds: float, thumbnail: bytes | None, *, truncated: bool
+    ) -> Opening:
         """The opening sidecar with a key that names the recording, if its length is known."""
         if truncated and seconds == 0:
             return self.opening
         start, synced = self.opening.started_at, self.opening.clock_synced
-        recorded = Recorded.of(sha256, start, seconds, synced=synced)
+        recorded = Recorded.of(sha256, start, seconds, synced=synced, thumbnail=thumbnail)
         key = seal.seal_key(self.identity.text, self.owners, clip_id=self.id, recorded=recorded)
         return msgspec.structs.replace(self.opening, sealed_key=key)
-
-    def _sealed_thumbnail(self, thumbnail: bytes | None) -> str | None:
-        if thumbnail is None or len(thumbnail) > sidecar.MAX_THUMBNAIL_BYTES:
-            return None  # a clip without a picture is still a clip
-        return seal.seal_bytes(thumbnail, self.owners)
 
     def abandon(self) -> None:
         """Stop recording and leave what is on the disk to a recovery."""

@@ -53,6 +53,7 @@ class Event(Enum):
     LETTER_REFUSED = "A letter came that no owner sent: {why} ({rule})."
     DECISION_REFUSED = "An owner's decision was refused: {why} ({rule}). It changed nothing."
     CLIP_PREVIEWED = "An owner had a clip sent to look at it."
+    THUMBNAILS_SENT = "An owner had the thumbnails of {count} sent to look at them."
     CLIPS_LISTED = "An owner asked which clips the device holds."
     CAMERA_TOLD = "An owner told the camera to {wish}."
     CAMERA_OBEYED = "The camera did what an owner had told it: {wish}."

@@ -22,11 +22,12 @@ from agent.consent.statements import (
     ResumeRequests,
     Revoke,
     Statement,
+    Thumbnails,
     Window,
 )
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.mqtt import topics
-from agent.vault.clips import seal
+from agent.vault.clips import seal, thumbnails
 from tests.support.gateway_world import DEVICE, World, rules, state_of
 from tests.support.house import Person
 
@@ -93,6 +94,39 @@ def test_a_request_shown_before_a_pause_can_be_approved_in_it(world: World) -> N
     world.to_device(world.house.command(PauseRequests()))
     world.to_device(world.house.approve(post, [clip]))
     assert len(world.receiver.finished) == 1
+
+
+# Thumbnails
+
+
+def test_thumbnails_are_one_line_of_the_ledger_that_names_how_many(world: World) -> None:
+    clips = [world.house.record(thumbnail=bytes([n]) * 99, seconds_ago=60 + n) for n in range(3)]
+    ids = tuple(clip.id for clip in clips)
+    world.to_device(world.house.command(Thumbnails(clips=(*ids, "20000101-000000-000000"))))
+    ((_, said),) = world.events("thumbnails.sent")
+    assert said == {
+        "owner": world.house.owner.id, "clips": 3, "first": min(ids), "last": max(ids),
+    }  # fmt: skip
+    topic, message = next(one for one in world.broker.published if "/preview/" in one[0])
+    opened = [
+        seal.open_bytes(sealed, world.house.owner.identity) if sealed else b""
+        for _, sealed in thumbnails.entries(message)
+    ]
+    assert opened == [*(bytes([n]) * 99 for n in range(3)), b""]
+    assert not any(clip in topic for clip in ids)
+
+
+def test_thumbnails_of_no_clip_of_this_device_are_refused(world: World) -> None:
+    world.to_device(world.house.command(Thumbnails(clips=("20000101-000000-000000",))))
+    assert rules(world, "decision.refused") == ["no-such-clip"]
+    assert world.events("thumbnails.") == []
+
+
+def test_a_stranger_gets_no_thumbnails(world: World) -> None:
+    clip = world.house.record(thumbnail=b"\xff\xd8")
+    world.to_device(world.house.command(Thumbnails(clips=(clip.id,)), by=Person()))
+    assert not any("/preview/" in topic for topic, _ in world.broker.published)
+    assert world.events("thumbnails.") == []
 
 
 # Mute

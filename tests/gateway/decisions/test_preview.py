@@ -14,13 +14,15 @@ from agent.gateway.decisions.preview import Previews
 from agent.mqtt import topics
 from agent.mqtt.link import Published
 from agent.mqtt.topics import CHUNK_BYTES
+from agent.vault.clips import seal, thumbnails
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Clip
 from tests.support.peers import FakeBroker, FakeLink
-from tests.vault.support import Vault, pattern
+from tests.vault.support import OWNER, Vault, pattern
 
 DEVICE = "front-door"
 UNKNOWN = "20240124-000000-000000"
+COMMAND = "0123456789abcdef"
 
 
 class Screen:
@@ -249,3 +251,50 @@ def open_files(folder: Path) -> int:
         except FileNotFoundError:  # the listing itself
             continue
     return held
+
+
+# Thumbnails
+
+
+def thumbnails_of(screen: Screen, command: str) -> list[tuple[int, bytes]]:
+    """Number and plain thumbnail of each entry that was sent in answer to ``command``."""
+    return [
+        (number, seal.open_bytes(sealed, str(OWNER)) if sealed else b"")
+        for message in screen.received()[command]
+        for number, sealed in thumbnails.entries(message)
+    ]
+
+
+def test_thumbnails_of_many_clips_come_in_few_messages_that_name_no_clip(screen: Screen) -> None:
+    shown = [bytes([n]) * 9_000 for n in range(40)]
+    clips = []
+    for picture in shown:
+        draft = screen.vault.begin()
+        draft.write(b"moof")
+        clips.append(draft.finish(duration_seconds=1.0, thumbnail=picture).id)
+    screen.previews.start_thumbnails(COMMAND, [*clips, UNKNOWN])
+    screen.confirm()
+    assert thumbnails_of(screen, COMMAND) == [*enumerate(shown), (len(shown), b"")]
+    messages = [payload for _, payload in screen.broker.published]
+    assert len(messages) < 5
+    assert all(len(one) <= CHUNK_BYTES for one in messages)
+    assert not any(clip.encode() in one for clip in clips for one in messages)
+    assert screen.broker.retained == {}
+
+
+def test_thumbnails_wait_for_their_turn_like_clips(screen: Screen) -> None:
+    first = screen.record(6.5)
+    screen.previews.start(first.id)
+    screen.previews.start_thumbnails(COMMAND, [first.id])
+    screen.confirm()
+    assert list(screen.received()) == [first.id, COMMAND]
+
+
+def test_only_a_few_messages_of_thumbnails_are_under_way_at_a_time(screen: Screen) -> None:
+    draft = screen.vault.begin()
+    draft.write(b"moof")
+    clip = draft.finish(duration_seconds=1.0, thumbnail=bytes(40_000)).id
+    screen.previews.start_thumbnails(COMMAND, [clip] * 200)
+    assert 1 < len(screen.broker.published) < 10
+    screen.confirm()
+    assert len(thumbnails_of(screen, COMMAND)) == 200

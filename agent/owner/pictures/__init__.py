@@ -1,0 +1,1 @@
+"""Pictures that cameras send their owner beside clips: thumbnails, contact sheets."""
