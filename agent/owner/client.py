@@ -3,7 +3,7 @@
 >>> client = OwnerClient(OwnerFolder(path))
 >>> keys = client.unlock(passphrase)
 >>> overview = client.collect(keys)
->>> plan = client.plans.approval("3f9a2c1b", Choice(["1"]))   # show it, and ask
+>>> (plan,) = client.plans.approvals("3f9a2c1b", Choice(["1"]))   # show it, and ask
 >>> client.send(plan, keys, wait_seconds=60, on_outcome=print).last.event
 'SENT'
 

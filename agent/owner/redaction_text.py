@@ -26,6 +26,7 @@ import msgspec
 
 from agent.consent.statements import BoxPosition, Redaction, Redactions
 from agent.errors import ConfigError
+from agent.owner.words import _
 
 _FORMS = (
     "must be X,Y,W,H (shares of the picture), or SECONDS:X,Y,W,H/SECONDS:X,Y,W,H/... for a box"
@@ -38,7 +39,7 @@ def parse(text: str) -> Redactions:
     """Parse the text after ``CLIP=``; raises :class:`ValueError` with a sentence for the owner."""
     if text.startswith("@"):
         return _read(Path(text[1:]).expanduser())
-    limits, _, path = text.rpartition("@")
+    limits, _sign, path = text.rpartition("@")
     start, end = _limits(limits) if limits else (None, None)
     positions = [_position(part, alone="/" not in path) for part in path.split("/")]
     plain = {"positions": positions, "from_seconds": start, "to_seconds": end}
@@ -63,29 +64,34 @@ def lines(redactions: Iterable[Redaction]) -> list[str]:
 def _lines(redaction: Redaction) -> Iterator[str]:
     when, positions = _when(redaction), redaction.positions
     if len(positions) == 1:
-        yield f"redacted: {_place(positions[0])}, covered with grey{when}"
+        place = _place(positions[0])
+        yield _("redacted: {place}, covered with grey{when}").format(place=place, when=when)
         return
-    yield f"redacted: a box that moves, covered with grey{when}"
+    yield _("redacted: a box that moves, covered with grey{when}").format(when=when)
     listed = positions if len(positions) <= _LISTED else positions[: _LISTED - 1]
     for position in listed:
-        yield f"  at {position.at_seconds:g} s: {_place(position)}"
+        yield _at(position)
     if listed is not positions:
         between, last = len(positions) - _LISTED, positions[-1]
-        yield f"  ... {between} more positions ..."
-        yield f"  at {last.at_seconds:g} s: {_place(last)}"
+        yield _("  ... {count} more positions ...").format(count=between)
+        yield _at(last)
+
+
+def _at(position: BoxPosition) -> str:
+    seconds = f"{position.at_seconds:g}"
+    return _("  at {seconds} s: {place}").format(seconds=seconds, place=_place(position))
 
 
 def _when(redaction: Redaction) -> str:
     start, end = redaction.from_seconds, redaction.to_seconds
-    begins = "" if start is None else f" from {start:g} s"
-    ends = "" if end is None else f" to {end:g} s"
+    begins = "" if start is None else _(" from {seconds} s").format(seconds=f"{start:g}")
+    ends = "" if end is None else _(" to {seconds} s").format(seconds=f"{end:g}")
     return begins + ends
 
 
 def _place(box: BoxPosition) -> str:
-    return (
-        f"{box.width:.0%} x {box.height:.0%} of the picture,"
-        f" {box.x:.0%} from the left, {box.y:.0%} from the top"
+    return _("{width} x {height} of the picture, {x} from the left, {y} from the top").format(
+        width=f"{box.width:.0%}", height=f"{box.height:.0%}", x=f"{box.x:.0%}", y=f"{box.y:.0%}"
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import msgspec
-
 from agent.consent.cards import format_fingerprint
 from agent.consent.policy import area
 from agent.consent.statements import (
@@ -23,6 +21,7 @@ from agent.errors import RequestRefused
 from agent.media.editing.content import Prepared
 from agent.owner import redaction_text
 from agent.owner.inbox.items import Answer, Away, CameraReport
+from agent.owner.words import _, ngettext, plural
 
 _RULES = {  # rules whose names say little
     "jti-reused": "id used again",
@@ -53,29 +52,29 @@ def outcome(event: str, detail: str = "") -> str:
     """The last report of a camera on a decision, or that there is none."""
     why = f": {detail}" if detail else ""
     if detail.startswith(("issued-in-future", "expired")) and "clock" not in detail:
-        why += " (is this computer's clock right?)"
+        why += " " + _("(is this computer's clock right?)")
     return {
-        "": "no answer of the camera yet",
-        "PROPOSED": "waits for another owner",
-        "APPROVED": f"being prepared{why}",
-        "SEALED": f"ready, being sent{why}",
-        "HELD": f"held until this tool has named it again{why}",
-        "SENT": f"sent, {detail or 'no receipt yet'}",
-        "DELIVERED": "delivered: the recipient has opened and verified it",
-        "REJECTED": f"sent, and rejected by the recipient{why}",
-        "REVOKED": f"stopped, not sent{why}",
-        "FAILED": f"not sent{why}",
-        "REFUSED": f"refused by your camera{why}",
-        "AGREED": f"completed {detail[:8]}",
-        "DECLINED": "declined",
+        "": _("no answer of the camera yet"),
+        "PROPOSED": _("waits for another owner"),
+        "APPROVED": _("being prepared") + why,
+        "SEALED": _("ready, being sent") + why,
+        "HELD": _("held until this tool has named it again") + why,
+        "SENT": _("sent, {detail}").format(detail=detail or _("no receipt yet")),
+        "DELIVERED": _("delivered: the recipient has opened and verified it"),
+        "REJECTED": _("sent, and rejected by the recipient") + why,
+        "REVOKED": _("stopped, not sent") + why,
+        "FAILED": _("not sent") + why,
+        "REFUSED": _("refused by your camera") + why,
+        "AGREED": _("completed {release}").format(release=detail[:8]),
+        "DECLINED": _("declined"),
     }.get(event, f"{event}{why}")
 
 
 def subject(answer: Answer) -> str:
     """The subject of an answer: its request, a share, or a command."""
     if answer.request is not None:
-        return f"request {answer.request[:8]}"
-    return {"share": "a share", "command": "a command"}.get(answer.what, answer.what)
+        return _("request {name}").format(name=answer.request[:8])
+    return {"share": _("a share"), "command": _("a command")}.get(answer.what, answer.what)
 
 
 def arming(status: Status) -> str:
@@ -105,7 +104,9 @@ def unheard(camera: CameraReport) -> str:
     return f"Nothing has been heard from {camera.device}{since}: {camera.silence}"
 
 
-NOTHING_TOLD = "nothing: no name, no address, no e-mail"
+def nothing_told() -> str:
+    """The sentence for a disclosure that is empty."""
+    return _("nothing: no name, no address, no e-mail")
 
 
 def notes(offer: ClipOffer) -> list[str]:
@@ -121,7 +122,7 @@ def notes(offer: ClipOffer) -> list[str]:
 def awaited(household: Sequence[HouseholdOwner], signed: set[str]) -> str:
     """The owners who are still to agree, by name if the camera has told the names."""
     names = [owner.name for owner in household if owner.fingerprint not in signed]
-    return " or ".join(names) if names else "another owner"
+    return _(" or ").join(names) if names else _("another owner")
 
 
 def names(owners: Sequence[HouseholdOwner]) -> str:
@@ -132,14 +133,18 @@ def names(owners: Sequence[HouseholdOwner]) -> str:
 def named(household: Sequence[HouseholdOwner], key: str) -> str:
     """An owner by name and fingerprint, or by fingerprint alone."""
     names = (owner.name for owner in household if owner.fingerprint == key)
-    return f"{next(names, 'another owner')} (key {short_fingerprint(key)})"
+    who = next(names, _("another owner"))
+    return _("{name} (key {key})").format(name=who, key=short_fingerprint(key))
 
 
 def changes(clip: ApprovedClip) -> list[str]:
     """The trim, the redactions and the conversion of a clip, a line each."""
     trim = clip.trim
-    trims = [] if trim is None else [f"only {trim.from_seconds:g} s to {trim.to_seconds:g} s of it"]
-    converted = ["as H.264, encoded again if it is not"] if clip.codec else []
+    trims = []
+    if trim is not None:
+        begin, end = f"{trim.from_seconds:g}", f"{trim.to_seconds:g}"
+        trims = [_("only {begin} s to {end} s of it").format(begin=begin, end=end)]
+    converted = [_("as H.264, encoded again if it is not")] if clip.codec else []
     return trims + redaction_text.lines(clip.redact) + converted
 
 
@@ -149,24 +154,36 @@ def pictures(offer: ClipOffer, prepared: Prepared) -> str:
         datetime.fromtimestamp(ms / 1000).astimezone()
         for ms in prepared.times_ms(offer.started_at * 1000 + offer.start_ms)
     )
-    count = "1 picture" if prepared.pictures == 1 else f"{prepared.pictures} pictures"
+    count = ngettext("{count} picture", "{count} pictures", prepared.pictures)
+    count = count.format(count=prepared.pictures)
     codec = {"h264": "H.264", "hevc": "H.265"}[prepared.codec]
     clock = "%H:%M:%S.%f"
     begin, end = (f"{one.strftime(clock)[:-3]}" for one in (first, last))
-    return f"{count}, {codec}, from {first.strftime('%a %d %b')}, {begin} to {end} {last:%Z}"
+    day = first.strftime("%a %d %b")
+    return _("{count}, {codec}, from {day}, {begin} to {end} {zone}").format(
+        count=count, codec=codec, day=day, begin=begin, end=end, zone=f"{last:%Z}"
+    )
 
 
 def left(event: str, files: Sequence[ReleasedFile]) -> list[str]:
     """The clips that a release has sent, each with its digest in the next line; none before."""
     if event not in ("SENT", "DELIVERED", "REJECTED"):
         return []
-    return [line for one in files for line in (f"clip {one.clip}, SHA-256", f"  {one.sha256}")]
+    return [
+        line
+        for one in files
+        for line in (_("clip {clip}, SHA-256").format(clip=one.clip), f"  {one.sha256}")
+    ]
 
 
 def disclosed(disclose: Disclosure) -> str:
     """The data of the owner that is sent along; empty if none is."""
-    told = msgspec.to_builtins(disclose)
-    return ", ".join(f"your {key} {value}" for key, value in told.items() if value)
+    told = (
+        (_("your name {value}"), disclose.name),
+        (_("your address {value}"), disclose.address),
+        (_("your email {value}"), disclose.email),
+    )
+    return ", ".join(sentence.format(value=value) for sentence, value in told if value)
 
 
 def exact(seconds: float) -> str:
@@ -194,12 +211,12 @@ def size(count: int) -> str:
 def remaining(seconds: float) -> str:
     """The time that something is still open."""
     if seconds <= 0:
-        return "expired"
+        return _("expired")
     if seconds >= 2 * _DAY_SECONDS:
-        return f"{seconds / _DAY_SECONDS:.0f} days left"
+        return _("{count} days left").format(count=f"{seconds / _DAY_SECONDS:.0f}")
     if seconds >= 2 * _HOUR_SECONDS:
-        return f"{seconds / _HOUR_SECONDS:.0f} hours left"
-    return f"{seconds / _MINUTE_SECONDS:.0f} minutes left"
+        return _("{count} hours left").format(count=f"{seconds / _HOUR_SECONDS:.0f}")
+    return _("{count} minutes left").format(count=f"{seconds / _MINUTE_SECONDS:.0f}")
 
 
 def ago(seconds: float) -> str:
@@ -220,7 +237,7 @@ def span(seconds: float) -> str:
 
 def length(seconds: float) -> str:
     """The length of a clip, which is unknown if its end was lost."""
-    return f"{seconds:.0f} s" if seconds > 0 else "unknown"
+    return f"{seconds:.0f} s" if seconds > 0 else _("unknown")
 
 
 def times(count: int) -> str:
@@ -230,7 +247,7 @@ def times(count: int) -> str:
 
 def clips(count: int) -> str:
     """``1 clip``, ``3 clips``."""
-    return f"{count} clip" if count == 1 else f"{count} clips"
+    return plural("{count} clip", "{count} clips", count)
 
 
 def legal_orders(count: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent.consent import decoding
@@ -53,6 +53,37 @@ class Choice:
         trims = [(offer.id, trim) for _, trim in self.trims]
         redacts = [(offer.id, boxes) for _, boxes in self.redacts]
         return Choice([offer.id], trims, redacts, codec=self.codec)
+
+    def split(self, offers: Sequence[Sequence[ClipOffer]]) -> list[Choice | None]:
+        """The part of the choice for each camera by its ``offers``; None where nothing is chosen.
+
+        Clips of several cameras are named by id. Refused: one that no camera offers, or two do.
+        """
+        if len(offers) == 1:
+            return [self]
+        if not self.names:
+            raise Refused("no-clips", "name the clips that may leave, by their ids")
+        chosen: list[set[str]] = [set() for _ in offers]
+        for name in self.names:
+            places = [place for place, some in enumerate(offers) if _by_id(some, name) is not None]
+            if not places:
+                raise Refused(
+                    "no-such-clip",
+                    f"no clip {name!r}: several cameras offer clips, and each numbers its own",
+                    advice="Give --camera, or name each clip by its id",
+                )
+            if len(places) > 1:
+                raise Refused("ambiguous", f"two cameras offer a clip {name}")
+            chosen[places[0]].add(name)
+        return [self._only(names) if names else None for names in chosen]
+
+    def _only(self, names: set[str]) -> Choice:
+        return replace(
+            self,
+            clips=[name for name in self.clips if name in names],
+            trims=[(name, trim) for name, trim in self.trims if name in names],
+            redacts=[(name, boxes) for name, boxes in self.redacts if name in names],
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -150,6 +181,10 @@ def repeat(
                 "clip-changed", f"clip {clip.id} is not the one that the other owner approved"
             )
     return clips
+
+
+def _by_id(offers: Sequence[ClipOffer], name: str) -> ClipOffer | None:
+    return next((offer for offer in offers if offer.id == name), None)
 
 
 def _find(offers: Sequence[ClipOffer], name: str) -> ClipOffer:

@@ -1,6 +1,6 @@
 """Plans of all that an owner can decide, made from what the cameras told.
 
->>> plan = client.plans.approval("3f9a2c1b", Choice(["1"]))   # show it, and ask
+>>> (plan,) = client.plans.approvals("3f9a2c1b", Choice(["1"]))   # show it, and ask
 >>> client.send(plan, keys)
 
 A plan holds all that a confirmation page must show; :mod:`.sign` signs and seals it.
@@ -44,27 +44,38 @@ class Plans:
 
     # Releases
 
-    def approval(
+    def approvals(
         self,
         request: str,
         choice: Choice,
         *,
         camera: str | None = None,
         days: float = DEFAULT_DAYS,
-    ) -> ReleasePlan:
-        """Release the chosen clips, all of one camera, to the author of a request."""
-        item = lookup.open_request(self._inbox, request, numbers=choice.names, camera=camera)
-        terms = self._terms(item.device, choice.disclose, days)
-        return sign.approval(item, choose(item.report.clips, choice), terms)
+    ) -> tuple[ReleasePlan, ...]:
+        """Release the chosen clips to the author of a request: a plan for each of their cameras."""
+        items = lookup.open_requests(self._inbox, request, camera=camera)
+        if len(items) == 1:
+            numbers = choice.names
+            items = [lookup.open_request(self._inbox, request, numbers=numbers, camera=camera)]
+        offers = [item.report.clips for item in items]
+        return tuple(
+            sign.approval(
+                item,
+                choose(item.report.clips, part),
+                self._terms(item.device, choice.disclose, days),
+            )
+            for item, part in zip(items, choice.split(offers), strict=True)
+            if part is not None
+        )
 
     def agreement(self, request: str, release: str, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
         """Agree to exactly the approval of another owner."""
-        found = lookup.open_requests(self._inbox, request)
-        item, proposal = lookup.proposal(found, release, me=self._me())
+        items = lookup.open_requests(self._inbox, request)
+        item, proposal = lookup.proposal(items, release, me=self._me())
         clips = repeat(item.report.clips, proposal.clips)
         return sign.approval(item, clips, self._terms(item.device, proposal.disclose, days))
 
-    def share(
+    def shares(
         self,
         choice: Choice,
         card: RequesterCard,
@@ -73,13 +84,24 @@ class Plans:
         camera: str | None = None,
         days: float = DEFAULT_DAYS,
         allow_loopback_http: bool = False,
-    ) -> ReleasePlan:
-        """Release the chosen clips to the holder of ``card``, who has not asked."""
+    ) -> tuple[ReleasePlan, ...]:
+        """Release the chosen clips to the holder of ``card``: a plan for each of their cameras."""
         to, target = sign.recipient(card, url, allow_loopback_http=allow_loopback_http)
-        device, offers = lookup.listed(self._inbox, choice.clips, camera=camera)
-        clips = choose(offers, choice)
-        terms = self._terms(device, choice.disclose, days)
-        return sign.share(to, target, offers, clips, terms, self._inbox.household(device))
+        by_camera = lookup.listed(self._inbox, choice.clips, camera=camera)
+        return tuple(
+            sign.share(
+                to,
+                target,
+                offers,
+                choose(offers, part),
+                self._terms(device, choice.disclose, days),
+                self._inbox.household(device),
+            )
+            for (device, offers), part in zip(
+                by_camera.items(), choice.split([*by_camera.values()]), strict=True
+            )
+            if part is not None
+        )
 
     def share_agreement(self, release: str, *, days: float = DEFAULT_DAYS) -> ReleasePlan:
         """Agree to exactly the share of another owner."""

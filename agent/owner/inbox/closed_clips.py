@@ -24,6 +24,7 @@ from agent.errors import Refused, UnreadableLetter
 from agent.keyfile import Keys
 from agent.owner.folder import StoredStatement
 from agent.owner.inbox.verify import CameraStatement
+from agent.owner.words import _
 from agent.vault.clips import seal
 
 _KEYS_OF_AN_OWNER = 2
@@ -39,11 +40,12 @@ class ClosedClips:
     @property
     def why(self) -> str:
         """The reason, and who can open them."""
-        return f"recorded before you were an owner; only {self._who} can open it"
+        said = _("recorded before you were an owner; only {who} can open it")
+        return said.format(who=self._who)
 
     @property
     def _who(self) -> str:
-        return " or ".join(self.others) or "whoever was an owner then"
+        return _(" or ").join(self.others) or _("whoever was an owner then")
 
     def check(self, clips: Iterable[ApprovedClip | ClipOffer]) -> None:
         """Refused as ``before-your-key`` if one of ``clips`` is closed."""
@@ -89,10 +91,10 @@ def cannot_agree(offer: ClipOffer, household: Sequence[HouseholdOwner], me: str)
     can = shared_by(offer)
     if can > len(others):
         return ""
-    names = " or ".join(others)
+    why = _("it was recorded before each of {names} could open it: not all of them can agree")
     if can < 2:
-        return f"it was recorded before {names} could open it, so nobody can agree: it is not sent"
-    return f"it was recorded before each of {names} could open it: not all of them can agree"
+        why = _("it was recorded before {names} could open it, so nobody can agree: it is not sent")
+    return why.format(names=_(" or ").join(others))
 
 
 def _opens(offer: ClipOffer, keys: Keys) -> bool:

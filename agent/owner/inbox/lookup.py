@@ -118,10 +118,16 @@ def clip(
         raise Refused(
             "ambiguous", f"several cameras have a clip {name}", advice="Give its id, or --camera"
         )
-    for device, offers in offered:
-        if (found := pick(offers, name)) is not None:
-            _check_numbers(inbox, device, CLIPS, offers, [name])
-            return device, found
+    found = [
+        (device, offer, offers)
+        for device, offers in offered
+        if (offer := pick(offers, name)) is not None
+    ]
+    if len({device for device, _, _ in found}) > 1:
+        raise Refused("ambiguous", f"several cameras offer a clip {name}", advice="Give --camera")
+    for device, offer, offers in found:
+        _check_numbers(inbox, device, CLIPS, offers, [name])
+        return device, offer
     raise Refused(
         "no-such-clip",
         f"no clip {name!r} is known",
@@ -175,24 +181,23 @@ def check_all_name(
 
 def listed(
     inbox: Inbox, names: Sequence[str], *, camera: str | None = None
-) -> tuple[str, tuple[ClipOffer, ...]]:
-    """One camera, and its offers with all ``names`` among them; Refused if there is none.
+) -> dict[str, tuple[ClipOffer, ...]]:
+    """The cameras of the clips ``names``, each with its offers.
 
-    Numbers are those of the camera's list.
+    Numbers are those of the camera's list, and of no use for clips of several cameras.
     """
-    found = [clip(inbox, name, camera=camera) for name in names]
-    devices = {device for device, _ in found}
-    if len(devices) != 1:
-        raise Refused(
-            "several-cameras",
-            "these clips are of several cameras",
-            advice="Share those of each camera by itself",
-        )
-    (device,) = devices
-    offers = next((one.listing.clips for one in inbox.listings() if one.device == device), ())
+    found: dict[str, list[ClipOffer]] = {}
+    for name in names:
+        device, offer = clip(inbox, name, camera=camera)
+        found.setdefault(device, []).append(offer)
+    lists = {one.device: one.listing.clips for one in inbox.listings()}
+    return {device: _joined(lists.get(device, ()), named) for device, named in found.items()}
+
+
+def _joined(offers: Sequence[ClipOffer], more: Sequence[ClipOffer]) -> tuple[ClipOffer, ...]:
     known = {offer.id for offer in offers}
-    more = {offer.id: offer for _, offer in found if offer.id not in known}
-    return device, (*offers, *more.values())
+    new = {offer.id: offer for offer in more if offer.id not in known}
+    return (*offers, *new.values())
 
 
 def proposal(found: Sequence[OpenRequest], prefix: str, *, me: str) -> tuple[OpenRequest, Proposal]:

@@ -63,7 +63,7 @@ def _proposed(item: OpenRequest, proposal: Proposal) -> Iterator[tuple[str, Text
     for clip in proposal.clips:
         yield f"Clip {numbers.get(clip.id, '?')}", Text(clip.id)
         yield from (("", Text(change)) for change in text.changes(clip))
-    yield "About you", Text(text.disclosed(proposal.disclose) or text.NOTHING_TOLD)
+    yield "About you", Text(text.disclosed(proposal.disclose) or text.nothing_told())
 
 
 def how_to_answer(item: OpenRequest) -> Text:

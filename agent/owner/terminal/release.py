@@ -6,11 +6,13 @@ Each command shows all that will happen, asks, and only then unlocks the keys an
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from agent import config, options
 from agent.consent.cards import RequesterCard, parse_card
 from agent.consent.statements import Disclosure, Outcome
 from agent.errors import Refused
+from agent.keyfile import Keys
 from agent.owner import text
 from agent.owner.broker import AGREED, PROPOSED
 from agent.owner.client import OwnerClient
@@ -24,13 +26,13 @@ def approve(arguments: argparse.Namespace) -> int:
     """``owner approve``"""
     client, choice = prompts.client(arguments), _choice(arguments)
     if arguments.joins is None:
-        plan = client.plans.approval(
+        plans = client.plans.approvals(
             arguments.request, choice, camera=arguments.camera, days=arguments.days
         )
-    else:
-        _refuse_unless(choice.is_empty)
-        plan = client.plans.agreement(arguments.request, arguments.joins, days=arguments.days)
-    return _release(client, plan, arguments)
+        return _release(client, plans, arguments)
+    _refuse_unless(choice.is_empty)
+    plan = client.plans.agreement(arguments.request, arguments.joins, days=arguments.days)
+    return _release(client, [plan], arguments)
 
 
 def share(arguments: argparse.Namespace) -> int:
@@ -40,10 +42,10 @@ def share(arguments: argparse.Namespace) -> int:
     if arguments.joins is not None:
         _refuse_unless(choice.is_empty and card is None and url is None)
         plan = client.plans.share_agreement(arguments.joins, days=arguments.days)
-        return _release(client, plan, arguments)
+        return _release(client, [plan], arguments)
     if not choice.clips or card is None or url is None:
         raise Refused("too-little", "name clips, and the recipient: --to CARD, --url URL")
-    plan = client.plans.share(
+    plans = client.plans.shares(
         choice,
         parse_card(config.read_text(card), RequesterCard, str(card)),
         url,
@@ -51,7 +53,7 @@ def share(arguments: argparse.Namespace) -> int:
         days=arguments.days,
         allow_loopback_http=arguments.allow_loopback_http,
     )
-    return _release(client, plan, arguments)
+    return _release(client, plans, arguments)
 
 
 def _choice(arguments: argparse.Namespace) -> Choice:
@@ -70,14 +72,22 @@ def _refuse_unless(nothing_else: bool) -> None:
         )
 
 
-def _release(client: OwnerClient, plan: ReleasePlan, arguments: argparse.Namespace) -> int:
-    confirm_view.show(plan)
+def _release(
+    client: OwnerClient, plans: Sequence[ReleasePlan], arguments: argparse.Namespace
+) -> int:
+    """Show all plans, ask once, and send each; the exit code is 1 if one was refused."""
+    confirm_view.show(plans)
     prompts.warn(client)
     options.confirm("Sign it?", yes=arguments.yes)
+    keys = prompts.unlock(client, arguments)
+    return max(_send(client, plan, keys, arguments.wait) for plan in plans)
+
+
+def _send(client: OwnerClient, plan: ReleasePlan, keys: Keys, wait_seconds: float) -> int:
     sent = client.send(
         plan,
-        prompts.unlock(client, arguments),
-        wait_seconds=arguments.wait,
+        keys,
+        wait_seconds=wait_seconds,
         on_sent=lambda subject: print(f"Signed and sent to {plan.device.name}, as {subject}."),
         on_outcome=_tell,
     )
@@ -85,7 +95,7 @@ def _release(client: OwnerClient, plan: ReleasePlan, arguments: argparse.Namespa
         return 0 if sent.last.event in ("SENT", "DELIVERED", PROPOSED, AGREED) else 1
     if sent.away is not None:
         say(f"{text.away(sent.away)}. It acts on this as soon as it is back.")
-    elif arguments.wait > 0:
+    elif wait_seconds > 0:
         print(f"{sent.device} has not finished yet.")
     print("To see the outcome:           clip-agent owner inbox")
     print(f"To stop it before it is sent: clip-agent owner revoke {sent.subject[:8]}")

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from agent.consent import signing
-from agent.consent.statements import ClipOffer, Disclosure, Notice, Proposal, Recipient
+from agent.consent.statements import ClipOffer, Disclosure, Notice, Proposal, Recipient, Trim
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt import topics
+from agent.owner.decisions.choice import Choice
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
@@ -67,7 +68,7 @@ def test_a_number_that_several_cameras_list_needs_the_camera(told: Letters) -> N
         assert lookup.clip(told.inbox, offer.id) == (name, offer)
 
 
-def test_clips_of_two_cameras_are_not_shared_together(told: Letters, requester: Keys) -> None:
+def test_clips_of_two_cameras_are_told_apart(told: Letters, requester: Keys) -> None:
     front, back, asked = (
         told.front.record(b"front"),
         told.back.record(b"back"),
@@ -76,10 +77,41 @@ def test_clips_of_two_cameras_are_not_shared_together(told: Letters, requester: 
     told.listed(told.front, front)
     told.listed(told.back, back)
     told.reported(told.back, make_request(requester), asked)
-    with refused("several-cameras", "these clips are of several cameras"):
-        lookup.listed(told.inbox, [front.id, back.id])
     # a clip that only a request offers comes behind those of the list
-    assert lookup.listed(told.inbox, [asked.id, back.id]) == ("back-door", (back, asked))
+    assert lookup.listed(told.inbox, [front.id, asked.id, back.id]) == {
+        "front-door": (front,),
+        "back-door": (back, asked),
+    }
+
+
+def test_a_clip_of_the_same_name_at_two_cameras_needs_the_camera(told: Letters) -> None:
+    front = told.front.record(b"front")
+    told.listed(told.front, front)
+    told.listed(told.back, msgspec.structs.replace(told.back.record(b"forged"), id=front.id))
+    with refused("ambiguous", f"several cameras offer a clip {front.id}"):
+        lookup.clip(told.inbox, front.id)
+    assert lookup.clip(told.inbox, front.id, camera="front-door") == ("front-door", front)
+
+
+def test_a_choice_is_split_by_the_cameras_that_offer_the_clips(told: Letters) -> None:
+    front, back = told.front.record(b"front"), told.back.record(b"back")
+    trim = Trim(from_seconds=1, to_seconds=2)
+    whole = Choice([front.id, back.id], trims=[(back.id, trim)])
+    parts = whole.split([[front], [back], []])
+    assert parts == [
+        Choice([front.id], trims=[], redacts=[]),
+        Choice([back.id], trims=[(back.id, trim)], redacts=[]),
+        None,
+    ]
+    assert whole.split([[front]]) == [whole]
+    twin = msgspec.structs.replace(back, id=front.id)
+    with refused("ambiguous", f"two cameras offer a clip {front.id}"):
+        Choice([front.id]).split([[front], [twin]])
+    for name in ("1", "nonsense"):
+        with refused("no-such-clip", "name each clip by its id"):
+            Choice([name]).split([[front], [back]])
+    with refused("no-clips", "name the clips"):
+        Choice().split([[front], [back]])
 
 
 def test_an_edit_must_be_of_the_clip_that_is_shown(told: Letters) -> None:

@@ -110,7 +110,7 @@ def test_a_list_of_clips_names_them_for_other_commands(
     put(topics.release(camera.name, "0" * 16), camera.listing([first, second], more_clips=4))
     assert lookup.clip(inbox, "2") == (camera.name, second)
     assert lookup.clip(inbox, first.id, camera=camera.name) == (camera.name, first)
-    assert lookup.listed(inbox, ["1", second.id]) == (camera.name, (first, second))
+    assert lookup.listed(inbox, ["1", second.id]) == {camera.name: (first, second)}
     with pytest.raises(Refused, match="is known"):
         lookup.clip(inbox, "1", camera="back-door")
     assert "4 older clips" in shown(listing(inbox.listings()[0]))

@@ -269,7 +269,7 @@ def test_the_numbers_to_type_and_the_commands_to_copy_survive_a_narrow_screen(
     box = Redaction.still(x=0.1, y=0.2, width=0.3, height=0.3)
     monkeypatch.setenv("COLUMNS", "60")
     confirm_view.show(
-        plan(item, choose(item.report.clips, Choice(["1"], (), [("1", (box,))])), NOTHING_TOLD)
+        [plan(item, choose(item.report.clips, Choice(["1"], (), [("1", (box,))])), NOTHING_TOLD)]
     )
     command = f"clip-agent owner preview 1 --request {item.name} --redact 1=0.1,0.2,0.3,0.3"
     assert command in capsys.readouterr().out
