@@ -93,15 +93,20 @@ def arming(status: Status) -> str:
 
 def away(one: Away) -> str:
     """A sentence about a camera that is offline."""
-    heard = "" if one.heard_at is None else f", last heard of {moment(one.heard_at)}"
-    return f"{one.device} is offline{heard}"
+    if one.heard_at is None:
+        return _("{camera} is offline").format(camera=one.device)
+    said = _("{camera} is offline, last heard of {when}")
+    return said.format(camera=one.device, when=moment(one.heard_at))
 
 
 def unheard(camera: CameraReport) -> str:
     """A sentence about a camera whose last status does not tell of now."""
     status = camera.status
-    since = "" if status is None else f" since {moment(status.iat)}"
-    return f"Nothing has been heard from {camera.device}{since}: {camera.silence}"
+    if status is None:
+        said = _("Nothing has been heard from {camera}: {why}")
+        return said.format(camera=camera.device, why=camera.silence)
+    said = _("Nothing has been heard from {camera} since {when}: {why}")
+    return said.format(camera=camera.device, when=moment(status.iat), why=camera.silence)
 
 
 def nothing_told() -> str:
@@ -222,10 +227,10 @@ def remaining(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """The time since something happened."""
     if seconds < 2 * _MINUTE_SECONDS:
-        return "just now"
+        return _("just now")
     if seconds >= 2 * _DAY_SECONDS:
-        return f"{seconds / _DAY_SECONDS:.0f} days ago"
-    return f"{span(seconds)} ago"
+        return _("{count} days ago").format(count=f"{seconds / _DAY_SECONDS:.0f}")
+    return _("{time} ago").format(time=span(seconds))
 
 
 def span(seconds: float) -> str:
@@ -242,7 +247,8 @@ def length(seconds: float) -> str:
 
 def times(count: int) -> str:
     """``once``, ``twice``, ``12 times``."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+    many = _("{count} times").format(count=count)
+    return {1: _("once"), 2: _("twice")}.get(count, many)
 
 
 def clips(count: int) -> str:
@@ -252,7 +258,7 @@ def clips(count: int) -> str:
 
 def legal_orders(count: int) -> str:
     """``a legal order is``, ``3 legal orders are``."""
-    return "a legal order is" if count == 1 else f"{count} legal orders are"
+    return ngettext("a legal order is", "{count} legal orders are", count).format(count=count)
 
 
 def tallies(found: Iterable[Tally]) -> str:
@@ -279,7 +285,9 @@ def place(polygon: Polygon) -> str:
     longitude = (min(longitudes) + max(longitudes)) / 2
     try:
         area.check(polygon)
-        measure = f"{area.square_miles(polygon):.3f} square miles"
+        measure = _("{size:.3f} square miles").format(size=area.square_miles(polygon))
     except RequestRefused as error:
-        measure = f"of no size ({error.message})"
-    return f"{measure} around {latitude:.4f}, {longitude:.4f}"
+        measure = _("of no size ({why})").format(why=error.message)
+    return _("{measure} around {latitude:.4f}, {longitude:.4f}").format(
+        measure=measure, latitude=latitude, longitude=longitude
+    )

@@ -7,19 +7,11 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from agent.consent.statements import Notice
 from agent.owner import text
 from agent.owner.inbox.items import Answer, CameraReport, NoticeItem, OpenRequest, Overview
 from agent.owner.terminal.layout import RED, labelled, new_table
+from agent.owner.wording import requests
 
-NOTICE_KINDS: dict[str, str] = {
-    "alert": "alert",
-    "withdrawn": "withdrawn",
-    "edited": "edited",
-    "muted-order": "legal order",
-    "flood": "flood of posts",
-    "log": "public log",
-}
 _SHOWN_NOTICES = 10
 _SHOWN_ANSWERS = 10
 
@@ -41,7 +33,7 @@ def inbox(overview: Overview, now: float) -> Group:
         parts.append(Text("No open requests."))
     if overview.answers:
         parts += [Text(), *_answers(overview)]
-    current = [one for one in overview.notices if not _is_over(one.notice, now)]
+    current = [one for one in overview.notices if not requests.is_over(one.notice, now)]
     if current or overview.older_notices:
         parts += [Text(), *_notices(current, overview.older_notices)]
     return Group(*parts)
@@ -75,21 +67,17 @@ def _says_nothing_is_open(camera: CameraReport) -> bool:
     return status is not None and not (camera.silence or camera.pause or status.open)
 
 
-def _is_over(notice: Notice, now: float) -> bool:
-    return notice.until is not None and notice.until <= now
-
-
 def _requests(overview: Overview, now: float) -> Iterator[RenderableType]:
     """Each request in a few labelled lines, legal orders first.
 
     Texts of strangers stand behind a label of ours, so they cannot pass for one.
     """
-    requests = sorted(overview.requests, key=lambda one: one.request.order is None)
+    shown = sorted(overview.requests, key=lambda one: one.request.order is None)
     yield Text("Open requests", style="italic")
-    for item in requests:
+    for item in shown:
         yield Text()
         yield labelled(list(_request(item, overview, now)), indent=2)
-    yield Text(f"\nTo read one in full: clip-agent owner show {requests[0].name}")
+    yield Text(f"\nTo read one in full: clip-agent owner show {shown[0].name}")
 
 
 def _request(item: OpenRequest, overview: Overview, now: float) -> Iterator[tuple[str, Text]]:
@@ -176,12 +164,12 @@ def _notices_table(shown: list[NoticeItem]) -> RenderableType:
     table.add_column("What", no_wrap=True, min_width=9)
     table.add_column("Who, and about what", overflow="fold")
     for notice in (one.notice for one in shown):
-        is_serious = notice.kind in ("edited", "muted-order", "log")
+        is_serious = notice.kind in requests.SERIOUS_NOTICES
         until = f"\nuntil {text.brief(notice.until)}" if notice.until is not None else ""
         table.add_row(
             Text(notice.subject[:8]),
             Text(text.brief(notice.at)),
-            Text(NOTICE_KINDS[notice.kind], style=RED if is_serious else ""),
+            Text(requests.notice_kind(notice), style=RED if is_serious else ""),
             Text(f"{notice.who}:\n{notice.title}{until}"),
         )
     return table

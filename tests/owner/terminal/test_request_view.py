@@ -30,6 +30,7 @@ from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import NoticeItem, OpenRequest, Overview, RequestPage, RequestStatus
 from agent.owner.terminal import diff_view, inbox_view, request_view
+from agent.owner.wording import difference
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.terminal.test_inbox_view import shown
 from tests.support.time_zone import time_zone
@@ -166,7 +167,8 @@ def test_an_edit_by_another_author_does_not_count(take: Take, requester: Keys) -
 
 
 def test_texts_made_to_be_compared_slowly_are_marked_as_a_whole() -> None:
-    first, second = diff_view.marked("a " * 2_000, "b a " * 1_000, prose=True)
+    runs = difference.marked("a " * 2_000, "b a " * 1_000, prose=True)
+    first, second = map(diff_view.marked, runs)
     assert (first.plain, second.plain) == (f"»{('a ' * 2_000).rstrip()}« ", second.plain)
     assert second.plain.count("»") == 1
 

@@ -1,0 +1,1 @@
+"""Facts and warnings as sentences, for the terminal and the console alike."""
