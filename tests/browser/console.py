@@ -92,6 +92,12 @@ class Served:
         visitor.page.locator("input[type=password]").fill(passphrase)
         visitor.page.locator("main form button.primary").click()
 
+    def unlock_again(self, visitor: Visitor) -> None:
+        """Come back to a console that has locked itself."""
+        visitor.page.goto(self.url("/"))
+        self.unlock(visitor)
+        visitor.page.wait_for_url(self.url("/"))
+
     def enter(self, visitor: Visitor, path: str = "/") -> None:
         """Come in, and look at a page."""
         self.admit(visitor)

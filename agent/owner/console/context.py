@@ -31,6 +31,7 @@ from agent.owner.client import OwnerClient
 from agent.owner.console import languages
 from agent.owner.console.collector import Collector
 from agent.owner.console.door import Browser, Door
+from agent.owner.console.guard import cookie_name
 from agent.owner.console.jobs import Jobs
 from agent.owner.console.sessions import Session, Sessions
 from agent.owner.folder import OwnerFolder
@@ -153,7 +154,7 @@ def endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
         form = FormData()
         if request.method == "POST":
             form = await request.form(max_files=0)
-        language = request.cookies.get(LANGUAGE_COOKIE, "")
+        language = request.cookies.get(cookie_name(LANGUAGE_COOKIE, console.origins), "")
         if language not in languages.NAMES:
             language = languages.preferred(request.headers.get("accept-language", ""))
         context = Context(request, console, form, language)

@@ -5,28 +5,39 @@ What it refuses, and the attack behind each rule:
 - another ``Host`` than the console's own: a page of a stranger whose name was pointed at this
   computer (DNS rebinding);
 - a change (POST) from another origin, or without one: a stranger's page that posts a form (CSRF);
-- any request that another site causes, but for following a link to a page;
+- any request that another site causes, but for following a link to a page, which begins anew
+  from a page of the console: cookies do not come with a link of another site;
 - a browser without a cookie of the door: another user of this computer, or of the network;
 - a page that needs the keys while the browser is locked.
 
 Every answer carries headers by which browsers run no code and load no data but the console's own,
 show it in no frame, and store no page.
+
+A GET by a script keeps no session alive: pages that look for news by themselves would never lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.owner.console.door import Door
 from agent.owner.console.sessions import Sessions
 
 BROWSER_COOKIE, SESSION_COOKIE = "clip-browser", "clip-session"
+_HOST = "__Host-"  # browsers take such a cookie from this host alone, over HTTPS (RFC 6265bis)
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "; ".join(
         (
@@ -40,6 +51,8 @@ HEADERS: Mapping[str, str] = {
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",  # no text becomes markup or code in a script
+            "trusted-types 'none'",
         )
     ),
     "cross-origin-opener-policy": "same-origin",
@@ -51,6 +64,11 @@ HEADERS: Mapping[str, str] = {
 }
 MAX_FORM_BYTES = 262_144
 _SAFE = ("GET", "HEAD")
+_ANEW = """<!doctype html>
+<meta http-equiv="refresh" content="0; url={path}">
+<title>clip-agent</title>
+<p><a href="{path}">clip-agent</a>
+"""
 # Served to anybody who reaches the console: they hold nothing of the owner.
 _OPEN = ("/enter", "/static/")
 _LOCKED = ("/unlock", "/language")  # for admitted browsers
@@ -102,7 +120,9 @@ class Guard:
             return _no(403, "Another site has asked for this.")
         if path.startswith(_OPEN):
             return None
-        browser = self._door.find(connection.cookies.get(BROWSER_COOKIE, ""))
+        browser = self._door.find(self._cookie(connection, BROWSER_COOKIE))
+        if browser is None and site not in ("same-origin", "none"):
+            return HTMLResponse(_ANEW.format(path=escape(_address(connection))))
         if browser is None:
             return _no(
                 403,
@@ -110,14 +130,29 @@ class Guard:
                 " --link` prints on the computer where the console runs.",
             )
         connection.state.browser = browser
-        session = self._sessions.find(connection.cookies.get(SESSION_COOKIE, ""), browser.id)
+        by_script = method in _SAFE and headers.get("sec-fetch-dest") == "empty"
+        cookie = self._cookie(connection, SESSION_COOKIE)
+        session = self._sessions.find(cookie, browser.id, counts=not by_script)
         connection.state.session = session
         if session is not None or path.startswith(_LOCKED):
             return None
         if method in _SAFE and headers.get("sec-fetch-mode", "navigate") == "navigate":
-            query = f"?{connection.url.query}" if connection.url.query else ""
-            return RedirectResponse(f"/unlock?next={quote(path + query, safe='')}", 303)
+            return RedirectResponse(f"/unlock?next={quote(_address(connection), safe='')}", 303)
         return JSONResponse({"rule": "locked"}, 401)
+
+    def _cookie(self, connection: HTTPConnection, name: str) -> str:
+        return connection.cookies.get(cookie_name(name, self._origins), "")
+
+
+def cookie_name(name: str, origins: tuple[str, ...]) -> str:
+    """The name of a cookie: behind HTTPS one that no neighbour of the host can set."""
+    return f"{_HOST}{name}" if origins[0].startswith("https://") else name
+
+
+def _address(connection: HTTPConnection) -> str:
+    """Path and query. A path is never taken for the name of a host."""
+    query = f"?{connection.url.query}" if connection.url.query else ""
+    return "/" + quote(connection.url.path, safe="/").lstrip("/") + query
 
 
 def _follows_link(headers: Mapping[str, str], method: str) -> bool:

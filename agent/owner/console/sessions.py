@@ -108,10 +108,10 @@ class Sessions:
             self._wrong = 0
             return keys
 
-    def find(self, cookie: str, browser: str) -> Session | None:
+    def find(self, cookie: str, browser: str, *, counts: bool = True) -> Session | None:
         """The session with this cookie, if it is of ``browser`` and was not idle for too long.
 
-        It counts as used now.
+        It ``counts`` as used now.
         """
         now = self._clock.monotonic()
         with self._lock:
@@ -119,7 +119,8 @@ class Sessions:
             session = self._sessions.get(cookie)
             if session is None or session.browser != browser:
                 return None
-            session.used_at = now
+            if counts:
+                session.used_at = now
             return session
 
     def newest(self) -> Session | None:

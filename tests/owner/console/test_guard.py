@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from agent.owner.console import app
 from agent.owner.console.context import Console
-from agent.owner.console.guard import HEADERS, SESSION_COOKIE
+from agent.owner.console.guard import BROWSER_COOKIE, HEADERS, SESSION_COOKIE
+from agent.owner.console.sessions import IDLE_SECONDS
+from tests.owner.at_home import OwnerAtHome
 from tests.owner.conftest import PASSPHRASE
-from tests.owner.console.conftest import ORIGIN
+from tests.owner.console.conftest import NEVER_SECONDS, ORIGIN
+from tests.support.clock import SimulatedClock
 
 
 def test_an_admitted_and_unlocked_browser_sees_the_pages(browser: TestClient) -> None:
@@ -66,11 +70,68 @@ def test_another_site_may_link_to_a_page_and_no_more(
     assert browser.get("/", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("path", "anew"),
+    [
+        ("/requests/1?day=2", "/requests/1?day=2"),
+        ("//evil.example/x", "/evil.example/x"),
+        ("/a%22%3E%3Cscript%3E", "/a%22%3E%3Cscript%3E"),
+        ("/x?a='<b>", "/x?a=&#x27;%3Cb%3E"),
+        ("/x?a='\"", "/x?a=&#x27;%22"),
+    ],
+)
+def test_a_link_of_another_site_begins_anew_from_the_console(
+    stranger: TestClient, path: str, anew: str
+) -> None:
+    followed = {
+        "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"
+    }  # fmt: skip
+    page = stranger.get(f"{ORIGIN}{path}", headers=followed)
+    assert (page.status_code, page.text.count(f'href="{anew}"')) == (200, 1), page.text
+    assert f'content="0; url={anew}"' in page.text
+    assert stranger.get(path, headers={"sec-fetch-site": "same-origin"}).status_code == 403
+
+
+def test_a_page_that_looks_for_news_by_itself_locks_all_the_same(
+    browser: TestClient, clock: SimulatedClock
+) -> None:
+    script = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
+    for _ in range(3):
+        clock.advance(IDLE_SECONDS / 2 - 1)
+        seen = browser.get("/news", headers=script).status_code
+    assert seen == 401
+
+
+def test_somebody_who_uses_a_page_is_not_locked_out(
+    browser: TestClient, clock: SimulatedClock
+) -> None:
+    for _ in range(3):
+        clock.advance(IDLE_SECONDS / 2 + 1)
+        assert browser.post("/active", headers={"sec-fetch-dest": "empty"}).status_code == 204
+
+
+def test_behind_https_cookies_are_of_this_host_alone(owner: OwnerAtHome) -> None:
+    origin = "https://clips.example.net"
+    built = app.build(owner.folder, (origin,), SimulatedClock(), collect_seconds=NEVER_SECONDS)
+    with TestClient(built, base_url=origin, follow_redirects=False) as client:
+        client.headers["origin"] = origin
+        admitted = client.post("/enter", data={"token": built.state.console.door.link()})
+        unlocked = client.post("/unlock", data={"passphrase": PASSPHRASE})
+        for answer, name in ((admitted, BROWSER_COOKIE), (unlocked, SESSION_COOKIE)):
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith(f"__Host-{name}=")
+            assert {"Secure", "HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+        assert client.get("/").status_code == 200
+        client.post("/lock")
+        assert client.get("/").headers["location"] == "/unlock?next=%2F"
+
+
 def test_every_answer_carries_the_headers_also_a_refusal(browser: TestClient) -> None:
     for answer in (browser.get("/"), browser.get("/", headers={"host": "evil.example"})):
         assert {name: answer.headers[name] for name in HEADERS} == dict(HEADERS)
         assert answer.headers["cache-control"] == "no-store"
     assert "unsafe" not in HEADERS["content-security-policy"]
+    assert HEADERS["referrer-policy"] != "no-referrer", "browsers would post forms of no origin"
 
 
 def test_a_large_form_is_not_read(browser: TestClient) -> None:

@@ -50,6 +50,16 @@ def test_work_in_the_background_keeps_no_session_alive(
     assert sessions.newest() is None
 
 
+def test_a_look_that_does_not_count_keeps_no_session_alive(
+    sessions: Sessions, clock: SimulatedClock
+) -> None:
+    session = sessions.begin("phone", "right")
+    clock.advance(IDLE_SECONDS / 2)
+    assert sessions.find(session.id, "phone", counts=False) is session
+    clock.advance(IDLE_SECONDS / 2 + 1)
+    assert sessions.find(session.id, "phone", counts=False) is None
+
+
 def test_a_session_is_of_one_browser(sessions: Sessions) -> None:
     session = sessions.begin("phone", "right")
     assert sessions.find(session.id, "laptop") is None

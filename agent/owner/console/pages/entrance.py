@@ -11,7 +11,7 @@ from agent.errors import KeyFileError, Refused
 from agent.owner.console import languages
 from agent.owner.console.context import LANGUAGE_COOKIE, Context, endpoint
 from agent.owner.console.door import BROWSER_SECONDS, name_of
-from agent.owner.console.guard import BROWSER_COOKIE, SESSION_COOKIE
+from agent.owner.console.guard import BROWSER_COOKIE, SESSION_COOKIE, cookie_name
 
 
 def enter(context: Context) -> Response:
@@ -53,8 +53,14 @@ def lock(context: Context) -> Response:
     """End the session of this browser."""
     context.console.sessions.lock(context.browser.id)
     answer = context.redirect("/unlock")
-    answer.delete_cookie(SESSION_COOKIE)
+    name = cookie_name(SESSION_COOKIE, context.console.origins)
+    answer.delete_cookie(name, secure=context.console.is_secure)
     return answer
+
+
+def active(_: Context) -> Response:
+    """Nothing: the guard has noted that somebody uses the page."""
+    return Response(status_code=204)
 
 
 def language(context: Context) -> Response:
@@ -77,7 +83,7 @@ def set_cookie(
 ) -> None:
     """Set a cookie that no script reads and no other site causes to be sent."""
     answer.set_cookie(
-        name,
+        cookie_name(name, context.console.origins),
         value,
         max_age=None if seconds is None else int(seconds),
         secure=context.console.is_secure,
@@ -92,5 +98,6 @@ ROUTES = [
     Route("/unlock", endpoint(ask), methods=["GET"]),
     Route("/unlock", endpoint(unlock), methods=["POST"]),
     Route("/lock", endpoint(lock), methods=["POST"]),
+    Route("/active", endpoint(active), methods=["POST"]),
     Route("/language", endpoint(language), methods=["POST"]),
 ]
