@@ -15,6 +15,7 @@ confirmations; nothing here does.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import BinaryIO
@@ -53,8 +54,9 @@ from agent.owner.inbox.items import (
     Presence,
     RequestPage,
 )
-from agent.owner.pictures import thumbnails
+from agent.owner.pictures import footage, thumbnails
 from agent.owner.pictures.cache import ThumbnailCache
+from agent.owner.pictures.footage import Footage, Rendering
 from agent.owner.visit import Visits
 
 ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
@@ -248,6 +250,20 @@ class OwnerClient:
                 found.update(thumbnails.receive(visit.session, command, batch, keys, keep))
         self._cache.trim()
         return found
+
+    def open_clip(
+        self, device: str, offer: ClipOffer, keys: Keys, progress: Progress | None = None
+    ) -> Footage:
+        """Ask the camera for a clip, and open it in memory; Refused if it is too large for that."""
+        footage.check_size(offer)
+        key, memory = seen.open_key(offer, keys.identity), io.BytesIO()
+        self.fetch(device, offer, keys, memory, progress=progress)
+        return Footage(device, offer, key.recipient, memory.getvalue())
+
+    def mark_seen(self, rendering: Rendering) -> None:
+        """Remember that the owner has seen these pictures."""
+        opened, shown, pictures = rendering.footage, rendering.shown, rendering.pictures
+        seen.keep(self.folder, opened.device, SeenClip(shown, opened.key, self.now(), pictures))
 
     # Send
 

@@ -23,6 +23,7 @@ from agent.owner.console.guard import Guard
 from agent.owner.console.jobs import Jobs
 from agent.owner.console.pages import (
     entrance,
+    footage,
     home,
     passkeys,
     settings,
@@ -34,6 +35,7 @@ from agent.owner.passkeys.passkeys import Passkeys
 _STATIC = Path(__file__).with_name("static")
 PAGES = (
     entrance,
+    footage,
     home,
     passkeys,
     settings,

@@ -14,7 +14,7 @@ import jinja2
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from agent.clock import Clock
 from agent.errors import (
@@ -163,6 +163,18 @@ def endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
                 return await run_in_threadpool(page, context)
             except ClipAgentError as error:
                 return context.render("fault.html", status=status_of(error), error=error)
+
+    return run
+
+
+def for_scripts(page: Page) -> Page:
+    """The same page, whose faults are JSON for the script that asked."""
+
+    def run(context: Context) -> Response:
+        try:
+            return page(context)
+        except ClipAgentError as error:
+            return JSONResponse({"error": str(error)}, status_of(error))
 
     return run
 

@@ -6,6 +6,7 @@ A job belongs to the session that began it, and nobody else sees it. A page asks
 
 from __future__ import annotations
 
+import contextvars
 import secrets
 import threading
 from collections.abc import Callable
@@ -57,7 +58,8 @@ class Jobs:
             self._jobs[job.id] = job
             for old in [one for one in self._jobs.values() if one.state != "running"][:-_MOST_KEPT]:
                 del self._jobs[old.id]
-        self._pool.submit(self._run, job, work)
+        language = contextvars.copy_context()  # that of the page which waits
+        self._pool.submit(language.run, self._run, job, work)
         return job
 
     def find(self, job_id: str, session: Session) -> Job | None:

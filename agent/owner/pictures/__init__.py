@@ -1,1 +1,1 @@
-"""Pictures that cameras send their owner beside clips: thumbnails, contact sheets."""
+"""Pictures that owners look at: thumbnails, contact sheets, clips that are open in memory."""

@@ -1,4 +1,4 @@
-"""The page that an owner reads before signing a release (:mod:`agent.owner.confirmation`)."""
+"""The page that an owner reads before signing a release; :mod:`..wording` has its sentences."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group
 from rich.text import Text
 
-from agent.owner import confirmation, redaction_text
+from agent.owner import redaction_text
 from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.terminal.layout import RED, console, labelled
+from agent.owner.wording import confirmation
 
 _STYLES = {"plain": "", "strong": "bold", "careful": RED}
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from agent.errors import ClipAgentError, KeyFileError, Refused
 from agent.owner.console import step_up
-from agent.owner.console.context import Context, Page, endpoint, status_of
+from agent.owner.console.context import Context, Page, endpoint, for_scripts, status_of
 from agent.owner.console.guard import SESSION_COOKIE
 from agent.owner.console.pages.entrance import path_of, set_cookie
 from agent.owner.passkeys.relying_party import RelyingParty
@@ -104,18 +104,6 @@ def unlock(context: Context) -> Response:
     return redirect
 
 
-def _as_json(page: Page) -> Page:
-    """The same page, whose faults are JSON for the script that asked."""
-
-    def run(context: Context) -> Response:
-        try:
-            return page(context)
-        except ClipAgentError as error:
-            return JSONResponse({"error": str(error)}, status_of(error))
-
-    return run
-
-
 def _post(path: str, page: Page) -> Route:
     return Route(path, endpoint(page), methods=["POST"])
 
@@ -123,10 +111,10 @@ def _post(path: str, page: Page) -> Route:
 ROUTES = [
     Route(_PATH, endpoint(show), methods=["GET"]),
     _post(f"{_PATH}/remove", remove),
-    _post(f"{_PATH}/enrol/begin", _as_json(begin)),
-    _post(f"{_PATH}/enrol/confirm", _as_json(confirm)),
-    _post(f"{_PATH}/enrol/finish", _as_json(finish)),
-    _post("/passkeys/approve", _as_json(approve)),
-    _post("/unlock/passkey/options", _as_json(begin_unlock)),
+    _post(f"{_PATH}/enrol/begin", for_scripts(begin)),
+    _post(f"{_PATH}/enrol/confirm", for_scripts(confirm)),
+    _post(f"{_PATH}/enrol/finish", for_scripts(finish)),
+    _post("/passkeys/approve", for_scripts(approve)),
+    _post("/unlock/passkey/options", for_scripts(begin_unlock)),
     _post("/unlock/passkey", unlock),
 ]
