@@ -67,6 +67,11 @@ def _register_keys(commands: Commands) -> None:
     options.add_passphrase(passphrase)
     options.add_passphrase(passphrase, new=True)
 
+    text = "list the passkeys that open your keys, or remove one"
+    passkeys = _add(commands, "passkeys", "keys:passkeys", text)
+    passkeys.add_argument("--remove", metavar="ID", help="delete the file of a passkey")
+    options.add_json(passkeys)
+
     text = "make the key for `owner watch`, or change what its messages hold"
     notify = _add(commands, "notification-key", "keys:notification_key", text)
     notify.add_argument(

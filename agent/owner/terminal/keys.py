@@ -1,8 +1,9 @@
-"""An owner's keys and cards: ``init card passphrase recover``."""
+"""An owner's keys and cards: ``init card passphrase passkeys recover``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ from agent import config, keyfile, options
 from agent.consent.cards import format_card, format_fingerprint
 from agent.errors import ClipAgentError
 from agent.mqtt import link
-from agent.owner import keys, recovery
+from agent.owner import keys, recovery, text
 from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.passkeys.store import PasskeyStore
 
 _HOW_TO_GO_ON = """\
 The paper opens clips, and signs nothing. To approve again, and if anybody else may have
@@ -90,6 +92,33 @@ def passphrase(arguments: argparse.Namespace) -> int:
     keyfile.change_passphrase(folder.key_path, opened, "owner", new, now=time.time())
     print(f"The new passphrase opens {folder.key_path}.")
     print("Copies of that file, in backups for instance, still open with the old one.")
+    if PasskeyStore(folder).enrolled().passkeys:
+        print("Your passkeys open your keys as before: see `clip-agent owner passkeys`.")
+    return 0
+
+
+def passkeys(arguments: argparse.Namespace) -> int:
+    """``owner passkeys``"""
+    folder = OwnerFolder(arguments.home)
+    keyfile.require(folder.key_path, "owner")
+    store = PasskeyStore(folder)
+    if arguments.remove is not None:
+        store.remove(arguments.remove)
+        print(f"removed the passkey {arguments.remove}: it opens nothing here any more")
+        print("Somebody with its device and an older copy of this folder still opens your keys.")
+        return 0
+    known = store.enrolled()
+    if arguments.json:
+        told = ("id", "name", "rp_id", "backup_eligible", "backed_up", "made_at", "used_at")
+        listed = [{name: getattr(one, name) for name in told} for one in known.passkeys]
+        print(json.dumps({"passkeys": listed, "damaged": known.damaged}))
+        return 0
+    for one in known.passkeys:
+        print(f"{one.id}  {one.name}, for {one.rp_id}, last used {text.moment(one.used_at)}")
+    for name in known.damaged:
+        print(f"{name}  damaged: it opens nothing")
+    if not known.passkeys and not known.damaged:
+        print("No passkey is enrolled. `clip-agent owner console` enrols one, in its settings.")
     return 0
 
 
