@@ -138,7 +138,7 @@ def test_a_name_that_points_to_this_computer_is_not_the_console(
     assert answer is not None and answer.status == 421
     told = visitor.page.evaluate("async () => (await fetch('/static/style.css')).status")
     assert told == 421
-    visitor.forgive()
+    visitor.forgive("421", "Cross-Origin-Opener-Policy")
 
 
 def test_another_user_of_the_computer_sees_no_page_without_the_link(
