@@ -5,6 +5,7 @@
     ClipAgentError
     ├── ConfigError                 a file or key the operator wrote is wrong
     ├── KeyFileError                a key file or its passphrase is wrong
+    │   └── WrongPassphrase         the passphrase does not open it
     ├── Refused                     a peer broke a rule
     │   ├── MalformedStatement      it does not decode
     │   ├── UntrustedSignature      it lacks the right signature
@@ -48,6 +49,10 @@ class ConfigError(ClipAgentError):
 
 class KeyFileError(ClipAgentError):
     """A private key file is missing, damaged, or its passphrase is wrong."""
+
+
+class WrongPassphrase(KeyFileError):
+    """A passphrase does not open its key file, which may be damaged as well."""
 
 
 class Refused(ClipAgentError):

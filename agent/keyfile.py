@@ -35,7 +35,7 @@ import pyrage
 from agent import config, files
 from agent.consent import letters
 from agent.consent.signing import SigningKey
-from agent.errors import KeyFileError
+from agent.errors import KeyFileError, WrongPassphrase
 
 Role = Literal["owner", "requester"]
 
@@ -140,7 +140,7 @@ def unlock(path: Path, role: Role, passphrase: str) -> Keys:
                 ) from error
         except (KeyFileError, UnicodeDecodeError) as error:
             raise KeyFileError(f"{path}: is not the key file of a clip-agent {role}") from error
-    raise KeyFileError(
+    raise WrongPassphrase(
         f"{path}: wrong passphrase, or the file is damaged",
         advice=f"Try again; --passphrase-file and {PASSPHRASE_VARIABLE}, where given, "
         "come before what you type",

@@ -41,7 +41,8 @@ def test_a_wrong_passphrase_is_said_and_the_right_one_leads_on(
 ) -> None:
     console.admit(visitor)
     console.unlock(visitor, "wrong horse battery")
-    assert "wrong passphrase" in visitor.page.locator("[role=alert]").inner_text()
+    said = visitor.page.get_by_role("alert").inner_text()
+    assert said == "That is not your passphrase, or the file with your keys is damaged."
     visitor.forgive()
     console.unlock(visitor)
     visitor.page.wait_for_url(console.url("/"))
@@ -67,3 +68,28 @@ def test_the_way_in_is_accessible_and_fits_a_phone(
     phone.page.goto(console.url(path))
     assert axe.violations(phone.page) == []
     assert phone.fits()
+
+
+def test_a_phone_may_install_the_console(console: Served, new_visitor: Visit) -> None:
+    phone = new_visitor(PHONE)
+    console.enter(phone)
+    devtools = phone.context.new_cdp_session(phone.page)
+    manifest = devtools.send("Page.getAppManifest")
+    assert (manifest["url"], manifest["errors"]) == (
+        console.url("/static/manifest.webmanifest"), []
+    )  # fmt: skip
+    problems = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert {one["errorId"] for one in problems} <= {"in-incognito"}, "as all test profiles are"
+    assert not phone.page.evaluate("navigator.serviceWorker.getRegistrations()"), "none keeps pages"
+
+
+def test_each_reader_has_their_language_and_may_choose_another(
+    console: Served, new_visitor: Visit
+) -> None:
+    reader = new_visitor(locale="es-MX")
+    console.admit(reader)
+    assert reader.page.locator("html").get_attribute("lang") == "es"
+    reader.page.get_by_role("button", name="English").click()
+    reader.page.get_by_role("heading", name="Unlock").wait_for()
+    console.unlock(reader)
+    reader.page.get_by_role("heading", name="Inbox").wait_for()

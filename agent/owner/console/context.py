@@ -24,6 +24,7 @@ from agent.errors import (
     InternalFault,
     KeyFileError,
     Refused,
+    WrongPassphrase,
 )
 from agent.keyfile import Keys
 from agent.owner import text, words
@@ -174,9 +175,16 @@ def for_scripts(page: Page) -> Page:
         try:
             return page(context)
         except ClipAgentError as error:
-            return JSONResponse({"error": str(error)}, status_of(error))
+            return JSONResponse({"error": why(error)}, status_of(error))
 
     return run
+
+
+def why(error: ClipAgentError) -> str:
+    """The words of an error for a page, which has no command-line options to advise."""
+    if isinstance(error, WrongPassphrase):
+        return words._("That is not your passphrase, or the file with your keys is damaged.")
+    return str(error)
 
 
 def status_of(error: ClipAgentError) -> int:
@@ -204,7 +212,7 @@ def _templates() -> jinja2.Environment:
         words._, words.ngettext, newstyle=True
     )
     environment.filters.update(
-        moment=text.moment, brief=text.brief, second=text.second, size=text.size
+        why=why, moment=text.moment, brief=text.brief, second=text.second, size=text.size
     )
     return environment
 
