@@ -19,6 +19,7 @@ async function post(path, fields) {
   const answer = await fetch(path, { method: "POST", body: new URLSearchParams(fields) });
   if (answer.status === 401) {
     location.reload(); // locked meanwhile: the guard asks for the passphrase
+    return new Promise(() => {});
   }
   const said = await answer.json();
   if (!answer.ok) {
