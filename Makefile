@@ -22,7 +22,7 @@ PI_ROOT := .cache/pi-root
 SCALE_PACKAGES := mosquitto=mosquitto age=age nodejs=node npm=npm redis-server=redis-server \
 	openssh-client=ssh-agent debian-archive-keyring
 SCALE_LOG := tests/scale/engines/log
-BROWSER_PACKAGES := chromium=chromium mosquitto=mosquitto
+BROWSER_PACKAGES := caddy=caddy chromium=chromium mosquitto=mosquitto
 
 BENCH_PACKAGES := motion=motion ffmpeg=ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad

@@ -30,7 +30,7 @@ ARGUMENTS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
     "--autoplay-policy=no-user-gesture-required",
-    "--host-resolver-rules=MAP *.example 127.0.0.1",
+    "--host-resolver-rules=MAP *.example 127.0.0.1,MAP *.example.net 127.0.0.1",
 )  # fmt: skip
 Scheme = Literal["light", "dark"]
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -42,12 +42,12 @@ class LaterClock(SystemClock):
 
 @dataclass
 class Served:
-    """A console that listens at ``origin``; ``clock`` is in the hand of the test."""
+    """A console that is reached at ``origin``; ``clock`` is in the hand of the test."""
 
     origin: str
     parts: Console
     clock: LaterClock
-    hosts: list[str] = field(default_factory=list)
+    port: int
 
     @classmethod
     @contextmanager
@@ -72,7 +72,7 @@ class Served:
                 assert thread.is_alive() and time.monotonic() < deadline, "it does not start"
                 time.sleep(0.01)
             try:
-                yield cls(origins[0], built.state.console, clock)
+                yield cls(origins[0], built.state.console, clock, port)
             finally:
                 server.should_exit = True
                 thread.join(_START_SECONDS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import socket
+import sys
 from urllib.parse import urlsplit
 
 import segno
 import uvicorn
 
-from agent import options
+from agent import keyfile, options
 from agent.clock import SystemClock
 from agent.errors import ConfigError, NetworkFault
 from agent.owner.console import app
@@ -26,13 +27,19 @@ def console(arguments: argparse.Namespace) -> int:
     folder, clock = OwnerFolder(arguments.home), SystemClock(synced_marker=None)
     host, port = options.split_address(arguments.listen, default_port=DEFAULT_PORT)
     if arguments.link:
-        _tell(Door(folder, clock), origins_of(arguments.origin, host, port)[0])
+        origin = origins_of(arguments.origin, host, port)[0]
+        keyfile.require(folder.key_path, "owner")
+        _tell(Door(folder, clock).link(), origin)
         return 0
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     with _bind(host, port) as listener:
         origins = origins_of(arguments.origin, host, listener.getsockname()[1])
         built = app.build(folder, origins, clock, idle_seconds=60 * arguments.idle)
-        _tell(built.state.console.door, origins[0])
+        if sys.stdout.isatty():
+            _tell(built.state.console.door.link(), origins[0])
+        else:  # a service, whose journal others may read
+            print(f"Listening for {origins[0]}/; `clip-agent owner console --link` admits browsers")
+        sys.stdout.flush()
         server = uvicorn.Server(
             uvicorn.Config(
                 built,
@@ -85,11 +92,11 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _tell(door: Door, origin: str) -> None:
+def _tell(token: str, origin: str) -> None:
     """Print a link that admits one browser, and the same for a phone's camera."""
-    link = f"{origin}/enter?token={door.link()}"
+    link = f"{origin}/enter?token={token}"
     minutes = LINK_SECONDS / 60
     print(f"Open this in a browser within {minutes:.0f} minutes. It works once:\n\n  {link}\n")
     if origin.startswith("https://"):
         segno.make(link, error="m").terminal(compact=True)
-    print(f"A browser that was here before opens {origin}/ and needs no link.", flush=True)
+    print(f"A browser that was here before opens {origin}/ and needs no link.")

@@ -1,4 +1,4 @@
-"""The watcher's unit, which a user runs."""
+"""The units of the watcher and the console, which a user runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.peers.requirements import ROOT, program
 from tests.support.units import SERVICES, SYSTEMD, paths, read_unit
 
 WATCH = "user/clip-agent-watch.service"
+CONSOLE = "user/clip-agent-console.service"
+each_unit = pytest.mark.parametrize("unit", [WATCH, CONSOLE])
 
 
 def analyze_users(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,36 +35,47 @@ def analyze_users(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_systemd_has_nothing_to_say_about_the_watchers_unit(tmp_path: Path) -> None:
-    done = analyze_users(tmp_path / "good", "verify", "--man=no", str(SYSTEMD / WATCH))
+@each_unit
+def test_systemd_has_nothing_to_say_about_a_users_unit(tmp_path: Path, unit: str) -> None:
+    done = analyze_users(tmp_path / "good", "verify", "--man=no", str(SYSTEMD / unit))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    wrong = tmp_path / Path(WATCH).name
-    wrong.write_text((SYSTEMD / WATCH).read_text().replace("ProtectHome=", "ProtectHoem="))
+    wrong = tmp_path / Path(unit).name
+    wrong.write_text((SYSTEMD / unit).read_text().replace("ProtectHome=", "ProtectHoem="))
     done = analyze_users(tmp_path / "bad", "verify", "--man=no", str(wrong))
     assert "ProtectHoem" in done.stderr, "verify would have said something"
 
 
-def test_the_watchers_sandbox_leaves_little_exposed(tmp_path: Path) -> None:
-    arguments = ("security", "--offline=true", "--threshold=25", str(SYSTEMD / WATCH))
+@each_unit
+def test_the_sandbox_of_a_users_unit_leaves_little_exposed(tmp_path: Path, unit: str) -> None:
+    arguments = ("security", "--offline=true", "--threshold=25", str(SYSTEMD / unit))
     done = analyze_users(tmp_path, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Overall exposure level" in done.stdout
 
 
-def test_the_watchers_unit_runs_the_real_command_and_cannot_read_the_private_keys() -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "hidden"),
+    [
+        (WATCH, "notify", {"owner.age", "passkeys", "recovery.txt"}),
+        (CONSOLE, "exec", {"recovery.txt"}),
+    ],
+)
+def test_a_users_unit_runs_the_real_command_and_reads_no_more_than_it_needs(
+    name: str, kind: str, hidden: set[str]
+) -> None:
     from agent.cli.main import build_parser
     from agent.owner.folder import OwnerFolder
     from agent.owner.terminal.commands import DEFAULT_HOME
 
-    unit, home = read_unit(WATCH), str(DEFAULT_HOME).replace("~", "%h")
+    unit, home = read_unit(name), str(DEFAULT_HOME).replace("~", "%h")
     command = shlex.split(unit["ExecStart"][0])
     parsed = build_parser().parse_args(command[command.index("agent") + 1 :])
     assert callable(pkgutil.resolve_name(parsed.run))
     assert parsed.home == DEFAULT_HOME
+    assert OwnerFolder(DEFAULT_HOME).key_path.name == "owner.age"
     assert paths(unit, "ReadWritePaths") == {home}
-    hidden = {OwnerFolder(DEFAULT_HOME).key_path.name, "recovery.txt"}
     assert paths(unit, "InaccessiblePaths") == {f"{home}/{name}" for name in hidden}
-    assert (unit["Type"], unit["RestartPreventExitStatus"]) == (["notify"], ["78"])
+    assert (unit["Type"], unit["RestartPreventExitStatus"]) == ([kind], ["78"])
 
 
 def test_the_watchdog_of_the_watcher_is_longer_than_all_channels_take() -> None:
@@ -70,6 +85,6 @@ def test_the_watchdog_of_the_watcher_is_longer_than_all_channels_take() -> None:
     assert float(read_unit(WATCH)["WatchdogSec"][0]) >= 2 * longest
 
 
-def test_the_watchers_unit_is_not_installed_for_the_system() -> None:
+def test_no_users_unit_is_installed_for_the_system() -> None:
     assert "systemd/user" not in (ROOT / "docs/install.md").read_text()
     assert {file.name for file in SYSTEMD.glob("*.service")} == set(SERVICES)
