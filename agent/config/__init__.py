@@ -46,7 +46,7 @@ MAX_OWNERS = 16  # the size of a clip's header allows for no more: two readers a
 
 
 class Place(Section, frozen=True):
-    """The camera's position, used to judge requests. It never leaves the device."""
+    """The camera's position, used to judge requests. Its owners alone are told it."""
 
     latitude: Annotated[float, doc("Degrees north, WGS 84.", ge=-90, le=90)]
     longitude: Annotated[float, doc("Degrees east, WGS 84.", ge=-180, le=180)]
@@ -62,7 +62,7 @@ class Device(Section, frozen=True):
             pattern=r"\A[a-z0-9][a-z0-9-]{0,31}\Z",
         ),
     ]
-    place: Annotated[Place, doc("Position of the camera. It never leaves the device.")]
+    place: Annotated[Place, doc("Position of the camera. Its owners alone are told it.")]
 
 
 class Tls(Section, frozen=True):

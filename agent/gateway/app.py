@@ -149,7 +149,7 @@ def build(
         catalog=catalog,
         wishes=WishFile(folder),
         device_state=device_state,
-        status=StatusLetters(work, owner_link, device_state, warnings),
+        status=StatusLetters(work, owner_link, device_state, config.device.place, warnings),
         alarm=alarm,
         follow_readers=partial(readers.follow, work, inbox, folder / "gateway"),
         owner_link=owner_link,

@@ -16,7 +16,7 @@ confirmations; nothing here does.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -91,7 +91,13 @@ class OwnerClient:
         with self._visits.begin(keys, self.devices) as visit:
             visit.repeat()
             visit.wait_for_request(wait_seconds)
-        said = visit.presence
+        return self._overview(visit.presence)
+
+    def known(self) -> items.Overview:
+        """All that was collected before, without a visit to the broker."""
+        return self._overview({})
+
+    def _overview(self, said: Mapping[str, Presence]) -> items.Overview:
         away = {name: one for name in sorted(said) if (one := self._away(name, said[name]))}
         card, now, pause = self.folder.card(), self.now(), self.sent.pause
         return items.Overview(

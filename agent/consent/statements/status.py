@@ -16,8 +16,10 @@ from agent.consent.statements.base import (
     Count,
     Digest,
     Fingerprint,
+    Latitude,
     LedgerHead,
     Line,
+    Longitude,
     Moment,
     Name,
     Part,
@@ -78,6 +80,13 @@ class Space(Part, frozen=True):
     kept: Count = 0
 
 
+class CameraPlace(Part, frozen=True):
+    """The camera's position in degrees, WGS 84, for its owners' map alone."""
+
+    latitude: Latitude
+    longitude: Longitude
+
+
 class HeldRelease(Part, frozen=True):
     """A release that waits for an owner's ``sync`` to name it as standing."""
 
@@ -92,7 +101,8 @@ class Status(Statement, frozen=True):
     those of the present owners. ``owners`` is empty, and nothing else is told, in the last letter
     to somebody who is an owner no more. ``proofs`` lead
     from the ledger heads in the owners' last ``sync`` to ``ledger``. ``warnings`` are faults of
-    the device itself, a sentence each without its full stop.
+    the device itself, a sentence each without its full stop. ``recorded``: the share of the last 24
+    hours that clips hold.
     """
 
     TYP: ClassVar[str] = "clip-status+jwt"
@@ -117,3 +127,5 @@ class Status(Statement, frozen=True):
     warnings: Annotated[tuple[Line, ...], Meta(max_length=8)] = ()
     should_seal_to: Annotated[tuple[AgeRecipient, ...], Meta(max_length=32)] = ()
     last_motion_at: Moment | None = None
+    place: CameraPlace | None = None
+    recorded: Annotated[float, Meta(ge=0, le=1)] | None = None

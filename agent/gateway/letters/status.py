@@ -24,9 +24,11 @@ from typing import Any, Final
 import msgspec
 
 from agent import __version__
+from agent.config import Place
 from agent.consent.cards import OwnerCard
 from agent.consent.statements import (
     Arming,
+    CameraPlace,
     HeldRelease,
     HouseholdOwner,
     OpenRequestItem,
@@ -48,6 +50,7 @@ from agent.vault.database.gateway import Health
 log = logging.getLogger(__name__)
 
 HOUR_SECONDS: Final = 3_600.0
+_DAY_SECONDS: Final = 86_400.0
 _LOOK_SECONDS: Final = 5.0
 _MAX_OPEN, _MAX_MUTED, _MAX_HELD = 200, 200, 50  # as the statement has room for
 _NEVER = Health(0.0, "never started", "")
@@ -60,6 +63,7 @@ class StatusLetters:
     work: UnitOfWork
     link: Link
     device_state: DeviceState
+    place: Place
     warnings: Callable[[], Iterable[str]]
     _told: Any = field(default=None, init=False)  # the news in the last letters
     _again_at: float = field(default=-math.inf, init=False)  # monotonic: the next hour
@@ -124,7 +128,7 @@ class StatusLetters:
         if arming.scheduled:
             arming = msgspec.structs.replace(arming, armed=True, until=None)
             coarse = "armed" if camera.state == "disarmed" else coarse
-        quiet = {"space", "last_motion_at", "camera", "arming"}
+        quiet = {"space", "last_motion_at", "recorded", "camera", "arming"}
         return (
             {name: fact for name, fact in facts.items() if name not in quiet},
             (coarse, camera.detail, camera.version, arming),
@@ -176,7 +180,15 @@ class StatusLetters:
             ),
             "warnings": tuple(map(one_line, self.warnings())),
             "last_motion_at": None if motion is None else int(motion),
+            "place": CameraPlace(latitude=self.place.latitude, longitude=self.place.longitude),
+            "recorded": self._recorded(),
         }
+
+    def _recorded(self) -> float:
+        """The share of the last 24 hours that clips hold, to a thousandth."""
+        now = self.work.clock.now()
+        held = self.work.database.recorded_seconds(start=now - _DAY_SECONDS, end=now)
+        return round(min(max(held / _DAY_SECONDS, 0.0), 1.0), 3)
 
     def _pause(self) -> RequestsPause | None:
         at, owner = self.work.decisions.paused_at(), self.work.decisions.paused_by()

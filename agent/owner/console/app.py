@@ -26,6 +26,7 @@ from agent.owner.console.pages import (
     footage,
     home,
     passkeys,
+    requests,
     settings,
 )
 from agent.owner.console.sessions import IDLE_SECONDS, Sessions
@@ -37,6 +38,7 @@ PAGES = (
     entrance,
     footage,
     home,
+    requests,
     passkeys,
     settings,
 )

@@ -59,6 +59,10 @@ class Collector:
                 self.count += 1
             return self.overview
 
+    def forget(self) -> None:
+        """Drop the last overview: something was decided since, and the next page must show it."""
+        self.overview = None
+
     def _run(self) -> None:
         while not self._ends.wait(self._pause_seconds):
             session = self._sessions.newest()

@@ -211,6 +211,7 @@ def _templates() -> jinja2.Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # added by the extension
         words._, words.ngettext, newstyle=True
     )
+    environment.globals["text"] = text
     environment.filters.update(
         why=why, moment=text.moment, brief=text.brief, second=text.second, size=text.size
     )

@@ -10,7 +10,7 @@ from rich.text import Text
 from agent.owner import text
 from agent.owner.inbox.items import Answer, CameraReport, NoticeItem, OpenRequest, Overview
 from agent.owner.terminal.layout import RED, labelled, new_table
-from agent.owner.wording import requests
+from agent.owner.wording import cameras, requests
 
 _SHOWN_NOTICES = 10
 _SHOWN_ANSWERS = 10
@@ -29,7 +29,7 @@ def inbox(overview: Overview, now: float) -> Group:
         )
     if overview.requests:
         parts += [*([Text()] if parts else []), *_requests(overview, now)]
-    elif all(_says_nothing_is_open(camera) for camera in overview.cameras):
+    elif all(cameras.says_nothing_is_open(camera) for camera in overview.cameras):
         parts.append(Text("No open requests."))
     if overview.answers:
         parts += [Text(), *_answers(overview)]
@@ -41,30 +41,17 @@ def inbox(overview: Overview, now: float) -> Group:
 
 def _camera(camera: CameraReport, overview: Overview, now: float) -> Iterator[RenderableType]:
     """Its pause, its silence, and what is wrong with it."""
-    if (pause := camera.pause) is not None:
-        by = f" by {pause.by}" if pause.by else ""
-        done = "requests paused" if pause.confirmed else "asked to pause requests"
-        ago = text.ago(now - pause.at)
-        more = (
-            f" ({ago}). Recording goes on. Requests are not shown, legal orders and alerts "
-            "included, and may run out meanwhile.\n"
-            "To see what is still open: clip-agent owner resume-requests"
-            if pause.confirmed
-            else f" ({ago}). It has not confirmed that yet."
-        )
-        said = f"{camera.device}: {done} since {text.moment(pause.at)}{by}"
-        yield Text(said, style="bold").append(more, style="not bold")
+    if (pause := cameras.paused(camera, now)) is not None:
+        said, more = pause
+        yield Text(said, style="bold").append(f" {more}", style="not bold")
+    if camera.pause is not None and camera.pause.confirmed:
+        yield Text("To see what is still open: clip-agent owner resume-requests")
     if camera.silence and camera.device not in overview.away:
         yield Text(f"{text.unheard(camera)}.", style="bold").append(
             " It may hold open requests.", style="not bold"
         )
     for remark in camera.remarks:
         yield Text(f"{camera.device}: {remark}.", style=RED)
-
-
-def _says_nothing_is_open(camera: CameraReport) -> bool:
-    status = camera.status
-    return status is not None and not (camera.silence or camera.pause or status.open)
 
 
 def _requests(overview: Overview, now: float) -> Iterator[RenderableType]:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from agent import keyfile
 from agent.keyfile import Keys
-from agent.owner import plain_copy, text
+from agent.owner import plain_copy
 from agent.owner.client import OwnerClient
 from agent.owner.decisions.sign import Plan
 from agent.owner.folder import OwnerFolder
+from agent.owner.wording import delivery
 
 _IF_LOST = (
     "If the broker loses this letter, the camera sends nothing that you had approved before your"
@@ -52,20 +53,10 @@ def tell_cameras(
     keys, code = unlock(client, arguments), 0
     for plan in plans:
         sent = client.send(plan, keys, wait_seconds=arguments.wait)
-        if sent.away is not None:
-            say(f"Signed and sent. {text.away(sent.away)}. It obeys as soon as it is back.")
-            say(_IF_LOST)
-        elif sent.last is None:
-            say(
-                f"Signed and sent. {sent.device} has not answered yet; it obeys as soon as it "
-                "is online."
-            )
+        say(delivery.told(sent, done))
+        if delivery.is_open(sent):
             say(_IF_LOST)
             print("To see its answer: clip-agent owner inbox")
-        elif sent.last.event == "REFUSED":
-            say(f"{sent.device} has refused it: {sent.last.detail}")
-            code = 1
-        else:
-            say(f"{sent.device}: done. {done}")
+        code = 1 if delivery.is_refused(sent) else code
     warn(client)
     return code

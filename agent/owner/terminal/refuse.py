@@ -12,8 +12,7 @@ from agent.consent.cards import format_fingerprint
 from agent.owner import text
 from agent.owner.terminal import prompts
 from agent.owner.terminal.prompts import say, tell_cameras
-
-_ORDERS_STAY = "Other open legal orders stay open; of later ones you get a notice."
+from agent.owner.wording import refusals
 
 
 def decline(arguments: argparse.Namespace) -> int:
@@ -22,16 +21,12 @@ def decline(arguments: argparse.Namespace) -> int:
     item, plans = client.plans.decline(arguments.request, mute=arguments.mute)
     requester = item.report.record.name
     print(f"Request {item.name} of {requester}:\n  {item.request.title}")
-    if item.request.order is not None:
-        say("They say that a court has ordered this. Ignoring a real order can have consequences:")
-        say("ask that court, or a lawyer, before you decline.")
-    say("If you sign, it is closed for good, and nobody is told. Clips that you approved for it")
-    say("and that are not sent yet are stopped.")
+    for sentence in refusals.before_decline(item):
+        say(sentence)
     if arguments.mute:
-        say(f"You will get no more requests of {requester}. {_ORDERS_STAY}")
+        say(f"You will get no more requests of {requester}. {refusals.orders_stay()}")
     options.confirm("Decline, and mute?" if arguments.mute else "Decline?", yes=arguments.yes)
-    done = "The request is closed, and nobody was told."
-    return tell_cameras(client, plans, arguments, done=done)
+    return tell_cameras(client, plans, arguments, done=refusals.declined())
 
 
 def mute(arguments: argparse.Namespace) -> int:
@@ -39,10 +34,12 @@ def mute(arguments: argparse.Namespace) -> int:
     client = prompts.client(arguments)
     requester, name = client.requester(arguments.requester)
     print(f"{name}, key {format_fingerprint(requester)}")
-    say(f"You will get no more requests of theirs; open ones are declined. {_ORDERS_STAY}")
+    say(
+        f"You will get no more requests of theirs; open ones are declined. {refusals.orders_stay()}"
+    )
     options.confirm("Mute them?", yes=arguments.yes)
     plans = client.plans.mute(requester, camera=arguments.camera)
-    return tell_cameras(client, plans, arguments, done=f"{name} is muted.")
+    return tell_cameras(client, plans, arguments, done=refusals.muted(name))
 
 
 def unmute(arguments: argparse.Namespace) -> int:
@@ -51,7 +48,7 @@ def unmute(arguments: argparse.Namespace) -> int:
     requester, name = client.requester(arguments.requester)
     print(f"{name}, key {format_fingerprint(requester)}")
     plans = client.plans.mute(requester, muted=False, camera=arguments.camera)
-    return tell_cameras(client, plans, arguments, done=f"{name} is no longer muted.")
+    return tell_cameras(client, plans, arguments, done=refusals.muted(name, muted=False))
 
 
 def revoke(arguments: argparse.Namespace) -> int:
@@ -69,14 +66,13 @@ def pause_requests(arguments: argparse.Namespace) -> int:
     """``owner pause-requests``"""
     client = prompts.client(arguments)
     plans = client.plans.pause(camera=arguments.camera)
-    print("Recording goes on. You get no requests from now on, legal orders and alerts included.")
-    print("They may run out meanwhile. To end it: clip-agent owner resume-requests")
-    return tell_cameras(client, plans, arguments, done="Requests are no longer shown.")
+    say(refusals.before_pause())
+    print("To end it: clip-agent owner resume-requests")
+    return tell_cameras(client, plans, arguments, done=refusals.paused())
 
 
 def resume_requests(arguments: argparse.Namespace) -> int:
     """``owner resume-requests``"""
     client = prompts.client(arguments)
     plans = client.plans.pause(paused=False, camera=arguments.camera)
-    done = "Requests are shown again: clip-agent owner inbox"
-    return tell_cameras(client, plans, arguments, done=done)
+    return tell_cameras(client, plans, arguments, done=refusals.paused(paused=False))

@@ -71,6 +71,11 @@ class GatewayDatabase(ClipTable):
         newest = self._clips(clause, *span(start, end), at_most)
         return newest[::-1], total - len(newest)
 
+    def recorded_seconds(self, *, start: float, end: float) -> float:
+        """The length of all clips that began in ``[start, end]``."""
+        query = "SELECT total(duration_seconds) FROM clip WHERE started_at BETWEEN ? AND ?"
+        return float(self.rows(query, (start, end))[0][0])
+
     def held_clips(self, *, at_most: int = -1) -> list[str]:
         """Clips that match an open request, or are in a release not sealed yet, the oldest first.
 

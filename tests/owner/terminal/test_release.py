@@ -340,7 +340,7 @@ def test_the_inbox_shows_a_pause_of_requests_until_it_ends(
     with camera.serve(owner.broker):
         assert owner.run("pause-requests") == 0
         owner.run("inbox")
-        said = capsys.readouterr().out
+        said = " ".join(capsys.readouterr().out.split())
         assert (
             "front-door: requests paused since" in said
             and "legal orders and alerts included" in said
