@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.consent.statements import Polygon
-from agent.owner.console import sketch
-from agent.owner.console.sketch import Sketch
+from agent.owner.console.pieces import sketch
+from agent.owner.console.pieces.sketch import Sketch
 from tests.support import statements
 
 NORTH = math.degrees(1_000 / 6_371_009.0)  # a kilometre in degrees

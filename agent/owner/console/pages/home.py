@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from agent.errors import NetworkFault
 from agent.owner import text
-from agent.owner.console import telling
 from agent.owner.console.context import Context, endpoint
+from agent.owner.console.pieces import telling
 from agent.owner.inbox.items import Answer, NoticeItem, OpenRequest, Overview
 from agent.owner.wording import cameras, requests
 from agent.owner.words import _

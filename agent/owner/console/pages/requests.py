@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from agent.consent.statements import ClipOffer, Window
 from agent.owner.client import OwnerClient
-from agent.owner.console import sketch, telling
 from agent.owner.console.context import Context, endpoint
+from agent.owner.console.pieces import sketch, telling
 from agent.owner.inbox.items import Answer, RequestPage
 from agent.owner.wording import difference, refusals, requests
 

@@ -1,0 +1,1 @@
+"""Pieces of pages: a sketch map, and the outcome of what was just decided."""
