@@ -96,13 +96,18 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def add_broker(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """The broker to talk to; :func:`broker` reads it."""
+def add_broker(
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool = True,
+    otherwise: str = "only needed to post",
+) -> None:
+    """The broker to talk to; :func:`broker` reads it. ``otherwise``: without it."""
     parser.add_argument(
         "--broker",
         required=required,
         metavar="HOST[:PORT]",
-        help="the MQTT broker's address" + ("" if required else "; only needed to post"),
+        help="the MQTT broker's address" + ("" if required else f"; {otherwise}"),
     )
     parser.add_argument("--username", metavar="NAME", help="user at the broker")
     parser.add_argument(

@@ -23,3 +23,26 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def trusting_text(pem: str) -> ssl.SSLContext:
+    """The same with the certificates in ``pem`` alone. Raises :class:`ConfigError`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=pem)
+    except (OSError, ValueError) as error:
+        raise ConfigError("the text holds no certificates that can be used") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def trusting_anybody() -> ssl.SSLContext:
+    """TLS that checks no certificate: for a pairing alone, which protects itself.
+
+    It keeps away those who only listen, and needs no certificate that nobody has yet.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -19,6 +19,7 @@ from typing import Final
 
 from agent import __version__, config, options
 from agent.cli import commands as device
+from agent.cli.setup import options as setup
 from agent.config import example as config_example
 from agent.errors import ClipAgentError, ConfigError
 from agent.options import Commands
@@ -52,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"clip-agent {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log details")
     groups = parser.add_subparsers(metavar="COMMAND", required=True)
+    setup.register(groups)
     for name, function, text in (
         ("camera", "_camera", "the recording daemon: watches, and stores sealed clips"),
         ("gateway", "_gateway", "the network daemon: requests, decisions, releases"),

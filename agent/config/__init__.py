@@ -36,13 +36,13 @@ from agent.config.camera import (
     Zones,
 )
 from agent.config.camera_checks import check_camera
+from agent.config.owner_cards import MAX_OWNERS, cards_of, check_owners
 from agent.config.yamlfile import first_line, parse_yaml, read_text
 from agent.errors import ConfigError
 
 SQUARE_METRES_PER_SQUARE_MILE = 2_589_988.110336  # international mile, 1609.344 m
 _TLS_PORT = 8883
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
-MAX_OWNERS = 16  # the size of a clip's header allows for no more: two readers an owner
 
 
 class Place(Section, frozen=True):
@@ -232,7 +232,8 @@ class Config(Section, frozen=True):
     owners: Annotated[
         tuple[Path, ...],
         doc(
-            "Key cards of the owners. Every clip is sealed to all of them.",
+            "Key cards of the owners, or folders of such cards (*.card.yaml). Every clip is sealed "
+            "to all of them.",
             min_length=1,
             max_length=MAX_OWNERS,
         ),
@@ -264,18 +265,20 @@ EXAMPLE = Config(
 )
 
 
-def load(path: Path) -> Config:
-    """The checked configuration in ``path``, with absolute paths; raises ConfigError."""
+def load(path: Path, *, is_paired: bool = True) -> Config:
+    """The checked configuration in ``path``, with absolute paths; raises ConfigError.
+
+    Folders among the owners are replaced by the cards in them. Without ``is_paired`` these may be
+    empty, as they are before the first pairing.
+    """
     config = parse_yaml(read_text(path), Config, str(path), base=path.resolve().parent)
+    config = replace(config, owners=cards_of(config.owners))
+    if is_paired:
+        check_owners(config.owners, config.approvals_needed, str(path))
     _check_limits(config.requests, str(path))
     check_camera(config.camera, str(path))
     _check_log(config.feed, str(path))
     time_zone(config.time, str(path))
-    if config.approvals_needed > len(config.owners):
-        raise ConfigError(
-            f"{path}: approvals_needed: {config.approvals_needed} owners must agree, but"
-            f" `owners` lists {len(config.owners)}"
-        )
     muted = tuple(_whole_fingerprint(text, str(path)) for text in config.requests.muted)
     return replace(config, requests=replace(config.requests, muted=muted))
 

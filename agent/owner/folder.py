@@ -8,6 +8,7 @@
     watch.json             what `owner watch` has told
     passkeys/<id>.json     the keys again, each under the secret of a passkey (:mod:`.passkeys`)
     owner.yaml             the broker (:class:`Settings`)
+    <user>.password        of the broker, from a pairing; broker-ca.pem: its certificate
     computer.json          the id of this copy of the folder
     recovery.txt           until the owner has printed and deleted it
     devices/<name>.card.yaml
@@ -52,6 +53,8 @@ from agent.keyfile import Keys
 from agent.owner.keys import NewOwner, make_notification, parse_notification
 
 S = TypeVar("S", bound=Struct)
+
+SETTINGS_NAME = "owner.yaml"
 
 _DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the pattern of device.name in agent.yaml
 _CARD_SUFFIX = ".card.yaml"
@@ -105,14 +108,14 @@ class OwnerFolder:
             "recovery.txt": (owner.sheet.encode(), 0o600),
             home.notification_path.name: (owner.notification.encode(), 0o600),
             home.card_path.name: (format_card(owner.card).encode(), 0o644),
-            "owner.yaml": (yaml.safe_dump(plain, sort_keys=False).encode(), 0o600),
+            SETTINGS_NAME: (yaml.safe_dump(plain, sort_keys=False).encode(), 0o600),
         }
         keyfile.create_folder(home.path, contents)
         return home
 
     def settings(self) -> Settings:
         """``owner.yaml``; raises ConfigError."""
-        path = self.path / "owner.yaml"
+        path = self.path / SETTINGS_NAME
         if not path.exists():
             raise ConfigError(
                 f"{path}: is missing",
@@ -237,12 +240,16 @@ class OwnerFolder:
         The card of a camera that was renamed replaces the one under its old name, and the
         owner's decisions go with it.
         """
-        card, known = _device_card(card_file), self.devices()
+        return self.take_over(_device_card(card_file), str(card_file))
+
+    def take_over(self, card: DeviceCard, origin: str) -> DeviceCard:
+        """The same for a checked card; ``origin`` names it in errors."""
+        known = self.devices()
         twin = known.pop(card.name, None)
         renamed = [name for name, one in known.items() if one.fingerprint == card.fingerprint]
         if twin is not None and (twin.fingerprint != card.fingerprint or not renamed):
             raise ConfigError(
-                f"{card_file}: a camera named {card.name!r} is enrolled already",
+                f"{origin}: a camera named {card.name!r} is enrolled already",
                 advice="If its keys are new, compare the fingerprint at the camera, and remove the "
                 f"old card first: `clip-agent owner card --remove {card.name}`",
             )
@@ -318,6 +325,11 @@ def _read(path: Path, kind: type[S]) -> S:
 def _device_card(path: Path) -> DeviceCard:
     """A camera's card whose name is safe in topics and file names."""
     card = parse_card(config.read_text(path), DeviceCard, str(path))
-    if not _DEVICE_NAME.fullmatch(card.name):
-        raise ConfigError(f"{path}: name: must be lower-case letters, digits and hyphens")
+    check_device_name(card, str(path))
     return card
+
+
+def check_device_name(card: DeviceCard, origin: str) -> None:
+    """Raise ConfigError unless the name in ``card`` is safe in topics and file names."""
+    if not _DEVICE_NAME.fullmatch(card.name):
+        raise ConfigError(f"{origin}: name: must be lower-case letters, digits and hyphens")

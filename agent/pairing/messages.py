@@ -78,14 +78,12 @@ class BrokerLogin(Part, frozen=True):
 
 
 class Offer(Part, frozen=True, tag="offer"):
-    """A device: the text of its card, and the way to its broker.
+    """A device: the text of its card, and a login at its broker.
 
-    ``tls``: the broker's listener for other computers uses TLS. ``ca`` are the certificates to
-    trust there, PEM; without them those of the system.
+    ``ca`` are the certificates to trust there, PEM; without them those of the system.
     """
 
     card: CardText
-    tls: bool
     ca: PemText | None = None
     login: BrokerLogin | None = None
 

@@ -33,8 +33,8 @@ Problem = Literal["wrong-code", "taken"]
 """``wrong-code``: the other side has another code, or is somebody else. ``taken``: the device
 answers somebody else under this code."""
 
-Event: TypeAlias = Introduction | Offer | Stored | Problem | Literal["knock"]
-"""``knock``: somebody was answered, and must prove now that they know the code."""
+Event: TypeAlias = Introduction | Offer | Stored | Problem | Literal["met"]
+"""``met``: there is somebody, who must prove now that they know the code."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,8 @@ class OwnerSide:
             return Step("wrong-code", messages.encode(Abort(session=self._session)))
         self._channel, self._awaited = channel, Offer
         sealed = channel.seal(messages.encode(self._introduction))
-        return Step(
-            reply=messages.encode(
-                Introduce(session=self._session, proof=channel.proof, sealed=sealed)
-            )
-        )
+        introduce = Introduce(session=self._session, proof=channel.proof, sealed=sealed)
+        return Step("met", messages.encode(introduce))
 
     def stored(self, refusal: str = "") -> bytes:
         """The message that the offer was stored, or is refused."""
@@ -154,7 +151,7 @@ class DeviceSide:
             return _NOTHING  # it tells nobody anything, and costs no code
         self._session, self._channel, self._awaited = hello.session, channel, Introduction
         answer = Answer(session=hello.session, share=handshake.share, proof=channel.proof)
-        return Step("knock", messages.encode(answer))
+        return Step("met", messages.encode(answer))
 
     def _take_introduction(self, message: Introduce) -> Step:
         self._awaited = None

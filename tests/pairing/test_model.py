@@ -118,12 +118,12 @@ class Meddler(RuleBasedStateMachine):
         step: Step = party.side.take(message)
         if step.event is not None:
             party.heard.append(step.event)
-        if step.event == "knock":
+        if step.event == "met" and isinstance(party.side, DeviceSide):
             party.answers += 1
         said = step.reply
         match party.side, step.event:
             case DeviceSide() as device, Introduction():
-                said = device.offer(Offer(card=party.name, tls=False))
+                said = device.offer(Offer(card=party.name))
             case OwnerSide() as owner, Offer():
                 party.stored = True
                 said = owner.stored()

@@ -23,7 +23,6 @@ OTHER = PairingCode.parse("417-062-914")  # of the same channel
 OLIVE = Introduction(card="name: Olive\n", computer="ab" * 8)
 OFFER = Offer(
     card="name: front-door\n",
-    tls=True,
     ca="-----BEGIN CERTIFICATE-----\n",
     login=BrokerLogin(username="owner-1a2b3c4d", password="x" * 32),
 )
@@ -56,7 +55,7 @@ def flipped(payload: bytes, name: str) -> bytes:
 def test_both_sides_with_one_code_exchange_cards_and_end_stored() -> None:
     owner, device = sides()
     knocked = device.take(owner.hello)
-    assert knocked.event == "knock"
+    assert knocked.event == "met"
     introduced = device.take(sent(owner.take(sent(knocked))))
     assert introduced == Step(OLIVE)
     assert owner.take(device.offer(OFFER)) == Step(OFFER)
@@ -196,7 +195,7 @@ def test_a_hello_that_is_no_share_costs_no_code() -> None:
         assert device.take(changed(owner.hello, share=share)) == NOTHING
     assert device.take(b"\xff") == device.take(b"{}") == device.take(b"[" * 40_000) == NOTHING
     assert not device.is_used
-    assert device.take(owner.hello).event == "knock"
+    assert device.take(owner.hello).event == "met"
 
 
 def test_a_share_of_small_order_is_no_share() -> None:

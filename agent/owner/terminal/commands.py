@@ -12,6 +12,7 @@ from agent import options
 from agent.consent.statements import Redactions, Trim
 from agent.options import Commands
 from agent.owner import redaction_text
+from agent.owner.pairing import options as pairing_options
 from agent.owner.console import options as console_options
 from agent.owner.watch import options as watch_options
 
@@ -61,6 +62,17 @@ def _register_keys(commands: Commands) -> None:
     init.add_argument("--name", default="owner", help="your name, as your cameras show it")
     options.add_broker(init)
     options.add_passphrase(init)
+
+    text = "pair with a camera that shows a code, and make your keys if you have none"
+    pair = options.add_command(
+        commands,
+        "pair",
+        "agent.owner.pairing.command:pair",
+        text,
+        examples=pairing_options.EXAMPLES,
+    )
+    options.add_home(pair, DEFAULT_HOME)
+    pairing_options.add(pair)
 
     text = "change the passphrase of your key file"
     passphrase = _add(commands, "passphrase", "keys:passphrase", text)

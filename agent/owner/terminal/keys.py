@@ -35,13 +35,18 @@ def init(arguments: argparse.Namespace) -> int:
     passphrase = keyfile.obtain_passphrase(arguments.passphrase_file, new=True)
     owner = keys.make(arguments.name, passphrase, now=time.time())
     folder = OwnerFolder.create(arguments.home, owner, settings)
+    tell_of_keys(folder)
+    return 0
+
+
+def tell_of_keys(folder: OwnerFolder) -> None:
+    """Print what a new folder holds, and what to do with the recovery sheet."""
     print(f"Your keys:       {folder.key_path}, which only your passphrase opens")
     print(f"Your card:       {folder.card_path}, for your cameras (owners: in agent.yaml)")
-    print(f"Fingerprint:     {format_fingerprint(owner.card.fingerprint)}")
+    print(f"Fingerprint:     {format_fingerprint(folder.card().fingerprint)}")
     print(f"Notification:    {folder.notification_path}, for `clip-agent owner watch`")
     print(f"Recovery sheet:  {folder.path / 'recovery.txt'}")
     print("Print the recovery sheet, keep it on paper, and delete the file.")
-    return 0
 
 
 def card(arguments: argparse.Namespace) -> int:

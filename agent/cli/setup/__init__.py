@@ -1,0 +1,1 @@
+"""``clip-agent setup``: a device's settings, keys and broker, and its pairing with an owner."""

@@ -1,0 +1,133 @@
+"""The way to the broker: for the pairing itself, and from then on."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from agent import files, tls
+from agent.config import Broker, Tls
+from agent.errors import ConfigError, Refused
+from agent.mqtt import link
+from agent.mqtt.link import MqttLink, Settings
+from agent.mqtt.session import Session
+from agent.owner.folder import SETTINGS_NAME
+from agent.owner.folder import Settings as FolderSettings
+from agent.pairing import meeting
+from agent.pairing.messages import Offer
+
+_CA_NAME = "broker-ca.pem"
+_CHECK_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """The broker as the owner named it; ``own`` holds a login that the owner has already.
+
+    Without ``own`` the broker's user ``pairing`` is used, and TLS takes any certificate: the
+    pairing protects itself, and brings the certificate to trust from then on.
+    """
+
+    host: str
+    port: int
+    is_encrypted: bool
+    own: Broker | None = None
+
+    def settings(self) -> Settings:
+        """Settings for the pairing; ConfigError for an own password or CA file."""
+        if self.own is not None:
+            password, context = link.credentials(self.own)
+            username = self.own.username
+        else:
+            username, password = meeting.USERNAME, meeting.PASSWORD
+            context = tls.trusting_anybody() if self.is_encrypted else None
+        return Settings(
+            client_id="",
+            host=self.host,
+            port=self.port,
+            username=username,
+            password=password,
+            tls=context,
+        )
+
+
+@dataclass(frozen=True)
+class BrokerAccess:
+    """The broker from now on, and the private files of the owner's folder that it needs."""
+
+    broker: Broker
+    contents: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, way: Way, offer: Offer, folder: Path) -> BrokerAccess:
+        """As the device offers it; what it does not offer stays as the owner has it."""
+        if offer.login is None and way.own is not None:
+            return cls(way.own, {})
+        contents: dict[str, bytes] = {}
+        password_file = ca_file = None
+        if offer.login is not None:
+            password_file = folder / f"{_safe(offer.login.username)}.password"
+            contents[password_file.name] = f"{offer.login.password}\n".encode()
+        if way.is_encrypted and offer.ca is not None:
+            ca_file = folder / _CA_NAME
+            contents[ca_file.name] = offer.ca.encode()
+        return cls(
+            Broker(
+                host=way.host,
+                port=way.port,
+                username=None if offer.login is None else offer.login.username,
+                password_file=password_file,
+                tls=Tls(ca_file=ca_file) if way.is_encrypted else None,
+            ),
+            contents,
+        )
+
+    def check(self, offer: Offer) -> None:
+        """Connect once, before anything is stored. NetworkFault or ConfigError if that fails."""
+        encrypted = self.broker.tls is not None
+        password = None if offer.login is None else offer.login.password
+        settings = Settings(
+            client_id="",
+            host=self.broker.host,
+            port=self.broker.port,
+            username=self.broker.username,
+            password=password,
+            tls=_trusting(offer.ca) if encrypted else None,
+        )
+        if self.contents or self.broker.username is None:
+            with Session(MqttLink(settings), seconds=_CHECK_SECONDS):
+                pass
+
+    def store(self, folder: Path) -> None:
+        """Write the private files, then ``owner.yaml``, which names them.
+
+        It names them without their folder, so that the folder can be copied.
+        """
+        for name, data in self.contents.items():
+            files.replace(folder / name, data, mode=files.PRIVATE_MODE)
+
+        def shorten(value: Path) -> str:
+            return value.name if value.parent == folder else str(value)
+
+        plain = msgspec.to_builtins(FolderSettings(mqtt=self.broker), enc_hook=shorten)
+        text = yaml.safe_dump(plain, sort_keys=False)
+        files.replace(folder / SETTINGS_NAME, text.encode(), mode=files.PRIVATE_MODE)
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    try:
+        return tls.trusting(None) if ca is None else tls.trusting_text(ca)
+    except ConfigError as error:
+        raise Refused("broker-certificate", f"the broker's certificate: {error.message}") from error
+
+
+def _safe(username: str) -> str:
+    """``username`` if it can name a file."""
+    if not username.replace("-", "").isalnum() or not username.isascii():
+        raise Refused("broker-login", f"{username!r} is no user name that a device gives")
+    return username

@@ -1,0 +1,229 @@
+"""`setup` on the device and `owner pair` on a computer: real processes, Mosquitto and TLS.
+
+Mosquitto is installed as Debian installs it: a main file that includes a folder. A script plays
+`systemctl restart`; it also moves the two listeners from their ports to free ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.consent.cards import OwnerCard, parse_card
+from agent.owner.folder import OwnerFolder
+from tests.peers.process import free_port
+from tests.peers.requirements import ROOT, program
+from tests.support.commands import typed
+
+PASSPHRASE = "correct horse battery"
+SECONDS = 120.0
+
+SYSTEMCTL = """\
+#!/bin/sh
+set -e
+echo "$*" >>{folder}/systemctl.log
+sed -i 's/listener 1883 /listener {plain} /; s/listener 8883/listener {tls}/' {folder}/conf.d/*
+[ ! -f {folder}/pid ] || kill "$(cat {folder}/pid)" || true
+exec {mosquitto} -d -c {folder}/mosquitto.conf </dev/null >{folder}/log 2>&1
+"""
+
+
+@dataclass
+class Machine:
+    """A device with Mosquitto, and the owners' computers, in one folder."""
+
+    root: Path
+    plain: int = field(default_factory=free_port)
+    tls: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.mosquitto = self.root / "mosquitto"
+        (self.mosquitto / "conf.d").mkdir(parents=True)
+        (self.mosquitto / "mosquitto.conf").write_text(
+            f"pid_file {self.mosquitto}/pid\nuser root\n"
+            f"include_dir {self.mosquitto}/conf.d\nlog_dest stderr\n"
+        )
+        systemctl = self.root / "bin" / "systemctl"
+        systemctl.parent.mkdir()
+        systemctl.write_text(
+            SYSTEMCTL.format(
+                folder=self.mosquitto,
+                plain=self.plain,
+                tls=self.tls,
+                mosquitto=program("mosquitto"),
+            )
+        )
+        systemctl.chmod(0o755)
+        self.config = self.root / "etc" / "agent.yaml"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if "COVERAGE" not in name},
+            "PATH": f"{systemctl.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "CLIP_AGENT_PASSPHRASE": PASSPHRASE,
+        }
+
+    def setup(self, *arguments: str) -> list[str]:
+        """The command, with all answers as options."""
+        return [
+            *("setup", "--config", str(self.config), "--mosquitto", str(self.mosquitto)),
+            *("--state-dir", str(self.root / "state"), "--address", f"localhost:{self.tls}"),
+            *("--name", "front-door", "--place", "42.1,-72.5", "--camera", "scene", *arguments),
+        ]
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command as a process of its own; its output is in ``<name>.log``."""
+        with (self.root / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "agent", *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def log(self, name: str) -> str:
+        return (self.root / f"{name}.log").read_text()
+
+    def wait(self, what: str, ready: Callable[[], object]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not ready():
+            assert time.monotonic() < deadline, f"waited too long for {what}"
+            time.sleep(0.05)
+
+    def shown(self, name: str) -> list[str]:
+        """The last command that the device shows to its owner."""
+        self.wait("a code", lambda: "owner pair" in self.log(name))
+        commands: list[str] = re.findall(r"clip-agent (owner pair .*)", self.log(name))
+        return commands[-1].split()
+
+    def stop(self) -> None:
+        with suppress(OSError, ValueError):
+            os.kill(int((self.mosquitto / "pid").read_text()), signal.SIGTERM)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path)
+    yield made
+    made.stop()
+
+
+def prepare(machine: Machine) -> None:
+    """Settings, keys and broker, as a first run writes them; its port is moved to a free one."""
+    done = typed(*machine.setup("--no-pair"), environment=machine.environment)
+    # The broker listens at another port than agent.yaml says, so the first run finds nobody there.
+    assert done.returncode == 1, done.stderr
+    text = machine.config.read_text()
+    machine.config.write_text(
+        text.replace("host: 127.0.0.1\n", f"host: 127.0.0.1\n  port: {machine.plain}\n")
+    )
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("pid", "log", "systemctl.log")
+    }
+
+
+@pytest.fixture
+def quick_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run need not wait long for a broker at a port that nobody listens at."""
+    monkeypatch.setattr("agent.cli.setup.local_broker._RELOAD_SECONDS", 0.1)
+
+
+def test_a_household_types_one_command_on_each_side_and_nothing_twice(
+    machine: Machine, quick_reload: None
+) -> None:
+    prepare(machine)
+    setup = machine.start("setup", *machine.setup())
+    try:
+        command = machine.shown("setup")
+        home = ["--home", str(machine.root / "olive"), "--name", "Olive"]
+        code = command[2]
+        typo = f"{code[:-1]}{(int(code[-1]) + 1) % 10}"
+        mistyped = typed(*command[:2], typo, *command[3:], *home, environment=machine.environment)
+        assert mistyped.returncode == 1
+        assert "Type the new code" in mistyped.stderr
+        machine.wait("a new code", lambda: machine.shown("setup")[2] != code)
+        command = machine.shown("setup")
+        done = typed(*command, *home, environment=machine.environment)
+        assert done.returncode == 0, done.stderr + machine.log("setup")
+        assert setup.wait(SECONDS) == 0, machine.log("setup")
+    finally:
+        setup.kill()
+        setup.wait()
+
+    folder = OwnerFolder(machine.root / "olive")
+    (card,) = config.load(machine.config).owners
+    assert parse_card(card.read_text(), OwnerCard, "card") == folder.card()
+    fingerprint = folder.devices()["front-door"].fingerprint
+    for said in (done.stdout, machine.log("setup")):
+        assert fingerprint in said.replace(" ", "")
+        assert folder.card().fingerprint in said.replace(" ", "")
+    broker = folder.settings().mqtt
+    assert broker.tls is not None
+    assert (broker.port, broker.host) == (machine.tls, "localhost")
+    passwords = (machine.mosquitto / "clip-agent.passwd").read_text()
+    assert "pairing:" not in passwords, "nobody may knock any more"
+    assert stat.S_IMODE((machine.root / "etc" / "mqtt-password").stat().st_mode) == 0o400
+
+    # The login that came with the pairing reads and writes what an owner does.
+    inbox = typed("owner", "inbox", "--home", folder.path, environment=machine.environment)
+    assert inbox.returncode == 0, inbox.stderr
+    assert "front-door" in inbox.stdout + inbox.stderr
+
+    # A second run changes nothing.
+    before = files_below(machine.root)
+    again = typed(*machine.setup(), environment=machine.environment)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "--pair pairs with one more" in again.stdout
+    assert files_below(machine.root) == before
+
+
+def test_a_dry_run_says_what_it_would_write_and_writes_nothing(machine: Machine) -> None:
+    before = files_below(machine.root)
+    done = typed(*machine.setup("--dry-run"), environment=machine.environment)
+    assert done.returncode == 0, done.stderr
+    assert f"would make   {machine.config}" in done.stdout
+    assert files_below(machine.root) == before
+
+
+def test_a_setup_that_was_cut_off_goes_on_where_it_stopped(
+    machine: Machine, quick_reload: None
+) -> None:
+    """Whatever file is missing is made again, and the others stay as they are."""
+    prepare(machine)
+    done = typed(*machine.setup("--no-pair"), environment=machine.environment)
+    assert done.returncode == 0, done.stderr
+    whole = files_below(machine.root)
+    for name in ("etc/requesters.yaml", "mosquitto/clip-agent.acl", "mosquitto/clip-agent.passwd"):
+        (machine.root / name).unlink()
+        done = typed(*machine.setup("--no-pair"), environment=machine.environment)
+        assert done.returncode == 0, done.stderr
+        after = files_below(machine.root)
+        assert after.keys() == whole.keys()
+        assert {other for other in whole if after[other] != whole[other]} <= {name}
+
+
+def test_without_a_broker_the_setup_says_how_to_get_one_before_it_asks_anything(
+    machine: Machine,
+) -> None:
+    (machine.mosquitto / "mosquitto.conf").unlink()
+    done = typed(*machine.setup(), environment=machine.environment)
+    assert done.returncode == 78
+    assert "apt-get install mosquitto" in done.stderr
+    assert not machine.config.exists()
