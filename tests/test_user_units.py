@@ -65,7 +65,7 @@ def test_a_users_unit_runs_the_real_command_and_reads_no_more_than_it_needs(
 ) -> None:
     from agent.cli.main import build_parser
     from agent.owner.folder import OwnerFolder
-    from agent.owner.terminal.commands import DEFAULT_HOME
+    from agent.owner.terminal.options.base import DEFAULT_HOME
 
     unit, home = read_unit(name), str(DEFAULT_HOME).replace("~", "%h")
     command = shlex.split(unit["ExecStart"][0])

@@ -12,11 +12,11 @@ from agent import options
 from agent.consent.statements import Redactions, Trim
 from agent.options import Commands
 from agent.owner import redaction_text
-from agent.owner.pairing import options as pairing_options
 from agent.owner.console import options as console_options
+from agent.owner.terminal.options import keys as key_commands
+from agent.owner.terminal.options.base import DEFAULT_HOME, add
 from agent.owner.watch import options as watch_options
 
-DEFAULT_HOME = Path("~/.config/clip-agent/owner")
 _REQUEST = "the first characters of its id"
 _ANSWER_SECONDS = 15.0
 _TRIM_FORM = "must be CLIP=FROM-TO, for example 1=2.5-10"
@@ -38,10 +38,6 @@ _PREVIEW_EXAMPLES = f"""\
   clip-agent owner preview 1 --request 3f9a2c1b
   clip-agent owner preview 20240124-183015-3f9a2c
 {_EDITS}"""
-_RECOVER_EXAMPLES = """\
-  clip-agent owner recover recovery.txt 20240124-183015-3f9a2c.mp4.age
-  clip-agent owner recover recovery.txt /media/card/camera/clips --output clips
-"""
 
 
 def register(groups: Commands) -> None:
@@ -49,7 +45,7 @@ def register(groups: Commands) -> None:
     text = "your keys, the requests for your clips, and your answers"
     group = groups.add_parser("owner", help=text, description=text, epilog=options.HOW_TO_UNLOCK)
     commands = group.add_subparsers(metavar="COMMAND", required=True)
-    _register_keys(commands)
+    key_commands.register(commands)
     _register_reading(commands)
     _register_clips(commands)
     _register_releasing(commands)
@@ -57,61 +53,9 @@ def register(groups: Commands) -> None:
     _register_recording(commands)
 
 
-def _register_keys(commands: Commands) -> None:
-    init = _add(commands, "init", "keys:init", "make your keys and a recovery sheet")
-    init.add_argument("--name", default="owner", help="your name, as your cameras show it")
-    options.add_broker(init)
-    options.add_passphrase(init)
-
-    text = "pair with a camera that shows a code, and make your keys if you have none"
-    pair = options.add_command(
-        commands,
-        "pair",
-        "agent.owner.pairing.command:pair",
-        text,
-        examples=pairing_options.EXAMPLES,
-    )
-    options.add_home(pair, DEFAULT_HOME)
-    pairing_options.add(pair)
-
-    text = "change the passphrase of your key file"
-    passphrase = _add(commands, "passphrase", "keys:passphrase", text)
-    options.add_passphrase(passphrase)
-    options.add_passphrase(passphrase, new=True)
-
-    text = "list the passkeys that open your keys, or remove one"
-    passkeys = _add(commands, "passkeys", "keys:passkeys", text)
-    passkeys.add_argument("--remove", metavar="ID", help="delete the file of a passkey")
-    options.add_json(passkeys)
-
-    text = "make the key for `owner watch`, or change what its messages hold"
-    notify = _add(commands, "notification-key", "keys:notification_key", text)
-    notify.add_argument(
-        "--content", choices=["yes", "no"], help="titles and names of requesters in its messages"
-    )
-    notify.add_argument("--new", action="store_true", help="replace the key by a new one")
-
-    text = "open clips with your recovery sheet, and see how to go on without your keys"
-    recover = _add(commands, "recover", "keys:recover", text, examples=_RECOVER_EXAMPLES)
-    recover.add_argument(
-        "paper", type=Path, metavar="PAPER", help="a file with the last line of the sheet; -: stdin"
-    )
-    recover.add_argument(
-        "clips", type=Path, nargs="*", metavar="clip", help="a sealed clip, or a folder of them"
-    )
-    recover.add_argument(
-        "--output", type=Path, default=Path(), metavar="DIR", help="for the videos (default: here)"
-    )
-
-    card = _add(commands, "card", "keys:card", "print your public key card, or enrol a camera")
-    change = card.add_mutually_exclusive_group()
-    change.add_argument("--add", type=Path, metavar="FILE", help="a camera's device.card.yaml")
-    change.add_argument("--remove", metavar="NAME", help="forget a camera and what it wrote")
-
-
 def _register_reading(commands: Commands) -> None:
     text = "collect and list what the cameras tell you"
-    inbox = _add(commands, "inbox", "read:inbox", text)
+    inbox = add(commands, "inbox", "read:inbox", text)
     options.add_json(inbox)
     options.add_passphrase(inbox)
     _add_wait(inbox, "wait this long for a request if none is open")
@@ -135,12 +79,12 @@ def _register_reading(commands: Commands) -> None:
     console_options.add(pages)
 
     text = "show what each camera last said of itself, and when"
-    status = _add(commands, "status", "status_view:status", text)
+    status = add(commands, "status", "status_view:status", text)
     options.add_json(status)
     options.add_passphrase(status)
 
     text = "show a request in full with its clips, or a notice"
-    show = _add(commands, "show", "read:show", text)
+    show = add(commands, "show", "read:show", text)
     show.add_argument("request", help=_REQUEST)
     _add_camera(show, "as this camera reports it")
     options.add_json(show)
@@ -149,7 +93,7 @@ def _register_reading(commands: Commands) -> None:
 
 
 def _register_clips(commands: Commands) -> None:
-    clips = _add(commands, "clips", "read:clips", "ask the cameras which clips they hold")
+    clips = add(commands, "clips", "read:clips", "ask the cameras which clips they hold")
     clips.add_argument(
         "--from",
         dest="start",
@@ -166,11 +110,11 @@ def _register_clips(commands: Commands) -> None:
     options.add_passphrase(clips)
 
     text = "look at a clip before you decide, as recorded or as it would be sent"
-    preview = _add(commands, "preview", "read:preview", text, examples=_PREVIEW_EXAMPLES)
+    preview = add(commands, "preview", "read:preview", text, examples=_PREVIEW_EXAMPLES)
     _add_clip(preview)
     _add_edits(preview)
 
-    save = _add(commands, "save", "read:save", "keep a clip as a file")
+    save = add(commands, "save", "read:save", "keep a clip as a file")
     _add_clip(save)
     save.add_argument("--output", type=Path, metavar="FILE", help="default: <clip>.mp4")
     save.add_argument("--sealed", action="store_true", help="still encrypted, as the camera has it")
@@ -178,10 +122,10 @@ def _register_clips(commands: Commands) -> None:
 
 def _register_releasing(commands: Commands) -> None:
     text = "release clips to the author of a request; you can release more of them later"
-    approve = _add(commands, "approve", "release:approve", text, examples=_APPROVE_EXAMPLES)
+    approve = add(commands, "approve", "release:approve", text, examples=_APPROVE_EXAMPLES)
     approve.add_argument("request", help=_REQUEST)
     text = "release clips to somebody who has not asked"
-    share = _add(commands, "share", "release:share", text, examples=_SHARE_EXAMPLES)
+    share = add(commands, "share", "release:share", text, examples=_SHARE_EXAMPLES)
     for command in (approve, share):
         command.add_argument("clips", nargs="*", metavar="clip", help="number or id of a clip")
         _add_edits(command)
@@ -214,13 +158,13 @@ def _register_releasing(commands: Commands) -> None:
 
 def _register_refusing(commands: Commands) -> None:
     text = "close a request for good, without telling anybody"
-    decline = _add(commands, "decline", "refuse:decline", text)
+    decline = add(commands, "decline", "refuse:decline", text)
     decline.add_argument("request", help=_REQUEST)
     decline.add_argument("--mute", action="store_true", help="mute the requester too")
-    revoke = _add(commands, "revoke", "refuse:revoke", "stop a release that has not been sent yet")
+    revoke = add(commands, "revoke", "refuse:revoke", "stop a release that has not been sent yet")
     revoke.add_argument("release", help=_REQUEST)
-    mute = _add(commands, "mute", "refuse:mute", "get no more requests of a requester")
-    unmute = _add(commands, "unmute", "refuse:unmute", "get requests of a requester again")
+    mute = add(commands, "mute", "refuse:mute", "get no more requests of a requester")
+    unmute = add(commands, "unmute", "refuse:unmute", "get requests of a requester again")
     for command in (mute, unmute):
         command.add_argument(
             "requester",
@@ -228,9 +172,9 @@ def _register_refusing(commands: Commands) -> None:
             help="their fingerprint, or the first characters of one of their requests",
         )
     text = "get no requests until you resume; recording goes on"
-    pause = _add(commands, "pause-requests", "refuse:pause_requests", text)
+    pause = add(commands, "pause-requests", "refuse:pause_requests", text)
     text = "get requests again, and those that are still open"
-    resume = _add(commands, "resume-requests", "refuse:resume_requests", text)
+    resume = add(commands, "resume-requests", "refuse:resume_requests", text)
     for command in (decline, revoke, mute):
         _add_yes(command)
     for command in (unmute, pause, resume):
@@ -242,10 +186,10 @@ def _register_refusing(commands: Commands) -> None:
 
 
 def _register_recording(commands: Commands) -> None:
-    arm = _add(commands, "arm", "recording:arm", "record again when something moves")
-    disarm = _add(commands, "disarm", "recording:disarm", "record nothing until you arm again")
-    delete = _add(commands, "delete", "recording:delete", "delete a clip on the camera for good")
-    keep = _add(commands, "keep", "recording:keep", "spare a clip from being deleted for space")
+    arm = add(commands, "arm", "recording:arm", "record again when something moves")
+    disarm = add(commands, "disarm", "recording:disarm", "record nothing until you arm again")
+    delete = add(commands, "delete", "recording:delete", "delete a clip on the camera for good")
+    keep = add(commands, "keep", "recording:keep", "spare a clip from being deleted for space")
     keep.add_argument("--no-longer", action="store_true", help="let it be deleted in its turn")
     arm.add_argument(
         "--by-schedule", action="store_true", help="record only at the times in its agent.yaml"
@@ -259,15 +203,6 @@ def _register_recording(commands: Commands) -> None:
     delete.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     for command in (arm, disarm, delete, keep):
         _add_wait(command, "wait this long for the camera's answer", default=_ANSWER_SECONDS)
-
-
-def _add(
-    commands: Commands, name: str, function: str, text: str, *, examples: str = ""
-) -> argparse.ArgumentParser:
-    dotted = f"agent.owner.terminal.{function}"
-    command = options.add_command(commands, name, dotted, text, examples=examples)
-    options.add_home(command, DEFAULT_HOME)
-    return command
 
 
 def _add_clip(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""The options of the owner's commands, by subject. Light to import."""
