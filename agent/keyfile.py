@@ -98,7 +98,7 @@ def parse_keys(text: str, role: Role) -> Keys:
 
 def lock(keys: Keys, role: Role, passphrase: str, *, now: float) -> bytes:
     """The bytes of a key file for ``keys`` that ``passphrase`` opens, in its NFC form."""
-    _check_length(passphrase)
+    check_length(passphrase)
     text = format_keys(keys, role, now=now)
     composed = unicodedata.normalize("NFC", passphrase)
     locked: bytes = pyrage.passphrase.encrypt(text.encode(), composed)
@@ -208,7 +208,7 @@ def obtain_passphrase(
             advice="Set your terminal to UTF-8, or give a file saved as UTF-8",
         ) from error
     if new:
-        _check_length(passphrase)
+        check_length(passphrase)
     return passphrase
 
 
@@ -216,7 +216,7 @@ def _typed(ask: Callable[[str], str], *, new: bool) -> str:
     if not new:
         return ask("Passphrase: ")
     passphrase = ask(f"New passphrase, at least {MIN_PASSPHRASE_CHARACTERS} characters: ")
-    _check_length(passphrase)
+    check_length(passphrase)
     if ask("Again, to be sure: ") != passphrase:
         raise KeyFileError("the two passphrases differ")
     return passphrase
@@ -282,6 +282,7 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
     files.sync_directory(path.parent)
 
 
-def _check_length(passphrase: str) -> None:
+def check_length(passphrase: str) -> None:
+    """Raise :class:`KeyFileError` for a new passphrase that is too short."""
     if len(passphrase) < MIN_PASSPHRASE_CHARACTERS:
         raise KeyFileError(f"the passphrase is shorter than {MIN_PASSPHRASE_CHARACTERS} characters")

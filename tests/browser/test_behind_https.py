@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.authenticator import Authenticator
 from tests.browser.chromium import PHONE
 from tests.browser.conftest import Visit
 from tests.browser.console import Served
 from tests.browser.home import Home
+from tests.e2e.household import PASSPHRASE
 from tests.peers.process import Peer, free_port
 from tests.peers.requirements import ROOT, program
 
@@ -60,3 +62,18 @@ def test_a_phone_uses_the_console_through_caddy(console: Served, new_visitor: Vi
     assert answer is not None and answer.status == 421, "the console has one address"
     phone.forgive()
     phone.hosts.clear()
+
+
+def test_a_passkey_belongs_to_the_households_name(console: Served, new_visitor: Visit) -> None:
+    phone = new_visitor(PHONE)
+    Authenticator.plugged_in(phone)
+    console.enter(phone, "/settings/passkeys")
+    phone.page.get_by_label("Name").fill("phone")
+    phone.page.get_by_label("Passphrase").fill(PASSPHRASE)
+    phone.page.get_by_role("button", name="Enrol a passkey").click()
+    phone.page.get_by_role("heading", name="phone").wait_for()
+    (known,) = console.parts.passkeys.enrolled().passkeys
+    assert known.rp_id == EXAMPLE
+    phone.page.get_by_role("button", name="Lock", exact=True).click()
+    phone.page.get_by_role("button", name="Unlock with a passkey").click()
+    phone.page.wait_for_url(console.url("/"))

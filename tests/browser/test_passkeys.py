@@ -111,7 +111,7 @@ def test_a_wrong_passphrase_enrols_nothing(served: Served, visitor: Visitor) -> 
     finger = Authenticator.plugged_in(visitor)
     served.enter(visitor, SETTINGS)
     enrol(visitor, passphrase="a wrong one")
-    expect(visitor.page.get_by_role("alert")).to_contain_text("wrong passphrase")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("not your passphrase")
     assert not finger.credentials()
     visitor.forgive()
 
@@ -123,3 +123,28 @@ def test_one_device_is_enrolled_once(served: Served, visitor: Visitor) -> None:
     enrol(visitor, "the same phone")
     expect(visitor.page.get_by_role("alert")).to_contain_text("already")
     assert len(served.parts.passkeys.enrolled().passkeys) == 1
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=("wide", "phone"))
+def test_a_forgotten_passphrase_is_replaced_by_a_passkey(
+    served: Served, new_visitor: Visit, screen: Screen
+) -> None:
+    visitor = new_visitor(screen)
+    page = visitor.page
+    Authenticator.plugged_in(visitor)
+    served.enter(visitor, SETTINGS)
+    enrolled(visitor)
+    page.goto(served.url("/settings"))
+    page.get_by_role("link", name="New passphrase").click()
+    by_passkey = page.get_by_role("button", name="Change the passphrase with a passkey")
+    by_passkey.click()
+    assert page.evaluate("document.activeElement.id") == "new", "what is missing is asked for"
+    page.get_by_label("New passphrase, at least").fill("another passphrase")
+    page.get_by_label("The new passphrase again").fill("another passphrase")
+    assert visitor.fits()
+    assert axe.violations(page) == []
+    by_passkey.click()
+    expect(page.get_by_role("status")).to_contain_text("The new passphrase opens your keys")
+    page.get_by_role("button", name="Lock", exact=True).click()
+    served.unlock(visitor, "another passphrase")
+    page.wait_for_url(served.url("/"))

@@ -1,8 +1,8 @@
 """An authenticator in software, and the browser around it, as a page of the console meets them.
 
-It makes credentials (Ed25519, or ES256 as most phones) and answers with signatures, counter, flags
-and the PRF's output, in the form in which ``passkeys.js`` sends them. Every lie is a keyword:
-another origin, no verification of the user, a counter that stands still.
+It makes credentials (EdDSA, ES256 as most phones, RS256 as many a TPM) and answers with signatures,
+counter, flags and the PRF's output, in the form in which ``passkeys.js`` sends them. Every lie is a
+keyword: another origin, no verification of the user, a counter that stands still.
 """
 
 from __future__ import annotations
@@ -11,15 +11,23 @@ import hashlib
 import hmac
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from agent.consent.cards import decode_base64url, encode_base64url
 
+Algorithm = Literal["EdDSA", "ES256", "RS256"]
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_PRIVATE: dict[str, Callable[[], PrivateKey]] = {
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "RS256": lambda: rsa.generate_private_key(65_537, 2_048),
+}
 PRESENT, VERIFIED, MAY_BE_COPIED, COPIED, WITH_CREDENTIAL = 0x01, 0x04, 0x08, 0x10, 0x40
 
 
@@ -28,7 +36,7 @@ class SoftCredential:
     """A credential: its id, keys, the site and account it belongs to, and its counter."""
 
     id: bytes
-    private: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+    private: PrivateKey
     rp_id: str
     user: bytes
     prf_key: bytes = field(default_factory=lambda: os.urandom(32))
@@ -40,6 +48,9 @@ class SoftCredential:
         if isinstance(self.private, ed25519.Ed25519PrivateKey):
             x = self.private.public_key().public_bytes_raw()
             return cbor2.dumps({1: 1, 3: -8, -1: 6, -2: x})
+        if isinstance(self.private, rsa.RSAPrivateKey):
+            n = self.private.public_key().public_numbers().n.to_bytes(256, "big")
+            return cbor2.dumps({1: 3, 3: -257, -1: n, -2: b"\x01\x00\x01"})
         numbers = self.private.public_key().public_numbers()
         x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
         return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
@@ -47,6 +58,8 @@ class SoftCredential:
     def sign(self, data: bytes) -> bytes:
         if isinstance(self.private, ed25519.Ed25519PrivateKey):
             return self.private.sign(data)
+        if isinstance(self.private, rsa.RSAPrivateKey):
+            return self.private.sign(data, padding.PKCS1v15(), SHA256())
         return self.private.sign(data, ec.ECDSA(SHA256()))
 
     def secret(self, salt: bytes) -> bytes:
@@ -64,12 +77,12 @@ class SoftAuthenticator:
         *,
         flags: int = PRESENT | VERIFIED,
         counts: bool = True,
-        es256: bool = False,
+        algorithm: Algorithm = "EdDSA",
     ) -> None:
         self.origin = origin
         self.flags = flags
         self.counts = counts
-        self.es256 = es256
+        self.algorithm = algorithm
         self.credentials: dict[bytes, SoftCredential] = {}
 
     def create(self, options: dict[str, Any], **lies: Any) -> bytes:
@@ -78,11 +91,7 @@ class SoftAuthenticator:
             assert decode_base64url(known["id"]) not in self.credentials, "InvalidStateError"
         made = SoftCredential(
             id=os.urandom(32),
-            private=(
-                ec.generate_private_key(ec.SECP256R1())
-                if self.es256
-                else ed25519.Ed25519PrivateKey.generate()
-            ),
+            private=_PRIVATE[self.algorithm](),
             rp_id=options["rp"]["id"],
             user=decode_base64url(options["user"]["id"]),
         )

@@ -135,6 +135,11 @@ class Sessions:
         with self._lock:
             self._drop(lambda one: browser is None or one.browser == browser)
 
+    def lock_others(self, browser: str) -> None:
+        """End all sessions but that of ``browser``: another of them may be in a thief's hand."""
+        with self._lock:
+            self._drop(lambda one: one.browser != browser)
+
     def _is_over(self, session: Session, now: float) -> bool:
         idle = now - session.used_at > self._idle_seconds
         return idle or now - session.began_at > LONGEST_SECONDS

@@ -12,10 +12,12 @@ from agent.owner.console import app
 from agent.owner.console.context import Console
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.conftest import PASSPHRASE
+from tests.support.authenticator import SoftAuthenticator
 from tests.support.clock import SimulatedClock
 
 ORIGIN = "http://localhost:8642"
 NEVER_SECONDS = 3_600.0
+PASSKEYS = "/settings/passkeys"
 
 
 @pytest.fixture
@@ -57,3 +59,19 @@ def browser(locked_browser: TestClient) -> TestClient:
     answer = locked_browser.post("/unlock", data={"passphrase": PASSPHRASE, "next": "/"})
     assert answer.headers["location"] == "/"
     return locked_browser
+
+
+@pytest.fixture
+def phone() -> SoftAuthenticator:
+    return SoftAuthenticator(ORIGIN)
+
+
+def enrol(browser: TestClient, phone: SoftAuthenticator, name: str = "phone") -> None:
+    fields = {"name": name, "passphrase": PASSPHRASE}
+    options = browser.post(f"{PASSKEYS}/enrol/begin", data=fields).json()
+    made = {"passkey": phone.create(options).decode()}
+    used = {
+        "passkey": phone.get(browser.post(f"{PASSKEYS}/enrol/confirm", data=made).json()).decode()
+    }
+    done = browser.post(f"{PASSKEYS}/enrol/finish", data=used)
+    assert done.json() == {"next": PASSKEYS}

@@ -19,28 +19,12 @@ from agent.owner.console.sessions import IDLE_SECONDS
 from agent.owner.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.conftest import PASSPHRASE
-from tests.owner.console.conftest import NEVER_SECONDS, ORIGIN
+from tests.owner.console.conftest import NEVER_SECONDS, ORIGIN, enrol
+from tests.owner.console.conftest import PASSKEYS as SETTINGS
 from tests.support.authenticator import PRESENT, SoftAuthenticator
 from tests.support.clock import SimulatedClock
 
-SETTINGS = "/settings/passkeys"
 PLAN, OTHER_PLAN = "a" * 64, "b" * 64
-
-
-@pytest.fixture
-def phone() -> SoftAuthenticator:
-    return SoftAuthenticator(ORIGIN)
-
-
-def enrol(browser: TestClient, phone: SoftAuthenticator, name: str = "phone") -> None:
-    fields = {"name": name, "passphrase": PASSPHRASE}
-    options = browser.post(f"{SETTINGS}/enrol/begin", data=fields).json()
-    made = {"passkey": phone.create(options).decode()}
-    used = {
-        "passkey": phone.get(browser.post(f"{SETTINGS}/enrol/confirm", data=made).json()).decode()
-    }
-    done = browser.post(f"{SETTINGS}/enrol/finish", data=used)
-    assert done.json() == {"next": SETTINGS}
 
 
 @pytest.fixture
@@ -174,6 +158,17 @@ def test_a_removed_passkey_is_gone_from_page_and_lock(
     assert ">phone<" not in page
     enrolled.post("/lock")
     assert "data-passkey" not in enrolled.get("/unlock").text
+
+
+def test_removing_a_passkey_locks_all_other_browsers(
+    enrolled: TestClient, console: Console, keys: Keys
+) -> None:
+    """One of them may be on the device that was lost, and unlocked."""
+    lost = console.sessions.begin_with("the lost phone", keys)
+    (known,) = console.passkeys.enrolled().passkeys
+    enrolled.post(f"{SETTINGS}/remove", data={"id": known.id})
+    assert console.sessions.find(lost.id, "the lost phone") is None
+    assert enrolled.get("/settings").status_code == 200
 
 
 def test_a_link_cannot_have_an_authenticator_forget_an_enrolled_passkey(

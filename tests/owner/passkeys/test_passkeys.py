@@ -25,6 +25,7 @@ from tests.support.authenticator import (
     MAY_BE_COPIED,
     PRESENT,
     VERIFIED,
+    Algorithm,
     SoftAuthenticator,
 )
 from tests.support.clock import SimulatedClock
@@ -48,13 +49,13 @@ def same(opened: Keys, keys: Keys) -> bool:
 # What works
 
 
-@pytest.mark.parametrize("es256", [False, True])
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
 @pytest.mark.parametrize("counts", [False, True])
 @pytest.mark.parametrize("origin", [ORIGIN, HTTPS, f"{HTTPS}:8443"])
 def test_an_enrolled_passkey_unlocks_and_approves_time_and_again(
-    passkeys: Passkeys, keys: Keys, origin: str, counts: bool, es256: bool
+    passkeys: Passkeys, keys: Keys, origin: str, counts: bool, algorithm: Algorithm
 ) -> None:
-    phone = SoftAuthenticator(origin, counts=counts, es256=es256)
+    phone = SoftAuthenticator(origin, counts=counts, algorithm=algorithm)
     enrol(passkeys, phone, keys)
     at = asker(origin=origin)
     for _ in range(2):

@@ -44,13 +44,14 @@ def _show(context: Context, error: ClipAgentError | None) -> Response:
 
 
 def remove(context: Context) -> Response:
-    """Remove a passkey; the next page tells its authenticator."""
+    """Remove a passkey, and lock all other browsers; the next page tells its authenticator."""
     passkeys, wanted = context.console.passkeys, context.field("id")
     credentials = {one.id: one.credential for one in passkeys.enrolled().passkeys}
     try:
         passkeys.remove(wanted)
     except ClipAgentError as error:
         return _show(context, error)
+    context.console.sessions.lock_others(context.browser.id)
     removed = credentials.get(wanted)
     return context.redirect(_PATH if removed is None else f"{_PATH}?removed={removed}")
 

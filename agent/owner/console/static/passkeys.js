@@ -89,16 +89,24 @@ async function attempt(form, work) {
 
 function confirmBy(button) {
   const form = button.form;
+  const passphrase = form.elements.passphrase;
+  if (passphrase) {
+    passphrase.required = false; // all else that the form asks for must be there
+    passphrase.value = "";
+  }
+  if (!form.reportValidity()) {
+    return undefined;
+  }
   return attempt(form, async () => {
     const field = button.dataset.with;
-    const options = await post(button.dataset.passkey, field ? { [field]: form.elements[field].value } : {});
-    form.elements.passkey.value = await get(options);
-    form.noValidate = true;
-    if (form.elements.passphrase) {
-      form.elements.passphrase.value = "";
-    }
+    const fields = field ? { [field]: form.elements[field].value } : {};
+    form.elements.passkey.value = await get(await post(button.dataset.passkey, fields));
     form.querySelectorAll("button").forEach((one) => (one.disabled = false));
     form.requestSubmit();
+  }).finally(() => {
+    if (passphrase) {
+      passphrase.required = true;
+    }
   });
 }
 
