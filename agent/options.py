@@ -10,6 +10,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -163,3 +164,13 @@ def confirm(question: str, *, yes: bool) -> None:
         )
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise Refused("not-confirmed", "nothing was done")
+
+
+def moment(text: str) -> float:
+    """A time in ISO 8601; without a zone it is local time."""
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError, OSError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time such as 2024-01-24T18:30"
+        ) from error

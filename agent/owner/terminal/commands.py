@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -97,12 +96,12 @@ def _register_clips(commands: Commands) -> None:
     clips.add_argument(
         "--from",
         dest="start",
-        type=_moment,
+        type=options.moment,
         metavar="TIME",
         help="2024-01-24T18:30, in local time unless it names a zone (default: a day ago)",
     )
     clips.add_argument(
-        "--to", dest="end", type=_moment, metavar="TIME", help="the same (default: now)"
+        "--to", dest="end", type=options.moment, metavar="TIME", help="the same (default: now)"
     )
     _add_camera(clips, "this camera only")
     options.add_json(clips)
@@ -289,13 +288,3 @@ def parse_redact(text: str) -> tuple[str, Redactions]:
         return clip, redaction_text.parse(rest)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _moment(text: str) -> float:
-    """A time in ISO 8601; without a zone it is local time."""
-    try:
-        return max(0.0, datetime.fromisoformat(text).timestamp())
-    except (ValueError, OverflowError, OSError) as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time such as 2024-01-24T18:30"
-        ) from error
