@@ -11,21 +11,23 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from agent.clock import Clock
 from agent.owner.client import OwnerClient
 from agent.owner.console.collector import PAUSE_SECONDS, Collector
-from agent.owner.console.context import Console, endpoint, nowhere
+from agent.owner.console.context import Console
 from agent.owner.console.door import Door
 from agent.owner.console.guard import Guard
 from agent.owner.console.jobs import Jobs
 from agent.owner.console.pages import (
+    decide,
     entrance,
     footage,
     home,
     passkeys,
+    releases,
     requests,
     settings,
 )
@@ -35,11 +37,13 @@ from agent.owner.passkeys.passkeys import Passkeys
 
 _STATIC = Path(__file__).with_name("static")
 PAGES = (
+    decide,
     entrance,
     footage,
     home,
     requests,
     passkeys,
+    releases,
     settings,
 )
 
@@ -60,7 +64,7 @@ def build(
     sessions = Sessions(clock, folder.unlock, idle_seconds=idle_seconds)
     door = Door(folder, clock)
     collector = Collector(
-        lambda: OwnerClient(folder, clock=clock), sessions, pause_seconds=collect_seconds
+        lambda: OwnerClient(folder, clock=clock), sessions, clock, pause_seconds=collect_seconds
     )
     known = Passkeys(folder, clock)
     console = Console(folder, clock, origins, door, sessions, Jobs(), collector, known)
@@ -73,12 +77,9 @@ def build(
         collector.stop()
         console.jobs.close()
 
-    rest = [
-        Mount("/static", StaticFiles(directory=_STATIC)),
-        Route("/{path:path}", endpoint(nowhere), methods=["GET"]),
-    ]
+    static = Mount("/static", StaticFiles(directory=_STATIC))
     app = Starlette(
-        routes=[route for page in PAGES for route in page.ROUTES] + rest,
+        routes=[route for page in PAGES for route in page.ROUTES] + [static],
         middleware=[Middleware(Guard, origins=origins, door=door, sessions=sessions)],
         lifespan=lifespan,
     )

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from agent.clock import Clock
 from agent.errors import ClipAgentError
 from agent.keyfile import Keys
 from agent.owner.client import OwnerClient
@@ -24,11 +25,14 @@ class Collector:
         self,
         client: Callable[[], OwnerClient],
         sessions: Sessions,
+        clock: Clock,
         *,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._client = client
         self._sessions = sessions
+        self._clock = clock
+        self._collected_at = 0.0  # monotonic
         self._pause_seconds = pause_seconds
         self._collecting = threading.Lock()
         self._ends = threading.Event()
@@ -52,12 +56,20 @@ class Collector:
         with self._collecting:
             try:
                 self.overview, self.fault = self._client().collect(keys), None
+                self._collected_at = self._clock.monotonic()
             except ClipAgentError as error:
                 self.fault = error
                 raise
             finally:
                 self.count += 1
             return self.overview
+
+    def refresh(self, keys: Keys, *, older_than_seconds: float) -> Overview:
+        """The last overview, or that of a visit now if it is older; raises NetworkFault."""
+        overview, at = self.overview, self._collected_at
+        if overview is not None and self._clock.monotonic() - at <= older_than_seconds:
+            return overview
+        return self.collect(keys)
 
     def forget(self) -> None:
         """Drop the last overview: something was decided since, and the next page must show it."""

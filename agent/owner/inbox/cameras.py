@@ -75,7 +75,7 @@ def _remarks(status: Status, inbox: Inbox, card: OwnerCard, *, fresh: bool) -> I
     if camera.state not in _AT_WORK:
         why = f": {camera.detail}" if camera.detail else ""
         yield f"it does not record: {camera.state}{why}, since {text.moment(camera.at)}"
-    if not status.arming.armed and not status.arming.is_free:
+    if not status.arming.armed and not status.arming.scheduled:
         yield f"recording is {text.arming(status)}"
     if not status.clock_synced:
         yield "its clock is not set, so requests and your answers wait"

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from agent.consent.statements import ClipOffer, Redaction
 from agent.owner.client import OwnerClient
 from agent.owner.console.context import Console
-from agent.owner.console.screening import Screening
+from agent.owner.console.editing.screening import Screening
 from agent.owner.decisions import seen
 from agent.owner.decisions.seen import SeenClip
 from agent.owner.pictures import footage as opened_clips

@@ -13,10 +13,10 @@ from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import Refused
 from agent.owner import text
 from agent.owner.client import OwnerClient
-from agent.owner.console import edits
 from agent.owner.console.context import Context, endpoint, for_scripts
+from agent.owner.console.editing import edits
+from agent.owner.console.editing.screening import Screening
 from agent.owner.console.jobs import Job
-from agent.owner.console.screening import Screening
 from agent.owner.decisions.choice import Choice
 
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")

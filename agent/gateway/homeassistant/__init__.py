@@ -1,1 +1,0 @@
-"""Home Assistant, where the owner wants it: entities by MQTT discovery, events, and a switch."""
