@@ -29,6 +29,8 @@ from agent.requester.cases import records
 from agent.requester.cases.intake import Intake
 from agent.requester.folder import RequesterFolder
 from agent.requester.receiver.server import Receiver
+from agent.vault.camera_state import StateFile
+from agent.vault.locks import camera_at_work
 from tests.browser.footage import Film
 from tests.e2e.household import PASSPHRASE, Household
 from tests.peers.mosquitto import Mosquitto
@@ -85,6 +87,7 @@ class Home:
             home = cls(house, agency, broker, both)
             for one in both.values():
                 stack.callback(one.kill_all)
+                stack.enter_context(_camera_that_says_armed(one))
                 one.start("gateway")
             for one in both.values():
                 home._enrol(one, owners)
@@ -144,6 +147,17 @@ class Home:
             clock=SystemClock(synced_marker=None),
         )
         return len([intake.take(path) for path in self.agency.receiver.finished()])
+
+
+@contextmanager
+def _camera_that_says_armed(house: Household) -> Iterator[None]:
+    """A camera that records nothing by itself, and says that all is well."""
+    clock = SystemClock(synced_marker=None)
+    (house.state / "camera").mkdir(parents=True)
+    readers = recipients(load_owners(config.load(house.config).owners))
+    with camera_at_work(house.state, clock=clock):
+        StateFile(house.state, seals_to=tuple(readers)).say(at=clock.now(), state="armed")
+        yield
 
 
 def _add_owner(house: Household, broker: Mosquitto) -> None:

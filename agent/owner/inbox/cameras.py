@@ -74,7 +74,8 @@ def _remarks(status: Status, inbox: Inbox, card: OwnerCard, *, fresh: bool) -> I
     camera, open_digests = status.camera, {item.digest for item in inbox.requests()}
     if camera.state not in _AT_WORK:
         why = f": {camera.detail}" if camera.detail else ""
-        yield f"it does not record: {camera.state}{why}, since {text.moment(camera.at)}"
+        since = f", since {text.moment(camera.at)}" if camera.at else ""
+        yield f"it does not record: {camera.state}{why}{since}"
     if not status.arming.armed and not status.arming.scheduled:
         yield f"recording is {text.arming(status)}"
     if not status.clock_synced:
