@@ -85,6 +85,7 @@ def build(
         clock=clock,
         schedule=Schedule(config.camera.armed, configuration.time_zone(config.time)),
         max_kept_bytes=storage.max_bytes * storage.max_held_share,
+        may_switch=config.homeassistant is not None and config.homeassistant.may_arm,
     )
 
     def make_recorder(video: VideoFormat) -> Recorder:

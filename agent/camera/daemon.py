@@ -206,8 +206,10 @@ class CameraApp:
             return
         was_recording = recorder.recording
         self._guarded(lambda recorder: recorder.motion(frame, self.detector.strength))
-        if recorder.recording and not was_recording:
-            self.health.motion(frame.seconds)
+        if recorder.recording:
+            self.health.moving()
+            if not was_recording:
+                self.health.motion(frame.seconds)
 
     def _guarded(self, act: Callable[[Recorder], None]) -> None:
         """Let the recorder ``act``; faults of the storage go to the housekeeping."""

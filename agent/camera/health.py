@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from agent.host.board import Steady
 from agent.vault.camera_state import StateFile
 
 _AGAIN_SECONDS = 10.0  # until a note that failed is tried again
+_STILL_SECONDS = 5.0  # without motion until it is told as over: each change is a write
 
 _log = logging.getLogger(__name__)
 
@@ -35,13 +37,14 @@ class HealthReport:
     notify: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        self._noted: tuple[str, str, str, float | None] | None = None
+        self._noted: tuple[object, ...] | None = None
         self._next_try = 0.0
         self._status = ""
         self._encoding = ""
         self._around = ""  # state of clock and board at the last look
         self._motion: float | None = None  # start of the last recorded motion, monotonic
         self._motion_at: float | None = None  # the same by a clock that is set
+        self._still_at = -math.inf  # when motion is over, monotonic
 
     def ready(self) -> None:
         """Report the end of the start: a camera is there, its encoder known, or is waited for."""
@@ -66,10 +69,15 @@ class HealthReport:
         """Note that a recorded motion began; its wall time is told once the clock is set."""
         self._motion = seconds
 
+    def moving(self) -> None:
+        """Note that something moves in what is recorded."""
+        self._still_at = self.clock.monotonic() + _STILL_SECONDS
+
     def report(self, state: str, detail: str = "") -> None:
         """Report the state; unchanged states are skipped."""
         self._tell(state, detail)
-        news = (state, detail, self._encoding, self._motion_at)
+        motion = state == "recording" and self.clock.monotonic() < self._still_at
+        news = (state, detail, self._encoding, self._motion_at, motion)
         if news == self._noted or self.clock.monotonic() < self._next_try:
             return
         try:
@@ -78,6 +86,7 @@ class HealthReport:
                 state=state,
                 detail=detail,
                 encoder=self._encoding,
+                motion=motion,
                 last_motion_at=self._motion_at or self.state.said.last_motion_at,
             )
         except StorageFault as fault:  # on a full disk this note is the first to go

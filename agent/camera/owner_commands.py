@@ -11,6 +11,10 @@ shows another one later could otherwise bring in commands for another camera.
 The last command to arm or disarm is kept as its owner signed it, in ``camera/arming.jws``, so that
 a damaged state does not switch recording on. If neither can be read, nothing is recorded: a switch
 that an owner turned off stays off, and the status says so at once.
+
+Where no owner's word stands, the schedule decides, or else, if agent.yaml has
+``homeassistant.may_arm``, the last word of Home Assistant's switch since. No owner signs that word:
+a gateway that was taken over can forge it, and that is all that this setting gives away.
 """
 
 from __future__ import annotations
@@ -56,12 +60,14 @@ class OwnerCommands:
     clock: Clock
     schedule: Schedule
     max_kept_bytes: float
+    may_switch: bool = False  # homeassistant.may_arm
 
     def __post_init__(self) -> None:
         self._handled: object = None  # stamp of the last wishes, whose commands are all answered
         self._judgement = 0.0, 0.0, True  # from when, until when, and recording
         self._recall_arming()
         self._arming = self.state.said.arming
+        self._switch = self.state.said.switch if self.may_switch else None
         self._follow_schedule()
 
     @property
@@ -70,27 +76,34 @@ class OwnerCommands:
         return self._arming.armed
 
     def look(self) -> None:
-        """Follow the schedule, and obey new commands once the clock is set; once a second.
+        """Follow schedule and switch, and obey new commands once the clock is set; once a second.
 
         Raises :class:`~agent.errors.StorageFault`; the next call goes on.
         """
         self._obey_wishes()
         self._follow_schedule()
-        if self._arming != self.state.said.arming:
-            self.state.say(at=self.clock.now(), arming=self._arming)
+        if (self._arming, self._switch) != (self.state.said.arming, self.state.said.switch):
+            self.state.say(at=self.clock.now(), arming=self._arming, switch=self._switch)
 
     def _follow_schedule(self) -> None:
-        """Judge by the schedule where it decides. A clock that is not set switches nothing off."""
+        """Judge by switch or schedule where they decide.
+
+        A clock that is not set switches nothing off by a schedule.
+        """
         said, has_schedule = self.state.said.arming, bool(self.schedule.periods)
-        never_said = said.owner is None and said.armed
-        if not said.scheduled and not (never_said and has_schedule):
+        if not said.is_free:
             self._arming = said
+            return
+        if self._switch is not None and self._switch.at > (said.at or 0):
+            self._arming = replace(
+                said, armed=self._switch.armed, scheduled=False, until=None, switched=True
+            )
             return
         armed, until = True, None
         if has_schedule and self.clock.synced():
             armed, until = self._judged(self.clock.now())
         scheduled = has_schedule or said.owner is not None
-        self._arming = replace(said, armed=armed, scheduled=scheduled, until=until)
+        self._arming = replace(said, armed=armed, scheduled=scheduled, until=until, switched=False)
 
     def _judged(self, now: float) -> tuple[bool, int | None]:
         """The schedule's word, and until when it holds. It is asked anew only then."""
@@ -103,10 +116,15 @@ class OwnerCommands:
 
     def _obey_wishes(self) -> None:
         stamp = wishes.stamp(self.state_dir)
-        if stamp == self._handled or not self.clock.synced():
+        if stamp == self._handled:
+            return
+        wanted = wishes.read(self.state_dir)
+        if self.may_switch and wanted.switch is not None:  # its times are the gateway's
+            self._switch = wanted.switch
+        if not self.clock.synced():
             return
         known = {answer.command for answer in self.state.said.answers}
-        for jws in wishes.read(self.state_dir).commands:
+        for jws in wanted.commands:
             name = signing.digest(jws)[:16]
             if name not in known and (answer := self._act(jws, name)) is not None:
                 answers = (*self.state.said.answers, answer)[-MAX_ANSWERS:]

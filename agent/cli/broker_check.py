@@ -16,6 +16,7 @@ from typing import Final, Literal
 from agent.config import Broker, Config
 from agent.errors import NetworkFault
 from agent.gateway.app import feed_topics
+from agent.gateway.homeassistant import bridge
 from agent.gateway.release.last_word import MARK
 from agent.mqtt import topics
 from agent.mqtt.link import connect_broker
@@ -42,7 +43,9 @@ def check_owners_broker(config: Config) -> str:
         topics.notices(name),
         *(topics.status(name, owner) for owner in owners),
         *(topics.notice(name, owner) for owner in owners),
+        *bridge.written(config.homeassistant, name),
     ]
+    listened = bridge.subscriptions(config.homeassistant, name)
     will = topics.availability(name), topics.OFFLINE
 
     def ask(session: Session) -> str:
@@ -52,7 +55,7 @@ def check_owners_broker(config: Config) -> str:
         _try_size(session, topics.preview(name, _PROBE, 0))
         return "" if size is None else f", messages of up to {size:,} bytes"
 
-    return _connected(config.mqtt, [*heard, *feed], will, ask)
+    return _connected(config.mqtt, [*heard, *feed, *listened], will, ask)
 
 
 def check_feed_broker(broker: Broker, config: Config) -> str:

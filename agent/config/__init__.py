@@ -36,6 +36,7 @@ from agent.config.camera import (
     Zones,
 )
 from agent.config.camera_checks import check_camera
+from agent.config.homeassistant import HomeAssistant
 from agent.config.owner_cards import MAX_OWNERS, cards_of, check_owners
 from agent.config.yamlfile import first_line, parse_yaml, read_text
 from agent.errors import ConfigError
@@ -257,6 +258,9 @@ class Config(Section, frozen=True):
     requests: Annotated[Requests, doc("Limits on the requests that reach the owner.")] = Requests()
     upload: Annotated[Upload, doc("Upload of approved bundles.")] = Upload()
     time: Annotated[Time, doc("The check that the clock is right.")] = Time()
+    homeassistant: Annotated[
+        HomeAssistant | None, doc("Entities in Home Assistant. null: none. {}: all below.")
+    ] = None
 
 
 EXAMPLE = Config(

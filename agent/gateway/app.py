@@ -30,6 +30,11 @@ from agent.gateway.feed.admission import Admission
 from agent.gateway.feed.handler import FeedHandler
 from agent.gateway.feed.log_check import LogCheck, NoLog, PinnedLog
 from agent.gateway.feed.withdrawals import Withdrawals
+from agent.gateway.homeassistant import bridge
+from agent.gateway.homeassistant.absent import NoHomeAssistant
+from agent.gateway.homeassistant.bridge import HomeAssistant
+from agent.gateway.homeassistant.memory import Memory
+from agent.gateway.homeassistant.switch import ArmSwitch
 from agent.gateway.inbox.notices import NoticeBoard
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.ledger_anchor import LedgerAnchor
@@ -140,16 +145,20 @@ def build(
     decisions = DecisionHandler(work, inbox, rate_limiter, approvals, commands, keys.identity)
     outbox = Outbox(work.database, owner_link, device_name=name, clock=clock, shrink=inbox.shrink)
 
+    wishes = WishFile(folder)
+
     def warnings() -> list[str]:
         return [*outbox.warnings(), *anchor.warnings()]
 
+    status = StatusLetters(work, owner_link, device_state, config.device.place, warnings)
     return Gateway(
         clock=clock,
         database=work.database,
         catalog=catalog,
-        wishes=WishFile(folder),
+        wishes=wishes,
         device_state=device_state,
-        status=StatusLetters(work, owner_link, device_state, config.device.place, warnings),
+        status=status,
+        homeassistant=_home_assistant(config, work, owner_link, device_state, status, wishes),
         alarm=alarm,
         follow_readers=partial(readers.follow, work, inbox, folder / "gateway"),
         owner_link=owner_link,
@@ -220,6 +229,29 @@ def _release_worker(
     )
 
 
+def _home_assistant(
+    config: Config,
+    work: UnitOfWork,
+    link: Link,
+    device_state: DeviceState,
+    status: StatusLetters,
+    wishes: WishFile,
+) -> HomeAssistant | NoHomeAssistant:
+    memory = Memory(config.state_dir)
+    if config.homeassistant is None:
+        return NoHomeAssistant(memory, link)
+    switch = ArmSwitch(work, StateReader(config.state_dir), wishes.written.switch)
+    return HomeAssistant(
+        section=config.homeassistant,
+        memory=memory,
+        link=link,
+        work=work,
+        device_state=device_state,
+        facts=status.facts,
+        switch=switch,
+    )
+
+
 def _log_check(
     feed: Feed,
     work: UnitOfWork,
@@ -260,6 +292,7 @@ def _connect(config: Config, *, client_id: str) -> tuple[Link, Link]:
         topics.owner(name),
         topics.deferred(name, topics.ANY),
         topics.status(name, topics.ANY),
+        *bridge.subscriptions(config.homeassistant, name),
     ]
     owner_link = connect_broker(
         config.mqtt,

@@ -28,6 +28,8 @@ from agent.gateway.decisions.handler import DecisionHandler
 from agent.gateway.decisions.preview import Previews
 from agent.gateway.device_state import DeviceState
 from agent.gateway.feed.handler import FeedHandler
+from agent.gateway.homeassistant.absent import NoHomeAssistant
+from agent.gateway.homeassistant.bridge import HomeAssistant
 from agent.gateway.inbox.open_requests import OpenRequests
 from agent.gateway.ledger_anchor import LedgerAnchor
 from agent.gateway.letters.outbox import Outbox
@@ -73,6 +75,7 @@ class Gateway:
     anchor: LedgerAnchor
     device_state: DeviceState
     status: StatusLetters
+    homeassistant: HomeAssistant | NoHomeAssistant
     follow_readers: Callable[[], None]
     alarm: Alarm  # ends the loop's wait for its first link
     device_name: str
@@ -184,6 +187,7 @@ class Gateway:
                 self._clips_changed = False
                 self.inbox.clips_changed()
         self.decisions.settle()
+        self.homeassistant.tick()
         self._wish()
         if self.clock.monotonic() >= self._repeat_at:
             self._repeat()
@@ -235,10 +239,12 @@ class Gateway:
                     self.outbox.disconnected()
                     self.previews.stop()
                     self.letters.disconnected()
+                    self.homeassistant.disconnected()
             case Published(token) if ours:
                 self.outbox.published(token)
                 self.previews.published(token)
                 self.letters.published(token)
+                self.homeassistant.published(token)
             case Woken():
                 self.alarm.heard()
 
@@ -253,6 +259,7 @@ class Gateway:
             return  # gone again already; the next connection comes back here
         self.outbox.reconnected()
         self.status.connected()
+        self.homeassistant.connected()
         self._published = {}
         self._repeat_at = self.clock.monotonic() + _REPEAT_SECONDS
 
@@ -264,6 +271,7 @@ class Gateway:
                 topics.availability(self.device_name), topics.ONLINE, retained=True
             )
         self.outbox.repeat()
+        self.homeassistant.repeat()
         self._published = {}
 
     def _dispatch_next(self) -> None:
@@ -290,6 +298,8 @@ class Gateway:
             self.letters.receive(received)
         elif link is self.owner_link and topic is not None and topic.kind == "deferred":
             self.letters.receive_deferred(topic.ids[0], received)
+        elif link is self.owner_link and self.homeassistant.receive(received):
+            link.acknowledge(received)
         else:
             log.info("ignored a message on %r", received.topic[:100])
             link.acknowledge(received)
@@ -299,7 +309,8 @@ class Gateway:
         if self.database.changed():
             held = self.database.held_clips(at_most=MAX_HELD)
             commands = CameraCommandTable(self.database).waiting()
-            self.wishes.write(Wishes(tuple(held), tuple(one.jws for one in commands)))
+            signed, switch = tuple(one.jws for one in commands), self.homeassistant.wish
+            self.wishes.write(Wishes(held=tuple(held), commands=signed, switch=switch))
 
     # State
 

@@ -18,6 +18,11 @@
     clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings
     clip-agent/<device>/notice/<owner>        retained   letter to one owner's watcher
     clip-pairing/<channel>/<side>             never      to `device` or `owner`: agent/pairing
+    clip-agent/<device>/homeassistant/state   retained   opt-in: gateway/homeassistant
+    clip-agent/<device>/homeassistant/request no         opt-in: an event in a request's life
+    clip-agent/<device>/homeassistant/arm     never      opt-in: Home Assistant's switch
+    <prefix>/device/clip-agent-<device>/config retained  opt-in: Home Assistant's discovery
+    <prefix>/status                           either     Home Assistant comes and goes
 
 A topic proves nothing: the signature of a message names its author. :func:`parse` only
 sorts topics, and returns ids of a safe alphabet, or None for a topic of any other form.
@@ -149,6 +154,21 @@ def notice(device: str, owner: str) -> str:
 def pairing(channel: str, side: str) -> str:
     """Messages to a ``side`` of a pairing, ``owner`` or ``device``. Never retained."""
     return f"{PAIRING_ROOT}/{channel}/{side}"
+
+
+def homeassistant(device: str, subject: Literal["state", "request", "arm"]) -> str:
+    """The facts for Home Assistant, an event in a request's life, or its switch."""
+    return f"{ROOT}/{device}/homeassistant/{subject}"
+
+
+def discovery(prefix: str, device: str) -> str:
+    """The entities of a device for Home Assistant (its documentation: MQTT device discovery)."""
+    return f"{prefix}/device/{ROOT}-{device}/config"
+
+
+def homeassistant_status(prefix: str) -> str:
+    """``online`` after Home Assistant has connected, ``offline`` as its last will."""
+    return f"{prefix}/status"
 
 
 def parse(topic: str, *, feed: str) -> Topic | None:

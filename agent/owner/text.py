@@ -86,6 +86,8 @@ def arming(status: Status) -> str:
     if said.scheduled:
         until = "" if said.until is None else f" until {moment(said.until)}"
         return f"{'on' if said.armed else 'off'} by its schedule{until}"
+    if said.switched:
+        return f"{'on' if said.armed else 'off'} by the switch in Home Assistant"
     if said.armed:
         return f"on{since}{by}" if since else ""
     return f"off{since}{by}"

@@ -24,6 +24,7 @@ from agent.consent.statements import (
     ReleaseId,
 )
 from agent.errors import ClipDamaged, MalformedStatement
+from agent.vault.wishes import Switch
 
 MAX_BYTES: Final = 65_536
 MAX_ANSWERS: Final = 50
@@ -44,8 +45,9 @@ class CommandAnswer(Part, frozen=True):
 class CameraState(Part, frozen=True):
     """Health, whom the running camera seals to, and the last answers to owners' commands.
 
-    Times are Unix seconds. ``answers`` holds the newest, the oldest first. The words are few and
-    short: a camera that was taken over must not speak through the gateway.
+    Times are Unix seconds. ``motion``: something moves, or did seconds ago. ``switch`` is the last
+    word of Home Assistant's switch. ``answers`` holds the newest, the oldest first. The words are
+    few and short: a camera that was taken over must not speak through the gateway.
     """
 
     state: State
@@ -53,9 +55,11 @@ class CameraState(Part, frozen=True):
     at: Time
     version: Name
     encoder: Encoder = ""
+    motion: bool = False
     last_motion_at: Time | None = None
     seals_to: Annotated[tuple[AgeRecipient, ...], Meta(max_length=32)] = ()
     arming: Arming = Arming(armed=True)
+    switch: Switch | None = None
     answers: Annotated[tuple[CommandAnswer, ...], Meta(max_length=MAX_ANSWERS)] = ()
 
 

@@ -1,8 +1,9 @@
 """The folder ``wishes/``: what the gateway passes to the camera, in one small file.
 
 The gateway writes it, the camera reads it and believes little of it: it spares the clips in
-``held`` only up to its own share of the space, and obeys a command only by its owner's
-signature. A file that is missing or malformed asks for nothing.
+``held`` only up to its own share of the space, obeys a command only by its owner's signature, and
+a switch only where its own configuration allows one. A file that is missing or malformed asks for
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Meta
 
 from agent import files
 from agent.consent import decoding
-from agent.consent.statements import MAX_STATEMENT_BYTES, ClipId, Part
+from agent.consent.statements import MAX_STATEMENT_BYTES, ClipId, Moment, Part
 from agent.errors import ClipDamaged, MalformedStatement
 
 MAX_BYTES: Final = 2**20
@@ -23,13 +24,24 @@ MAX_HELD: Final = 20_000
 _JWS_CHARACTERS = MAX_STATEMENT_BYTES * 4 // 3 + 1_024
 
 
+class Switch(Part, frozen=True):
+    """The last word of Home Assistant's switch, taken ``at`` by the gateway's clock."""
+
+    armed: bool
+    at: Moment
+
+
 class Wishes(Part, frozen=True):
-    """Clips to spare, the oldest first, and owner-signed commands (compact JWS), oldest first."""
+    """Clips to spare, the oldest first, and owner-signed commands (compact JWS), oldest first.
+
+    The camera heeds ``switch`` only if its own configuration allows one.
+    """
 
     held: Annotated[tuple[ClipId, ...], Meta(max_length=MAX_HELD)] = ()
     commands: Annotated[
         tuple[Annotated[str, Meta(max_length=_JWS_CHARACTERS)], ...], Meta(max_length=MAX_COMMANDS)
     ] = ()
+    switch: Switch | None = None
 
 
 NO_WISHES: Final = Wishes()
@@ -68,11 +80,11 @@ class WishFile:
 
     def __init__(self, state_dir: Path) -> None:
         self._path = path_of(state_dir)
-        self._written = read(state_dir)
+        self.written = read(state_dir)
         files.make_directory(self._path.parent)
 
     def write(self, wishes: Wishes) -> None:
         """Replace the file if ``wishes`` differ; :class:`StorageFault` when that fails."""
-        if wishes != self._written:
+        if wishes != self.written:
             files.replace(self._path, decoding.encode(wishes))
-            self._written = wishes
+            self.written = wishes

@@ -39,7 +39,8 @@ def test_the_shipped_access_list_lets_a_device_do_all_it_does(
     check: Any, tmp_path: Path, start_mosquitto: Any
 ) -> None:
     broker = start_mosquitto(users={"front-door": "secret"}, acl=ACL)
-    assert check(mqtt=as_user(tmp_path, broker)).failed == []
+    home = config.HomeAssistant(may_arm=True)
+    assert check(mqtt=as_user(tmp_path, broker), homeassistant=home).failed == []
 
 
 def test_a_device_name_that_the_access_list_does_not_know_is_named(
@@ -65,6 +66,19 @@ def test_a_single_topic_that_is_denied_is_named(
     broker = start_mosquitto(users={"front-door": "secret"}, acl="\n".join(lines))
     said = check(mqtt=as_user(tmp_path, broker)).texts["broker"]
     assert f"does not let us write clip-agent/front-door/{topic.rstrip('+')}" in said
+
+
+@pytest.mark.parametrize("topic", ["state", "request"])
+def test_a_topic_of_home_assistant_that_is_denied_is_named_where_it_is_wanted(
+    check: Any, tmp_path: Path, start_mosquitto: Any, topic: str
+) -> None:
+    denied = f"clip-agent/front-door/homeassistant/{topic}"
+    lines = [line for line in ACL.splitlines() if not line.endswith(denied)]
+    broker = start_mosquitto(users={"front-door": "secret"}, acl="\n".join(lines))
+    assert check(mqtt=as_user(tmp_path, broker)).failed == []
+    wanted = config.HomeAssistant(may_arm=True)
+    said = check(mqtt=as_user(tmp_path, broker), homeassistant=wanted).texts["broker"]
+    assert f"does not let us write {denied}" in said
 
 
 @pytest.mark.parametrize("topic", ["owner", "session"])

@@ -74,7 +74,7 @@ class TestShipped:
     def test_commented_alternatives_can_be_enabled(
         self, tmp_path: Path, kind: type[msgspec.Struct]
     ) -> None:
-        defaults = re.compile(r"^ +(tls: null|armed: \[\])\n", re.M)
+        defaults = re.compile(r"^ *(tls: null|armed: \[\]|homeassistant: null)\n", re.M)
         text = uncomment(defaults.sub("", SHIPPED.read_text()))
         tag = kind.__struct_config__.tag
         sources = re.findall(r"^ +source:\n(?: {4}.*\n)+", text, flags=re.M)
@@ -84,6 +84,7 @@ class TestShipped:
         loaded = read(tmp_path, text)
         assert type(loaded.camera.source) is kind
         assert loaded.mqtt.tls == config.Tls()
+        assert loaded.homeassistant == config.HomeAssistant()
         assert loaded.camera.armed == (config.Period(start="22:00", end="06:00"),)
 
     @pytest.mark.parametrize(

@@ -50,7 +50,12 @@ KNOCK, ANSWER = (topics.pairing("417", side) for side in ("device", "owner"))
 POSTS = [make(FEED, "0123456789abcdef") for make in (topics.request, topics.alert)]
 POSTS += [topics.withdrawal(FEED, "0123456789abcdef"), topics.log_link(FEED, 7)]
 OF_ANOTHER_DEVICE = [topics.state(OTHER), topics.inbox(OTHER, "0123456789abcdef")]
-ELSEWHERE = ["clip-agent", f"{FEED}/elsewhere/x", "homeassistant/device/x/config", "anything"]
+ELSEWHERE = ["clip-agent", f"{FEED}/elsewhere/x", "anything"]
+HOME_ASSISTANT_STATUS = topics.homeassistant_status("homeassistant")
+DISCOVERY = topics.discovery("homeassistant", DEVICE)
+OTHER_DISCOVERY = topics.discovery("homeassistant", OTHER)
+HOME_FACTS = [topics.homeassistant(DEVICE, "state"), topics.homeassistant(DEVICE, "request")]
+SWITCH = topics.homeassistant(DEVICE, "arm")
 ALL = [
     *STATUS,
     *LETTERS,
@@ -62,21 +67,29 @@ ALL = [
     KNOCK,
     ANSWER,
     *ELSEWHERE,
+    *HOME_FACTS,
+    *(HOME_ASSISTANT_STATUS, DISCOVERY, OTHER_DISCOVERY, SWITCH),
 ]
 
 MAY_WRITE = {
-    DEVICE: {*STATUS, *LETTERS, NOTICE, *TO_ITSELF, ANSWER},
+    DEVICE: {*STATUS, *LETTERS, NOTICE, *TO_ITSELF, ANSWER, *HOME_FACTS, DISCOVERY},
     "owner": {topics.owner(DEVICE), topics.owner(OTHER)},
     "pairing": {KNOCK},
     "watcher": set(),
+    "homeassistant": {HOME_ASSISTANT_STATUS, DISCOVERY, OTHER_DISCOVERY},
     "requester": {*POSTS},
     "reader": set(),
 }
 MAY_READ = {
-    DEVICE: {*TO_ITSELF, *POSTS, KNOCK},
+    DEVICE: {*TO_ITSELF, *POSTS, KNOCK, HOME_ASSISTANT_STATUS, SWITCH},
     "owner": {*STATUS, *LETTERS, NOTICE, STATUS_LETTER, *OF_ANOTHER_DEVICE, *POSTS},
     "pairing": {ANSWER},
     "watcher": {NOTICE, topics.availability(DEVICE)},
+    "homeassistant": {
+        topics.availability(DEVICE),
+        *HOME_FACTS,
+        *(HOME_ASSISTANT_STATUS, DISCOVERY, OTHER_DISCOVERY),
+    },
     "requester": {*POSTS},
     "reader": {*POSTS},
 }

@@ -61,7 +61,8 @@ class RequestsPause(Part, frozen=True):
 class Arming(Part, frozen=True):
     """Recording is on or off; ``owner`` and ``at`` are None while nobody has said so.
 
-    ``scheduled``: the schedule of agent.yaml decides, next ``until``.
+    ``scheduled``: the schedule of agent.yaml decides, next ``until``. ``switched``: the switch in
+    Home Assistant does.
     """
 
     armed: bool
@@ -69,6 +70,12 @@ class Arming(Part, frozen=True):
     at: Moment | None = None
     scheduled: bool = False
     until: Moment | None = None
+    switched: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """True unless an owner's own ``arm`` or ``disarm`` stands, or is feared to."""
+        return self.scheduled or self.switched or (self.owner is None and self.armed)
 
 
 class Space(Part, frozen=True):

@@ -94,7 +94,7 @@ class StatusLetters:
             log.warning("a status letter cannot be written: %s", error)
 
     def _write(self, now: float) -> None:
-        facts = self._facts()
+        facts = self.facts()
         news = self._news(facts)
         if news != self._told or now >= self._again_at:
             for owner in self.work.parties.owners:
@@ -137,7 +137,8 @@ class StatusLetters:
             [self._waiting(owner) for owner in self.work.parties.owners if owner.notify],
         )
 
-    def _facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
+        """The fields of a status letter that are the same for all owners."""
         work, (camera, state) = self.work, self.device_state.camera()
         gateway, totals = work.database.health() or _NEVER, self.device_state.catalog.totals
         motion = None if camera is None else camera.last_motion_at

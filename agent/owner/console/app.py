@@ -11,13 +11,13 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from agent.clock import Clock
 from agent.owner.client import OwnerClient
 from agent.owner.console.collector import PAUSE_SECONDS, Collector
-from agent.owner.console.context import Console
+from agent.owner.console.context import Console, endpoint, nowhere
 from agent.owner.console.door import Door
 from agent.owner.console.guard import Guard
 from agent.owner.console.jobs import Jobs
@@ -77,9 +77,12 @@ def build(
         collector.stop()
         console.jobs.close()
 
-    static = Mount("/static", StaticFiles(directory=_STATIC))
+    rest = [
+        Mount("/static", StaticFiles(directory=_STATIC)),
+        Route("/{path:path}", endpoint(nowhere), methods=["GET"]),
+    ]
     app = Starlette(
-        routes=[route for page in PAGES for route in page.ROUTES] + [static],
+        routes=[route for page in PAGES for route in page.ROUTES] + rest,
         middleware=[Middleware(Guard, origins=origins, door=door, sessions=sessions)],
         lifespan=lifespan,
     )

@@ -5,6 +5,7 @@ A page is a function of a :class:`Context`. It runs in a thread, so it may wait 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ from agent.owner.console.sessions import Session, Sessions
 from agent.owner.folder import OwnerFolder
 from agent.owner.passkeys.passkeys import Passkeys
 from agent.owner.passkeys.relying_party import RelyingParty
+
+_log = logging.getLogger(__name__)
 
 LANGUAGE_COOKIE = "clip-language"
 Page = Callable[["Context"], Response]
@@ -164,8 +167,18 @@ def endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
                 return await run_in_threadpool(page, context)
             except ClipAgentError as error:
                 return context.render("fault.html", status=status_of(error), error=error)
+            except Exception:  # noqa: BLE001 - the browser is told, the log has it whole
+                _log.exception("%s %s", request.method, request.url.path)
+                mistake = InternalFault(words._("The console made a mistake; its log says more"))
+                return context.render("fault.html", status=500, error=mistake)
 
     return run
+
+
+def nowhere(context: Context) -> Response:
+    """The page for a path that no page has."""
+    error = Refused("no-page", words._("There is no page here"))
+    return context.render("fault.html", status=404, error=error)
 
 
 def for_scripts(page: Page) -> Page:

@@ -76,7 +76,7 @@ def _remarks(status: Status, inbox: Inbox, card: OwnerCard, *, fresh: bool) -> I
         why = f": {camera.detail}" if camera.detail else ""
         since = f", since {text.moment(camera.at)}" if camera.at else ""
         yield f"it does not record: {camera.state}{why}{since}"
-    if not status.arming.armed and not status.arming.scheduled:
+    if not status.arming.armed and not status.arming.is_free:
         yield f"recording is {text.arming(status)}"
     if not status.clock_synced:
         yield "its clock is not set, so requests and your answers wait"

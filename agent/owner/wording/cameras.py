@@ -33,7 +33,7 @@ def rows(camera: CameraReport, said: Status) -> Iterator[Row]:
     if said.muted:
         yield Row(_("Muted"), "\n".join(text.short_fingerprint(one) for one in said.muted))
     if arming := text.arming(said):
-        expected = said.arming.armed or said.arming.scheduled
+        expected = said.arming.armed or said.arming.is_free
         yield Row(_("Recording"), arming, is_serious=not expected)
     for one in said.held:
         yield Row(_("Held"), f"{one.release[:8]}: {one.why}")

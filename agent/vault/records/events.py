@@ -58,6 +58,10 @@ class Event(Enum):
     CAMERA_TOLD = "An owner told the camera to {wish}."
     CAMERA_OBEYED = "The camera did what an owner had told it: {wish}."
     CAMERA_REFUSED = "The camera did not do what an owner had told it, to {wish}{because}."
+    CAMERA_SWITCHED = "Home Assistant told the camera to {wish}."
+    CAMERA_SWITCH_IGNORED = (
+        "Home Assistant told the camera to {wish}. An owner's own command stands, so it did not."
+    )
     RELEASE_PROPOSED = "An owner approved {count}{to}; another owner must approve the same."
     RELEASE_APPROVED = "An owner approved {count}{to}; as many owners as are needed have approved."
     RELEASE_SEALED = "The approved clips were prepared and sealed."

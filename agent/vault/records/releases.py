@@ -56,6 +56,10 @@ class ReleaseTable(Table):
             ended_since,
         )
 
+    def ending_since(self, at: float) -> list[ReleaseRow]:
+        """Releases whose approval ends, or ended, after ``at``; the oldest first."""
+        return self._find("WHERE expires_at > ? ORDER BY approved_at, id", at)
+
     def answers(self, request: str) -> bool:
         """True if an owner ever approved clips for ``request``."""
         query = "SELECT 1 FROM release WHERE request = ? LIMIT 1"

@@ -70,6 +70,14 @@ class RequestTable(Table):
         """The open requests, the first to expire first."""
         return self._find("WHERE state = 'OPEN' ORDER BY expires_at, digest")
 
+    def matched(self, *, ended_since: float) -> list[RequestRow]:
+        """Requests that matched a clip and are open, or whose time ran out after that."""
+        return self._find(
+            "WHERE (state = 'OPEN' OR expires_at > ?)"
+            " AND EXISTS (SELECT 1 FROM match WHERE request = digest) ORDER BY expires_at, digest",
+            ended_since,
+        )
+
     def first_post(self, requester: str, jti: str) -> str:
         """Digest of the first post under this id of its author; empty if there was none."""
         rows = self._database.rows(

@@ -175,3 +175,19 @@ def test_cookies_are_for_this_site_and_no_script(stranger: TestClient, console: 
     assert "httponly" in flags
     assert "samesite=strict" in flags
     assert ORIGIN.startswith("http://")  # here it is not `secure`, as nothing is
+
+
+def test_a_path_without_a_page_and_a_mistake_of_ours_are_said_on_a_page(
+    browser: TestClient, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = browser.get("/nowhere")
+    assert (answer.status_code, "There is no page here" in answer.text) == (404, True)
+
+    def broken() -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(console.door, "browsers", broken)
+    answer = browser.get("/settings")
+    assert answer.status_code == 500
+    assert "The console made a mistake" in answer.text and "secret" not in answer.text
+    assert answer.headers["content-security-policy"]

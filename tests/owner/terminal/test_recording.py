@@ -126,6 +126,18 @@ def test_kept_clips_and_a_switched_off_recording_are_shown(
     assert f"Recording on since {text.moment(at)} by an owner who has left" in said
 
 
+def test_a_recording_that_home_assistant_switched_off_is_told_and_is_no_alarm(
+    owner: OwnerAtHome, camera: FakeCamera, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera.arming = Arming(armed=False, switched=True)
+    with camera.serve(owner.broker):
+        owner.run("status")
+        said = flat(capsys.readouterr().out)
+        assert "Recording off by the switch in Home Assistant" in said
+        owner.run("inbox")
+    assert "recording is off" not in flat(capsys.readouterr().out)
+
+
 def test_warnings_of_the_camera_itself_are_shown(
     owner: OwnerAtHome, camera: FakeCamera, keys: Keys, capsys: pytest.CaptureFixture[str]
 ) -> None:

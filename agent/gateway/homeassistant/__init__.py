@@ -1,0 +1,1 @@
+"""Home Assistant, where the owner wants it: entities by MQTT discovery, events, and a switch."""

@@ -1,0 +1,48 @@
+"""``homeassistant:`` in agent.yaml: off by default, and refused where it would mislead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.errors import ConfigError
+
+MINIMAL = """
+device: {name: porch, place: {latitude: 1, longitude: 2}}
+owners: [owner.card.yaml]
+"""
+
+
+def read(tmp_path: Path, section: str) -> config.HomeAssistant | None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(MINIMAL + section)
+    return config.load(path).homeassistant
+
+
+def test_nothing_is_told_unless_the_owner_writes_the_section(tmp_path: Path) -> None:
+    assert read(tmp_path, "") is None
+    found = read(tmp_path, "homeassistant: {}")
+    assert found is not None
+    assert (found.tells, found.may_arm) == (("motion", "armed", "requests"), False)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{may_arm: true, tells: [motion]}", "may_arm: true needs `armed` in `tells`"),
+        ("{tells: [clips]}", "homeassistant.tells"),
+        ("{discovery_prefix: 'a/#'}", "homeassistant.discovery_prefix"),
+        ("{discovery_prefix: ''}", "homeassistant.discovery_prefix"),
+        ("{discovery_prefix: +}", "homeassistant.discovery_prefix"),
+        ("{url: 'javascript:alert(1)'}", "homeassistant.url"),
+        ("{url: 'https://console.example/ x'}", "homeassistant.url"),
+        ("{may_approve: true}", "homeassistant.may_approve: unknown key"),
+        ("{may_arm: yes please}", "homeassistant.may_arm"),
+    ],
+)
+def test_a_mistake_is_named_with_its_setting(tmp_path: Path, section: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, f"homeassistant: {section}")
+    assert said in str(caught.value)
