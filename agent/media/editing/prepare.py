@@ -15,32 +15,27 @@ before ``mdat``), with no sound, no other stream and no metadata of its file.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import BinaryIO, Final, Literal
 
-import av
-import av.error
-from av.codec import CodecContext
-from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from agent.consent.statements import Redaction, Trim
 from agent.errors import ClipDamaged
 from agent.media.editing.content import Prepared
-from agent.media.editing.copying import TAGS, ExactCopy
+from agent.media.editing.copying import ExactCopy
 from agent.media.editing.encoding import encode
+from agent.media.editing.recording import Recording, open_recording
 from agent.media.editing.seam import NoSeam
 from agent.media.editing.segments import Head
-from agent.media.editing.span import Span, VideoPacket
-from agent.media.mp4 import ForwardReader, Readable
+from agent.media.editing.span import Span
+from agent.media.mp4 import Readable
 from agent.media.nal_units import Cleaner, HiddenPicture
 from agent.media.parameter_sets import Codec, MalformedSet
-from agent.media.rotation import read_rotation
 from agent.media.set_records import MalformedRecord, record_sets
 
 _BROWSERS_PIXELS: Final = ("yuv420p", "yuvj420p")  # 8 bits, colours at half resolution
-_OPTIONS: Final = {"fpsprobesize": "0"}  # twenty pictures are not decoded to guess a frame rate
 
 _log = logging.getLogger(__name__)
 
@@ -61,33 +56,24 @@ def prepare(
     Raises :class:`ClipDamaged` for a clip without a whole picture, :class:`Refused`
     (``empty-trim``) for a span without one, and any error from ``plain`` or ``target``.
     """
-    reader = ForwardReader(plain)
-    try:
-        with av.open(reader, mode="r", format="mp4", options=dict(_OPTIONS)) as source:
-            stream = _video(source)
-            is_copyable = not redact and (codec is None or _plays_in_browsers(stream))
-            packets = _packets(source, stream)
-            span, rotation = Span(stream, trim), read_rotation(reader.head)
-            return _written(stream, span, packets, redact, target, is_copyable, rotation)
-    except av.error.FFmpegError as error:
-        raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
-    except UnicodeDecodeError as error:  # metadata, which PyAV 18 reads strictly
-        raise ClipDamaged("the clip does not play (its metadata is not text)") from error
+    with open_recording(plain) as recording:
+        stream = recording.stream
+        is_copyable = not redact and (codec is None or _plays_in_browsers(stream))
+        return _written(recording, Span(stream, trim), redact, target, is_copyable)
 
 
 def _written(
-    stream: VideoStream,
+    recording: Recording,
     span: Span,
-    packets: Iterator[VideoPacket],
     redact: Sequence[Redaction],
     target: BinaryIO,
     is_copyable: bool,
-    rotation: int,
 ) -> Prepared:
     """Copy the pictures of the span, and encode those at its ends; else encode all again."""
+    stream, rotation = recording.stream, recording.rotation
     codec = _codec(stream)
     length_bytes = _length_bytes(stream, codec)
-    head = Head(span, packets, codec, length_bytes, is_copied=is_copyable)
+    head = Head(span, recording.packets, codec, length_bytes, is_copied=is_copyable)
     tally = span.tally()
     if is_copyable and (copy := _copy(stream, codec, span, head)):
         copy.write(target, tally, rotation=rotation)
@@ -122,37 +108,9 @@ def _length_bytes(stream: VideoStream, codec: Codec) -> int:
         raise ClipDamaged("the clip's header does not tell how to play it") from error
 
 
-def _video(source: InputContainer) -> VideoStream:
-    if len(source.streams.video) != 1:
-        raise ClipDamaged(f"the clip has {len(source.streams.video)} video streams, not one")
-    stream = source.streams.video[0]
-    # PyAV's types promise a codec context; a damaged header may leave none.
-    codec: CodecContext | None = stream.codec_context
-    if codec is None or codec.name not in TAGS or stream.time_base is None:
-        raise ClipDamaged("the clip's header does not tell how to play it")
-    return stream
-
-
 def _codec(stream: VideoStream) -> Codec:
     return "h264" if stream.codec_context.name == "h264" else "hevc"
 
 
 def _plays_in_browsers(stream: VideoStream) -> bool:
     return _codec(stream) == "h264" and stream.codec_context.pix_fmt in _BROWSERS_PIXELS
-
-
-def _packets(source: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """The whole packets, up to the end of a recording, which may be cut off."""
-    count = 0
-    try:
-        for packet in source.demux(stream):
-            if packet.is_corrupt:
-                break
-            if packet.pts is None or packet.dts is None:
-                continue  # marks the end
-            count += 1
-            yield packet
-    except av.error.InvalidDataError:
-        _log.info("the clip is cut off after %d packets", count)
-    if not count:
-        raise ClipDamaged("the clip holds no picture")
