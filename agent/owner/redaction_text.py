@@ -56,6 +56,19 @@ def typed(redaction: Redaction) -> str:
     return limits + "/".join(f"{exact(one.at_seconds)}:{_box(one)}" for one in positions)
 
 
+def as_file(redactions: Iterable[Redaction]) -> str:
+    """The file from which ``@FILE`` reads ``redactions``: YAML, a line each for the positions."""
+    return "".join(_entry(one) for one in redactions)
+
+
+def _entry(redaction: Redaction) -> str:
+    positions = ", ".join(f"[{exact(one.at_seconds)}, {_box(one)}]" for one in redaction.positions)
+    limits = {"from_seconds": redaction.from_seconds, "to_seconds": redaction.to_seconds}
+    lines = [f"- positions: [{positions}]"]
+    lines += [f"  {name}: {exact(value)}" for name, value in limits.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
 def lines(redactions: Iterable[Redaction]) -> list[str]:
     """Redactions in words, a line each for a still box, a line a position for a moving one."""
     return [line for redaction in redactions for line in _lines(redaction)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.consent.statements import Redaction
 from agent.owner import redaction_text
-from agent.owner.terminal import commands
+from agent.owner.terminal.options import clips as clip_options
 from tests.consent.strategies import instances
 
 MOVING = "2:0.1,0.2,0.1,0.3/6.5:0.5,0.2,0.1,0.3"
@@ -41,7 +41,7 @@ def made(*positions: list[float], **limits: float) -> Redaction:
 def test_a_box_as_it_is_typed(text: str, expected: Redaction) -> None:
     if text.startswith("1-9"):
         expected = msgspec.structs.replace(expected, from_seconds=1.0, to_seconds=9.0)
-    assert commands.parse_redact(f"20240124-183015-3f9a2c={text}") == (
+    assert clip_options.parse_redact(f"20240124-183015-3f9a2c={text}") == (
         "20240124-183015-3f9a2c",
         (expected,),
     )
@@ -78,7 +78,7 @@ def test_a_box_as_it_is_typed(text: str, expected: Redaction) -> None:
 )
 def test_what_is_no_box_is_refused_and_says_why(text: str, why: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as caught:
-        commands.parse_redact(text)
+        clip_options.parse_redact(text)
     assert why in str(caught.value)
 
 
@@ -90,7 +90,7 @@ def test_the_command_that_is_shown_makes_the_same_redaction(redaction: Redaction
 @given(st.text(alphabet="0123456789.,:/@-e =x", max_size=40))
 def test_any_text_is_a_redaction_or_no_usage(text: str) -> None:
     try:
-        _, redactions = commands.parse_redact(text)
+        _, redactions = clip_options.parse_redact(text)
     except argparse.ArgumentTypeError:
         return
     assert redactions
@@ -109,9 +109,9 @@ def test_a_file_lists_redactions_in_the_form_that_is_signed(tmp_path: Path) -> N
         "- {positions: [[0, 0, 0, 1, 1]], from_seconds: 2, to_seconds: 8}\n"
     )
     expected = (redaction_text.parse(MOVING)[0], redaction_text.parse("2-8@0,0,1,1")[0])
-    assert commands.parse_redact(f"1=@{file}") == ("1", expected)
+    assert clip_options.parse_redact(f"1=@{file}") == ("1", expected)
     file.write_bytes(b"\xef\xbb\xbf" + msgspec.json.encode(expected))
-    assert commands.parse_redact(f"1=@{file}") == ("1", expected)
+    assert clip_options.parse_redact(f"1=@{file}") == ("1", expected)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_file_that_is_wrong_is_named_with_the_place(
     file = tmp_path / "walker.yaml"
     file.write_text(content)
     with pytest.raises(argparse.ArgumentTypeError) as caught:
-        commands.parse_redact(f"1=@{file}")
+        clip_options.parse_redact(f"1=@{file}")
     assert str(file) in str(caught.value) and why in str(caught.value)
 
 

@@ -56,6 +56,19 @@ class BoxPosition(Part, frozen=True, array_like=True):
         if self.x + self.width > 1.000_001 or self.y + self.height > 1.000_001:
             raise ValueError("a redacted box must lie inside the picture")
 
+    @classmethod
+    def around(cls, at_seconds: float, region: Region) -> Self:
+        """A box that covers ``region``, rounded outward to four digits, which take little room."""
+        left, top = (math.floor(edge * _UNITS + _ERROR) / _UNITS for edge in region[:2])
+        right, bottom = (min(1, math.ceil(edge * _UNITS - _ERROR) / _UNITS) for edge in region[2:])
+        return cls(
+            at_seconds=at_seconds,
+            x=left,
+            y=top,
+            width=round(right - left, 4),
+            height=round(bottom - top, 4),
+        )
+
     @property
     def region(self) -> Region:
         """The edges of the box."""
@@ -110,9 +123,9 @@ class Redaction(Part, frozen=True, omit_defaults=True):
             return None
         kept = [one for one in self.positions if begin < one.at_seconds < end]
         if self.positions[0].at_seconds <= begin:
-            kept.insert(0, _position(begin, self._at(begin)))
+            kept.insert(0, BoxPosition.around(begin, self._at(begin)))
         if self.positions[-1].at_seconds >= end:
-            kept.append(_position(end, self._swept(end, after)))
+            kept.append(BoxPosition.around(end, self._swept(end, after)))
         if len(self.positions) == 1:  # its time says nothing
             kept = [msgspec.structs.replace(self.positions[0], at_seconds=0)]
         return Redaction(
@@ -142,16 +155,3 @@ class Redaction(Part, frozen=True, omit_defaults=True):
 
 
 Redactions = Annotated[tuple[Redaction, ...], Meta(max_length=MAX_REDACTIONS)]
-
-
-def _position(at_seconds: float, region: Region) -> BoxPosition:
-    """A position at ``region``, rounded outward to four digits, as statements have little room."""
-    left, top = (math.floor(edge * _UNITS + _ERROR) / _UNITS for edge in region[:2])
-    right, bottom = (min(1, math.ceil(edge * _UNITS - _ERROR) / _UNITS) for edge in region[2:])
-    return BoxPosition(
-        at_seconds=at_seconds,
-        x=left,
-        y=top,
-        width=round(right - left, 4),
-        height=round(bottom - top, 4),
-    )

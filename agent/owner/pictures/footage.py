@@ -2,6 +2,7 @@
 
 >>> opened = client.open_clip(device, offer, keys)      # fetched once
 >>> rendering = render(opened, shown)                   # for each trim and redaction
+>>> find_faces(opened).redactions                       # proposals for ``redact``
 >>> client.mark_seen(rendering)                         # once somebody has looked at it
 
 The pictures are made by the code that makes a release, so they are to the byte what would leave.
@@ -13,9 +14,10 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 
-from agent.consent.statements import ApprovedClip, ClipOffer
+from agent.consent.statements import ApprovedClip, ClipOffer, Trim
 from agent.errors import Refused
 from agent.media.editing.content import Prepared
+from agent.media.faces.finder import FaceFinder, FoundFaces, Progress
 
 MOST_BYTES = 256_000_000  # of a clip that is opened in memory
 
@@ -62,3 +64,18 @@ def render(footage: Footage, shown: ApprovedClip) -> Rendering:
         io.BytesIO(footage.plain), target, trim=shown.trim, redact=shown.redact, codec=shown.codec
     )
     return Rendering(footage, shown, pictures, target.getvalue())
+
+
+def find_faces(
+    footage: Footage,
+    *,
+    finder: FaceFinder | None = None,
+    trim: Trim | None = None,
+    progress: Progress | None = None,
+) -> FoundFaces:
+    """Boxes over the faces of a clip, as proposals for ``redact``: its owner looks at them.
+
+    Raises ConfigError where the extra or the network is missing: see ``finder.why_not``.
+    """
+    finder = finder or FaceFinder()
+    return finder.find(io.BytesIO(footage.plain), trim=trim, progress=progress)

@@ -5,38 +5,31 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import msgspec
-
 from agent import options
-from agent.consent.statements import Redactions, Trim
 from agent.options import Commands
-from agent.owner import redaction_text
 from agent.owner.console import options as console_options
+from agent.owner.terminal.options import clips as clip_options
 from agent.owner.terminal.options import keys as key_commands
 from agent.owner.terminal.options.base import DEFAULT_HOME, add
 from agent.owner.watch import options as watch_options
 
-_REQUEST = "the first characters of its id"
 _ANSWER_SECONDS = 15.0
-_TRIM_FORM = "must be CLIP=FROM-TO, for example 1=2.5-10"
-_EDITS = """\
-  ... --trim 1=2.5-10             only seconds 2.5 to 10 of clip 1
-  ... --redact 1=0.5,0,0.5,1      the right half of clip 1 covered with grey
-  ... --redact 1=4-9@0.5,0,0.5,1  the same, but only from second 4 to second 9
-  ... --redact 1=2:0.1,0.2,0.1,0.3/6:0.5,0.2,0.1,0.3   a box that moves from second 2 to 6
-  ... --redact 1=@walker.yaml     positions of boxes from a file
-"""
 _APPROVE_EXAMPLES = f"""\
   clip-agent owner approve 3f9a2c1b 1 3
   clip-agent owner approve 3f9a2c1b --with 8c31fb0a
-{_EDITS}"""
+{clip_options.EDITS}"""
 _SHARE_EXAMPLES = f"""\
   clip-agent owner share 2 --to neighbour.card.yaml --url https://files.example/
-{_EDITS}"""
+{clip_options.EDITS}"""
 _PREVIEW_EXAMPLES = f"""\
   clip-agent owner preview 1 --request 3f9a2c1b
   clip-agent owner preview 20240124-183015-3f9a2c
-{_EDITS}"""
+{clip_options.EDITS}"""
+
+_FACES_EXAMPLES = """\
+  clip-agent owner find-faces 1 --request 3f9a2c1b --output faces.yaml
+  clip-agent owner preview 1 --request 3f9a2c1b --redact 1=@faces.yaml
+"""
 
 
 def register(groups: Commands) -> None:
@@ -84,10 +77,10 @@ def _register_reading(commands: Commands) -> None:
 
     text = "show a request in full with its clips, or a notice"
     show = add(commands, "show", "read:show", text)
-    show.add_argument("request", help=_REQUEST)
-    _add_camera(show, "as this camera reports it")
+    show.add_argument("request", help=clip_options.REQUEST)
+    clip_options.add_camera(show, "as this camera reports it")
     options.add_json(show)
-    _add_sheet(show)
+    clip_options.add_sheet(show)
     options.add_passphrase(show)
 
 
@@ -103,18 +96,24 @@ def _register_clips(commands: Commands) -> None:
     clips.add_argument(
         "--to", dest="end", type=options.moment, metavar="TIME", help="the same (default: now)"
     )
-    _add_camera(clips, "this camera only")
+    clip_options.add_camera(clips, "this camera only")
     options.add_json(clips)
-    _add_sheet(clips)
+    clip_options.add_sheet(clips)
     options.add_passphrase(clips)
 
     text = "look at a clip before you decide, as recorded or as it would be sent"
-    preview = add(commands, "preview", "read:preview", text, examples=_PREVIEW_EXAMPLES)
-    _add_clip(preview)
-    _add_edits(preview)
+    preview = add(commands, "preview", "clips.preview:preview", text, examples=_PREVIEW_EXAMPLES)
+    clip_options.add_clip(preview)
+    clip_options.add_edits(preview)
 
-    save = add(commands, "save", "read:save", "keep a clip as a file")
-    _add_clip(save)
+    text = "propose boxes over the faces in a clip, in a file that --redact reads"
+    faces = add(commands, "find-faces", "clips.faces:find_faces", text, examples=_FACES_EXAMPLES)
+    clip_options.add_clip(faces)
+    clip_options.add_trim(faces)
+    faces.add_argument("--output", type=Path, metavar="FILE", help="default: <clip>-faces.yaml")
+
+    save = add(commands, "save", "clips.save:save", "keep a clip as a file")
+    clip_options.add_clip(save)
     save.add_argument("--output", type=Path, metavar="FILE", help="default: <clip>.mp4")
     save.add_argument("--sealed", action="store_true", help="still encrypted, as the camera has it")
 
@@ -122,12 +121,12 @@ def _register_clips(commands: Commands) -> None:
 def _register_releasing(commands: Commands) -> None:
     text = "release clips to the author of a request; you can release more of them later"
     approve = add(commands, "approve", "release:approve", text, examples=_APPROVE_EXAMPLES)
-    approve.add_argument("request", help=_REQUEST)
+    approve.add_argument("request", help=clip_options.REQUEST)
     text = "release clips to somebody who has not asked"
     share = add(commands, "share", "release:share", text, examples=_SHARE_EXAMPLES)
     for command in (approve, share):
         command.add_argument("clips", nargs="*", metavar="clip", help="number or id of a clip")
-        _add_edits(command)
+        clip_options.add_edits(command)
         for field in ("name", "address", "email"):
             command.add_argument(f"--tell-{field}", metavar="TEXT", help=f"tell them your {field}")
         command.add_argument(
@@ -146,8 +145,8 @@ def _register_releasing(commands: Commands) -> None:
         _add_yes(command)
     share.add_argument("--to", type=Path, metavar="CARD", help="their requester.card.yaml")
     share.add_argument("--url", help="upload address, on a host that their card names")
-    _add_camera(approve, "the camera whose clips are numbered, if several have some")
-    _add_camera(share, "number the clips as this camera last listed them")
+    clip_options.add_camera(approve, "the camera whose clips are numbered, if several have some")
+    clip_options.add_camera(share, "number the clips as this camera last listed them")
     share.add_argument(
         "--allow-loopback-http",
         action="store_true",
@@ -158,10 +157,10 @@ def _register_releasing(commands: Commands) -> None:
 def _register_refusing(commands: Commands) -> None:
     text = "close a request for good, without telling anybody"
     decline = add(commands, "decline", "refuse:decline", text)
-    decline.add_argument("request", help=_REQUEST)
+    decline.add_argument("request", help=clip_options.REQUEST)
     decline.add_argument("--mute", action="store_true", help="mute the requester too")
     revoke = add(commands, "revoke", "refuse:revoke", "stop a release that has not been sent yet")
-    revoke.add_argument("release", help=_REQUEST)
+    revoke.add_argument("release", help=clip_options.REQUEST)
     mute = add(commands, "mute", "refuse:mute", "get no more requests of a requester")
     unmute = add(commands, "unmute", "refuse:unmute", "get requests of a requester again")
     for command in (mute, unmute):
@@ -179,7 +178,7 @@ def _register_refusing(commands: Commands) -> None:
     for command in (unmute, pause, resume):
         options.add_passphrase(command)
     for command in (mute, unmute, pause, resume):
-        _add_camera(command, "tell this camera only")
+        clip_options.add_camera(command, "tell this camera only")
     for command in (decline, revoke, mute, unmute, pause, resume):
         _add_wait(command, "wait this long for the camera's answer", default=_ANSWER_SECONDS)
 
@@ -196,56 +195,12 @@ def _register_recording(commands: Commands) -> None:
     options.add_passphrase(arm)
     _add_yes(disarm)
     for command in (arm, disarm):
-        _add_camera(command, "tell this camera only")
+        clip_options.add_camera(command, "tell this camera only")
     for command in (delete, keep):
-        _add_clip(command)
+        clip_options.add_clip(command)
     delete.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     for command in (arm, disarm, delete, keep):
         _add_wait(command, "wait this long for the camera's answer", default=_ANSWER_SECONDS)
-
-
-def _add_clip(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "clip", help="id of a clip, or its number in `clips` or, with --request, in `show`"
-    )
-    command.add_argument("--request", help=_REQUEST)
-    _add_camera(command, "the camera that has listed it")
-    options.add_passphrase(command)
-
-
-def _add_sheet(command: argparse.ArgumentParser) -> None:
-    text = "fetch the thumbnails of the clips into a page for your browser, a plain copy"
-    command.add_argument("--sheet", type=Path, metavar="FILE.html", help=text)
-
-
-def _add_edits(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--trim",
-        type=parse_trim,
-        action="append",
-        default=[],
-        metavar="CLIP=FROM-TO",
-        help="only this part may leave, in seconds from the clip's start",
-    )
-    command.add_argument(
-        "--redact",
-        type=parse_redact,
-        action="append",
-        default=[],
-        metavar="CLIP=X,Y,W,H",
-        help="cover a box with grey: left, top, width, height as shares of the picture; "
-        "SECONDS:X,Y,W,H/... for one that moves, FROM-TO@ before it for a part of the time",
-    )
-    command.add_argument(
-        "--as",
-        dest="codec",
-        choices=["h264"],
-        help="convert clips that some browsers do not play, such as H.265, to H.264",
-    )
-
-
-def _add_camera(command: argparse.ArgumentParser, text: str) -> None:
-    command.add_argument("--camera", metavar="NAME", help=text)
 
 
 def _add_yes(command: argparse.ArgumentParser) -> None:
@@ -257,34 +212,3 @@ def _add_wait(command: argparse.ArgumentParser, text: str, *, default: float = 0
     if default:
         text += f" (default {default:g})"
     command.add_argument("--wait", type=float, default=default, metavar="SECONDS", help=text)
-
-
-# What a person types
-
-
-def parse_trim(text: str) -> tuple[str, Trim]:
-    """``CLIP=FROM-TO`` in seconds from the clip's start."""
-    clip, _, span = text.partition("=")
-    try:
-        start, end = map(float, span.split("-"))
-        trim = msgspec.convert({"from_seconds": start, "to_seconds": end}, Trim)
-    except msgspec.ValidationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(_TRIM_FORM) from error
-    if not clip:
-        raise argparse.ArgumentTypeError(_TRIM_FORM)
-    return clip, trim
-
-
-def parse_redact(text: str) -> tuple[str, Redactions]:
-    """``CLIP=`` and a redaction as :mod:`agent.owner.redaction_text` reads it."""
-    clip, _, rest = text.partition("=")
-    if not clip:
-        raise argparse.ArgumentTypeError(
-            "must name a clip: CLIP=X,Y,W,H, for example 1=0.5,0,0.5,1"
-        )
-    try:
-        return clip, redaction_text.parse(rest)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -82,6 +82,16 @@ def progress(what: str, total_bytes: int) -> Iterator[Callable[[int, int], None]
     with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=total_bytes)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def seconds_progress(what: str, total_seconds: float) -> Iterator[Callable[[float], None]]:
+    """The same for seconds of a clip, whose length may be unknown (0)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    screen = console(error=True)
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(what, total=total_seconds or None)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def console(*, error: bool = False) -> Console:

@@ -1,4 +1,4 @@
-"""Read: ``inbox show clips preview save``. Nothing here decides.
+"""Read: ``inbox show clips``. Nothing here decides.
 
 Every command unlocks the keys at most once, and only if it needs them: ``show`` does not.
 """
@@ -6,33 +6,22 @@ Every command unlocks the keys at most once, and only if it needs them: ``show``
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
-import select
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from agent.consent.statements import ApprovedClip, ClipOffer, Window
+from agent.consent.statements import ClipOffer, Window
 from agent.errors import NetworkFault, Refused
-from agent.keyfile import PASSPHRASE_VARIABLE, Keys
-from agent.media.editing.content import Prepared
-from agent.owner import as_json, plain_copy, text
+from agent.keyfile import Keys
+from agent.owner import as_json, text
 from agent.owner.client import ONLINE_AGAIN, OwnerClient
 from agent.owner.clip_transfer import new_file
-from agent.owner.decisions.choice import Choice
 from agent.owner.inbox.items import NoticeItem, RequestPage
 from agent.owner.pictures import sheet
 from agent.owner.pictures.sheet import Group
 from agent.owner.terminal import inbox_view, prompts, request_view
-from agent.owner.terminal.layout import console, listing, progress
+from agent.owner.terminal.layout import console, listing
 
 _DAY_SECONDS = 86_400
-_AS_SENT = "This is what would be sent with this --trim, --redact and --as, or without any."
 
 
 def inbox(arguments: argparse.Namespace) -> int:
@@ -132,88 +121,3 @@ def _window(start: float | None, end: float | None, now: float) -> Window:
     if start > end:
         raise Refused("wrong-time", "--from must be before --to, which is now if you leave it out")
     return Window(start=int(start), end=int(end) + 1)
-
-
-def preview(arguments: argparse.Namespace) -> int:
-    """``owner preview``"""
-    client = prompts.client(arguments)
-    where = {"request": arguments.request, "camera": arguments.camera}
-    device, offer = client.find_clip(arguments.clip, **where)
-    choice = Choice(trims=arguments.trim, redacts=arguments.redact, codec=arguments.codec)
-    shown = client.edit_clip(offer, choice, **where)
-    keys = prompts.unlock(client, arguments)
-    player = _player() if sys.stdout.isatty() else None
-    with plain_copy.folder() as folder:
-        target = folder / f"{offer.id}-as-sent.mp4"
-        pictures = _fetch(client, device, offer, keys, target, shown=shown)
-        assert pictures is not None  # of a clip that is shown
-        if player is not None:
-            _tell(offer, pictures, target)
-            _play(player, target)
-            return 0
-        kept = Path(tempfile.mkdtemp(prefix="clip-agent-")) / target.name
-        target.rename(kept)
-    print(kept)
-    _tell(offer, pictures, kept)
-    print("This is a plain copy: delete it when you have seen it.")
-    return 0
-
-
-def save(arguments: argparse.Namespace) -> int:
-    """``owner save``"""
-    client = prompts.client(arguments)
-    device, offer = client.find_clip(
-        arguments.clip, request=arguments.request, camera=arguments.camera
-    )
-    suffix = ".mp4.age" if arguments.sealed else ".mp4"
-    target = arguments.output or Path(offer.id + suffix)
-    keys = prompts.unlock(client, arguments)
-    _fetch(client, device, offer, keys, target, sealed=arguments.sealed)
-    print(target)
-    return 0
-
-
-def _fetch(
-    client: OwnerClient,
-    device: str,
-    offer: ClipOffer,
-    keys: Keys,
-    target: Path,
-    *,
-    sealed: bool = False,
-    shown: ApprovedClip | None = None,
-) -> Prepared | None:
-    with new_file(target) as out, progress(f"clip {offer.id}", offer.bytes) as bar:
-        return client.fetch(device, offer, keys, out, sealed=sealed, shown=shown, progress=bar)
-
-
-def _tell(offer: ClipOffer, pictures: Prepared, path: Path) -> None:
-    """Say what is shown, as the release would state it, and its digest as the outcome names it."""
-    print(f"{_AS_SENT}\nClip {offer.id}: {text.pictures(offer, pictures)}")
-    with path.open("rb") as file:
-        print(f"SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()}")
-    if not pictures.plays_in_browsers:
-        prompts.say("Some browsers do not play this: --as h264 converts it")
-
-
-def _player() -> str | None:
-    """The program that opens a file with the desktop's player, if there is a desktop."""
-    has_desktop = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    return shutil.which("xdg-open") if has_desktop else None
-
-
-def _play(player: str, path: Path) -> None:
-    """Show the clip with a program that does not learn the passphrase; wait for Enter."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(PASSPHRASE_VARIABLE)
-    }
-    subprocess.run(  # noqa: S603 - a path of our own
-        [player, str(path)], check=False, env=environment, stdin=subprocess.DEVNULL
-    )
-    print("Press Enter when you have seen it; the plain copy is then deleted. ", flush=True)
-    # input() may miss a signal that comes just before it blocks; this acts on it in a second.
-    while not select.select([sys.stdin], [], [], 1)[0]:
-        pass
-    sys.stdin.readline()

@@ -31,7 +31,7 @@ from agent.owner.decisions.sign import Decision, Terms
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import OpenRequest
-from agent.owner.terminal import commands
+from agent.owner.terminal.options import clips as clip_options
 from tests.consent.strategies import instances
 from tests.owner.camera import NOW, FakeCamera, make_request
 
@@ -231,7 +231,7 @@ def test_the_preview_that_the_confirmation_names_shows_what_is_signed(
         (signed,) = choose([offer], Choice(["1"], trims, [("1", (redaction,))]))
     except Refused:
         return
-    typed = [commands.parse_redact(f"1={redaction_text.typed(one)}") for one in signed.redact]
+    typed = [clip_options.parse_redact(f"1={redaction_text.typed(one)}") for one in signed.redact]
     assert choose([offer], Choice(["1"], trims, typed)) == (signed,)
 
 
@@ -259,8 +259,8 @@ def test_a_clip_of_unknown_length_can_be_trimmed(item: OpenRequest) -> None:
 
 
 def test_trims_and_redacts_as_they_are_typed() -> None:
-    assert commands.parse_trim("1=2.5-10") == ("1", Trim(from_seconds=2.5, to_seconds=10))
-    assert commands.parse_redact("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
+    assert clip_options.parse_trim("1=2.5-10") == ("1", Trim(from_seconds=2.5, to_seconds=10))
+    assert clip_options.parse_redact("20240124-183015-3f9a2c=0,0.25,0.5,0.75") == (
         "20240124-183015-3f9a2c",
         (Redaction.still(x=0, y=0.25, width=0.5, height=0.75),),
     )
@@ -271,13 +271,13 @@ def test_trims_and_redacts_as_they_are_typed() -> None:
 )
 def test_a_malformed_trim_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"\S"):
-        commands.parse_trim(text)
+        clip_options.parse_trim(text)
 
 
 @given(st.text(), st.lists(st.floats(), max_size=5))
 def test_no_typed_text_gives_a_box_outside_the_picture(clip: str, numbers: list[float]) -> None:
     try:
-        _, (redaction,) = commands.parse_redact(f"{clip}={','.join(map(str, numbers))}")
+        _, (redaction,) = clip_options.parse_redact(f"{clip}={','.join(map(str, numbers))}")
     except argparse.ArgumentTypeError:
         return
     (box,) = redaction.positions

@@ -1,0 +1,1 @@
+"""Commands that fetch one clip: see it, keep it, find the faces in it."""
