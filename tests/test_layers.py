@@ -43,7 +43,7 @@ ROOMS = {
     "owner": "errors clock config mqtt host options tls files new_files backoff consent media vault"
     " keyfile pairing",
     "requester": "errors clock config mqtt options files consent media vault keyfile release_text",
-    "cli": "errors clock config mqtt host options files consent vault parties keyfile pairing"
+    "cli": "errors clock config mqtt tls host options files consent vault parties keyfile pairing"
     " camera gateway owner requester",
     "__main__": "cli",
 }

@@ -73,7 +73,7 @@ ALL = [
 
 MAY_WRITE = {
     DEVICE: {*STATUS, *LETTERS, NOTICE, *TO_ITSELF, ANSWER, *HOME_FACTS, DISCOVERY},
-    "owner": {topics.owner(DEVICE), topics.owner(OTHER)},
+    "owner": {topics.owner(DEVICE), topics.owner(OTHER), KNOCK},
     "pairing": {KNOCK},
     "watcher": set(),
     "homeassistant": {HOME_ASSISTANT_STATUS, DISCOVERY, OTHER_DISCOVERY},
@@ -82,7 +82,7 @@ MAY_WRITE = {
 }
 MAY_READ = {
     DEVICE: {*TO_ITSELF, *POSTS, KNOCK, HOME_ASSISTANT_STATUS, SWITCH},
-    "owner": {*STATUS, *LETTERS, NOTICE, STATUS_LETTER, *OF_ANOTHER_DEVICE, *POSTS},
+    "owner": {*STATUS, *LETTERS, NOTICE, STATUS_LETTER, *OF_ANOTHER_DEVICE, *POSTS, ANSWER},
     "pairing": {ANSWER},
     "watcher": {NOTICE, topics.availability(DEVICE)},
     "homeassistant": {

@@ -1,7 +1,7 @@
 """A pairing in memory: one side is the product's, the other a person whom the test plays.
 
 >>> peer = FakeDevice(code)
->>> monkeypatch.setattr(run, "Meeting", peer.meeting)
+>>> monkeypatch.setattr(knock, "Meeting", peer.meeting)
 >>> run.pair(folder, code, way)          # peer.owners holds the card that it was told
 """
 

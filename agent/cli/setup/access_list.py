@@ -17,7 +17,7 @@ from typing import Final
 DEVICE: Final = "front-door"  # the users of the shipped list
 OWNER: Final = "owner"
 PAIRING: Final = "pairing"
-OTHERS: Final = ("watcher", "requester", "reader")
+OTHERS: Final = ("watcher", "homeassistant", "requester", "reader")
 
 _HEAD: Final = """\
 # Who may say and hear what. `clip-agent setup` adds blocks for the camera, for each paired

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from agent import config
 from agent.cli.setup import access_list, agent_yaml
+from agent.cli.setup.device_pairing import Comer
 from agent.cli.setup.local_broker import LocalBroker
+from agent.cli.setup.questions import parse_name
 from agent.cli.setup.steps import Steps
-from agent.config import MAX_OWNERS, Config
+from agent.config import MAX_OWNERS, Broker, Config
 from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
 from agent.errors import Refused
 from agent.mqtt import link
 from agent.mqtt.link import Settings
 from agent.pairing.code import CODE_SECONDS, PairingCode
 from agent.pairing.messages import BrokerLogin, Offer
-
-_TLS_PORT: Final = 8883
-_PLAIN_PORT: Final = 1883
 
 
 class PairedDevice:
@@ -75,33 +73,55 @@ class PairedDevice:
         self._steps.say(
             f"\nPairing code: {code}   (good for one try within {minutes:.0f} minutes)\n"
             "On your own computer, run:\n\n"
-            f"  clip-agent owner pair {code} {self._options()}\n"
+            f"  clip-agent owner pair {code}{self._options()}\n"
         )
+        if self._mosquitto is not None:
+            self._steps.say(
+                "Or, on another camera that shall use this broker:\n\n"
+                f"  sudo clip-agent setup --code {code}{self._options()}\n"
+            )
+        else:
+            broker = self._settings.mqtt
+            self._steps.say(
+                "A computer that is paired with no camera yet also needs"
+                f" --broker {broker.host}:{broker.port}\n"
+                "and a login of its own there (--username, --password-file, --ca-file or --tls)."
+            )
 
     def _options(self) -> str:
-        broker = self._settings.mqtt
-        if self._mosquitto is not None:
-            plain = "" if self._mosquitto.has_tls else " --no-tls"
-            return f"--broker {self._address}{plain}"
-        port = "" if broker.port == _TLS_PORT else f":{broker.port}"
-        plain = "" if broker.tls is not None or broker.port == _PLAIN_PORT else " --no-tls"
-        return f"--broker {broker.host}{port}{plain}"
+        """Options that name the broker; none at a broker elsewhere, which the owner knows."""
+        if self._mosquitto is None:
+            return ""
+        return f" --broker {self._address}{'' if self._mosquitto.has_tls else ' --no-tls'}"
 
-    def offer(self, owner: OwnerCard, computer: str) -> Offer:
-        """Check that there is room for the owner, and give the computer a user at the broker."""
+    def offer(self, comer: Comer, computer: str) -> Offer:
+        """Give an owner's computer, or another camera, a user at the broker."""
+        if isinstance(comer, DeviceCard):
+            return self._offer_to_camera(comer)
         known = self._cards()
-        if owner.fingerprint not in known and len(known) >= MAX_OWNERS:
+        if comer.fingerprint not in known and len(known) >= MAX_OWNERS:
             raise Refused("too-many-owners", f"this camera has {MAX_OWNERS} owners already")
         self._owners_text()
-        card = format_card(self._card)
         if self._mosquitto is None:
-            return Offer(card=card, ca=self._own_ca())
-        digest = hashlib.sha256(f"{owner.fingerprint} {computer}".encode()).hexdigest()
+            return Offer(card=format_card(self._card), ca=self._own_ca())
+        digest = hashlib.sha256(f"{comer.fingerprint} {computer}".encode()).hexdigest()
         name = f"{access_list.OWNER}-{digest[:8]}"
-        password = self._mosquitto.add_owner(name, self._settings.mqtt)
+        return self._offer(self._mosquitto, name, self._mosquitto.add_owner)
+
+    def _offer_to_camera(self, camera: DeviceCard) -> Offer:
+        if self._mosquitto is None:
+            raise Refused(
+                "not-the-brokers-camera",
+                "this camera does not keep the broker, so it gives no logins",
+                advice="Use the code of the camera beside the broker",
+            )
+        return self._offer(self._mosquitto, parse_name(camera.name), self._mosquitto.add_camera)
+
+    def _offer(self, mosquitto: LocalBroker, name: str, add: Callable[[str, Broker], str]) -> Offer:
+        password = add(name, self._settings.mqtt)
         return Offer(
-            card=card,
-            ca=self._mosquitto.certificate_to_trust(),
+            card=format_card(self._card),
+            ca=mosquitto.certificate_to_trust(),
             login=BrokerLogin(username=name, password=password),
         )
 
@@ -109,11 +129,18 @@ class PairedDevice:
         tls = self._settings.mqtt.tls
         return None if tls is None or tls.ca_file is None else config.read_text(tls.ca_file)
 
-    def store(self, owner: OwnerCard) -> None:
-        """Write the owner's card, or the newer one of an owner; the card comes first."""
-        path = self._cards().get(owner.fingerprint) or self._new_path(owner)
-        self._steps.write(path, format_card(owner).encode(), mode=0o644)
+    def store(self, comer: Comer) -> None:
+        """Write an owner's card, or the newer one of an owner; the card comes first."""
+        if isinstance(comer, DeviceCard):
+            return
+        path = self._cards().get(comer.fingerprint) or self._new_path(comer)
+        self._steps.write(path, format_card(comer).encode(), mode=0o644)
         self._steps.write(self._path, self._owners_text().encode())
+
+    def withdraw(self, comer: Comer) -> None:
+        """Take the login of another camera back; an owner's name is used again next time."""
+        if isinstance(comer, DeviceCard) and self._mosquitto is not None:
+            self._mosquitto.remove(comer.name)
 
     def _cards(self) -> dict[str, Path]:
         """The files of the owners' cards by fingerprint."""

@@ -22,7 +22,7 @@ from agent import config, files
 from agent.cli.setup import access_list, certificate
 from agent.cli.setup.steps import Steps
 from agent.config import Broker
-from agent.errors import EnvironmentFault, NetworkFault
+from agent.errors import EnvironmentFault, NetworkFault, Refused
 from agent.mqtt.link import MqttLink, Settings
 from agent.mqtt.session import Session
 from agent.pairing import meeting
@@ -153,9 +153,28 @@ class LocalBroker:
             self._reload()
 
     def add_owner(self, name: str, broker: Broker) -> str:
-        """A user with the owner's rules and a new password, which the ``broker`` takes already."""
+        """A user with an owner's rules and a new password, which the ``broker`` takes already."""
+        return self._add_taken(name, broker, like=access_list.OWNER)
+
+    def add_camera(self, name: str, broker: Broker) -> str:
+        """The same for another camera. Refused if there is a user of this name."""
+        known = self._text(self._passwords).splitlines()
+        if any(line.partition(":")[0] == name for line in known):
+            raise Refused(
+                "camera-name-taken",
+                f"this broker has a user {name!r} already",
+                advice="Give the other camera another name. If it is the same one, first remove its"
+                f" user: mosquitto_passwd -D {self._passwords} {name}",
+            )
+        return self._add_taken(name, broker, like=access_list.DEVICE, device=name)
+
+    def remove(self, name: str) -> None:
+        """Take a user's password away."""
+        self._change_passwords(access_list.without_user(self._text(self._passwords), name))
+
+    def _add_taken(self, name: str, broker: Broker, *, like: str, device: str = "") -> str:
         password = secrets.token_hex(_PASSWORD_BYTES)
-        self._add(name, password, like=access_list.OWNER)
+        self._add(name, password, like=like, device=device)
         self._reload()
         if not self._takes(broker, name, password):
             raise NetworkFault(f"Mosquitto does not let its new user {name} in")

@@ -38,6 +38,12 @@ def register(groups: Commands) -> None:
     )
     options.add_broker(command, required=False, otherwise="default: Mosquitto on this machine")
     command.add_argument(
+        "--code", help="the code that another camera shows, whose broker (--broker) this one uses"
+    )
+    command.add_argument(
+        "--no-tls", action="store_true", help="with --code: the broker has no TLS, for tests"
+    )
+    command.add_argument(
         "--address",
         metavar="HOST[:PORT]",
         help="the broker's address for your own computer (default: this machine's name)",

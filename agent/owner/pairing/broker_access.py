@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 import yaml
+from msgspec.structs import replace
 
-from agent import files, tls
+from agent import config, files, tls
 from agent.config import Broker, Tls
 from agent.errors import ConfigError, Refused
 from agent.mqtt import link
@@ -62,46 +64,49 @@ class BrokerAccess:
 
     broker: Broker
     contents: Mapping[str, bytes]
+    offer: Offer
 
     @classmethod
     def of(cls, way: Way, offer: Offer, folder: Path) -> BrokerAccess:
         """As the device offers it; what it does not offer stays as the owner has it."""
-        if offer.login is None and way.own is not None:
-            return cls(way.own, {})
+        before = way.own or Broker(
+            host=way.host, port=way.port, tls=Tls() if way.is_encrypted else None
+        )
         contents: dict[str, bytes] = {}
-        password_file = ca_file = None
         if offer.login is not None:
-            password_file = folder / f"{_safe(offer.login.username)}.password"
-            contents[password_file.name] = f"{offer.login.password}\n".encode()
+            path = folder / f"{_safe(offer.login.username)}.password"
+            contents[path.name] = f"{offer.login.password}\n".encode()
+            before = replace(before, username=offer.login.username, password_file=path)
         if way.is_encrypted and offer.ca is not None:
-            ca_file = folder / _CA_NAME
-            contents[ca_file.name] = offer.ca.encode()
-        return cls(
-            Broker(
-                host=way.host,
-                port=way.port,
-                username=None if offer.login is None else offer.login.username,
-                password_file=password_file,
-                tls=Tls(ca_file=ca_file) if way.is_encrypted else None,
-            ),
-            contents,
-        )
+            path = folder / _CA_NAME
+            contents[path.name] = offer.ca.encode()
+            before = replace(before, tls=Tls(ca_file=path))
+        return cls(before, contents, offer)
 
-    def check(self, offer: Offer) -> None:
-        """Connect once, before anything is stored. NetworkFault or ConfigError if that fails."""
-        encrypted = self.broker.tls is not None
-        password = None if offer.login is None else offer.login.password
-        settings = Settings(
-            client_id="",
-            host=self.broker.host,
-            port=self.broker.port,
-            username=self.broker.username,
-            password=password,
-            tls=_trusting(offer.ca) if encrypted else None,
-        )
+    def check(self) -> None:
+        """Connect once, before anything is stored. NetworkFault or Refused if that fails."""
         if self.contents or self.broker.username is None:
-            with Session(MqttLink(settings), seconds=_CHECK_SECONDS):
+            with Session(MqttLink(self._settings()), seconds=_CHECK_SECONDS):
                 pass
+
+    def _settings(self) -> Settings:
+        broker, password = self.broker, None
+        if self.offer.login is not None:
+            password = self.offer.login.password
+        elif broker.password_file is not None:
+            password = config.first_line(broker.password_file)
+        context = None
+        if broker.tls is not None:
+            is_new = _CA_NAME in self.contents
+            context = _trusting(self.offer.ca or "") if is_new else tls.trusting(broker.tls.ca_file)
+        return Settings(
+            client_id=f"clip-owner-{secrets.token_hex(6)}",
+            host=broker.host,
+            port=broker.port,
+            username=broker.username,
+            password=password,
+            tls=context,
+        )
 
     def store(self, folder: Path) -> None:
         """Write the private files, then ``owner.yaml``, which names them.
@@ -119,9 +124,9 @@ class BrokerAccess:
         files.replace(folder / SETTINGS_NAME, text.encode(), mode=files.PRIVATE_MODE)
 
 
-def _trusting(ca: str | None) -> ssl.SSLContext:
+def _trusting(pem: str) -> ssl.SSLContext:
     try:
-        return tls.trusting(None) if ca is None else tls.trusting_text(ca)
+        return tls.trusting_text(pem)
     except ConfigError as error:
         raise Refused("broker-certificate", f"the broker's certificate: {error.message}") from error
 

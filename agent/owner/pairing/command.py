@@ -49,8 +49,8 @@ def _way(arguments: argparse.Namespace, folder: OwnerFolder) -> Way:
                 advice="Type the command that the camera shows: it names the broker by --broker",
             )
         known = folder.settings().mqtt
-        encrypted = known.tls is not None and not arguments.no_tls
-        return Way(known.host, known.port, encrypted)
+        own = None if known.username is None else known
+        return Way(known.host, known.port, known.tls is not None, own)
     if arguments.username is not None:
         own = options.broker(arguments)
         return Way(own.host, own.port, own.tls is not None, own)

@@ -7,21 +7,14 @@ the device's, and then the pairing is run again: what is there already stays as 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from agent.consent.cards import DeviceCard, format_card, parse_card
-from agent.errors import ClipAgentError, NetworkFault, Refused
+from agent.errors import Refused
 from agent.owner.folder import OwnerFolder, check_device_name
 from agent.owner.pairing.broker_access import BrokerAccess, Way
 from agent.pairing.code import PairingCode
-from agent.pairing.meeting import Meeting
-from agent.pairing.messages import Introduction, Offer, Stored
-from agent.pairing.sides import Event, OwnerSide
-
-_ANSWER_SECONDS: Final = 20.0
-_OFFER_SECONDS: Final = 60.0  # for the device to prepare a login
-_STORED_SECONDS: Final = 60.0
-_MOST_REASON: Final = 180  # characters
+from agent.pairing.knock import knock
+from agent.pairing.messages import Introduction, Offer
 
 
 @dataclass(frozen=True)
@@ -35,58 +28,10 @@ class Paired:
 def pair(folder: OwnerFolder, code: PairingCode, way: Way) -> Paired:
     """Enrol the device that shows ``code``, and become one of its owners.
 
-    Raises Refused if the code is wrong or the device refuses, NetworkFault if one of them falls
-    silent, and ConfigError if the camera cannot be enrolled. The device then stores nothing, but
-    for a NetworkFault at the end, after which both may have stored all.
+    Raises ConfigError if the camera cannot be enrolled, and what :func:`knock` raises.
     """
-    side = OwnerSide(
-        code, Introduction(card=format_card(folder.card()), computer=folder.computer())
-    )
-    with Meeting("owner", code, way.settings()) as meeting:
-        meeting.say(side.hello)
-        offer = meeting.wait_for_event(side, seconds=_ANSWER_SECONDS)
-        if offer == "met":
-            offer = meeting.wait_for_event(side, seconds=_OFFER_SECONDS)
-        if not isinstance(offer, Offer):
-            raise _failure(offer)
-        try:
-            paired = _store(folder, offer, way)
-        except ClipAgentError as error:
-            meeting.say(side.stored(error.message[:_MOST_REASON]))
-            raise
-        meeting.say(side.stored())
-        answer = meeting.wait_for_event(side, seconds=_STORED_SECONDS)
-    if not isinstance(answer, Stored):
-        raise NetworkFault(
-            f"{paired.camera.name} does not say that it has stored your card",
-            advice="Pair again with the code that it shows then: nothing is done twice",
-        )
-    if answer.refusal:
-        raise _failure(answer)
-    return paired
-
-
-def _failure(event: Event | None) -> ClipAgentError:
-    match event:
-        case "wrong-code":
-            return Refused(
-                "wrong-code",
-                "the device has another code, or somebody else answered",
-                advice="Type the new code that it shows now",
-            )
-        case "taken":
-            return Refused(
-                "code-taken",
-                "the device answers another computer under this code",
-                advice="Type the new code that it shows in a minute. If no other computer of yours"
-                " used this one, somebody at your broker tries codes",
-            )
-        case Stored():
-            return Refused("device-refuses", f"the device refuses: {event.refusal}")
-    return NetworkFault(
-        "no device answers under this code",
-        advice="Does it still show this code, and does it use this broker?",
-    )
+    introduction = Introduction(card=format_card(folder.card()), computer=folder.computer())
+    return knock(code, way.settings(), introduction, lambda offer: _store(folder, offer, way))
 
 
 def _store(folder: OwnerFolder, offer: Offer, way: Way) -> Paired:
@@ -103,7 +48,7 @@ def _store(folder: OwnerFolder, offer: Offer, way: Way) -> Paired:
             " a folder of its own (--home)",
         )
     access = BrokerAccess.of(way, offer, folder.path)
-    access.check(offer)
+    access.check()
     is_new = known.get(card.name) != card
     if is_new:
         folder.take_over(card, "the device's card")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.cli.setup import device_pairing
-from agent.cli.setup.device_pairing import MOST_CODES, pair
+from agent.cli.setup.device_pairing import MOST_CODES, Comer, pair
 from agent.consent.cards import OwnerCard, format_card
 from agent.errors import ConfigError, NetworkFault, Refused
 from agent.mqtt.link import Settings
@@ -31,20 +31,24 @@ class FakeHost:
     fails_to_store: bool = False
     shown: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    owners: list[OwnerCard] = field(default_factory=list)
+    owners: list[Comer] = field(default_factory=list)
+    withdrawn: list[Comer] = field(default_factory=list)
 
     def show(self, code: PairingCode, why: str) -> None:
         self.shown.append(str(code))
         self.reasons.append(why)
 
-    def offer(self, owner: OwnerCard, computer: str) -> Offer:
+    def offer(self, comer: Comer, computer: str) -> Offer:
         assert computer == "ab" * 8
         return OFFER
 
-    def store(self, owner: OwnerCard) -> None:
+    def store(self, comer: Comer) -> None:
         if self.fails_to_store:
             raise ConfigError("the disk is full")
-        self.owners.append(owner)
+        self.owners.append(comer)
+
+    def withdraw(self, comer: Comer) -> None:
+        self.withdrawn.append(comer)
 
 
 def right(olive: OwnerCard) -> object:
@@ -57,7 +61,7 @@ def guesser(code: PairingCode) -> OwnerSide:
     return OwnerSide(PairingCode(code.channel, other), introduction)
 
 
-def run(host: FakeHost, owner: FakeOwner, monkeypatch: pytest.MonkeyPatch) -> OwnerCard:
+def run(host: FakeHost, owner: FakeOwner, monkeypatch: pytest.MonkeyPatch) -> Comer:
     monkeypatch.setattr(device_pairing, "Meeting", owner.meeting)
     return pair(host, BROKER)
 
@@ -112,7 +116,7 @@ def test_an_owner_who_refuses_or_falls_silent_is_not_stored(
     silent = FakeOwner([right(olive)], is_cut_at="offer")  # type: ignore[list-item]
     with pytest.raises(NetworkFault, match="nothing was stored here"):
         run(host, silent, monkeypatch)
-    assert host.owners == []
+    assert (host.owners, host.withdrawn) == ([], [olive, olive])
 
 
 def test_a_card_that_cannot_be_stored_is_refused_to_the_owner_too(
@@ -128,7 +132,7 @@ def test_something_that_is_no_owners_card_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def odd(code: PairingCode) -> OwnerSide:
-        return OwnerSide(code, Introduction(card="role: device\n", computer="ab" * 8))
+        return OwnerSide(code, Introduction(card="role: requester\n", computer="ab" * 8))
 
     host, owner = FakeHost(), FakeOwner([odd])
     with pytest.raises(ConfigError, match="the owner's card"):

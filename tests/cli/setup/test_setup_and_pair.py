@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -192,6 +193,56 @@ def test_a_household_types_one_command_on_each_side_and_nothing_twice(
     assert (again.returncode, again.stderr) == (0, "")
     assert "--pair pairs with one more" in again.stdout
     assert files_below(machine.root) == before
+
+
+def finish(machine: Machine, setup: subprocess.Popen[bytes], *command: str) -> str:
+    """Type the other side's command while ``setup`` waits; what it prints."""
+    try:
+        done = typed(*command, environment=machine.environment)
+        assert done.returncode == 0, done.stderr
+        assert setup.wait(SECONDS) == 0, done.stdout
+    finally:
+        setup.kill()
+        setup.wait()
+    return done.stdout
+
+
+def test_a_second_owner_a_second_computer_and_a_second_camera_pair_later(
+    machine: Machine, quick_reload: None
+) -> None:
+    prepare(machine)
+    olive, omar = machine.root / "olive", machine.root / "omar"
+    for number, home in enumerate((olive, omar, olive)):
+        if number == 2:  # Olive's folder on another computer
+            home = Path(shutil.copytree(olive, machine.root / "olive-2"))
+        setup = machine.start(f"setup{number}", *machine.setup("--pair"))
+        command = machine.shown(f"setup{number}")
+        finish(machine, setup, *command, "--home", str(home), "--name", home.name)
+    cards = config.load(machine.config).owners
+    assert len(cards) == 2
+    passwords = (machine.mosquitto / "clip-agent.passwd").read_text().splitlines()
+    assert len([line for line in passwords if line.startswith("owner-")]) == 3
+
+    # The garage's camera keeps no broker: it gets a login at the front door's.
+    front_door = machine.start("setup3", *machine.setup("--pair"))
+    machine.wait("a code", lambda: "setup --code" in machine.log("setup3"))
+    (join,) = re.findall(r"clip-agent (setup --code .*)", machine.log("setup3"))
+    garage = [
+        *("--config", str(machine.root / "garage" / "agent.yaml"), "--name", "garage"),
+        *("--place", "42.1 -72.5", "--camera", "scene"),
+        *("--state-dir", str(machine.root / "garage-state"), "--mosquitto", "/nowhere"),
+    ]
+    finish(machine, front_door, *join.split(), *garage, "--no-pair")
+    setup = machine.start("setup4", "setup", *garage)
+    command = machine.shown("setup4")
+    assert "--broker" not in command, "the owner knows the broker"
+    said = finish(machine, setup, *command, "--home", str(olive))
+    assert "Paired with garage" in said
+    assert sorted(OwnerFolder(olive).devices()) == ["front-door", "garage"]
+    broker = config.load(machine.root / "garage" / "agent.yaml").mqtt
+    assert (broker.username, broker.port) == ("garage", machine.tls)
+    rules = (machine.mosquitto / "clip-agent.acl").read_text()
+    assert "topic readwrite clip-agent/garage/owner" in rules
 
 
 def test_a_dry_run_says_what_it_would_write_and_writes_nothing(machine: Machine) -> None:

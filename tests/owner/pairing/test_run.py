@@ -13,6 +13,7 @@ from agent.owner.folder import OwnerFolder, Settings
 from agent.owner.pairing import broker_access, run
 from agent.owner.pairing.broker_access import Way
 from agent.owner.pairing.run import pair
+from agent.pairing import knock
 from agent.pairing.code import PairingCode
 from agent.pairing.messages import BrokerLogin, Introduction
 from agent.pairing.sides import OwnerSide
@@ -39,7 +40,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
 
 
 def use(device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "Meeting", device.meeting)
+    monkeypatch.setattr(knock, "Meeting", device.meeting)
 
 
 def again(device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
