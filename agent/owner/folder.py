@@ -323,9 +323,13 @@ def _read(path: Path, kind: type[S]) -> S:
 
 
 def _device_card(path: Path) -> DeviceCard:
-    """A camera's card whose name is safe in topics and file names."""
-    card = parse_card(config.read_text(path), DeviceCard, str(path))
-    check_device_name(card, str(path))
+    return parse_device_card(config.read_text(path), str(path))
+
+
+def parse_device_card(text: str, origin: str) -> DeviceCard:
+    """A camera's card whose name is safe in topics and file names; raises ConfigError."""
+    card = parse_card(text, DeviceCard, origin)
+    check_device_name(card, origin)
     return card
 
 

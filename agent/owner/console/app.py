@@ -23,11 +23,13 @@ from agent.owner.console.guard import Guard
 from agent.owner.console.jobs import Jobs
 from agent.owner.console.pages import (
     decide,
+    devices,
     entrance,
     footage,
     home,
     passkeys,
     releases,
+    requesters,
     requests,
     settings,
 )
@@ -40,7 +42,9 @@ PAGES = (
     decide,
     entrance,
     footage,
+    devices,
     home,
+    requesters,
     requests,
     passkeys,
     releases,

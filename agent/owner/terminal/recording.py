@@ -13,26 +13,25 @@ from agent.owner import text
 from agent.owner.client import OwnerClient
 from agent.owner.terminal import prompts
 from agent.owner.terminal.prompts import say, tell_cameras
+from agent.owner.wording import recording
 
 
 def arm(arguments: argparse.Namespace) -> int:
     """``owner arm``"""
     client = prompts.client(arguments)
     arm = Arm(armed=True, scheduled=arguments.by_schedule)
-    done = "It records when something moves"
-    if arm.scheduled:
-        done += ", in the times of `camera.armed` in its agent.yaml"
     plans = client.plans.command(arm, arguments.camera)
-    return tell_cameras(client, plans, arguments, done=f"{done}.")
+    return tell_cameras(client, plans, arguments, done=recording.armed(arm))
 
 
 def disarm(arguments: argparse.Namespace) -> int:
     """``owner disarm``"""
     client = prompts.client(arguments)
-    plans = client.plans.command(Arm(armed=False), arguments.camera)
-    say("Nothing is recorded until you arm it again, also after a restart of the camera.")
+    disarm = Arm(armed=False)
+    plans = client.plans.command(disarm, arguments.camera)
+    say(recording.before_disarm())
     options.confirm("Stop recording?", yes=arguments.yes)
-    return tell_cameras(client, plans, arguments, done="Recording is off.")
+    return tell_cameras(client, plans, arguments, done=recording.armed(disarm))
 
 
 def delete(arguments: argparse.Namespace) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent.consent.cards import OwnerCard
 from agent.consent.statements import LEGAL_ORDER, PartHealth, Status
 from agent.owner import text
 from agent.owner.inbox.items import CameraReport, Overview
-from agent.owner.words import _, ngettext
+from agent.owner.words import _, ngettext, plural
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def rows(camera: CameraReport, said: Status) -> Iterator[Row]:
     for one in said.held:
         yield Row(_("Held"), f"{one.release[:8]}: {one.why}")
     yield Row(_("Clips"), _space(said))
+    clock = _("set") if said.clock_synced else _("not set")
+    yield Row(_("Clock"), clock, is_serious=not said.clock_synced)
     if said.recorded is not None:
         share = _("{share:.1%} of the last 24 hours").format(share=said.recorded)
         yield Row(_("Recorded"), share)
@@ -64,6 +67,22 @@ def _space(said: Status) -> str:
     kept = ", " + _("{count} of them kept").format(count=space.kept) if space.kept else ""
     free = _("{size} free").format(size=text.size(space.free_bytes))
     return f"{space.clips}{kept}, {text.size(space.clip_bytes)}, {free}"
+
+
+def sealed_to(said: Status, card: OwnerCard) -> list[str]:
+    """Whose keys open what the running camera records, as far as this owner can tell."""
+    sealed = set(said.seals_to)
+    mine = [
+        *([_("your key")] if card.seal in sealed else []),
+        *([_("your recovery sheet")] if card.recovery in sealed else []),
+    ]
+    others = len(sealed & set(said.should_seal_to) - {card.seal, card.recovery})
+    strangers = len(sealed - set(said.should_seal_to) - {card.seal, card.recovery})
+    if others:
+        mine.append(plural("{count} key of other owners", "{count} keys of other owners", others))
+    if strangers and said.should_seal_to:
+        mine.append(plural("{count} key of nobody here", "{count} keys of nobody here", strangers))
+    return mine
 
 
 def paused(camera: CameraReport, now: float) -> tuple[str, str] | None:

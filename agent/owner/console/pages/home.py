@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent.errors import NetworkFault
 from agent.owner import text
 from agent.owner.console.context import Context, endpoint
-from agent.owner.console.pieces import telling
+from agent.owner.console.pieces import latest, telling
 from agent.owner.inbox.items import Answer, NoticeItem, OpenRequest, Overview
 from agent.owner.wording import cameras, requests
 from agent.owner.words import _
@@ -21,13 +20,7 @@ _SHOWN = 20  # notices
 
 def home(context: Context) -> Response:
     """All that waits: by the letters that were collected last, or now if there are none yet."""
-    collector, now = context.console.collector, context.console.clock.now()
-    overview = collector.overview
-    if overview is None or context.field("now"):
-        try:
-            overview = collector.collect(context.keys)
-        except NetworkFault:  # the page says so
-            overview = context.client().known()
+    overview, now = latest.overview(context), context.console.clock.now()
     current = [one for one in overview.notices if not requests.is_over(one.notice, now)]
     return context.render(
         "home.html",

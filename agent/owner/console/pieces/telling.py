@@ -22,6 +22,12 @@ def tell(context: Context, plans: Sequence[Plan], done: str) -> None:
         lines.append((delivery.told(sent, done), delivery.is_refused(sent)))
 
 
+def note(context: Context, sentence: str) -> None:
+    """Say ``sentence`` on the next page."""
+    context.session.memory[_SAID] = [(sentence, False)]
+    context.console.collector.forget()
+
+
 def said(context: Context) -> list[tuple[str, bool]]:
     """The sentences since the last page, each with True if it is a refusal. They are said once."""
     lines = context.session.memory.pop(_SAID, [])
