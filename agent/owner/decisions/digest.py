@@ -1,9 +1,12 @@
 """The digest of a plan: the name of exactly what a page shows before the owner decides.
 
-It covers all that a plan holds, so all that will be signed and all that a confirmation page can
-show of it: camera, request, clips with their edits, recipient, times, what was seen. A page puts
-the digest into its form; the plan that is signed must have the same one, and a passkey's signature
-names it (:mod:`agent.owner.passkeys`).
+It covers all that will be signed, and all that a confirmation page shows of a plan: camera,
+request, clips with their edits, recipient, times, what was seen, who has the clips already. A page
+puts the digest into its form; the plan that is signed must have the same one, and a passkey's
+signature names it (:mod:`agent.owner.passkeys`).
+
+A camera sends the same request anew with each change of its ledger or of the requester's record, so
+of its letter only the request itself, and the warnings about it, count.
 
 The digest is the SHA-256 of a domain name and the plan as JSON whose keys are sorted.
 """
@@ -11,18 +14,54 @@ The digest is the SHA-256 of a domain name and the plan as JSON whose keys are s
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
-from agent.owner.decisions.sign import Plan
+from agent.owner.decisions.sign import Plan, ReleasePlan
+from agent.owner.inbox.items import OpenRequest
 
-_DOMAIN = b"clip-agent plan v1\n"
+_DOMAIN = b"clip-agent plan v2\n"
 
 
 def of(*plans: Plan) -> str:
     """The digest of the ``plans`` that one page shows, in their order: 64 hexadecimal digits."""
-    text = msgspec.json.encode(plans, enc_hook=_plain, order="deterministic")
+    shown = [_release(one) if isinstance(one, ReleasePlan) else _common(one) for one in plans]
+    text = msgspec.json.encode(shown, enc_hook=_plain, order="deterministic")
     return hashlib.sha256(_DOMAIN + text).hexdigest()
+
+
+def _common(plan: Plan) -> dict[str, Any]:
+    """What is signed."""
+    return {
+        "device": plan.device,
+        "kind": plan.kind,
+        "content": plan.content,
+        "until": plan.until,
+        "remember": plan.remember,
+    }
+
+
+def _release(plan: ReleasePlan) -> dict[str, Any]:
+    """What is signed, and what a page shows beside it."""
+    terms, chosen = plan.terms, {clip.id for clip in plan.clips}
+    return _common(plan) | {
+        "to": (plan.to, plan.fingerprint, plan.url),
+        "request": _request(plan.request),
+        "numbers": [at for at, offer in enumerate(plan.offers) if offer.id in chosen],
+        "offers": [offer for offer in plan.offers if offer.id in chosen],
+        "seen": [plan.seen(clip) for clip in plan.clips],
+        "released": [one for one in terms.sent_before if one.may_be_out and chosen & {*one.clips}],
+        "terms": (terms.disclose, terms.now, terms.days, terms.me),
+        "agreement": (plan.two_owners, plan.household, plan.joins),
+    }
+
+
+def _request(item: OpenRequest | None) -> tuple[object, ...]:
+    if item is None:
+        return ()
+    log = item.report.log
+    return item.digest, item.name, item.changed, item.reposts, log is not None and log.forked
 
 
 def _plain(value: object) -> str:

@@ -80,6 +80,26 @@ def test_recipient_address_and_camera_are_part_of_the_digest(plan: ReleasePlan) 
     assert len({digest.of(one) for one in (plan, *others)}) == len(others) + 1
 
 
+def test_a_letter_that_comes_again_changes_no_digest(
+    plan: ReleasePlan, inbox: Inbox, camera: FakeCamera, keys: Keys
+) -> None:
+    item = plan.request
+    assert item is not None
+    topic = topics.parse(topics.inbox(camera.name, item.digest[:16]), feed="")
+    assert topic is not None
+    again = camera.report(item.report.request, item.report.clips)  # its ledger has grown
+    inbox.take(topic, again, keys, now=NOW + 60)
+    assert digest.of(plan) == digest.of(planned(inbox, camera))
+
+
+@pytest.mark.parametrize("changes", [{"changed": True}, {"digest": "0" * 64}])
+def test_a_warning_about_the_request_changes_the_digest(
+    plan: ReleasePlan, changes: dict[str, Any]
+) -> None:
+    assert plan.request is not None
+    assert digest.of(plan) != digest.of(replace(plan, request=replace(plan.request, **changes)))
+
+
 def test_plans_of_another_kind_or_order_have_another_digest(camera: FakeCamera) -> None:
     mute = sign.command(Mute(requester="A" * 43, muted=True), camera.card, now=NOW)
     unmute = sign.command(Mute(requester="A" * 43, muted=False), camera.card, now=NOW)
