@@ -15,6 +15,7 @@ from agent import config as configuration
 from agent.camera.daemon import CameraApp
 from agent.camera.detection.detector import MotionDetector
 from agent.camera.health import HealthReport
+from agent.camera.looks import Looks
 from agent.camera.overload import Overload
 from agent.camera.owner_commands import OwnerCommands
 from agent.camera.recording.housekeeping import Housekeeping
@@ -37,6 +38,7 @@ from agent.vault.clips.retention import Limits, Retention, free_bytes_of
 from agent.vault.clips.store import ClipStore
 from agent.vault.database.index import Index, path_of
 from agent.vault.locks import camera_at_work
+from agent.vault.stills import StillFiles
 
 
 def build(
@@ -83,6 +85,7 @@ def build(
         index=index,
         state=state,
         clock=clock,
+        looks=Looks(StillFiles(folder), {one.fingerprint: one.seal for one in owners}, clock),
         schedule=Schedule(config.camera.armed, configuration.time_zone(config.time)),
         max_kept_bytes=storage.max_bytes * storage.max_held_share,
         may_switch=config.homeassistant is not None and config.homeassistant.may_arm,

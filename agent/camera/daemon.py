@@ -10,7 +10,7 @@
 - SIGTERM finishes the clip and ends the process with 0.
 - On a still scene nothing at all is written: health is noted when it changes.
 - While an owner has disarmed it, the camera is read and its pictures are dropped: no motion
-  is looked for, and there is no pre-roll.
+  is looked for, and there is no pre-roll. Only an owner who looks sees some (:mod:`.looks`).
 
 The states for :mod:`agent.camera.health`: ``armed``, ``disarmed``, ``recording``,
 ``disk-full``, ``storage-failed``, ``no-frames`` (the camera is lost, sends no keyframe, or
@@ -122,6 +122,7 @@ class CameraApp:
     def start(self) -> None:
         """Put the vault in order before anything is recorded."""
         self.housekeeping.start()
+        self.commands.looks.start()
         self.stall.opening()  # anew: the camera had no time yet
 
     def step(self, item: Item | None) -> None:
@@ -147,6 +148,7 @@ class CameraApp:
             case Frame():
                 self.stall.picture()
                 self.stream.judged()
+                self.commands.looks.picture(item)
                 if self.commands.armed and self.overload.allows(item.seconds):
                     self._look(item)
         if now >= self._next_tick:
@@ -158,6 +160,7 @@ class CameraApp:
     def finish(self, state: str, detail: str = "") -> None:
         """End the clip and report the last state."""
         self.health.stopping()
+        self.commands.looks.stop()
         self._guarded(Recorder.finish)
         self.health.report(state, detail)
 
@@ -241,6 +244,7 @@ class CameraApp:
 
     def _obey(self) -> None:
         """Do what owners say, and begin or end recording where they changed that."""
+        self.commands.looks.tick()
         try:
             self.commands.look()
         except StorageFault as fault:

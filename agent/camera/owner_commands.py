@@ -1,4 +1,4 @@
-"""Owners' commands that the camera obeys by itself: delete a clip, keep it, arm and disarm.
+"""Owners' commands that the camera obeys by itself: delete a clip, keep it, arm, disarm, look.
 
 They come in the gateway's wishes, and count by their owner's signature alone: a gateway that was
 taken over can withhold them, and nothing else. Each is obeyed once. The answer goes into the
@@ -28,12 +28,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from agent import files
+from agent.camera.looks import Looks
 from agent.camera.schedule import Schedule
 from agent.clock import Clock
 from agent.consent import cards, signing
 from agent.consent.cards import DeviceCard, PublicKey
 from agent.consent.decisions.common import DecisionContext, check_decision
-from agent.consent.statements import Arm, Arming, Command, Delete, Keep
+from agent.consent.statements import Arm, Arming, Command, Delete, Keep, Look, StopLooking
 from agent.errors import ApprovalRefused, ClipDamaged, ConfigError, MalformedStatement, Refused
 from agent.vault import wishes
 from agent.vault.camera_state import MAX_ANSWERS, CommandAnswer, StateFile
@@ -59,6 +60,7 @@ class OwnerCommands:
     state: StateFile
     clock: Clock
     schedule: Schedule
+    looks: Looks
     max_kept_bytes: float
     may_switch: bool = False  # homeassistant.may_arm
 
@@ -174,6 +176,12 @@ class OwnerCommands:
                 if command.scheduled:
                     return "recording is on by its schedule"
                 return "recording is on" if command.armed else "recording is off"
+            case Look(seconds=seconds):
+                self.looks.begin(signing.digest(jws), statement.iss, seconds)
+                return "pictures are on their way"
+            case StopLooking(look=look):
+                self.looks.end(look)
+                return "no more pictures"
         raise Refused("not-for-the-camera", "the camera does not obey this command")
 
     def _keep(self, clip_id: str, *, keep: bool) -> None:

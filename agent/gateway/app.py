@@ -23,6 +23,7 @@ from agent.gateway.decisions.commands import Commands
 from agent.gateway.decisions.delivery import LetterDelivery
 from agent.gateway.decisions.handler import DecisionHandler
 from agent.gateway.decisions.holdings import DeviceHoldings
+from agent.gateway.decisions.looks import Looks
 from agent.gateway.decisions.preview import Previews
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.device_state import DeviceState
@@ -63,6 +64,7 @@ from agent.vault.camera_state import StateReader
 from agent.vault.clips.reader import ClipReader
 from agent.vault.database import gateway
 from agent.vault.database.gateway import GatewayDatabase
+from agent.vault.stills import StillFiles
 from agent.vault.wishes import WishFile
 
 
@@ -137,7 +139,8 @@ def build(
     holdings = DeviceHoldings(work, store, still_alive=partial(notify, "WATCHDOG=1"))
     approvals = Approvals(work, inbox, authorizer, holdings, holds, releases.start, loopback)
     previews = Previews(store=store, link=owner_link, device_name=name)
-    camera = CameraCommands(work, StateReader(folder))
+    looks = Looks(StillFiles(folder), owner_link, name, clock)
+    camera = CameraCommands(work, StateReader(folder), looks)
     commands = Commands(work, inbox, Replies(owner_link, name), previews, camera, rules.muted)
     catalog = Catalog(work.database, folder)
     board = Steady(machine or Machine(), clock=clock)
@@ -169,6 +172,7 @@ def build(
         letters=LetterDelivery(decisions, owner_link, name, alarm.ring),
         outbox=outbox,
         previews=previews,
+        looks=looks,
         releases=releases,
         last_word=last_word,
         anchor=anchor,

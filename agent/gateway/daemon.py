@@ -25,6 +25,7 @@ from agent.errors import InternalFault, NetworkFault
 from agent.gateway.catalog import Catalog
 from agent.gateway.decisions.delivery import LetterDelivery
 from agent.gateway.decisions.handler import DecisionHandler
+from agent.gateway.decisions.looks import Looks
 from agent.gateway.decisions.preview import Previews
 from agent.gateway.device_state import DeviceState
 from agent.gateway.feed.handler import FeedHandler
@@ -70,6 +71,7 @@ class Gateway:
     letters: LetterDelivery
     outbox: Outbox
     previews: Previews
+    looks: Looks
     releases: ReleaseWorker
     last_word: LastWord
     anchor: LedgerAnchor
@@ -188,6 +190,7 @@ class Gateway:
                 self.inbox.clips_changed()
         self.decisions.settle()
         self.homeassistant.tick()
+        self.looks.tick()
         self._wish()
         if self.clock.monotonic() >= self._repeat_at:
             self._repeat()
@@ -238,11 +241,13 @@ class Gateway:
                     self.last_word.disconnected()
                     self.outbox.disconnected()
                     self.previews.stop()
+                    self.looks.disconnected()
                     self.letters.disconnected()
                     self.homeassistant.disconnected()
             case Published(token) if ours:
                 self.outbox.published(token)
                 self.previews.published(token)
+                self.looks.published(token)
                 self.letters.published(token)
                 self.homeassistant.published(token)
             case Woken():

@@ -42,11 +42,12 @@ _FULL_SECONDS: Final = 0.02  # until the next look at that queue
 class Settings:
     """The broker, and what a link asks of it.
 
-    ``will`` is a topic and a payload that the broker retains when we vanish. Unless
-    ``clean_session`` it keeps subscriptions and messages while we are away. With ``qos`` 0 it
-    sends each message once and gets no answer; should it want one, it gets it at once, so that it
-    cannot tell from the time what a message was worth to us. ``renews_subscriptions``: subscribe
-    again some seconds after each connection, and hourly; retained messages come again.
+    ``will`` is a topic and a payload that the broker publishes when we vanish, and retains unless
+    ``will_retained`` is false. Unless ``clean_session`` it keeps subscriptions and messages while
+    we are away. With ``qos`` 0 it sends each message once and gets no answer; should it want one,
+    it gets it at once, so that it cannot tell from the time what a message was worth to us.
+    ``renews_subscriptions``: subscribe again some seconds after each connection, and hourly;
+    retained messages come again.
     A broker has ``answer_seconds`` to answer CONNECT. ``version`` 5 is for short questions:
     its reasons are plain, but a lasting session would need an expiry.
     """
@@ -60,6 +61,7 @@ class Settings:
     keepalive_seconds: int = 60
     subscriptions: tuple[str, ...] = ()
     will: tuple[str, bytes] | None = None
+    will_retained: bool = True
     clean_session: bool = True
     qos: Literal[0, 1] = 1  # of subscriptions
     renews_subscriptions: bool = False
@@ -229,7 +231,7 @@ class Connection:
             client.tls_set_context(settings.tls)
         if settings.will is not None:
             topic, payload = settings.will
-            client.will_set(topic, payload, qos=_QOS, retain=True)
+            client.will_set(topic, payload, qos=_QOS, retain=settings.will_retained)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect

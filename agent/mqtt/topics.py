@@ -12,7 +12,7 @@
     clip-agent/<device>/owner                 never      letter to the device
     clip-agent/<device>/deferred/<digest32>   retained   owner's letter that waits, as it came
     clip-agent/<device>/session               never      device to itself: the session is known
-    clip-agent/<device>/preview/<name>/<n>    no         ciphertext of a clip, or of thumbnails
+    clip-agent/<device>/preview/<name>/<n>    no         ciphertext of a clip, thumbnails, stills
     clip-agent/<device>/release/<release>     retained   letter to the owner: progress, outcome
     clip-agent/<device>/notices               retained   letter to the owner: what needs no answer
     clip-agent/<device>/status/<owner>        retained   letter to one owner: health, holdings

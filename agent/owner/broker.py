@@ -33,6 +33,7 @@ from agent.owner.inbox.placing import CLIPS
 QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0
 _CHUNK_SECONDS = 30.0  # longest silence of a camera that sends a clip
+_MISSED_SECONDS = 15  # keepalive: the broker misses us after half as long again
 _LISTING_SECONDS = 20.0  # longest silence of a camera that lists its clips
 
 PROPOSED = "PROPOSED"  # another owner must agree, which may take days
@@ -42,12 +43,25 @@ _LAST_EVENTS = frozenset(
 )
 
 
-def connect(broker: Broker, subscriptions: Sequence[str]) -> Session:
-    """A session to be entered with ``with``; raises ConfigError for broker settings."""
+def connect(
+    broker: Broker, subscriptions: Sequence[str], *, will: Decision | None = None
+) -> Session:
+    """A session to be entered with ``with``; raises ConfigError for broker settings.
+
+    ``will``: a decision that the broker sends, if this computer goes away without a word.
+    """
+    if will is not None:
+        soon = min(broker.keepalive_seconds, _MISSED_SECONDS)
+        broker = msgspec.structs.replace(broker, keepalive_seconds=soon)
     client_id = f"clip-owner-{secrets.token_hex(6)}"
     return Session(
         link.connect_broker(
-            broker, client_id=client_id, subscriptions=subscriptions, will=None, clean_session=True
+            broker,
+            client_id=client_id,
+            subscriptions=subscriptions,
+            will=None if will is None else (topics.owner(will.device.name), will.letter),
+            will_retained=False,
+            clean_session=True,
         )
     )
 
@@ -159,7 +173,7 @@ def follow(
         if not message.payload or message.topic not in subjects:
             continue
         subject = subjects[message.topic]
-        outcome = _outcome(message, decision.device, subject, keys)
+        outcome = outcome_of(message, decision.device, subject, keys)
         if subject == joins and outcome.event == PROPOSED:
             continue  # its state before this decision
         report(outcome)
@@ -209,11 +223,11 @@ def chunks(
 
 
 def _answer(message: Received, decision: Decision, keys: Keys) -> str:
-    outcome = _outcome(message, decision.device, decision.subject, keys)
+    outcome = outcome_of(message, decision.device, decision.subject, keys)
     return f"{outcome.event} {outcome.detail}".rstrip()
 
 
-def _outcome(message: Received, device: DeviceCard, subject: str, keys: Keys) -> Outcome:
+def outcome_of(message: Received, device: DeviceCard, subject: str, keys: Keys) -> Outcome:
     """The outcome of ``subject`` by ``device``; Refused if it is of or about another."""
     jws = letters.open_letter(message.payload, keys.identity).jws
     outcome = verify.read_outcome(jws, device)

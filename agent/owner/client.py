@@ -16,8 +16,7 @@ confirmations; nothing here does.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from agent import keyfile
@@ -29,10 +28,8 @@ from agent.consent.statements import (
     ListClips,
     Outcome,
     Preview,
-    Thumbnails,
     Window,
 )
-from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.media.editing.content import Prepared
 from agent.mqtt import topics
@@ -54,12 +51,11 @@ from agent.owner.inbox.items import (
     Presence,
     RequestPage,
 )
-from agent.owner.pictures import footage, thumbnails
+from agent.owner.pictures import footage
 from agent.owner.pictures.cache import ThumbnailCache
 from agent.owner.pictures.footage import Footage, Rendering
+from agent.owner.pictures.pictures import Pictures
 from agent.owner.visit import Visits
-
-ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 
 
 class OwnerClient:
@@ -73,8 +69,9 @@ class OwnerClient:
         self.sent = sent.SentDecisions(folder, self.inbox)
         self._clock = clock if clock is not None else SystemClock(synced_marker=None)
         self.plans = Plans(folder, self.devices, self.inbox, self.sent, self._clock)
-        self._cache = ThumbnailCache(folder.path)
         self._visits = Visits(folder, self.devices, self.inbox, self._clock)
+        cache = ThumbnailCache(folder.path)
+        self.pictures = Pictures(self.plans, self._visits, cache, self._clock)
 
     def now(self) -> float:
         """The time of this computer's clock."""
@@ -212,8 +209,7 @@ class OwnerClient:
         command = sign.sign(sign.command(Preview(clip=offer.id), card, now=now), keys, now=now)
         chunks = topics.preview(device, offer.id, topics.ANY)
         with self._visits.begin(keys, [device], chunks) as visit:
-            if visit.presence[device].offline:
-                raise NetworkFault(f"{device} is offline", advice=ONLINE_AGAIN)
+            visit.require(device)
             visit.repeat()
             broker.send(visit.session, command)
             received = broker.chunks(visit.session, command, offer.id, keys)
@@ -221,41 +217,6 @@ class OwnerClient:
         if key is not None and shown is not None:
             seen.keep(self.folder, device, SeenClip(shown, key.recipient, self.now(), pictures))
         return pictures
-
-    def thumbnails(
-        self,
-        device: str,
-        offers: Sequence[ClipOffer],
-        keys: Keys,
-        *,
-        fetch: bool = True,
-    ) -> dict[str, bytes | None]:
-        """JPEG by clip id, in memory; None for a clip without a thumbnail that can be shown.
-
-        Those not fetched before are asked of the camera, or left out without ``fetch``.
-        """
-        card = self.plans.camera(device)
-        found = thumbnails.known(self._cache, device, offers, keys.identity)
-        missing = [offer for offer in offers if offer.id not in found]
-        if not missing or not fetch:
-            return found
-        now, batches = self.now(), thumbnails.batches(missing)
-        asked = [(Thumbnails(clips=tuple(one.id for one in batch)), batch) for batch in batches]
-        commands = [
-            (sign.sign(sign.command(what, card, now=now), keys, now=now), batch)
-            for what, batch in asked
-        ]
-        chunks = [topics.preview(device, one.subject, topics.ANY) for one, _ in commands]
-        with self._visits.begin(keys, [device], *chunks) as visit:
-            if visit.presence[device].offline:
-                raise NetworkFault(f"{device} is offline", advice=ONLINE_AGAIN)
-            visit.repeat()
-            for command, batch in commands:
-                broker.send(visit.session, command)
-                keep = partial(self._cache.put, device)
-                found.update(thumbnails.receive(visit.session, command, batch, keys, keep))
-        self._cache.trim()
-        return found
 
     def open_clip(
         self, device: str, offer: ClipOffer, keys: Keys, progress: Progress | None = None
@@ -290,7 +251,7 @@ class OwnerClient:
         decision = sign.sign(plan, keys, now=self.now())
         device, last = plan.device.name, None
         if isinstance(what := plan.content.get("command"), Delete):
-            self._cache.drop(device, what.clip)
+            self.pictures.forget(device, what.clip)
         joins = plan.joins[1] if isinstance(plan, ReleasePlan) and plan.joins else None
         with self._visits.begin(keys, [device]) as visit:
             broker.send(visit.session, decision)

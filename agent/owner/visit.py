@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import Outcome
+from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.mqtt.session import Session
 from agent.owner import broker
@@ -23,6 +24,8 @@ from agent.owner.decisions.sign import Decision
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Presence
+
+ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,11 @@ class Visit:
     _devices: Mapping[str, DeviceCard]
     _keys: Keys
     _clock: Clock
+
+    def require(self, device: str) -> None:
+        """Raise :class:`NetworkFault` if the camera ``device`` is offline."""
+        if self.presence[device].offline:
+            raise NetworkFault(f"{device} is offline", advice=ONLINE_AGAIN)
 
     def repeat(self, *, but: str = "") -> None:
         """Send each camera that is online what it may have missed, without the decision ``but``."""
@@ -83,11 +91,16 @@ class Visits:
         self._repeats = Repeats(folder, inbox)
 
     @contextmanager
-    def begin(self, keys: Keys, names: Iterable[str], *more: str) -> Iterator[Visit]:
-        """Connect and read the letters of the cameras ``names``; ``more`` are topics to follow."""
+    def begin(
+        self, keys: Keys, names: Iterable[str], *more: str, will: Decision | None = None
+    ) -> Iterator[Visit]:
+        """Connect and read the letters of the cameras ``names``; ``more`` are topics to follow.
+
+        ``will``: a decision that reaches its camera if this computer goes away without a word.
+        """
         devices = {name: self._devices[name] for name in names}
         filters = [*broker.letter_filters(devices, self._folder.card().fingerprint), *more]
-        with broker.connect(self._folder.settings().mqtt, filters) as session:
+        with broker.connect(self._folder.settings().mqtt, filters, will=will) as session:
             presence = broker.collect(session, self._inbox, devices, keys, self._clock)
             yield Visit(
                 *(session, presence, self._repeats, self._inbox, devices, keys, self._clock)

@@ -35,6 +35,7 @@ DEVICE_COMMANDS = (
 )  # fmt: skip
 # A complete call of every command that needs more than its name.
 NEEDED: dict[tuple[str, ...], list[str]] = {
+    ("owner", "look"): ["front-door", "--output", "look.jpg"],
     ("config",): ["--example"],
     ("owner", "init"): ["--name", "Olive", "--broker", "b.example"],
     ("owner", "pair"): ["417-062-913"],

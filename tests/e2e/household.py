@@ -181,6 +181,16 @@ class Household:
         assert "Traceback" not in done.stderr
         return done.stdout if expected == 0 else done.stderr
 
+    def spawn(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """A command of the owner as a process of its own, which goes on."""
+        home = ("--home", self.root / "owner")
+        return subprocess.Popen(
+            [sys.executable, "-m", "agent", *map(str, (*arguments, *home))],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
     def device(self, *arguments: str) -> str:
         return self.run(*arguments, "--config", self.config)
 

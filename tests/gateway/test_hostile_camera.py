@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.consent.statements import ListClips, Preview, Window
+from agent.consent.statements import ListClips, Preview, Thumbnails, Window
 from agent.mqtt import topics
 from agent.vault import camera_state
 from agent.vault.clips.paths import ClipFiles
@@ -76,7 +76,7 @@ def all_goes_on(world: World, clip: Clip) -> None:
     world.restart()
     world.clock.advance(61)
     world.run()
-    for command in (ALL_TIME, Preview(clip=ID)):
+    for command in (ALL_TIME, Preview(clip=ID), Thumbnails(clips=(clip.id, ID))):
         world.to_device(world.house.command(command))
     world.to_device(world.house.approve(post, [clip]))
     assert len(world.receiver.finished) == 1

@@ -15,7 +15,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -35,6 +35,7 @@ from agent.consent.statements import (
     LedgerHead,
     ListClips,
     Listing,
+    Look,
     Notice,
     Notices,
     Outcome,
@@ -82,7 +83,8 @@ class FakeCamera:
             role="device", name=name, sign=self.keys.signing.public.text, seal=self.keys.recipient
         )
         self.clips: dict[str, bytes] = {}
-        self.thumbnails_refused = ""
+        self.thumbnails_refused = self.looks_refused = ""
+        self.looks: list[Callable[[str], bytes]] = []  # pictures for the digest of a look
         self.thumbnails: dict[str, bytes] = {}  # sealed, by clip
         self.offers: dict[str, ClipOffer] = {}
         self.identities: dict[str, str] = {}
@@ -292,6 +294,12 @@ class FakeCamera:
                     for number, part in enumerate(messages):
                         place = topics.preview(self.name, subject, number)
                         session.publish(place, part, retained=False)
+                case Look() if why := self.looks_refused:
+                    session.publish(topic, self.outcome(subject, "REFUSED", why), retained=True)
+                case Look():
+                    for number, make in enumerate(self.looks):
+                        place = topics.preview(self.name, subject, number)
+                        session.publish(place, make(signing.digest(letter.jws)), retained=False)
                 case ListClips(window=window):
                     self.listed.append(window)
                     answer = self.listing(list(self.offers.values()))

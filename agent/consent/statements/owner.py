@@ -147,6 +147,21 @@ class Arm(Part, frozen=True, tag_field="do", tag="arm", omit_defaults=True):
             raise ValueError("a schedule does not go with recording off")
 
 
+class Look(Part, frozen=True, tag_field="do", tag="look"):
+    """Send the owner who signs this a still picture a second, whether recording is on or off.
+
+    The camera verifies and obeys it itself.
+    """
+
+    seconds: Annotated[int, Meta(ge=1, le=300)]
+
+
+class StopLooking(Part, frozen=True, tag_field="do", tag="stop-looking"):
+    """End a look, named by the first 16 digits of its command's digest."""
+
+    look: ReleaseId
+
+
 class HeldDecision(Part, frozen=True):
     """A decision in the owner's folder: the first 16 digits of its digest, and if it stands."""
 
@@ -186,7 +201,7 @@ class Sync(Part, frozen=True, tag_field="do", tag="sync"):
 
 
 # Commands that the camera obeys by itself, on its owner's signature.
-CameraCommand = Delete | Keep | Arm
+CameraCommand = Delete | Keep | Arm | Look | StopLooking
 
 
 class Command(Statement, frozen=True):
@@ -207,6 +222,8 @@ class Command(Statement, frozen=True):
         | Delete
         | Keep
         | Arm
+        | Look
+        | StopLooking
         | Sync
     )
 

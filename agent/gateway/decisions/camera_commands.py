@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.consent import signing
-from agent.consent.statements import Arm, CameraCommand, Command, Delete, Keep
+from agent.consent.statements import Arm, CameraCommand, Command, Delete, Keep, Look, StopLooking
 from agent.errors import Refused
+from agent.gateway.decisions.looks import Looks
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.vault.camera_state import CommandAnswer, StateReader
 from agent.vault.records.camera_commands import CameraCommandRow
@@ -27,10 +28,11 @@ class CameraCommands:
 
     work: UnitOfWork
     camera: StateReader
+    looks: Looks
 
     def pass_on(self, statement: Command, command: CameraCommand, jws: str) -> None:
         """Let the camera see a command, which was checked; :class:`Refused` if that is vain."""
-        clip = "" if isinstance(command, Arm) else command.clip
+        clip = command.clip if isinstance(command, Delete | Keep) else ""
         if clip and self.work.database.clip(clip) is None:
             raise Refused("no-such-clip", "the device holds no such clip")
         if len(self.work.camera_commands.waiting()) >= MAX_COMMANDS:
@@ -49,6 +51,11 @@ class CameraCommands:
                 )
             )
             change.note(Event.CAMERA_TOLD, clip, {"owner": statement.iss, "wish": wish})
+        match command:
+            case Look(seconds=seconds):
+                self.looks.follow(name, seconds)
+            case StopLooking(look=look):
+                self.looks.end(look)
 
     def settle(self) -> None:
         """Tell the owners what the camera has answered, or that it did not; call it often."""
@@ -87,5 +94,9 @@ def _wish(command: CameraCommand) -> str:
             return "keep a clip" if keep else "keep a clip no longer"
         case Arm(scheduled=True):
             return "record by its schedule"
+        case Look(seconds=seconds):
+            return f"show what it sees, for {seconds} seconds"
+        case StopLooking():
+            return "show no more of what it sees"
         case Arm(armed=armed):
             return "record" if armed else "stop recording"

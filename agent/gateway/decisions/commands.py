@@ -18,11 +18,13 @@ from agent.consent.statements import (
     Delete,
     Keep,
     ListClips,
+    Look,
     Mute,
     PauseRequests,
     Preview,
     ResumeRequests,
     Revoke,
+    StopLooking,
     Sync,
     Thumbnails,
     Window,
@@ -76,7 +78,7 @@ class Commands:
             case ResumeRequests():
                 with self.work.acting_on(statement, jws) as change:
                     self.inbox.resume(change, statement.iss)
-            case Delete() | Keep() | Arm() as command:
+            case Delete() | Keep() | Arm() | Look() | StopLooking() as command:
                 return self.camera.pass_on(statement, command, jws)
         return self.reply_done(jws)
 

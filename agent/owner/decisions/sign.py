@@ -33,6 +33,7 @@ from agent.consent.statements import (
     HouseholdOwner,
     Keep,
     ListClips,
+    Look,
     Mute,
     PauseRequests,
     Preview,
@@ -40,6 +41,7 @@ from agent.consent.statements import (
     ResumeRequests,
     Revoke,
     Share,
+    StopLooking,
     Sync,
     Thumbnails,
     UploadTarget,
@@ -57,6 +59,7 @@ _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
 PAUSE, ARMING = "pause", "arming"  # names under which the last word on these is remembered
 
+_AWAITED = Preview | ListClips | Thumbnails | Sync | Look | StopLooking
 Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
 
 
@@ -267,7 +270,7 @@ def command(
         remember = (ARMING,)
     elif isinstance(what, Delete | Keep):
         remember = (f"clip-{what.clip}",)
-    is_awaited = isinstance(what, Preview | ListClips | Thumbnails | Sync)
+    is_awaited = isinstance(what, _AWAITED)
     return Plan(
         device=device,
         kind=Command,

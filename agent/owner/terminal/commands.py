@@ -192,7 +192,16 @@ def _register_recording(commands: Commands) -> None:
     arm.add_argument(
         "--by-schedule", action="store_true", help="record only at the times in its agent.yaml"
     )
-    options.add_passphrase(arm)
+    look = add(commands, "look", "recording:look", "see where a camera points, for five minutes")
+    look.add_argument("camera", metavar="CAMERA", help="its name")
+    look.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.jpg", help="replaced by each picture"
+    )
+    look.add_argument(
+        "--seconds", type=int, default=300, metavar="N", help="at most 300, which is the default"
+    )
+    for command in (arm, look):
+        options.add_passphrase(command)
     _add_yes(disarm)
     for command in (arm, disarm):
         clip_options.add_camera(command, "tell this camera only")

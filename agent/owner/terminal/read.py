@@ -13,13 +13,14 @@ from agent.consent.statements import ClipOffer, Window
 from agent.errors import NetworkFault, Refused
 from agent.keyfile import Keys
 from agent.owner import as_json, text
-from agent.owner.client import ONLINE_AGAIN, OwnerClient
+from agent.owner.client import OwnerClient
 from agent.owner.clip_transfer import new_file
 from agent.owner.inbox.items import NoticeItem, RequestPage
 from agent.owner.pictures import sheet
 from agent.owner.pictures.sheet import Group
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing
+from agent.owner.visit import ONLINE_AGAIN
 
 _DAY_SECONDS = 86_400
 
@@ -106,7 +107,7 @@ def _write_sheet(
     """Write a contact sheet of these clips, by camera, to the file of ``--sheet``."""
     with new_file(arguments.sheet) as out:
         groups = [
-            Group(f"Camera {device}", offers, client.thumbnails(device, offers, keys))
+            Group(f"Camera {device}", offers, client.pictures.thumbnails(device, offers, keys))
             for device, offers in listed
         ]
         for piece in sheet.page(title, groups):

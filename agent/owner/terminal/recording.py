@@ -1,4 +1,4 @@
-"""Tell the camera what to record and to keep: ``arm disarm delete keep``.
+"""Tell the camera what to record, to keep and to show: ``arm disarm delete keep look``.
 
 The camera verifies these commands itself: no gateway can give or change them.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from agent import options
+from agent import files, options
 from agent.consent.statements import Arm, Delete, Keep
+from agent.errors import Refused
 from agent.owner import text
 from agent.owner.client import OwnerClient
+from agent.owner.pictures.look import MAX_SECONDS, Picture
 from agent.owner.terminal import prompts
+from agent.owner.terminal.layout import console
 from agent.owner.terminal.prompts import say, tell_cameras
 from agent.owner.wording import recording
 
@@ -51,6 +54,34 @@ def keep(arguments: argparse.Namespace) -> int:
     plans = client.plans.command(Keep(clip=clip, keep=not arguments.no_longer), device)
     done = "It is deleted in its turn." if arguments.no_longer else "It is not deleted for space."
     return tell_cameras(client, plans, arguments, done=done)
+
+
+def look(arguments: argparse.Namespace) -> int:
+    """``owner look``"""
+    if not 1 <= arguments.seconds <= MAX_SECONDS:
+        raise Refused("wrong-seconds", f"--seconds must be from 1 to {MAX_SECONDS}")
+    client, target, count = prompts.client(arguments), arguments.output, 0
+    client.plans.camera(arguments.camera)
+    keys = prompts.unlock(client, arguments)
+    prompts.say("The camera notes in its ledger that you look. Ctrl-C ends it.")
+    status = console().status("Waiting for the first picture")
+
+    def show(picture: Picture) -> None:
+        nonlocal count
+        count += 1
+        files.replace(target, picture.jpeg, mode=files.PRIVATE_MODE)
+        size = f"{picture.width} x {picture.height}"
+        status.update(f"{target}: picture {count}, {text.second(picture.at)}, {size}")
+
+    try:
+        with status:
+            client.pictures.look(arguments.camera, keys, show, seconds=arguments.seconds)
+    except KeyboardInterrupt:
+        if not count:
+            raise
+    prompts.say(f"{count} pictures came. {target} holds the last one. It is a plain copy.")
+    prompts.warn(client)
+    return 0
 
 
 def _clip(client: OwnerClient, arguments: argparse.Namespace) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from hypothesis.stateful import rule
 
 from agent import files
 from agent.consent import letters
-from agent.consent.statements import ListClips, Preview, Window
+from agent.consent.statements import ListClips, Look, Preview, Thumbnails, Window
 from agent.vault import camera_state
 from agent.vault.clips import seal
 from agent.vault.clips.paths import ClipFiles
@@ -91,7 +91,8 @@ class TakenOverCamera(Owners, Weather):
     @rule(clip=st.integers(0, 5))
     def owner_looks(self, clip: int) -> None:
         """The gateway sends what stands in the clip's place, unless that is no clip."""
-        for command in (_ALL_TIME, Preview(clip=self.clips[clip % len(self.clips)].id)):
+        name = self.clips[clip % len(self.clips)].id
+        for command in (_ALL_TIME, Preview(clip=name), Thumbnails(clips=(name,)), Look(seconds=9)):
             self.world.to_device(self.house.command(command))
         keys = self.house.config.state_dir / "gateway" / "keys"
         secrets = [path.read_bytes() for path in keys.iterdir()]

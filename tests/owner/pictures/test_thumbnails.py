@@ -50,12 +50,12 @@ def test_thumbnails_of_many_clips_come_with_one_command_and_are_fetched_once(
     client = OwnerClient(owner.folder)
     wanted = dict(zip([one.id for one in offers], [*SHOWN, None], strict=True))
     with camera.serve(owner.broker):
-        assert client.thumbnails(DEVICE, offers, keys) == wanted
+        assert client.pictures.thumbnails(DEVICE, offers, keys) == wanted
     assert asked(camera) == [Thumbnails(clips=tuple(wanted))]
-    assert client.thumbnails(DEVICE, offers, keys) == wanted, "without the camera"
+    assert client.pictures.thumbnails(DEVICE, offers, keys) == wanted, "without the camera"
     new = camera.record(b"clip", thumbnail=SHOWN[0])
     with camera.serve(owner.broker):
-        assert client.thumbnails(DEVICE, [*offers, new], keys)[new.id] == SHOWN[0]
+        assert client.pictures.thumbnails(DEVICE, [*offers, new], keys)[new.id] == SHOWN[0]
     assert asked(camera)[1:] == [Thumbnails(clips=(new.id,))]
 
 
@@ -65,7 +65,7 @@ def test_more_clips_than_a_command_names_take_several_over_one_connection(
     monkeypatch.setattr(thumbnails, "MOST_AT_ONCE", 2)
     offers = [camera.record(b"clip", thumbnail=SHOWN[n % 3]) for n in range(5)]
     with camera.serve(owner.broker):
-        found = OwnerClient(owner.folder).thumbnails(DEVICE, offers, keys)
+        found = OwnerClient(owner.folder).pictures.thumbnails(DEVICE, offers, keys)
     assert [found[one.id] for one in offers] == [SHOWN[n % 3] for n in range(5)]
     assert [len(one.clips) for one in asked(camera)] == [2, 2, 1]
     assert len(camera.syncs) == 1
@@ -76,8 +76,8 @@ def test_what_was_not_fetched_is_left_out_on_request(
 ) -> None:
     client = OwnerClient(owner.folder)
     with camera.serve(owner.broker):
-        client.thumbnails(DEVICE, offers[:1], keys)
-    assert client.thumbnails(DEVICE, offers, keys, fetch=False) == {offers[0].id: SHOWN[0]}
+        client.pictures.thumbnails(DEVICE, offers[:1], keys)
+    assert client.pictures.thumbnails(DEVICE, offers, keys, fetch=False) == {offers[0].id: SHOWN[0]}
 
 
 def test_a_camera_that_is_offline_is_named(
@@ -86,14 +86,14 @@ def test_a_camera_that_is_offline_is_named(
     with camera.serve(owner.broker):
         pass  # it says goodbye
     with pytest.raises(NetworkFault, match="front-door is offline"):
-        OwnerClient(owner.folder).thumbnails(DEVICE, offers, keys)
+        OwnerClient(owner.folder).pictures.thumbnails(DEVICE, offers, keys)
 
 
 def test_nothing_in_the_folder_opens_without_the_owners_key(
     owner: OwnerAtHome, camera: FakeCamera, keys: Keys, offers: list[ClipOffer]
 ) -> None:
     with camera.serve(owner.broker):
-        OwnerClient(owner.folder).thumbnails(DEVICE, offers, keys)
+        OwnerClient(owner.folder).pictures.thumbnails(DEVICE, offers, keys)
     kept = [path for path in owner.folder.path.rglob("*") if path.is_file()]
     assert not any(b"\xff\xd8\xff" in path.read_bytes() for path in kept)
     assert {path.stat().st_mode & 0o077 for path in kept if path.suffix == ".age"} <= {0o044, 0}
@@ -104,10 +104,10 @@ def test_a_deleted_clip_takes_its_thumbnail_along(
 ) -> None:
     client = OwnerClient(owner.folder)
     with camera.serve(owner.broker):
-        client.thumbnails(DEVICE, offers, keys)
+        client.pictures.thumbnails(DEVICE, offers, keys)
         (plan,) = client.plans.command(Delete(clip=offers[0].id), DEVICE)
         client.send(plan, keys)
-    left = client.thumbnails(DEVICE, offers, keys, fetch=False)
+    left = client.pictures.thumbnails(DEVICE, offers, keys, fetch=False)
     assert set(left) == {one.id for one in offers[1:]}
 
 
@@ -115,7 +115,7 @@ def test_a_removed_camera_takes_its_thumbnails_along(
     owner: OwnerAtHome, camera: FakeCamera, keys: Keys, offers: list[ClipOffer]
 ) -> None:
     with camera.serve(owner.broker):
-        OwnerClient(owner.folder).thumbnails(DEVICE, offers, keys)
+        OwnerClient(owner.folder).pictures.thumbnails(DEVICE, offers, keys)
     owner.folder.remove(DEVICE)
     assert not list(owner.folder.path.rglob("*.jpg")) + list(owner.folder.path.rglob("2*.age"))
 
@@ -163,9 +163,9 @@ def test_a_forged_picture_is_not_kept_and_the_true_one_is_fetched_later(
     client, true = OwnerClient(owner.folder), camera.thumbnails[offers[0].id]
     camera.thumbnails[offers[0].id] = resealed(camera, SHOWN[1])
     with camera.serve(owner.broker):
-        assert client.thumbnails(DEVICE, offers[:1], keys) == {offers[0].id: None}
+        assert client.pictures.thumbnails(DEVICE, offers[:1], keys) == {offers[0].id: None}
         camera.thumbnails[offers[0].id] = true
-        assert client.thumbnails(DEVICE, offers[:1], keys) == {offers[0].id: SHOWN[0]}
+        assert client.pictures.thumbnails(DEVICE, offers[:1], keys) == {offers[0].id: SHOWN[0]}
 
 
 def test_a_refusal_of_the_camera_is_told(
@@ -173,7 +173,7 @@ def test_a_refusal_of_the_camera_is_told(
 ) -> None:
     camera.thumbnails_refused = "too-many-previews"
     with camera.serve(owner.broker), pytest.raises(Refused, match="too-many-previews"):
-        OwnerClient(owner.folder).thumbnails(DEVICE, offers, keys)
+        OwnerClient(owner.folder).pictures.thumbnails(DEVICE, offers, keys)
 
 
 class Answer:
@@ -262,10 +262,10 @@ def test_a_file_that_a_power_cut_spoiled_is_fetched_again(
 ) -> None:
     client = OwnerClient(owner.folder)
     with camera.serve(owner.broker):
-        client.thumbnails(DEVICE, offers, keys)
+        client.pictures.thumbnails(DEVICE, offers, keys)
         (path,) = owner.folder.path.rglob(f"{offers[0].id}.age")
         path.write_bytes(path.read_bytes()[:100])
-        assert client.thumbnails(DEVICE, offers, keys)[offers[0].id] == SHOWN[0]
+        assert client.pictures.thumbnails(DEVICE, offers, keys)[offers[0].id] == SHOWN[0]
 
 
 # Contact sheets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,10 +14,12 @@ from agent.consent.statements import (
     Command,
     Decline,
     ListClips,
+    Look,
     Mute,
     Preview,
     Revoke,
     Statement,
+    Thumbnails,
     Window,
 )
 from tests.consent import world
@@ -298,6 +301,34 @@ def commands() -> Iterator[Named]:
             world.command(command=Mute(requester=world.REQUESTER.public.fingerprint, muted=True)),
             b'"requester":"' + world.REQUESTER.public.fingerprint.encode(),
             b'"requester":"*',
+        ),
+        (
+            "thumbnails-none",
+            "thumbnails of no clip",
+            world.command(command=Thumbnails(clips=(CLIP,))),
+            f'["{CLIP}"]'.encode(),
+            b"[]",
+        ),
+        (
+            "thumbnails-many",
+            "thumbnails of more clips than an answer holds",
+            world.command(command=Thumbnails(clips=(CLIP,))),
+            f'["{CLIP}"]'.encode(),
+            json.dumps([CLIP] * 201).encode(),
+        ),
+        (
+            "look-long",
+            "a look that does not end",
+            world.command(command=Look(seconds=300)),
+            b'"seconds":300',
+            b'"seconds":301',
+        ),
+        (
+            "look-none",
+            "a look of no time",
+            world.command(command=Look(seconds=300)),
+            b'"seconds":300',
+            b'"seconds":0',
         ),
         (
             "list-reversed",
