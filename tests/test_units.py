@@ -16,6 +16,7 @@ import pytest
 from msgspec import Meta
 
 from agent.camera.stall import opening_seconds
+from agent.cli.commands import DEFAULT_CONFIG
 from agent.config import Recording
 from agent.gateway import device_state as state
 from agent.vault.database.connection import _BUSY_SECONDS
@@ -110,12 +111,15 @@ def test_the_target_that_is_enabled_starts_both_services_with_the_machine(
 
 
 def test_the_documentation_that_a_unit_names_is_put_there_by_the_installation() -> None:
-    copied = re.findall(r"\bcp ([^&\n]+) (/\S+)", (ROOT / "docs/install.md").read_text())
+    page = (ROOT / "docs/install.md").read_text()
+    copied = re.findall(r"\bcp ([^&\n]+) (/\S+)", page)
     there = {
         str(Path(folder) / Path(source).name)
         for sources, folder in copied
         for source in sources.split()
     }
+    if re.search("^sudo clip-agent setup$", page, re.M):
+        there.add(str(DEFAULT_CONFIG))  # setup writes it
     for file in SYSTEMD.glob("clip-agent*.*"):
         for named in words(read_unit(file.name), "Documentation"):
             assert named.removeprefix("file:") in there, file.name

@@ -229,8 +229,8 @@ class OwnerFolder:
         if not devices:
             raise ConfigError(
                 "no camera is enrolled",
-                advice="Copy its device.card.yaml here and run "
-                "`clip-agent owner card --add device.card.yaml`",
+                advice="Run `clip-agent setup --pair` on the camera, and here the command that it "
+                "shows",
             )
         return devices
 

@@ -37,6 +37,12 @@ def setup(arguments: argparse.Namespace) -> int:
     mosquitto = LocalBroker(arguments.mosquitto.absolute(), steps)
     is_local = arguments.broker is None and mosquitto.is_there
     if not files.exists(path):
+        if is_local and (foreign := mosquitto.foreign_settings()) is not None:
+            raise ConfigError(
+                f"{foreign}: Mosquitto is configured already",
+                advice="Give this camera a user there (config/mosquitto/clip-agent.acl shows the"
+                " rules), and name that: --broker 127.0.0.1 --username NAME --password-file FILE",
+            )
         write_settings(arguments, steps, path, is_local=is_local)
         if arguments.dry_run:
             return 0
@@ -52,6 +58,7 @@ def setup(arguments: argparse.Namespace) -> int:
     keys = make_keys(settings.state_dir, settings.device.name, steps)
     uses_local = (
         mosquitto.is_there
+        and mosquitto.foreign_settings() is None
         and _is_loopback(settings.mqtt.host)
         and settings.mqtt.password_file is not None
     )

@@ -29,6 +29,11 @@ from agent.pairing import meeting
 
 FOLDER: Final = Path("/etc/mosquitto")
 
+_FOREIGN: Final = re.compile(
+    r"^\s*(listener|port|bind_address|acl_file|password_file|allow_anonymous|per_listener_settings"
+    r"|plugin|auth_plugin)\s",
+    re.MULTILINE,
+)
 _PROGRAM: Final = "mosquitto"
 _PASSWORD_BYTES: Final = 16
 _RELOAD_SECONDS: Final = 15.0
@@ -51,6 +56,17 @@ class LocalBroker:
     def is_there(self) -> bool:
         """Tell if Mosquitto is installed."""
         return files.exists(self._main)
+
+    def foreign_settings(self) -> Path | None:
+        """A file by which somebody else has configured listeners or users, if there is one.
+
+        Two configurations of them do not go together: Mosquitto would not start.
+        """
+        others = [self._main, *sorted((self._folder / "conf.d").glob("*.conf"))]
+        for path in others:
+            if path != self._own and _FOREIGN.search(self._text(path)):
+                return path
+        return None
 
     @property
     def has_tls(self) -> bool:
@@ -128,7 +144,8 @@ class LocalBroker:
 
     def _write(self, path: Path, data: str | bytes, *, mode: int = 0o600) -> bool:
         raw = data.encode() if isinstance(data, str) else data
-        return self._steps.write(path, raw, mode=mode, user=_PROGRAM)
+        # Only secrets are Mosquitto's own files: it need not change its configuration.
+        return self._steps.write(path, raw, mode=mode, user=_PROGRAM if mode == 0o600 else None)
 
     @staticmethod
     def _text(path: Path) -> str:

@@ -278,3 +278,20 @@ def test_without_a_broker_the_setup_says_how_to_get_one_before_it_asks_anything(
     assert done.returncode == 78
     assert "apt-get install mosquitto" in done.stderr
     assert not machine.config.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("conf.d/zigbee.conf", "listener 1883"), ("mosquitto.conf", "  password_file /etc/x")],
+)
+def test_a_mosquitto_that_somebody_else_configured_is_left_alone(
+    machine: Machine, name: str, line: str
+) -> None:
+    with (machine.mosquitto / name).open("a") as file:
+        file.write(f"{line}\n")
+    before = files_below(machine.root)
+    done = typed(*machine.setup(), environment=machine.environment)
+    assert done.returncode == 78
+    assert f"{name}: Mosquitto is configured already" in done.stderr
+    assert "--username" in done.stderr
+    assert files_below(machine.root) == before
