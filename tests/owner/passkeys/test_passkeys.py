@@ -413,12 +413,13 @@ def test_a_removed_passkey_opens_nothing_also_where_it_was_asked_before(
     assert refused(passkeys.remove, enrolled.id) == "no-such-passkey"
 
 
-@pytest.mark.parametrize("name", ["", "..", "../owner", "*", "0" * 16, "0" * 15 + "?"])
+@pytest.mark.parametrize("name", ["", "..", "../computer", "*", "0" * 16, "0" * 15 + "?"])
 def test_nothing_but_a_passkey_is_removed(
     home: OwnerFolder, passkeys: Passkeys, enrolled: Passkey, name: str
 ) -> None:
+    home.computer()
     assert refused(passkeys.remove, name) == "no-such-passkey"
-    assert home.key_path.exists()
+    assert (home.path / "computer.json").exists()
     assert passkeys.enrolled().passkeys == (enrolled,)
 
 
