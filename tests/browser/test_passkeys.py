@@ -1,4 +1,4 @@
-"""Passkeys in Chromium, with its virtual authenticator: enrol, unlock, remove, and refusals."""
+"""Passkeys in Chromium with its virtual authenticator: enrol, unlock, sign, remove, refusals."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.browser.authenticator import Authenticator
 from tests.browser.chromium import SCREENS, Screen, Visitor
 from tests.browser.conftest import Visit
 from tests.browser.console import Served
+from tests.browser.footage import walker
+from tests.browser.home import Home
 from tests.e2e.household import PASSPHRASE
 from tests.owner.camera import NOW, FakeCamera
 from tests.peers.mosquitto import Mosquitto
@@ -148,3 +150,26 @@ def test_a_forgotten_passphrase_is_replaced_by_a_passkey(
     page.get_by_role("button", name="Lock", exact=True).click()
     served.unlock(visitor, "another passphrase")
     page.wait_for_url(served.url("/"))
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=("wide", "phone"))
+def test_a_finger_signs_the_last_page_and_the_clip_leaves(
+    tmp_path: Path, new_visitor: Visit, screen: Screen
+) -> None:
+    visitor = new_visitor(screen)
+    page, finger = visitor.page, Authenticator.plugged_in(visitor)
+    with Home.at(tmp_path, cameras=1) as home, Served.of(home.folder) as console:
+        home.record(walker(), minutes_ago=5)
+        home.ask()
+        console.enter(visitor, SETTINGS)
+        enrolled(visitor)
+        page.goto(console.url("/?now=1"))
+        page.get_by_role("link", name="Bicycle theft on Elm Street").click()
+        page.get_by_role("button", name="Decide on the chosen clips").click()
+        page.get_by_role("button", name="To the last page").click()
+        page.get_by_role("heading", name="Let this leave?").wait_for()
+        used = finger.credentials()[0]["signCount"]
+        page.get_by_role("button", name="Sign, and send with a passkey").click()
+        expect(page.locator(".state")).to_contain_text("sent", timeout=120_000)
+        assert finger.credentials()[0]["signCount"] > used
+        assert len(home.agency.receiver.finished()) == 1
