@@ -41,7 +41,7 @@ ROOMS = {
     "gateway": "errors clock config mqtt host tls files new_files sealed_spool backoff consent"
     " parties media vault release_text",
     "owner": "errors clock config mqtt host options tls files new_files backoff consent media vault"
-    " keyfile pairing",
+    " keyfile release_text pairing",
     "requester": "errors clock config mqtt options files consent media vault keyfile release_text",
     "cli": "errors clock config mqtt tls host options files consent vault parties keyfile pairing"
     " camera gateway owner requester",

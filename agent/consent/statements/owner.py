@@ -162,6 +162,20 @@ class StopLooking(Part, frozen=True, tag_field="do", tag="stop-looking"):
     look: ReleaseId
 
 
+class NoteExport(Part, frozen=True, tag_field="do", tag="note-export", omit_defaults=True):
+    """Write in the ledger that the owner takes a clip out by hand, for a website's form.
+
+    ``clip``: as it leaves; ``file_sha256`` and ``bytes`` of the MP4; ``portal``: whose form, in the
+    owner's words; ``request``: the digest of the one that it answers.
+    """
+
+    clip: ApprovedClip
+    file_sha256: Digest
+    bytes: Annotated[int, Meta(ge=1)]
+    portal: Annotated[Name, Meta(min_length=1)]
+    request: Digest | None = None
+
+
 class HeldDecision(Part, frozen=True):
     """A decision in the owner's folder: the first 16 digits of its digest, and if it stands."""
 
@@ -224,6 +238,7 @@ class Command(Statement, frozen=True):
         | Arm
         | Look
         | StopLooking
+        | NoteExport
         | Sync
     )
 

@@ -20,6 +20,7 @@ from agent.consent.statements import (
     ListClips,
     Look,
     Mute,
+    NoteExport,
     PauseRequests,
     Preview,
     ResumeRequests,
@@ -78,6 +79,8 @@ class Commands:
             case ResumeRequests():
                 with self.work.acting_on(statement, jws) as change:
                     self.inbox.resume(change, statement.iss)
+            case NoteExport() as export:
+                self._note_export(statement, jws, export)
             case Delete() | Keep() | Arm() | Look() | StopLooking() as command:
                 return self.camera.pass_on(statement, command, jws)
         return self.reply_done(jws)
@@ -105,6 +108,23 @@ class Commands:
             count: dict[str, int] = {"clips": len(known)}
             change.note(Event.THUMBNAILS_SENT, "", {"owner": statement.iss, **count, **span})
         self.previews.start_thumbnails(name, clips)
+
+    def _note_export(self, statement: Command, jws: str, export: NoteExport) -> None:
+        held = self.work.database.clip(export.clip.id)
+        if held is None:
+            raise Refused("no-such-clip", "the device holds no such clip")
+        if held.sha256 != export.clip.sha256:
+            raise Refused("clip-changed", "the device holds another clip of this name")
+        detail: dict[str, str | int] = {
+            "owner": statement.iss,
+            "portal": export.portal,
+            "file": export.file_sha256,
+            "bytes": export.bytes,
+        }
+        if export.request is not None:
+            detail["request"] = export.request
+        with self.work.acting_on(statement, jws) as change:
+            change.note(Event.CLIP_EXPORTED, export.clip.id, detail)
 
     def _list(self, statement: Command, jws: str, window: Window) -> None:
         """Reply with the newest clips of ``window``, their keys sealed to the owners."""

@@ -13,7 +13,14 @@ from collections.abc import Mapping
 from agent.clock import Clock
 from agent.consent import lifecycle
 from agent.consent.cards import DeviceCard, RequesterCard
-from agent.consent.statements import Disclosure, Mute, PauseRequests, ResumeRequests, Revoke
+from agent.consent.statements import (
+    Disclosure,
+    Mute,
+    NoteExport,
+    PauseRequests,
+    ResumeRequests,
+    Revoke,
+)
 from agent.errors import Refused
 from agent.owner.decisions import seen, sent, sign
 from agent.owner.decisions.choice import Choice, choose, repeat
@@ -149,6 +156,10 @@ class Plans:
     def command(self, what: sign.Lasting, camera: str | None) -> list[Plan]:
         """Tell one camera, or all of them; it obeys ``Arm``, ``Delete`` and ``Keep`` itself."""
         return [sign.command(what, card, now=self._clock.now()) for card in self.cameras(camera)]
+
+    def note_export(self, note: NoteExport, camera: str) -> Plan:
+        """Write in the ledger of a camera that a clip is taken out by hand."""
+        return sign.command(note, self.camera(camera), now=self._clock.now())
 
     # Cameras
 

@@ -35,6 +35,7 @@ from agent.consent.statements import (
     ListClips,
     Look,
     Mute,
+    NoteExport,
     PauseRequests,
     Preview,
     Recipient,
@@ -59,7 +60,7 @@ _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
 PAUSE, ARMING = "pause", "arming"  # names under which the last word on these is remembered
 
-_AWAITED = Preview | ListClips | Thumbnails | Sync | Look | StopLooking
+_AWAITED = Preview | ListClips | Thumbnails | NoteExport | Sync | Look | StopLooking
 Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
 
 
@@ -253,7 +254,7 @@ def decline(item: OpenRequest, device: DeviceCard, *, now: float, mute: bool = F
 
 
 def command(
-    what: Preview | ListClips | Thumbnails | Revoke | Sync | Lasting,
+    what: Preview | ListClips | Thumbnails | NoteExport | Revoke | Sync | Lasting,
     device: DeviceCard,
     *,
     now: float,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from agent import options
@@ -30,6 +31,11 @@ _FACES_EXAMPLES = """\
   clip-agent owner find-faces 1 --request 3f9a2c1b --output faces.yaml
   clip-agent owner preview 1 --request 3f9a2c1b --redact 1=@faces.yaml
 """
+
+_SAVE_EXAMPLES = f"""\
+  clip-agent owner save 2 --output party.mp4
+  clip-agent owner save 2 --for-portal "Springfield PD, Axon" --max-bytes 250MB
+{clip_options.EDITS}"""
 
 
 def register(groups: Commands) -> None:
@@ -112,8 +118,20 @@ def _register_clips(commands: Commands) -> None:
     clip_options.add_trim(faces)
     faces.add_argument("--output", type=Path, metavar="FILE", help="default: <clip>-faces.yaml")
 
-    save = add(commands, "save", "clips.save:save", "keep a clip as a file")
+    save = add(
+        *(commands, "save", "clips.save:save", "keep a clip as a file"), examples=_SAVE_EXAMPLES
+    )
     clip_options.add_clip(save)
+    save.add_argument(
+        "--for-portal",
+        metavar="NAME",
+        help="for the form of this website: as a release would send it, with a page of facts and a"
+        " line in the camera's ledger",
+    )
+    save.add_argument(
+        "--max-bytes", type=_bytes, metavar="N", help="the most that the form takes, such as 250MB"
+    )
+    clip_options.add_edits(save)
     save.add_argument("--output", type=Path, metavar="FILE", help="default: <clip>.mp4")
     save.add_argument("--sealed", action="store_true", help="still encrypted, as the camera has it")
 
@@ -221,3 +239,11 @@ def _add_wait(command: argparse.ArgumentParser, text: str, *, default: float = 0
     if default:
         text += f" (default {default:g})"
     command.add_argument("--wait", type=float, default=default, metavar="SECONDS", help=text)
+
+
+def _bytes(text: str) -> int:
+    """A number of bytes, perhaps in kB, MB or GB as websites state them."""
+    found = re.fullmatch(r"(\d{1,15})\s*([kMG]?)B?", text.strip())
+    if found is None or not (number := int(found[1])):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 250MB")
+    return number * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[found[2]]

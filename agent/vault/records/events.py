@@ -53,6 +53,10 @@ class Event(Enum):
     LETTER_REFUSED = "A letter came that no owner sent: {why} ({rule})."
     DECISION_REFUSED = "An owner's decision was refused: {why} ({rule}). It changed nothing."
     CLIP_PREVIEWED = "An owner had a clip sent to look at it."
+    CLIP_EXPORTED = (
+        "An owner took a copy of a clip out by hand, for {portal} as they say. Its file has the"
+        " SHA-256 {file}."
+    )
     THUMBNAILS_SENT = "An owner had the thumbnails of {count} sent to look at them."
     CLIPS_LISTED = "An owner asked which clips the device holds."
     CAMERA_TOLD = "An owner told the camera to {wish}."

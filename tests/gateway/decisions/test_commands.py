@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +14,11 @@ from agent import config
 from agent.consent import letters as mail
 from agent.consent import signing
 from agent.consent.statements import (
+    ApprovedClip,
     ListClips,
     Listing,
     Mute,
+    NoteExport,
     Outcome,
     PauseRequests,
     Preview,
@@ -28,6 +31,7 @@ from agent.consent.statements import (
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.mqtt import topics
 from agent.vault.clips import seal, thumbnails
+from agent.vault.database.rows import Clip
 from tests.support.gateway_world import DEVICE, World, rules, state_of
 from tests.support.house import Person
 
@@ -127,6 +131,43 @@ def test_a_stranger_gets_no_thumbnails(world: World) -> None:
     world.to_device(world.house.command(Thumbnails(clips=(clip.id,)), by=Person()))
     assert not any("/preview/" in topic for topic, _ in world.broker.published)
     assert world.events("thumbnails.") == []
+
+
+# Taken out by hand
+
+
+def exported(clip: Clip, *, sha256: str | None = None, request: str | None = None) -> NoteExport:
+    whole = ApprovedClip(id=clip.id, sha256=sha256 or clip.sha256, trim=None, redact=())
+    file = "f" * 64
+    return NoteExport(clip=whole, file_sha256=file, bytes=9, portal="Axon", request=request)
+
+
+def test_a_clip_taken_out_by_hand_is_a_line_of_the_ledger(world: World) -> None:
+    clip = world.house.record()
+    world.to_device(world.house.command(exported(clip, request="d" * 64)))
+    ((_, said),) = world.events("clip.exported")
+    assert said == {
+        "owner": world.house.owner.id, "portal": "Axon", "file": "f" * 64, "bytes": 9,
+        "request": "d" * 64,
+    }  # fmt: skip
+    assert [answer.event for answer in answers(world, Outcome)] == ["DONE"]
+
+
+def test_the_line_is_refused_for_a_clip_that_the_device_does_not_hold(world: World) -> None:
+    clip = world.house.record()
+    for other in (
+        exported(clip, sha256="0" * 64),
+        exported(replace(clip, id="20000101-000000-000000")),
+    ):
+        world.to_device(world.house.command(other))
+    assert rules(world, "decision.refused") == ["clip-changed", "no-such-clip"]
+    assert world.events("clip.exported") == []
+
+
+def test_nobody_but_an_owner_writes_the_line(world: World) -> None:
+    clip = world.house.record()
+    world.to_device(world.house.command(exported(clip), by=Person()))
+    assert world.events("clip.exported") == []
 
 
 # Mute

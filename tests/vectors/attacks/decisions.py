@@ -11,11 +11,13 @@ from agent.consent.letters import Letter
 from agent.consent.signing import SigningKey, digest
 from agent.consent.statements import (
     Approval,
+    ApprovedClip,
     Command,
     Decline,
     ListClips,
     Look,
     Mute,
+    NoteExport,
     Preview,
     Revoke,
     Statement,
@@ -254,6 +256,9 @@ def commands() -> Iterator[Named]:
     """Commands that nobody enrolled has signed, or that reach for something else."""
     yield from _every_rule(Command, world.command, "command")
     pause = b'{"do":"pause-requests"}'
+    file, (nine, zero) = "f" * 64, (b'"bytes":9', b'"bytes":0')
+    whole = ApprovedClip(id=CLIP, sha256=file, trim=None, redact=())
+    export = NoteExport(clip=whole, file_sha256=file, bytes=9, portal="Axon")
     window = ListClips(window=Window(start=NOW - DAY, end=NOW))
     cases: tuple[tuple[str, str, Any, bytes, bytes], ...] = (
         ("unknown", "one that nobody knows", world.command(), pause, b'{"do":"reboot"}'),
@@ -301,6 +306,14 @@ def commands() -> Iterator[Named]:
             world.command(command=Mute(requester=world.REQUESTER.public.fingerprint, muted=True)),
             b'"requester":"' + world.REQUESTER.public.fingerprint.encode(),
             b'"requester":"*',
+        ),
+        ("export-empty", "to note a file of no bytes", world.command(command=export), nine, zero),
+        (
+            "export-path",
+            "to note a clip elsewhere",
+            world.command(command=export),
+            CLIP.encode(),
+            b"../../gateway.sqlite",
         ),
         (
             "thumbnails-none",
