@@ -51,11 +51,15 @@ from agent.owner.inbox.items import (
     Presence,
     RequestPage,
 )
+from agent.owner.pairing import run as pairing
+from agent.owner.pairing.broker_access import Way
+from agent.owner.pairing.run import Paired
 from agent.owner.pictures import footage
 from agent.owner.pictures.cache import ThumbnailCache
 from agent.owner.pictures.footage import Footage, Rendering
 from agent.owner.pictures.pictures import Pictures
 from agent.owner.visit import Visits
+from agent.pairing.code import PairingCode
 
 
 class OwnerClient:
@@ -80,6 +84,14 @@ class OwnerClient:
     def unlock(self, passphrase: str) -> Keys:
         """The owner's keys; raises KeyFileError. Takes about a second."""
         return self.folder.unlock(passphrase)
+
+    def pair(self, code: str) -> Paired:
+        """Enrol another camera at the broker of the others, by the ``code`` that it shows.
+
+        Raises what :func:`agent.owner.pairing.run.pair` raises, and Refused for no code.
+        """
+        way = Way.known(self.folder.settings().mqtt)
+        return pairing.pair(self.folder, PairingCode.parse(code), way)
 
     # Read
 

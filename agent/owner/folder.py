@@ -327,13 +327,8 @@ def _device_card(path: Path) -> DeviceCard:
 
 
 def parse_device_card(text: str, origin: str) -> DeviceCard:
-    """A camera's card whose name is safe in topics and file names; raises ConfigError."""
+    """A camera's card whose name is safe in topics and file names; ConfigError names ``origin``."""
     card = parse_card(text, DeviceCard, origin)
-    check_device_name(card, origin)
-    return card
-
-
-def check_device_name(card: DeviceCard, origin: str) -> None:
-    """Raise ConfigError unless the name in ``card`` is safe in topics and file names."""
     if not _DEVICE_NAME.fullmatch(card.name):
         raise ConfigError(f"{origin}: name: must be lower-case letters, digits and hyphens")
+    return card

@@ -40,6 +40,12 @@ class Way:
     is_encrypted: bool
     own: Broker | None = None
 
+    @classmethod
+    def known(cls, broker: Broker) -> Way:
+        """The way that the owner's other cameras use."""
+        own = None if broker.username is None else broker
+        return cls(broker.host, broker.port, broker.tls is not None, own)
+
     def settings(self) -> Settings:
         """Settings for the pairing; ConfigError for an own password or CA file."""
         if self.own is not None:

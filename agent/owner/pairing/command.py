@@ -48,9 +48,7 @@ def _way(arguments: argparse.Namespace, folder: OwnerFolder) -> Way:
                 "the broker is missing",
                 advice="Type the command that the camera shows: it names the broker by --broker",
             )
-        known = folder.settings().mqtt
-        own = None if known.username is None else known
-        return Way(known.host, known.port, known.tls is not None, own)
+        return Way.known(folder.settings().mqtt)
     if arguments.username is not None:
         own = options.broker(arguments)
         return Way(own.host, own.port, own.tls is not None, own)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.consent.cards import DeviceCard, format_card, parse_card
+from agent.consent.cards import DeviceCard, format_card
 from agent.errors import Refused
-from agent.owner.folder import OwnerFolder, check_device_name
+from agent.owner.folder import OwnerFolder, parse_device_card
 from agent.owner.pairing.broker_access import BrokerAccess, Way
 from agent.pairing.code import PairingCode
 from agent.pairing.knock import knock
@@ -35,8 +35,7 @@ def pair(folder: OwnerFolder, code: PairingCode, way: Way) -> Paired:
 
 
 def _store(folder: OwnerFolder, offer: Offer, way: Way) -> Paired:
-    card = parse_card(offer.card, DeviceCard, "the device's card")
-    check_device_name(card, "the device's card")
+    card = parse_device_card(offer.card, "the device's card")
     known, settings = folder.devices(), folder.settings()
     here, there = (way.host, way.port), (settings.mqtt.host, settings.mqtt.port)
     if here != there and known.keys() - {card.name}:

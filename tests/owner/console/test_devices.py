@@ -9,13 +9,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from agent.consent import signing
-from agent.consent.cards import format_card
+from agent.consent.cards import format_card, format_fingerprint
 from agent.consent.statements import Arm, Arming, Command, PauseRequests, ResumeRequests
 from agent.mqtt import topics
+from agent.pairing import knock
+from agent.pairing.code import PairingCode
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.owner.console.test_requests import second_camera, words
 from tests.support.clock import SimulatedClock
+from tests.support.pairing import FakeDevice
 
 
 @pytest.fixture
@@ -107,6 +110,36 @@ def test_requests_are_paused_and_resumed_on_all_cameras(
 @pytest.mark.parametrize("data", [{}, {"how": "explode"}, {"how": "arm", "camera": "garden"}])
 def test_what_no_page_offers_is_refused(browser: TestClient, data: dict[str, str]) -> None:
     assert browser.post("/devices/arm", data=data).status_code == 409
+
+
+def garden_shows(code: str, monkeypatch: pytest.MonkeyPatch, owner: OwnerAtHome) -> FakeDevice:
+    """A camera `garden` that shows ``code`` at the broker of the owner's other camera."""
+    garden = FakeCamera("garden", owner.camera.owner)
+    device = FakeDevice(PairingCode.parse(code), garden.card)
+    monkeypatch.setattr(knock, "Meeting", device.meeting)
+    return device
+
+
+def test_a_camera_that_shows_a_code_is_paired(
+    browser: TestClient, owner: OwnerAtHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = garden_shows("417-062-913", monkeypatch, owner)
+    browser.post("/devices/pair", data={"code": "417 062 913"})
+    assert device.owners == [owner.folder.card()]
+    said = words(browser.get("/devices").text)
+    assert "Paired with garden." in said
+    assert format_fingerprint(device.card.fingerprint) in said
+
+
+@pytest.mark.parametrize("code", ["417-062-914", "417", "", "<script>"])
+def test_a_wrong_code_pairs_with_nobody(
+    browser: TestClient, owner: OwnerAtHome, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    device = garden_shows("417-062-913", monkeypatch, owner)
+    answer = browser.post("/devices/pair", data={"code": code})
+    assert answer.status_code == 409
+    assert "the device" in answer.text
+    assert (device.owners, list(owner.folder.devices())) == ([], ["front-door"])
 
 
 def test_a_card_that_is_pasted_enrols_a_camera_and_it_can_be_removed(

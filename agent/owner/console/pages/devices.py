@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
+from agent.consent.cards import format_fingerprint
 from agent.consent.statements import Arm
 from agent.errors import Refused
 from agent.owner import text
@@ -83,6 +84,15 @@ def pause(context: Context) -> Response:
     return context.redirect("/devices")
 
 
+def pair(context: Context) -> Response:
+    """Pair with a camera that shows a code."""
+    paired = context.client().pair(context.field("code"))
+    camera, fingerprint = paired.camera.name, format_fingerprint(paired.camera.fingerprint)
+    done = _("Paired with {camera}. The camera shows the same fingerprint: {fingerprint}.")
+    telling.note(context, done.format(camera=camera, fingerprint=fingerprint))
+    return context.redirect("/devices")
+
+
 def enrol(context: Context) -> Response:
     """Take over a camera's card that the owner pasted; of a renamed camera it replaces the old."""
     folder, origin = context.client().folder, _("the card")
@@ -113,6 +123,7 @@ ROUTES = [
     Route("/devices", endpoint(devices), methods=["GET"]),
     _post("/devices/arm", arm),
     _post("/devices/pause", pause),
+    _post("/devices/pair", pair),
     _post("/devices/enrol", enrol),
     _post("/devices/{name}/remove", remove),
 ]
