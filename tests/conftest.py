@@ -34,7 +34,7 @@ if "TMPDIR" not in os.environ and _RAM.is_dir() and shutil.disk_usage(_RAM).free
 
 pytest_plugins = ["pytester"]
 _MANY_FILES = 300
-_ONLY_NAMED = tuple(ROOT / "tests" / name for name in ("browser", "pi", "scale"))
+_ONLY_NAMED = tuple(ROOT / "tests" / name for name in ("browser", "homeassistant", "pi", "scale"))
 _TRACED_ROWS = 3
 
 

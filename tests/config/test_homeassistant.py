@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agent import config
 from agent.errors import ConfigError
+from tests.peers.requirements import ROOT
 
 MINIMAL = """
 device: {name: porch, place: {latitude: 1, longitude: 2}}
@@ -46,3 +48,14 @@ def test_a_mistake_is_named_with_its_setting(tmp_path: Path, section: str, said:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, f"homeassistant: {section}")
     assert said in str(caught.value)
+
+
+def test_the_shipped_automations_push_no_event_again_after_a_restart() -> None:
+    """An automation that triggers on the event's state pushes again after each reconnection."""
+    for path in (ROOT / "config/homeassistant").glob("*.yaml"):
+        plain = yaml.safe_load(path.read_text())
+        for automation in plain if isinstance(plain, list) else []:
+            for trigger in automation["triggers"]:
+                assert "event." not in str(trigger.get("entity_id", ""))
+                if trigger["trigger"] == "state":
+                    assert "not_from" in trigger
