@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz import binary, coded, files, logs, parts, passkeys, signed
+from tests.fuzz import binary, coded, files, logs, pairing, parts, passkeys, signed
 
 TARGETS = {
     target.name: target
-    for room in (signed, logs, files, parts, passkeys, binary, coded)
+    for room in (signed, logs, files, parts, passkeys, pairing, binary, coded)
     for target in room.TARGETS
 }

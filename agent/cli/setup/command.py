@@ -24,7 +24,7 @@ from agent.cli.setup.device_pairing import pair
 from agent.cli.setup.host import PairedDevice
 from agent.cli.setup.local_broker import LocalBroker
 from agent.cli.setup.new_settings import make_keys, write_settings
-from agent.cli.setup.steps import Steps
+from agent.cli.setup.steps import Steps, alone
 from agent.consent.cards import OwnerCard, format_fingerprint
 from agent.errors import ConfigError
 
@@ -51,6 +51,15 @@ def setup(arguments: argparse.Namespace) -> int:
             f"{path}: is there already, and names a broker",
             advice="--code is for a new camera. Remove the file to set this one up anew",
         )
+    with alone(arguments.mosquitto if mosquitto.is_there else path.parent):
+        _complete(arguments, steps, path, mosquitto)
+    return 0
+
+
+def _complete(
+    arguments: argparse.Namespace, steps: Steps, path: Path, mosquitto: LocalBroker
+) -> None:
+    """Steps 2 to 5 for the agent.yaml at ``path``."""
     settings = config.load(path, is_paired=False)
     steps.folder(path.parent / agent_yaml.OWNERS)
     if not files.exists(settings.requesters):
@@ -70,12 +79,12 @@ def setup(arguments: argparse.Namespace) -> int:
             names=_names(arguments.address),
         )
     if keys is None or arguments.no_pair:
-        return 0
+        return
     if settings.owners and not arguments.pair:
         count = len(settings.owners)
         owners = "1 owner" if count == 1 else f"{count} owners"
         steps.say(f"This camera is set up, with {owners}; --pair pairs with one more")
-        return 0
+        return
     device = PairedDevice(
         path,
         settings,
@@ -91,7 +100,6 @@ def setup(arguments: argparse.Namespace) -> int:
     steps.say(f"This camera's:      {format_fingerprint(keys.id)}")
     if isinstance(comer, OwnerCard):
         _tell_next(steps, path, is_first=not settings.owners)
-    return 0
 
 
 def _is_loopback(host: str) -> bool:

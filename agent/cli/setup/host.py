@@ -98,15 +98,30 @@ class PairedDevice:
         """Give an owner's computer, or another camera, a user at the broker."""
         if isinstance(comer, DeviceCard):
             return self._offer_to_camera(comer)
-        known = self._cards()
-        if comer.fingerprint not in known and len(known) >= MAX_OWNERS:
-            raise Refused("too-many-owners", f"this camera has {MAX_OWNERS} owners already")
-        self._owners_text()
+        self._check(comer)
         if self._mosquitto is None:
             return Offer(card=format_card(self._card), ca=self._own_ca())
         digest = hashlib.sha256(f"{comer.fingerprint} {computer}".encode()).hexdigest()
         name = f"{access_list.OWNER}-{digest[:8]}"
         return self._offer(self._mosquitto, name, self._mosquitto.add_owner)
+
+    def _check(self, owner: OwnerCard) -> None:
+        """Raise Refused or ConfigError unless the card of ``owner`` can be stored."""
+        known = self._cards()
+        path = known.get(owner.fingerprint)
+        if path is None:
+            if len(known) >= MAX_OWNERS:
+                raise Refused("too-many-owners", f"this camera has {MAX_OWNERS} owners already")
+        else:
+            # Who only has a code must not take an owner's place unseen.
+            before = parse_card(config.read_text(path), OwnerCard, str(path))
+            if (before.seal, before.recovery) != (owner.seal, owner.recovery):
+                raise Refused(
+                    "other-keys",
+                    f"{path.name} has other keys of {before.name} to seal clips to",
+                    advice="If they are truly new, delete that card first",
+                )
+        self._owners_text()
 
     def _offer_to_camera(self, camera: DeviceCard) -> Offer:
         if self._mosquitto is None:

@@ -106,6 +106,9 @@ class LocalBroker:
             self._text(self._acl), access_list.PAIRING, like=access_list.PAIRING
         )
         changed |= self._write(self._acl, rules)
+        # A setup that was killed while it showed a code leaves this user behind.
+        passwords = access_list.without_user(self._text(self._passwords), meeting.USERNAME)
+        changed |= self._write(self._passwords, passwords)
         is_new = self._configure(names)
         if self._steps.dry_run:
             return

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
-from contextlib import suppress
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent import files
+from agent.errors import EnvironmentFault
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,36 @@ class Steps:
             files.replace(path, data, mode=mode)
             _hand_over(path, owner)
         return True
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only setup that works on ``folder``; EnvironmentFault if there is another.
+
+    A terminal that is closed, or a request to stop, ends the block as Ctrl-C does: in order.
+    """
+    with files.faults(folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EnvironmentFault(
+                "another `clip-agent setup` is at work here",
+                advice="Finish or stop that one first",
+            ) from error
+        before = {one: signal.signal(one, _stop) for one in (signal.SIGHUP, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    finally:
+        os.close(descriptor)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _owner(path: Path, like: Path | None, user: str | None) -> int:

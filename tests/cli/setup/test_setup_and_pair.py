@@ -245,6 +245,29 @@ def test_a_second_owner_a_second_computer_and_a_second_camera_pair_later(
     assert "topic readwrite clip-agent/garage/owner" in rules
 
 
+@pytest.mark.parametrize("ended_by", [signal.SIGHUP, signal.SIGKILL])
+def test_a_setup_that_is_ended_while_it_shows_a_code_leaves_no_door_open(
+    machine: Machine, quick_reload: None, ended_by: signal.Signals
+) -> None:
+    """A closed terminal (SIGHUP) is tidied up at once; after a kill the next setup does it."""
+    prepare(machine)
+    passwords = machine.mosquitto / "clip-agent.passwd"
+    setup = machine.start("setup", *machine.setup("--pair"))
+    try:
+        machine.shown("setup")
+        assert "pairing:" in passwords.read_text()
+        second = typed(*machine.setup("--pair"), environment=machine.environment)
+        assert second.returncode == 1
+        assert "another `clip-agent setup` is at work" in second.stderr
+    finally:
+        setup.send_signal(ended_by)
+        setup.wait(SECONDS)
+    assert ("pairing:" in passwords.read_text()) == (ended_by == signal.SIGKILL)
+    done = typed(*machine.setup("--no-pair"), environment=machine.environment)
+    assert done.returncode == 0, done.stderr
+    assert "pairing:" not in passwords.read_text()
+
+
 def test_a_dry_run_says_what_it_would_write_and_writes_nothing(machine: Machine) -> None:
     before = files_below(machine.root)
     done = typed(*machine.setup("--dry-run"), environment=machine.environment)
