@@ -9,6 +9,7 @@ throw, or ask another host. Leaving the visit asserts that none of that happened
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ ARGUMENTS: Final = (
     "--autoplay-policy=no-user-gesture-required",
     "--host-resolver-rules=MAP *.example 127.0.0.1,MAP *.example.net 127.0.0.1",
 )  # fmt: skip
+_PATIENCE_SECONDS: Final = 60.0
 Scheme = Literal["light", "dark"]
 
 
@@ -72,6 +74,14 @@ class Visitor:
             bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
             and self.page.evaluate("window.innerWidth") <= self.screen.width
         )
+
+
+def until(page: Page, script: str, argument: object = None) -> None:
+    """Wait until a script's value is true. Playwright's own wait is what our pages forbid: eval."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not page.evaluate(script, argument):
+        assert time.monotonic() < deadline, script
+        page.wait_for_timeout(50)
 
 
 @contextmanager

@@ -133,6 +133,11 @@ class Home:
             camera.wait("a match", partial(lambda name: self._heard(name) > matched[name], name))
         return digest
 
+    def wait_for(self, camera: str, event: str) -> None:
+        """Wait until the ledger of the ``camera`` holds such a line."""
+        house = self.cameras[camera]
+        house.wait(event, lambda: event in house.ledger())
+
     def _heard(self, camera: str) -> int:
         events = self.cameras[camera].ledger()
         return sum(event.startswith("request.") for event in events)
