@@ -19,11 +19,11 @@ from agent.owner.passkeys.store import PasskeyStore
 _HOW_TO_GO_ON = """\
 The paper opens clips, and signs nothing. To approve again, and if anybody else may have
 your key file or this paper:
-  1. Make new keys in a new folder:  clip-agent owner init --home NEW --name ... --broker ...
-  2. On each camera, replace your old card in `owners:` of agent.yaml by NEW/owner.card.yaml,
-     and restart both services. Clips recorded from then on are sealed to the new keys.
-  3. Enrol each camera:  clip-agent owner card --home NEW --add device.card.yaml
-  4. Requests that you had paused stay paused:  clip-agent owner resume-requests --home NEW
+  1. Run `sudo clip-agent setup --pair` on each camera, and here, with a new folder, the
+     command that it shows:  clip-agent owner pair CODE --broker ... --home NEW
+  2. On each camera, remove your old card from /etc/clip-agent/owners/ (or `owners:` in
+     agent.yaml) and restart both services. New clips are then sealed to the new keys.
+  3. Requests that you had paused stay paused:  clip-agent owner resume-requests --home NEW
 Keep this paper as long as you keep clips from before. Delete the file that you typed."""
 
 

@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
+from agent.cli.broker_check import check_owners_broker
 from agent.consent.cards import OwnerCard, parse_card
 from agent.owner.folder import OwnerFolder
 from tests.peers.process import free_port
@@ -146,6 +148,13 @@ def quick_reload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.cli.setup.local_broker._RELOAD_SECONDS", 0.1)
 
 
+def status(machine: Machine, folder: OwnerFolder) -> str:
+    """All that the owner reads of the camera, over the login of the pairing."""
+    done = typed("owner", "status", "--home", folder.path, environment=machine.environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_a_household_types_one_command_on_each_side_and_nothing_twice(
     machine: Machine, quick_reload: None
 ) -> None:
@@ -182,10 +191,14 @@ def test_a_household_types_one_command_on_each_side_and_nothing_twice(
     assert "pairing:" not in passwords, "nobody may knock any more"
     assert stat.S_IMODE((machine.root / "etc" / "mqtt-password").stat().st_mode) == 0o400
 
-    # The login that came with the pairing reads and writes what an owner does.
-    inbox = typed("owner", "inbox", "--home", folder.path, environment=machine.environment)
-    assert inbox.returncode == 0, inbox.stderr
-    assert "front-door" in inbox.stdout + inbox.stderr
+    # Each login that was made writes and reads what the broker's rules grant it.
+    check_owners_broker(config.load(machine.config))
+    gateway = machine.start("gateway", "gateway", "--config", str(machine.config))
+    try:
+        machine.wait("the owner's letter", lambda: "connected, since" in status(machine, folder))
+    finally:
+        gateway.terminate()
+        gateway.wait(SECONDS)
 
     # A second run changes nothing.
     before = files_below(machine.root)
@@ -318,3 +331,41 @@ def test_a_mosquitto_that_somebody_else_configured_is_left_alone(
     assert f"{name}: Mosquitto is configured already" in done.stderr
     assert "--username" in done.stderr
     assert files_below(machine.root) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_files_of_the_services_belong_to_the_services_users(quick_reload: None) -> None:
+    """`clip-gateway` and `clip-camera` are played by two numbers that own the state's folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder))
+        Path(folder).chmod(0o755)
+        gateway, camera, group = 61_001, 61_002, 61_003
+        for name, owner in (("gateway", gateway), ("wishes", gateway), ("camera", camera)):
+            path = machine.root / "state" / name
+            path.mkdir(parents=True)
+            os.chown(path, owner, group)
+        machine.config.parent.mkdir(mode=0o750)
+        os.chown(machine.config.parent, 0, group)
+        arguments = machine.setup("--no-pair")
+        arguments[arguments.index("scene")] = "rtsp://olive:secret@192.0.2.1/main"
+        try:
+            typed(*arguments, environment=machine.environment)
+        finally:
+            machine.stop()
+        found = {
+            name: (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+            for name in (
+                "etc/agent.yaml", "etc/owners", "etc/mqtt-password", "etc/camera-login",
+                "state/gateway/keys/device.key.json", "state/wishes/device.card.yaml",
+            )
+            for status in [(machine.root / name).stat()]
+        }  # fmt: skip
+        assert found == {
+            "etc/agent.yaml": (0o640, 0, group),
+            "etc/owners": (0o2750, 0, group),
+            "etc/mqtt-password": (0o400, gateway, group),
+            "etc/camera-login": (0o400, camera, group),
+            "state/gateway/keys/device.key.json": (0o600, gateway, group),
+            "state/wishes/device.card.yaml": (0o644, gateway, group),
+        }
+        assert "secret" not in machine.config.read_text()
