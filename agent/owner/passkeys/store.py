@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from agent import files
-from agent.errors import KeyFileError, Refused
+from agent.errors import KeyFileError, Refused, StorageFault
 from agent.owner.folder import OwnerFolder
 from agent.owner.passkeys import record
 from agent.owner.passkeys.record import Passkey, WrappedKeys
@@ -42,11 +42,14 @@ class PasskeyStore:
         """All passkeys; a damaged file costs only itself."""
         found: list[Passkey] = []
         damaged: list[str] = []
-        for path in sorted(self.path.glob("*.json")):
+        with files.faults(self.path):
+            paths = sorted(self.path.glob("*.json"))
+        for path in paths:
             try:
                 found.append(self._read(path).passkey)
-            except KeyFileError:
-                damaged.append(path.stem)
+            except (KeyFileError, StorageFault):
+                if files.exists(path):  # else it was removed just now
+                    damaged.append(path.stem)
         found.sort(key=lambda one: (one.made_at, one.id))
         return Enrolled(tuple(found), tuple(damaged))
 

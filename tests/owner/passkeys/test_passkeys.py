@@ -542,5 +542,29 @@ def test_a_file_under_another_name_is_no_passkey(
     assert passkeys.enrolled().damaged == ("0" * 16,)
 
 
+def test_a_file_that_is_removed_while_the_list_is_made_is_not_in_it(
+    home: OwnerFolder, passkeys: Passkeys, enrolled: Passkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.glob
+
+    def glob(path: Path, pattern: str) -> list[Path]:
+        found = [*listed(path, pattern)]
+        for one in found:
+            one.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "glob", glob)
+    known = passkeys.enrolled()
+    assert (known.passkeys, known.damaged) == ((), ())
+
+
+def test_what_cannot_be_read_is_listed_as_damaged(
+    home: OwnerFolder, passkeys: Passkeys, enrolled: Passkey
+) -> None:
+    (home.path / "passkeys" / f"{'0' * 16}.json").mkdir()
+    known = passkeys.enrolled()
+    assert (known.passkeys, known.damaged) == ((enrolled,), ("0" * 16,))
+
+
 def test_an_asker_hides_its_session() -> None:
     assert "secret" not in repr(Asker(asker().party, "secret"))
