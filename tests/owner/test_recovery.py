@@ -94,7 +94,14 @@ def test_recover_opens_the_clips_of_a_card_and_says_how_to_go_on(
     for name in ("170000-aaaaaa", "170001-bbbbbb"):
         assert (output / "2024-01-24" / f"{name}.mp4").read_bytes() == PLAIN
     told = capsys.readouterr().out
-    for word in ("owner init", "owners:", "restart", "card --home NEW --add", "resume-requests"):
+    for word in (
+        "setup --pair",
+        "owner pair",
+        "owners:",
+        "restart",
+        "--home NEW",
+        "resume-requests",
+    ):
         assert word in told
 
 
