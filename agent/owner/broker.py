@@ -188,6 +188,20 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
 
     False if the camera does not answer. Raises :class:`Refused` if it refuses.
     """
+    message = list_letter(session, command, keys)
+    place = None if message is None else topics.parse(message.topic, feed="")
+    if message is None or place is None:
+        return False
+    inbox.take(place, message.payload, keys, now=now)
+    inbox.mark_shown(place.device, CLIPS)
+    return True
+
+
+def list_letter(session: Session, command: Decision, keys: Keys) -> Received | None:
+    """The answer to ``command``, which asks for a list; None if the camera does not answer.
+
+    Raises :class:`Refused` if it refuses.
+    """
     topic = topics.release(command.device.name, command.subject)
     for message in _messages(session, _LISTING_SECONDS):
         if message.topic != topic or not message.payload:
@@ -196,12 +210,8 @@ def listing(session: Session, command: Decision, inbox: Inbox, keys: Keys, *, no
         if not isinstance(verify.read_statement(jws, command.device), Listing):
             why = _answer(message, command, keys)
             raise Refused("camera-refused", f"{command.device.name}: {why}")
-        place = topics.parse(message.topic, feed="")
-        assert place is not None
-        inbox.take(place, message.payload, keys, now=now)
-        inbox.mark_shown(place.device, CLIPS)
-        return True
-    return False
+        return message
+    return None
 
 
 def chunks(

@@ -50,7 +50,9 @@ from agent.owner.inbox.items import (
     OpenRequest,
     Presence,
     RequestPage,
+    TimelineClip,
 )
+from agent.owner.inbox.lister import Lister
 from agent.owner.pairing import run as pairing
 from agent.owner.pairing.broker_access import Way
 from agent.owner.pairing.run import Paired
@@ -180,6 +182,33 @@ class OwnerClient:
         return items.ClipLists(
             [one for one in self.inbox.listings() if one.device in asked], silent
         )
+
+    def timeline(
+        self,
+        keys: Keys,
+        window: Window,
+        *,
+        camera: str | None = None,
+        progress: Progress | None = None,
+    ) -> items.Timeline:
+        """All clips that the cameras hold of that time, asked for in several letters if need be.
+
+        ``progress`` gets the number of clips so far, and of those known to be there.
+        """
+        cards, silent = self.plans.cameras(camera), dict[str, Away | None]()
+        found: list[TimelineClip] = []
+        lister = Lister(self.inbox, keys, self._clock, progress)
+        with self._visits.begin(keys, [card.name for card in cards]) as visit:
+            visit.repeat()
+            for card in cards:
+                away = self._away(card.name, visit.presence[card.name])
+                listed = None if away is not None else lister.all(visit.session, card, window)
+                if listed is None:
+                    silent[card.name] = away
+                else:
+                    found += listed
+        in_order = sorted(found, key=lambda one: (one.offer.started_at, one.offer.start_ms))
+        return items.Timeline(in_order, silent, lister.cut)
 
     def find_clip(
         self, name: str, *, request: str | None = None, camera: str | None = None

@@ -17,6 +17,7 @@
     releases/<device>/<release>.json     the last outcome of each release
     notices/<device>/notices.json        the last letter of notices
     listings/<device>/clips.json         the clips that it last listed
+    pages/<device>/<first>-<last>.json   long lists of clips (:mod:`.inbox.pages`)
     status/<device>/status.json          its last status
     ledger/<device>/<size>.json          the letters with the newest heads of its ledger
     ledger-contradicted/<device>/        the first letters that contradict them
@@ -61,7 +62,7 @@ _CARD_SUFFIX = ".card.yaml"
 _OWN = ("given", "decided", "awaited")
 _WRITTEN = (
     *("letters", "closed", "releases", "notices", "listings", "status"),
-    *("ledger", "ledger-contradicted", "thumbnails"),
+    *("ledger", "ledger-contradicted", "thumbnails", "pages"),
 )
 
 

@@ -43,6 +43,11 @@ def brief(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b, %H:%M %Z")
 
 
+def clock(seconds: float) -> str:
+    """A time of day in this computer's zone, to the second: ``18:30:15``."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
+
+
 def short_fingerprint(text: str) -> str:
     """The first three groups of a fingerprint, enough to compare by eye."""
     return f"{format_fingerprint(text[:12])} …"

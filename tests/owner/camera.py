@@ -83,6 +83,7 @@ class FakeCamera:
             role="device", name=name, sign=self.keys.signing.public.text, seal=self.keys.recipient
         )
         self.clips: dict[str, bytes] = {}
+        self.page_clips = 0  # that a list names, 0: all, whatever time is asked about
         self.thumbnails_refused = self.looks_refused = ""
         self.looks: list[Callable[[str], bytes]] = []  # pictures for the digest of a look
         self.thumbnails: dict[str, bytes] = {}  # sealed, by clip
@@ -302,7 +303,7 @@ class FakeCamera:
                         session.publish(place, make(signing.digest(letter.jws)), retained=False)
                 case ListClips(window=window):
                     self.listed.append(window)
-                    answer = self.listing(list(self.offers.values()))
+                    answer = self._newest(window)
                     session.publish(topic, answer, retained=False)
                 case None:
                     for event, detail in answers:
@@ -312,6 +313,17 @@ class FakeCamera:
                     self._obey(command)
                     self._say_status(session)
                     session.publish(topic, self.outcome(subject, event, detail), retained=False)
+
+    def _newest(self, window: Window) -> bytes:
+        """The newest clips of ``window``, as many as a letter names."""
+        offers = list(self.offers.values())
+        if self.page_clips:
+            span = range(window.start, window.end + 1)
+            offers = sorted(
+                (one for one in offers if one.started_at in span), key=lambda one: one.started_at
+            )
+        shown = offers[-self.page_clips :] if self.page_clips else offers
+        return self.listing(shown, more_clips=len(offers) - len(shown))
 
     def _obey(self, command: object) -> None:
         if isinstance(command, PauseRequests | ResumeRequests):

@@ -27,11 +27,13 @@ from agent.owner.console.pages import (
     entrance,
     footage,
     home,
+    look,
     passkeys,
     releases,
     requesters,
     requests,
     settings,
+    timeline,
 )
 from agent.owner.console.sessions import IDLE_SECONDS, Sessions
 from agent.owner.folder import OwnerFolder
@@ -44,11 +46,13 @@ PAGES = (
     footage,
     devices,
     home,
+    look,
     requesters,
     requests,
     passkeys,
     releases,
     settings,
+    timeline,
 )
 
 

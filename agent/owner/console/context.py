@@ -230,6 +230,7 @@ def _templates() -> jinja2.Environment:
         moment=text.moment,
         brief=text.brief,
         second=text.second,
+        clock=text.clock,
         size=text.size,
         outcome=text.outcome,
         answer_subject=text.subject,

@@ -33,7 +33,7 @@ from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
-from agent.owner.inbox import closed_clips, items, ledger_watch, placing, verify
+from agent.owner.inbox import closed_clips, items, ledger_watch, pages, placing, verify
 from agent.owner.inbox.closed_clips import ClosedClips
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
 from agent.owner.inbox.ledger_watch import LedgerWatch
@@ -94,6 +94,19 @@ class Inbox:
         self._folder.keep(folder, device.name, name, stored)
         if folder == LETTERS:
             self._folder.drop(_CLOSED, device.name, name)
+
+    def take_page(self, device: str, payload: bytes, keys: Keys, *, now: float) -> Listing:
+        """Take one of several lists of clips, and return it; raises :class:`Refused`."""
+        card = self._devices[device]
+        jws = letters.open_letter(payload, keys.identity).jws
+        listing = verify.read_statement(jws, card)
+        if not isinstance(listing, Listing):
+            raise Refused("wrong-typ", f"{device} answers with another letter than a list")
+        self._watch_ledger(card, jws, listing, now=now)
+        closed = closed_clips.ids(listing, keys)
+        letter = StoredStatement(jws=jws, received_at=now, closed=closed)
+        pages.keep(self._folder, device, listing, letter)
+        return listing
 
     def mark_shown(self, device: str, name: str) -> None:
         """Note that the owner now sees a request by its name, or the list ``clips``."""
@@ -179,6 +192,20 @@ class Inbox:
             ListedClips(device, listing, self._closed(device, LISTINGS, CLIPS))
             for device, listing in self._read(LISTINGS, Listing)
         ]
+
+    def paged(self, device: str, clip: str) -> ClipOffer | None:
+        """The offer of a clip on the pages of long lists, by its id."""
+        for _, letter in pages.likely(self._folder, device, clip):
+            said = placing.kept_statement(letter, self._devices[device])
+            offers = said.clips if isinstance(said, Listing) else ()
+            if (found := items.pick(offers, clip)) is not None:
+                return found
+        return None
+
+    def paged_closed(self, device: str) -> list[ClosedClips]:
+        """The clips on those pages that are closed to this owner."""
+        names = [name for name, letter in self._folder.kept(pages.FOLDER, device) if letter.closed]
+        return [self._closed(device, pages.FOLDER, name) for name in names]
 
     def refusal(self, device: str, subject: str) -> Outcome | None:
         """The outcome by which ``device`` refused this decision; None if it did not."""

@@ -209,6 +209,27 @@ class ClipLists:
 
 
 @dataclass(frozen=True)
+class TimelineClip:
+    """A clip of a camera; ``closed``: its key is sealed to other owners alone."""
+
+    device: str
+    offer: ClipOffer
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All clips of a time, the oldest first; ``silent`` are cameras that did not list theirs.
+
+    ``cut``: there are more, older ones.
+    """
+
+    clips: Sequence[TimelineClip]
+    silent: Mapping[str, Away | None]
+    cut: bool = False
+
+
+@dataclass(frozen=True)
 class Delivery:
     """A decision that the broker took, under its id, and the last outcome that was heard."""
 

@@ -128,6 +128,9 @@ def clip(
     for device, offer, offers in found:
         _check_numbers(inbox, device, CLIPS, offers, [name])
         return device, offer
+    for device in inbox.devices if not is_number(name) else ():
+        if camera in (None, device) and (paged := inbox.paged(device, name)) is not None:
+            return device, paged
     raise Refused(
         "no-such-clip",
         f"no clip {name!r} is known",
@@ -139,6 +142,7 @@ def closed_clips(inbox: Inbox, device: str) -> ClosedClips:
     """The clips in all letters of ``device`` that this owner cannot open."""
     letters: list[OpenRequest | ListedClips] = [*inbox.all_requests(), *inbox.listings()]
     found = [one.closed_clips for one in letters if one.device == device and one.closed_clips.ids]
+    found += inbox.paged_closed(device)
     ids = frozenset(clip for one in found for clip in one.ids)
     return ClosedClips(ids, found[0].others) if found else NONE_CLOSED
 

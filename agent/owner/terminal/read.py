@@ -21,6 +21,7 @@ from agent.owner.pictures.sheet import Group
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing
 from agent.owner.visit import ONLINE_AGAIN
+from agent.owner.wording import recording
 
 _DAY_SECONDS = 86_400
 
@@ -90,7 +91,7 @@ def clips(arguments: argparse.Namespace) -> int:
     prompts.warn(client)
     if found.silent:
         why = (
-            text.away(away) if away is not None else f"{name} does not answer"
+            text.away(away) if away is not None else recording.no_answer(name)
             for name, away in found.silent.items()
         )
         raise NetworkFault("; ".join(why), advice=ONLINE_AGAIN)

@@ -41,10 +41,10 @@ def delete(arguments: argparse.Namespace) -> int:
     """``owner delete``"""
     client = prompts.client(arguments)
     device, clip = _clip(client, arguments)
-    say("The camera deletes it for good. Copies that you saved or sent are not deleted.")
+    say(recording.before_delete())
     options.confirm("Delete it?", yes=arguments.yes)
     plans = client.plans.command(Delete(clip=clip), device)
-    return tell_cameras(client, plans, arguments, done="The clip is deleted.")
+    return tell_cameras(client, plans, arguments, done=recording.deleted())
 
 
 def keep(arguments: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def keep(arguments: argparse.Namespace) -> int:
     client = prompts.client(arguments)
     device, clip = _clip(client, arguments)
     plans = client.plans.command(Keep(clip=clip, keep=not arguments.no_longer), device)
-    done = "It is deleted in its turn." if arguments.no_longer else "It is not deleted for space."
+    done = recording.kept(keep=not arguments.no_longer)
     return tell_cameras(client, plans, arguments, done=done)
 
 
@@ -63,7 +63,7 @@ def look(arguments: argparse.Namespace) -> int:
     client, target, count = prompts.client(arguments), arguments.output, 0
     client.plans.camera(arguments.camera)
     keys = prompts.unlock(client, arguments)
-    prompts.say("The camera notes in its ledger that you look. Ctrl-C ends it.")
+    prompts.say(f"{recording.before_look()} Ctrl-C ends it.")
     status = console().status("Waiting for the first picture")
 
     def show(picture: Picture) -> None:
