@@ -51,4 +51,5 @@ def test_every_page_is_in_spanish_for_a_reader_of_spanish(
     console.enter(reader)
     for path in every_page(reader, console):
         assert reader.page.locator("html").get_attribute("lang") == "es", path
+        assert "Bandeja" in reader.page.locator("header").inner_text(), path
         assert reader.fits(), path
