@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from agent.consent.statements import ClipOffer, Redaction
+from agent.consent.statements import ClipOffer, Redaction, Redactions, Region
+from agent.media.faces import detector, finder
 from agent.owner.client import OwnerClient
 from agent.owner.console.context import Console
 from agent.owner.console.editing.screening import Screening
@@ -20,7 +22,7 @@ from agent.owner.decisions.seen import SeenClip
 from agent.owner.pictures import footage as opened_clips
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
-from tests.support import footage
+from tests.support import face_films, footage
 
 CLIP = footage.record(4)
 EDITS = {
@@ -200,3 +202,48 @@ def test_a_clip_that_is_too_large_for_memory_is_not_asked_for(
     assert state["state"] == "failed"
     assert "clip-agent owner preview" in state["error"]
     assert previews(camera) == 0
+
+
+# Faces
+
+
+def propose(browser: TestClient, fields: dict[str, str]) -> dict[str, Any]:
+    """The state of the search at its end."""
+    begun = browser.post("/faces", data={"camera": "front-door", **fields})
+    assert begun.status_code == 200, begun.text
+    while (state := browser.get(f"/jobs/{begun.json()['job']}").json())["state"] == "running":
+        time.sleep(0.02)
+    found: dict[str, Any] = state
+    return found
+
+
+def test_faces_are_proposed_as_boxes_in_the_form_that_is_signed(
+    browser: TestClient,
+    owner: OwnerAtHome,
+    camera: FakeCamera,
+    request_jws: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finder, "find_model", lambda: b"")
+    monkeypatch.setattr(detector, "Detector", lambda _: face_films.MarkerDetector())
+    place, times = Region(0.3, 0.4, 0.4, 0.55), [number / 10 for number in range(30)]
+    film = face_films.film((face_films.marked(place, 320, 180) for _ in times), times)
+    offer = camera.record(film, duration_seconds=3.0)
+    digest = owner.post(request_jws, offers=[offer])
+    browser.get("/?now=1")
+    with camera.serve(owner.broker):
+        said = propose(browser, {"clip": offer.id})["said"]
+        trimmed = {"id": offer.id, "trim": {"from_seconds": 1, "to_seconds": 2}}
+        part = propose(browser, {"clip": offer.id, "edits": json.dumps({"clips": [trimmed]})})
+    redactions = msgspec.convert(said["redact"], Redactions)
+    assert said["faces"] == 1 and said["left_out"] == 0
+    assert face_films.uncovered(redactions, lambda _: place, times) == []
+    assert part["said"]["faces"] == 1
+    assert previews(camera) == 1
+    page = browser.get(f"/requests/{digest}/decide").text
+    assert "Find faces" in page
+    monkeypatch.setattr(finder, "find_spec", lambda _: None)
+    assert "Find faces" not in browser.get(f"/requests/{digest}/decide").text
+    refused = browser.post("/faces", data={"camera": "front-door", "clip": offer.id})
+    assert refused.status_code == 409
+    assert "clip-agent[faces]" in refused.json()["error"]

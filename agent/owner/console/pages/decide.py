@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from agent.consent.statements import ClipOffer, Disclosure
 from agent.errors import ClipAgentError, ConfigError, KeyFileError, NetworkFault, Refused
+from agent.media.faces import finder
 from agent.owner.client import OwnerClient
 from agent.owner.console import step_up
 from agent.owner.console.context import Context, endpoint, status_of
@@ -75,7 +76,7 @@ def _edit(context: Context, draft: Draft, error: ClipAgentError | None = None) -
         shots=shots,
         boxes=_serious(asked),
         most_days=MAX_DAYS,
-        can_find_faces=False,
+        can_find_faces=finder.why_not() is None,
         error=error,
     )
 

@@ -1,4 +1,4 @@
-"""Play clips: fetch one, make what would leave of it, serve it in pieces, note that it was seen."""
+"""Clips in the player: fetch one, make what would leave, serve it in ranges, find its faces."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import re
 from functools import partial
 
+import msgspec
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import Refused
+from agent.media.faces.finder import FaceFinder
 from agent.owner import text
 from agent.owner.client import OwnerClient
 from agent.owner.console.context import Context, endpoint, for_scripts
@@ -18,6 +20,7 @@ from agent.owner.console.editing import edits
 from agent.owner.console.editing.screening import Screening
 from agent.owner.console.jobs import Job
 from agent.owner.decisions.choice import Choice
+from agent.owner.pictures import footage as opened_clips
 
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
 
@@ -99,6 +102,26 @@ def _span(header: str, length: int) -> tuple[int, int] | None:
     return int(first), length if last is None else min(length, int(last) + 1)
 
 
+def faces(context: Context) -> Response:
+    """Start to find the faces of a clip, in its trim; the job says the proposed boxes."""
+    client, camera = context.client(), context.field("camera") or None
+    device, offer = client.find_clip(context.field("clip"), camera=camera)
+    edited = _wanted(context, client, device, offer)
+    finder, screening = FaceFinder(), Screening.of(context.session)
+
+    def work(job: Job) -> None:
+        opened = screening.open_clip(client, job.session, device, offer, job.progress)
+        trim = None if edited is None else edited.trim
+        found = opened_clips.find_faces(opened, finder=finder, trim=trim)
+        job.said = {
+            "redact": msgspec.to_builtins(found.redactions),
+            "faces": found.faces,
+            "left_out": found.left_out,
+        }
+
+    return JSONResponse({"job": context.console.jobs.start(context.session, work).id})
+
+
 def seen(context: Context) -> Response:
     """Note that the owner has looked at a clip: the player has shown it."""
     found = Screening.of(context.session).find(context.path("name"))
@@ -110,6 +133,7 @@ def seen(context: Context) -> Response:
 
 ROUTES = [
     Route("/footage", endpoint(for_scripts(begin)), methods=["POST"]),
+    Route("/faces", endpoint(for_scripts(faces)), methods=["POST"]),
     Route("/footage/{name:str}.mp4", endpoint(serve), methods=["GET"]),
     Route("/footage/{name:str}/seen", endpoint(for_scripts(seen)), methods=["POST"]),
 ]

@@ -151,9 +151,10 @@ export class Boxes {
     this.changed();
   }
 
-  // Proposes boxes around faces; their number.
-  async propose(camera, clip) {
-    const answer = await fetch("/faces", { method: "POST", body: new URLSearchParams({ camera, clip }) });
+  // Proposes boxes around faces in the part that leaves: {faces, left_out, redact}.
+  async propose(camera, clip, edits) {
+    const fields = new URLSearchParams({ camera, clip, edits });
+    const answer = await fetch("/faces", { method: "POST", body: fields });
     const begun = await answer.json();
     if (!answer.ok) {
       throw new Error(begun.error);
@@ -172,7 +173,7 @@ export class Boxes {
     if (found.length > room) {
       this.full();
     }
-    return found.length;
+    return state.said;
   }
 
   // Keyboard

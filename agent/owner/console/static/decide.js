@@ -203,8 +203,12 @@ class Editor {
     button.disabled = true;
     this.tell(words.looking);
     try {
-      const found = await this.boxes.propose(this.section.dataset.camera, this.id);
-      this.tell(found ? fill(words.faces, { count: found }) : words.noFaces);
+      const trim = this.trim.value;
+      const edits = JSON.stringify({ clips: [{ id: this.id, ...(trim && { trim }) }] });
+      const found = await this.boxes.propose(this.section.dataset.camera, this.id, edits);
+      const boxes = fill(words.faces, { faces: found.faces, count: found.redact.length });
+      const left = found.left_out ? fill(words.facesLeftOut, { count: found.left_out }) : "";
+      this.tell(found.redact.length ? `${boxes} ${left}` : words.noFaces);
     } catch (error) {
       this.tell(error.message);
     }
