@@ -14,9 +14,16 @@ from typing import Any, Protocol, Self
 
 from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
 from agent.errors import NetworkFault
+from agent.keyfile import Keys
 from agent.pairing.code import PairingCode
 from agent.pairing.messages import BrokerLogin, Introduction, Offer, Stored
 from agent.pairing.sides import DeviceSide, Event, OwnerSide, PairingSide
+
+
+def device_card(name: str = "front-door") -> DeviceCard:
+    """The card of a new device."""
+    keys = Keys.generate()
+    return DeviceCard(role="device", name=name, sign=keys.signing.public.text, seal=keys.recipient)
 
 
 class Peer(Protocol):
@@ -28,7 +35,7 @@ class Peer(Protocol):
 
 
 class FakeMeeting:
-    """A meeting whose other side answers at once. ``now`` moves by what is waited."""
+    """A meeting whose other side answers at once; ``waited`` are the times that it was given."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
@@ -102,7 +109,8 @@ class FakeDevice:
                     return []
                 if self.refuses_to_store:
                     return [self._side.stored(self.refuses_to_store)]
-                self.owners.append(parse_card(self.told[-1].card, OwnerCard, "card"))
+                if "role: owner" in self.told[-1].card:
+                    self.owners.append(parse_card(self.told[-1].card, OwnerCard, "card"))
                 return [self._side.stored()]
         return [] if step.reply is None else [step.reply]
 

@@ -30,11 +30,14 @@ def write_settings(
     arguments: argparse.Namespace, steps: Steps, path: Path, *, is_local: bool
 ) -> None:
     """Write agent.yaml as the last of its files. Raises ConfigError for what cannot be asked."""
+    if arguments.broker is None and arguments.code is not None:
+        raise ConfigError("--code needs --broker", advice="Type what the other camera shows")
     if arguments.broker is None and not is_local:
         raise ConfigError(
             "there is no Mosquitto on this machine",
             advice="Install it (`apt-get install mosquitto`), or name another broker by --broker",
         )
+    code = None if arguments.code is None else PairingCode.parse(arguments.code)
     questions = Questions()
     name = questions.name(arguments.name)
     latitude, longitude = questions.place(arguments.place)
@@ -47,8 +50,8 @@ def write_settings(
         source = {**source, "credentials_file": _LOGIN_NAME}
     if is_local:
         broker = {"host": "127.0.0.1", "username": name, "password_file": _PASSWORD_NAME}
-    elif arguments.code is not None:
-        broker = _joined(arguments, steps, path, name)
+    elif code is not None:
+        broker = _joined(arguments, steps, path, name, code)
     else:
         broker = _named(arguments, steps, path)
     content = {
@@ -79,10 +82,10 @@ def _named(arguments: argparse.Namespace, steps: Steps, path: Path) -> dict[str,
     return plain
 
 
-def _joined(arguments: argparse.Namespace, steps: Steps, path: Path, name: str) -> dict[str, Any]:
+def _joined(
+    arguments: argparse.Namespace, steps: Steps, path: Path, name: str, code: PairingCode
+) -> dict[str, Any]:
     """The broker beside another camera, which shows the code."""
-    if arguments.broker is None:
-        raise ConfigError("--code needs --broker", advice="Type what the other camera shows")
     default = _PLAIN_PORT if arguments.no_tls else _TLS_PORT
     host, port = options.split_address(arguments.broker, default_port=default)
     plain: dict[str, Any] = {"host": host, "port": port, "username": name}
@@ -90,7 +93,6 @@ def _joined(arguments: argparse.Namespace, steps: Steps, path: Path, name: str) 
     keys = make_keys(arguments.state_dir.absolute(), name, steps)
     if keys is None:
         return plain | ({} if arguments.no_tls else {"tls": {}})
-    code = PairingCode.parse(arguments.code)
     joined = join(keys.card(name), code, host, port, is_encrypted=not arguments.no_tls)
     _write_password(arguments, steps, path, joined.login.password)
     if joined.ca is not None and not arguments.no_tls:

@@ -11,11 +11,11 @@ from agent import config
 from agent.cli.setup.host import PairedDevice
 from agent.cli.setup.local_broker import LocalBroker
 from agent.cli.setup.steps import Steps
-from agent.consent.cards import DeviceCard, OwnerCard, format_card, parse_card
+from agent.consent.cards import OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, Refused
-from agent.keyfile import Keys
 from agent.owner import keys as owner_keys
 from agent.pairing.code import PairingCode
+from tests.support.pairing import device_card
 
 SETTINGS = """\
 # ours
@@ -26,11 +26,6 @@ owners: [%s]
 
 def card(name: str) -> OwnerCard:
     return owner_keys.make(name, "correct horse battery", now=0).card
-
-
-def device_card(name: str) -> DeviceCard:
-    keys = Keys.generate()
-    return DeviceCard(role="device", name=name, sign=keys.signing.public.text, seal=keys.recipient)
 
 
 def device(folder: Path, owners: str = "owners", *, has_broker: bool = False) -> PairedDevice:

@@ -71,7 +71,7 @@ class Machine:
         systemctl.chmod(0o755)
         self.config = self.root / "etc" / "agent.yaml"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if "COVERAGE" not in name},
+            **os.environ,
             "PATH": f"{systemctl.parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "CLIP_AGENT_PASSPHRASE": PASSPHRASE,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from agent.config import Broker
-from agent.consent.cards import DeviceCard
 from agent.errors import ClipAgentError, ConfigError, NetworkFault, Refused
-from agent.keyfile import Keys
+from agent.mqtt import link
 from agent.owner.folder import OwnerFolder, Settings
 from agent.owner.pairing import broker_access, run
 from agent.owner.pairing.broker_access import Way
@@ -17,17 +18,14 @@ from agent.pairing import knock
 from agent.pairing.code import PairingCode
 from agent.pairing.messages import BrokerLogin, Introduction
 from agent.pairing.sides import OwnerSide
+from tests.conftest import StartMosquitto
+from tests.peers.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
-from tests.support.pairing import FakeDevice
+from tests.support.pairing import FakeDevice, device_card
 
 CODE = PairingCode.parse("417-062-913")
 LOGIN = BrokerLogin(username="owner-1a2b3c4d", password="p" * 32)
 WAY = Way("127.0.0.1", 1883, is_encrypted=False)
-
-
-def device_card(name: str = "front-door") -> DeviceCard:
-    keys = Keys.generate()
-    return DeviceCard(role="device", name=name, sign=keys.signing.public.text, seal=keys.recipient)
 
 
 @pytest.fixture
@@ -180,9 +178,9 @@ def test_a_refusal_of_the_device_is_told_in_its_words(
 
 
 def test_a_login_that_the_broker_refuses_is_noticed_before_anything_is_stored(
-    home: OwnerFolder, start_mosquitto: object, monkeypatch: pytest.MonkeyPatch
+    home: OwnerFolder, start_mosquitto: StartMosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker: Mosquitto = start_mosquitto(users={"somebody": "else"})  # type: ignore[operator]
+    broker = start_mosquitto(users={"somebody": "else"})
     device = FakeDevice(CODE, device_card(), login=LOGIN)
     use(device, monkeypatch)
     with pytest.raises(ClipAgentError, match="refuses this user name and password"):
@@ -200,3 +198,60 @@ def test_a_certificate_that_is_none_is_refused_before_anything_is_stored(
     with pytest.raises(Refused, match="certificate"):
         pair(home, CODE, Way("127.0.0.1", 8883, is_encrypted=True))
     assert home.devices() == {}
+
+
+def encrypted(broker: Mosquitto) -> Way:
+    return Way(broker.host, broker.port, is_encrypted=True)
+
+
+def test_the_certificate_of_the_offer_is_trusted_from_then_on(
+    home: OwnerFolder,
+    start_mosquitto: StartMosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    certificate = authority.issue("127.0.0.1")
+    broker = start_mosquitto(
+        users={LOGIN.username: LOGIN.password, "pairing": "pairing"}, certificate=certificate
+    )
+    device = FakeDevice(CODE, device_card(), login=LOGIN, ca=authority.ca_file.read_text())
+    use(device, monkeypatch)
+    pair(home, CODE, encrypted(broker))
+    settings = home.settings().mqtt
+    assert settings.tls is not None
+    assert settings.tls.ca_file == home.path / "broker-ca.pem"
+    password, _ = link.credentials(settings)
+    assert password == LOGIN.password
+
+
+def test_somebody_between_who_only_relays_the_pairing_is_found_out_by_the_certificate(
+    home: OwnerFolder,
+    start_mosquitto: StartMosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The pairing itself takes any certificate; what follows takes that of the offer alone."""
+    true, false = Authority(tmp_path / "true"), Authority(tmp_path / "false")
+    between = start_mosquitto(
+        users={LOGIN.username: LOGIN.password}, certificate=false.issue("127.0.0.1")
+    )
+    device = FakeDevice(CODE, device_card(), login=LOGIN, ca=true.ca_file.read_text())
+    use(device, monkeypatch)
+    with pytest.raises(NetworkFault, match="certificate is not trusted"):
+        pair(home, CODE, encrypted(between))
+    assert (home.devices(), device.owners) == ({}, [])
+    assert not (home.path / "broker-ca.pem").exists()
+
+
+def test_an_owner_who_has_a_login_keeps_it_where_none_is_offered(
+    home: OwnerFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("mine\n")
+    own = Broker(host="192.0.2.7", port=1883, username="olive", password_file=password)
+    device = FakeDevice(CODE, device_card())
+    use(device, monkeypatch)
+    pair(home, CODE, Way.known(own))
+    assert home.settings().mqtt == own
+    assert Way.known(own).settings().password == "mine"
