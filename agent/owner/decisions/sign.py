@@ -61,9 +61,7 @@ _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
 PAUSE, ARMING = "pause", "arming"  # names under which the last word on these is remembered
 
-_AWAITED = (
-    Preview | ListClips | ReadLedger | Thumbnails | NoteExport | Sync | Look | StopLooking
-)
+_AWAITED = Preview | ListClips | ReadLedger | Thumbnails | NoteExport | Sync | Look | StopLooking
 Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
 
 
