@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from tests.browser.chromium import Visitor
 from tests.browser.console import Served
 
-_ID: Final = re.compile(r"[0-9a-f]{8,}|[0-9]{4,}[\w-]*|(?<=/)(?:front-door|garden)(?=/|$)")
+_ID: Final = re.compile(
+    r"[\w-]{40,}|[0-9a-f]{8,}|[0-9]{4,}[\w-]*|(?<=/)(?:front-door|garden)(?=/|$)"
+)
 _MOST: Final = 60
 _LINKS: Final = """[...document.querySelectorAll("a[href]:not([download])")].map(a => a.href)"""
 

@@ -10,7 +10,6 @@ from agent.consent.statements.base import (
     AgeRecipient,
     ClipId,
     ComputerId,
-    Count,
     Digest,
     Fingerprint,
     LedgerHead,
@@ -113,12 +112,6 @@ class ListClips(Part, frozen=True, tag_field="do", tag="list"):
     """List the clips of this time for the owner."""
 
     window: Window
-
-
-class ReadLedger(Part, frozen=True, tag_field="do", tag="read-ledger"):
-    """Send the owner the lines of the ledger after this number."""
-
-    after: Count
 
 
 class Thumbnails(Part, frozen=True, tag_field="do", tag="thumbnails"):
@@ -239,7 +232,6 @@ class Command(Statement, frozen=True):
         | ResumeRequests
         | Mute
         | ListClips
-        | ReadLedger
         | Thumbnails
         | Delete
         | Keep

@@ -1,1 +1,0 @@
-"""Reports of the cameras: the last status of each, and its ledger."""
