@@ -17,8 +17,6 @@ from typing import Any
 from agent import __version__, config, files
 from agent.cli import sealing
 from agent.cli.as_owner import owner_of
-from agent.cli.ledger_html import page
-from agent.cli.ledger_text import detail, local, shown
 from agent.clock import SystemClock
 from agent.config import Config, StreamSource
 from agent.consent.cards import in_groups
@@ -31,6 +29,8 @@ from agent.vault.clips.store import reindex
 from agent.vault.database import gateway, index
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.database.index import Clip, Index
+from agent.vault.ledger_html import page
+from agent.vault.ledger_text import detail, local, shown
 from agent.vault.locks import camera_at_work, is_camera_at_work, is_gateway_at_work
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.releases import ReleaseTable

@@ -17,7 +17,7 @@ from agent.clock import Clock
 from agent.config import Broker
 from agent.consent import letters, lifecycle
 from agent.consent.cards import DeviceCard
-from agent.consent.statements import Listing, Moment, Outcome
+from agent.consent.statements import LedgerPage, Listing, Moment, Outcome, Statement
 from agent.errors import MalformedStatement, Refused
 from agent.keyfile import Keys
 from agent.mqtt import link, topics
@@ -34,7 +34,7 @@ QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0
 _CHUNK_SECONDS = 30.0  # longest silence of a camera that sends a clip
 _MISSED_SECONDS = 15  # keepalive: the broker misses us after half as long again
-_LISTING_SECONDS = 20.0  # longest silence of a camera that lists its clips
+_ANSWER_SECONDS = 20.0  # longest silence of a camera that lists its clips, or its ledger
 
 PROPOSED = "PROPOSED"  # another owner must agree, which may take days
 AGREED = "AGREED"  # the decision completed another owner's release
@@ -202,12 +202,37 @@ def list_letter(session: Session, command: Decision, keys: Keys) -> Received | N
 
     Raises :class:`Refused` if it refuses.
     """
+    return _reply(session, command, Listing, keys)
+
+
+def ledger_page(
+    session: Session, command: Decision, inbox: Inbox, keys: Keys, *, now: float
+) -> LedgerPage | None:
+    """The answer to ``command``, which asks for lines of the ledger, once ``inbox`` has taken it.
+
+    None if the camera does not answer. Raises :class:`Refused` if it refuses.
+    """
+    message = _reply(session, command, LedgerPage, keys)
+    place = None if message is None else topics.parse(message.topic, feed="")
+    if message is None or place is None:
+        return None
+    inbox.take(place, message.payload, keys, now=now)
+    jws = letters.open_letter(message.payload, keys.identity).jws
+    page = verify.read_statement(jws, command.device)
+    assert isinstance(page, LedgerPage)
+    return page
+
+
+def _reply(
+    session: Session, command: Decision, kind: type[Statement], keys: Keys
+) -> Received | None:
+    """The message with the answer to ``command``, if it is of a ``kind``."""
     topic = topics.release(command.device.name, command.subject)
-    for message in _messages(session, _LISTING_SECONDS):
+    for message in _messages(session, _ANSWER_SECONDS):
         if message.topic != topic or not message.payload:
             continue
         jws = letters.open_letter(message.payload, keys.identity).jws
-        if not isinstance(verify.read_statement(jws, command.device), Listing):
+        if not isinstance(verify.read_statement(jws, command.device), kind):
             why = _answer(message, command, keys)
             raise Refused("camera-refused", f"{command.device.name}: {why}")
         return message

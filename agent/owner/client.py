@@ -53,6 +53,7 @@ from agent.owner.inbox.items import (
     TimelineClip,
 )
 from agent.owner.inbox.lister import Lister
+from agent.owner.ledger.ledgers import Ledgers
 from agent.owner.pairing import run as pairing
 from agent.owner.pairing.broker_access import Way
 from agent.owner.pairing.run import Paired
@@ -77,6 +78,7 @@ class OwnerClient:
         self.plans = Plans(folder, self.devices, self.inbox, self.sent, self._clock)
         self._visits = Visits(folder, self.devices, self.inbox, self._clock)
         cache = ThumbnailCache(folder.path)
+        self.ledgers = Ledgers(folder, self.plans, self.inbox, self._visits, self._clock)
         self.pictures = Pictures(self.plans, self._visits, cache, self._clock)
 
     def now(self) -> float:

@@ -20,6 +20,7 @@
     pages/<device>/<first>-<last>.json   long lists of clips (:mod:`.inbox.pages`)
     status/<device>/status.json          its last status
     ledger/<device>/<size>.json          the letters with the newest heads of its ledger
+    ledger-lines/<device>/<after>.json   the ledger, in the pages that the camera sent
     ledger-contradicted/<device>/        the first letters that contradict them
     given/<device>/<release>.json        the owner's approvals and shares, as signed
     decided/<device>/<what>.json         the owner's decisions that last, as signed
@@ -62,7 +63,7 @@ _CARD_SUFFIX = ".card.yaml"
 _OWN = ("given", "decided", "awaited")
 _WRITTEN = (
     *("letters", "closed", "releases", "notices", "listings", "status"),
-    *("ledger", "ledger-contradicted", "thumbnails", "pages"),
+    *("ledger", "ledger-lines", "ledger-contradicted", "thumbnails", "pages"),
 )
 
 

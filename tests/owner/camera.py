@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import pyrage
@@ -33,6 +34,7 @@ from agent.consent.statements import (
     HouseholdOwner,
     InboxReport,
     LedgerHead,
+    LedgerPage,
     ListClips,
     Listing,
     Look,
@@ -42,6 +44,7 @@ from agent.consent.statements import (
     PartHealth,
     PauseRequests,
     Preview,
+    ReadLedger,
     RequesterRecord,
     RequestsPause,
     ResumeRequests,
@@ -51,12 +54,15 @@ from agent.consent.statements import (
     Thumbnails,
     Window,
 )
+from agent.consent.transparency import merkle
+from agent.consent.transparency.tree import Tree
 from agent.errors import MalformedStatement
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.mqtt.link import connect_broker
 from agent.mqtt.session import Session
 from agent.vault.clips import seal, thumbnails
+from agent.vault.records.ledger import Entry
 from tests.support import statements
 from tests.support.statements import NOW as NOW
 
@@ -94,6 +100,8 @@ class FakeCamera:
         self.listed: list[Window] = []  # for which times clips were asked for
         self.command_answer = ("DONE", "")
         self.ledger_seq = 1
+        self.lines: list[bytes] = []  # of the ledger, if it is read
+        self.lines_a_page = 1_000
         self.pause: RequestsPause | None = None
         self.ahead_seconds = 0  # of its clock
         self.arming, self.kept = Arming(armed=True), 0
@@ -144,8 +152,30 @@ class FakeCamera:
         self.offers[clip] = msgspec.structs.replace(offer, sealed_key=offer.sealed_key or key)
         return self.offers[clip]
 
+    def write_line(self, event: str = "clips.listed", **detail: Any) -> None:
+        """Add a line to the ledger, which is a real one from then on."""
+        line = Entry(len(self.lines) + 1, float(NOW), event, "", detail)
+        self.lines.append(line.text().encode())
+
+    def ledger_page(self, after: int, **changes: object) -> bytes:
+        """The sealed letter with lines of the ledger."""
+        texts = self.lines[after : after + self.lines_a_page]
+        page = LedgerPage(
+            iss=self.keys.fingerprint,
+            jti=statements.new_jti(),
+            iat=NOW + len(self.lines),
+            device=self.name,
+            after=after,
+            lines=base64.b64encode(b"".join(text + b"\n" for text in texts)).decode(),
+            ledger=self.head(),
+        )
+        return self.seal(self.keys.signing.sign(msgspec.structs.replace(page, **changes)))
+
     def head(self) -> LedgerHead:
-        """The next line of the ledger."""
+        """The head of the ledger, or that after a next line of one that nobody reads."""
+        if self.lines:
+            root = Tree(map(merkle.leaf_hash, self.lines)).root(len(self.lines))
+            return LedgerHead(size=len(self.lines), root=root.hex())
         self.ledger_seq += 1
         sha256 = hashlib.sha256(f"{self.name} {self.ledger_seq}".encode()).hexdigest()
         return LedgerHead(size=self.ledger_seq, root=sha256)
@@ -305,6 +335,9 @@ class FakeCamera:
                     self.listed.append(window)
                     answer = self._newest(window)
                     session.publish(topic, answer, retained=False)
+                case ReadLedger(after=after):
+                    self.write_line("ledger.read", after=after)
+                    session.publish(topic, self.ledger_page(after), retained=False)
                 case None:
                     for event, detail in answers:
                         session.publish(topic, self.outcome(subject, event, detail), retained=True)

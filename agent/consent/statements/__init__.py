@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from agent.consent.statements.base import *
 from agent.consent.statements.device import *
+from agent.consent.statements.ledger import *
 from agent.consent.statements.owner import *
 from agent.consent.statements.public import *
 from agent.consent.statements.redaction import *
@@ -27,6 +28,7 @@ STATEMENTS: dict[str, type[Statement]] = {
         Receipt,
         InboxReport,
         Listing,
+        LedgerPage,
         Notices,
         Approval,
         Decline,

@@ -10,6 +10,7 @@ from agent.consent.statements.base import (
     AgeRecipient,
     ClipId,
     ComputerId,
+    Count,
     Digest,
     Fingerprint,
     LedgerHead,
@@ -112,6 +113,12 @@ class ListClips(Part, frozen=True, tag_field="do", tag="list"):
     """List the clips of this time for the owner."""
 
     window: Window
+
+
+class ReadLedger(Part, frozen=True, tag_field="do", tag="read-ledger"):
+    """Send the owner the lines of the ledger after this number."""
+
+    after: Count
 
 
 class Thumbnails(Part, frozen=True, tag_field="do", tag="thumbnails"):
@@ -232,6 +239,7 @@ class Command(Statement, frozen=True):
         | ResumeRequests
         | Mute
         | ListClips
+        | ReadLedger
         | Thumbnails
         | Delete
         | Keep

@@ -23,6 +23,7 @@ from agent.consent.statements import (
     NoteExport,
     PauseRequests,
     Preview,
+    ReadLedger,
     ResumeRequests,
     Revoke,
     StopLooking,
@@ -66,6 +67,8 @@ class Commands:
                 return self._thumbnails(statement, jws, clips)
             case ListClips(window=window):
                 return self._list(statement, jws, window)
+            case ReadLedger(after=after):
+                return self._read_ledger(statement, jws, after)
             case Revoke(release=release):
                 self._revoke(statement, jws, release)
             case Sync() as sync:
@@ -135,6 +138,13 @@ class Commands:
             asked = {"from": window.start, "to": window.end, "clips": len(clips) + more}
             change.note(Event.CLIPS_LISTED, "", {"owner": statement.iss, **asked})
             letter = self.work.write.listing(clips, more)
+        self.replies.send(jws, letter)
+
+    def _read_ledger(self, statement: Command, jws: str, after: int) -> None:
+        """Reply with the lines after a number; that one did is the last of them."""
+        with self.work.acting_on(statement, jws) as change:
+            change.note(Event.LEDGER_READ, "", {"owner": statement.iss, "after": after})
+            letter = self.work.write.ledger_page(after)
         self.replies.send(jws, letter)
 
     def _revoke(self, statement: Command, jws: str, name: str) -> None:

@@ -6,6 +6,7 @@ device set back to an older state shows.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from agent.consent.statements import (
     ClipOffer,
     HouseholdOwner,
     InboxReport,
+    LedgerPage,
     Listing,
     LogPlace,
     Notice,
@@ -43,6 +45,7 @@ from agent.consent.statements import (
     WatchLetter,
 )
 from agent.consent.statements.base import MAX_REPORT_BYTES
+from agent.errors import Refused, StorageFault
 from agent.gateway.device_keys import DeviceKeys
 from agent.parties import Parties
 from agent.vault.database.rows import Clip
@@ -109,6 +112,28 @@ class LetterWriter:
         """A letter that names ``clips``, oldest first; the oldest are left out if need be."""
         listing = Listing(**self._common(), clips=(), more_clips=more_clips)
         return self._seal(self._with_clips(listing, clips))
+
+    def ledger_page(self, after: int) -> bytes:
+        """A letter with the lines of the ledger after a number, as many as fit.
+
+        Raises Refused for a ledger that is broken there, and for a line that fits in no letter.
+        """
+        page = LedgerPage(**self._common(), after=after, lines="")
+        room, texts = self._room(page) // 4 * 3, list[bytes]()
+        try:
+            for entry in self.ledger.entries(after):
+                text = entry.text().encode() + b"\n"
+                room -= len(text)
+                if room < 0:
+                    break
+                texts.append(text)
+        except (StorageFault, ValueError) as error:
+            if not texts:
+                raise Refused("ledger-broken", f"the line after {after}: {error}") from error
+        if not texts and after < page.ledger.size:
+            raise Refused("line-too-long", f"the line after {after} fits in no letter")
+        lines = base64.b64encode(b"".join(texts)).decode()
+        return self._seal(msgspec.structs.replace(page, lines=lines))
 
     def notices(self, notices: Sequence[Notice], more: int) -> bytes:
         """A letter with ``notices``, the newest first; the last are left out if they do not fit."""

@@ -42,7 +42,7 @@ def propose(tracks: Sequence[Track], times: Sequence[float], aspect: float) -> l
         counts = [len(one) for one in numbers]
         if sum(counts) <= MOST_POSITIONS and max(counts, default=0) <= MAX_POSITIONS:
             return [_redaction(*each, moments) for each in zip(paths, numbers, strict=True)]
-        tolerance *= 1.5
+        tolerance *= 2
 
 
 def _few(paths: list[Path]) -> list[Path]:
@@ -74,7 +74,7 @@ def _bends(path: Path, times: NDArray[np.float64], tolerance: float) -> list[int
     last = len(path.boxes) - 1
     kept, waiting = {0, last}, [(0, last)]
     sizes = np.tile(path.boxes[:, 2:] - path.boxes[:, :2], 2)
-    while waiting:
+    while waiting and len(kept) <= MAX_POSITIONS:  # more are of no use
         begin, end = waiting.pop()
         if end - begin < 2:
             continue

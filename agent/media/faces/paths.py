@@ -9,19 +9,20 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.consent.statements import Region
-from agent.media.faces.tracks import Sighting, Track
+from agent.media.faces.tracks import ACCELERATION_SIDES, Sighting, Track
 
 _MARGIN_SIDES: Final = 0.4  # of the face's longer side, at each edge: hair, ears, an unsure find
 # Between two sightings a face leaves the straight line by at most an eighth of its acceleration
-# times the time squared. Somebody who walks and stops in half a second: 8 sides a second squared.
-_DRIFT_SIDES: Final = 1.0  # for a second between them
-_MOST_DRIFT_SIDES: Final = 1.5
+# times the time squared.
+_DRIFT_SIDES: Final = ACCELERATION_SIDES / 8  # for a second between them
+_MOST_DRIFT_SIDES: Final = 2.5  # also around a face that was seen once, whose speed is not known
 _LEAD_SECONDS: Final = 0.75
 _SMALLEST_SIDE: Final = 0.002  # of a box, as share of the picture
 
@@ -29,7 +30,7 @@ Boxes = NDArray[np.float64]
 """N x 4: left, top, right, bottom, as shares of the picture."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Path:
     """A box at each searched picture from the one with the number ``begin`` on."""
 
@@ -41,10 +42,11 @@ class Path:
         """The number behind the last picture."""
         return self.begin + len(self.boxes)
 
-    @property
+    @cached_property
     def cost(self) -> float:
         """The area that is covered, in pictures."""
-        return float(np.prod(self.boxes[:, 2:] - self.boxes[:, :2], axis=1).sum())
+        left, top, right, bottom = self.boxes.T
+        return float(((right - left) * (bottom - top)).sum())
 
 
 def path_of(track: Track, times: Sequence[float], aspect: float) -> Path:
@@ -62,8 +64,9 @@ def path_of(track: Track, times: Sequence[float], aspect: float) -> Path:
         seen[times[end]] = _expected(track, track.last, times[end])
     moments = sorted(seen)
     edges = np.array([seen[at] for at in moments])
-    gaps = np.diff(moments)
-    drifts = np.minimum(_MOST_DRIFT_SIDES, _DRIFT_SIDES * gaps**2)
+    drifts = np.minimum(_MOST_DRIFT_SIDES, _DRIFT_SIDES * np.diff(moments) ** 2)
+    if first == last:
+        drifts[:] = _MOST_DRIFT_SIDES
     within = np.array(times[begin : end + 1])
     regions = np.array([np.interp(within, moments, edge) for edge in edges.T]).T
     # A picture between two sightings gets the drift of its gap, a sighting that of the larger.

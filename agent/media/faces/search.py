@@ -1,8 +1,8 @@
 """Search of a recorded clip for faces.
 
 Four pictures a second are searched, which is enough to follow people who walk; the boxes cover the
-pictures between. Small pictures are enlarged before, since the network finds faces from 16 pixels
-on, and large ones reduced (docs/decisions/faces.md has the figures).
+pictures between. Small pictures are enlarged before, since the network finds few faces below 30
+pixels, and large ones reduced (docs/decisions/faces.md has the figures).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from agent.media.faces.tracks import Sighting, Tracker
 from agent.media.mp4 import Readable
 
 _PERIOD_SECONDS: Final = 0.25
-_PIXELS: Final = 1920 * 1080  # of the pictures that are searched
+_PIXELS: Final = 2560 * 1440  # of the pictures that are searched
 _MOST_ENLARGED: Final = 2.0
 _MOST_SEARCHED: Final = 7_200  # pictures: half an hour
 _MOST_FACES: Final = 100  # of a clip

@@ -14,10 +14,13 @@ from agent.consent.statements import Region
 
 MOST_GAP_SECONDS: Final = 2.0  # a face that is away for longer is another one
 _SURE: Final = 0.35  # a face seen once counts from this score on, one seen twice with any
-_STEP_SIDES: Final = 0.8  # of its longer side: how far a face may be from where it is expected,
-_SIDES_PER_SECOND: Final = 2.5  # and for each second since it was seen
+# How far a face may be from where it is expected, in its longer sides. A side is about 15 cm: a
+# runner makes 20 a second, and somebody who walks starts or stops with 20 a second squared.
+_STEP_SIDES: Final = 0.8
+_SIDES_PER_SECOND: Final = 20.0  # since the only time it was seen, as its speed is not known
+ACCELERATION_SIDES: Final = 20.0  # per second squared, once its speed is known
 _MOST_GROWTH: Final = 2.0  # of its size between two finds
-_MEMORY_SECONDS: Final = 1.0  # a speed is measured over so long
+_MEMORY_SECONDS: Final = 0.5  # a speed is measured over so long
 
 
 class Sighting(NamedTuple):
@@ -83,12 +86,12 @@ class Track:
         old, new = max(_sides(self.last.region)), max(_sides(face.region))
         if passed > MOST_GAP_SECONDS or not 1 / _MOST_GROWTH <= new / old <= _MOST_GROWTH:
             return math.inf
-        nearest = min(
-            math.dist(_centre(place), _centre(face.region))
-            for place in (self.expected(face.at_seconds), self.last.region)
-        )
-        far = nearest / (max(old, new) * (_STEP_SIDES + _SIDES_PER_SECOND * passed))
-        return far if far <= 1 else math.inf
+        far = math.dist(_centre(self.expected(face.at_seconds)), _centre(face.region))
+        moved = ACCELERATION_SIDES / 2 * passed * (passed + _MEMORY_SECONDS)
+        if len(self.sightings) == 1:
+            moved = _SIDES_PER_SECOND * passed
+        share = far / (max(old, new) * (_STEP_SIDES + moved))
+        return share if share <= 1 else math.inf
 
 
 class Tracker:

@@ -38,6 +38,7 @@ from agent.consent.statements import (
     NoteExport,
     PauseRequests,
     Preview,
+    ReadLedger,
     Recipient,
     ResumeRequests,
     Revoke,
@@ -60,7 +61,7 @@ _SOON_SECONDS = 600  # for what is of use at once or not at all
 _DAY_SECONDS = 86_400
 PAUSE, ARMING = "pause", "arming"  # names under which the last word on these is remembered
 
-_AWAITED = Preview | ListClips | Thumbnails | NoteExport | Sync | Look | StopLooking
+_AWAITED = Preview | ListClips | ReadLedger | Thumbnails | NoteExport | Sync | Look | StopLooking
 Lasting = Mute | PauseRequests | ResumeRequests | CameraCommand
 
 
@@ -254,7 +255,7 @@ def decline(item: OpenRequest, device: DeviceCard, *, now: float, mute: bool = F
 
 
 def command(
-    what: Preview | ListClips | Thumbnails | NoteExport | Revoke | Sync | Lasting,
+    what: Preview | ListClips | ReadLedger | Thumbnails | NoteExport | Revoke | Sync | Lasting,
     device: DeviceCard,
     *,
     now: float,

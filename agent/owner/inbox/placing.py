@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from agent.consent import lifecycle
 from agent.consent.cards import DeviceCard
-from agent.consent.statements import InboxReport, Listing, Notices, Outcome, Status
+from agent.consent.statements import InboxReport, LedgerPage, Listing, Notices, Outcome, Status
 from agent.errors import MalformedStatement, Refused
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
@@ -20,6 +20,7 @@ RELEASES = "releases"
 NOTICES = "notices"
 LISTINGS = "listings"
 STATUS = "status"
+LEDGER_LINES = "ledger-lines"
 CLIPS = "clips"  # the name of the one list of a device
 
 
@@ -37,6 +38,8 @@ def place(
             return RELEASES, subject
         case "release", Listing():
             return LISTINGS, CLIPS
+        case "release", LedgerPage(after=after):
+            return LEDGER_LINES, f"{after:016d}"
         case "notices", Notices():
             return NOTICES, "notices"
         case "status", Status():

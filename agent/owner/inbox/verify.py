@@ -21,6 +21,7 @@ from agent.consent import decoding, signing
 from agent.consent.cards import DeviceCard, decode_base64url
 from agent.consent.statements import (
     InboxReport,
+    LedgerPage,
     Listing,
     Notices,
     Outcome,
@@ -33,9 +34,9 @@ from agent.errors import MalformedStatement, UntrustedSignature
 
 Q = TypeVar("Q", bound=Statement)
 
-CameraStatement = InboxReport | Outcome | Listing | Notices | Status
+CameraStatement = InboxReport | Outcome | Listing | LedgerPage | Notices | Status
 _KINDS: dict[str, type[CameraStatement]] = {
-    kind.TYP: kind for kind in (InboxReport, Outcome, Listing, Notices, Status)
+    kind.TYP: kind for kind in (InboxReport, Outcome, Listing, LedgerPage, Notices, Status)
 }
 
 

@@ -77,9 +77,19 @@ def _register_reading(commands: Commands) -> None:
     console_options.add(pages)
 
     text = "show what each camera last said of itself, and when"
-    status = add(commands, "status", "status_view:status", text)
+    status = add(commands, "status", "reports.status_view:status", text)
     options.add_json(status)
     options.add_passphrase(status)
+
+    text = "fetch a camera's ledger, check it, and print or save it"
+    ledger = add(commands, "ledger", "reports.ledger_view:ledger", text)
+    clip_options.add_camera(ledger, "that of this camera, if there are several")
+    ledger.add_argument(
+        "--offline", action="store_true", help="read what is on this computer, and fetch nothing"
+    )
+    ledger.add_argument("--anew", action="store_true", help="fetch all lines, not only new ones")
+    ledger.add_argument("--output", type=Path, metavar="FILE", help="save as FILE.html or .jsonl")
+    options.add_passphrase(ledger)
 
     text = "show a request in full with its clips, or a notice"
     show = add(commands, "show", "read:show", text)

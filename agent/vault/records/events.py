@@ -1,7 +1,7 @@
 """Events of the ledger, each with the sentence that explains it to people.
 
 A sentence is a format: ``{who}``, ``{count}``, ``{to}`` and ``{because}`` are made of a line's
-detail, any other name is a key of it. :mod:`agent.cli.ledger_text` fills them in.
+detail, any other name is a key of it. :mod:`agent.vault.ledger_text` fills them in.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Event(Enum):
     )
     THUMBNAILS_SENT = "An owner had the thumbnails of {count} sent to look at them."
     CLIPS_LISTED = "An owner asked which clips the device holds."
+    LEDGER_READ = "An owner had the lines of this ledger after number {after} sent."
     CAMERA_TOLD = "An owner told the camera to {wish}."
     CAMERA_OBEYED = "The camera did what an owner had told it: {wish}."
     CAMERA_REFUSED = "The camera did not do what an owner had told it, to {wish}{because}."

@@ -17,12 +17,12 @@ from agent.vault.records.ledger import Entry
 _TIMES = ("from", "to")  # of CLIPS_LISTED, in Unix seconds
 
 
-def sentence(entry: Entry) -> str:
+def sentence(entry: Entry, translated: Callable[[str], str] = str) -> str:
     """The meaning of a line of the ledger, in plain words on one line."""
     event = Event.named(entry.event)
     if event is None:
         return f"{shown(entry.event)} (what this means is not known to this version)"
-    return event.value.format_map(_Fields(entry.detail))
+    return translated(event.value).format_map(_Fields(entry.detail))
 
 
 class _Fields(dict[str, str]):

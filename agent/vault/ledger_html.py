@@ -6,7 +6,7 @@ all this without our software. A broken ledger is shown too, as far as it can be
 the line from which on it proves nothing.
 
 Values are escaped: characters that cannot be printed or that turn the direction of writing
-are spelled out (:func:`agent.cli.ledger_text.shown`).
+are spelled out (:func:`agent.vault.ledger_text.shown`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from string import Template
+from typing import Protocol
 
-from agent.cli.ledger_text import detail, local, sentence, shown, utc
+from agent.consent.statements import LedgerHead
 from agent.errors import StorageFault
-from agent.vault.records.ledger import Entry, Ledger
+from agent.vault.ledger_text import detail, local, sentence, shown, utc
+from agent.vault.records.ledger import Entry
 
 _BEFORE_ALL = -(2**63)  # a forged line may have any number
 
@@ -138,6 +140,19 @@ from another time or place. Times are those of the camera&rsquo;s clock.</p>
 """)
 
 
+class Lines(Protocol):
+    """A ledger (:class:`agent.vault.records.ledger.Ledger`), or a copy of one."""
+
+    def head(self, size: int | None = None) -> LedgerHead:
+        """The root over all lines, or the first ``size``."""
+
+    def checked(self, expected: LedgerHead | None = None) -> Iterator[Entry]:
+        """Each line once it is checked; StorageFault names the first that is broken."""
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """The lines after a number."""
+
+
 @dataclass(frozen=True)
 class _Verdict:
     """The result of the check: the number of lines that hold, and the trouble, if any."""
@@ -149,7 +164,7 @@ class _Verdict:
     head: str  # of the lines that hold
 
 
-def page(ledger: Ledger, *, device: str, now: float, version: str) -> Iterator[str]:
+def page(ledger: Lines, *, device: str, now: float, version: str) -> Iterator[str]:
     """The page in pieces, in order; raises StorageFault for the disk's faults."""
     verdict = _check(ledger)
     yield _head(verdict, device=device, now=now, version=version)
@@ -172,7 +187,7 @@ def page(ledger: Ledger, *, device: str, now: float, version: str) -> Iterator[s
     yield _FOOT.substitute(program=html.escape(CHECK_PROGRAM), spelled=spelled)
 
 
-def _check(ledger: Ledger) -> _Verdict:
+def _check(ledger: Lines) -> _Verdict:
     whole, trouble, first, last = 0, "", None, None
     try:
         for entry in ledger.checked():

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import ledger_text as words
 from agent.cli import main as cli
-from agent.cli.ledger_html import CHECK_PROGRAM, page
+from agent.vault import ledger_text as words
+from agent.vault.ledger_html import CHECK_PROGRAM, page
 from agent.vault.records.events import Event
 from agent.vault.records.ledger import Entry, Json, Ledger, LedgerWriter
 from tests.vault.support import Vault

@@ -1,0 +1,1 @@
+"""Reports of the cameras: the last status of each, and its ledger."""
