@@ -94,10 +94,19 @@ def test_it_is_said_again_after_each_connection(recording: World) -> None:
     assert topics.status(DEVICE, recording.house.owner.id) in recording.broker.retained
 
 
+def test_the_place_is_told_to_the_owners_alone(recording: World) -> None:
+    place = recording.house.config.device.place
+    said = last(recording).place
+    assert said is not None
+    assert (said.latitude, said.longitude) == (place.latitude, place.longitude)
+    text = str(place.latitude).encode()
+    assert all(text not in payload for _, payload in recording.broker.published)
+
+
 def test_motion_and_refused_posts_wait_for_the_hour(recording: World) -> None:
     before = len(letters(recording))
     said(recording, "recording", "", motion=recording.clock.now())
-    recording.house.record()
+    recording.house.record(seconds=1_000.0)
     said(recording, "armed", "", motion=recording.clock.now())
     recording.to_feed("not a request", "0123456789abcdef")
     recording.clock.advance(10)
@@ -107,6 +116,7 @@ def test_motion_and_refused_posts_wait_for_the_hour(recording: World) -> None:
     recording.clock.advance(HOUR)
     recording.run()
     assert last(recording).space.clips == 1
+    assert last(recording).recorded == round(1_000 / 86_400, 3)
     assert last(recording).last_motion_at is not None
 
 

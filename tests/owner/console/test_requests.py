@@ -30,6 +30,7 @@ from agent.owner.console.context import Console
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera, make_request
 from tests.support.clock import SimulatedClock
+from tests.support.pictures import jpeg
 
 HOSTILE = "<script>alert(1)</script><b onmouseover=x>'\"&amp;"
 ORDER = LegalOrder(court="Hampden <b>Court</b>", docket="24-CR-7", document_sha256="ab" * 32)
@@ -243,6 +244,26 @@ def test_two_hundred_clips_of_a_request_are_one_page(
     browser.get("/")
     page = browser.get(f"/requests/{signing.digest(request)}").text
     assert page.count('type="checkbox"') == 200
+
+
+def test_the_thumbnails_of_a_request_are_fetched_and_shown(
+    browser: TestClient, owner: OwnerAtHome, make: Callable[..., str], console: Console
+) -> None:
+    picture = jpeg()
+    offers = [owner.camera.record(b"x", thumbnail=picture), owner.camera.record(b"y")]
+    owner.post(request := make(), offers=offers)
+    browser.get("/")
+    address = f"/requests/{signing.digest(request)}/thumbnails"
+    with owner.camera.serve(owner.broker):
+        job = browser.post(address).json()["job"]
+        while (state := browser.get(f"/jobs/{job}").json())["state"] == "running":
+            time.sleep(0.01)
+    shown = f"front-door/{offers[0].id}"
+    assert state["said"] == {"shown": [shown]}
+    answer = browser.get(f"{address}/{shown}.jpg")
+    assert (answer.content, answer.headers["content-type"]) == (picture, "image/jpeg")
+    for other in (f"front-door/{offers[1].id}", "front-door/x", f"garden/{offers[0].id}"):
+        assert browser.get(f"{address}/{other}.jpg").status_code == 404
 
 
 def test_an_unknown_request_is_named(browser: TestClient) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.consent.statements import ClipOffer, Window
 from agent.owner.client import OwnerClient
-from agent.owner.console.context import Context, endpoint
+from agent.owner.console.context import Context, endpoint, for_scripts
+from agent.owner.console.jobs import Job
 from agent.owner.console.pieces import sketch, telling
-from agent.owner.inbox.items import Answer, RequestPage
+from agent.owner.inbox.items import Answer, RequestPage, pick
 from agent.owner.wording import difference, refusals, requests
 
 
@@ -70,6 +72,36 @@ def decline(context: Context) -> Response:
         done = f"{done} {refusals.muted(item.report.record.name)}"
     telling.tell(context, plans, done)
     return context.redirect(f"/requests/{item.digest}")
+
+
+def thumbnails(context: Context) -> Response:
+    """Start to fetch the thumbnails of all clips; the job says which can be shown."""
+    client = context.client()
+    pages = client.show_all(context.path("digest"))
+    return JSONResponse(
+        {"job": context.console.jobs.start(context.session, partial(_fetch, client, pages)).id}
+    )
+
+
+def _fetch(client: OwnerClient, pages: Sequence[RequestPage], job: Job) -> None:
+    shown: list[str] = []
+    job.said = {"shown": shown}
+    for item in (page.item for page in pages):
+        offers = [one for one in item.report.clips if one.id not in item.closed_clips.ids]
+        found = client.pictures.thumbnails(item.device, offers, job.session.keys)
+        shown += [f"{item.device}/{clip}" for clip, jpeg in found.items() if jpeg is not None]
+
+
+def thumbnail(context: Context) -> Response:
+    """A thumbnail that was fetched before."""
+    client, device, clip = context.client(), context.path("device"), context.path("clip")
+    for page in client.show_all(context.path("digest")):
+        offer = pick(page.item.report.clips, clip)
+        if page.item.device == device and offer is not None:
+            found = client.pictures.thumbnails(device, [offer], context.keys, fetch=False)
+            if (jpeg := found.get(offer.id)) is not None:
+                return Response(jpeg, media_type="image/jpeg")
+    return Response(status_code=404)
 
 
 def _devices(pages: Sequence[RequestPage]) -> str:
@@ -127,5 +159,9 @@ def _span(window: Window, offer: ClipOffer) -> tuple[float, float]:
 
 ROUTES = [
     Route("/requests/{digest}", endpoint(show), methods=["GET"]),
+    Route("/requests/{digest}/thumbnails", endpoint(for_scripts(thumbnails)), methods=["POST"]),
+    Route(
+        "/requests/{digest}/thumbnails/{device}/{clip}.jpg", endpoint(thumbnail), methods=["GET"]
+    ),
     Route("/requests/{digest}/decline", endpoint(decline), methods=["POST"]),
 ]
