@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_lengths
 
 from agent import config
 from agent.camera.source import Interruption
@@ -92,6 +93,26 @@ def test_a_state_that_could_not_be_noted_is_noted_later(
     process.watch(process.app())
     assert process.health().state == "armed"
     assert len(tries) <= 4, "a note every ten seconds, not with each packet"
+
+
+def test_motion_is_over_after_seconds_of_stillness_though_the_clip_goes_on(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = config.Camera(recording=replace_lengths(RECORDING, post_roll_seconds=15))
+    process = CameraProcess(tmp_path, video, seconds=60, motion=[(5, 9), (12, 14)], camera=camera)
+    told: list[tuple[str, bool]] = []
+    real = StateFile.say
+
+    def say(file: StateFile, **said: Any) -> None:
+        if (news := (said["state"], said["motion"])) not in told[-1:]:
+            told.append(news)
+        real(file, **said)
+
+    monkeypatch.setattr(StateFile, "say", say)
+    process.watch(process.app())
+    assert told == [
+        ("armed", False), ("recording", True), ("recording", False), ("armed", False),
+    ]  # fmt: skip
 
 
 def test_a_clock_that_is_set_is_told_to_systemd_and_costs_no_write(

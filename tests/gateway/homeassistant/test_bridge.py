@@ -172,6 +172,28 @@ def test_a_new_connection_is_told_all_that_is_retained(home: Home) -> None:
     assert home.state()["clips"] == 0
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_connection_that_is_gone_at_once_ends_nothing_and_the_next_tells_all(
+    make: Make, wanted: bool
+) -> None:
+    home = make()
+    if not wanted:
+        settings = home.world.house.config
+        home.world.house.config = replace(settings, homeassistant=None)
+        home.world.kill()
+        home.world.broker = FakeBroker(retained=home.world.broker.retained)
+        home.world.restart()
+    part, broker = home.world.gateway, home.world.broker
+    assert part is not None
+    broker.client = None  # before anybody noticed
+    part.homeassistant.connected()
+    part.homeassistant.repeat()
+    home.wait()
+    broker.connect(home.link)
+    home.world.run()
+    assert bool(ours(home)) is wanted
+
+
 def test_a_broker_that_lost_what_it_retained_gets_it_within_the_hour(home: Home) -> None:
     home.world.broker.retained.clear()
     home.wait(HOUR)

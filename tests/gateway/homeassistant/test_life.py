@@ -135,10 +135,39 @@ def test_a_muted_requester_is_not_told(home: Home) -> None:
     assert home.events() == []
 
 
-def test_a_legal_order_is_told_as_one(home: Home) -> None:
+@pytest.mark.parametrize("muted", [False, True])
+def test_a_legal_order_is_told_as_one_also_by_a_muted_requester(home: Home, muted: bool) -> None:
+    world = home.world
+    if muted:
+        world.to_device(world.house.command(Mute(requester=world.house.requester.id, muted=True)))
     document = {"court": "District Court", "docket": "24-1", "document_sha256": "0" * 64}
-    home.world.post(home.world.house.request(kind="legal-order", order=document))
+    world.post(world.house.request(kind="legal-order", order=document))
+    home.wait(6)
     assert home.events() == ["legal_order"]
+    home.wait(10 * DAY)
+    assert home.events()[0] == "legal_order"
+
+
+def test_a_refused_decision_is_told(home: Home) -> None:
+    post = home.world.post()
+    home.world.to_device(home.world.house.approve(post, [home.world.house.record()]))
+    home.wait(6)
+    assert home.events() == ["request", "refused"]
+
+
+def test_a_release_that_is_held_is_told_once(home: Home) -> None:
+    world = home.world
+    world.receiver.faults = ["request-lost"] * 50
+    clip = world.house.record()
+    world.to_device(world.house.approve(world.post(), [clip]))
+    home.wait(6)
+    for _ in range(2):  # the Pi loses power, and the broker all that it kept for it
+        world.kill()
+        world.broker.forget()
+        world.clock.advance(60)
+        world.restart()
+        home.wait()
+    assert home.events() == ["request", "approved", "held"]
 
 
 def test_a_second_owner_is_asked_to_agree(make: Make) -> None:
