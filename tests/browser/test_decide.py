@@ -282,3 +282,19 @@ def test_boxes_stand_where_the_release_covers(console: Served, visitor: Visitor)
             assert edges == pytest.approx(tuple(region), abs=1e-9)
 
     check()
+
+
+def test_a_clip_is_seen_on_the_last_page_which_then_says_so_and_is_signed(
+    console: Served, visitor: Visitor, digest: str
+) -> None:
+    page = visitor.page
+    open_page(visitor, console, f"/requests/{digest}/decide")
+    page.get_by_role("button", name="To the last page").click()
+    for place in range(3):
+        page.locator(".see button").nth(place).click()
+        expect(page.locator(".see video").nth(place)).to_be_visible()
+    expect(page.locator("main")).not_to_contain_text("not seen on this computer")
+    assert axe.violations(page) == []
+    page.locator("#passphrase").fill(PASSPHRASE)
+    page.get_by_role("button", name="Sign, and send").click()
+    page.wait_for_url("**/releases/sent*")

@@ -35,7 +35,7 @@ from agent.owner.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import make_request
 from tests.owner.conftest import PASSPHRASE
-from tests.support import statements
+from tests.support import footage, statements
 from tests.support.clock import SimulatedClock
 
 OTHER = "o" * 43
@@ -368,6 +368,37 @@ def test_what_the_other_owner_took_back_is_not_agreed_to(desk: Desk, keys: Keys)
     assert not desk.camera.decisions
 
 
+def test_what_the_other_signed_is_seen_before_agreeing_and_the_page_says_so(
+    desk: Desk, keys: Keys
+) -> None:
+    desk.offers[1] = desk.camera.record(footage.record(4), duration_seconds=4.0)
+    box = {"positions": [[0, 0.1, 0.1, 0.3, 0.3], [4, 0.6, 0.1, 0.3, 0.3]]}
+    clip = msgspec.structs.replace(
+        proposal(desk).clips[0],
+        trim=Trim(from_seconds=1, to_seconds=3),
+        redact=(msgspec.convert(box, Redaction),),
+    )
+    signed = msgspec.structs.replace(proposal(desk), clips=(clip,))
+    desk.report(**two_owners(desk, keys), proposals=(signed,))
+    page = desk.browser.get(f"/requests/{desk.digest}/agree?release={RELEASE}").text
+    form = form_of(page)
+    wanted = {"camera": "front-door", "clip": clip.id, "draft": form["draft"]}
+    job = desk.browser.post("/footage", data=wanted).json()["job"]
+    while (state := desk.browser.get(f"/jobs/{job}").json())["state"] == "running":
+        time.sleep(0.02)
+    sent = footage.prepared(footage.record(4), (1, 3), *clip.redact)
+    assert desk.browser.get(state["said"]["src"]).content == sent
+    desk.browser.post(state["said"]["seen"])
+    said = desk.browser.post("/decide/facts", data={"draft": form["draft"]}).json()
+    lines = [line["text"] for fact in said["parts"][0] for line in fact["lines"]]
+    assert any(line.startswith("seen on") for line in lines)
+    assert any(line.startswith("20 pictures") for line in lines)
+    assert desk.sign(form).status_code == 409, "the page did not say that it was seen"
+    assert desk.sign({**form, "plan": said["plan"]}).status_code == 303
+    other = {**wanted, "clip": desk.offers[0].id}
+    assert desk.browser.post("/footage", data=other).status_code == 409
+
+
 # Sharing
 
 
@@ -473,3 +504,16 @@ def test_nothing_counts_as_sent_while_the_broker_is_away(
 @pytest.mark.parametrize("path", ["/releases/front-door/none", "/releases/sent?release=a/b"])
 def test_an_unknown_release_is_refused(asked: Desk, path: str) -> None:
     assert asked.browser.get(path).status_code == 409
+
+
+def test_a_clip_of_a_camera_that_is_offline_says_so(
+    owner: OwnerAtHome, browser: TestClient, request_jws: str
+) -> None:
+    desk = Desk(browser, owner, request_jws)
+    owner.retain([(topics.availability("front-door"), topics.OFFLINE)])
+    desk.report()
+    fields = {"camera": "front-door", "clip": desk.offers[0].id}
+    job = browser.post("/footage", data=fields).json()["job"]
+    while (state := browser.get(f"/jobs/{job}").json())["state"] == "running":
+        time.sleep(0.02)
+    assert "front-door is offline" in state["error"]

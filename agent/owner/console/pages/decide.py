@@ -7,11 +7,11 @@ to exactly what another has signed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.consent.statements import ClipOffer, Disclosure
@@ -19,11 +19,11 @@ from agent.errors import ClipAgentError, ConfigError, KeyFileError, NetworkFault
 from agent.media.faces import finder
 from agent.owner.client import OwnerClient
 from agent.owner.console import step_up
-from agent.owner.console.context import Context, endpoint, status_of
+from agent.owner.console.context import Context, endpoint, for_scripts, status_of
 from agent.owner.console.editing import drafts, edits
 from agent.owner.console.editing.drafts import Draft, LastPage
 from agent.owner.console.editing.edits import EditedClip, Edits
-from agent.owner.decisions.sign import DEFAULT_DAYS, MAX_DAYS
+from agent.owner.decisions.sign import DEFAULT_DAYS, MAX_DAYS, ReleasePlan
 from agent.owner.inbox.items import RequestPage
 from agent.owner.wording import confirmation, requests
 from agent.owner.words import _
@@ -41,6 +41,23 @@ class Shot:
     def text(self) -> str:
         """The edits as JSON, for the page's script."""
         return msgspec.json.encode(self.edited).decode()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one camera sends, on the last page; ``clips`` by their numbers."""
+
+    camera: str
+    heading: str
+    facts: list[confirmation.Fact]
+    clips: list[tuple[int, str]]
+
+    @classmethod
+    def of(cls, plan: ReleasePlan) -> Part:
+        """The words of a plan."""
+        clips = [(confirmation.number(plan, clip), clip.id) for clip in plan.clips]
+        heading, facts = confirmation.heading(plan), confirmation.facts(plan)
+        return cls(plan.device.name, heading, facts, clips)
 
 
 # The page that edits
@@ -153,6 +170,13 @@ def agree(context: Context) -> Response:
     return _last(context, Draft(request, joins=context.field("release")))
 
 
+def facts(context: Context) -> Response:
+    """The facts of the last page as they are now, and their digest, for the page's script."""
+    page = drafts.show(context, Draft.parse(context.field("draft")))
+    parts = [[asdict(fact) for fact in confirmation.facts(plan)] for plan in page.plans]
+    return JSONResponse({"plan": page.digest, "parts": parts})
+
+
 def _last(
     context: Context,
     draft: Draft,
@@ -167,7 +191,7 @@ def _last(
         status=200 if error is None else status_of(error),
         draft=draft,
         plan=page.digest,
-        parts=[(confirmation.heading(one), confirmation.facts(one)) for one in page.plans],
+        parts=[Part.of(one) for one in page.plans],
         final=confirmation.final(),
         boxes=_serious(asked),
         joins=bool(draft.joins),
@@ -223,6 +247,7 @@ ROUTES = [
     Route("/share", endpoint(share), methods=["GET"]),
     Route("/share", endpoint(preview), methods=["POST"]),
     Route("/share/agree", endpoint(agree), methods=["GET"]),
+    Route("/decide/facts", endpoint(for_scripts(facts)), methods=["POST"]),
     Route("/decide/change", endpoint(change), methods=["POST"]),
     Route("/decide/sign", endpoint(sign), methods=["POST"]),
 ]

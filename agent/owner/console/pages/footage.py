@@ -12,11 +12,13 @@ from starlette.routing import Route
 
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import Refused
+from agent.media.editing.content import Prepared
 from agent.media.faces.finder import FaceFinder
 from agent.owner import text
 from agent.owner.client import OwnerClient
 from agent.owner.console.context import Context, endpoint, for_scripts
 from agent.owner.console.editing import edits
+from agent.owner.console.editing.drafts import Draft
 from agent.owner.console.editing.screening import Screening
 from agent.owner.console.jobs import Job
 from agent.owner.decisions.choice import Choice
@@ -28,8 +30,8 @@ _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
 def begin(context: Context) -> Response:
     """Start to make a clip ready; the job says where it is.
 
-    Fields: ``camera``, ``clip``, and ``edits`` of this one clip. Without edits it is as recorded,
-    converted if browsers cannot play it so.
+    Fields: ``camera``, ``clip``, and ``edits`` of this one clip, or the ``draft`` that holds it.
+    Without these it is as recorded, converted if browsers cannot play it so.
     """
     client, camera = context.client(), context.field("camera") or None
     device, offer = client.find_clip(context.field("clip"), camera=camera)
@@ -43,7 +45,14 @@ def begin(context: Context) -> Response:
 def _wanted(
     context: Context, client: OwnerClient, device: str, offer: ClipOffer
 ) -> ApprovedClip | None:
-    """The clip as it would leave with these edits; None: as recorded."""
+    """The clip as it would leave with these edits, or by this draft; None: as recorded."""
+    if written := context.field("draft"):
+        plans = Draft.parse(written).plans(client)
+        clips = (clip for plan in plans if plan.device.name == device for clip in plan.clips)
+        found = next((clip for clip in clips if clip.id == offer.id), None)
+        if found is None or found.sha256 != offer.sha256:
+            raise Refused("not-chosen", f"clip {offer.id} is not among those that would leave")
+        return found
     if not (written := context.field("edits")):
         return None
     return client.edit_clip(offer, edits.parse(written).choice(), camera=device)
@@ -69,9 +78,15 @@ def _work(
         "plays": made.pictures.plays_in_browsers,
         "pictures": text.pictures(offer, made.pictures),
         "begins": made.pictures.first_seconds,
+        "step": _step(made.pictures),
         "count": made.pictures.pictures,
         "sha256": hashlib.sha256(made.mp4).hexdigest(),
     }
+
+
+def _step(pictures: Prepared) -> float:
+    """The usual time from one picture to the next, in seconds."""
+    return (pictures.last_seconds - pictures.first_seconds) / max(1, pictures.pictures - 1) or 0.04
 
 
 def serve(context: Context) -> Response:

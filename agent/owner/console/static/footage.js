@@ -20,7 +20,7 @@ export async function footage(what, onState = () => {}) {
   return state.said;
 }
 
-export function notice(video, facts) {
-  const tell = () => fetch(facts.seen, { method: "POST" });
+export function notice(video, facts, told = () => {}) {
+  const tell = () => fetch(facts.seen, { method: "POST" }).then(told);
   video.addEventListener("playing", tell, { once: true });
 }
