@@ -19,11 +19,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from agent import config
 from agent.cli.broker_check import check_owners_broker
+from agent.cli.setup import local_broker
 from agent.consent.cards import OwnerCard, parse_card
 from agent.owner.folder import OwnerFolder
 from tests.peers.process import free_port
@@ -57,6 +59,7 @@ class Machine:
         (self.mosquitto / "mosquitto.conf").write_text(
             f"pid_file {self.mosquitto}/pid\nuser root\n"
             f"include_dir {self.mosquitto}/conf.d\nlog_dest stderr\n"
+            f"persistence_location {self.mosquitto}/\n"
         )
         systemctl = self.root / "bin" / "systemctl"
         systemctl.parent.mkdir()
@@ -124,10 +127,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def prepare(machine: Machine) -> None:
-    """Settings, keys and broker, as a first run writes them; its port is moved to a free one."""
-    done = typed(*machine.setup("--no-pair"), environment=machine.environment)
-    # The broker listens at another port than agent.yaml says, so the first run finds nobody there.
-    assert done.returncode == 1, done.stderr
+    """Settings, keys and broker, as a first run writes them; then the port is the free one.
+
+    That run looks for the broker at the port that a real one has, and does not wait for it.
+    """
+    with patch.object(local_broker, "_RELOAD_SECONDS", 0.1):
+        done = typed(*machine.setup("--no-pair"), environment=machine.environment)
+    assert (machine.mosquitto / "systemctl.log").read_text() == "restart mosquitto\n", done.stderr
     text = machine.config.read_text()
     machine.config.write_text(
         text.replace("host: 127.0.0.1\n", f"host: 127.0.0.1\n  port: {machine.plain}\n")
@@ -138,14 +144,8 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("pid", "log", "systemctl.log")
+        if path.is_file() and path.name not in ("pid", "log", "systemctl.log", "mosquitto.db")
     }
-
-
-@pytest.fixture
-def quick_reload(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first run need not wait long for a broker at a port that nobody listens at."""
-    monkeypatch.setattr("agent.cli.setup.local_broker._RELOAD_SECONDS", 0.1)
 
 
 def status(machine: Machine, folder: OwnerFolder) -> str:
@@ -155,9 +155,7 @@ def status(machine: Machine, folder: OwnerFolder) -> str:
     return done.stdout
 
 
-def test_a_household_types_one_command_on_each_side_and_nothing_twice(
-    machine: Machine, quick_reload: None
-) -> None:
+def test_a_household_types_one_command_on_each_side_and_nothing_twice(machine: Machine) -> None:
     prepare(machine)
     setup = machine.start("setup", *machine.setup())
     try:
@@ -220,9 +218,7 @@ def finish(machine: Machine, setup: subprocess.Popen[bytes], *command: str) -> s
     return done.stdout
 
 
-def test_a_second_owner_a_second_computer_and_a_second_camera_pair_later(
-    machine: Machine, quick_reload: None
-) -> None:
+def test_a_second_owner_a_second_computer_and_a_second_camera_pair_later(machine: Machine) -> None:
     prepare(machine)
     olive, omar = machine.root / "olive", machine.root / "omar"
     for number, home in enumerate((olive, omar, olive)):
@@ -260,7 +256,7 @@ def test_a_second_owner_a_second_computer_and_a_second_camera_pair_later(
 
 @pytest.mark.parametrize("ended_by", [signal.SIGHUP, signal.SIGKILL])
 def test_a_setup_that_is_ended_while_it_shows_a_code_leaves_no_door_open(
-    machine: Machine, quick_reload: None, ended_by: signal.Signals
+    machine: Machine, ended_by: signal.Signals
 ) -> None:
     """A closed terminal (SIGHUP) is tidied up at once; after a kill the next setup does it."""
     prepare(machine)
@@ -289,9 +285,7 @@ def test_a_dry_run_says_what_it_would_write_and_writes_nothing(machine: Machine)
     assert files_below(machine.root) == before
 
 
-def test_a_setup_that_was_cut_off_goes_on_where_it_stopped(
-    machine: Machine, quick_reload: None
-) -> None:
+def test_a_setup_that_was_cut_off_goes_on_where_it_stopped(machine: Machine) -> None:
     """Whatever file is missing is made again, and the others stay as they are."""
     prepare(machine)
     done = typed(*machine.setup("--no-pair"), environment=machine.environment)
@@ -334,7 +328,7 @@ def test_a_mosquitto_that_somebody_else_configured_is_left_alone(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_the_files_of_the_services_belong_to_the_services_users(quick_reload: None) -> None:
+def test_the_files_of_the_services_belong_to_the_services_users() -> None:
     """`clip-gateway` and `clip-camera` are played by two numbers that own the state's folders."""
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(Path(folder))
@@ -349,7 +343,8 @@ def test_the_files_of_the_services_belong_to_the_services_users(quick_reload: No
         arguments = machine.setup("--no-pair")
         arguments[arguments.index("scene")] = "rtsp://olive:secret@192.0.2.1/main"
         try:
-            typed(*arguments, environment=machine.environment)
+            with patch.object(local_broker, "_RELOAD_SECONDS", 0.1):
+                typed(*arguments, environment=machine.environment)
         finally:
             machine.stop()
         found = {
