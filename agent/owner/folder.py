@@ -207,7 +207,7 @@ class OwnerFolder:
         path = self.path / "computer.json"
         with files.faults(path):
             number = self.path.stat().st_ino
-            known = _read(path, _Computer) if path.exists() else None
+            known = _read_if_there(path, _Computer)
         if known is None or known.folder != number:
             known = _Computer(id=secrets.token_hex(8), folder=number)
             files.replace(path, msgspec.json.encode(known), mode=files.PRIVATE_MODE)
@@ -278,11 +278,16 @@ class OwnerFolder:
     # What the cameras wrote
 
     def keep(self, folder: str, device: str, name: str, letter: Struct) -> None:
-        """Write or replace one letter; a crash leaves the old one or the new one."""
+        """Write or replace one letter; a crash leaves the old one or the new one.
+
+        Two may write it at once, as pages of the console and a command do: one is last.
+        """
         target = self._letter_path(folder, device, name)
+        draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
         with files.faults(target):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.replace(target, msgspec.json.encode(letter), mode=files.PRIVATE_MODE)
+        data = msgspec.json.encode(letter)
+        files.replace(target, data, mode=files.PRIVATE_MODE, draft=draft)
 
     def drop(self, folder: str, device: str, name: str) -> None:
         """Forget one letter."""
@@ -292,7 +297,7 @@ class OwnerFolder:
     def letter(self, folder: str, device: str, name: str) -> StoredStatement | None:
         """One letter, if there is one."""
         path = self._letter_path(folder, device, name)
-        return _read(path, StoredStatement) if path.exists() else None
+        return _read_if_there(path, StoredStatement)
 
     def names(self, folder: str, device: str) -> list[str]:
         """The names of the letters of one device, in their order."""
@@ -307,15 +312,20 @@ class OwnerFolder:
     ) -> Iterator[tuple[str, Struct]]:
         """Name and content of the letters of one device, in the order of their names."""
         for name in self.names(folder, device):
-            yield name, _read(self._letter_path(folder, device, name), kind)
+            letter = _read_if_there(self._letter_path(folder, device, name), kind)
+            if letter is not None:  # another command has not dropped it meanwhile
+                yield name, letter
 
     def _letter_path(self, folder: str, device: str, name: str) -> Path:
         return self.path / folder / device / f"{name}.json"
 
 
-def _read(path: Path, kind: type[S]) -> S:
+def _read_if_there(path: Path, kind: type[S]) -> S | None:
     with files.faults(path):
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.DecodeError as error:

@@ -59,7 +59,8 @@ def _open(said: Status) -> str:
     orders = sum(1 for one in said.open if one.kind == LEGAL_ORDER)
     count = len(said.open) + said.more_open
     legal = ", " + _("{count} of them legal orders").format(count=orders) if orders else ""
-    return f"{_('{count} requests').format(count=count)}{legal}" if count else _("no request")
+    requests = plural("{count} request", "{count} requests", count)
+    return f"{requests}{legal}" if count else _("no request")
 
 
 def _space(said: Status) -> str:

@@ -99,6 +99,8 @@ def test_a_request_of_two_cameras_is_one_card_with_the_clips_of_both(
     assert page.count("Bicycle theft") == 1
     assert "1 clip of back-door, 2 clips of front-door" in words(page)
     shown = browser.get(f"/requests/{signing.digest(request)}").text
+    drawn = re.findall(r'<rect class="clip" x="[^"]+" y="(\d+)"', shown)
+    assert sorted(drawn) == ["32", "32", "6"], "each camera's clips are in its own lane"
     chosen = re.findall(r'type="checkbox" name="clips" value="([^"]+)"', shown)
     assert set(chosen) == {*owner.camera.offers, *back.camera.offers}
     assert f'action="/requests/{signing.digest(request)}/decide"' in shown

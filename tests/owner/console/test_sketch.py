@@ -63,6 +63,12 @@ def test_a_camera_far_from_the_area_is_told_and_does_not_shrink_it() -> None:
     assert far.outline == drawn(SQUARE).outline
 
 
+def test_cameras_at_one_place_share_a_label_and_others_have_their_own() -> None:
+    place = (42.0 + NORTH / 2, -72.0 + EAST / 2)
+    spots = drawn(SQUARE, front=place, garden=place, gate=(42.0, -72.0), far=(52.5, 13.4)).spots
+    assert [spot.label for spot in spots] == ["front, garden", "", "gate", ""]
+
+
 @pytest.mark.parametrize(
     "ring",
     [

@@ -95,9 +95,9 @@ def _fetch(client: OwnerClient, pages: Sequence[RequestPage], job: Job) -> None:
 def thumbnail(context: Context) -> Response:
     """A thumbnail that was fetched before."""
     client, device, clip = context.client(), context.path("device"), context.path("clip")
-    for page in client.show_all(context.path("digest")):
-        offer = pick(page.item.report.clips, clip)
-        if page.item.device == device and offer is not None:
+    for item in client.inbox.all_requests():
+        offer = pick(item.report.clips, clip)
+        if (item.device, item.digest) == (device, context.path("digest")) and offer is not None:
             found = client.pictures.thumbnails(device, [offer], context.keys, fetch=False)
             if (jpeg := found.get(offer.id)) is not None:
                 return Response(jpeg, media_type="image/jpeg")

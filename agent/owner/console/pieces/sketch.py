@@ -7,8 +7,8 @@ over a degree, the most that an area may span, the drawing is right to a hundred
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from agent.consent.policy import area
 from agent.consent.statements import Polygon
@@ -16,6 +16,7 @@ from agent.owner.words import _
 
 _EARTH_METRES = 6_371_009.0  # mean radius, IUGG
 _WIDTH, _HEIGHT, _MARGIN = 320.0, 240.0, 28.0  # of the drawing, in its own units
+_LABEL_UNITS = 24.0  # cameras that are closer share a label
 _FEET = 3.28084  # in a metre
 _FARTHEST = 3.0  # times the area's extent: a place that is farther off is told, not drawn
 
@@ -24,13 +25,17 @@ LatLon = tuple[float, float]
 
 @dataclass(frozen=True)
 class Spot:
-    """A camera on the drawing; ``said`` is its place in words. Not ``drawn``: it is too far off."""
+    """A camera on the drawing, and its place in words (``said``). Not ``drawn``: too far off.
+
+    ``label`` has the names of all cameras that are drawn at about this place; of the others empty.
+    """
 
     name: str
     x: float
     y: float
     said: str
     drawn: bool
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,22 @@ def draw(polygon: Polygon, places: Mapping[str, LatLon]) -> Sketch | None:
         outline=" ".join("{:.1f},{:.1f}".format(*to_page(*corner)) for corner in corners),
         bar=metres * scale,
         bar_text=_length(metres),
-        spots=spots,
+        spots=tuple(_labelled(spots)),
         said=size.format(wide=_length(wide), high=_length(high)),
     )
+
+
+def _labelled(spots: tuple[Spot, ...]) -> Iterator[Spot]:
+    """The spots with labels that do not overlap."""
+    left = [spot for spot in spots if spot.drawn]
+    for spot in spots:
+        near = [one for one in left if spot.drawn and _distance(spot, one) < _LABEL_UNITS]
+        left = [one for one in left if one not in near]
+        yield replace(spot, label=", ".join(one.name for one in near))
+
+
+def _distance(one: Spot, other: Spot) -> float:
+    return math.hypot(one.x - other.x, one.y - other.y)
 
 
 def _metres(middle: LatLon, latitude: float, longitude: float) -> tuple[float, float]:
