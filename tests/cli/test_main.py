@@ -39,6 +39,7 @@ NEEDED: dict[tuple[str, ...], list[str]] = {
     ("config",): ["--example"],
     ("owner", "init"): ["--name", "Olive", "--broker", "b.example"],
     ("owner", "pair"): ["417-062-913"],
+    ("owner", "find-faces"): ["1"],
     ("owner", "recover"): ["recovery.txt"],
     ("owner", "show"): ["abc"],
     ("owner", "preview"): ["20240124-183015-3f9a2c"],
