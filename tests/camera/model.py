@@ -1,10 +1,10 @@
 """The camera beside a gateway that was taken over: it deletes and stops only for an owner.
 
 A hypothesis state machine. The gateway writes anything into ``wishes/``: owners' commands late,
-again, in any order and never; commands that it forged; other clips to spare; another device's
-card; garbage. The camera's folder is set back to an image. Beside the real parts of the camera,
-:class:`Careful` notes what a careful person would do at each command that is brought. After each
-step the camera's clips, kept clips and arming must be just those.
+again, in any order and never; commands that it forged; a switch; other clips to spare; another
+device's card; garbage. The camera's folder is set back to an image. Beside the real parts of the
+camera, :class:`Careful` notes what a careful person would do at each command that is brought. After
+each step the camera's clips, kept clips and arming must be just those.
 
 What it notices was tried by changing the camera in one place at a time. It found each of these:
 the key of the device counts as an owner's; a command for another device is obeyed; an older
@@ -32,7 +32,7 @@ from agent.consent.statements import Arm, CameraCommand, Delete, Keep
 from agent.gateway import device_keys
 from agent.vault import wishes
 from agent.vault.clips.store import Clip
-from agent.vault.wishes import MAX_COMMANDS, Wishes
+from agent.vault.wishes import MAX_COMMANDS, Switch, Wishes
 from tests.support import statements
 from tests.support.house import House, Person
 
@@ -190,16 +190,26 @@ class CameraModel(RuleBasedStateMachine):
 
     # The gateway
 
-    @rule(brought=st.lists(commands, max_size=MAX_COMMANDS), held=st.sets(st.integers(0, 7)))
-    def gateway_brings(self, brought: list[Signed], held: set[int]) -> None:
-        """Any commands, in any order, and any clips to spare, also ones that never were."""
+    @rule(
+        brought=st.lists(commands, max_size=MAX_COMMANDS),
+        held=st.sets(st.integers(0, 7)),
+        switch=st.none() | st.builds(Switch, armed=st.booleans(), at=st.integers(0, 2**32)),
+    )
+    def gateway_brings(self, brought: list[Signed], held: set[int], switch: Switch | None) -> None:
+        """Any commands in any order, any clips to spare, and a switch that nobody allowed."""
         ids = [*self.ids, "20240124-000000-ffffff"]
-        self._bring(brought, tuple(ids[number % len(ids)] for number in held))
+        self._bring(brought, tuple(ids[number % len(ids)] for number in held), switch)
 
-    def _bring(self, brought: list[Signed], held: tuple[str, ...] = ()) -> None:
+    def _bring(
+        self,
+        brought: list[Signed],
+        held: tuple[str, ...] = (),
+        switch: Switch | None = None,
+    ) -> None:
         self.held = held
         self.brought = brought
-        self._write(decoding.encode(Wishes(held, tuple(one.jws for one in brought))))
+        signed = tuple(one.jws for one in brought)
+        self._write(decoding.encode(Wishes(held=held, commands=signed, switch=switch)))
         self._look()
 
     def _look(self) -> None:

@@ -3,8 +3,8 @@
 - The discovery message and the state are retained. They are sent after each connection, each hour,
   and when Home Assistant says that it has come (its birth message).
 - An event is not retained, and Home Assistant loses those that come before its entity is there. So
-  events wait while it is away, for some seconds after its birth message, and for two minutes after
-  our own connection, since both may come back from the same power cut.
+  events wait while it is away, for some seconds after its birth message, and after our own start
+  and reconnections, since both may come back from the same power cut or restart of the broker.
 - An event counts as told once the broker has it. After a crash in between it is told again.
 - Without ``motion`` among what may be told, the number and size of clips are told each hour only:
   each new clip is a motion.
@@ -36,7 +36,8 @@ _LOOK_SECONDS: Final = 5.0
 _SEEN_SECONDS: Final = 300.0  # from one state to the next that differs in its time alone
 _HOUR_SECONDS: Final = 3_600.0
 _BIRTH_SECONDS: Final = 5.0  # from Home Assistant's birth until its entities are there
-_UNKNOWN_SECONDS: Final = 120.0  # for a birth message, after our own connection
+_UNKNOWN_SECONDS: Final = 120.0  # for a birth message, after our own start
+_RETURN_SECONDS: Final = 20.0  # after a reconnection; Home Assistant tries every ten seconds
 _MAX_EVENTS: Final = 20  # on their way at once
 _QUIET: Final = ("clips", "used", "free")
 _FORGED: Final = (Refused, MalformedStatement, ValueError, OverflowError, OSError, KeyError)
@@ -103,7 +104,10 @@ class HomeAssistant:
         """Say all again: a new connection knows nothing."""
         self._sent.clear()
         self._is_connected = True
-        self._events_at = self._now() + _UNKNOWN_SECONDS
+        if math.isinf(self._events_at):
+            self._events_at = self._now() + _UNKNOWN_SECONDS
+        else:
+            self._events_at = max(self._events_at, self._now() + _RETURN_SECONDS)
         mine, known = (self._config, self._state_topic), self.memory.told.retained
         self.memory.keep(retained=tuple(dict.fromkeys((*mine, *known))))
         try:

@@ -153,6 +153,21 @@ def test_events_wait_until_home_assistant_is_back(home: Home) -> None:
     assert home.events() == ["request"]
 
 
+def test_after_a_reconnection_events_wait_until_home_assistant_is_back_too(home: Home) -> None:
+    home.world.house.record()
+    home.wait()
+    link = home.link
+    link.drop()
+    home.world.run()
+    home.world.broker.connect(link)
+    home.world.post()
+    assert home.events() == [], "both may have lost the broker, and be back one after the other"
+    home.wait(15)
+    assert home.events() == []
+    home.wait(10)
+    assert home.events() == ["request"]
+
+
 @pytest.mark.parametrize("word", ["", "ONLINE", "x" * 100_000, "\x00"])
 def test_other_words_on_its_status_topic_do_nothing(home: Home, word: str) -> None:
     home.wait()
