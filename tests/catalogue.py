@@ -18,6 +18,7 @@ from typing import Final
 import polib
 
 from agent.owner.console import context
+from agent.vault.records.events import Event
 from tests.peers.requirements import ROOT
 
 OWNER: Final = ROOT / "agent/owner"
@@ -35,6 +36,8 @@ def sentences() -> dict[Sentence, list[str]]:
     for path in sorted(OWNER.rglob("*.html")):
         for one in in_template(path.read_text()):
             found[one].append(str(path.relative_to(OWNER)))
+    for event in Event:  # the ledger's sentences, which the console shows
+        found[event.value,].append("vault/records/events.py")
     return found
 
 

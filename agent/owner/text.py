@@ -217,7 +217,9 @@ def size(count: int) -> str:
     """Bytes for people, in powers of ten."""
     if count < 1_000_000:
         return f"{count / 1_000:.0f} kB"
-    return f"{count / 1_000_000:.1f} MB"
+    if count < 1_000_000_000:
+        return f"{count / 1_000_000:.1f} MB"
+    return f"{count / 1_000_000_000:.1f} GB"
 
 
 def remaining(seconds: float) -> str:

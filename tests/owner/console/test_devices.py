@@ -46,7 +46,7 @@ def test_a_camera_tells_its_health_keys_space_and_share(
         "armed, since",
         "Clock set",
         "12.5% of the last 24 hours",
-        "1000.0 MB free",
+        "1.0 GB free",
         "your key; your recovery sheet",
         "Owners Ann Example",
         "just now",

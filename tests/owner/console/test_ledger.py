@@ -56,6 +56,13 @@ def test_a_ledger_is_saved_as_lines_and_as_a_page(
         assert answer.headers["content-disposition"].startswith("attachment")
 
 
+def test_a_ledger_is_read_in_spanish(browser: TestClient, fetched: OwnerAtHome) -> None:
+    browser.post("/language", data={"language": "es", "next": LEDGER})
+    page = words(browser.get(LEDGER).text)
+    assert "Quien pidió los clips retiró la solicitud." in page
+    assert "Las 6 líneas concuerdan entre sí" in page
+
+
 def test_a_broken_ledger_is_unmistakable_and_can_be_fetched_again(
     browser: TestClient, fetched: OwnerAtHome
 ) -> None:
