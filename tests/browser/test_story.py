@@ -241,6 +241,56 @@ def test_a_device_that_is_offline_is_said_and_the_rest_goes_on(
     expect(page.locator(f".release[data-key^='{GARDEN}/'] .away")).to_be_visible()
 
 
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: str(screen.width))
+def test_a_new_camera_is_paired_by_its_code(
+    home: Home, console: Served, new_visitor: Visit, screen: Screen
+) -> None:
+    visitor = new_visitor(screen)
+    page = visitor.page
+    console.enter(visitor, "/devices")
+    with home.new_camera("porch") as code:
+        page.get_by_text("Add a camera, or rename one").click()
+        page.get_by_label("Pairing code").fill(code)
+        page.get_by_role("button", name="Pair", exact=True).click()
+        expect(page.locator("main")).to_contain_text("Paired with porch", timeout=10_000)
+    page.get_by_role("heading", name="porch").wait_for()
+    assert "porch" in home.folder.enrolled()
+
+
+def test_a_requester_is_muted_and_heard_again(
+    home: Home, console: Served, visitor: Visitor
+) -> None:
+    page = visitor.page
+    home.ask()
+    console.enter(visitor)
+    page.get_by_role("link", name="Bicycle theft on Elm Street").click()
+    page.get_by_role("button", name="Decline, and mute the sender").click()
+    for camera in home.cameras:
+        home.wait_for(camera, "requester.muted")
+    home.house.post(title="A second request")
+    for camera in home.cameras:
+        home.wait_for(camera, "request.refused")
+    page.goto(console.url("/?now=1"))
+    expect(page.get_by_text("A second request")).to_have_count(0)
+    page.goto(console.url("/requesters"))
+    page.get_by_role("link", name="Springfield Police Department").first.click()
+    page.get_by_role("button", name=re.compile("Get their requests again|Unmute")).click()
+    for camera in home.cameras:
+        home.wait_for(camera, "requester.unmuted")
+
+
+def test_the_ledger_tells_what_happened_and_is_verified(
+    home: Home, console: Served, visitor: Visitor
+) -> None:
+    home.ask()
+    console.enter(visitor, "/ledger")
+    visitor.page.get_by_role("button", name="Fetch new lines").click()
+    expect(visitor.page.locator("main")).to_contain_text("lines hold together")
+    assert "Springfield Police Department" in visitor.page.locator("main").inner_text()
+    pictures.take(visitor, "ledger")
+    assert axe.violations(visitor.page) == []
+
+
 def test_two_owners_agree_with_one_click_and_a_passphrase_each(
     tmp_path: Path, new_visitor: Visit
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
 from starlette.concurrency import run_in_threadpool
@@ -107,6 +108,15 @@ class Context:
         host = self.request.headers.get("host", "").lower()
         return next(one for one in self.console.origins if one.split("://")[1] == host)
 
+    @property
+    def back(self) -> str:
+        """The page that this browser shows, or came from by a form: a path of the console."""
+        came_from = urlsplit(self.request.headers.get("referer", ""))
+        is_form = self.request.method == "POST" and came_from.netloc == self.request.url.netloc
+        shown = came_from if is_form else self.request.url
+        path = "/" + shown.path.lstrip("/")
+        return f"{path}?{shown.query}" if shown.query else path
+
     def has_passkeys(self) -> bool:
         """True if a passkey is enrolled for the address where this browser is."""
         try:
@@ -137,6 +147,7 @@ class Context:
             language=self.language,
             languages=languages.NAMES,
             path=self.request.url.path,
+            back=self.back,
             unlocked=getattr(self.request.state, "session", None) is not None,
             now=self.console.clock.now(),
             collector=self.console.collector,

@@ -58,6 +58,7 @@ class Machine:
         (self.mosquitto / "conf.d").mkdir(parents=True)
         (self.mosquitto / "mosquitto.conf").write_text(
             f"pid_file {self.mosquitto}/pid\nuser root\n"
+            f"persistence_location {self.mosquitto}/\n"
             f"include_dir {self.mosquitto}/conf.d\nlog_dest stderr\n"
             f"persistence_location {self.mosquitto}/\n"
         )

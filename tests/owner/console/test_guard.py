@@ -191,3 +191,20 @@ def test_a_path_without_a_page_and_a_mistake_of_ours_are_said_on_a_page(
     assert answer.status_code == 500
     assert "The console made a mistake" in answer.text and "secret" not in answer.text
     assert answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        (f"{ORIGIN}/devices?now=1", "/devices?now=1"),
+        (f"{ORIGIN}//evil.example/x", "/evil.example/x"),
+        ("https://evil.example/x", "/devices/pair"),
+        ("", "/devices/pair"),
+    ],
+)
+def test_after_a_fault_of_a_form_the_way_leads_back_to_its_page(
+    browser: TestClient, referer: str, back: str
+) -> None:
+    answer = browser.post("/devices/pair", data={"code": "x"}, headers={"referer": referer})
+    assert answer.status_code >= 400
+    assert f'<a href="{back}">' in answer.text
