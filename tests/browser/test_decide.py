@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from agent.consent.statements import Redaction
 from tests.browser import axe
-from tests.browser.chromium import PHONE, SCREENS, Screen, Visitor
+from tests.browser.chromium import PHONE, Visitor
 from tests.browser.conftest import Visit
 from tests.browser.console import Served
 from tests.browser.footage import walker
@@ -113,11 +113,10 @@ class Desk:
         return clips
 
 
-@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: str(screen.width))
 def test_three_clips_of_two_cameras_are_decided_with_six_clicks_and_one_unlock(
-    home: Home, console: Served, new_visitor: Visit, digest: str, screen: Screen
+    home: Home, console: Served, new_visitor: Visit, digest: str
 ) -> None:
-    visitor = new_visitor(screen)
+    visitor = new_visitor(PHONE)
     page = visitor.page
     open_page(visitor, console, f"/requests/{digest}")
     clicks = 0

@@ -247,3 +247,27 @@ def test_faces_are_proposed_as_boxes_in_the_form_that_is_signed(
     refused = browser.post("/faces", data={"camera": "front-door", "clip": offer.id})
     assert refused.status_code == 409
     assert "clip-agent[faces]" in refused.json()["error"]
+
+
+def test_a_clip_that_browsers_cannot_play_is_converted_to_be_seen_as_recorded(
+    browser: TestClient, owner: OwnerAtHome, camera: FakeCamera, request_jws: str
+) -> None:
+    offer = camera.record(footage.record(1, codec="libx265"), duration_seconds=1.0)
+    owner.post(request_jws, offers=[offer])
+    browser.get("/?now=1")
+    with camera.serve(owner.broker):
+        recorded = make_ready(browser, offer)["said"]
+        leaving = make_ready(browser, offer, {})["said"]
+    assert recorded["plays"] and "H.264" in recorded["pictures"]
+    assert not leaving["plays"] and "H.265" in leaving["pictures"]
+
+
+def test_a_clip_that_was_cut_off_is_shown_as_far_as_it_goes(
+    browser: TestClient, owner: OwnerAtHome, camera: FakeCamera, request_jws: str
+) -> None:
+    offer = camera.record(CLIP, duration_seconds=0.0, truncated=True)
+    owner.post(request_jws, offers=[offer])
+    browser.get("/?now=1")
+    with camera.serve(owner.broker):
+        said = make_ready(browser, offer, {"trim": {"from_seconds": 1, "to_seconds": 2}})["said"]
+    assert said["plays"] and said["count"] == 10
