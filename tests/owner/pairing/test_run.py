@@ -116,6 +116,16 @@ def test_after_a_power_cut_between_the_two_cards_a_second_pairing_completes_both
     assert (home.devices(), later.owners) == ({"front-door": device.card}, [home.card()])
 
 
+def test_a_cameras_card_that_was_lost_comes_back_by_pairing_again(
+    home: OwnerFolder, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair(home, CODE, WAY)
+    (home.path / "devices" / "front-door.card.yaml").unlink()
+    again(device, monkeypatch)
+    assert pair(home, CODE, WAY).is_new
+    assert home.devices() == {"front-door": device.card}
+
+
 def test_the_names_twin_is_refused_before_anything_is_stored_on_either_side(
     home: OwnerFolder, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
