@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polib
 import pytest
 from starlette.testclient import TestClient
@@ -11,6 +13,23 @@ from agent.owner.words import _, speaking
 from tests import catalogue
 
 ENTRIES = polib.pofile(str(catalogue.SPANISH))
+
+
+def test_every_sentence_is_translated_and_no_other() -> None:
+    said, known = set(catalogue.sentences()), {catalogue.key_of(entry): entry for entry in ENTRIES}
+    assert len(said) > 400, "they are found"
+    advice = "run `python -m tests.catalogue`, and translate what it names"
+    assert said - set(known) == set(), advice
+    assert set(known) - said == set(), advice
+    assert [entry.msgid for entry in ENTRIES if not entry.translated()] == [], advice
+
+
+def test_no_script_holds_words_of_its_own() -> None:
+    """Words for scripts stand in templates, as data-... attributes, where they are translated."""
+    for path in sorted((catalogue.OWNER / "console/static").glob("*.js")):
+        code = re.sub(r"^\s*//.*$", "", path.read_text(), flags=re.M)
+        strings = re.findall(r'"((?:[^"\\\n])*)"', code)
+        assert [one for one in strings if re.search(r"[a-z]+ [a-z]+ [a-z]+", one)] == [], path.name
 
 
 def test_a_translation_fills_in_what_its_sentence_does() -> None:
