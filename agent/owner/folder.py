@@ -205,12 +205,12 @@ class OwnerFolder:
         The number of the folder on its disk tells a copy from the original.
         """
         path = self.path / "computer.json"
-        with files.faults(path):
+        with files.locked(self.path), files.faults(path):
             number = self.path.stat().st_ino
             known = _read_if_there(path, _Computer)
-        if known is None or known.folder != number:
-            known = _Computer(id=secrets.token_hex(8), folder=number)
-            files.replace(path, msgspec.json.encode(known), mode=files.PRIVATE_MODE)
+            if known is None or known.folder != number:
+                known = _Computer(id=secrets.token_hex(8), folder=number)
+                files.replace(path, msgspec.json.encode(known), mode=files.PRIVATE_MODE)
         return known.id
 
     # Devices

@@ -22,4 +22,5 @@ def test_many_write_read_and_drop_the_same_letters_at_once(home: OwnerFolder) ->
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(6)))
+        assert len(set(threads.map(lambda _: home.computer(), range(20)))) == 1
     assert not [*(home.path / LETTERS / DEVICE).glob("*.new")]

@@ -24,7 +24,7 @@ from hypothesis.stateful import rule
 
 from agent import files
 from agent.consent import letters
-from agent.consent.statements import ListClips, Look, Preview, Thumbnails, Window
+from agent.consent.statements import ListClips, Look, Preview, ReadLedger, Thumbnails, Window
 from agent.vault import camera_state
 from agent.vault.clips import seal
 from agent.vault.clips.paths import ClipFiles
@@ -36,7 +36,7 @@ from tests.gateway.model.owners import Owners
 from tests.gateway.model.weather import Weather
 
 _LARGEST = 2**26  # of any file of the model but one of holes, which a copy would fill
-_ALL_TIME = ListClips(window=Window(start=0, end=253_402_300_799))
+_LISTS = (ListClips(window=Window(start=0, end=253_402_300_799)), ReadLedger(after=0))
 _TRAPS = ("pipe", "link", "folder", "endless", "huge", "empty", "gone")
 _TRICKS = (
     "swap recordings", "swap sidecars", "other key", "other digest", "other times", "other id",
@@ -92,7 +92,7 @@ class TakenOverCamera(Owners, Weather):
     def owner_looks(self, clip: int) -> None:
         """The gateway sends what stands in the clip's place, unless that is no clip."""
         name = self.clips[clip % len(self.clips)].id
-        for command in (_ALL_TIME, Preview(clip=name), Thumbnails(clips=(name,)), Look(seconds=9)):
+        for command in (*_LISTS, Preview(clip=name), Thumbnails(clips=(name,)), Look(seconds=9)):
             self.world.to_device(self.house.command(command))
         keys = self.house.config.state_dir / "gateway" / "keys"
         secrets = [path.read_bytes() for path in keys.iterdir()]

@@ -19,6 +19,7 @@ from agent.consent.statements import (
     Mute,
     NoteExport,
     Preview,
+    ReadLedger,
     Revoke,
     Statement,
     Thumbnails,
@@ -285,6 +286,20 @@ def commands() -> Iterator[Named]:
             world.command(command=Preview(clip=CLIP)),
             CLIP.encode(),
             f"{CLIP}/#".encode(),
+        ),
+        (
+            "ledger-before",
+            "to read lines before the first",
+            world.command(command=ReadLedger(after=7)),
+            b'"after":7',
+            b'"after":-7',
+        ),
+        (
+            "ledger-words",
+            "to read a ledger by its path",
+            world.command(command=ReadLedger(after=7)),
+            b'"after":7',
+            b'"after":"../keys"',
         ),
         (
             "revoke-path",
