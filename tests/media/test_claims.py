@@ -7,20 +7,58 @@ import io
 import struct
 import tracemalloc
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.consent.statements import Redaction
 from agent.errors import ClipDamaged
 from agent.media.claims import MOST_PICTURES, BoundedIndex
-from agent.media.editing.recording import open_recording
-from tests.support.footage import prepared, record
+from agent.media.editing import recording
+from agent.media.editing.span import decoded
+from agent.media.set_records import record_sets
+from tests.support.footage import packet_of, prepared, record
 
 CLIP = record(2)
 
 
 def box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def widths(clip: bytes) -> list[int]:
+    with recording.open_recording(io.BytesIO(clip)) as opened:
+        frames = decoded(opened.stream.codec_context, opened.packets)
+        return [frame.width for frame in frames]
+
+
+def joined(first: bytes, then: bytes) -> bytes:
+    """A recording whose header is that of ``first``; ``then`` has its sets among its pictures."""
+    memory = io.BytesIO()
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with (
+        av.open(io.BytesIO(first), "r") as one,
+        av.open(io.BytesIO(then), "r") as other,
+        av.open(memory, "w", format="mp4", options=options) as target,
+    ):
+        stream = target.add_stream_from_template(one.streams.video[0])
+        _, sets = record_sets("h264", other.streams.video[0].codec_context.extradata or b"")
+        late = 0
+        for source, before in ((one, b""), (other, packet_of(sets))):
+            for packet in source.demux(video=0):
+                if packet.dts is None or packet.pts is None:
+                    continue
+                made = av.Packet(before + bytes(packet))
+                made.pts, made.dts, made.time_base = (
+                    packet.pts + late,
+                    packet.dts + late,
+                    packet.time_base,
+                )
+                made.is_keyframe, made.stream = packet.is_keyframe, stream
+                target.mux(made)
+            late = round(1 / (stream.time_base or 1))
+    return memory.getvalue()
 
 
 def read(content: bytes, *, size: int = 32_768, most: int = MOST_PICTURES) -> bytes:
@@ -105,12 +143,21 @@ def test_the_release_refuses_such_a_clip_too() -> None:
         prepared(CLIP + box(b"moof", b"trun" + struct.pack(">II", 0, 100_000_000)))
 
 
-def test_pictures_larger_than_any_cameras_are_refused() -> None:
-    """The header claims them; no decoder is opened."""
-    at = CLIP.index(b"avc1") + 4 + 24
-    huge = CLIP[:at] + struct.pack(">HH", 60_000, 60_000) + CLIP[at + 4 :]
-    with open_recording(io.BytesIO(CLIP)) as recording:
-        assert (recording.stream.width, recording.rotation) == (320, 0)
-    with pytest.raises(ClipDamaged), open_recording(io.BytesIO(huge)) as recording:
-        assert recording.stream.width == 320, "the parameter sets count"
-        raise ClipDamaged("not fooled")
+SMALL, LARGE = record(1, width=640, height=360), record(1, width=1280, height=720)
+
+
+def test_pictures_that_grow_within_the_bound_are_decoded() -> None:
+    assert widths(joined(SMALL, LARGE)) == [640] * 10 + [1280] * 10
+
+
+@pytest.mark.parametrize("clip", [LARGE, joined(SMALL, LARGE)], ids=["header", "later"])
+def test_pictures_larger_than_any_cameras_are_refused(
+    monkeypatch: pytest.MonkeyPatch, clip: bytes
+) -> None:
+    """By the header, and by the decoder where parameter sets among the pictures say more."""
+    monkeypatch.setattr(recording, "_MOST_PIXELS", 640 * 368)  # coded in whole blocks of 16
+    assert widths(SMALL) == [640] * 10
+    with pytest.raises(ClipDamaged):
+        widths(clip)
+    with pytest.raises(ClipDamaged):
+        prepared(clip, None, Redaction.still(0, 0, 0.5, 0.5))

@@ -26,10 +26,7 @@ from agent.media.mp4 import ForwardReader, Readable
 from agent.media.rotation import read_rotation
 
 _MOST_PIXELS: Final = 8192 * 4608  # 16:9 pictures of twice the width of 4K
-_OPTIONS: Final = {
-    "fpsprobesize": "0",  # twenty pictures are not decoded to guess a frame rate
-    "max_pixels": str(_MOST_PIXELS),
-}
+_OPTIONS: Final = {"fpsprobesize": "0"}  # twenty pictures are not decoded to guess a frame rate
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +51,11 @@ def open_recording(plain: Readable) -> Iterator[Recording]:
     What the decoder refuses, also later, becomes :class:`ClipDamaged`; errors of ``plain`` come
     through.
     """
-    reader = ForwardReader(BoundedIndex(plain))
+    reader, bound = ForwardReader(BoundedIndex(plain)), {"max_pixels": str(_MOST_PIXELS)}
     try:
-        with av.open(reader, mode="r", format="mp4", options=dict(_OPTIONS)) as source:
+        with av.open(reader, mode="r", format="mp4", options=_OPTIONS | bound) as source:
             stream = _video(source)
+            stream.codec_context.options = bound  # pictures may be larger than the header says
             yield Recording(stream, _packets(source, stream), read_rotation(reader.head))
     except av.error.FFmpegError as error:
         raise reader.failure or ClipDamaged(f"the clip does not play ({error.strerror})") from error
