@@ -12,7 +12,6 @@ Clips are written as a camera writes them, so that no test waits for somebody to
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -100,17 +99,6 @@ class Home:
         if owners > 1:
             home = self.house.root / PARTNER
             self.house.run("owner", "card", "--add", card, "--home", home)
-
-    @contextmanager
-    def new_camera(self, name: str) -> Iterator[str]:
-        """`setup --pair` on one more camera; the code that it shows."""
-        camera = self.house.another(name)
-        settings = yaml.safe_load(camera.config.read_text()) | {"owners": ["owners"]}
-        camera.config.write_text(yaml.safe_dump(settings))
-        (camera.state / "camera").mkdir(parents=True)
-        with camera.running("setup", "--pair", "--place", "42.1015,-72.5898") as log:
-            pattern = re.compile(r"owner pair ([0-9-]{11})")
-            yield self.house.wait("a code", lambda: pattern.search(log.read_text()))[1]
 
     @property
     def folder(self) -> OwnerFolder:

@@ -241,22 +241,6 @@ def test_a_device_that_is_offline_is_said_and_the_rest_goes_on(
     expect(page.locator(f".release[data-key^='{GARDEN}/'] .away")).to_be_visible()
 
 
-@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: str(screen.width))
-def test_a_new_camera_is_paired_by_its_code(
-    home: Home, console: Served, new_visitor: Visit, screen: Screen
-) -> None:
-    visitor = new_visitor(screen)
-    page = visitor.page
-    console.enter(visitor, "/devices")
-    with home.new_camera("porch") as code:
-        page.get_by_text("Add a camera, or rename one").click()
-        page.get_by_label("Pairing code").fill(code)
-        page.get_by_role("button", name="Pair", exact=True).click()
-        expect(page.locator("main")).to_contain_text("Paired with porch", timeout=10_000)
-    page.get_by_role("heading", name="porch").wait_for()
-    assert "porch" in home.folder.enrolled()
-
-
 def test_a_requester_is_muted_and_heard_again(
     home: Home, console: Served, visitor: Visitor
 ) -> None:

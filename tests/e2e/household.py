@@ -19,8 +19,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -140,23 +140,6 @@ class Household:
                 stdout=log,
                 stderr=log,
             )
-
-    @contextmanager
-    def running(self, *arguments: str) -> Iterator[Path]:
-        """A command of the device that goes on; its log. It must end well with the block."""
-        path = self.root / f"{arguments[0]}.log"
-        command = [sys.executable, "-m", "agent", *arguments, "--config", str(self.config)]
-        with path.open("wb") as log:
-            process = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        try:
-            yield path
-            code = process.wait(PATIENCE_SECONDS)
-            assert code == 0, path.read_text()
-        finally:
-            process.kill()
-            process.wait()
 
     def ended(self, name: str) -> int | None:
         """The exit code of a daemon that has ended."""
