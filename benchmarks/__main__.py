@@ -25,6 +25,7 @@ from benchmarks.parts import (
     continuity,
     detector,
     disk,
+    faces,
     gateway,
     latency,
     memory,
@@ -54,6 +55,7 @@ PARTS: dict[str, ModuleType] = {
     "redaction": redaction,
     "trim": trim,
     "upload": upload,
+    "faces": faces,
     "release": release,
 }
 _CACHE = ROOT / ".cache" / "bench"
