@@ -273,7 +273,7 @@ def test_a_wrong_passphrase_signs_nothing_and_the_page_stays(
 
     form = asked.last_page()
     monkeypatch.setattr(OwnerFolder, "unlock", unlock)
-    monkeypatch.setattr(asked_sessions(asked), "_unlock", lambda p: unlock(asked.owner.folder, p))
+    monkeypatch.setattr(sessions_of(asked), "_unlock", lambda p: unlock(asked.owner.folder, p))
     answer = asked.sign(form, "wrong")
     assert answer.status_code == 403
     assert not asked.camera.decisions
@@ -281,7 +281,7 @@ def test_a_wrong_passphrase_signs_nothing_and_the_page_stays(
     assert asked.sign(form).status_code == 303
 
 
-def asked_sessions(desk: Desk) -> Any:
+def sessions_of(desk: Desk) -> Any:
     app: Any = desk.browser.app
     console: Console = app.state.console
     return console.sessions
@@ -497,7 +497,7 @@ def test_nothing_counts_as_sent_while_the_broker_is_away(
     monkeypatch.setattr("agent.owner.client.OwnerClient.send", fails)
     answer = asked.sign(form)
     assert answer.status_code == 503
-    assert "nothing was sent" in answer.text
+    assert "the broker is away" in answer.text
     assert form_of(answer.text)["draft"] == form["draft"], "one may try again"
 
 
@@ -517,3 +517,33 @@ def test_a_clip_of_a_camera_that_is_offline_says_so(
     while (state := browser.get(f"/jobs/{job}").json())["state"] == "running":
         time.sleep(0.02)
     assert "front-door is offline" in state["error"]
+
+
+def test_a_clip_that_was_cut_off_leaves_only_after_it_was_seen(desk: Desk) -> None:
+    desk.offers[0] = desk.camera.record(footage.record(2), duration_seconds=0.0, truncated=True)
+    desk.report()
+    answer = desk.sign(desk.last_page())
+    assert answer.status_code == 409
+    assert "was cut off" in answer.text and "See it first" in answer.text
+    assert not desk.camera.decisions
+    form = form_of(answer.text)
+    wanted = {"camera": "front-door", "clip": desk.offers[0].id, "draft": form["draft"]}
+    job = desk.browser.post("/footage", data=wanted).json()["job"]
+    while (state := desk.browser.get(f"/jobs/{job}").json())["state"] == "running":
+        time.sleep(0.02)
+    desk.browser.post(state["said"]["seen"])
+    said = desk.browser.post("/decide/facts", data={"draft": form["draft"]}).json()
+    assert desk.sign({**form, "plan": said["plan"]}).status_code == 303
+
+
+def test_what_one_of_two_cameras_did_not_get_is_told_once_and_by_no_address(
+    desk: Desk,
+) -> None:
+    desk.report()
+    where = desk.sign(desk.last_page()).headers["location"]
+    told = desk.browser.get(f"{where}&fault=call+555")
+    assert "This was not sent" not in told.text
+    session = sessions_of(desk).newest()
+    session.memory["unsent"] = ["garden: the broker is away"]
+    assert "This was not sent: garden" in desk.browser.get(where).text
+    assert "This was not sent" not in desk.browser.get(where).text

@@ -6,7 +6,7 @@ to exactly what another has signed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from agent.consent.statements import ClipOffer, Disclosure
 from agent.errors import ClipAgentError, ConfigError, KeyFileError, NetworkFault, Refused
+from agent.keyfile import Keys
 from agent.media.faces import finder
 from agent.owner.client import OwnerClient
 from agent.owner.console import step_up
@@ -23,6 +24,7 @@ from agent.owner.console.context import Context, endpoint, for_scripts, status_o
 from agent.owner.console.editing import drafts, edits
 from agent.owner.console.editing.drafts import Draft, LastPage
 from agent.owner.console.editing.edits import EditedClip, Edits
+from agent.owner.console.pages import releases
 from agent.owner.decisions.sign import DEFAULT_DAYS, MAX_DAYS, ReleasePlan
 from agent.owner.inbox.items import RequestPage
 from agent.owner.wording import confirmation, requests
@@ -224,20 +226,36 @@ def sign(context: Context) -> Response:
     except (KeyFileError, Refused) as error:
         return _last(context, draft, error, page)
     drafts.signed(context, page)
-    client, sent, faults = context.client(), list[str](), list[str]()
+    sent, faults = _send(context, page, keys)
+    if not sent:
+        return _last(context, draft, _nothing_sent(faults))
+    context.console.collector.forget()
+    releases.note_unsent(context, faults)
+    return context.redirect(f"/releases/sent?{urlencode([('release', one) for one in sent])}")
+
+
+def _send(
+    context: Context, page: LastPage, keys: Keys
+) -> tuple[list[str], dict[str, ClipAgentError]]:
+    """Sign and send each plan: the releases, and by camera the reason why there is none."""
+    client, sent = context.client(), list[str]()
+    faults: dict[str, ClipAgentError] = {}
     for plan in page.plans:
         try:
             delivery = client.send(plan, keys)
-        except NetworkFault as error:
-            faults.append(f"{plan.device.name}: {error}")
-            continue
-        sent.append(f"{delivery.device}/{delivery.subject}")
-    if not sent:
-        fault = NetworkFault("nothing was sent. " + "; ".join(faults))
-        return _last(context, draft, fault)
-    context.console.collector.forget()
-    query = [("release", one) for one in sent] + [("fault", one) for one in faults]
-    return context.redirect(f"/releases/sent?{urlencode(query)}")
+        except (Refused, NetworkFault) as error:
+            faults[plan.device.name] = error
+        else:
+            sent.append(f"{delivery.device}/{delivery.subject}")
+    return sent, faults
+
+
+def _nothing_sent(faults: Mapping[str, ClipAgentError]) -> ClipAgentError:
+    first, *more = faults.values()
+    if not more:
+        return first
+    why = "; ".join(f"{camera}: {error}" for camera, error in faults.items())
+    return NetworkFault(_("nothing was sent. {why}").format(why=why))
 
 
 ROUTES = [

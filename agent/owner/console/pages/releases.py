@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from agent.owner.inbox.items import Answer
 from agent.owner.wording import releases
 
 _FRESH_SECONDS = 3.0
+_UNSENT = "unsent"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ def one(context: Context) -> Response:
 
 def several(context: Context) -> Response:
     """The releases that were just sent, and what could not be sent."""
-    return _show(context, context.fields("release"), context.fields("fault"))
+    faults = context.session.memory.pop(_UNSENT, [])
+    return _show(context, context.fields("release"), faults if isinstance(faults, list) else [])
+
+
+def note_unsent(context: Context, faults: Mapping[str, ClipAgentError]) -> None:
+    """Keep for the next page what could not be sent; an address could be made by a stranger."""
+    context.session.memory[_UNSENT] = [f"{camera}: {why}" for camera, why in faults.items()]
 
 
 def state(context: Context) -> Response:
