@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import axe, pictures
 from tests.browser.chromium import PHONE, SCREENS, Screen
@@ -53,3 +55,22 @@ def test_every_page_is_in_spanish_for_a_reader_of_spanish(
         assert reader.page.locator("html").get_attribute("lang") == "es", path
         assert "Bandeja" in reader.page.locator("header").inner_text(), path
         assert reader.fits(), path
+
+
+def test_every_page_of_a_new_household_and_of_one_whose_broker_is_away(
+    tmp_path: Path, new_visitor: Visit
+) -> None:
+    phone, faults = new_visitor(PHONE, scheme="dark"), []
+    with Home.at(tmp_path, cameras=1) as home, Served.of(home.folder) as console:
+        console.enter(phone)
+        for path in every_page(phone, console):
+            faults += [f"{path}: {one}" for one in axe.violations(phone.page)]
+        home.broker.stop()
+        for path in every_page(phone, console):
+            if not phone.fits():
+                faults.append(f"{path}: is wider than {PHONE.width} px")
+        phone.page.goto(console.url("/"))
+        expect(phone.page.locator("main")).to_contain_text("could not be fetched")
+        phone.page.goto("about:blank")
+    assert not faults, "\n".join(faults)
+    phone.forgive()

@@ -60,6 +60,12 @@ class Peer:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")
 
+    @property
+    def pid(self) -> int:
+        """The id of the process that runs."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         assert self._process is not None, "it does not run"
