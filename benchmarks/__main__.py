@@ -33,6 +33,7 @@ from benchmarks.parts import (
     redaction,
     release,
     startup,
+    timeline,
     times,
     trim,
     upload,
@@ -57,6 +58,7 @@ PARTS: dict[str, ModuleType] = {
     "upload": upload,
     "faces": faces,
     "release": release,
+    "timeline": timeline,
 }
 _CACHE = ROOT / ".cache" / "bench"
 
