@@ -18,7 +18,7 @@ from agent.config import Broker
 from agent.consent import letters, lifecycle
 from agent.consent.cards import DeviceCard
 from agent.consent.statements import LedgerPage, Listing, Moment, Outcome, Statement
-from agent.errors import MalformedStatement, Refused
+from agent.errors import MalformedStatement, NetworkFault, Refused
 from agent.keyfile import Keys
 from agent.mqtt import link, topics
 from agent.mqtt.link import Received
@@ -32,6 +32,7 @@ from agent.owner.inbox.placing import CLIPS
 
 QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0
+ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 _CHUNK_SECONDS = 30.0  # longest silence of a camera that sends a clip
 _MISSED_SECONDS = 15  # keepalive: the broker misses us after half as long again
 _ANSWER_SECONDS = 20.0  # longest silence of a camera that lists its clips, or its ledger
@@ -244,12 +245,17 @@ def chunks(
 ) -> Iterator[tuple[int, bytes]]:
     """The chunks under ``name`` as they arrive, until the camera is silent for too long.
 
-    Raises :class:`Refused` if the camera refuses ``command``.
+    Raises :class:`Refused` if the camera refuses ``command``, :class:`NetworkFault` once the broker
+    says that it is offline.
     """
     device = command.device
     while (message := session.receive(_CHUNK_SECONDS)) is not None:
         topic = topics.parse(message.topic, feed="")
-        if topic is None or topic.device != device.name or message.retained:
+        if topic is None or topic.device != device.name:
+            continue
+        if topic.kind == "availability" and message.payload == topics.OFFLINE:
+            raise NetworkFault(f"{device.name} is offline", advice=ONLINE_AGAIN)
+        if message.retained:
             continue
         if topic.kind == "release" and topic.ids == (command.subject,):
             raise Refused("camera-refused", f"{device.name}: {_answer(message, command, keys)}")

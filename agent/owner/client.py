@@ -15,8 +15,9 @@ confirmations; nothing here does.
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 from agent import keyfile
@@ -33,13 +34,14 @@ from agent.consent.statements import (
 from agent.keyfile import Keys
 from agent.media.editing.content import Prepared
 from agent.mqtt import topics
+from agent.mqtt.session import Session
 from agent.owner import broker, clip_transfer
 from agent.owner.clip_transfer import Progress
 from agent.owner.decisions import seen, sent, sign
 from agent.owner.decisions.choice import Choice, choose
 from agent.owner.decisions.plans import Plans
 from agent.owner.decisions.seen import SeenClip
-from agent.owner.decisions.sign import Plan, ReleasePlan
+from agent.owner.decisions.sign import Decision, Plan, ReleasePlan
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox import cameras, items, lookup
 from agent.owner.inbox.inbox import Inbox
@@ -240,34 +242,55 @@ class OwnerClient:
         sealed: bool = False,
         shown: ApprovedClip | None = None,
         progress: Progress | None = None,
+        brief: bool = False,
     ) -> Prepared | None:
         """Ask the camera for a clip and write it to ``target``, opened with the clip's own key.
 
         ``sealed``: still encrypted; ``shown``: as it would be sent, remembered as seen with the
-        pictures that are returned.
+        pictures that are returned. ``brief``: read no letters first, which takes most of a second;
+        for a tool that reads them all the time.
         """
         card, now = self.plans.camera(device), self.now()
         lookup.closed_clips(self.inbox, device).check(() if sealed else (offer,))
         key = None if sealed else seen.open_key(offer, keys.identity)
         command = sign.sign(sign.command(Preview(clip=offer.id), card, now=now), keys, now=now)
-        chunks = topics.preview(device, offer.id, topics.ANY)
-        with self._visits.begin(keys, [device], chunks) as visit:
-            visit.require(device)
-            visit.repeat()
-            broker.send(visit.session, command)
-            received = broker.chunks(visit.session, command, offer.id, keys)
+        with self._asking(
+            device, keys, topics.preview(device, offer.id, topics.ANY), command, brief=brief
+        ) as session:
+            broker.send(session, command)
+            received = broker.chunks(session, command, offer.id, keys)
             pictures = clip_transfer.receive(offer, received, key, target, shown, progress)
         if key is not None and shown is not None:
             seen.keep(self.folder, device, SeenClip(shown, key.recipient, self.now(), pictures))
         return pictures
 
+    @contextlib.contextmanager
+    def _asking(
+        self, device: str, keys: Keys, answer: str, command: Decision, *, brief: bool
+    ) -> Iterator[Session]:
+        """A connection for one question to a camera, whose ``answer`` is a topic."""
+        if brief:
+            with self._visits.brief(command, answer) as session:
+                yield session
+            return
+        with self._visits.begin(keys, [device], answer) as visit:
+            visit.require(device)
+            visit.repeat()
+            yield visit.session
+
     def open_clip(
-        self, device: str, offer: ClipOffer, keys: Keys, progress: Progress | None = None
+        self,
+        device: str,
+        offer: ClipOffer,
+        keys: Keys,
+        progress: Progress | None = None,
+        *,
+        brief: bool = False,
     ) -> Footage:
         """Ask the camera for a clip, and open it in memory; Refused if it is too large for that."""
         footage.check_size(offer)
         key, memory = seen.open_key(offer, keys.identity), io.BytesIO()
-        self.fetch(device, offer, keys, memory, progress=progress)
+        self.fetch(device, offer, keys, memory, progress=progress, brief=brief)
         return Footage(device, offer, key.recipient, memory.getvalue())
 
     def mark_seen(self, rendering: Rendering) -> None:

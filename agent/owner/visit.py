@@ -17,6 +17,7 @@ from agent.consent.cards import DeviceCard
 from agent.consent.statements import Outcome
 from agent.errors import NetworkFault
 from agent.keyfile import Keys
+from agent.mqtt import topics
 from agent.mqtt.session import Session
 from agent.owner import broker
 from agent.owner.decisions.repeat import Repeats
@@ -24,8 +25,6 @@ from agent.owner.decisions.sign import Decision
 from agent.owner.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Presence
-
-ONLINE_AGAIN = "Is the camera powered and on the network? Then ask again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ class Visit:
     def require(self, device: str) -> None:
         """Raise :class:`NetworkFault` if the camera ``device`` is offline."""
         if self.presence[device].offline:
-            raise NetworkFault(f"{device} is offline", advice=ONLINE_AGAIN)
+            raise NetworkFault(f"{device} is offline", advice=broker.ONLINE_AGAIN)
 
     def repeat(self, *, but: str = "") -> None:
         """Send each camera that is online what it may have missed, without the decision ``but``."""
@@ -89,6 +88,14 @@ class Visits:
         self._inbox = inbox
         self._clock = clock
         self._repeats = Repeats(folder, inbox)
+
+    @contextmanager
+    def brief(self, command: Decision, *answers: str) -> Iterator[Session]:
+        """Connect to ask one thing, without reading letters; ``answers`` are topics to follow."""
+        device = command.device.name
+        filters = [topics.availability(device), topics.release(device, command.subject), *answers]
+        with broker.connect(self._folder.settings().mqtt, filters) as session:
+            yield session
 
     @contextmanager
     def begin(

@@ -1,8 +1,8 @@
 """The owner's console in Chromium: a day of 5,000 clips, and a clip of 10 MB.
 
-A real broker and gateway on loopback, and clips written as a camera writes them. Paint is the browser's "first contentful paint" of the page, and of the first
-clip on it, from the click on a link. Playing is from the click on a clip, which was not fetched
-before, until the video's clock has moved.
+A real broker and gateway on loopback, and clips written as a camera writes them. Paint is the
+browser's "first contentful paint" of the page. Playing is from the click on a clip, which was not
+fetched before, until the video's clock has moved.
 """
 
 from __future__ import annotations

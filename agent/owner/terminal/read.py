@@ -13,6 +13,7 @@ from agent.consent.statements import ClipOffer, Window
 from agent.errors import NetworkFault, Refused
 from agent.keyfile import Keys
 from agent.owner import as_json, text
+from agent.owner.broker import ONLINE_AGAIN
 from agent.owner.client import OwnerClient
 from agent.owner.clip_transfer import new_file
 from agent.owner.inbox.items import NoticeItem, RequestPage
@@ -20,7 +21,6 @@ from agent.owner.pictures import sheet
 from agent.owner.pictures.sheet import Group
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing
-from agent.owner.visit import ONLINE_AGAIN
 from agent.owner.wording import recording
 
 _DAY_SECONDS = 86_400

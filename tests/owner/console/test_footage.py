@@ -271,3 +271,17 @@ def test_a_clip_that_was_cut_off_is_shown_as_far_as_it_goes(
     with camera.serve(owner.broker):
         said = make_ready(browser, offer, {"trim": {"from_seconds": 1, "to_seconds": 2}})["said"]
     assert said["plays"] and said["count"] == 10
+
+
+def test_a_camera_that_is_offline_is_told_without_a_wait(
+    browser: TestClient, owner: OwnerAtHome, camera: FakeCamera, request_jws: str
+) -> None:
+    offer = camera.record(CLIP, duration_seconds=4.0)
+    owner.post(request_jws, offers=[offer])
+    browser.get("/?now=1")
+    with camera.serve(owner.broker):
+        pass  # it says goodbye
+    state = make_ready(browser, offer)
+    assert state["state"] == "failed"
+    assert "front-door is offline" in state["error"]
+    assert previews(camera) == 0

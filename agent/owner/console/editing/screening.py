@@ -50,7 +50,7 @@ class Screening:
         name = f"{device} {offer.id} {offer.sha256}"
         found = self._find(name)
         if not isinstance(found, Footage):
-            found = client.open_clip(device, offer, session.keys, progress)
+            found = client.open_clip(device, offer, session.keys, progress, brief=True)
             self._keep(name, found)
         return found
 

@@ -1,9 +1,10 @@
 // Waits for jobs of the console: await job(id, state => …) resolves with its last state.
 
-const PAUSE_MS = 300;
+const FIRST_PAUSE_MS = 40;
+const LONGEST_PAUSE_MS = 300;
 
 export async function job(id, onState = () => {}) {
-  for (;;) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(1.5 * pause, LONGEST_PAUSE_MS)) {
     const answer = await fetch(`/jobs/${encodeURIComponent(id)}`);
     if (answer.status === 401) {
       location.reload(); // locked meanwhile: the guard asks for the passphrase
@@ -13,6 +14,6 @@ export async function job(id, onState = () => {}) {
     if (state.state !== "running") {
       return state;
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
