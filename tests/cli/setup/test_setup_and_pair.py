@@ -60,7 +60,6 @@ class Machine:
             f"pid_file {self.mosquitto}/pid\nuser root\n"
             f"persistence_location {self.mosquitto}/\n"
             f"include_dir {self.mosquitto}/conf.d\nlog_dest stderr\n"
-            f"persistence_location {self.mosquitto}/\n"
         )
         systemctl = self.root / "bin" / "systemctl"
         systemctl.parent.mkdir()
