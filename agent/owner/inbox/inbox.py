@@ -34,7 +34,7 @@ from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
 from agent.owner.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import closed_clips, items, ledger_watch, pages, placing, verify
-from agent.owner.inbox.closed_clips import ClosedClips
+from agent.owner.inbox.closed_clips import NONE_CLOSED, ClosedClips
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate
 from agent.owner.inbox.ledger_watch import LedgerWatch
 from agent.owner.inbox.placing import CLIPS, LETTERS, LISTINGS, NOTICES, RELEASES, STATUS
@@ -60,6 +60,7 @@ class Inbox:
         self.warnings = [
             warning for ledger in self._ledgers.values() for warning in ledger.warnings()
         ]
+        self._verified: dict[tuple[str, str], verify.Report] = {}  # by camera and text
         self.closed_to_us: Counter[str] = Counter()  # letters to other readers, by camera
 
     @property
@@ -227,8 +228,9 @@ class Inbox:
 
     def _closed(self, device: str, folder: str, name: str) -> ClosedClips:
         letter = self._folder.letter(folder, device, name)
-        status = self.status(device) if letter is not None and letter.closed else None
-        return closed_clips.of(letter, status, self._folder.card())
+        if letter is None or not letter.closed:
+            return NONE_CLOSED
+        return closed_clips.of(letter, self.status(device), self._folder.card())
 
     def _emptied(self, topic: Topic) -> None:
         if topic.kind == "inbox":
@@ -272,7 +274,7 @@ class Inbox:
         for device in self._devices.values():
             for name, letter in self._folder.kept(folder, device.name):
                 try:
-                    report = verify.read_report(letter.jws, device)
+                    report = self._report(letter.jws, device)
                 except Refused as error:
                     self._cannot_read(device, folder, name, error)
                     continue
@@ -288,6 +290,13 @@ class Inbox:
                     short=items.short(report.digest[:16], names),
                     closed_clips=self._closed(device.name, folder, name),
                 )
+
+    def _report(self, jws: str, device: DeviceCard) -> verify.Report:
+        """A kept report, verified once by this object: the same text stays as good as it was."""
+        key = (device.name, jws)
+        if (known := self._verified.get(key)) is None:
+            known = self._verified[key] = verify.read_report(jws, device)
+        return known
 
     def _cannot_read(self, device: DeviceCard, folder: str, name: str, error: Refused) -> None:
         """Warn of a card that was replaced, or a file that was changed."""

@@ -42,6 +42,7 @@ class LedgerWatch:
     def __init__(self, folder: OwnerFolder, device: DeviceCard) -> None:
         self._folder = folder
         self._device = device
+        self._verified: dict[str, CameraStatement | None] = {}  # by text
 
     def heads(self) -> tuple[LedgerHead, ...]:
         """The heads for a ``sync`` to name, the newest last."""
@@ -97,10 +98,12 @@ class LedgerWatch:
         return sorted(read, key=lambda one: one.ledger.size)
 
     def _read(self, letter: StoredStatement) -> CameraStatement | None:
-        try:
-            return verify.read_statement(letter.jws, self._device)
-        except Refused:
-            return None  # of a camera that had other keys
+        if letter.jws not in self._verified:
+            try:
+                self._verified[letter.jws] = verify.read_statement(letter.jws, self._device)
+            except Refused:  # of a camera that had other keys
+                self._verified[letter.jws] = None
+        return self._verified[letter.jws]
 
     def _forget(self, folder: str) -> None:
         for name in self._folder.names(folder, self._device.name):
