@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from typing import Final
 
 from agent.errors import ClipDamaged
@@ -16,9 +17,17 @@ MOST_PICTURES: Final = 500_000  # four hours at 30 a second
 _MOST_INDEX_BYTES: Final = 1 << 26
 _STREAMED: Final = (b"mdat", b"free", b"skip", b"wide")
 # Boxes that claim pictures or repeat those of others, and where their count stands behind the name
-# (ISO/IEC 14496-12, 8.7.3, 8.8.8 and 8.6.6).
-_CLAIMS: Final = re.compile(rb"stsz.{8}(.{4})|stz2.{8}(.{4})|trun.{4}(.{4})", re.DOTALL)
-_EDITS: Final = re.compile(rb"elst.{4}(.{4})", re.DOTALL)
+# (ISO/IEC 14496-12, 8.7.3, 8.8.8 and 8.6.6). Nothing is consumed (``?=``): the bytes of a name may
+# stand in another box too, right before the true one.
+_CLAIMS: Final = re.compile(rb"(?=stsz.{8}(.{4})|stz2.{8}(.{4})|trun.{4}(.{4}))", re.DOTALL)
+_EDITS: Final = re.compile(rb"(?=elst.{4}(.{4}))", re.DOTALL)
+# Of a sound, FFmpeg makes one entry for 160 samples or more, as many as the chunks claim (8.7.4
+# and 8.7.5), whatever its `stsz` says.
+_CHUNKS: Final = re.compile(rb"(?=(?:stco|co64).{4}(.{4}))", re.DOTALL)
+_IN_CHUNKS: Final = re.compile(rb"(?=stsc.{4}(.{4}))", re.DOTALL)
+_CHUNK_RULE: Final = struct.Struct(">III")  # from which chunk on, how many samples, what they are
+_SAMPLES_EACH: Final = 160
+_COMPRESSED: Final = re.compile(rb"cmov.{4}dcom", re.DOTALL)  # QuickTime; hides the whole index
 _HEAD_BYTES, _LARGE_HEAD_BYTES = 8, 16
 
 
@@ -62,10 +71,14 @@ class BoundedIndex:
         return head + self._checked(self._exactly(left))
 
     def _checked(self, index: bytes) -> bytes:
+        if _COMPRESSED.search(index):
+            raise ClipDamaged("the clip's index is compressed, as no camera of ours writes it")
         edits = [int.from_bytes(found[1]) for found in _EDITS.finditer(index)]
+        repeats = max(1, *edits, len(edits))
         for found in _CLAIMS.finditer(index):
             count = next(int.from_bytes(one) for one in found.groups() if one is not None)
-            self._pictures_left -= count * max(1, *edits, len(edits))
+            self._pictures_left -= count * repeats
+        self._pictures_left -= _sounds(index)
         if self._pictures_left < 0:
             raise ClipDamaged("the clip's index claims more pictures than any recording has")
         return index
@@ -77,3 +90,19 @@ class BoundedIndex:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+
+def _sounds(index: bytes) -> int:
+    """How many entries FFmpeg makes at most for sounds in chunks; none for what cameras record."""
+    most, left = 0, len(index)
+    for found in _IN_CHUNKS.finditer(index):
+        begin = found.end(1)
+        room = (len(index) - begin) // _CHUNK_RULE.size
+        end = begin + min(int.from_bytes(found[1]), room) * _CHUNK_RULE.size
+        left -= end - begin
+        if left < 0:  # they lie inside each other
+            raise ClipDamaged("the clip does not play (a part of its index has a wrong length)")
+        rules = _CHUNK_RULE.iter_unpack(memoryview(index)[begin:end])
+        most = max(most, max((samples for _first, samples, _kind in rules), default=0))
+    chunks = sum(int.from_bytes(found[1]) for found in _CHUNKS.finditer(index))
+    return chunks * (most // _SAMPLES_EACH)

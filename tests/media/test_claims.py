@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import tracemalloc
+import zlib
 
 import av
 import pytest
@@ -161,3 +162,52 @@ def test_pictures_larger_than_any_cameras_are_refused(
         widths(clip)
     with pytest.raises(ClipDamaged):
         prepared(clip, None, Redaction.still(0, 0, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("name", [b"stsz", b"stz2"])
+@pytest.mark.parametrize("decoy", [b"stsz", b"stz2", b"trun"])
+@pytest.mark.parametrize("gap", range(16))
+def test_a_decoy_right_before_an_index_does_not_hide_it(
+    name: bytes, decoy: bytes, gap: int
+) -> None:
+    """The search took the decoy for a box that claims nothing, and read on behind the true one."""
+    true = box(name, struct.pack(">III", 0, 1, 100_000_000))
+    with pytest.raises(ClipDamaged, match="claims more pictures"):
+        read(box(b"moov", box(b"free", decoy + bytes(gap)) + true))
+
+
+def test_a_compressed_index_is_refused() -> None:
+    """FFmpeg inflates QuickTime's ``cmov``; nothing of it would have been counted."""
+    packed = zlib.compress(box(b"moov", b"stsz" + struct.pack(">III", 0, 1, 100_000_000)))
+    compressed = box(b"dcom", b"zlib") + box(b"cmvd", struct.pack(">I", 1_000) + packed)
+    with pytest.raises(ClipDamaged, match="compressed"):
+        read(box(b"moov", box(b"cmov", compressed)))
+
+
+def sound(chunks: int, samples_each: int) -> bytes:
+    """The index of a sound: its ``stsz`` claims one sample, and its chunks any number."""
+    parts = {
+        b"stsz": struct.pack(">III", 0, 2, 1),
+        b"stsc": struct.pack(">IIIII", 0, 1, 1, samples_each, 1),
+        b"stco": struct.pack(">II", 0, chunks) + bytes(4 * chunks),
+    }
+    return box(b"moov", b"".join(box(*part) for part in parts.items()))
+
+
+def test_a_sound_that_claims_by_its_chunks_is_refused() -> None:
+    """FFmpeg made two million entries of each chunk: four of them took 200 MB."""
+    with pytest.raises(ClipDamaged, match="claims more pictures"):
+        read(sound(4, 0x7FFF_FFF0))
+    read(sound(4, 1_000))
+
+
+def test_names_that_lie_inside_each_other_cost_no_time() -> None:
+    """Each ``stsc`` claims all that follows: to read them all would take hours."""
+    nested = (b"stsc" + struct.pack(">II", 0, 1 << 24)) * 100_000
+    with pytest.raises(ClipDamaged, match="wrong length"):
+        read(box(b"moov", nested))
+
+
+def test_edits_and_claims_without_number_cost_no_time() -> None:
+    many = (b"elst" + bytes(8) + b"trun" + bytes(8)) * 50_000
+    assert read(box(b"moov", many))
