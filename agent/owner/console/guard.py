@@ -113,6 +113,8 @@ class Guard:
             if headers.get("origin") not in self._origins:
                 return _no(403, "Another site has sent this.")
             length = headers.get("content-length", "")
+            if "transfer-encoding" in headers:  # then the length is not the one that counts
+                return _no(411, "This form does not tell its length.")
             if not length.isdecimal() or int(length) > MAX_FORM_BYTES:
                 return _no(413, "This form is too large.")
         site, follows_link = headers.get("sec-fetch-site", "none"), _follows_link(headers, method)

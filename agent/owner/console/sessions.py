@@ -33,19 +33,33 @@ class Session:
     began_at: float
     used_at: float
     _keys: Keys | None = field(repr=False)
-    memory: dict[str, object] = field(default_factory=dict, repr=False)
+    _memory: dict[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def memory(self) -> dict[str, object]:
+        """What pages and jobs keep until the lock; Refused ``locked`` when the session has ended.
+
+        So a job that ends after the lock keeps nothing.
+        """
+        if self._keys is None:
+            raise _locked()
+        return self._memory
 
     @property
     def keys(self) -> Keys:
         """The owner's keys; Refused ``locked`` when the session has ended."""
         if self._keys is None:
-            raise Refused("locked", "the console was locked meanwhile", advice="Unlock it again")
+            raise _locked()
         return self._keys
 
     def end(self) -> None:
         """Forget all."""
         self._keys = None
-        self.memory.clear()
+        self._memory.clear()
+
+
+def _locked() -> Refused:
+    return Refused("locked", "the console was locked meanwhile", advice="Unlock it again")
 
 
 class Sessions:

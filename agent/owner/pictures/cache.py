@@ -10,6 +10,7 @@ oldest files go when there are more than a bound.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,8 @@ class ThumbnailCache:
         with files.faults(path):
             path.parent.mkdir(mode=files.PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
             draft.write_bytes(sealed)
-            draft.replace(path)
+            with contextlib.suppress(FileNotFoundError):  # another page has put the same meanwhile
+                draft.replace(path)
 
     def drop(self, device: str, clip: str) -> None:
         """Forget the thumbnail of a clip."""

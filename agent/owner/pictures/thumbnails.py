@@ -66,6 +66,15 @@ def batches(offers: Sequence[ClipOffer]) -> Iterator[tuple[ClipOffer, ...]]:
         yield batch
 
 
+def _names_one(offer: ClipOffer, identity: str) -> bool:
+    """True if the clip's key names a thumbnail: whoever says that there is none withholds it."""
+    try:
+        recorded = seen.open_key(offer, identity).recorded
+    except Refused:
+        return False
+    return recorded is not None and recorded.thumbnail is not None
+
+
 def receive(
     session: Session,
     command: Decision,
@@ -88,7 +97,7 @@ def receive(
             missing.discard(number)
             offer = offers[number]
             plain = opened(offer, sealed, keys.identity)
-            if plain is not None or not sealed:
+            if plain is not None or (not sealed and not _names_one(offer, keys.identity)):
                 keep(offer.id, sealed)
             yield offer.id, plain
         if not missing:

@@ -481,7 +481,7 @@ def test_a_camera_that_is_offline_is_named_and_its_release_can_be_stopped(
     assert "front-door is offline" in page
     (key,) = parse_qs(urlsplit(where).query)["release"]
     stopped = browser.post(f"/releases/{key}/revoke")
-    assert stopped.headers["location"] == f"/releases/{key}?stopped=1"
+    assert stopped.headers["location"] == f"/releases/{key}"
     assert "You asked the camera to stop it" in browser.get(stopped.headers["location"]).text
 
 

@@ -67,13 +67,16 @@ def test_a_session_is_of_one_browser(sessions: Sessions) -> None:
 
 def test_the_lock_forgets_the_keys_and_what_was_seen(sessions: Sessions) -> None:
     session = sessions.begin("phone", "right")
-    session.memory["clip"] = b"plain"
+    memory = session.memory
+    memory["clip"] = b"plain"
     other = sessions.begin("laptop", "right")
     sessions.lock("phone")
     assert sessions.find(session.id, "phone") is None
-    assert session.memory == {}
+    assert memory == {}
     with pytest.raises(Refused, match="locked meanwhile"):  # as a job that still runs sees it
         assert session.keys
+    with pytest.raises(Refused, match="locked meanwhile"):
+        session.memory["clip"] = b"plain"
     assert sessions.find(other.id, "laptop") is other
 
 

@@ -190,5 +190,6 @@ def test_a_session_remembers_a_week_of_days(browser: TestClient, console: Consol
         kept.put(days.parse(f"2024-01-{number:02d}", now=0), Timeline((), {}))
     found = [kept.get(days.parse(f"2024-01-{n:02d}", now=0)) is not None for n in range(1, 10)]
     assert found == [False, False, *[True] * 7]
+    memory = session.memory
     session.end()
-    assert session.memory == {}
+    assert memory == {}

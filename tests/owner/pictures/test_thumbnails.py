@@ -168,6 +168,34 @@ def test_a_forged_picture_is_not_kept_and_the_true_one_is_fetched_later(
         assert client.pictures.thumbnails(DEVICE, offers[:1], keys) == {offers[0].id: SHOWN[0]}
 
 
+def test_a_gateway_that_denies_a_thumbnail_withholds_it_no_longer_than_it_lies(
+    owner: OwnerAtHome, camera: FakeCamera, keys: Keys, offers: list[ClipOffer]
+) -> None:
+    """The clip's key names one; that there is none was kept for good."""
+    offer, truth = offers[0], camera.thumbnails[offers[0].id]
+    camera.thumbnails[offer.id] = b""
+    client = OwnerClient(owner.folder)
+    with camera.serve(owner.broker):
+        assert client.pictures.thumbnails(DEVICE, [offer], keys) == {offer.id: None}
+        camera.thumbnails[offer.id] = truth
+        assert client.pictures.thumbnails(DEVICE, [offer], keys) == {offer.id: SHOWN[0]}
+
+
+def test_two_pages_that_keep_the_same_thumbnail_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, replace = ThumbnailCache(tmp_path), Path.replace
+
+    def late(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        cache.put(DEVICE, "clip", b"sealed")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    cache.put(DEVICE, "clip", b"sealed")
+    assert cache.get(DEVICE, "clip") == b"sealed"
+
+
 def test_a_refusal_of_the_camera_is_told(
     owner: OwnerAtHome, camera: FakeCamera, keys: Keys, offers: list[ClipOffer]
 ) -> None:

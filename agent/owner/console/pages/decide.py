@@ -230,7 +230,8 @@ def sign(context: Context) -> Response:
     if not sent:
         return _last(context, draft, _nothing_sent(faults))
     context.console.collector.forget()
-    releases.note_unsent(context, faults)
+    if faults:
+        releases.note_unsent(context, faults)
     return context.redirect(f"/releases/sent?{urlencode([('release', one) for one in sent])}")
 
 

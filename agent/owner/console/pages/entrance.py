@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -73,8 +71,7 @@ def language(context: Context) -> Response:
 
 def path_of(text: str) -> str:
     """The path in ``text`` if it is one of the console; never another site."""
-    parts = urlsplit(text)
-    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.netloc
+    is_ours = text.startswith("/") and not text.startswith(("//", "/\\"))
     return text if is_ours and text.isprintable() else "/"
 
 

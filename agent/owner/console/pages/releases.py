@@ -12,8 +12,10 @@ from starlette.routing import Route
 from agent.errors import ClipAgentError, Refused
 from agent.owner import text
 from agent.owner.console.context import Context, endpoint, for_scripts
+from agent.owner.console.pieces import telling
 from agent.owner.inbox.items import Answer
 from agent.owner.wording import releases
+from agent.owner.words import _
 
 _FRESH_SECONDS = 3.0
 _UNSENT = "unsent"
@@ -94,16 +96,16 @@ def revoke(context: Context) -> Response:
     if answer.device != device:
         raise Refused("no-such-release", f"{device} has no release {release}")
     client.send(plan, context.keys)
-    context.console.collector.forget()
-    return context.redirect(f"/releases/{device}/{answer.release}?stopped=1")
+    telling.note(context, _("You asked the camera to stop it. Its answer shows below."))
+    return context.redirect(f"/releases/{device}/{answer.release}")
 
 
 def _show(context: Context, keys: list[str], faults: list[str]) -> Response:
     found = _progress(context, keys)
     if not found:
         raise Refused("no-such-release", "no such release is known here")
-    stopped = bool(context.field("stopped"))
-    return context.render("release.html", releases=found, faults=faults, stopped=stopped)
+    said = telling.said(context)
+    return context.render("release.html", releases=found, faults=faults, said=said)
 
 
 def _progress(context: Context, keys: list[str]) -> list[Progress]:

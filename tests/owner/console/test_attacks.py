@@ -1,0 +1,58 @@
+"""Attacks on the console that once got through: by links, by forms, by jobs after the lock."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from agent.errors import Refused
+from agent.owner.console.context import Console
+from agent.owner.console.editing.screening import Screening
+from agent.owner.console.guard import SESSION_COOKIE
+from agent.owner.console.timeline.days import Days
+from tests.owner.conftest import PASSPHRASE
+from tests.owner.console.test_decide import Desk, asked, desk
+
+__all__ = ["asked", "desk"]
+LIE = "Your camera was hacked. Call 555-0100"
+
+
+def test_a_link_puts_no_words_on_the_page_of_a_release(asked: Desk) -> None:
+    sent = asked.sign(asked.last_page()).headers["location"]
+    for address in (f"{sent}&fault={LIE}", f"{sent}&stopped=1"):
+        page = asked.browser.get(address)
+        assert page.status_code == 200
+        assert LIE not in page.text and "You asked the camera to stop it" not in page.text
+
+
+@pytest.mark.parametrize("after", ["//[", "\0//[x", "//evil.example", "/\\evil.example", "///x"])
+def test_no_address_after_the_unlock_leads_elsewhere_or_nowhere(
+    locked_browser: TestClient, after: str
+) -> None:
+    assert locked_browser.get("/unlock", params={"next": after}).status_code == 200
+    answer = locked_browser.post("/unlock", data={"passphrase": PASSPHRASE, "next": after})
+    assert answer.headers["location"] == "/"
+
+
+def test_a_chunked_form_does_not_pass_for_a_small_one(stranger: TestClient) -> None:
+    """Its length counts, and not the one that it tells: 60 MB went into memory."""
+    answer = stranger.post(
+        "/enter",
+        content=iter([b"token=", b"a" * 100]),
+        headers={"content-length": "5", "transfer-encoding": "chunked"},
+    )
+    assert answer.status_code == 411
+
+
+def test_a_job_that_ends_after_the_lock_keeps_nothing(
+    browser: TestClient, console: Console
+) -> None:
+    cookie = browser.cookies[SESSION_COOKIE]
+    (known,) = console.door.browsers()
+    session = console.sessions.find(cookie, known.id)
+    assert session is not None
+    Days.of(session)
+    browser.post("/lock")
+    for keeps in (Days.of, Screening.of):
+        with pytest.raises(Refused, match="locked meanwhile"):
+            keeps(session)
