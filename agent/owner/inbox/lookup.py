@@ -229,9 +229,11 @@ def proposal(found: Sequence[OpenRequest], prefix: str, *, me: str) -> tuple[Ope
 
 def proposed_share(inbox: Inbox, prefix: str, *, me: str) -> tuple[str, str, Share]:
     """Camera, release id and content of another owner's share that waits for a second one."""
-    waiting = [one for one in inbox.releases() if _is_proposed_share(one)]
     found = items.find(
-        waiting, prefix, name=lambda one: one.outcome.subject, about=lambda one: one.device
+        _proposed(inbox.releases()),
+        prefix,
+        name=lambda one: one.outcome.subject,
+        about=lambda one: one.device,
     )
     if found is None:
         why = f"no share {prefix!r} waits for a second owner"
@@ -240,6 +242,18 @@ def proposed_share(inbox: Inbox, prefix: str, *, me: str) -> tuple[str, str, Sha
     if said.iss == me:
         raise Refused("own-proposal", "this is your own share: another owner must agree to it")
     return found.device, found.outcome.subject, said
+
+
+def waiting_shares(
+    releases: Sequence[ReleaseUpdate], *, me: str
+) -> list[tuple[ReleaseUpdate, Share]]:
+    """Other owners' shares that wait for a second owner, who may be ``me``."""
+    waiting = [(one, verify.read_share(one.outcome.decision)) for one in _proposed(releases)]
+    return [(one, said) for one, said in waiting if said.iss != me]
+
+
+def _proposed(releases: Sequence[ReleaseUpdate]) -> list[ReleaseUpdate]:
+    return [one for one in releases if _is_proposed_share(one)]
 
 
 def _is_proposed_share(update: ReleaseUpdate) -> bool:

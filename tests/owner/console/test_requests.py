@@ -21,6 +21,7 @@ from agent.consent.statements import (
     LegalOrder,
     Notice,
     Proposal,
+    Recipient,
     Repost,
 )
 from agent.consent.statements.status import CameraPlace
@@ -29,6 +30,7 @@ from agent.mqtt import topics
 from agent.owner.console.context import Console
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera, make_request
+from tests.support import statements
 from tests.support.clock import SimulatedClock
 from tests.support.pictures import jpeg
 
@@ -206,6 +208,23 @@ def test_the_approval_of_another_owner_asks_for_ones_own(
     page = browser.get(f"/requests/{signing.digest(request)}").text
     assert "has approved 1 clip of front-door. It waits for you." in words(page)
     assert f"/agree?release={proposal.release}" in page
+
+
+def test_a_share_of_another_owner_waits_on_the_first_page_and_ones_own_does_not(
+    browser: TestClient, owner: OwnerAtHome, keys: Keys
+) -> None:
+    other, to, camera = Keys.generate(), Keys.generate(), owner.camera
+    offer = camera.record(b"x")
+    recipient = Recipient(name="Ann <3", key=to.signing.public.text, seal=to.recipient)
+    clips = [ApprovedClip(id=offer.id, sha256=offer.sha256, trim=None, redact=())]
+    for name, author in (("1" * 16, other), ("2" * 16, keys)):
+        said = statements.share(author.fingerprint, camera.card.key.fingerprint, recipient, clips)
+        decision = author.signing.sign(said)
+        letter = camera.outcome(name, "PROPOSED", decision=decision)
+        owner.retain([(topics.release(camera.name, name), letter)])
+    page = browser.get("/").text
+    assert "Another owner shares clips of front-door with Ann &lt;3." in page
+    assert re.findall(r"/share/agree\?release=(\w+)", page) == ["1" * 16]
 
 
 def test_a_closed_request_stays_readable_and_cannot_be_answered(

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from agent.owner import text
 from agent.owner.console.context import Context, endpoint
 from agent.owner.console.pieces import latest, telling
+from agent.owner.inbox import lookup
 from agent.owner.inbox.items import Answer, NoticeItem, OpenRequest, Overview
 from agent.owner.wording import cameras, requests
 from agent.owner.words import _
@@ -26,7 +27,7 @@ def home(context: Context) -> Response:
         "home.html",
         overview=overview,
         requests=_requests(overview, now),
-        shares=_shares(overview),
+        shares=lookup.waiting_shares(overview.releases, me=overview.me),
         troubles=list(cameras.troubles(overview)),
         pauses=[said for one in overview.cameras if (said := cameras.paused(one, now))],
         nothing_asked=all(cameras.says_nothing_is_open(one) for one in overview.cameras),
@@ -77,15 +78,6 @@ def _waiting(overview: Overview, reports: Sequence[OpenRequest], now: float) -> 
             if proposal.owner != overview.me
         ],
     )
-
-
-def _shares(overview: Overview) -> list[Answer]:
-    """Shares of other owners that wait for this one."""
-    return [
-        one
-        for one in overview.answers
-        if (one.what, one.event, one.is_mine) == ("share", "PROPOSED", False)
-    ]
 
 
 def _notice(told: NoticeItem) -> dict[str, object]:
