@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -293,6 +294,12 @@ def test_a_clip_is_seen_on_the_last_page_which_then_says_so_and_is_signed(
         page.locator(".see button").nth(place).click()
         expect(page.locator(".see video").nth(place)).to_be_visible()
     expect(page.locator("main")).not_to_contain_text("not seen on this computer")
+    page.get_by_text("a form for uploads instead").click()
+    page.get_by_label("Whose form").fill("Springfield PD, Axon")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Make the file").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 6
     assert axe.violations(page) == []
     page.locator("#passphrase").fill(PASSPHRASE)
     page.get_by_role("button", name="Sign, and send").click()

@@ -2,6 +2,7 @@
 // is another one then, so its facts and its digest are replaced together.
 
 import { footage, notice } from "./footage.js";
+import { job } from "./jobs.js";
 
 const words = document.getElementById("words").dataset;
 const form = document.getElementById("sign");
@@ -58,4 +59,35 @@ for (const place of document.querySelectorAll(".see")) {
   const button = place.querySelector("button");
   button.addEventListener("click", () => see(place));
   button.hidden = false;
+}
+
+// Files for a website's form
+
+async function takeOut(portal) {
+  const [button, told] = [portal.querySelector("button"), portal.querySelector(".told")];
+  button.disabled = true;
+  told.textContent = words.making;
+  try {
+    const body = new URLSearchParams(new FormData(portal));
+    const answer = await fetch("/decide/portal", { method: "POST", body });
+    const begun = await answer.json();
+    const state = answer.ok ? await job(begun.job) : begun;
+    if (state.state !== "done") {
+      throw new Error(state.error);
+    }
+    told.textContent = words.made;
+    location.assign(state.said.src); // a download: the page stays
+  } catch (error) {
+    told.textContent = error.message;
+  }
+  button.disabled = false;
+}
+
+const portal = document.getElementById("portal");
+if (portal) {
+  portal.querySelector("button").disabled = false;
+  portal.addEventListener("submit", (event) => {
+    event.preventDefault();
+    takeOut(portal);
+  });
 }
