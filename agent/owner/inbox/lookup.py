@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -248,8 +249,11 @@ def waiting_shares(
     releases: Sequence[ReleaseUpdate], *, me: str
 ) -> list[tuple[ReleaseUpdate, Share]]:
     """Other owners' shares that wait for a second owner, who may be ``me``."""
-    waiting = [(one, verify.read_share(one.outcome.decision)) for one in _proposed(releases)]
-    return [(one, said) for one, said in waiting if said.iss != me]
+    found = []
+    for one in _proposed(releases):
+        with contextlib.suppress(Refused):  # a camera quotes what is no share: nothing to agree to
+            found.append((one, verify.read_share(one.outcome.decision)))
+    return [(one, said) for one, said in found if said.iss != me]
 
 
 def _proposed(releases: Sequence[ReleaseUpdate]) -> list[ReleaseUpdate]:

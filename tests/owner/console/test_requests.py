@@ -222,6 +222,9 @@ def test_a_share_of_another_owner_waits_on_the_first_page_and_ones_own_does_not(
         decision = author.signing.sign(said)
         letter = camera.outcome(name, "PROPOSED", decision=decision)
         owner.retain([(topics.release(camera.name, name), letter)])
+    cut = ".".join([decision.split(".")[0], "e30", "AAAA"])
+    letter = camera.outcome("3" * 16, "PROPOSED", decision=cut)
+    owner.retain([(topics.release(camera.name, "3" * 16), letter)])
     page = browser.get("/").text
     assert "Another owner shares clips of front-door with Ann &lt;3." in page
     assert re.findall(r"/share/agree\?release=(\w+)", page) == ["1" * 16]
