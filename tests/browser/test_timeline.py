@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from agent.owner.folder import OwnerFolder
 from tests.browser import axe, pictures
 from tests.browser.chromium import PHONE, SCREENS, WIDE, Screen
 from tests.browser.conftest import Visit
 from tests.browser.console import Served
 from tests.browser.footage import RATE, walker
 from tests.browser.home import FRONT, GARDEN, Home
+from tests.e2e.household import Household
 
 _PATIENCE_MS = 60_000
 
@@ -158,3 +160,24 @@ def test_a_look_waits_for_pictures_and_ends_with_a_press(
         expect(page.locator("#state")).to_have_text("Waiting for the first picture …")
         page.locator("#end").click(timeout=_PATIENCE_MS)
         expect(page.locator("#state")).to_have_text("No more pictures.", timeout=_PATIENCE_MS)
+
+
+def test_a_look_through_a_camera_shows_pictures_and_ends_when_the_page_is_left(
+    new_visitor: Visit, house: Household
+) -> None:
+    house.start("gateway")
+    house.enrol()
+    house.start("camera")
+    folder, looks = OwnerFolder(house.root / "owner"), house.state / "camera" / "looks"
+    with Served.of(folder) as console:
+        visitor = new_visitor()
+        console.enter(visitor, "/look")
+        page = visitor.page
+        page.locator("#begin").click()
+        expect(page.locator("#picture")).to_be_visible(timeout=_PATIENCE_MS)
+        expect(page.locator("#picture")).to_have_attribute("alt", "What front-door sees")
+        size = "document.getElementById('picture').naturalWidth"
+        until(lambda: page.evaluate(size) == 320)
+        assert axe.violations(page) == []
+        page.goto(console.url("/settings"))
+        until(lambda: not list(looks.iterdir()))

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
 from agent.consent.statements import ClipOffer, Delete, Keep
 from agent.owner.console.context import Console
 from agent.owner.console.timeline import days
+from agent.owner.inbox.items import Timeline, TimelineClip
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.support import pictures
@@ -181,8 +183,6 @@ def test_nothing_chosen_or_too_much_is_refused(browser: TestClient) -> None:
 
 
 def test_a_session_remembers_a_week_of_days(browser: TestClient, console: Console) -> None:
-    from agent.owner.inbox.items import Timeline
-
     session = console.sessions.newest()
     assert session is not None
     kept = days.Days.of(session)
@@ -193,3 +193,20 @@ def test_a_session_remembers_a_week_of_days(browser: TestClient, console: Consol
     memory = session.memory
     session.end()
     assert memory == {}
+
+
+def test_a_day_of_five_thousand_clips_is_one_page(
+    browser: TestClient, console: Console, camera: FakeCamera, day: str
+) -> None:
+    start, offer = days.window(days.parse(day, now=0)).start, camera.record(b"clip")
+    shown = [
+        TimelineClip(DEVICE, msgspec.structs.replace(offer, started_at=start + 17 * n))
+        for n in range(5_000)
+    ]
+    session = console.sessions.newest()
+    assert session is not None
+    days.Days.of(session).put(days.parse(day, now=0), Timeline(shown, {}))
+    page = browser.get("/timeline").text
+    assert len(clips(page)) == 5_000
+    assert len(re.findall('class="hour"', page)) == 24
+    assert "5,000 clips" in page

@@ -7,10 +7,11 @@ more, and the look ends seconds later.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 
 from agent.clock import Clock
-from agent.errors import ClipAgentError
+from agent.errors import ClipAgentError, Refused
 from agent.owner.client import OwnerClient
 from agent.owner.console.sessions import Session
 from agent.owner.pictures.look import Picture
@@ -60,7 +61,11 @@ class Looking:
     def wanted(self, session: Session) -> bool:
         """False once it was stopped, the browser is away, or the session is locked."""
         is_away = self._clock.monotonic() - self._asked_at > _AWAY_SECONDS
-        return not (self._stopped.is_set() or is_away or session.memory.get(_MEMORY) is not self)
+        if self._stopped.is_set() or is_away:
+            return False
+        with suppress(Refused):  # locked meanwhile
+            return session.memory.get(_MEMORY) is self
+        return False
 
     def _run(self, session: Session, client: OwnerClient) -> None:
         try:
