@@ -248,8 +248,10 @@ def chunks(
     Raises :class:`Refused` if the camera refuses ``command``, :class:`NetworkFault` once the broker
     says that it is offline.
     """
-    device = command.device
-    while (message := session.receive(_CHUNK_SECONDS)) is not None:
+    device, heard = command.device, time.monotonic()
+    while (left := heard + _CHUNK_SECONDS - time.monotonic()) > 0:  # others say what they like
+        if (message := session.receive(left)) is None:
+            return
         topic = topics.parse(message.topic, feed="")
         if topic is None or topic.device != device.name:
             continue
@@ -261,6 +263,7 @@ def chunks(
             raise Refused("camera-refused", f"{device.name}: {_answer(message, command, keys)}")
         if topic.kind == "preview" and topic.ids[0] == name and topic.ids[1].isdecimal():
             yield int(topic.ids[1]), message.payload
+            heard = time.monotonic()
 
 
 def _answer(message: Received, decision: Decision, keys: Keys) -> str:

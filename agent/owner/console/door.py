@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +32,10 @@ class Link(Struct, frozen=True, forbid_unknown_fields=True):
 
     sha256: str
     until: float
+
+    def lives(self, now: float) -> bool:
+        """False once it is over, also where the clock was set back meanwhile."""
+        return now < self.until <= now + LINK_SECONDS
 
 
 class Browser(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,7 +82,7 @@ class Door:
         wanted, now, cookie = _digest(token), self._clock.now(), self._token()
         with files.locked(self._lock):
             state = self._read()
-            if not any(link.sha256 == wanted and now < link.until for link in state.links):
+            if not any(link.sha256 == wanted and link.lives(now) for link in state.links):
                 raise Refused(
                     "link-used",
                     "this link was used before, or is older than ten minutes",
@@ -96,7 +101,8 @@ class Door:
         if found is None or now - found.seen_at > BROWSER_SECONDS:
             return None
         if now - found.seen_at > _SEEN_STEP_SECONDS:
-            self._change(found.id, msgspec.structs.replace(found, seen_at=now))
+            with suppress(StorageFault):  # a full disk must not keep the owner out
+                self._change(found.id, msgspec.structs.replace(found, seen_at=now))
         return found
 
     def browsers(self) -> tuple[Browser, ...]:
@@ -129,7 +135,7 @@ class Door:
 
     def _write(self, state: _State) -> None:
         now = self._clock.now()
-        links = tuple(link for link in state.links if now < link.until)
+        links = tuple(link for link in state.links if link.lives(now))
         fresh = tuple(one for one in state.browsers if now - one.seen_at <= BROWSER_SECONDS)
         data = msgspec.json.encode(_State(links, fresh))
         files.replace(self._path, data, mode=files.PRIVATE_MODE)

@@ -18,6 +18,7 @@ A GET by a script keeps no session alive: pages that look for news by themselves
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote
@@ -33,8 +34,11 @@ from starlette.responses import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.errors import StorageFault
 from agent.owner.console.door import Door
 from agent.owner.console.sessions import Sessions
+
+_log = logging.getLogger(__name__)
 
 BROWSER_COOKIE, SESSION_COOKIE = "clip-browser", "clip-session"
 _HOST = "__Host-"  # browsers take such a cookie from this host alone, over HTTPS (RFC 6265bis)
@@ -122,7 +126,11 @@ class Guard:
             return _no(403, "Another site has asked for this.")
         if path.startswith(_OPEN):
             return None
-        browser = self._door.find(self._cookie(connection, BROWSER_COOKIE))
+        try:
+            browser = self._door.find(self._cookie(connection, BROWSER_COOKIE))
+        except StorageFault as fault:
+            _log.error("%s", fault)
+            return _no(503, "The console cannot tell which browsers it admitted; its log says why.")
         if browser is None and site not in ("same-origin", "none"):
             return HTMLResponse(_ANEW.format(path=escape(_address(connection))))
         if browser is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -11,6 +14,7 @@ from agent.owner.console.editing.screening import Screening
 from agent.owner.console.guard import SESSION_COOKIE
 from agent.owner.console.timeline.days import Days
 from tests.owner.conftest import PASSPHRASE
+from tests.owner.console.conftest import ORIGIN
 from tests.owner.console.test_decide import Desk, asked, desk
 
 __all__ = ["asked", "desk"]
@@ -56,3 +60,21 @@ def test_a_job_that_ends_after_the_lock_keeps_nothing(
     for keeps in (Days.of, Screening.of):
         with pytest.raises(Refused, match="locked meanwhile"):
             keeps(session)
+
+
+def test_a_damaged_list_of_browsers_is_told_without_its_place(
+    browser: TestClient, console: Console
+) -> None:
+    (console.folder.path / "console.json").write_text("{")
+    answer = browser.get("/")
+    assert answer.status_code == 503
+    assert "its log says why" in answer.text and str(console.folder.path) not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/%5Cevil.example/unlock", "/%09/evil.example", "//evil.example"])
+def test_the_way_back_from_a_fault_leads_to_no_other_site(browser: TestClient, path: str) -> None:
+    """A backslash after the first slash counts as a slash for browsers: it names a host."""
+    page = browser.get(f"{ORIGIN}{path}")
+    assert page.status_code == 404
+    back = html.unescape(re.findall(r'<a href="([^"]*)">Try again', page.text)[0])
+    assert re.match(r"/[^/\\\t]", back)

@@ -90,3 +90,26 @@ def test_a_damaged_file_is_named_and_admits_nobody(door: Door, home: OwnerFolder
 )
 def test_a_browser_has_a_name_that_its_owner_recognises(agent: str, name: str) -> None:
     assert name_of(agent) == name
+
+
+def test_a_clock_that_is_set_back_gives_a_link_no_longer_life(
+    door: Door, clock: SimulatedClock
+) -> None:
+    clock.step_wall(86_400.0)
+    token = door.link()
+    clock.step_wall(-86_400.0)
+    with pytest.raises(Refused):
+        door.admit(token, "late")
+
+
+def test_a_full_disk_keeps_no_admitted_browser_out(
+    door: Door, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cookie = door.admit(door.link(), "phone")
+    clock.advance(2 * 86_400.0)
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageFault("no space left on device")
+
+    monkeypatch.setattr("agent.files.replace", full)
+    assert door.find(cookie) is not None
