@@ -65,7 +65,7 @@ test: lint  ## All checks and tests, with real brokers and receivers (ARGS="-k a
 
 test-browser: .venv/dev  ## The owner's console in Chromium (ARGS="-k phone"; KEEP_PICTURES=1: those of docs)
 	@.ci/packages $(BROWSER_PACKAGES)
-	$(BIN)/python -m pytest tests/browser $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser $(ARGS)
 
 test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
 	@$(call test_in_root,tests/pi,$(PI_ROOT),$(PI_PACKAGES),-n 4)

@@ -230,7 +230,7 @@ def test_playing_counts_as_seen_and_plays_both_sides(
     phone = new_visitor(PHONE)
     desk = Desk(phone, console, digest)
     assert phone.fits() and axe.violations(phone.page) == []
-    desk.shot.get_by_role("button", name="Play clip 1").tap()
+    desk.shot.get_by_role("button", name="Play", exact=True).tap()
     both = "[...document.querySelector('.shot').querySelectorAll('video')]"
     until(phone.page, f"{both}.every(video => video.currentTime > 0.2)")
     desk.next_page()
