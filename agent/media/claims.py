@@ -78,7 +78,7 @@ class BoundedIndex:
         for found in _CLAIMS.finditer(index):
             count = next(int.from_bytes(one) for one in found.groups() if one is not None)
             self._pictures_left -= count * repeats
-        self._pictures_left -= _sounds(index)
+        self._pictures_left -= sounds(index)
         if self._pictures_left < 0:
             raise ClipDamaged("the clip's index claims more pictures than any recording has")
         return index
@@ -92,8 +92,11 @@ class BoundedIndex:
         return b"".join(parts)
 
 
-def _sounds(index: bytes) -> int:
-    """How many entries FFmpeg makes at most for sounds in chunks; none for what cameras record."""
+def sounds(index: bytes) -> int:
+    """The most entries that FFmpeg makes for sounds in chunks; few or none for what cameras record.
+
+    Raises :class:`ClipDamaged` for boxes that lie inside each other.
+    """
     most, left = 0, len(index)
     for found in _IN_CHUNKS.finditer(index):
         begin = found.end(1)

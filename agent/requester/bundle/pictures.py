@@ -14,8 +14,8 @@ from pathlib import Path
 import av
 import av.error
 
-from agent.errors import BundleRefused
-from agent.media import mp4
+from agent.errors import BundleRefused, ClipDamaged
+from agent.media import claims, mp4
 
 _PARTS = frozenset({"ftyp", "moov", "mdat", "free"})
 _MOST_INDEX_BYTES = 1 << 26
@@ -82,7 +82,16 @@ def _indexed(path: Path) -> int:
             file.seek(at)
             index += file.read(length)
     sizes, edits = _numbers(index, _SIZES, skip=8), _numbers(index, _EDITS, skip=4)
-    is_plain = len(sizes) == 1 and len(edits) <= 1 and max(edits, default=0) <= _MOST_EDITS
+    try:
+        claimed = claims.sounds(index)
+    except ClipDamaged as error:
+        raise _no_clip(path) from error
+    is_plain = (
+        claimed <= claims.MOST_PICTURES
+        and len(sizes) == 1
+        and len(edits) <= 1
+        and max(edits, default=0) <= _MOST_EDITS
+    )
     if not is_plain or any(one in index for one in _OTHER_INDEXES):
         raise _no_clip(path)
     (count,) = sizes

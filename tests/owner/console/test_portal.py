@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 
 from agent.consent import signing
 from agent.consent.statements import Command, NoteExport
+from agent.owner.console.context import Console
+from agent.owner.console.pages import portal
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.console.test_decide import Desk
 from tests.support import footage
@@ -30,11 +32,11 @@ def desk(owner: OwnerAtHome, browser: TestClient, request_jws: str) -> Iterator[
         yield desk
 
 
-def make(desk: Desk, portal: str = "Springfield PD, Axon") -> dict[str, Any]:
+def make(desk: Desk, name: str = "Springfield PD, Axon") -> dict[str, Any]:
     """The state of the job at its end, for both clips, one of them trimmed."""
     trimmed = {"id": desk.offers[0].id, "trim": {"from_seconds": 0.5, "to_seconds": 1.5}}
     draft = desk.last_page(trimmed, {"id": desk.offers[1].id})["draft"]
-    begun = desk.browser.post("/decide/portal", data={"draft": draft, "portal": portal}).json()
+    begun = desk.browser.post("/decide/portal", data={"draft": draft, "portal": name}).json()
     while (state := desk.browser.get(f"/jobs/{begun['job']}").json())["state"] == "running":
         time.sleep(0.02)
     found: dict[str, Any] = state
@@ -75,3 +77,22 @@ def test_nothing_is_made_that_the_ledger_does_not_say(desk: Desk) -> None:
 def test_a_portal_without_a_name_is_refused(desk: Desk) -> None:
     assert "the name of the portal" in make(desk, " ")["error"]
     assert notes(desk) == []
+
+
+def test_a_file_that_is_ready_after_the_lock_is_kept_nowhere(
+    desk: Desk, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job held the session's memory, and put the clips there in the clear."""
+    session = console.sessions.newest()
+    assert session is not None
+    memory = session.memory
+
+    def late(*_: object) -> bytes:
+        console.sessions.lock()
+        return b"clips in the clear"
+
+    monkeypatch.setattr(portal, "_zip", late)
+    draft = desk.last_page({"id": desk.offers[0].id})["draft"]
+    desk.browser.post("/decide/portal", data={"draft": draft, "portal": "Axon"})
+    console.jobs.close()
+    assert memory == {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import av.logging
 import pytest
 
+from agent.errors import BundleRefused
 from agent.requester.bundle import pictures
 from tests.support.footage import prepared, record
 
@@ -43,3 +45,21 @@ def test_no_picture_is_decoded(tmp_path: Path, kind: str) -> None:
     finally:
         av.logging.set_level(before)
     assert any("exceeds specified max pixel count" in text for _, _, text in said)
+
+
+def test_a_sound_that_claims_by_its_chunks_does_not_reach_ffmpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg made two million entries of each chunk, whatever the one index of samples said."""
+    parts = {
+        b"stsz": struct.pack(">III", 0, 2, 1),
+        b"stsc": struct.pack(">IIIII", 0, 1, 1, 0x7FFF_FFF0, 1),
+        b"stco": struct.pack(">II", 0, 4) + bytes(16),
+    }
+    path = tmp_path / "clip.mp4"
+    index = b"".join(struct.pack(">I4s", 8 + len(one), kind) + one for kind, one in parts.items())
+    moov = struct.pack(">I4s", 8 + len(index), b"moov") + index
+    path.write_bytes(moov + struct.pack(">I4s", 108, b"mdat") + bytes(100))
+    monkeypatch.setattr("av.open", lambda *_, **__: pytest.fail("FFmpeg saw it"))
+    with pytest.raises(BundleRefused):
+        pictures.read(path, stated=100)

@@ -31,13 +31,13 @@ def begin(context: Context) -> Response:
     """Start to make the file for the ``draft`` and the name of the ``portal``."""
     client, portal = context.client(), context.field("portal").strip()
     plans = Draft.parse(context.field("draft")).plans(client)
-    screening, memory = Screening.of(context.session), context.session.memory
+    screening = Screening.of(context.session)
 
     def work(job: Job) -> None:
         made = _render(client, screening, job, plans)
         content = _zip(client, job.session, made, portal)
         name = secrets.token_urlsafe(12)
-        memory[_MADE] = (name, content)
+        job.session.memory[_MADE] = (name, content)  # Refused if it was locked meanwhile
         job.said = {"src": f"/decide/portal/{name}.zip"}
 
     return JSONResponse({"job": context.console.jobs.start(context.session, work).id})
