@@ -25,7 +25,7 @@ from tests.peers.requirements import ROOT
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 _SETTINGS = """\
 homeassistant: {{unit_system: metric, time_zone: UTC}}
 http: {{server_host: 127.0.0.1, server_port: {port}}}
