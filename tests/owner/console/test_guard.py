@@ -208,3 +208,9 @@ def test_after_a_fault_of_a_form_the_way_leads_back_to_its_page(
     answer = browser.post("/devices/pair", data={"code": "x"}, headers={"referer": referer})
     assert answer.status_code >= 400
     assert f'<a href="{back}">' in answer.text
+
+
+def test_all_that_a_browser_loads_of_ours_stays_small() -> None:
+    files = [path for path in app._STATIC.iterdir() if path.is_file()]
+    assert len(files) > 10
+    assert sum(path.stat().st_size for path in files) < 200_000
