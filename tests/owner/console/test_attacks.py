@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
 
 from agent.errors import Refused
+from agent.keyfile import Keys
+from agent.owner.client import OwnerClient
 from agent.owner.console.context import Console
 from agent.owner.console.editing.screening import Screening
 from agent.owner.console.guard import SESSION_COOKIE
@@ -16,6 +20,7 @@ from agent.owner.console.timeline.days import Days
 from tests.owner.conftest import PASSPHRASE
 from tests.owner.console.conftest import ORIGIN
 from tests.owner.console.test_decide import Desk, asked, desk
+from tests.support.clock import SimulatedClock
 
 __all__ = ["asked", "desk"]
 LIE = "Your camera was hacked. Call 555-0100"
@@ -78,3 +83,24 @@ def test_the_way_back_from_a_fault_leads_to_no_other_site(browser: TestClient, p
     assert page.status_code == 404
     back = html.unescape(re.findall(r'<a href="([^"]*)">Try again', page.text)[0])
     assert re.match(r"/[^/\\\t]", back)
+
+
+def test_two_tabs_that_sign_the_same_at_once_send_it_once(
+    asked: Desk, clock: SimulatedClock, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both last pages hold until one is signed; both passphrases are checked before either is."""
+    first = asked.last_page()
+    clock.advance(1)
+    second = asked.last_page()
+    both, check = threading.Barrier(2), console.sessions.check
+
+    def checked(passphrase: str) -> Keys:
+        keys = check(passphrase)
+        both.wait(timeout=60)
+        return keys
+
+    monkeypatch.setattr(console.sessions, "check", checked)
+    with ThreadPoolExecutor(2) as pool:
+        statuses = [one.status_code for one in pool.map(asked.sign, (first, second))]
+    assert sorted(statuses) == [303, 409]
+    assert len(OwnerClient(console.folder).answers()) == 1

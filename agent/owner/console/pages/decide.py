@@ -6,6 +6,7 @@ to exactly what another has signed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
@@ -210,29 +211,40 @@ def _serious(asked: Sequence[RequestPage]) -> list[requests.Box]:
 # The signature
 
 
+_signing = threading.Lock()
+
+
 def sign(context: Context) -> Response:
     """Sign exactly what the last page showed, and send it."""
     draft, wanted = Draft.parse(context.field("draft")), context.field(step_up.PLAN)
     page = drafts.shown_before(context, draft, wanted)
     if page is None:
-        why = Refused(
-            "page-changed",
-            "something has changed since you saw this page, or it is too old",
-            advice="Nothing was signed. Read it again",
-        )
-        return _last(context, draft, why)
+        return _changed(context, draft)
     try:
         keys = step_up.keys_for(context, page.digest)
     except (KeyFileError, Refused) as error:
         return _last(context, draft, error, page)
-    drafts.signed(context, page)
-    sent, faults = _send(context, page, keys)
+    with _signing:  # another tab may have signed the same while the keys were opened
+        page = drafts.shown_before(context, draft, wanted)
+        if page is None:
+            return _changed(context, draft)
+        drafts.signed(context, page)
+        sent, faults = _send(context, page, keys)
     if not sent:
         return _last(context, draft, _nothing_sent(faults))
     context.console.collector.forget()
     if faults:
         releases.note_unsent(context, faults)
     return context.redirect(f"/releases/sent?{urlencode([('release', one) for one in sent])}")
+
+
+def _changed(context: Context, draft: Draft) -> Response:
+    why = Refused(
+        "page-changed",
+        "something has changed since you saw this page, or it is too old",
+        advice="Nothing was signed. Read it again",
+    )
+    return _last(context, draft, why)
 
 
 def _send(
