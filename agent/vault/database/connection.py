@@ -118,8 +118,8 @@ class Database:
         """
         draft = path.with_name(f"{path.name}.new")
         with files.locked(path.parent):
-            if files.exists(path) and files.size(path) > 0:
-                return
+            if path.is_symlink() or (files.exists(path) and files.size(path) > 0):
+                return  # a link is refused by whoever opens it
             for left in (draft, path.with_name(f"{draft.name}-journal")):
                 files.remove(left)
             # SQLite copies the mode to the files that it adds beside this one.
