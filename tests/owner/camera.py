@@ -66,6 +66,7 @@ from agent.vault.records.ledger import Entry
 from tests.support import statements
 from tests.support.statements import NOW as NOW
 
+_PATIENCE_SECONDS = 60.0
 _LAST_SECONDS = 0.3  # for what the broker still delivers
 AREA = statements.polygon(
     (-72.5950, 42.0980), (-72.5850, 42.0980), (-72.5850, 42.1050), (-72.5950, 42.1050)
@@ -269,6 +270,14 @@ class FakeCamera:
 
     def seal(self, jws: str) -> bytes:
         return mail.seal(Letter(jws=jws, keys={}), [self.owner.seal])
+
+    def received(self, count: int = 1) -> list[Letter]:
+        """The first ``count`` letters, once they have come from the broker."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(self.decisions) < count:
+            assert time.monotonic() < deadline, "the letters do not come"
+            time.sleep(0.02)
+        return self.decisions[:count]
 
     @contextmanager
     def serve(

@@ -65,7 +65,7 @@ def test_an_answer_signs_once(desk: Desk, phone: SoftAuthenticator) -> None:
     assert sign(desk, form, answer) == 409
     again = desk.last_page()
     assert sign(desk, again, answer) == 409
-    assert len(desk.camera.decisions) == 1
+    assert len(desk.camera.received()) == 1
 
 
 def test_an_answer_to_the_unlock_page_signs_nothing(desk: Desk, phone: SoftAuthenticator) -> None:
