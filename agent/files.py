@@ -220,13 +220,14 @@ def open_regular(path: Path, *, folders: int = 2) -> BinaryIO:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file or folder (flock), after waiting for it.
+    """Hold the lock of a private folder or file (flock), after waiting for it.
 
-    A lock file that does not exist is made. Raises :class:`StorageFault`.
+    Whoever may open it can hold us up. A file that does not exist is made. Raises
+    :class:`StorageFault`.
     """
     with faults(path):
         kind = os.O_DIRECTORY if path.is_dir() else os.O_CREAT
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind, FILE_MODE)
+        descriptor = os.open(path, os.O_CLOEXEC | os.O_NOFOLLOW | kind, PRIVATE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -116,19 +116,25 @@ class Database:
 
         So nobody has it open while it changes to WAL: SQLite does not wait for readers then.
         """
-        draft = path.with_name(f"{path.name}.new")
-        with files.locked(path.parent):
-            if path.is_symlink() or (files.exists(path) and files.size(path) > 0):
-                return  # a link is refused by whoever opens it
-            for left in (draft, path.with_name(f"{draft.name}-journal")):
-                files.remove(left)
-            # SQLite copies the mode to the files that it adds beside this one.
-            files.write_new(draft, b"", mode=files.PRIVATE_MODE)
-            with cls._faults(path), closing(_connect(draft)) as connection:
-                cls.SCHEMA.create(connection)
-                connection.execute("PRAGMA journal_mode = WAL")
-            files.rename(draft, path)
-            files.sync_directory(path.parent)
+        if _is_there(path):
+            return
+        draft, lock = (path.with_name(path.name + end) for end in (".new", ".lock"))
+        with files.locked(lock):
+            if not _is_there(path):
+                cls._draw_up(draft, path)
+            files.remove(lock)  # who still waits for it sees that the file is there
+
+    @classmethod
+    def _draw_up(cls, draft: Path, path: Path) -> None:
+        for left in (draft, path.with_name(f"{draft.name}-journal")):
+            files.remove(left)
+        # SQLite copies the mode to the files that it adds beside this one.
+        files.write_new(draft, b"", mode=files.PRIVATE_MODE)
+        with cls._faults(path), closing(_connect(draft)) as connection:
+            cls.SCHEMA.create(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+        files.rename(draft, path)
+        files.sync_directory(path.parent)
 
     @classmethod
     def _prepare(cls, connection: sqlite3.Connection, path: Path) -> None:
@@ -170,6 +176,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Tell if there is a file with content, or a link, which whoever opens it refuses."""
+    return path.is_symlink() or (files.exists(path) and files.size(path) > 0)
 
 
 def _refuse_link(connection: sqlite3.Connection, path: Path) -> None:
