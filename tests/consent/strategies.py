@@ -53,11 +53,12 @@ def plain(node: Any) -> st.SearchStrategy[Any]:
             return st.integers(low, high)
         case inspect.FloatType(ge=low, le=high):
             return st.floats(low, high, allow_nan=False, allow_infinity=False)
-        case inspect.StrType(pattern=pattern, max_length=most):
+        case inspect.StrType(pattern=pattern, min_length=least, max_length=most):
             if pattern in _QUICK:
                 return _QUICK[pattern]
             if pattern is None or pattern == r"\A[^\n]*\Z":
-                return st.text(ALPHABET, max_size=min(most or _LONGEST_TEXT, _LONGEST_TEXT))
+                longest = min(most or _LONGEST_TEXT, _LONGEST_TEXT)
+                return st.text(ALPHABET, min_size=least or 0, max_size=longest)
             return st.from_regex(pattern).filter(lambda text: len(text) <= (most or 10_000))
         case inspect.DictType(key_type=key, value_type=value):
             return st.dictionaries(plain(key), plain(value), max_size=_LONGEST_LIST)
