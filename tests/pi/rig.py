@@ -30,7 +30,7 @@ from tests.pi import scene
 from tests.support.house import House
 
 PI = Path(__file__).parent
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 200.0
 MODEL = "imx708-virtual"
 _VIRTUAL = f"""%YAML 1.1
 ---
