@@ -38,7 +38,7 @@ class FoundFaces:
 
 
 def why_not() -> ConfigError | None:
-    """What is missing on this computer to find faces, and how to get it."""
+    """The part that this computer lacks to find faces, and how to get it."""
     if find_spec("cv2") is None or find_spec("numpy") is None:
         return ConfigError("OpenCV, which finds faces, is not here", advice=_HOW_TO_INSTALL)
     try:

@@ -57,11 +57,11 @@ class Track:
 
     @property
     def strength(self) -> float:
-        """How much speaks for it: the sum of its scores."""
+        """The weight of its pictures: the sum of their scores."""
         return sum(one.score for one in self.sightings)
 
     def expected(self, at_seconds: float) -> Region:
-        """Where the face is at a time outside the track, if it keeps its speed."""
+        """The place of the face at a time outside the track, if it keeps its speed."""
         one, sightings = self.last, self.sightings
         if at_seconds < self.first.at_seconds:
             one = self.first

@@ -37,7 +37,7 @@ class Session:
 
     @property
     def memory(self) -> dict[str, object]:
-        """What pages and jobs keep until the lock; Refused ``locked`` when the session has ended.
+        """The values that pages and jobs keep; Refused ``locked`` when the session has ended.
 
         So a job that ends after the lock keeps nothing.
         """

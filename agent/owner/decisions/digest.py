@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from agent.errors import InternalFault
 from agent.owner.decisions.sign import Plan, ReleasePlan
 from agent.owner.inbox.items import OpenRequest
 
@@ -67,5 +68,5 @@ def _request(item: OpenRequest | None) -> tuple[object, ...]:
 def _plain(value: object) -> str:
     """The type of the statement that the plan becomes."""
     if not isinstance(value, type):
-        raise NotImplementedError
+        raise InternalFault(f"a plan holds {type(value).__name__}, which has no plain form")
     return value.__name__

@@ -34,7 +34,7 @@ class Footage:
 
 @dataclass(frozen=True)
 class Rendering:
-    """What would leave as ``shown``: an MP4, and its pictures."""
+    """The clip as ``shown``: an MP4, and its pictures."""
 
     footage: Footage
     shown: ApprovedClip

@@ -32,7 +32,7 @@ _SPARE = 0.9  # of the length that would fit if all seconds were equally large
 
 @dataclass(frozen=True)
 class PortalFiles:
-    """What the owner uploads: the MP4, to the byte what a release would hold, and its page."""
+    """The files to upload: the MP4, to the byte as a release would hold it, and its page."""
 
     note: NoteExport
     mp4: bytes = field(repr=False)

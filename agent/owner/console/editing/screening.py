@@ -55,7 +55,7 @@ class Screening:
         return found
 
     def render(self, opened: Footage, shown: ApprovedClip) -> tuple[str, Rendering]:
-        """What would leave, and the name under which :meth:`find` has it."""
+        """The clip as it would leave, and the name under which :meth:`find` has it."""
         text = msgspec.json.encode((opened.device, opened.key, shown))
         name = hashlib.sha256(text).hexdigest()[:32]
         found = self._find(name)
@@ -65,7 +65,7 @@ class Screening:
         return name, found
 
     def find(self, name: str) -> Rendering | None:
-        """What was made before, unless it was forgotten for others."""
+        """The clip that was made before, unless it was forgotten for others."""
         found = self._find(name)
         return found if isinstance(found, Rendering) else None
 

@@ -48,7 +48,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Part:
-    """What one camera sends, on the last page; ``clips`` by their numbers."""
+    """All that one camera sends, on the last page; ``clips`` by their numbers."""
 
     camera: str
     heading: str

@@ -49,7 +49,7 @@ Made = list[tuple[ReleasePlan, Rendering]]
 def _render(
     client: OwnerClient, screening: Screening, job: Job, plans: tuple[ReleasePlan, ...]
 ) -> Made:
-    """What would leave of each clip; before any ledger is written, so that all can be made."""
+    """Make each clip as it would leave, before any ledger is written: all or none."""
     made: Made = []
     for plan in plans:
         offers = {offer.id: offer for offer in plan.offers}

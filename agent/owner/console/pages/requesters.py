@@ -1,4 +1,4 @@
-"""Who has asked: record, key and requests of each requester; mute and unmute."""
+"""Requesters: record, key and requests of each; mute and unmute."""
 
 from __future__ import annotations
 

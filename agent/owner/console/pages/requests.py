@@ -149,7 +149,7 @@ def _matches(pages: Sequence[RequestPage]) -> list[Match]:
 
 
 def _span(window: Window, offer: ClipOffer) -> tuple[float, float]:
-    """Where a clip lies in the time asked about: its begin and its length, in thousandths."""
+    """The place of a clip in the time asked about: its begin and its length, in thousandths."""
     total = max(window.end - window.start, 1)
     start = (offer.started_at - window.start) / total
     end = start + max(offer.duration_seconds, 1) / total
