@@ -292,7 +292,9 @@ def test_many_openers_at_once_make_one_index(tmp_path: Path, attempt: int) -> No
     for thread in threads:
         thread.join()
     assert faults == []
-    assert [file.name for file in path.parent.iterdir()] == ["index.sqlite"]
+    left = {file.name.removeprefix("index.sqlite") for file in path.parent.iterdir()}
+    # Of two that close at once, neither may be the last by SQLite's count: its files may stay.
+    assert left - {"-wal", "-shm"} == {""}, "no draft and no lock"
 
 
 def test_a_start_that_was_cut_off_leaves_nothing_that_stops_the_next(tmp_path: Path) -> None:
