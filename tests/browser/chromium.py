@@ -9,18 +9,24 @@ throw, or ask another host. Leaving the visit asserts that none of that happened
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Page,
+    Playwright,
     Request,
     sync_playwright,
 )
@@ -84,24 +90,75 @@ def until(page: Page, script: str, argument: object = None) -> None:
         page.wait_for_timeout(50)
 
 
-@contextmanager
-def start() -> Iterator[Browser]:
-    """One browser for many visits."""
-    path = program("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+class Chromium:
+    """One browser for many visits: started for the first, and again after it was killed.
+
+    Chromium has been seen to never answer the end of a visit. What a visit tests is judged before,
+    so the browser is killed then, and the next visit gets a new one.
+    """
+
+    def __init__(self, playwright: Playwright, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        self._type = playwright.chromium
+        self._patience_seconds = patience_seconds
+        self._browser: Browser | None = None
+        self.pid = 0
+
+    def new_context(self, **settings: Any) -> BrowserContext:
+        """A profile of its own; the settings are those of Playwright's ``new_context``."""
+        if self._browser is None or not self._browser.is_connected():
+            self._browser = self._type.launch(executable_path=program("chromium"), args=ARGUMENTS)
+            self.pid = _pid_of(self._browser)
+        return self._browser.new_context(**settings)
+
+    def end(self, context: BrowserContext) -> None:
+        """Close a profile and its pages."""
+        self._within_patience(context.close)
+
+    def close(self) -> None:
+        """Close the browser."""
+        if self._browser is not None and self._browser.is_connected():
+            self._within_patience(self._browser.close)
+
+    def _within_patience(self, close: Callable[[], None]) -> None:
+        killed = threading.Event()
+
+        def kill() -> None:
+            killed.set()
+            os.kill(self.pid, signal.SIGKILL)
+
+        killer = threading.Timer(self._patience_seconds, kill)
+        killer.start()
         try:
-            yield browser
+            close()
+        except Error as fault:
+            if not killed.is_set():
+                raise
+            warnings.warn(f"Chromium did not close, and was killed: {fault}", stacklevel=3)
         finally:
-            browser.close()
+            killer.cancel()
+
+
+def _pid_of(browser: Browser) -> int:
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    (pid,) = (int(one["id"]) for one in processes if one["type"] == "browser")
+    return pid
+
+
+@contextmanager
+def start() -> Iterator[Chromium]:
+    """One browser for many visits."""
+    with sync_playwright() as playwright, closing(Chromium(playwright)) as chromium:
+        yield chromium
 
 
 @contextmanager
 def visit(
-    browser: Browser, screen: Screen = WIDE, *, scheme: Scheme = "light", locale: str = "en"
+    chromium: Chromium, screen: Screen = WIDE, *, scheme: Scheme = "light", locale: str = "en"
 ) -> Iterator[Visitor]:
     """A visitor with a new profile; asserts at the end that all pages were well-behaved."""
-    context = browser.new_context(
+    context = chromium.new_context(
         viewport={"width": screen.width, "height": screen.height},
         has_touch=screen.touch,
         is_mobile=screen.touch,
@@ -120,7 +177,7 @@ def visit(
         assert not visitor.errors, "\n".join(visitor.errors)
         assert len(visitor.hosts) <= 1, f"a page asked another host: {visitor.hosts}"
     finally:
-        context.close()
+        chromium.end(context)
 
 
 def _listen(visitor: Visitor, page: Page) -> None:

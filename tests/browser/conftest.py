@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Playwright, sync_playwright
 
-from tests.browser.chromium import WIDE, Scheme, Screen, Visitor, start, visit
+from tests.browser.chromium import WIDE, Chromium, Scheme, Screen, Visitor, visit
 
 Visit = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with start() as browser:
-        yield browser
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Chromium]:
+    with closing(Chromium(playwright)) as chromium:
+        yield chromium
 
 
 @pytest.fixture
-def new_visitor(chromium: Browser) -> Iterator[Visit]:
+def new_visitor(chromium: Chromium) -> Iterator[Visit]:
     """Start a visit with a profile of its own; what it did is judged when the test ends."""
     with ExitStack() as visits:
 

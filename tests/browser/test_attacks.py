@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
 
 from agent.owner.console.guard import BROWSER_COOKIE, SESSION_COOKIE
 from agent.owner.console.sessions import IDLE_SECONDS
-from tests.browser.chromium import Visitor, visit
+from tests.browser.chromium import Chromium, Visitor, visit
 from tests.browser.conftest import Visit
 from tests.browser.console import Served
 from tests.browser.home import Home
@@ -37,7 +36,7 @@ def stranger() -> Iterator[Stranger]:
 
 
 @pytest.fixture
-def owner(chromium: Browser, console: Served) -> Iterator[Visitor]:
+def owner(chromium: Chromium, console: Served) -> Iterator[Visitor]:
     """An owner who is unlocked, and opens pages of strangers in the same browser."""
     with visit(chromium) as visitor:
         console.enter(visitor)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Playwright
 
 from tests.browser import axe
-from tests.browser.chromium import PHONE, WIDE, Visitor, visit
+from tests.browser.chromium import PHONE, WIDE, Chromium, Visitor, visit
 from tests.browser.footage import walker
 from tests.browser.home import FRONT, GARDEN, Home, requests_in
 
@@ -34,12 +37,12 @@ def test_axe_finds_a_picture_without_words_and_grey_on_grey(visitor: Visitor) ->
 
 
 @pytest.mark.parametrize("script", ["throw new Error('broken')", "console.error('broken')"])
-def test_an_error_on_a_page_fails_the_visit(chromium: Browser, script: str) -> None:
+def test_an_error_on_a_page_fails_the_visit(chromium: Chromium, script: str) -> None:
     with pytest.raises(AssertionError, match="broken"), visit(chromium) as visitor:
         visitor.page.set_content(f"<script>{script}</script>")
 
 
-def test_a_page_that_is_too_wide_for_a_phone_is_noticed(chromium: Browser) -> None:
+def test_a_page_that_is_too_wide_for_a_phone_is_noticed(chromium: Chromium) -> None:
     page = "<meta name=viewport content='width=device-width'><div style='width:%dpx'>x</div>"
     with visit(chromium, PHONE) as phone:
         phone.page.set_content(page % 300)
@@ -49,6 +52,20 @@ def test_a_page_that_is_too_wide_for_a_phone_is_noticed(chromium: Browser) -> No
     with visit(chromium, WIDE) as laptop:
         laptop.page.set_content(page % 500)
         assert laptop.fits()
+
+
+def test_a_browser_that_never_closes_is_killed_and_the_next_visit_gets_another(
+    playwright: Playwright,
+) -> None:
+    with closing(Chromium(playwright, patience_seconds=1)) as stubborn:
+        with pytest.warns(UserWarning, match="was killed"), visit(stubborn) as visitor:
+            visitor.page.set_content("<h1>Stopped</h1>")
+            stopped = stubborn.pid
+            os.kill(stopped, signal.SIGSTOP)
+        with visit(stubborn) as visitor:
+            visitor.page.set_content("<h1>New</h1>")
+            assert visitor.page.locator("h1").inner_text() == "New"
+        assert stubborn.pid != stopped
 
 
 def test_two_cameras_of_a_home_match_the_same_request(tmp_path: Path) -> None:
