@@ -199,17 +199,39 @@ def open_regular(path: Path, *, folders: int = 2) -> BinaryIO:
     and a pipe would block it for ever. So ``path`` and the last ``folders`` above it must be no
     links.
     """
-    names = path.parts[-folders - 1 :]
-    no_link = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    with opened_folder(path.parent, folders=folders) as folder:
+        return open_regular_in(folder, path)
+
+
+@contextmanager
+def opened_folder(path: Path, *, folders: int = 2) -> Iterator[int]:
+    """A descriptor of ``path``, of which the last ``folders`` names are no links.
+
+    :class:`ClipDamaged` if there is no such folder.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+    names = path.parts[len(path.parts) - folders :]
     try:
-        descriptor = os.open(path.parents[folders], os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-        for number, name in enumerate(names):
-            kind = os.O_NONBLOCK if number == folders else os.O_DIRECTORY
+        descriptor = os.open(path.parents[folders - 1] if folders else path, flags)
+        for name in names:
             above = descriptor
             try:
-                descriptor = os.open(name, no_link | kind, dir_fd=above)
+                descriptor = os.open(name, flags | os.O_NOFOLLOW, dir_fd=above)
             finally:
                 os.close(above)
+    except OSError as error:
+        raise ClipDamaged(f"{path}: {error.strerror or error}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_regular_in(folder: int, path: Path) -> BinaryIO:
+    """Open ``path``, whose folder is ``folder``, as :func:`open_regular` does."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path.name, flags, dir_fd=folder)
     except OSError as error:
         raise ClipDamaged(f"{path}: {error.strerror or error}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -188,7 +188,7 @@ class OwnerCommands:
         clip = self.index.clip(clip_id)
         if clip is None:
             raise Refused("no-such-clip", "the camera holds no such clip")
-        kept = sum(one.bytes for one in self.index.clips() if one.kept and one.id != clip_id)
+        kept = self.index.kept_bytes(but=clip_id)
         if keep and kept + clip.bytes > self.max_kept_bytes:
             raise Refused("no-room", "the clips that are kept fill their share of the space")
         try:

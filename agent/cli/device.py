@@ -24,11 +24,11 @@ from agent.errors import ConfigError, StorageFault
 from agent.host.board import Machine
 from agent.parties import load_owners
 from agent.vault import camera_state, migration
-from agent.vault.clips.recorded_share import last_hour
 from agent.vault.clips.store import reindex
 from agent.vault.database import gateway, index
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.database.index import Clip, Index
+from agent.vault.database.recorded_share import last_hour
 from agent.vault.ledger_html import page
 from agent.vault.ledger_text import detail, local, shown
 from agent.vault.locks import camera_at_work, is_camera_at_work, is_gateway_at_work
@@ -82,9 +82,9 @@ def status(arguments: argparse.Namespace) -> int:
 def _read_camera(settings: Config) -> dict[str, Any]:
     clock = SystemClock(settings.time.synced_marker)
     with _index(settings) as clips:
-        share = last_hour(
-            clips.clips_as_recorded(), monotonic=clock.monotonic(), boot_id=clock.boot_id()
-        )
+        now, boot_id = clock.monotonic(), clock.boot_id()
+        recorded = clips.recorded_in_hour(boot_id=boot_id, monotonic=now)
+        share = last_hour(recorded, monotonic=now, boot_id=boot_id)
         totals, camera = clips.totals(), camera_state.read(settings.state_dir)
         running = is_camera_at_work(settings.state_dir)
     state = camera_state.judged_state(camera, running=running)

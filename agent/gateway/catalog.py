@@ -47,7 +47,7 @@ class Catalog:
         self._state_dir = state_dir
         self._folder = paths.folder_of(state_dir)
         self._settled: dict[str, int] = {}  # folder of a day: its time when it was listed
-        self._known_days = database.clip_days()
+        self._known_days = database.days()
         self._refused: dict[str, int] = {}  # clip: stamp of its sidecar
         self._warned = False
         self._left = 0  # sidecars that this look may still read

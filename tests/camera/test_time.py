@@ -15,6 +15,7 @@ from agent.errors import StorageFault
 from tests.support.camera_process import CameraProcess
 from tests.support.clock import SimulatedClock
 from tests.support.video import Video, make
+from tests.vault.support import as_recorded
 
 YEAR_1970 = 30.0  # seconds since the epoch, as a board without a battery says after its start
 YEAR_2026 = 1_795_000_000.0
@@ -215,7 +216,7 @@ def test_a_clock_that_is_wrong_for_a_while_costs_no_clip_of_this_boot(
     )
     assert len(process.clips()) == 3
     with process.house.open_index() as index:
-        assert [clip.id for clip in index.clips_as_recorded()] == [
+        assert [clip.id for clip in as_recorded(index)] == [
             sidecar.id for sidecar in process.sidecars()
         ]
 

@@ -23,6 +23,7 @@ from tests.support.camera import FakeSource
 from tests.support.clock import SimulatedClock
 from tests.support.house import House
 from tests.support.video import Video
+from tests.vault.support import as_recorded
 
 RECORDING = config.Recording(pre_roll_seconds=2, post_roll_seconds=3, max_clip_seconds=20)
 
@@ -91,14 +92,14 @@ class CameraProcess:
 
     def clips_as_recorded(self) -> list[Clip]:
         with self.house.open_index() as index:
-            return index.clips_as_recorded()
+            return as_recorded(index)
 
     def sidecars(self) -> list[Sidecar]:
         """Of all clips, in the order of their recording."""
         with self.house.open_index() as index:
             state_dir, recipients = self.house.config.state_dir, self.house.recipients
             store = ClipStore(state_dir, index, recipients=recipients, clock=self.clock)
-            return [store.read_sidecar(clip.id) for clip in index.clips_as_recorded()]
+            return [store.read_sidecar(clip.id) for clip in as_recorded(index)]
 
     def health(self) -> CameraState:
         health = camera_state.read(self.house.config.state_dir)

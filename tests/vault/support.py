@@ -87,6 +87,11 @@ class Vault:
         self.index.close()
 
 
+def as_recorded(index: Index) -> list[Clip]:
+    """All clips in the order of recording."""
+    return [clip for one in index.as_recorded() if (clip := index.clip(one.id)) is not None]
+
+
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
     """A folder for tests of many examples: real files, on a file system that syncs at once."""

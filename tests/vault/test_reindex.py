@@ -10,7 +10,7 @@ from agent.errors import StorageFault
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.store import Reindexed, reindex
 from agent.vault.database.index import Index, path_of
-from tests.vault.support import Vault, clip_files, pattern
+from tests.vault.support import Vault, as_recorded, clip_files, pattern
 
 
 def files_of(vault: Vault, clip_id: str) -> ClipFiles:
@@ -29,6 +29,28 @@ def test_a_lost_index_comes_back_from_the_sidecars(tmp_path: Path) -> None:
     again = Vault(vault.state_dir)
     assert again.index.clips() == clips
     assert not again.store.recover().acted
+    again.close()
+
+
+def test_clips_come_back_in_the_order_of_their_dates(tmp_path: Path) -> None:
+    """A clip that got its true time later has an id, and a folder, of 1970."""
+    vault = Vault(tmp_path / "state")
+    early = [vault.record() for _ in range(2)]
+    years = vault.clock.now() - 30
+    vault.clock.is_synced = False
+    vault.clock.step_wall(-years)
+    late = vault.record()
+    vault.clock.step_wall(years)
+    vault.clock.is_synced = True
+    assert vault.store.correct_times() == [late.id]
+    assert late.id < early[0].id
+    vault.close()
+    for path in (vault.state_dir / "camera").glob("index.sqlite*"):
+        path.unlink()
+    assert reindex(vault.state_dir) == Reindexed(clips=3)
+    again = Vault(vault.state_dir)
+    found = [clip.id for clip in as_recorded(again.index)]
+    assert found == [early[0].id, early[1].id, late.id]
     again.close()
 
 

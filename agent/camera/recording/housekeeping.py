@@ -110,7 +110,7 @@ class Housekeeping:
         now = self._clock.monotonic()
         self._next_retention = now + _RETENTION_SECONDS
         decided = self._retention.run(at_most=_DELETIONS_A_TURN)
-        if len(decided.delete) > _DELETIONS_A_TURN:
+        if decided.more:
             self._next_retention = now
 
     def _correct_times(self) -> None:

@@ -11,8 +11,8 @@ The clip ``20240124-183015-3f9a2c`` has its files in ``camera/clips/2024-01-24/`
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from agent.errors import InternalFault
 
 _ID = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{6}-[0-9a-f]{6})", re.ASCII)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+MEDIA, MEDIA_PART = ".mp4.age", ".mp4.age.part"
+SIDECAR, OPENING, REPLACEMENT = ".json", ".json.part", ".json.new"
 NAME = re.compile(r"(\d{6}-[0-9a-f]{6})\.(mp4\.age|json)(\.part)?|(\d{6}-[0-9a-f]{6})\.json\.new")
 
 
@@ -53,57 +55,54 @@ class ClipFiles:
     @property
     def media(self) -> Path:
         """The sealed recording."""
-        return self.directory / f"{self.stem}.mp4.age"
+        return self.directory / f"{self.stem}{MEDIA}"
 
     @property
     def media_part(self) -> Path:
         """The sealed recording while it grows."""
-        return self.directory / f"{self.stem}.mp4.age.part"
+        return self.directory / f"{self.stem}{MEDIA_PART}"
 
     @property
     def sidecar(self) -> Path:
         """The sidecar of the finished clip."""
-        return self.directory / f"{self.stem}.json"
+        return self.directory / f"{self.stem}{SIDECAR}"
 
     @property
     def opening(self) -> Path:
         """The sidecar of a clip that is being recorded."""
-        return self.directory / f"{self.stem}.json.part"
+        return self.directory / f"{self.stem}{OPENING}"
 
     @property
     def replacement(self) -> Path:
         """A sidecar about to replace another."""
-        return self.directory / f"{self.stem}.json.new"
-
-
-Found = tuple[ClipFiles, frozenset[Path]]  # a clip, and its files that exist
-
-
-def scan(state_dir: Path) -> Iterator[Found]:
-    """Each clip of which any file exists, in the order of their ids.
-
-    Other files are ignored.
-    """
-    for day in days(state_dir):
-        yield from clips_of(day)
+        return self.directory / f"{self.stem}{REPLACEMENT}"
 
 
 def days(state_dir: Path) -> list[Path]:
     """The folders of clips, the oldest first."""
     folder = folder_of(state_dir)
     with files.faults(folder):
-        return sorted(entry for entry in _entries(folder) if DAY.fullmatch(entry.name))
+        return sorted(folder / name for name in _names(folder) if DAY.fullmatch(name))
 
 
-def clips_of(day: Path) -> list[Found]:
-    """The clips of one folder, as :func:`scan` gives them."""
-    found: dict[str, set[Path]] = {}
+def day_of(folder: Path) -> str:
+    """The first digits of the ids of all clips in the folder of a day."""
+    return folder.name.replace("-", "")
+
+
+def clips_of(day: Path) -> dict[str, frozenset[str]]:
+    """The clips of one folder: the endings of the files that exist, by stem in their order.
+
+    Other files are ignored. There may be a hundred thousand names: no path is made of any.
+    """
+    found: dict[str, set[str]] = {}
     with files.faults(day):
-        for path in _entries(day):
-            if match := NAME.fullmatch(path.name):
-                found.setdefault(match[1] or match[4], set()).add(path)
-    return [(ClipFiles(day, stem), frozenset(found[stem])) for stem in sorted(found)]
+        for name in _names(day):
+            if match := NAME.fullmatch(name):
+                stem = match[1] or match[4]
+                found.setdefault(stem, set()).add(name[len(stem) :])
+    return {stem: frozenset(found[stem]) for stem in sorted(found)}
 
 
-def _entries(directory: Path) -> list[Path]:
-    return list(directory.iterdir()) if directory.is_dir() else []
+def _names(directory: Path) -> list[str]:
+    return os.listdir(directory) if directory.is_dir() else []  # noqa: PTH208 - no paths

@@ -18,6 +18,9 @@ sidecars only                         removed, and with them the row, if any
 ====================================  ==========================================
 
 Each action may be cut off anywhere, and a second run of it does nothing.
+
+All names are listed at each start and compared with the rows, so foreign, missing and damaged
+files are found whatever happened meanwhile. The contents of a clip with a row are not read.
 """
 
 from __future__ import annotations
@@ -35,8 +38,12 @@ from agent.errors import ClipDamaged, DiskFull, StorageFault
 from agent.vault.clips import paths, sidecar, unseal
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.sidecar import Opening, Sidecar
-from agent.vault.database.index import Index, path_of
+from agent.vault.database.index import Index
 from agent.vault.database.rows import LONGEST_RECORDING_SECONDS, Clip
+
+_MEDIA = frozenset({paths.MEDIA, paths.MEDIA_PART})
+_WHOLE = frozenset({paths.MEDIA, paths.SIDECAR})
+_ADOPTED_AT_ONCE = 500
 
 log = logging.getLogger(__name__)
 
@@ -67,19 +74,6 @@ class Recovery:
             f"{len(self.damaged)} damaged",
         )
         return "\n".join([", ".join(counts), *self.damaged])
-
-
-@dataclass(frozen=True, slots=True)
-class Reindexed:
-    """The report of :func:`reindex`: the number of clips, and the rows and files at fault."""
-
-    clips: int
-    dropped: tuple[str, ...] = ()
-    damaged: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        counts = f"{self.clips} clips indexed, {len(self.dropped)} rows without files dropped"
-        return "\n".join([f"{counts}, {len(self.damaged)} damaged", *self.damaged])
 
 
 def put_in_place(clip: ClipFiles) -> None:
@@ -120,6 +114,7 @@ class _Recoverer:
     state_dir: Path
     index: Index
     clock: Clock
+    adopted: list[Clip] = field(default_factory=list)  # whole clips whose rows come next
     found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self) -> Recovery:
@@ -127,16 +122,34 @@ class _Recoverer:
             finish_delete(ClipFiles.of(self.state_dir, clip_id), self.index)
             self.found["deleted"].append(clip_id)
         self._correct_rows()
-        rows = {clip.id for clip in self.index.clips()}
-        for day in paths.days(self.state_dir):
+        days = paths.days(self.state_dir)
+        gone = self.index.days() - {paths.day_of(day) for day in days}
+        for day in days:
             with self._reporting():
-                for clip, present in paths.clips_of(day):
-                    with self._reporting():
-                        self._settle(clip, present, has_row=clip.id in rows)
-        for clip_id in sorted(rows):
+                self._settle_day(day)
+        for name in sorted(gone):
+            self._drop_lost(self.index.ids_of(name))
+        return Recovery(**{report: tuple(clips) for report, clips in self.found.items()})
+
+    def _settle_day(self, day: Path) -> None:
+        """Compare the names of a day with its rows, and act only where they differ."""
+        prefix = paths.day_of(day)
+        rows = self.index.ids_of(prefix)
+        without_media = set(rows)
+        for stem, present in paths.clips_of(day).items():
+            clip_id = f"{prefix}-{stem}"
+            if present & _MEDIA:
+                without_media.discard(clip_id)
+            if present != _WHOLE or clip_id not in rows:
+                with self._reporting():
+                    self._settle(ClipFiles(day, stem), present, has_row=clip_id in rows)
+        self._insert_adopted()
+        self._drop_lost(without_media)
+
+    def _drop_lost(self, clip_ids: Set[str]) -> None:
+        for clip_id in sorted(clip_ids):
             with self._reporting():
                 self._drop_if_lost(clip_id)
-        return Recovery(**{report: tuple(clips) for report, clips in self.found.items()})
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -155,19 +168,20 @@ class _Recoverer:
                 self.index.drop_clip(clip_id)
             self.found["lost"].append(clip_id)
 
-    def _settle(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
-        if clip.media_part in present:
+    def _settle(self, clip: ClipFiles, present: Set[str], *, has_row: bool) -> None:
+        """Act on a clip of which there are files with the endings ``present``."""
+        if paths.MEDIA_PART in present:
             if not new_files.being_written(clip.media_part):
                 self._settle_part(clip, present)
-        elif clip.media in present:
+        elif paths.MEDIA in present:
             self._settle_media(clip, present, has_row=has_row)
         else:
             _remove_files(clip)
             if not has_row:
                 self.found["discarded"].append(clip.id)
 
-    def _settle_part(self, clip: ClipFiles, present: Set[Path]) -> None:
-        if clip.sidecar in present:
+    def _settle_part(self, clip: ClipFiles, present: Set[str]) -> None:
+        if paths.SIDECAR in present:
             try:
                 known = sidecar.read(clip.sidecar, Sidecar, clip.id)
             except ClipDamaged as error:
@@ -186,19 +200,29 @@ class _Recoverer:
             return
         self._close(clip, clip.media_part)
 
-    def _settle_media(self, clip: ClipFiles, present: Set[Path], *, has_row: bool) -> None:
-        if clip.sidecar not in present and clip.opening in present:
+    def _settle_media(self, clip: ClipFiles, present: Set[str], *, has_row: bool) -> None:
+        if paths.SIDECAR not in present and paths.OPENING in present:
             self._close(clip, clip.media)
             return
-        leftovers = present & {clip.opening, clip.replacement}
-        for path in leftovers:
-            files.remove(path)
-        if leftovers:
+        if present & {paths.OPENING, paths.REPLACEMENT}:
+            for path in (clip.opening, clip.replacement):
+                files.remove(path)
             files.sync_directory(clip.directory)
-        if has_row and clip.sidecar in present:
+        if has_row and paths.SIDECAR in present:
             return
-        self._insert(sidecar.read(clip.sidecar, Sidecar, clip.id))
-        self.found["adopted"].append(clip.id)
+        self.adopted.append(sidecar.read(clip.sidecar, Sidecar, clip.id).clip)
+        if len(self.adopted) >= _ADOPTED_AT_ONCE:
+            self._insert_adopted()
+
+    def _insert_adopted(self) -> None:
+        """Insert the rows of whole clips together: after the loss of the index there are many."""
+        if not self.adopted:
+            return
+        with self.index.transaction():
+            for clip in self.adopted:
+                self.index.put_clip(clip)
+        self.found["adopted"] += [clip.id for clip in self.adopted]
+        self.adopted.clear()
 
     def _close(self, clip: ClipFiles, media: Path) -> None:
         """Make a truncated clip of ``media``, a recording that was cut off."""
@@ -230,8 +254,12 @@ class _Recoverer:
             self.index.put_clip(known.clip)
 
     def _correct_rows(self) -> None:
-        """Copy corrected times that are in the sidecar and not in the row."""
-        for clip in self.index.unsynced_clips():
+        """Copy a corrected time that is in the sidecar and not in the row.
+
+        The clips of a boot are corrected one by one in the order of recording, so only the first
+        that is left can be one whose correction was cut off.
+        """
+        for clip in self.index.first_unsynced_of_each_boot():
             try:
                 path = ClipFiles.of(self.state_dir, clip.id).sidecar
                 known = sidecar.read(path, Sidecar, clip.id)
@@ -268,41 +296,3 @@ def seconds_until_cut_off(media: Path, starts: Iterable[float]) -> float:
         last_write = media.stat().st_mtime
     lengths = [last_write - start for start in starts]
     return max((s for s in lengths if 0 < s <= LONGEST_RECORDING_SECONDS), default=0.0)
-
-
-def reindex(state_dir: Path) -> Reindexed:
-    """Rebuild the rows of clips from the sidecars, in one transaction.
-
-    A clip whose sidecar is damaged or does not fit its recording is reported by name; its
-    row, if any, stays, as the last copy. Running recordings and deletions that were cut off
-    are left to a recovery.
-    """
-    with Index.open(path_of(state_dir)) as index:
-        found: list[Sidecar] = []
-        damaged: list[str] = []
-        with_media: set[str] = set()
-        for clip, present in paths.scan(state_dir):
-            if clip.media not in present:
-                continue
-            with_media.add(clip.id)
-            try:
-                found.append(_read_for_index(clip))
-            except StorageFault as error:
-                damaged.append(str(error))
-        deleting = set(index.deleting_clips())
-        kept = sorted(found, key=lambda known: (known.started_at, known.id))
-        kept = [known for known in kept if known.id not in deleting]
-        dropped = sorted({clip.id for clip in index.clips()} - with_media)
-        with index.transaction():
-            for clip_id in dropped:
-                index.drop_clip(clip_id)
-            for known in kept:
-                index.put_clip(known.clip)
-        return Reindexed(clips=len(kept), dropped=tuple(dropped), damaged=tuple(damaged))
-
-
-def _read_for_index(clip: ClipFiles) -> Sidecar:
-    known = sidecar.read(clip.sidecar, Sidecar, clip.id)
-    if files.size(clip.media) != known.bytes:
-        raise ClipDamaged(f"{clip.media}: its size differs from its sidecar")
-    return known

@@ -20,17 +20,15 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from agent import files
 from agent.clock import Clock
-from agent.errors import DiskFull
-from agent.vault.clips.recorded_share import endless
+from agent.errors import DiskFull, InternalFault
 from agent.vault.clips.store import ClipStore
-from agent.vault.database.index import Clip, Index
+from agent.vault.database.index import Index, Sized
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +44,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ids of the clips to delete, in that order; ``disk_full``: that does not help."""
+    """Ids of the clips to delete, in that order.
+
+    ``more``: others must go too. ``disk_full``: even all that may go would not make enough room.
+    """
 
     delete: list[str]
+    _: KW_ONLY
+    more: bool
     disk_full: bool
 
 
@@ -63,76 +66,83 @@ class Limits:
 
 
 def plan(
-    clips: Sequence[Clip], limits: Limits, *, held: Collection[str], now: Moment, free_bytes: int
+    index: Index,
+    limits: Limits,
+    *,
+    held: Collection[str],
+    now: Moment,
+    free_bytes: int,
+    at_most: int | None = None,
 ) -> Plan:
-    """Apply the rules to ``clips``, given in the order of their recording."""
-    protected = _protected(clips, held, limits.max_held_share * limits.max_bytes)
-    gone: list[Clip] = []
-    left: list[Clip] = []
-    for clip in clips:
-        if clip.id not in protected:
-            (gone if _is_too_old(clip, now, limits.max_age_seconds) else left).append(clip)
-
-    queue = _Queue(left, endless(clips))
-    excess = _sum(clips) - _sum(gone) - limits.max_bytes
-    while excess > 0 and queue.bytes:
-        gone.append(queue.pop())
-        excess -= gone[-1].bytes
-
-    lacking = limits.min_free_bytes - free_bytes - _sum(gone)
-    if lacking > queue.bytes:
-        return Plan([clip.id for clip in gone], disk_full=True)
-    while lacking > 0:
-        gone.append(queue.pop())
-        lacking -= gone[-1].bytes
-    return Plan([clip.id for clip in gone], disk_full=False)
+    """Apply the rules to the clips of ``index``; ``at_most`` so many are named."""
+    protected = _protected(index, held, limits.max_held_share * limits.max_bytes)
+    queue = _Queue(index, protected)
+    lacking = limits.min_free_bytes - free_bytes
+    disk_full = lacking > queue.bytes
+    for clip in _too_old(index, now, limits.max_age_seconds):
+        if len(queue.gone) == at_most:
+            return Plan(list(queue.gone), more=True, disk_full=disk_full)
+        queue.take(clip)
+    while queue.bytes and (
+        index.stock.bytes - queue.gone_bytes > limits.max_bytes
+        or (lacking > queue.gone_bytes and not disk_full)
+    ):
+        if len(queue.gone) == at_most:
+            return Plan(list(queue.gone), more=True, disk_full=disk_full)
+        queue.take(queue.next())
+    return Plan(list(queue.gone), more=False, disk_full=disk_full)
 
 
 class _Queue:
-    """The clips that may go, in the order in which they do."""
+    """The clips that may go, in the order in which they do, and those that are gone."""
 
-    def __init__(self, clips: Sequence[Clip], endless_ids: Collection[str]) -> None:
-        self._endless = deque(clip for clip in clips if clip.id in endless_ids)
-        self._endless_ids = endless_ids
-        self._endless_bytes = _sum(self._endless)
-        self._clips = deque(clips)
-        self._gone: set[str] = set()
-        self.bytes = _sum(clips)
+    def __init__(self, index: Index, protected: Mapping[str, int]) -> None:
+        stock = index.stock
+        self._protected = protected
+        self._endless = stock.endless
+        self._endless_bytes = stock.endless_bytes - sum(
+            size for clip_id, size in protected.items() if clip_id in stock.endless
+        )
+        self._next_endless = (Sized(*item) for item in stock.endless.items())
+        self._next_clip = index.as_recorded()
+        self.bytes = stock.bytes - sum(protected.values())
+        self.gone: dict[str, None] = {}
+        self.gone_bytes = 0
 
-    def pop(self) -> Clip:
+    def next(self) -> Sized:
         """The next clip to go."""
-        queue = self._endless if 2 * self._endless_bytes > self.bytes else self._clips
-        clip = queue.popleft()
-        while clip.id in self._gone:  # it went by the other queue
-            clip = queue.popleft()
-        self._gone.add(clip.id)
+        is_storm = 2 * self._endless_bytes > self.bytes
+        for clip in self._next_endless if is_storm else self._next_clip:
+            if clip.id not in self._protected and clip.id not in self.gone:
+                return clip
+        raise InternalFault("the index holds fewer clips than it counts")
+
+    def take(self, clip: Sized) -> None:
+        """Let ``clip`` go, unless it is protected."""
+        if clip.id in self._protected:
+            return
+        self.gone[clip.id] = None
+        self.gone_bytes += clip.bytes
         self.bytes -= clip.bytes
-        self._endless_bytes -= clip.bytes if clip.id in self._endless_ids else 0
-        return clip
+        self._endless_bytes -= clip.bytes if clip.id in self._endless else 0
 
 
-def _protected(clips: Sequence[Clip], held: Collection[str], share_bytes: float) -> set[str]:
-    """Held clips within the share: kept ones first, then those recorded first."""
-    wanted = frozenset(held)
-    protected: set[str] = set()
-    for clip in sorted(clips, key=lambda clip: not clip.kept):
-        if (clip.kept or clip.id in wanted) and clip.bytes <= share_bytes:
-            protected.add(clip.id)
+def _protected(index: Index, held: Collection[str], share_bytes: float) -> dict[str, int]:
+    """Held clips within the share and their sizes: kept ones first, then those recorded first."""
+    protected: dict[str, int] = {}
+    for clip in index.held(held):
+        if clip.bytes <= share_bytes:
+            protected[clip.id] = clip.bytes
             share_bytes -= clip.bytes
     return protected
 
 
-def _is_too_old(clip: Clip, now: Moment, max_age_seconds: float) -> bool:
-    if clip.boot_id == now.boot_id:
-        ended = clip.monotonic_seconds + clip.duration_seconds
-        return now.monotonic - ended > max_age_seconds
-    if now.wall is None or not clip.clock_synced:
-        return False
-    return now.wall - clip.ended_at > max_age_seconds
-
-
-def _sum(clips: Iterable[Clip]) -> int:
-    return sum(clip.bytes for clip in clips)
+def _too_old(index: Index, now: Moment, max_age_seconds: float) -> Iterator[Sized]:
+    return index.ended_before(
+        boot_id=now.boot_id,
+        monotonic=now.monotonic - max_age_seconds,
+        wall=None if now.wall is None else now.wall - max_age_seconds,
+    )
 
 
 def free_bytes_of(state_dir: Path) -> Callable[[], int]:
@@ -167,7 +177,7 @@ class Retention:
         """
         clock = self.clock
         decided = plan(
-            self.index.clips_as_recorded(),
+            self.index,
             self.limits,
             held=self.held(),
             now=Moment(
@@ -176,8 +186,9 @@ class Retention:
                 boot_id=clock.boot_id(),
             ),
             free_bytes=self.free_bytes(),
+            at_most=at_most,
         )
-        for clip_id in decided.delete[:at_most]:
+        for clip_id in decided.delete:
             self.store.delete(clip_id)
             log.info("clip %s deleted to make room", clip_id)
         if decided.disk_full:

@@ -8,7 +8,7 @@ Both are decoded as strictly as a statement: somebody else may have written to t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, BinaryIO, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, structs
@@ -55,7 +55,7 @@ class Sidecar(Opening, frozen=True):
     bytes: Count
     sha256: Digest
     truncated: bool
-    sealed_thumbnail: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9+/]*={0,2}\Z")] | None = None
+    sealed_thumbnail: str | None = None  # base64, checked when it is shown
     kept: bool = False
 
     @property
@@ -83,10 +83,13 @@ def finished(
     )
 
 
-def read(path: Path, kind: type[P], clip_id: str) -> P:
-    """Read the sidecar of ``clip_id`` at ``path``; :class:`ClipDamaged` names the fault."""
+def read(path: Path, kind: type[P], clip_id: str, *, folder: int | None = None) -> P:
+    """Read the sidecar of ``clip_id`` at ``path``; :class:`ClipDamaged` names the fault.
+
+    ``folder`` is a descriptor of its folder, for those who read many.
+    """
     try:
-        with files.open_regular(path) as file:
+        with _opened(path, folder) as file:
             known = decoding.decode(file.read(MAX_BYTES + 1), kind, MAX_BYTES)
     except OSError as error:
         raise ClipDamaged(f"{path}: {error.strerror or error}") from error
@@ -95,6 +98,10 @@ def read(path: Path, kind: type[P], clip_id: str) -> P:
     if known.id != clip_id:
         raise ClipDamaged(f"{path}: is of another clip, {known.id}")
     return known
+
+
+def _opened(path: Path, folder: int | None) -> BinaryIO:
+    return files.open_regular(path) if folder is None else files.open_regular_in(folder, path)
 
 
 def replace(clip: ClipFiles, sidecar: Sidecar) -> None:

@@ -47,7 +47,8 @@ from agent.errors import ClipDamaged, DiskFull, InternalFault, StorageFault
 from agent.vault.clips import recovery, seal, sidecar
 from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.reader import ClipReader
-from agent.vault.clips.recovery import Recovery, Reindexed, reindex
+from agent.vault.clips.recovery import Recovery
+from agent.vault.clips.reindexing import Reindexed, reindex
 from agent.vault.clips.seal import ClipIdentity, Recorded, SealedWriter
 from agent.vault.clips.sidecar import Codec, Opening, Sidecar
 from agent.vault.database.index import Clip, Index
@@ -252,14 +253,11 @@ class ClipStore(ClipReader):
         """
         if not self.clock.synced():
             return []
-        starts = [
-            (clip, started_at)
-            for clip in self.index.unsynced_clips()
-            if (started_at := recovery.true_start(clip, self.clock)) is not None
-        ][:at_most]
-        for clip, started_at in starts:
-            self._correct(clip, started_at=started_at)
-        return [clip.id for clip, _ in starts]
+        clips = self.index.unsynced_clips(self.clock.boot_id(), at_most=at_most)
+        for clip in clips:
+            if (started_at := recovery.true_start(clip, self.clock)) is not None:
+                self._correct(clip, started_at=started_at)
+        return [clip.id for clip in clips]
 
     def _correct(self, clip: Clip, *, started_at: float) -> None:
         paths = ClipFiles.of(self.state_dir, clip.id)

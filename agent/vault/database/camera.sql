@@ -5,7 +5,7 @@
 -- Times are Unix seconds unless a name says otherwise. Digests are SHA-256 in hexadecimal.
 
 PRAGMA application_id = 0x434C4943;  -- "CLIC"
-PRAGMA user_version = 1;             -- version of this file
+PRAGMA user_version = 2;             -- version of this file
 
 -- A sealed recording in camera/clips/. A row exists only for a finished, synced file.
 CREATE TABLE clip (
@@ -23,6 +23,13 @@ CREATE TABLE clip (
     deleting          INTEGER NOT NULL DEFAULT 0  -- 1: files are being removed, finish at start
 ) STRICT;
 CREATE INDEX clip_by_time ON clip (started_at);
+-- For the ages of clips, each by its clock.
+CREATE INDEX clip_of_boot ON clip (boot_id, monotonic_seconds, duration_seconds);
+CREATE INDEX clip_dated ON clip (started_at, duration_seconds) WHERE clock_synced = 1;
+-- Few clips at most times.
+CREATE INDEX clip_unsynced ON clip (boot_id) WHERE clock_synced = 0;
+CREATE INDEX clip_kept ON clip (bytes) WHERE kept = 1;
+CREATE INDEX clip_deleting ON clip (id) WHERE deleting = 1;
 
 -- Owners' commands that the camera has obeyed: none counts twice.
 CREATE TABLE command (

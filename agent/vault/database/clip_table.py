@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from agent.vault.database.connection import Database
@@ -13,6 +13,7 @@ LONGEST_CLIP_SECONDS = 3_600.0  # generously: a camera cuts after ten minutes at
 
 CLIP_FIELDS = [field.name for field in fields(Clip)]
 _COLUMNS = ", ".join(CLIP_FIELDS)
+_FLAGS = ("clock_synced", "truncated", "kept")
 
 # The second bound follows from the others: it lets the index by time find a window without
 # reading all clips before it. A clip of unknown length may have run as long as any.
@@ -52,6 +53,16 @@ class ClipTable(Database):
         count, size, oldest, kept = self.rows(query)[0]
         return Totals(count, int(size), oldest, int(kept))
 
+    def days(self) -> set[str]:
+        """The days of all clips, as their ids begin."""
+        query = f"SELECT DISTINCT substr(id, 1, 8) FROM clip WHERE {self._THERE}"  # noqa: S608
+        return {row[0] for row in self.rows(query)}
+
+    def ids_of(self, day: str) -> set[str]:
+        """The ids of the clips of one day."""
+        query = f"SELECT id FROM clip WHERE {self._THERE} AND id BETWEEN ? AND ?"  # noqa: S608
+        return {row[0] for row in self.rows(query, (f"{day}-", f"{day}."))}
+
     def drop_clip(self, clip_id: str) -> None:
         """Delete the row of a clip whose files are gone. Inside a transaction."""
         self.connection.execute("DELETE FROM clip WHERE id = ?", (clip_id,))
@@ -72,10 +83,5 @@ class ClipTable(Database):
 
 
 def _clip(row: Sequence[Any]) -> Clip:
-    known = Clip(*row)
-    return replace(
-        known,
-        clock_synced=bool(known.clock_synced),
-        truncated=bool(known.truncated),
-        kept=bool(known.kept),
-    )
+    values = dict(zip(CLIP_FIELDS, row, strict=True))
+    return Clip(**values | {name: bool(values[name]) for name in _FLAGS})

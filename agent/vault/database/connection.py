@@ -103,6 +103,11 @@ class Database:
         with self._faults(self.path):
             return self.connection.execute(query, values).fetchall()
 
+    def each(self, query: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        """The same one by one, for many: read while they are used, and not all if not all are."""
+        with self._faults(self.path), closing(self.connection.cursor()) as cursor:
+            yield from cursor.execute(query, values)
+
     def verify(self) -> None:
         """Read the whole file; raises :class:`StorageFault` for a damaged one."""
         (said,) = self.rows("PRAGMA quick_check(1)")[0]

@@ -91,10 +91,6 @@ class GatewayDatabase(ClipTable):
 
     # The catalog
 
-    def clip_days(self) -> set[str]:
-        """The days of all clips, as their ids begin."""
-        return {row[0] for row in self.rows("SELECT DISTINCT substr(id, 1, 8) FROM clip")}
-
     def clip_stamps(self, day: str) -> dict[str, int]:
         """The clips of one day, each with the stamp of its sidecar."""
         query = "SELECT id, stamp FROM clip WHERE id BETWEEN ? AND ?"

@@ -30,11 +30,6 @@ class Clip:
     kept: bool = False
 
     @property
-    def ended_at(self) -> float:
-        """Wall time of the last frame."""
-        return self.started_at + self.duration_seconds
-
-    @property
     def start_ms(self) -> int:
         """Wall time of the first frame in milliseconds since 1970, as statements hold it."""
         return max(0, int(self.started_at * 1000))

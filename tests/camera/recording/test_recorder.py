@@ -97,7 +97,10 @@ class Rig:
     def spans(self) -> list[tuple[float, float]]:
         """Begin and end of each clip in seconds since the start, by the wall clock."""
         return [
-            (round(clip.started_at - self.wall, 2), round(clip.ended_at - self.wall, 2))
+            (
+                round(clip.started_at - self.wall, 2),
+                round((clip.started_at + clip.duration_seconds) - self.wall, 2),
+            )
             for clip in self.finished
         ]
 

@@ -34,7 +34,10 @@ class Posted:
         return signing.digest(self.jws)
 
     def covers(self, clip: Clip) -> bool:
-        return clip.started_at <= self.window.end and clip.ended_at >= self.window.start
+        return (
+            clip.started_at <= self.window.end
+            and (clip.started_at + clip.duration_seconds) >= self.window.start
+        )
 
 
 @dataclass(eq=False)

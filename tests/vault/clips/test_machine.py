@@ -16,7 +16,7 @@ from agent.vault.clips.paths import ClipFiles
 from agent.vault.clips.retention import Limits, Retention
 from agent.vault.clips.seal import CHUNK_BYTES
 from agent.vault.clips.store import Clip, ClipDraft, reindex
-from tests.vault.support import Vault, clip_files, folder_in_memory, pattern, whole
+from tests.vault.support import Vault, as_recorded, clip_files, folder_in_memory, pattern, whole
 
 _PLAIN = pattern(3 * CHUNK_BYTES)
 _STEPS = ("write_synced", "rename", "remove", "sync_directory")
@@ -117,7 +117,7 @@ class VaultMachine(RuleBasedStateMachine):
 
     @rule(keep=st.integers(0, 4))
     def retain(self, keep: int) -> None:
-        held = self.vault.index.clips_as_recorded()
+        held = as_recorded(self.vault.index)
         limit = sum(clip.bytes for clip in held[-keep:]) if keep else 0
         decided = Retention(
             self.vault.store,

@@ -67,7 +67,7 @@ def test_a_folder_that_cannot_be_read_is_reported_and_its_rows_stay(
     create(vault)
     (clip,) = vault.index.clips()
 
-    def unreadable(day: Path) -> list[paths.Found]:
+    def unreadable(day: Path) -> dict[str, frozenset[str]]:
         with files.faults(day):
             raise OSError(errno.EIO, "Input/output error")
 

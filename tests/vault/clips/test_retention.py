@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from agent.errors import StorageFault
 from agent.vault.clips.retention import Limits, Moment, Plan, Retention, free_bytes_of, plan
-from agent.vault.database.index import Clip
+from agent.vault.database.index import Clip, Index
 from tests.support.clock import SimulatedClock
-from tests.vault.support import Vault, clip_files
+from tests.vault.clips.plain_retention import plainly
+from tests.vault.support import Vault, clip_files, folder_in_memory
 
 NOW = 1_000_000.0
 SINCE_BOOT = 50_000.0
@@ -33,6 +35,16 @@ def of_this_boot(name: str, *, ago: float, dated: float, synced: bool = True) ->
     return Clip(name, dated - 10, 10.0, began, "this boot", synced, 100, "", "", False)
 
 
+@contextmanager
+def indexed(clips: list[Clip]) -> Iterator[Index]:
+    """An index of rows without files."""
+    with folder_in_memory() as folder, Index.open(folder / "index.sqlite") as index:
+        with index.transaction():
+            for each in clips:
+                index.put_clip(each)
+        yield index
+
+
 def planned(
     clips: list[Clip],
     *,
@@ -42,7 +54,10 @@ def planned(
     **limits: Any,
 ) -> tuple[str, bool]:
     """The ids that go, run together, and whether the disk stays full."""
-    decided = plan(clips, replace(ROOMY, **limits), held=held, now=now, free_bytes=free_bytes)
+    limited = replace(ROOMY, **limits)
+    with indexed(clips) as index:
+        decided = plan(index, limited, held=held, now=now, free_bytes=free_bytes)
+    assert decided == plainly(clips, limited, held=held, now=now, free_bytes=free_bytes)
     return "".join(decided.delete), decided.disk_full
 
 
@@ -203,7 +218,9 @@ def test_the_rules_hold_for_any_clips(
         max_held_share=share,
     )
     now = SYNCED if synced else UNSYNCED
-    decided = plan(clips, limits, held=held, now=now, free_bytes=free)
+    with indexed(clips) as index:
+        decided = plan(index, limits, held=held, now=now, free_bytes=free)
+    assert decided == plainly(clips, limits, held=held, now=now, free_bytes=free)
     gone = set(decided.delete)
     assert len(gone) == len(decided.delete)
     kept = [each for each in clips if each.id not in gone]
@@ -216,10 +233,97 @@ def test_the_rules_hold_for_any_clips(
     assert decided.disk_full == (free + freed < min_free)
     if synced:
         for each in kept:
-            too_old = each.clock_synced and each.ended_at < NOW - max_age
+            too_old = each.clock_synced and each.started_at + each.duration_seconds < NOW - max_age
             assert not too_old or each.id in held
-    again = plan(kept, limits, held=held, now=now, free_bytes=free + freed)
-    assert again == Plan([], decided.disk_full)
+    with indexed(kept) as index:
+        again = plan(index, limits, held=held, now=now, free_bytes=free + freed)
+    assert again == Plan([], more=False, disk_full=decided.disk_full)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(1, 300),
+            st.sampled_from(["this boot", "before", "long ago"]),
+            st.booleans(),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from([5.0, 600.0, 0.0]),
+        ),
+        max_size=40,
+    ),
+    free=st.integers(0, 2_000),
+    max_bytes=st.integers(1, 4_000),
+    max_age=st.sampled_from([1.0, 2_000.0, 1e9]),
+    min_free=st.integers(0, 2_000),
+    at_most=st.integers(0, 5),
+    gone=st.sets(st.integers(0, 39), max_size=5),
+)
+def test_sums_kept_in_memory_plan_as_all_rows_do(
+    rows: list[tuple[int, str, bool, bool, bool, float]],
+    free: int,
+    max_bytes: int,
+    max_age: float,
+    min_free: int,
+    at_most: int,
+    gone: set[int],
+) -> None:
+    """Clips come, are kept and go: an open index plans as rows that are read at once."""
+    clips = [
+        Clip(f"{n:02d}", NOW - 30_000 + n * 700, seconds, 20_000 + n * 700, boot, synced, size,
+             "", "", seconds == 0, kept)
+        for n, (size, boot, synced, kept, _, seconds) in enumerate(rows)
+    ]  # fmt: skip
+    held = {each.id for each, row in zip(clips, rows, strict=True) if row[4]}
+    limits = Limits(
+        max_bytes=max_bytes, max_age_seconds=max_age, min_free_bytes=min_free, max_held_share=0.3
+    )
+    asked: dict[str, Any] = {"held": held, "now": SYNCED, "free_bytes": free}
+    with indexed([]) as index:
+        assert index.stock.bytes == 0
+        for each in clips:
+            with index.transaction():
+                index.put_clip(each)
+        with pytest.raises(KeyboardInterrupt), index.transaction():
+            for each in clips:
+                index.drop_clip(each.id)
+            raise KeyboardInterrupt
+        wanted = plainly(clips, limits, **asked)
+        assert plan(index, limits, **asked) == wanted
+        few = plan(index, limits, **asked, at_most=at_most)
+        assert few.delete == wanted.delete[:at_most]
+        assert few.more >= (len(wanted.delete) > at_most)
+        assert few.disk_full == wanted.disk_full
+        assert index.stock.bytes == sum(each.bytes for each in clips)
+        for number in gone & set(range(len(clips))):
+            with index.transaction():
+                index.mark_deleting(clips[number].id)
+                index.drop_clip(clips[number].id)
+        left = [each for number, each in enumerate(clips) if number not in gone]
+        storm = index.stock.endless
+        assert plan(index, limits, **asked) == plainly(left, limits, **asked, storm=storm)
+
+
+def test_a_sweep_reads_no_more_rows_than_go(vault: Vault) -> None:
+    """A hundred thousand clips are swept every half minute of a recording."""
+    clips = [clip(f"20240124-1830{n // 60:02d}-{n:06x}") for n in range(1_000)]
+    with vault.index.transaction():
+        for each in clips:
+            vault.index.put_clip(each)
+    assert vault.index.stock.bytes == 100_000
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    vault.index.connection.set_progress_handler(step, 100)  # hundreds of SQLite's instructions
+    for max_bytes, gone in ((100_000, 0), (99_999, 1)):
+        limits = replace(ROOMY, max_bytes=max_bytes, max_age_seconds=100)
+        decided = plan(vault.index, limits, held=["x"], now=SYNCED, free_bytes=10**12, at_most=1)
+        assert len(decided.delete) == gone
+    assert steps < 10
 
 
 # On a real disk
@@ -266,7 +370,8 @@ def test_a_run_keeps_what_an_open_request_matched(vault: Vault) -> None:
 def test_a_long_plan_is_carried_out_in_turns(vault: Vault) -> None:
     clips = [vault.record() for _ in range(5)]
     limits = retention(vault, max_bytes=clips[4].bytes * 3 // 2)  # their headers vary a little
-    assert [len(limits.run(at_most=3).delete) for _ in range(3)] == [4, 1, 0]
+    turns = [limits.run(at_most=3) for _ in range(3)]
+    assert [(len(turn.delete), turn.more) for turn in turns] == [(3, True), (1, False), (0, False)]
     assert vault.index.clips() == clips[4:]
 
 

@@ -16,7 +16,7 @@ from agent.vault.database import gateway
 from agent.vault.database.gateway import GatewayDatabase, Health
 from agent.vault.database.index import Clip, Index, Totals, path_of
 from tests.peers.requirements import ROOT
-from tests.vault.support import Vault
+from tests.vault.support import Vault, as_recorded
 
 
 def clip(number: int, *, start: float = 1_000.0, seconds: float = 10.0, **other: object) -> Clip:
@@ -142,6 +142,42 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"this is a text and not a database, " * 100)
     with pytest.raises(StorageFault, match="not a database"):
         Index.open(path)
+
+
+def test_an_index_of_before_gets_the_new_indexes_and_keeps_its_clips(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with Index.open(path) as index:
+        put(index, clip(1), clip(2, kept=True))
+        for name in ("of_boot", "dated", "unsynced", "kept", "deleting"):
+            index.connection.execute(f"DROP INDEX clip_{name}")
+        index.connection.execute("PRAGMA user_version = 1")
+    with Index.open(path) as index:
+        assert index.clips() == [clip(1), clip(2, kept=True)]
+        assert index.held([clip(1).id]) == [(clip(2).id, 100), (clip(1).id, 100)]
+
+
+def test_held_clips_are_asked_for_again_after_a_change(index: Index) -> None:
+    put(index, clip(1), clip(2))
+    asked = (clip(2).id, clip(1).id)
+    assert [one.id for one in index.held(asked)] == [clip(1).id, clip(2).id]
+    with index.transaction():
+        index.set_kept(clip(2).id, True)
+    assert [one.id for one in index.held(asked)] == [clip(2).id, clip(1).id]
+    with index.transaction():
+        index.mark_deleting(clip(2).id)
+    assert [one.id for one in index.held(asked)] == [clip(1).id]
+    assert index.held(()) == []
+
+
+def test_only_the_first_unsynced_clip_of_each_boot_can_have_a_correction_cut_off(
+    index: Index,
+) -> None:
+    put(index, clip(1), *(clip(n, clock_synced=False) for n in (2, 3)))
+    put(index, *(clip(n, clock_synced=False, boot_id="other") for n in (4, 5)))
+    firsts = [one.id for one in index.first_unsynced_of_each_boot()]
+    assert firsts == [clip(2).id, clip(4).id]
+    assert [one.id for one in index.unsynced_clips("boot")] == [clip(2).id, clip(3).id]
+    assert [one.id for one in index.unsynced_clips("other", at_most=1)] == [clip(4).id]
 
 
 def test_the_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
@@ -390,9 +426,9 @@ def test_clips_are_known_in_the_order_of_their_recording(index: Index) -> None:
     put(index, clip(1, start=5_000))
     put(index, clip(2, start=1, clock_synced=False))
     put(index, clip(3, start=6_000))
-    assert [each.id[-1] for each in index.clips_as_recorded()] == ["1", "2", "3"]
+    assert [each.id[-1] for each in as_recorded(index)] == ["1", "2", "3"]
     put(index, clip(1, start=7_000))  # known anew, not recorded anew
-    assert [each.id[-1] for each in index.clips_as_recorded()] == ["1", "2", "3"]
+    assert [each.id[-1] for each in as_recorded(index)] == ["1", "2", "3"]
 
 
 def test_clips_of_open_requests_and_of_releases_that_wait_are_held(

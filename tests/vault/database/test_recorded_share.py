@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.vault.clips.recorded_share import endless, last_hour
 from agent.vault.database.index import Clip
+from agent.vault.database.recorded_share import Storm, last_hour
+
+
+def endless(clips: list[Clip]) -> set[str]:
+    """Ids of the endless ones of ``clips``."""
+    storm = Storm()
+    return {clip.id for clip in clips if storm.is_endless(clip)}
 
 
 def clip(name: str, *, at: float, seconds: float = 120.0, boot: str = "this boot") -> Clip:
