@@ -32,6 +32,7 @@ from benchmarks.parts import (
     peer,
     redaction,
     release,
+    scale,
     startup,
     timeline,
     times,
@@ -59,6 +60,7 @@ PARTS: dict[str, ModuleType] = {
     "faces": faces,
     "release": release,
     "timeline": timeline,
+    "scale": scale,
 }
 _CACHE = ROOT / ".cache" / "bench"
 

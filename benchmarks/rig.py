@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,13 +58,24 @@ class Workshop:
             yield server
 
     @contextmanager
-    def camera(self, source: config.Source, **recording: Any) -> Iterator[CameraProcess]:
-        """``clip-agent camera`` on ``source``, in a new household; ended by SIGTERM."""
+    def camera(
+        self,
+        source: config.Source,
+        *,
+        before: Callable[[Path, Path], None] | None = None,
+        **recording: Any,
+    ) -> Iterator[CameraProcess]:
+        """``clip-agent camera`` on ``source``, in a new household; ended by SIGTERM.
+
+        ``before`` it starts, the state folder and agent.yaml may be used.
+        """
         folder = self.subfolder()
         sections = config.Camera(source=source, recording=config.Recording(**recording))
         house = House.build(folder / "house", camera=sections)
         file = folder / "agent.yaml"
         file.write_text(config.effective(house.config))
+        if before is not None:
+            before(house.config.state_dir, file)
         camera = CameraProcess(house, file, folder)
         try:
             yield camera

@@ -193,3 +193,21 @@ def test_only_so_many_ignored_clips_are_remembered_and_all_stay_ignored(
     for _ in range(3):
         looking.look()
         assert ids(vault) == [clips[3].id]
+
+
+def test_totals_are_those_of_the_rows_whatever_comes_and_goes(
+    vault: Vault, looking: Catalog
+) -> None:
+    clips = [vault.record(b"x" * size) for size in (100, 5_000, 20)]
+    for act in (
+        lambda: None,
+        lambda: vault.store.keep(clips[1].id, keep=True),
+        lambda: vault.store.delete(clips[0].id),
+        lambda: vault.record(),
+        lambda: vault.store.keep(clips[1].id, keep=False),
+        lambda: [vault.store.delete(clip.id) for clip in clips[1:]],
+    ):
+        act()
+        assert looking.look()
+        assert looking.totals == vault.database.totals()
+    assert looking.totals.count == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -46,11 +47,13 @@ class ClipTable(Database):
         """True if the clip with this id overlaps ``[start, end]``."""
         return bool(self._clips(f"AND {OVERLAPS} AND id = ?", *span(start, end), clip_id))
 
-    def totals(self) -> Totals:
-        """Count, bytes and oldest start of all clips, and the number of those that are kept."""
+    def totals(self, clip_ids: Sequence[str] | None = None) -> Totals:
+        """Count, bytes and oldest start of clips, all unless named, and the number of kept ones."""
         sums = "count(*), total(bytes), min(started_at), total(kept)"
-        query = f"SELECT {sums} FROM clip WHERE {self._THERE}"  # noqa: S608 - our own text
-        count, size, oldest, kept = self.rows(query)[0]
+        which = "" if clip_ids is None else " AND id IN (SELECT value FROM json_each(?))"
+        query = f"SELECT {sums} FROM clip WHERE {self._THERE}{which}"  # noqa: S608 - our own text
+        values = () if clip_ids is None else (json.dumps(clip_ids),)
+        count, size, oldest, kept = self.rows(query, values)[0]
         return Totals(count, int(size), oldest, int(kept))
 
     def days(self) -> set[str]:

@@ -71,6 +71,10 @@ class GatewayDatabase(ClipTable):
         newest = self._clips(clause, *span(start, end), at_most)
         return newest[::-1], total - len(newest)
 
+    def oldest(self) -> float | None:
+        """The start of the oldest clip."""
+        return self.rows("SELECT min(started_at) FROM clip")[0][0]  # type: ignore[no-any-return]
+
     def recorded_seconds(self, *, start: float, end: float) -> float:
         """The length of all clips that began in ``[start, end]``."""
         query = "SELECT total(duration_seconds) FROM clip WHERE started_at BETWEEN ? AND ?"

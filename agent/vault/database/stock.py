@@ -27,7 +27,8 @@ class Stock:
     def put(self, clip: Clip | Recorded) -> None:
         """Count a clip that was recorded after all others."""
         self.bytes += clip.bytes
-        if self._storm.is_endless(clip):
+        kept = Recorded(*(getattr(clip, name) for name in Recorded._fields))  # no sealed key
+        if self._storm.is_endless(kept):
             self.endless[clip.id] = clip.bytes
             self.endless_bytes += clip.bytes
 
