@@ -67,8 +67,11 @@ test-browser: .venv/dev  ## The owner's console in Chromium (ARGS="-k phone"; KE
 	@.ci/packages $(BROWSER_PACKAGES)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser $(ARGS)
 
-test-pi: .venv/dev  ## The Pi source on the real libcamera and picamera2 (root; downloads 300 MB once)
-	@$(call test_in_root,tests/pi,$(PI_ROOT),$(PI_PACKAGES),-n 4)
+test-pi: .venv/dev .venv/package  ## Camera and Debian package under a real systemd, libcamera, picamera2 (root)
+	@$(MAKE) faces
+	rm -rf .cache/deb
+	packaging/build deb .cache/deb trixie
+	$(call test_in_root,tests/pi,$(PI_ROOT),$(PI_PACKAGES),-n 4 --dist loadgroup)
 
 test-ha: .venv/dev  ## A camera in a real Home Assistant (root; downloads 600 MB once)
 	@$(call test_in_root,tests/homeassistant,$(HA_ROOT),$(HA_PACKAGES),-n 2)
@@ -173,5 +176,5 @@ distclean: clean  ## Remove .venv as well
 	fi
 	echo "Installing clip-agent[$(@F)] into .venv"
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement packaging/locks/$(@F).txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@

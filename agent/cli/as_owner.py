@@ -7,7 +7,8 @@ user's rights a command can do no more than the service itself, and leaves no fi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import pwd
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,13 +26,27 @@ def owner_of(folder: Path) -> Iterator[None]:
     if owner is None:
         yield  # whoever looks into it says so
         return
-    groups, group = os.getgroups(), os.getegid()
+    with _acting(owner.st_uid, owner.st_gid, []):
+        yield
+
+
+@contextmanager
+def service(name: str) -> Iterator[None]:
+    """Act as the user ``name`` with all of its groups for the block; only root can."""
+    user = pwd.getpwnam(name)
+    with _acting(user.pw_uid, user.pw_gid, os.getgrouplist(name, user.pw_gid)):
+        yield
+
+
+@contextmanager
+def _acting(user: int, group: int, groups: Sequence[int]) -> Iterator[None]:
+    before, group_before = os.getgroups(), os.getegid()
     try:
-        os.setgroups([])
-        os.setegid(owner.st_gid)
-        os.seteuid(owner.st_uid)
+        os.setgroups(groups)
+        os.setegid(group)
+        os.seteuid(user)
         yield
     finally:
         os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
+        os.setegid(group_before)
+        os.setgroups(before)

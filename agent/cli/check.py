@@ -20,6 +20,7 @@ from agent import files
 from agent.cli import sealing
 from agent.cli.as_owner import owner_of
 from agent.cli.broker_check import check_feed_broker, check_owners_broker
+from agent.cli.service_check import check_services
 from agent.clock import SystemClock
 from agent.config import Config
 from agent.consent.cards import DeviceCard, in_groups, parse_card, parse_requesters
@@ -38,6 +39,7 @@ def run(path: Path) -> int:
     config = configuration.load(path)
     _say(True, "config", f"{path} is well-formed")
     checks: list[tuple[str, Callable[[Config], str]]] = [
+        ("services", lambda config: check_services(path, config)),
         ("owners", _owners),
         ("requesters", _requesters),
         ("keys", _keys),
@@ -100,6 +102,9 @@ def _keys(config: Config) -> str:
         return "none yet: the gateway makes them at its first start"
     if mode & 0o077:
         raise KeyFileError(f"{folder}: others can enter it", advice=f"chmod 700 {folder}")
+    with owner_of(folder):
+        if files.exists(device_keys.path_of(config.state_dir)):
+            device_keys.load(config.state_dir)
     card = device_keys.card_of(config.state_dir)
     if not files.exists(card):
         return f"in {folder}, for the gateway alone"
@@ -162,6 +167,11 @@ def _clock(config: Config) -> str:
 
 
 def _camera(config: Config) -> str:
+    # A camera on the board lets one process in: the one that records.
+    if (said := sealing.running_camera(config)) is not None:
+        if said.detail:
+            raise CameraFault(f"the running camera says: {said.detail}")
+        return f"in use by the running camera, which is {said.state}"
     try:  # needs the extra that only a camera has
         from agent.camera.app import build_detector
         from agent.camera.sources.factory import choose_source
@@ -178,11 +188,7 @@ def _camera(config: Config) -> str:
 
     build_detector(config.camera)  # refuses zones that leave it nothing to look at
     stall = StallDetector(no_frame_seconds=config.camera.recording.no_frame_seconds, clock=clock)
-    found = str(look(source, stall=stall))
-    said = sealing.running_camera(config)
-    if said is not None and said.detail:
-        raise CameraFault(f"{found}; the running camera says: {said.detail}")
-    return found
+    return str(look(source, stall=stall))
 
 
 def _machine(_: Config) -> str:

@@ -91,6 +91,13 @@ def load_or_create(state_dir: Path, *, name: str) -> DeviceKeys:
     return keys
 
 
+def load(state_dir: Path) -> DeviceKeys:
+    """The device's keys, which are there. KeyFileError for a damaged file."""
+    path = path_of(state_dir)
+    with files.faults(path):
+        return _load(path)
+
+
 def client_id(state_dir: Path) -> str:
     """The gateway's client id at the owner's broker, random and kept for good.
 

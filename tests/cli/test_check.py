@@ -31,6 +31,7 @@ from tests.support.house import House
 
 SECTIONS = (
     "config",
+    "services",
     "owners",
     "requesters",
     "keys",
@@ -133,7 +134,20 @@ def test_a_running_camera_that_is_behind_is_named_with_the_cure(check: Any, tmp_
     with camera_at_work(house.config.state_dir, clock=house.clock):
         checked = check(house)
     assert "camera" in checked.failed
-    assert checked.texts["camera"].endswith(f"the running camera says: {said}")
+    assert checked.texts["camera"] == f"the running camera says: {said}"
+
+
+def test_a_camera_that_records_is_not_opened_a_second_time(check: Any, tmp_path: Path) -> None:
+    gone = config.Camera(source=config.WebcamSource(device="/dev/video-of-nobody"))
+    house = House.build(tmp_path / "house", camera=gone, mqtt=away())
+    keys = recipients(load_owners(house.config.owners))
+    house.open_index().close()
+    StateFile(house.config.state_dir, seals_to=tuple(keys)).say(at=1.0, state="armed")
+    assert "camera" in check(house).failed
+    with camera_at_work(house.config.state_dir, clock=house.clock):
+        checked = check(house)
+    assert checked.texts["camera"] == "in use by the running camera, which is armed"
+    assert "camera" not in checked.failed
 
 
 def test_a_read_only_card_is_named_and_nobody_is_sent_to_root(

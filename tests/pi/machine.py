@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,16 @@ class Machine:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def until(self, script: str) -> str:
+        """What ``script`` says as soon as it succeeds and says something."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (said := self.run(f"{script} || true").strip()):
+            assert time.monotonic() < deadline, script + self.run(
+                "journalctl --no-pager | tail -60"
+            )
+            time.sleep(0.2)
+        return said
+
     def log(self, unit: str) -> str:
         return self.run(f"journalctl --no-pager --output=cat --unit={unit}")
 
@@ -80,21 +90,32 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path, root: Path, house: House) -> Iterator[Machine]:
-    """The machine, ended for sure."""
+def installed(folder: Path, root: Path, house: House) -> Iterator[Machine]:
+    """A machine on which this checkout is installed by hand, with the settings of ``house``."""
     binds = {
         str(ROOT / "agent"): "/clip-agent/agent",
         str(ROOT / "systemd"): "/systemd",
         str(PI / "inside"): "/etc/rig",
         str(house.root): "/house",
     }
+    with booted(folder, root, binds) as machine:
+        machine.run(_INSTALL)
+        yield machine
+
+
+@contextmanager
+def booted(folder: Path, root: Path, binds: Mapping[str, str]) -> Iterator[Machine]:
+    """The machine, ended for sure. It shows the folders ``binds``, read-only.
+
+    What it writes is gone when it ends, unless there is a folder ``scratch/upper`` in ``folder``.
+    """
     options = [part for a, b in binds.items() for part in ("--bind", f"{a}:{b}")]
     scratch, log = folder / "scratch", folder / "console.log"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
     cgroup = _cgroup2() / f"clip-agent-{folder.name}-{time.monotonic_ns()}"
     cgroup.mkdir()
     try:
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(PI / "boot"), *options, str(root), str(scratch), str(cgroup)],
                 stdin=subprocess.DEVNULL,
@@ -104,7 +125,6 @@ def booted(folder: Path, root: Path, house: House) -> Iterator[Machine]:
         try:
             machine = Machine(_first_child(process, log))
             _wait_for_boot(machine, log)
-            machine.run(_INSTALL)
             yield machine
         finally:
             process.kill()

@@ -32,7 +32,7 @@ from tests.support.house import House
 PI = Path(__file__).parent
 PATIENCE_SECONDS = 200.0
 MODEL = "imx708-virtual"
-_VIRTUAL = f"""%YAML 1.1
+VIRTUAL = f"""%YAML 1.1
 ---
 "Virtual0":
   supported_formats:
@@ -131,7 +131,7 @@ class Rig:
     # The camera
 
     def plug_in(self) -> None:
-        (self._pipeline / "virtual.yaml").write_text(_VIRTUAL)
+        (self._pipeline / "virtual.yaml").write_text(VIRTUAL)
 
     def unplug(self) -> None:
         (self._pipeline / "virtual.yaml").unlink()

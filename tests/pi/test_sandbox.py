@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
-from tests.pi.machine import PYTHON, STATE, Machine, booted
+from tests.pi.machine import PYTHON, STATE, Machine, installed
 from tests.support.house import House
 
 SERVICES = ("clip-agent-camera", "clip-agent-gateway")
@@ -61,7 +61,7 @@ def machine(tmp_path: Path, pi_root: Path) -> Iterator[Machine]:
     settings = settings.replace(str(house.config.state_dir), STATE)
     settings = settings.replace(str(house.root), "/etc/clip-agent")
     (house.root / "agent.yaml").write_text(settings)
-    with booted(tmp_path, pi_root, house) as machine:
+    with installed(tmp_path, pi_root, house) as machine:
         yield machine
 
 

@@ -1,15 +1,18 @@
-"""``clip-agent setup``: settings, keys and broker of this device, and its pairing with an owner.
+"""``clip-agent setup``: users, settings, keys, broker and services of this device, and its pairing.
 
 Steps, each of which leaves alone what is right already, so that a setup that was cut off goes on
 where it stopped:
 
-1. ask what no option says and the machine does not tell, unless there is an agent.yaml;
-2. write agent.yaml, an empty list of requesters, and the folder of owners' cards;
-3. make the device's keys and its card;
-4. configure the Mosquitto of this machine, unless another broker was named;
-5. show a code, and exchange cards with the owner's computer.
+1. make the services' users, folders and units, where systemd runs;
+2. ask what no option says and the machine does not tell, unless there is an agent.yaml;
+3. write agent.yaml, an empty list of requesters, and the folder of owners' cards;
+4. make the device's keys and its card;
+5. configure the Mosquitto of this machine, unless another broker was named;
+6. show a code, and exchange cards with the owner's computer;
+7. start both services, and check them.
 
-With ``--code`` the broker is another camera's, which gives this one a login between 1 and 2.
+With ``--code`` the broker is another camera's, which gives this one a login between 2 and 3.
+``--remove`` takes all of it back but clips, keys and ledger.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ import socket
 from pathlib import Path
 
 from agent import config, files
+from agent.cli import check
 from agent.cli.setup import agent_yaml
 from agent.cli.setup.device_pairing import pair
 from agent.cli.setup.host import PairedDevice
 from agent.cli.setup.local_broker import LocalBroker
-from agent.cli.setup.new_settings import make_keys, write_settings
+from agent.cli.setup.new_settings import SECRETS, make_keys, write_settings
 from agent.cli.setup.steps import Steps, alone
-from agent.consent.cards import OwnerCard, format_fingerprint
+from agent.cli.setup.system import System
+from agent.consent.cards import format_fingerprint
 from agent.errors import ConfigError
 
 _CERTIFICATE_NAMES_FROM = "192.0.2.1"  # an address that nobody has (RFC 5737)
@@ -35,6 +40,13 @@ def setup(arguments: argparse.Namespace) -> int:
     """``clip-agent setup``"""
     steps, path = Steps(arguments.dry_run), arguments.config.absolute()
     mosquitto = LocalBroker(arguments.mosquitto.absolute(), steps)
+    system = System(steps)
+    has_services = system.manages(path)
+    if arguments.remove:
+        _remove(steps, path, mosquitto, system if has_services else None)
+        return 0
+    if has_services:
+        system.prepare()
     is_local = arguments.broker is None and mosquitto.is_there
     if not files.exists(path):
         if is_local and (foreign := mosquitto.foreign_settings()) is not None:
@@ -53,7 +65,24 @@ def setup(arguments: argparse.Namespace) -> int:
         )
     with alone(arguments.mosquitto if mosquitto.is_there else path.parent):
         _complete(arguments, steps, path, mosquitto)
-    return 0
+    settings = config.load(path, is_paired=False)
+    if not has_services or not settings.owners:
+        return 0
+    system.start(settings)
+    return 0 if steps.dry_run else check.run(path)
+
+
+def _remove(steps: Steps, path: Path, mosquitto: LocalBroker, system: System | None) -> None:
+    """Take back what this command wrote. The state's folder and the owners' cards stay."""
+    state = config.load(path, is_paired=False).state_dir if files.exists(path) else None
+    if system is not None:
+        system.remove()
+    if mosquitto.is_there:
+        mosquitto.dismantle()
+    for name in (path.name, *SECRETS):
+        steps.remove(path.with_name(name))
+    if state is not None:
+        steps.say(f"Clips, keys and ledger stay in {state}. To delete them: sudo rm -r {state}")
 
 
 def _complete(
@@ -98,8 +127,6 @@ def _complete(
     steps.say(f"\nPaired with {comer.name}")
     steps.say(f"Their fingerprint:  {format_fingerprint(comer.fingerprint)}")
     steps.say(f"This camera's:      {format_fingerprint(keys.id)}")
-    if isinstance(comer, OwnerCard):
-        _tell_next(steps, path, is_first=not settings.owners)
 
 
 def _is_loopback(host: str) -> bool:
@@ -118,12 +145,3 @@ def _names(address: str | None) -> list[str]:
         except OSError:
             pass  # no network yet
     return list(dict.fromkeys([*names, "localhost", "127.0.0.1"]))
-
-
-def _tell_next(steps: Steps, path: Path, *, is_first: bool) -> None:
-    if is_first:
-        steps.say(f"\nNext: `sudo clip-agent check --config {path}`, then")
-        steps.say("  sudo systemctl enable --now clip-agent.target")
-    else:
-        steps.say("\nCamera and gateway read the owners' cards when they start:")
-        steps.say("  sudo systemctl restart clip-agent-camera clip-agent-gateway")

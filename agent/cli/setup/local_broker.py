@@ -200,6 +200,17 @@ class LocalBroker:
             raise NetworkFault(f"Mosquitto does not let its new user {name} in")
         return password
 
+    def dismantle(self) -> None:
+        """Remove what :meth:`prepare` and the pairings wrote; Mosquitto goes on without."""
+        certs = self._folder / "certs"
+        paths = (self._own, self._acl, self._passwords)
+        removed = [
+            self._steps.remove(path)
+            for path in (*paths, certs / "clip-agent.pem", certs / "clip-agent.key")
+        ]
+        if any(removed) and not self._steps.dry_run:
+            self._restart()
+
     @staticmethod
     def _takes(broker: Broker, name: str, password: str) -> bool:
         """Tell if ``broker`` lets a user in, now or once it has read its users anew."""

@@ -22,6 +22,7 @@ from agent.pairing.code import PairingCode
 _PASSWORD_NAME: Final = "mqtt-password"  # noqa: S105 - a file's name
 _CA_NAME: Final = "broker-ca.pem"
 _LOGIN_NAME: Final = "camera-login"
+SECRETS: Final = (_PASSWORD_NAME, _CA_NAME, _LOGIN_NAME)  # beside agent.yaml
 _TLS_PORT: Final = 8883
 _PLAIN_PORT: Final = 1883
 

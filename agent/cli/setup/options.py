@@ -12,6 +12,7 @@ _EXAMPLES = """\
   sudo clip-agent setup             a new camera: it asks, writes, and pairs with you
   sudo clip-agent setup --dry-run   say what it would write
   sudo clip-agent setup --pair      pair with another owner, or another computer of yours
+  sudo clip-agent setup --remove    take it back; clips, keys and ledger stay
 """
 
 
@@ -58,4 +59,10 @@ def register(groups: Commands) -> None:
     which = command.add_mutually_exclusive_group()
     which.add_argument("--pair", action="store_true", help="pair, even if there is an owner")
     which.add_argument("--no-pair", action="store_true", help="do not pair now")
+    which.add_argument(
+        "--remove",
+        action="store_true",
+        help="stop the services, and remove units, settings and the broker's part; clips, keys and"
+        " the ledger stay",
+    )
     command.add_argument("--dry-run", action="store_true", help="write nothing, and do not pair")

@@ -61,6 +61,15 @@ class Steps:
             _hand_over(path, owner)
         return True
 
+    def remove(self, path: Path) -> bool:
+        """Remove a file; True if it was, or would be, there."""
+        if not files.exists(path):
+            return False
+        self.say(f"{'would remove' if self.dry_run else 'removes':12} {path}")
+        if not self.dry_run:
+            files.remove(path)
+        return True
+
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
