@@ -89,8 +89,8 @@ def _complete(
     arguments: argparse.Namespace, steps: Steps, path: Path, mosquitto: LocalBroker
 ) -> None:
     """Steps 2 to 5 for the agent.yaml at ``path``."""
+    steps.folder(path.parent / agent_yaml.OWNERS)  # first: a name of nothing counts as a card
     settings = config.load(path, is_paired=False)
-    steps.folder(path.parent / agent_yaml.OWNERS)
     if not files.exists(settings.requesters):
         steps.write(settings.requesters, agent_yaml.no_requesters().encode())
     keys = make_keys(settings.state_dir, settings.device.name, steps)

@@ -155,6 +155,14 @@ def status(machine: Machine, folder: OwnerFolder) -> str:
     return done.stdout
 
 
+def test_the_first_run_goes_on_to_pair(machine: Machine) -> None:
+    nobody = ("--broker", f"127.0.0.1:{free_port()}")
+    done = typed(*machine.setup(*nobody), environment=machine.environment)
+    assert done.returncode == 1
+    assert "1 owner" not in done.stdout
+    assert "nobody listens" in done.stderr
+
+
 def test_a_household_types_one_command_on_each_side_and_nothing_twice(machine: Machine) -> None:
     prepare(machine)
     setup = machine.start("setup", *machine.setup())
