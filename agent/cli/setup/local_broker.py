@@ -253,10 +253,21 @@ class LocalBroker:
         os.kill(number, signal.SIGHUP)
 
     def _process(self) -> int | None:
-        """The number of Mosquitto's process, from the file that it writes at its start."""
+        """The number of Mosquitto's process: systemd's word, or what Mosquitto wrote at its start.
+
+        Debian 13's configuration names no pid_file.
+        """
+        command = shutil.which("systemctl")
         found = re.search(r"^pid_file\s+(\S+)", self._text(self._main), re.MULTILINE)
         try:
-            number = int(Path("/run/mosquitto.pid" if found is None else found[1]).read_text())
+            if found is not None:
+                number = int(Path(found[1]).read_text())
+            elif command is not None:
+                asked = [command, "show", "--property=MainPID", "--value", _PROGRAM]
+                done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+                number = int(done.stdout)
+            else:
+                return None
             name = Path(f"/proc/{number}/comm").read_text().strip()
         except (OSError, ValueError):
             return None

@@ -1,7 +1,7 @@
 """`setup` on the device and `owner pair` on a computer: real processes, Mosquitto and TLS.
 
-Mosquitto is installed as Debian installs it: a main file that includes a folder. A script plays
-`systemctl restart`; it also moves the two listeners from their ports to free ones.
+Mosquitto is installed as Debian 13 installs it: a main file that includes a folder and names no
+pid_file. A script plays `systemctl restart` and `show`; it also moves the two listeners from their ports to free ones.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ SECONDS = 120.0
 SYSTEMCTL = """\
 #!/bin/sh
 set -e
+[ "$1" != show ] || exec cat {folder}/pid
 echo "$*" >>{folder}/systemctl.log
 sed -i 's/listener 1883 /listener {plain} /; s/listener 8883/listener {tls}/' {folder}/conf.d/*
 [ ! -f {folder}/pid ] || kill "$(cat {folder}/pid)" || true
-exec {mosquitto} -d -c {folder}/mosquitto.conf </dev/null >{folder}/log 2>&1
+{mosquitto} -c {folder}/mosquitto.conf </dev/null >{folder}/log 2>&1 &
+echo $! >{folder}/pid
 """
 
 
@@ -57,7 +59,7 @@ class Machine:
         self.mosquitto = self.root / "mosquitto"
         (self.mosquitto / "conf.d").mkdir(parents=True)
         (self.mosquitto / "mosquitto.conf").write_text(
-            f"pid_file {self.mosquitto}/pid\nuser root\n"
+            "user root\n"
             f"persistence_location {self.mosquitto}/\n"
             f"include_dir {self.mosquitto}/conf.d\nlog_dest stderr\n"
         )
