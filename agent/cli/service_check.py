@@ -96,7 +96,6 @@ def _gateway_needs(path: Path, config: Config) -> Iterator[_Need]:
     yield _Need(device_keys.path_of(state), is_own=True)
     yield _Need(gateway.path_of(state), os.R_OK | os.W_OK, is_own=True)
     yield _Need(state / "camera" / "clips", os.R_OK | os.X_OK)
-    yield _Need(index.path_of(state))
 
 
 def _meet(user: str, need: _Need) -> None:

@@ -1,7 +1,8 @@
 """`setup` on the device and `owner pair` on a computer: real processes, Mosquitto and TLS.
 
 Mosquitto is installed as Debian 13 installs it: a main file that includes a folder and names no
-pid_file. A script plays `systemctl restart` and `show`; it also moves the two listeners from their ports to free ones.
+pid_file. A script plays `systemctl restart` and `show`; it also moves the two listeners from their
+ports to free ones.
 """
 
 from __future__ import annotations

@@ -9,5 +9,7 @@ from pathlib import Path
 # Behind the package's own.
 sys.path += map(str, Path("/venv/lib").glob("python3*/site-packages"))
 sys.path.append(str(Path(__file__).parent))
-import_module("vcam").install(Path("/rig-state"))
+FAULTS = Path("/tmp/rig")
+FAULTS.mkdir(exist_ok=True)
+import_module("vcam").install(FAULTS)
 sys.exit(import_module("agent.cli.main").main())
