@@ -117,3 +117,32 @@ def test_a_mosquitto_that_cannot_be_restarted_or_reloaded_is_named_with_the_cure
         (tmp_path / "pid").write_text(text)
         with pytest.raises(EnvironmentFault, match="it does not run"):
             broker._reload()
+
+
+def test_removal_takes_settings_and_the_brokers_part_and_leaves_what_is_the_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarts: list[str] = []
+    monkeypatch.setattr(LocalBroker, "_restart", lambda self: restarts.append("mosquitto"))
+    setup(tmp_path, "--broker", "pi.local", "--no-pair")
+    (tmp_path / "owners" / "olive.card.yaml").write_text("a card")
+    mosquitto = tmp_path / "mosquitto"
+    (mosquitto / "conf.d").mkdir(parents=True)
+    (mosquitto / "mosquitto.conf").write_text("log_dest stderr\n")
+    (mosquitto / "conf.d" / "clip-agent.conf").write_text("listener 1883 127.0.0.1\n")
+    (mosquitto / "clip-agent.passwd").write_text("front-door:x\n")
+
+    dry = setup(tmp_path, "--mosquitto", str(mosquitto), "--remove", "--dry-run")
+    assert "would remove" in dry.stdout
+    assert (tmp_path / "agent.yaml").exists()
+    assert restarts == []
+
+    done = setup(tmp_path, "--mosquitto", str(mosquitto), "--remove")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "agent.yaml").exists()
+    assert [path.name for path in mosquitto.rglob("*") if path.is_file()] == ["mosquitto.conf"]
+    assert restarts == ["mosquitto"]
+    assert (tmp_path / "owners" / "olive.card.yaml").exists()
+    assert list((tmp_path / "state").rglob("device.key.json")), "keys stay"
+    assert "stay in" in done.stdout
+    assert setup(tmp_path, "--mosquitto", str(mosquitto), "--remove").returncode == 0
