@@ -208,9 +208,9 @@ def test_a_request_is_approved_and_the_bundle_opens(story: Story) -> None:
         " && mosquitto_passwd -b /etc/mosquitto/clip-agent.passwd requester public 2>/dev/null"
         " && chown mosquitto: /etc/mosquitto/clip-agent.passwd"
         " && kill -HUP $(systemctl show -P MainPID mosquitto)"
-        " && install -o agency -m 400 /dev/null /home/agency/password"
-        " && echo public >/home/agency/password"
-        " && install -o agency -m 444 /etc/mosquitto/certs/clip-agent.pem /home/agency/ca.pem"
+        " && install -o agency -m 400 /dev/null ~agency/password"
+        " && echo public >~agency/password"
+        " && install -o agency -m 444 /etc/mosquitto/certs/clip-agent.pem ~agency/ca.pem"
     )
     story.people(
         "agency",
@@ -236,7 +236,7 @@ def test_a_request_is_approved_and_the_bundle_opens(story: Story) -> None:
         "upload": "http://127.0.0.1:1080/files/",
         "open_days": 5,
     }
-    machine.run(f"cat >/home/agency/request.yaml <<'E'\n{yaml.safe_dump(request)}E")
+    machine.run(f"cat >~agency/request.yaml <<'E'\n{yaml.safe_dump(request)}E")
     machine.run(
         "systemd-run --quiet --unit=receiver --uid=agency --working-directory=/home/agency"
         f" --setenv=HOME=/home/agency --setenv='CLIP_AGENT_PASSPHRASE={PASSPHRASE}'"
@@ -248,10 +248,10 @@ def test_a_request_is_approved_and_the_bundle_opens(story: Story) -> None:
     digest = str(json.loads(posted)["digest"])
     inbox = json.loads(story.people("olive", "owner inbox --json --wait 120"))
     (asked,) = [one for one in inbox["requests"] if one["digest"] == digest]
-    assert machine.run("find /home/agency/received -name '*.age' || true") == ""
+    assert machine.run("find ~agency/received -name '*.age' || true") == ""
     clip = asked["clips"][0]["id"]
     story.people("olive", f"owner approve {digest} {clip} --yes --wait 120")
-    arrived = machine.until("find /home/agency/received/cases -name '*.mp4'")
+    arrived = machine.until("find ~agency/received/cases -name '*.mp4'")
     assert machine.run(f"head -c 8 {arrived.splitlines()[0]} | tail -c 4") == "ftyp"
     assert "release.sent" in story.events()
 
