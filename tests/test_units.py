@@ -213,7 +213,7 @@ def test_of_the_file_system_only_a_list_is_there(service: str) -> None:
     assert unit["RootDirectory"] == ["/run/clip-agent/root"]
     given = paths(unit, "BindReadOnlyPaths") | paths(unit, "BindPaths")
     program = {"/usr", "/lib", "/lib64", "/etc", "/opt/clip-agent"}
-    systemd = {"/run/systemd/notify", "/run/systemd/timesync"}
+    systemd = {f"/run/systemd/{name}" for name in ("notify", "journal/socket", "timesync")}
     names = {
         *(f"/run/systemd/resolve/{file}" for file in ("stub-resolv.conf", "resolv.conf")),
         *("/run/NetworkManager", "/run/resolvconf", "/run/avahi-daemon"),

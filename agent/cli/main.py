@@ -15,13 +15,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from agent import __version__, config, options
 from agent.cli import commands as device
 from agent.cli.setup import options as setup
 from agent.config import example as config_example
 from agent.errors import ClipAgentError, ConfigError
+from agent.host import journal
 from agent.options import Commands
 from agent.owner.terminal import commands as owner
 from agent.requester.terminal import commands as requester
@@ -222,7 +222,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     """Print why the command ends; in the journal as an error."""
-    priority = "<3>" if "JOURNAL_STREAM" in os.environ else ""
+    priority = "<3>" if journal.is_stderr() else ""
     print(f"{priority}clip-agent: {text}", file=sys.stderr)
 
 
@@ -240,31 +240,11 @@ def _drop_output() -> None:
 
 
 def _start_logging(*, verbose: bool) -> None:
-    """To stderr; under systemd without times and levels, of which its journal keeps its own."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JournalLine("%(name)s: %(message)s")
-        if "JOURNAL_STREAM" in os.environ
-        else _OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    )
+    """To the journal if stderr leads there, which keeps times and levels of its own."""
+    handler: logging.Handler
+    if journal.is_stderr():
+        handler = journal.JournalHandler()
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(journal.OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
-
-
-class _OneLine(logging.Formatter):
-    """Keeps a message on its line: it may quote a stranger, who would write the next one."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return super().formatMessage(record).replace("\n", "\\n")
-
-
-class _JournalLine(_OneLine):
-    """Begins every line with its priority, ``<4>`` for a warning (sd-daemon(3)).
-
-    So ``journalctl -p warning`` shows warnings and errors, each line of a traceback among them.
-    """
-
-    _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
-
-    def format(self, record: logging.LogRecord) -> str:
-        priority = self._PRIORITIES.get(record.levelno, 2)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())

@@ -306,7 +306,7 @@ class Gateway:
         elif link is self.owner_link and self.homeassistant.receive(received):
             link.acknowledge(received)
         else:
-            log.info("ignored a message on %r", received.topic[:100])
+            log.debug("ignored a message on %r", received.topic[:100])
             link.acknowledge(received)
 
     def _wish(self) -> None:

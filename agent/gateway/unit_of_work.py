@@ -154,7 +154,8 @@ class Change:
         state = self.releases.advance(release.id, event, detail=detail)
         self.note(entered("release", state), release.id, line)
         self.tell_release(release, state, detail)
-        log.info("release %s: %s %s", release.id, state, detail)
+        subjects = {"release": release.id, "request": release.request}
+        log.info("release %s: %s %s", release.id, state, detail, extra=subjects)
 
     def tell_release(self, release: ReleaseRow, state: str, detail: str = "") -> None:
         """Write the letter about a release that is now in ``state``, and perhaps held."""

@@ -18,6 +18,7 @@ from agent import __version__, config
 from agent.cli import main as cli
 from agent.consent import signing
 from agent.gateway.device_keys import card_of, load_or_create
+from agent.host import journal
 from agent.keyfile import PASSPHRASE_VARIABLE
 from agent.vault.database.gateway import GatewayDatabase
 from tests.peers.requirements import ROOT
@@ -382,7 +383,7 @@ class TestFailures:
 def test_a_message_that_quotes_a_stranger_stays_on_its_line() -> None:
     """A requester once wrote whole lines into the log by a line feed in a field's name."""
     record = logging.LogRecord("agent", 30, "", 0, "refused: %s", ("a\nWARNING agent: b",), None)
-    text = cli._OneLine("%(levelname)s %(message)s").format(record)
+    text = journal.OneLine("%(levelname)s %(message)s").format(record)
     assert text == "WARNING refused: a\\nWARNING agent: b"
 
 
@@ -395,7 +396,7 @@ def test_the_journal_learns_the_priority_of_every_line(level: int, priority: int
         raise ValueError("why")
     except ValueError:
         record = logging.LogRecord("agent", level, "", 0, "a\n<0>b", (), sys.exc_info())
-    first, *traceback = cli._JournalLine("%(name)s: %(message)s").format(record).splitlines()
+    first, *traceback = journal.JournalLines().format(record).splitlines()
     assert first == f"<{priority}>agent: a\\n<0>b"
     assert len(traceback) > 2
     assert all(line.startswith(f"<{priority}>") for line in traceback)
@@ -404,24 +405,30 @@ def test_the_journal_learns_the_priority_of_every_line(level: int, priority: int
 def test_why_a_service_ends_is_an_error_in_the_journal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    monkeypatch.setattr(journal, "is_stderr", lambda: True)
     assert cli.main(["camera", "--config", "none.yaml"]) == cli.EXIT_CONFIG
     assert re.match(r"<3>clip-agent: none\.yaml: ", capsys.readouterr().err)
 
 
-def test_a_service_logs_with_priorities_and_a_terminal_with_times() -> None:
+def test_a_service_logs_with_priorities_and_a_terminal_with_times(tmp_path: Path) -> None:
     code = (
-        "import logging; from agent.cli import main; main._start_logging(verbose=False);"
-        "logging.getLogger('agent.x').warning('low')"
+        "import logging, pathlib; from agent.cli import main; from agent.host import journal;"
+        "journal.JournalHandler.__init__.__defaults__ = (pathlib.Path('/nowhere'),);"
+        "main._start_logging(verbose=False); logging.getLogger('agent.x').warning('low')"
     )
-    for journal, expected in (
-        ("8:1", r"<4>agent\.x: low"),
-        ("", r"\d{4}-.* WARNING agent\.x: low"),
+    for is_service, expected in (
+        (True, r"<4>agent\.x: low"),
+        (False, r"\d{4}-.* WARNING agent\.x: low"),
     ):
-        environment = {**os.environ, "JOURNAL_STREAM": journal}
-        if not journal:
-            del environment["JOURNAL_STREAM"]
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT
-        )
-        assert re.fullmatch(expected + r"\n", done.stderr), done.stderr
+        with (tmp_path / "stderr").open("w") as stderr:
+            found = os.fstat(stderr.fileno())
+            stream = f"{found.st_dev}:{found.st_ino}" if is_service else "8:1"
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env={**os.environ, "JOURNAL_STREAM": stream},
+                stderr=stderr,
+                cwd=ROOT,
+                check=True,
+            )
+        said = (tmp_path / "stderr").read_text()
+        assert re.fullmatch(expected + r"\n", said), said

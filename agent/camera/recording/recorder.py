@@ -78,7 +78,10 @@ class _Recording:
             broken = broken or error
         if broken is not None:
             _log.error(
-                "clip %s is truncated, the muxer failed: %s", self._draft.id, broken.strerror
+                "clip %s is truncated, the muxer failed: %s",
+                self._draft.id,
+                broken.strerror,
+                extra={"clip_id": self._draft.id},
             )
         picture = None if self._picture is None else jpeg(self._picture)
         return self._draft.finish(
@@ -186,7 +189,13 @@ class Recorder:
         except StorageFault:
             recording.abandon()
             raise
-        _log.info("clip %s: %.1f s, %d bytes", clip.id, clip.duration_seconds, clip.bytes)
+        _log.info(
+            "clip %s: %.1f s, %d bytes",
+            clip.id,
+            clip.duration_seconds,
+            clip.bytes,
+            extra={"clip_id": clip.id},
+        )
         self.after_clip(clip)
 
     def _begin(self, stretches: Sequence[Stretch]) -> None:

@@ -148,7 +148,8 @@ class Approvals:
         why = "another owner must approve the same"
         change.tell(release.id, "PROPOSED", why, request=release.request, decision=letter.jws)
         self._renew(change, release)
-        log.info("release %s proposed: %d clip(s)", release.id, len(consent.clips))
+        subjects = {"release": release.id, "request": release.request}
+        log.info("release %s proposed: %d clip(s)", release.id, len(consent.clips), extra=subjects)
         return release
 
     def _agree(self, change: Change, first: ReleaseRow, letter: Letter, consent: Consent) -> None:

@@ -90,7 +90,7 @@ class Admission:
                     self.inbox.close(change, digest, "withdraw", {})
                 else:
                     self.inbox.match(change, digest)
-        log.info("request %s from %s: %s", digest[:16], about["name"], verdict.rule or "open")
+        log.info("request %s: %s", digest[:16], verdict.rule or "open", extra={"request": digest})
 
     def alert(self, posted: Verified[Alert]) -> None:
         """Show an alert to the owners, or refuse it; nothing answers it."""
@@ -136,7 +136,12 @@ class Admission:
                 continue
             with self.work.transaction() as change:
                 self.inbox.decline(change, request.digest, {"why": why})
-            log.info("request %s closed: %s", request.digest[:16], why)
+            log.info(
+                "request %s closed: %s",
+                request.digest[:16],
+                why,
+                extra={"request": request.digest},
+            )
 
     def _judge(self, request: Request) -> _Verdict:
         survey = area.survey(request.area)  # costs the most: once, and outside the transaction

@@ -176,4 +176,7 @@ class FeedHandler:
             detail["requester"] = source
         with self.work.transaction() as change:
             change.note(Event.POST_REFUSED, key, detail)
-        log.info("post %s refused: %s (%s)", post.digest[:16], error.rule, error.message)
+        log.info(
+            "post %s refused: %s", post.digest[:16], error.rule, extra={"request": post.digest}
+        )
+        log.debug("%s", error.message)  # it may quote the post

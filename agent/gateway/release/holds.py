@@ -83,4 +83,5 @@ class Holds:
             change.letters.forget(topics.release(self.work.parties.device_name, row.id))
         elif row.state != "PROPOSED":  # the other owner must still find what to agree with
             change.tell_release(row, row.state)
-        log.warning("release %s is held: %s", row.id, why)
+        subjects = {"release": row.id, "request": row.request}
+        log.warning("release %s is held: %s", row.id, why, extra=subjects)

@@ -85,7 +85,8 @@ class Receipts:
             reader = {authorization.reader.fingerprint: authorization.reader}
             receipt = signing.verify(jws, Receipt, reader)
         except (EnvironmentFault, Refused) as fault:
-            log.info("release %s: no receipt yet (%s)", release.id, fault)
+            subjects = {"release": release.id, "request": release.request}
+            log.info("release %s: no receipt yet (%s)", release.id, fault, extra=subjects)
             return None
         opened = receipt.release in (None, row.statement)
         if receipt.bundle != release.bundle_sha256 or not opened:

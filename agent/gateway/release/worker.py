@@ -255,7 +255,8 @@ class ReleaseWorker:
             change.releases.set(row.id, attempts=attempts, not_before=due)
             if pause >= _TOLD_FROM_SECONDS:
                 self._tell_wait(change, now, error, due)
-        log.warning("release %s waits %.0f s (%s: %s)", row.id, pause, kind, error)
+        subjects = {"release": row.id, "request": row.request}
+        log.warning("release %s waits %.0f s (%s: %s)", row.id, pause, kind, error, extra=subjects)
 
     def _tell_wait(
         self, change: Change, row: ReleaseRow, error: EnvironmentFault, due: float

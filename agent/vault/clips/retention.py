@@ -190,7 +190,7 @@ class Retention:
         )
         for clip_id in decided.delete:
             self.store.delete(clip_id)
-            log.info("clip %s deleted to make room", clip_id)
+            log.info("clip %s deleted to make room", clip_id, extra={"clip_id": clip_id})
         if decided.disk_full:
             raise DiskFull(
                 f"less than {self.limits.min_free_bytes} bytes are free, and deleting the clips"
