@@ -32,7 +32,14 @@ def register(groups: Commands) -> None:
         ("clips", "the clips on this device"),
         ("requests", "all requests received, and their outcome"),
     ):
-        options.add_json(_add(groups, name, f"{_RUN}:{name}", text))
+        command = _add(groups, name, f"{_RUN}:{name}", text)
+        options.add_json(command)
+        if name == "status":
+            command.add_argument(
+                "--prometheus",
+                action="store_true",
+                help="print it as metrics, for the textfile collector of Prometheus' node exporter",
+            )
 
     text = "the ledger: every request, decision and release"
     ledger = groups.add_parser("ledger", help=text, description=text)

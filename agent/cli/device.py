@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import __version__, config, files
-from agent.cli import sealing
+from agent.cli import metrics, sealing
 from agent.cli.as_owner import owner_of
 from agent.clock import SystemClock
 from agent.config import Config, StreamSource
@@ -35,6 +35,8 @@ from agent.vault.locks import camera_at_work, is_camera_at_work, is_gateway_at_w
 from agent.vault.records.ledger import Ledger
 from agent.vault.records.releases import ReleaseTable
 from agent.vault.records.requests import RequestTable
+
+FOR_PROGRAMS = ("camera_state", "gateway_state", "version")  # in `status --json` alone
 
 
 @contextmanager
@@ -63,13 +65,17 @@ def status(arguments: argparse.Namespace) -> int:
         "temperature": vitals.celsius,
         "under_voltage": vitals.under_voltage,
         "throttled": vitals.throttled,
+        "version": __version__,
     }
     if files.is_read_only(settings.state_dir):
         for part in ("camera", "gateway"):
             found[part] = f"unknown: the disk is read-only (before: {found[part]})"
-    if arguments.json:
-        print(json.dumps(found))
+            found[f"{part}_state"] = "unknown"
+    if arguments.json or arguments.prometheus:
+        print(metrics.text(found) if arguments.prometheus else f"{json.dumps(found)}\n", end="")
         return 0
+    for name in FOR_PROGRAMS:
+        del found[name]
     if found["camera"] != "never started" and isinstance(settings.camera.source, StreamSource):
         found["encoder"] = found["encoder"] or "n/a (stream is copied)"
     words = {None: "-", True: "yes", False: "no"}
@@ -94,6 +100,7 @@ def _read_camera(settings: Config) -> dict[str, Any]:
         "oldest_clip": None if totals.oldest is None else local(totals.oldest),
         "recorded_last_hour": f"{share:.0%}",
         "camera": f"{state} {camera.detail if camera else ''}".strip(),
+        "camera_state": state,
         "encoder": (camera and camera.encoder) or None,
     }
     try:
@@ -110,7 +117,7 @@ def _read_gateway(settings: Config) -> dict[str, Any]:
     path = gateway.path_of(settings.state_dir)
     with owner_of(path.parent):
         if not files.exists(path) or not files.size(path):  # at its very first start
-            return {"gateway": "never started"}
+            return {"gateway": "never started", "gateway_state": "never started"}
         running = is_gateway_at_work(settings.state_dir)
     with _database(settings) as database:
         said = database.health()
@@ -119,6 +126,7 @@ def _read_gateway(settings: Config) -> dict[str, Any]:
             state = "not-running"
         return {
             "gateway": f"{state} {said.detail if said else ''}".strip(),
+            "gateway_state": state,
             "open_requests": len(RequestTable(database).open()),
             "releases_under_way": len(ReleaseTable(database).all("APPROVED", "SEALED")),
             "ledger_lines": Ledger(database).head().size,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from agent.vault.locks import camera_at_work as at_work
 from agent.vault.locks import gateway_at_work
 from agent.vault.records.ledger import Ledger, LedgerWriter
 from agent.vault.records.requests import RequestTable
+from tests.peers.requirements import ROOT
 from tests.support.board import Board
 from tests.support.disks import read_only_below
 from tests.vault.records.test_releases import add, release
@@ -134,8 +137,55 @@ def test_status_counts_what_is_there(vault: Vault, say: Say) -> None:
     assert plain["ledger_lines"] == 2
     assert plain["oldest_clip"].startswith("2024-01-2")
     assert plain["last_motion"].startswith("2024-01-2")
-    for line, name in zip(say("status").splitlines(), plain, strict=True):
+    for_people = [name for name in plain if name not in commands.FOR_PROGRAMS]
+    for line, name in zip(say("status").splitlines(), for_people, strict=True):
         assert line.startswith(name.replace("_", " "))
+
+
+def test_the_keys_of_the_status_are_those_that_the_documents_explain(
+    vault: Vault, say: Say
+) -> None:
+    note(vault, "armed", last_motion_at=1_706_121_000.0)
+    vault.database.set_health("connected", "", vault.clock.now())
+    plain = json.loads(say("status", "--json"))
+    told = re.findall(
+        r"^\| `((?!clip_agent_)\w+)` \|", (ROOT / "docs/operate.md").read_text(), re.MULTILINE
+    )
+    assert set(plain) | {"sealing"} == set(told)
+
+
+def test_metrics_name_health_and_nothing_of_requests_or_releases(vault: Vault, say: Say) -> None:
+    vault.record(b"x" * 1000)
+    note(vault, "armed", last_motion_at=1_706_121_000.0)
+    vault.database.set_health("broker-away", 'a "word"\nof a stranger', vault.clock.now())
+    add(vault, request())
+    with gateway_at_work(vault.state_dir, clock=vault.clock):
+        said = say("status", "--prometheus")
+    assert 'clip_agent_camera_state{state="not-running"} 1\n' in said
+    assert 'clip_agent_gateway_state{state="broker-away"} 1\n' in said
+    assert "\nclip_agent_clips 1\n" in said
+    assert not re.search("request|release|ledger|motion|stranger", said)
+    for line in said.splitlines():
+        assert re.fullmatch(
+            r"# (HELP|TYPE) clip_agent_[a-z_]+ [^\n]+|"
+            r'clip_agent_[a-z_]+(\{[a-z]+="[^"\\\n]*"\})? \d+(\.\d+)?',
+            line,
+        ), line
+    document = (ROOT / "docs/operate.md").read_text()
+    named = set(re.findall(r"^(clip_agent_\w+)", said, re.MULTILINE))
+    assert named <= set(re.findall(r"`(clip_agent_\w+)", document))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus")
+def test_prometheus_own_tool_accepts_the_metrics(vault: Vault, say: Say) -> None:
+    note(vault, "armed")
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=say("status", "--prometheus"),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_a_camera_that_was_killed_is_not_said_to_record(vault: Vault, say: Say) -> None:

@@ -86,6 +86,10 @@ def test_code_that_one_service_planted_does_not_run_in_the_other(machine: Machin
     assert machine.run(ran) == ""
     for service in SERVICES:
         assert machine.run(f"systemctl is-active {service}").strip() == "active"
+        lines = machine.run(f"journalctl --output=json --unit={service} _TRANSPORT=journal")
+        records = [json.loads(line) for line in lines.splitlines()]
+        assert any(one.get("LOGGER", "").startswith("agent.") for one in records)
+        assert {one["SYSLOG_IDENTIFIER"] for one in records} == {"clip-agent"}
 
 
 def test_a_service_reaches_no_socket_but_those_it_needs(machine: Machine) -> None:
@@ -98,7 +102,8 @@ def test_a_service_reaches_no_socket_but_those_it_needs(machine: Machine) -> Non
 
     assert set(camera["sockets"]) <= SYSTEMD_SOCKETS
     assert set(gateway["sockets"]) <= {*SYSTEMD_SOCKETS, "/run/avahi-daemon/socket"}
-    assert "/run/systemd/notify" in set(camera["sockets"]) & set(gateway["sockets"])
+    log_and_notify = {"/run/systemd/notify", "/run/systemd/journal/socket"}
+    assert log_and_notify <= set(camera["sockets"]) & set(gateway["sockets"])
     assert camera["abstract"] != "yes"
     assert camera["name"] != gateway["name"] == "192.0.2.7"
     for found in (camera, gateway):
