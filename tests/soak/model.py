@@ -35,6 +35,13 @@ from tests.gateway.model.machine import GatewayModel
 STEPS = 100_000
 _PROCESSES = 2
 MEMORY = Path("/dev/shm")
+_EVENTS = (  # rare ones of the gateway's model
+    "release.proposed", "request.withdrawn", "request.declined", "requester.muted",
+    "requests.paused", "stopped in time", "alert.received", "second requester",
+    "approved early", "revoked early", "withdrawn early", "too-many-open",
+    "requester-muted", "jti-reused", "tricks", "keys came later", "revocation lost",
+    "restored and noticed", "shared", "release.delivered", "release.rejected", "crashes",
+)  # fmt: skip
 _EXAMPLES_A_TURN, _STEPS_AN_EXAMPLE = 20, 50
 
 
@@ -100,7 +107,10 @@ def main() -> int:
     minutes = (time.monotonic() - began) / 60
     print(f"the model: {told.pop('steps')} steps in {minutes:.1f} minutes, nothing wrong")
     print("  " + ", ".join(f"{name} {number}" for name, number in sorted(told.items())))
-    return 0 if told["delivered"] > steps / 200 else 1
+    missing = [event for event in _EVENTS if not told[event]]
+    if missing:
+        print(f"the model never saw: {', '.join(missing)}")
+    return 0 if told["delivered"] > steps / 200 and not missing else 1
 
 
 if __name__ == "__main__":
