@@ -30,6 +30,10 @@ Messages name the fault, ``advice`` the remedy; callers decide what to do.
 
 from __future__ import annotations
 
+ADVICE_FOR_CLOSED_FILES = (
+    "Use sudo; for a service, `sudo clip-agent check` says which user needs it"
+)
+
 
 class ClipAgentError(Exception):
     """Root of the tree. ``advice`` is one imperative sentence for the reader, or empty."""

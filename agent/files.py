@@ -18,7 +18,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.errors import ClipDamaged, DiskFull, StorageFault
+from agent.errors import ADVICE_FOR_CLOSED_FILES, ClipDamaged, DiskFull, StorageFault
 
 DIRECTORY_MODE = 0o2750  # the other service reads it by the group, which new files inherit
 FILE_MODE = 0o640
@@ -40,7 +40,10 @@ def fault(path: Path, error: OSError, doing: str = "") -> StorageFault:
     if error.errno == errno.EROFS:
         return read_only(path)
     reason = error.strerror or str(error)
-    return StorageFault(f"{path}: {doing} ({reason})" if doing else f"{path}: {reason}")
+    return StorageFault(
+        f"{path}: {doing} ({reason})" if doing else f"{path}: {reason}",
+        advice=ADVICE_FOR_CLOSED_FILES if isinstance(error, PermissionError) else "",
+    )
 
 
 def disk_full(path: Path) -> DiskFull:

@@ -33,6 +33,13 @@ from agent.vault.database import gateway, index
 from agent.vault.database.gateway import GatewayDatabase
 from agent.vault.database.index import Index
 
+_KINDS = {
+    configuration.PiSource: "a camera on the board",
+    configuration.WebcamSource: "a USB camera",
+    configuration.StreamSource: "a network camera or a file",
+    configuration.SceneSource: "a DRAWN STREET, no camera (camera.source.type)",
+}
+
 
 def run(path: Path) -> int:
     """Check the device configured in ``path``; prints a line for each thing."""
@@ -40,6 +47,7 @@ def run(path: Path) -> int:
     _say(True, "config", f"{path} is well-formed")
     checks: list[tuple[str, Callable[[Config], str]]] = [
         ("services", lambda config: check_services(path, config)),
+        ("device", _device),
         ("owners", _owners),
         ("requesters", _requesters),
         ("keys", _keys),
@@ -70,6 +78,17 @@ def _passes(name: str, check: Callable[[Config], str], config: Config) -> bool:
 
 def _say(good: bool, name: str, text: str) -> None:
     print(f"{'ok  ' if good else 'FAIL'}  {name:10s}  {text}", flush=True)
+
+
+def _device(config: Config) -> str:
+    place = config.device.place
+    if (place.latitude, place.longitude) == (0, 0):
+        raise ClipAgentError(
+            "device.place is 0, 0, in the sea: no request would reach you",
+            advice="Write where the camera stands",
+        )
+    kind = _KINDS[type(config.camera.source)]
+    return f"{config.device.name} at {place.latitude}, {place.longitude}, {kind}"
 
 
 def _owners(config: Config) -> str:

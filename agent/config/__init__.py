@@ -263,8 +263,8 @@ class Config(Section, frozen=True):
     ] = None
 
 
-EXAMPLE = Config(
-    device=Device(name="front-door", place=Place(latitude=42.1015, longitude=-72.5898)),
+EXAMPLE = Config(  # nobody's place: `clip-agent check` asks for the true one
+    device=Device(name="front-door", place=Place(latitude=0.0, longitude=0.0)),
     owners=(Path("owner.card.yaml"),),
 )
 

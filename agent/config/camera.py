@@ -228,7 +228,7 @@ class Camera(Section, frozen=True):
         ),
     ] = ()
 
-    source: Annotated[Source, doc("Source of the pictures.")] = SceneSource()
+    source: Annotated[Source, doc("Source of the pictures.")] = PiSource()
     zones: Annotated[Zones, doc("Parts of the picture that count or are hidden.")] = Zones()
     motion: Annotated[Motion, doc("Motion detection.")] = Motion()
     recording: Annotated[Recording, doc("Length of clips.")] = Recording()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from agent.errors import ConfigError
+from agent.errors import ADVICE_FOR_CLOSED_FILES, ConfigError
 
 T = TypeVar("T")
 
@@ -117,7 +117,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # Windows' editors begin it with a mark
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        advice = ADVICE_FOR_CLOSED_FILES if isinstance(error, PermissionError) else ""
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})", advice=advice) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text", advice="Save it as UTF-8") from error
 

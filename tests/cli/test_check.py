@@ -32,6 +32,7 @@ from tests.support.house import House
 SECTIONS = (
     "config",
     "services",
+    "device",
     "owners",
     "requesters",
     "keys",
@@ -62,6 +63,7 @@ def test_a_device_in_order_passes_line_by_line(
     assert checked.failed == []
     assert checked.code == 0
     assert tuple(checked.texts) == (*SECTIONS, "feed")
+    assert "at 42.1015, -72.5898, a DRAWN STREET, no camera" in checked.texts["device"]
     olive = in_groups(house.owner.id)
     assert checked.texts["owners"] == f"clips are sealed to Olive ({olive})"
     fingerprint = house.requester.id
@@ -135,6 +137,19 @@ def test_a_running_camera_that_is_behind_is_named_with_the_cure(check: Any, tmp_
         checked = check(house)
     assert "camera" in checked.failed
     assert checked.texts["camera"] == f"the running camera says: {said}"
+
+
+def test_the_place_of_the_shipped_example_is_refused(check: Any) -> None:
+    nowhere = config.Device(name="front-door", place=config.EXAMPLE.device.place)
+    checked = check(device=nowhere)
+    assert "device" in checked.failed
+    assert "in the sea" in checked.texts["device"]
+
+
+def test_the_shipped_example_draws_no_street_and_is_at_no_house() -> None:
+    assert isinstance(config.EXAMPLE.camera.source, config.PiSource)
+    place = config.EXAMPLE.device.place
+    assert (place.latitude, place.longitude) == (0, 0)
 
 
 def test_a_camera_that_records_is_not_opened_a_second_time(check: Any, tmp_path: Path) -> None:
