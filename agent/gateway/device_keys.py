@@ -70,13 +70,20 @@ def load_or_create(state_dir: Path, *, name: str) -> DeviceKeys:
     """Load the device's keys, or make them at the first start; write the card if it differs.
 
     Raises :class:`KeyFileError` for a damaged file and :class:`StorageFault` for one that
-    cannot be read or written. Damaged keys are never replaced: owners enrolled them.
+    cannot be read or written. Keys that are damaged or gone are never replaced in silence: owners
+    enrolled them.
     """
     path, card = path_of(state_dir), card_of(state_dir)
     try:
         _make_folder(path.parent)
         files.make_directory(card.parent)
         with files.faults(path):
+            if not path.exists() and card.exists():
+                raise KeyFileError(
+                    f"{path}: the device's keys are gone, and its owners know it by them",
+                    advice=f"Restore the file from a backup. Without one remove {card}, and pair"
+                    " anew: the owners then know another device",
+                )
             keys = _load(path) if path.exists() else _create(path)
         text = format_card(keys.card(name)).encode()
         with files.faults(card):
@@ -128,7 +135,8 @@ def _load(path: Path) -> DeviceKeys:
     except (msgspec.DecodeError, KeyFileError) as error:
         raise KeyFileError(
             f"{path}: the device's keys are damaged",
-            advice="Restore the file from a backup, or remove it and enrol the device again",
+            advice="Restore the file from a backup, or remove it and wishes/device.card.yaml, and"
+            " pair anew",
         ) from error
 
 

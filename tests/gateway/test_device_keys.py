@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -214,3 +215,22 @@ def test_the_client_id_cannot_be_guessed_and_stays(state: Path) -> None:
     assert mode(path) == 0o600
     path.write_text("front-door\n")
     assert keys.client_id(state) not in (made, "front-door\n")
+
+
+def test_keys_that_are_gone_are_not_replaced_in_silence(state: Path) -> None:
+    keys.load_or_create(state, name="front-door")
+    path, card = keys.path_of(state), keys.card_of(state)
+    known = card.read_bytes()
+    for folder in (False, True):
+        if folder:
+            shutil.rmtree(path.parent)
+        else:
+            path.unlink()
+        with pytest.raises(KeyFileError, match=r"are gone.*backup.*pair\s+anew"):
+            keys.load_or_create(state, name="front-door")
+        assert not path.exists()
+        assert card.read_bytes() == known
+        card.unlink()
+        keys.load_or_create(state, name="front-door")
+        assert card.read_bytes() != known, "a new device, by the owner's own hand"
+        known = card.read_bytes()
