@@ -30,7 +30,7 @@ from agent.clock import Clock, SystemClock
 from agent.config import Config
 from agent.host import systemd as service
 from agent.host.board import Machine, Steady
-from agent.host.memory import drop_start_code
+from agent.host.memory import give_memory_back
 from agent.parties import load_owners, recipients
 from agent.vault import migration, wishes
 from agent.vault.camera_state import StateFile
@@ -126,7 +126,7 @@ def build(
         index=index,
         clock=clock,
         at_work=partial(camera_at_work, folder, clock=clock),
-        after_start=drop_start_code,
+        after_start=give_memory_back,
         may_end=_may_end(config.camera.source),
     )
 

@@ -55,7 +55,7 @@ from agent.gateway.release.worker import ReleaseWorker
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.host import systemd
 from agent.host.board import Machine, Steady
-from agent.host.memory import drop_start_code
+from agent.host.memory import give_memory_back
 from agent.mqtt import topics
 from agent.mqtt.link import Alarm, Link, connect_broker
 from agent.parties import Parties
@@ -179,7 +179,7 @@ def build(
         device_name=name,
         feed_topic=config.feed.topic,
         notify=notify,
-        after_start=drop_start_code,
+        when_quiet=give_memory_back,
     )
 
 

@@ -50,7 +50,7 @@ _STOP_SECONDS = 10.0
 _REPEAT_SECONDS = 3_600.0  # from one publication of a retained message to the next
 _EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
 _MAX_WAITING_BYTES = 8_000_000  # of messages, while the clock is not synced
-_START_SECONDS = 5.0  # to load all, to connect, and to repeat the letters
+_QUIET_SECONDS = 5.0  # to load all, to connect, and to repeat the letters; or to begin an upload
 _FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
 Notify = Callable[[str], object]
 
@@ -83,7 +83,7 @@ class Gateway:
     device_name: str
     feed_topic: str
     notify: Notify
-    after_start: Callable[[], None]
+    when_quiet: Callable[[], None]  # after the start, and after each release
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
@@ -108,15 +108,11 @@ class Gateway:
         self.start()
         worker.start()
         self.notify("READY=1")
-        start_ends = self.clock.monotonic() + _START_SECONDS
         try:
             while not self._stop.is_set():
                 if self._worker_ended.is_set():
                     raise InternalFault("the thread that sends releases ended")
                 self.step(wait_seconds=_TICK_SECONDS)
-                if self.clock.monotonic() >= start_ends:
-                    start_ends = math.inf
-                    self.after_start()
                 self.notify("WATCHDOG=1")
         finally:
             self.notify("STOPPING=1")
@@ -126,9 +122,16 @@ class Gateway:
         worker.join(_STOP_SECONDS)
 
     def _work(self) -> None:
+        quiet_at, sealed = self.clock.monotonic() + _QUIET_SECONDS, 0
         try:
             while not self._stop.is_set():
-                if not self.releases.step():
+                worked = self.releases.step()
+                if self.releases.sealed > sealed:
+                    quiet_at, sealed = self.clock.monotonic() + _QUIET_SECONDS, self.releases.sealed
+                elif self.clock.monotonic() >= quiet_at:
+                    quiet_at = math.inf
+                    self.when_quiet()
+                if not worked:
                     self.releases.wait(_TICK_SECONDS)
         except Exception:
             log.exception("releases cannot go on")

@@ -1,8 +1,9 @@
-"""Resident memory of a daemon, without the code that only its start needs.
+"""Resident memory of a daemon, without what only its start or a release needs.
 
 Loading the camera's libraries maps some 45 MB of their code, as the kernel maps more around each
-touched page (fault-around). The running daemon needs less than half of it. These pages come from
-files, so they can be dropped, and the kernel maps them again on use.
+touched page (fault-around), and those that prepare a release some 25 MB. The running daemon needs
+less than half of it. These pages come from files, so they can be dropped, and the kernel maps them
+again on use.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ from pathlib import Path
 
 _MAPPINGS = Path("/proc/self/smaps")  # proc_pid_smaps(5)
 _HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)$")
-_CODE = "r-xp"
+_CODE = ("r-xp", "r--p")  # code, and the constants beside it
 
 
-def drop_start_code() -> None:
-    """Unmap the code of all libraries until it is used again; nothing where that is denied."""
+def give_memory_back() -> None:
+    """Return freed memory to the system, and unmap the code of all libraries until it is used.
+
+    Does nothing where that is denied.
+    """
+    libc = ctypes.CDLL(None)
+    with suppress(AttributeError):  # not glibc
+        libc.malloc_trim(0)
     with suppress(OSError):
-        advise = ctypes.CDLL(None).madvise
+        advise = libc.madvise
         advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
         for begin, end in _code(_MAPPINGS.read_text()):
             advise(begin, end - begin, mmap.MADV_DONTNEED)
@@ -33,7 +40,7 @@ def _code(smaps: str) -> Iterator[tuple[int, int]]:
     area = None
     for line in smaps.splitlines():
         if head := _HEAD.match(line):
-            is_code = head[3] == _CODE and head[4].startswith("/")
+            is_code = head[3] in _CODE and head[4].startswith("/")
             area = (int(head[1], 16), int(head[2], 16)) if is_code else None
         elif area and line.split() == ["Anonymous:", "0", "kB"]:
             yield area

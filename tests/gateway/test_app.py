@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -402,20 +403,25 @@ def test_the_command_with_a_broker_away_keeps_trying_and_ends_with_0(
     assert "Traceback" not in err
 
 
-def test_the_code_of_the_start_is_dropped_once_some_seconds_after_it(
+def test_memory_is_given_back_once_the_start_is_over_and_after_each_release(
     tmp_path: Path, signals: None
 ) -> None:
+    """Whatever else there is to do: receivers are asked for receipts for days."""
     run = Run(tmp_path)
-    clock, dropped = run.house.clock, []
-    step, began = run.gateway.step, clock.monotonic()
+    clock, given_back = run.house.clock, []
+    releases, began, turns = run.gateway.releases, clock.monotonic(), itertools.count(1)
 
-    def a_second(*, wait_seconds: float = 0.0) -> None:
-        step()
+    def a_second() -> bool:
         clock.advance(1)
-        if clock.monotonic() - began >= 20:
+        if (turn := next(turns)) in (7, 9, 30):
+            releases.sealed += 1
+        if turn == 50:
             os.kill(os.getpid(), signal.SIGTERM)
+        return turn % 3 == 0
 
-    run.gateway.step = a_second  # type: ignore[method-assign]
-    run.gateway.after_start = lambda: dropped.append(clock.monotonic() - began)
+    releases.step = a_second  # type: ignore[method-assign]
+    releases.wait = lambda _: None  # type: ignore[method-assign,assignment]
+    run.gateway.step = lambda **_: time.sleep(0.001)  # type: ignore[method-assign]
+    run.gateway.when_quiet = lambda: given_back.append(round(clock.monotonic() - began))
     run.gateway.run()
-    assert dropped == [5]
+    assert given_back == [5, 14, 35]

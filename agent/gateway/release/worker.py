@@ -82,6 +82,7 @@ class ReleaseWorker:
     random: Callable[[int], bytes]
     outbox_dir: Path
     max_backoff_seconds: float
+    sealed: int = field(default=0, init=False)  # bundles since the start
     _arrived: queue.SimpleQueue[SealJob] = field(default_factory=queue.SimpleQueue)
     _awake: threading.Event = field(default_factory=threading.Event)
     _jobs: dict[str, SealJob] = field(default_factory=dict)
@@ -203,6 +204,7 @@ class ReleaseWorker:
         bundle = self.contents.seal(
             self._path(row), authorization, keys=job.keys, at=self.work.clock.now()
         )
+        self.sealed += 1
         sealed: dict[str, str | int] = {"bytes": bundle.bytes, "sha256": bundle.sha256}
         with self.work.transaction() as change:
             change.releases.set(
