@@ -62,6 +62,8 @@ def register(groups: Commands) -> None:
         metavar="FILE",
         help="write one page, complete and ready to print, to a new FILE (default: the terminal)",
     )
+    text = "say that an image or a backup was put back: releases wait for their owners' word"
+    _add(groups, "restored", f"{_RUN}:restored", text)
     text = "rebuild the index of clips from their sidecars"
     _add(groups, "reindex", f"{_RUN}:reindex_clips", text)
 

@@ -21,6 +21,7 @@ from agent.clock import SystemClock
 from agent.config import Config, StreamSource
 from agent.consent.cards import in_groups
 from agent.errors import ConfigError, StorageFault
+from agent.gateway.restored import mark
 from agent.host.board import Machine
 from agent.parties import load_owners
 from agent.vault import camera_state, migration
@@ -262,4 +263,21 @@ def reindex_clips(arguments: argparse.Namespace) -> int:
         migration.close_to_group(state_dir)
         report = reindex(state_dir)
     print(report)
+    return 0
+
+
+def restored(arguments: argparse.Namespace) -> int:
+    """``clip-agent restored``, refused while the gateway runs: it has read its state already."""
+    state_dir = config.load(arguments.config).state_dir
+    with owner_of(state_dir / "gateway"):
+        if is_gateway_at_work(state_dir):
+            raise StorageFault(
+                f"{state_dir}: the gateway is at work there",
+                advice="Stop it, run this again, then start it: systemctl stop clip-agent-gateway",
+            )
+        mark(state_dir)
+    print(
+        "All releases wait now until each owner who approved one says so again: `clip-agent owner"
+        " inbox` does. Start the gateway: sudo systemctl start clip-agent-gateway"
+    )
     return 0

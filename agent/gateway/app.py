@@ -52,6 +52,7 @@ from agent.gateway.release.removal import Removals
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
 from agent.gateway.release.worker import ReleaseWorker
+from agent.gateway.restored import hold_if_marked
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.host import systemd
 from agent.host.board import Machine, Steady
@@ -119,6 +120,7 @@ def build(
     holds = Holds(work, authorizer, keys)
     if is_unanchored:
         holds.hold_all(UNANCHORED)
+    hold_if_marked(folder, holds)
     alarm = Alarm(owner_link.events)
     last_word = LastWord(owner_link, name, clock, random, holds, alarm.ring)
     releases = _release_worker(

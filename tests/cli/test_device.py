@@ -371,6 +371,23 @@ def test_text_that_is_not_text_hides_no_other_line_and_is_found(vault: Vault, sa
     assert "ledger line 2: it was changed" in say("ledger", "verify", code=1)
 
 
+# Restored
+
+
+def test_restored_leaves_a_gateway_at_work_alone_and_says_how_to_go_on(
+    vault: Vault, say: Say
+) -> None:
+    mark = vault.state_dir / "gateway" / "restored"
+    mark.parent.mkdir(exist_ok=True)
+    with gateway_at_work(vault.state_dir, clock=vault.clock):
+        said = say("restored", code=1)
+        assert "the gateway is at work there" in said
+        assert "systemctl stop" in said
+        assert not mark.exists()
+    assert "clip-agent owner inbox" in say("restored")
+    assert mark.exists()
+
+
 # Reindex
 
 

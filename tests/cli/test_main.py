@@ -32,6 +32,7 @@ state_dir: state
 # Everything that reads the device's configuration.
 DEVICE_COMMANDS = (
     ["camera"], ["gateway"], ["check"], ["status"], ["clips"], ["requests"], ["reindex"],
+    ["restored"],
     ["ledger", "show"], ["ledger", "verify"], ["ledger", "export"], ["config", "--effective"],
 )  # fmt: skip
 # A complete call of every command that needs more than its name.

@@ -23,6 +23,7 @@ from agent.consent.statements import (
 from agent.errors import StorageFault
 from agent.gateway.release.bundle.contents import BundleContents
 from agent.gateway.release.holds import RESTORED
+from agent.gateway.restored import mark
 from agent.mqtt import topics
 from agent.vault.records.decisions import DecisionTable
 from agent.vault.records.events import Event
@@ -418,3 +419,51 @@ def test_a_status_letter_that_is_not_ahead_holds_nothing(world: World, letter: s
     world.restart()
     is_back(world)
     assert state_of(world, release) == "SENT"
+
+
+# A person says that the state was restored
+
+
+def test_a_state_that_a_person_calls_restored_is_held_though_the_broker_was_set_back_too(
+    world: World, tmp_path: Path
+) -> None:
+    """The broker, on the same card, has no newer letter either: nothing else could show it."""
+    release = sealed(world)
+    state, copy = world.house.config.state_dir, tmp_path / "image"
+    world.kill()
+    shutil.copytree(state, copy)
+    retained = dict(world.broker.retained)
+    world.restart()
+    world.to_device(world.house.command(Revoke(release=release)))
+    assert state_of(world, release) == "REVOKED"
+
+    world.kill()
+    shutil.rmtree(state)
+    shutil.copytree(copy, state)
+    world.broker.retained.clear()
+    world.broker.retained.update(retained)
+    mark(state)
+    world.restart()
+    is_back(world)
+    assert world.receiver.calls == []
+    assert [event for event, _ in world.events("state")] == ["state.restored"]
+    assert ("release.held", {"why": RESTORED}) in world.events()
+    world.restart()
+    assert len(world.events("state")) == 1, "said once"
+    sync(world, (release, False))
+    assert world.events("release.revoked")
+
+
+def test_a_power_cut_before_the_mark_is_gone_holds_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed(world)
+    mark(world.house.config.state_dir)
+    with monkeypatch.context() as cut:
+        cut.setattr("agent.files.remove", lambda path: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.restart()
+    world.restart()
+    is_back(world)
+    assert world.receiver.calls == []
+    assert len(world.events("state")) == 2
