@@ -56,7 +56,7 @@ from agent.gateway.restored import hold_if_marked
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.host import systemd
 from agent.host.board import Machine, Steady
-from agent.host.memory import give_memory_back
+from agent.host.memory import MemoryReturn, give_memory_back
 from agent.mqtt import topics
 from agent.mqtt.link import Alarm, Link, connect_broker
 from agent.parties import Parties
@@ -181,7 +181,7 @@ def build(
         device_name=name,
         feed_topic=config.feed.topic,
         notify=notify,
-        when_quiet=give_memory_back,
+        memory=MemoryReturn(clock, give_memory_back),
     )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import queue
 import signal
 import threading
@@ -37,6 +36,7 @@ from agent.gateway.letters.outbox import Outbox
 from agent.gateway.letters.status import StatusLetters
 from agent.gateway.release.last_word import LastWord
 from agent.gateway.release.worker import ReleaseWorker
+from agent.host.memory import MemoryReturn
 from agent.mqtt import topics
 from agent.mqtt.link import Alarm, Connected, Disconnected, Event, Link, Published, Received, Woken
 from agent.vault.database.gateway import GatewayDatabase
@@ -50,7 +50,6 @@ _STOP_SECONDS = 10.0
 _REPEAT_SECONDS = 3_600.0  # from one publication of a retained message to the next
 _EVENTS_A_STEP = 50  # of one link: a flood on the feed must not keep the rest from its turn
 _MAX_WAITING_BYTES = 8_000_000  # of messages, while the clock is not synced
-_QUIET_SECONDS = 5.0  # to load all, to connect, and to repeat the letters; or to begin an upload
 _FEED_KINDS = ("requests", "alerts", "withdrawals", "log")
 Notify = Callable[[str], object]
 
@@ -83,7 +82,7 @@ class Gateway:
     device_name: str
     feed_topic: str
     notify: Notify
-    when_quiet: Callable[[], None]  # after the start, and after each release
+    memory: MemoryReturn
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
@@ -122,15 +121,10 @@ class Gateway:
         worker.join(_STOP_SECONDS)
 
     def _work(self) -> None:
-        quiet_at, sealed = self.clock.monotonic() + _QUIET_SECONDS, 0
         try:
             while not self._stop.is_set():
                 worked = self.releases.step()
-                if self.releases.sealed > sealed:
-                    quiet_at, sealed = self.clock.monotonic() + _QUIET_SECONDS, self.releases.sealed
-                elif self.clock.monotonic() >= quiet_at:
-                    quiet_at = math.inf
-                    self.when_quiet()
+                self.memory.look(self.releases.sealed)
                 if not worked:
                     self.releases.wait(_TICK_SECONDS)
         except Exception:

@@ -9,15 +9,41 @@ again on use.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from agent.clock import Clock
 
 _MAPPINGS = Path("/proc/self/smaps")  # proc_pid_smaps(5)
 _HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)$")
+_QUIET_SECONDS = 5.0  # to load all, to connect and to repeat the letters, or to begin an upload
 _CODE = ("r-xp", "r--p")  # code, and the constants beside it
+
+
+@dataclass
+class MemoryReturn:
+    """Calls ``act`` some seconds after the start, and after each rise of a count of large work."""
+
+    clock: Clock
+    act: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self._count = 0
+        self._due = self.clock.monotonic() + _QUIET_SECONDS
+
+    def look(self, count: int) -> None:
+        """See if it is due; to be called now and then."""
+        now = self.clock.monotonic()
+        if count > self._count:
+            self._count, self._due = count, now + _QUIET_SECONDS
+        elif now >= self._due:
+            self._due = math.inf
+            self.act()
 
 
 def give_memory_back() -> None:

@@ -25,6 +25,7 @@ from agent.errors import ConfigError, InternalFault, StorageFault
 from agent.gateway import app
 from agent.gateway.daemon import Gateway
 from agent.gateway.device_keys import load_or_create
+from agent.host.memory import MemoryReturn
 from agent.mqtt import topics
 from agent.mqtt.link import Link, MqttLink, Settings
 from agent.mqtt.session import Session
@@ -422,6 +423,8 @@ def test_memory_is_given_back_once_the_start_is_over_and_after_each_release(
     releases.step = a_second  # type: ignore[method-assign]
     releases.wait = lambda _: None  # type: ignore[method-assign,assignment]
     run.gateway.step = lambda **_: time.sleep(0.001)  # type: ignore[method-assign]
-    run.gateway.when_quiet = lambda: given_back.append(round(clock.monotonic() - began))
+    run.gateway.memory = MemoryReturn(
+        clock, lambda: given_back.append(round(clock.monotonic() - began))
+    )
     run.gateway.run()
     assert given_back == [5, 14, 35]
