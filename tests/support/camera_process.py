@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agent import config
 from agent.camera.app import build
 from agent.camera.daemon import CameraApp
@@ -39,6 +41,8 @@ class CameraProcess:
         camera: config.Camera = config.Camera(recording=RECORDING),  # noqa: B008 - frozen
         **source: Any,
     ) -> None:
+        if camera.source == config.PiSource():  # the default, which is replaced below anyway
+            camera = msgspec.structs.replace(camera, source=config.SceneSource())  # it may end
         self.house = House.build(root / "house", camera=camera)
         self.clock: SimulatedClock = self.house.clock
         self.wall = self.clock.now()
