@@ -15,7 +15,7 @@ from typing import get_args, get_type_hints
 import pytest
 from msgspec import Meta
 
-from agent.camera.stall import opening_seconds
+from agent.camera.health.stall import opening_seconds
 from agent.cli.commands import DEFAULT_CONFIG
 from agent.cli.setup import system
 from agent.config import Recording

@@ -64,7 +64,7 @@ def test_a_users_unit_runs_the_real_command_and_reads_no_more_than_it_needs(
     name: str, kind: str, hidden: set[str]
 ) -> None:
     from agent.cli.main import build_parser
-    from agent.owner.folder import OwnerFolder
+    from agent.owner.home.folder import OwnerFolder
     from agent.owner.terminal.options.base import DEFAULT_HOME
 
     unit, home = read_unit(name), str(DEFAULT_HOME).replace("~", "%h")

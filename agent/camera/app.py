@@ -12,19 +12,19 @@ from functools import partial
 from types import FrameType
 
 from agent import config as configuration
+from agent.camera.commands.looks import Looks
+from agent.camera.commands.owner_commands import OwnerCommands
+from agent.camera.commands.schedule import Schedule
 from agent.camera.daemon import CameraApp
 from agent.camera.detection.detector import MotionDetector
-from agent.camera.health import HealthReport
-from agent.camera.looks import Looks
-from agent.camera.overload import Overload
-from agent.camera.owner_commands import OwnerCommands
+from agent.camera.health.overload import Overload
+from agent.camera.health.report import HealthReport
+from agent.camera.health.stall import StallDetector
+from agent.camera.health.stream_health import StreamHealth
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
-from agent.camera.schedule import Schedule
 from agent.camera.source import Source, VideoFormat
 from agent.camera.sources.factory import choose_source
-from agent.camera.stall import StallDetector
-from agent.camera.stream_health import StreamHealth
 from agent.camera.zones import motion_mask
 from agent.clock import Clock, SystemClock
 from agent.config import Config

@@ -12,7 +12,7 @@
 - While an owner has disarmed it, the camera is read and its pictures are dropped: no motion
   is looked for, and there is no pre-roll. Only an owner who looks sees some (:mod:`.looks`).
 
-The states for :mod:`agent.camera.health`: ``armed``, ``disarmed``, ``recording``,
+The states for :mod:`agent.camera.health.report`: ``armed``, ``disarmed``, ``recording``,
 ``disk-full``, ``storage-failed``, ``no-frames`` (the camera is lost, sends no keyframe, or
 the process ended for it), ``stopped``, ``failed`` (anything else ended it).
 """
@@ -26,16 +26,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from agent.camera.commands.owner_commands import OwnerCommands
 from agent.camera.detection.detector import MotionDetector
-from agent.camera.health import HealthReport
-from agent.camera.overload import Overload
-from agent.camera.owner_commands import OwnerCommands
+from agent.camera.health.overload import Overload
+from agent.camera.health.report import HealthReport
+from agent.camera.health.stall import StallDetector
+from agent.camera.health.stream_health import StreamHealth
 from agent.camera.recording.housekeeping import Housekeeping
 from agent.camera.recording.recorder import Recorder
 from agent.camera.source import Frame, Interruption, Item, Packet, Source, Unjudged, VideoFormat
 from agent.camera.sources.reader import CLOSE_SECONDS, LEAVE_SECONDS, POLL_SECONDS, End, Reader
-from agent.camera.stall import StallDetector
-from agent.camera.stream_health import StreamHealth
 from agent.clock import Clock
 from agent.errors import CameraFault, ClipAgentError, DiskFull, StorageFault
 from agent.vault.database.index import Index

@@ -193,9 +193,9 @@ def _camera(config: Config) -> str:
         return f"in use by the running camera, which is {said.state}"
     try:  # needs the extra that only a camera has
         from agent.camera.app import build_detector
+        from agent.camera.health.stall import StallDetector
         from agent.camera.sources.factory import choose_source
         from agent.camera.sources.probe import look
-        from agent.camera.stall import StallDetector
 
         clock = SystemClock(config.time.synced_marker)
         source = choose_source(config.camera, clock=clock)

@@ -35,14 +35,12 @@ from agent.keyfile import Keys
 from agent.media.editing.content import Prepared
 from agent.mqtt import topics
 from agent.mqtt.session import Session
-from agent.owner import broker, clip_transfer
-from agent.owner.clip_transfer import Progress
 from agent.owner.decisions import seen, sent, sign
 from agent.owner.decisions.choice import Choice, choose
 from agent.owner.decisions.plans import Plans
 from agent.owner.decisions.seen import SeenClip
 from agent.owner.decisions.sign import Decision, Plan, ReleasePlan
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox import cameras, items, lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import (
@@ -63,7 +61,9 @@ from agent.owner.pictures import footage
 from agent.owner.pictures.cache import ThumbnailCache
 from agent.owner.pictures.footage import Footage, Rendering
 from agent.owner.pictures.pictures import Pictures
-from agent.owner.visit import Visits
+from agent.owner.visit import broker, clip_transfer
+from agent.owner.visit.clip_transfer import Progress
+from agent.owner.visit.visits import Visits
 from agent.pairing.code import PairingCode
 
 

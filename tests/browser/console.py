@@ -20,7 +20,7 @@ import uvicorn
 from agent.clock import SystemClock
 from agent.owner.console import app
 from agent.owner.console.context import Console
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.browser.chromium import Visitor
 from tests.e2e.household import PASSPHRASE
 

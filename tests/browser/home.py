@@ -23,7 +23,7 @@ import yaml
 
 from agent import config
 from agent.clock import SystemClock
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.parties import load_owners, recipients
 from agent.requester.cases import records
 from agent.requester.cases.intake import Intake

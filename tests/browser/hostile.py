@@ -30,8 +30,8 @@ from agent.consent.statements import (
 )
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys as owner_keys
+from agent.owner.home.folder import OwnerFolder, Settings
 from tests.e2e.household import PASSPHRASE
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera, make_request

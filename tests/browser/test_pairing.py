@@ -16,8 +16,8 @@ from agent.cli.setup.steps import Steps
 from agent.config import Broker
 from agent.consent.cards import OwnerCard, format_card, format_fingerprint, parse_card
 from agent.mqtt.link import Settings as Login
-from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys as owner_keys
+from agent.owner.home.folder import OwnerFolder, Settings
 from agent.pairing.code import PairingCode
 from tests.browser import axe
 from tests.browser.chromium import SCREENS, Screen, Visitor

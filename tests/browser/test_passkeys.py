@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from agent.config import Broker
 from agent.consent.cards import format_card
-from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys as owner_keys
+from agent.owner.home.folder import OwnerFolder, Settings
 from tests.browser import axe
 from tests.browser.authenticator import Authenticator
 from tests.browser.chromium import SCREENS, Screen, Visitor

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.browser import axe, pictures
 from tests.browser.chromium import PHONE, SCREENS, WIDE, Screen
 from tests.browser.conftest import Visit

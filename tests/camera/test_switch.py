@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from agent import config
 from agent.camera.app import build
-from agent.camera.owner_commands import OwnerCommands
+from agent.camera.commands.owner_commands import OwnerCommands
 from agent.consent import letters as mail
 from agent.consent.statements import Arm, Arming
 from agent.gateway import device_keys

@@ -33,7 +33,7 @@ from agent.errors import (
     UntrustedSignature,
 )
 from agent.mqtt import topics
-from agent.owner import redaction_text
+from agent.owner.wording import redaction_text
 from tests.consent import world
 from tests.fuzz.target import Target
 from tests.vectors import make

@@ -13,7 +13,7 @@ from agent.consent.statements import ClipOffer
 from agent.mqtt import topics
 from agent.mqtt.link import connect_broker
 from agent.mqtt.session import Session
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.terminal import commands
 from tests.owner.camera import FakeCamera
 

@@ -14,8 +14,8 @@ from agent.config import Broker
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt.link import Received
 from agent.mqtt.session import Session
-from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys as owner_keys
+from agent.owner.home.folder import OwnerFolder, Settings
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import NOW, FakeCamera, make_request

@@ -10,8 +10,8 @@ import pytest
 from agent.consent import letters
 from agent.consent.cards import Notification, OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, KeyFileError
-from agent.owner import keys
-from agent.owner.folder import OwnerFolder
+from agent.owner.home import keys
+from agent.owner.home.folder import OwnerFolder
 from tests.owner.at_home import run
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from agent import config
+from agent.camera.health.stall import opening_seconds, source_patience
 from agent.camera.source import Source
-from agent.camera.stall import opening_seconds, source_patience
 from agent.camera.zones import PrivacyMask
 from agent.clock import Clock
 

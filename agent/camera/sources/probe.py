@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.camera.health.stall import StallDetector
 from agent.camera.source import Frame, Interruption, Packet, Source, Unjudged, VideoFormat
 from agent.camera.sources.reader import CLOSE_SECONDS, LEAVE_SECONDS, POLL_SECONDS, End, Reader
-from agent.camera.stall import StallDetector
 from agent.errors import CameraFault
 
 

@@ -2,9 +2,9 @@
 
 No owner signs it, so it decides only where no owner's own ``arm`` or ``disarm`` stands, in place of
 the schedule. The camera checks that by itself, by its own configuration
-(:mod:`agent.camera.owner_commands`). Here each word becomes a line of the ledger and a wish for the
-camera; a word that changes nothing becomes neither. Whoever may write the topic could fill the
-ledger, so a burst of words is taken, and then one in five minutes: the last one counts.
+(:mod:`agent.camera.commands.owner_commands`). Here each word becomes a line of the ledger and a
+wish for the camera; a word that changes nothing becomes neither. Whoever may write the topic could
+fill the ledger, so a burst of words is taken, and then one in five minutes: the last one counts.
 """
 
 from __future__ import annotations

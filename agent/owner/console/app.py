@@ -38,7 +38,7 @@ from agent.owner.console.pages import (
     timeline,
 )
 from agent.owner.console.sessions import IDLE_SECONDS, Sessions
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys.passkeys import Passkeys
 
 _STATIC = Path(__file__).with_name("static")

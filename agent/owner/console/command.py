@@ -16,7 +16,7 @@ from agent.clock import SystemClock
 from agent.errors import ConfigError, NetworkFault
 from agent.owner.console import app
 from agent.owner.console.door import LINK_SECONDS, Door
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 
 DEFAULT_PORT = 8642
 _MAX_CONNECTIONS = 64

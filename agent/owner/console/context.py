@@ -29,7 +29,6 @@ from agent.errors import (
     WrongPassphrase,
 )
 from agent.keyfile import Keys
-from agent.owner import text, words
 from agent.owner.client import OwnerClient
 from agent.owner.console import languages
 from agent.owner.console.collector import Collector
@@ -37,9 +36,10 @@ from agent.owner.console.door import Browser, Door
 from agent.owner.console.guard import cookie_name
 from agent.owner.console.jobs import Jobs
 from agent.owner.console.sessions import Session, Sessions
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys.passkeys import Passkeys
 from agent.owner.passkeys.relying_party import RelyingParty
+from agent.owner.wording import text, words
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from agent import files
 from agent.clock import Clock
 from agent.errors import Refused, StorageFault
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 
 LINK_SECONDS = 600.0
 BROWSER_SECONDS = 90 * 86_400.0

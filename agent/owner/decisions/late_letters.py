@@ -18,7 +18,7 @@ from agent.keyfile import Keys
 from agent.owner.decisions import seen
 from agent.owner.decisions.sent import SentDecisions
 from agent.owner.decisions.sign import Consent, Decision
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 
 

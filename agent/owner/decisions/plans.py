@@ -26,7 +26,7 @@ from agent.owner.decisions import seen, sent, sign
 from agent.owner.decisions.choice import Choice, choose, repeat
 from agent.owner.decisions.sent import SentDecisions
 from agent.owner.decisions.sign import DEFAULT_DAYS, Plan, ReleasePlan, Terms
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Answer, OpenRequest

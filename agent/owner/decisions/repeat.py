@@ -43,12 +43,12 @@ from agent.consent.statements import (
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt.session import Session
-from agent.owner import broker
 from agent.owner.decisions import late_letters, sign
 from agent.owner.decisions.sent import LASTING, RELEASES
 from agent.owner.decisions.sign import Consent, Decision
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox.inbox import AWAITED, Inbox
+from agent.owner.visit import broker
 
 S = TypeVar("S", Approval, Share, Command, Decline)
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import Refused
 from agent.media.editing.content import Prepared
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.vault.clips import seal
 from agent.vault.clips.seal import ClipKey
 

@@ -29,7 +29,7 @@ from agent.consent.statements import (
 )
 from agent.errors import Refused
 from agent.owner.decisions.sign import PAUSE, Consent, Decision, Plan, ReleasePlan
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import items, verify
 from agent.owner.inbox.inbox import AWAITED, Inbox
 from agent.owner.inbox.items import Answer, OpenRequest, Pause, RequestStatus

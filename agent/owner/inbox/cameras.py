@@ -13,9 +13,9 @@ from typing import Final
 
 from agent.consent.cards import OwnerCard
 from agent.consent.statements import FRESH_SECONDS, LEGAL_ORDER, Status
-from agent.owner import clocks, text
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import CameraReport, Pause, Presence
+from agent.owner.wording import clocks, text
 
 _CLOCK_SECONDS: Final = 300.0
 _LEFT: Final = (

@@ -22,9 +22,9 @@ from agent.consent.statements import (
 )
 from agent.errors import Refused, UnreadableLetter
 from agent.keyfile import Keys
-from agent.owner.folder import StoredStatement
+from agent.owner.home.folder import StoredStatement
 from agent.owner.inbox.verify import CameraStatement
-from agent.owner.words import _
+from agent.owner.wording.words import _
 from agent.vault.clips import seal
 
 _KEYS_OF_AN_OWNER = 2

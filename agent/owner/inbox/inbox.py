@@ -32,7 +32,7 @@ from agent.consent.statements import (
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt.topics import Topic
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import closed_clips, items, ledger_watch, pages, placing, verify
 from agent.owner.inbox.closed_clips import NONE_CLOSED, ClosedClips
 from agent.owner.inbox.items import ListedClips, NoticeItem, OpenRequest, ReleaseUpdate

@@ -17,10 +17,10 @@ from agent.consent.cards import DeviceCard
 from agent.consent.statements import ConsistencyProof, LedgerHead
 from agent.consent.transparency.merkle import is_consistent
 from agent.errors import Refused
-from agent.owner import text
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import verify
 from agent.owner.inbox.verify import CameraStatement
+from agent.owner.wording import text
 
 FOLDER = "ledger"
 _AGAINST = "ledger-contradicted"

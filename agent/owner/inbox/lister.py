@@ -13,10 +13,10 @@ from agent.consent.cards import DeviceCard
 from agent.consent.statements import ClipOffer, ListClips, Window
 from agent.keyfile import Keys
 from agent.mqtt.session import Session
-from agent.owner import broker
 from agent.owner.decisions import sign
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import TimelineClip
+from agent.owner.visit import broker
 
 _MOST_PAGES = 60  # of a camera: 12,000 clips
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent.consent.statements import Listing
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 
 FOLDER: Final = "pages"
 _MOST: Final = 200  # of a device

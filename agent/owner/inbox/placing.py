@@ -11,7 +11,7 @@ from agent.consent.cards import DeviceCard
 from agent.consent.statements import InboxReport, LedgerPage, Listing, Notices, Outcome, Status
 from agent.errors import MalformedStatement, Refused
 from agent.mqtt.topics import Topic
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox import verify
 from agent.owner.inbox.verify import CameraStatement
 

@@ -20,7 +20,7 @@ from agent.consent.statements import LedgerHead, LedgerPage
 from agent.consent.transparency import merkle
 from agent.consent.transparency.tree import Tree
 from agent.errors import Refused, StorageFault
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox import verify
 from agent.owner.inbox.placing import LEDGER_LINES
 from agent.vault.records.ledger import Entry

@@ -8,13 +8,13 @@ from agent.clock import Clock
 from agent.consent.statements import LedgerPage, ReadLedger
 from agent.errors import MalformedStatement, NetworkFault
 from agent.keyfile import Keys
-from agent.owner import broker
 from agent.owner.decisions import sign
 from agent.owner.decisions.plans import Plans
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.ledger.copy import LedgerCopy
-from agent.owner.visit import Visits
+from agent.owner.visit import broker
+from agent.owner.visit.visits import Visits
 
 _MOST_PAGES = 200  # of one fetch: 50 MB, or some 100,000 lines
 

@@ -18,8 +18,8 @@ from agent.errors import ConfigError, Refused
 from agent.mqtt import link
 from agent.mqtt.link import MqttLink, Settings
 from agent.mqtt.session import Session
-from agent.owner.folder import SETTINGS_NAME
-from agent.owner.folder import Settings as FolderSettings
+from agent.owner.home.folder import SETTINGS_NAME
+from agent.owner.home.folder import Settings as FolderSettings
 from agent.pairing import meeting
 from agent.pairing.messages import Offer
 

@@ -10,8 +10,8 @@ from agent import keyfile, options
 from agent.config import Broker, Tls
 from agent.consent.cards import format_fingerprint
 from agent.errors import ConfigError
-from agent.owner import keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys
+from agent.owner.home.folder import OwnerFolder, Settings
 from agent.owner.pairing.broker_access import Way
 from agent.owner.pairing.run import pair as run_pairing
 from agent.owner.terminal.keys import tell_of_keys

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.consent.cards import DeviceCard, format_card
 from agent.errors import Refused
-from agent.owner.folder import OwnerFolder, parse_device_card
+from agent.owner.home.folder import OwnerFolder, parse_device_card
 from agent.owner.pairing.broker_access import BrokerAccess, Way
 from agent.pairing.code import PairingCode
 from agent.pairing.knock import knock

@@ -21,7 +21,7 @@ from agent.clock import Clock
 from agent.consent.cards import encode_base64url
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys import webauthn_rules as rules
 from agent.owner.passkeys import wrap
 from agent.owner.passkeys.challenges import Asker, Challenges, Purpose

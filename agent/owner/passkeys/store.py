@@ -12,7 +12,7 @@ import msgspec
 
 from agent import files
 from agent.errors import KeyFileError, Refused, StorageFault
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys import record
 from agent.owner.passkeys.record import Passkey, WrappedKeys
 

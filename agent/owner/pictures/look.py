@@ -22,8 +22,8 @@ from agent.keyfile import Keys
 from agent.media import jpeg
 from agent.mqtt import topics
 from agent.mqtt.session import Session
-from agent.owner import broker
 from agent.owner.decisions.sign import Decision
+from agent.owner.visit import broker
 from agent.vault import stills
 
 MAX_SECONDS: Final = stills.MAX_SECONDS

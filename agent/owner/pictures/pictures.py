@@ -11,13 +11,13 @@ from agent.consent.statements import ClipOffer, Look, StopLooking, Thumbnails
 from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import broker
 from agent.owner.decisions import sign
 from agent.owner.decisions.plans import Plans
 from agent.owner.pictures import look, thumbnails
 from agent.owner.pictures.cache import ThumbnailCache
 from agent.owner.pictures.look import Picture
-from agent.owner.visit import Visits
+from agent.owner.visit import broker
+from agent.owner.visit.visits import Visits
 
 
 class Pictures:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from string import Template
 
 from agent.consent.statements import ClipOffer
-from agent.owner import text
 from agent.owner.pictures.thumbnails import Pictures
+from agent.owner.wording import text
 
 _HEAD = Template("""\
 <!DOCTYPE html>

@@ -18,10 +18,10 @@ from agent.errors import ClipDamaged, NetworkFault, Refused
 from agent.keyfile import Keys
 from agent.media import jpeg
 from agent.mqtt.session import Session
-from agent.owner import broker
 from agent.owner.decisions import seen
 from agent.owner.decisions.sign import Decision
 from agent.owner.pictures.cache import ThumbnailCache
+from agent.owner.visit import broker
 from agent.vault.clips import seal, thumbnails
 
 MOST_AT_ONCE = 200  # clips in a command

@@ -19,12 +19,12 @@ import msgspec
 from agent.consent.statements import NoteExport
 from agent.errors import NetworkFault, Refused
 from agent.keyfile import Keys
-from agent.owner import text
-from agent.owner.broker import ONLINE_AGAIN
 from agent.owner.client import OwnerClient
 from agent.owner.inbox.items import OpenRequest
 from agent.owner.pictures.footage import Rendering
 from agent.owner.portal.page import page
+from agent.owner.visit.broker import ONLINE_AGAIN
+from agent.owner.wording import text
 
 _ANSWER_SECONDS = 30.0
 _SPARE = 0.9  # of the length that would fit if all seconds were equally large

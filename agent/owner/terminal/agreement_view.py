@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from agent.consent.statements import Proposal
-from agent.owner import text
 from agent.owner.inbox.items import Answer, OpenRequest
 from agent.owner.terminal.layout import labelled
+from agent.owner.wording import text
 
 
 def released(item: OpenRequest, sent: Sequence[Answer]) -> Iterator[RenderableType]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group
 from rich.text import Text
 
-from agent.owner import redaction_text
 from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.terminal.layout import RED, console, labelled
-from agent.owner.wording import confirmation
+from agent.owner.wording import confirmation, redaction_text
 
 _STYLES = {"plain": "", "strong": "bold", "careful": RED}
 

@@ -13,8 +13,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.owner import text
 from agent.owner.inbox.items import OpenRequest
+from agent.owner.wording import text
 from agent.owner.wording.difference import Run, differences
 
 _MARK = "bold reverse"

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from agent.owner import text
 from agent.owner.inbox.items import Answer, CameraReport, NoticeItem, OpenRequest, Overview
 from agent.owner.terminal.layout import RED, labelled, new_table
-from agent.owner.wording import cameras, requests
+from agent.owner.wording import cameras, requests, text
 
 _SHOWN_NOTICES = 10
 _SHOWN_ANSWERS = 10

@@ -12,9 +12,10 @@ from agent import config, keyfile, options
 from agent.consent.cards import format_card, format_fingerprint
 from agent.errors import ClipAgentError
 from agent.mqtt import link
-from agent.owner import keys, recovery, text
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys, recovery
+from agent.owner.home.folder import OwnerFolder, Settings
 from agent.owner.passkeys.store import PasskeyStore
+from agent.owner.wording import text
 
 _HOW_TO_GO_ON = """\
 The paper opens clips, and signs nothing. To approve again, and if anybody else may have

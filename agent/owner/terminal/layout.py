@@ -19,9 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.consent.statements import ClipOffer
-from agent.owner import text
 from agent.owner.inbox.closed_clips import ClosedClips
 from agent.owner.inbox.items import ListedClips
+from agent.owner.wording import text
 
 RED = "bold red"
 _LEAST_WIDTH, _USUAL_WIDTH = 20, 80

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from agent import keyfile
 from agent.keyfile import Keys
-from agent.owner import plain_copy
 from agent.owner.client import OwnerClient
 from agent.owner.decisions.sign import Plan
-from agent.owner.folder import OwnerFolder
+from agent.owner.home import plain_copy
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.wording import delivery
 
 _IF_LOST = (

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from agent.consent.statements import ClipOffer, Window
 from agent.errors import NetworkFault, Refused
 from agent.keyfile import Keys
-from agent.owner import as_json, text
-from agent.owner.broker import ONLINE_AGAIN
+from agent.owner import as_json
 from agent.owner.client import OwnerClient
-from agent.owner.clip_transfer import new_file
 from agent.owner.inbox.items import NoticeItem, RequestPage
 from agent.owner.pictures import sheet
 from agent.owner.pictures.sheet import Group
 from agent.owner.terminal import inbox_view, prompts, request_view
 from agent.owner.terminal.layout import console, listing
-from agent.owner.wording import recording
+from agent.owner.visit.broker import ONLINE_AGAIN
+from agent.owner.visit.clip_transfer import new_file
+from agent.owner.wording import recording, text
 
 _DAY_SECONDS = 86_400
 

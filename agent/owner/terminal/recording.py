@@ -10,13 +10,12 @@ import argparse
 from agent import files, options
 from agent.consent.statements import Arm, Delete, Keep
 from agent.errors import Refused
-from agent.owner import text
 from agent.owner.client import OwnerClient
 from agent.owner.pictures.look import MAX_SECONDS, Picture
 from agent.owner.terminal import prompts
 from agent.owner.terminal.layout import console
 from agent.owner.terminal.prompts import say, tell_cameras
-from agent.owner.wording import recording
+from agent.owner.wording import recording, text
 
 
 def arm(arguments: argparse.Namespace) -> int:

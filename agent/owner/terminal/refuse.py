@@ -9,10 +9,9 @@ import argparse
 
 from agent import options
 from agent.consent.cards import format_fingerprint
-from agent.owner import text
 from agent.owner.terminal import prompts
 from agent.owner.terminal.prompts import say, tell_cameras
-from agent.owner.wording import refusals
+from agent.owner.wording import refusals, text
 
 
 def decline(arguments: argparse.Namespace) -> int:

@@ -13,13 +13,13 @@ from agent.consent.cards import RequesterCard, parse_card
 from agent.consent.statements import Disclosure, Outcome
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner import text
-from agent.owner.broker import AGREED, PROPOSED
 from agent.owner.client import OwnerClient
 from agent.owner.decisions.choice import Choice
 from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.terminal import confirm_view, prompts
 from agent.owner.terminal.prompts import say
+from agent.owner.visit.broker import AGREED, PROPOSED
+from agent.owner.wording import text
 
 
 def approve(arguments: argparse.Namespace) -> int:

@@ -13,11 +13,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agent.owner import text
 from agent.owner.inbox.items import NoticeItem, OpenRequest, RequestPage
 from agent.owner.terminal import agreement_view, diff_view
 from agent.owner.terminal.layout import RED, clips
-from agent.owner.wording import requests
+from agent.owner.wording import requests, text
 from agent.owner.wording.requests import Box, Fact
 
 

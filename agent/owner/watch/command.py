@@ -14,7 +14,7 @@ from agent.errors import ConfigError
 from agent.host import systemd
 from agent.mqtt import topics
 from agent.mqtt.link import Link, connect_broker
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.watch.channels import command as commands
 from agent.owner.watch.channels import ntfy
 from agent.owner.watch.channels.channel import Channel, Lines

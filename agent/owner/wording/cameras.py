@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from agent.consent.cards import OwnerCard
 from agent.consent.statements import LEGAL_ORDER, PartHealth, Status
-from agent.owner import text
 from agent.owner.inbox.items import CameraReport, Overview
-from agent.owner.words import _, ngettext, plural
+from agent.owner.wording import text
+from agent.owner.wording.words import _, ngettext, plural
 
 
 @dataclass(frozen=True)

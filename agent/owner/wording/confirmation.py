@@ -13,10 +13,10 @@ from typing import Literal
 
 from agent.consent.cards import format_fingerprint
 from agent.consent.statements import ApprovedClip
-from agent.owner import text
 from agent.owner.decisions.sign import ReleasePlan
 from agent.owner.inbox.closed_clips import cannot_agree
-from agent.owner.words import _
+from agent.owner.wording import text
+from agent.owner.wording.words import _
 
 Weight = Literal["plain", "strong", "careful"]
 

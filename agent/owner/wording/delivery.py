@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.owner import text
 from agent.owner.inbox.items import Delivery
-from agent.owner.words import _
+from agent.owner.wording import text
+from agent.owner.wording.words import _
 
 
 def told(sent: Delivery, done: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.consent.statements import Request
-from agent.owner import text
 from agent.owner.inbox.items import OpenRequest
-from agent.owner.words import _
+from agent.owner.wording import text
+from agent.owner.wording.words import _
 
 _WORDS = re.compile(r"\w+\s*|[^\s\w]\s*|\s+")
 _MAX_PAIRS = 250_000  # of words; a text made to be slow to compare is marked as a whole

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.errors import StorageFault
-from agent.owner import text
 from agent.owner.ledger.copy import LedgerCopy
-from agent.owner.words import _
+from agent.owner.wording import text
+from agent.owner.wording.words import _
 from agent.vault import ledger_text
 from agent.vault.records.ledger import Entry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.consent.statements import Arm
-from agent.owner.words import _
+from agent.owner.wording.words import _
 
 
 def before_disarm() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.owner.inbox.items import OpenRequest
-from agent.owner.words import _
+from agent.owner.wording.words import _
 
 
 def orders_stay() -> str:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from agent.consent import lifecycle
 from agent.owner.inbox.items import Answer
-from agent.owner.words import _
+from agent.owner.wording.words import _
 
 Place = Literal["done", "now", "ahead"]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from agent.consent.cards import format_fingerprint
 from agent.consent.statements import LegalOrder, Notice, RequesterRecord
-from agent.owner import text
 from agent.owner.inbox.items import OpenRequest, RequestPage, RequestStatus
-from agent.owner.words import _
+from agent.owner.wording import text
+from agent.owner.wording.words import _
 
 Fact = tuple[str, str]  # a label and its value
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from agent.camera.health.stall import StallDetector
 from agent.camera.source import LUMA_HEIGHT, LUMA_WIDTH, Frame, Interruption, Item, VideoFormat
 from agent.camera.sources.probe import look
-from agent.camera.stall import StallDetector
 from agent.errors import CameraFault, InternalFault
 from tests.support.clock import SimulatedClock
 

@@ -11,7 +11,7 @@ from agent.cli.setup.device_pairing import MOST_CODES, Comer, pair
 from agent.consent.cards import OwnerCard, format_card
 from agent.errors import ConfigError, NetworkFault, Refused
 from agent.mqtt.link import Settings
-from agent.owner import keys as owner_keys
+from agent.owner.home import keys as owner_keys
 from agent.pairing.code import CODE_SECONDS, PairingCode
 from agent.pairing.messages import Introduction, Offer
 from agent.pairing.sides import OwnerSide

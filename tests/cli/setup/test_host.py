@@ -13,7 +13,7 @@ from agent.cli.setup.local_broker import LocalBroker
 from agent.cli.setup.steps import Steps
 from agent.consent.cards import OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, Refused
-from agent.owner import keys as owner_keys
+from agent.owner.home import keys as owner_keys
 from agent.pairing.code import PairingCode
 from tests.support.pairing import device_card
 

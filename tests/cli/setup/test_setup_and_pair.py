@@ -28,7 +28,7 @@ from agent import config
 from agent.cli.broker_check import check_owners_broker
 from agent.cli.setup import local_broker
 from agent.consent.cards import OwnerCard, parse_card
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.peers.process import free_port
 from tests.peers.requirements import ROOT, program
 from tests.support.commands import typed

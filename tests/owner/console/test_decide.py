@@ -31,7 +31,7 @@ from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner.console.context import Console
 from agent.owner.console.editing.drafts import SHOWN_SECONDS
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import make_request
 from tests.owner.conftest import PASSPHRASE

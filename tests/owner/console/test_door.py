@@ -6,7 +6,7 @@ import pytest
 
 from agent.errors import Refused, StorageFault
 from agent.owner.console.door import BROWSER_SECONDS, LINK_SECONDS, Door, name_of
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.support.clock import SimulatedClock
 
 

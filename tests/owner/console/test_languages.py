@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from agent.owner.console import languages
-from agent.owner.words import _, speaking
+from agent.owner.wording.words import _, speaking
 from tests import catalogue
 
 ENTRIES = polib.pofile(str(catalogue.SPANISH))

@@ -16,7 +16,7 @@ from agent.owner.console import app, step_up
 from agent.owner.console.context import Console, Context, endpoint
 from agent.owner.console.guard import SESSION_COOKIE
 from agent.owner.console.sessions import IDLE_SECONDS
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.conftest import PASSPHRASE
 from tests.owner.console.conftest import NEVER_SECONDS, ORIGIN, enrol

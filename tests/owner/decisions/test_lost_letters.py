@@ -12,7 +12,7 @@ from agent.mqtt import topics
 from agent.owner.decisions import late_letters
 from agent.owner.decisions.sent import RELEASES
 from agent.owner.decisions.sign import Consent
-from agent.owner.folder import OwnerFolder, StoredStatement
+from agent.owner.home.folder import OwnerFolder, StoredStatement
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.support import statements

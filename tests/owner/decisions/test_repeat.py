@@ -121,6 +121,6 @@ def test_a_camera_that_is_offline_is_sent_nothing_that_would_pile_up(
     owner.retain([(topics.availability(camera.name), topics.OFFLINE)])
     sent: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agent.owner.broker.send", lambda *said: sent.append(said))
+        patch.setattr("agent.owner.visit.broker.send", lambda *said: sent.append(said))
         owner.run("inbox")
     assert sent == []

@@ -11,10 +11,10 @@ from agent.consent.cards import decode_base64url
 from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import text as words
 from agent.owner.decisions.sent import SentDecisions
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
+from agent.owner.wording import text as words
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.owner.terminal.test_request_view import flat

@@ -16,7 +16,7 @@ from agent.mqtt import topics
 from agent.owner.client import OwnerClient
 from agent.owner.decisions import digest
 from agent.owner.decisions.choice import Choice
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.owner.camera import NOW, FakeCamera, make_request
 from tests.support.clock import SimulatedClock
 

@@ -24,7 +24,6 @@ from agent.consent.statements import (
 from agent.errors import MalformedStatement, Refused, UnreadableLetter
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import redaction_text
 from agent.owner.decisions import sign
 from agent.owner.decisions.choice import NOTHING_TOLD, Choice, choose
 from agent.owner.decisions.sign import Decision, Terms
@@ -32,6 +31,7 @@ from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import OpenRequest
 from agent.owner.terminal.options import clips as clip_options
+from agent.owner.wording import redaction_text
 from tests.consent.strategies import instances
 from tests.owner.camera import NOW, FakeCamera, make_request
 

@@ -15,7 +15,7 @@ from agent.consent.statements import HouseholdOwner, InboxReport, Notice, Outcom
 from agent.errors import MalformedStatement, Refused, UnreadableLetter, UntrustedSignature
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox import lookup, verify
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request

@@ -11,9 +11,9 @@ from agent.consent.transparency.merkle import leaf_hash
 from agent.consent.transparency.tree import Tree
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import text
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
+from agent.owner.wording import text
 from tests.owner.camera import NOW, FakeCamera
 
 

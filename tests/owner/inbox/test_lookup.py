@@ -14,7 +14,7 @@ from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner.decisions.choice import Choice
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox import lookup
 from agent.owner.inbox.inbox import Inbox
 from tests.owner.camera import NOW, FakeCamera, make_request

@@ -17,7 +17,7 @@ from agent.errors import ClipAgentError, MalformedStatement, NetworkFault, Stora
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.owner.client import OwnerClient
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.ledger.copy import LedgerCopy, _entry
 from tests.owner.at_home import OwnerAtHome

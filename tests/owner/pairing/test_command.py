@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Tls
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.pairing import broker_access, command
 from agent.owner.pairing.broker_access import Way
 from agent.owner.pairing.run import Paired

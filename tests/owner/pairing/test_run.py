@@ -10,7 +10,7 @@ import pytest
 from agent.config import Broker
 from agent.errors import ClipAgentError, ConfigError, NetworkFault, Refused
 from agent.mqtt import link
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home.folder import OwnerFolder, Settings
 from agent.owner.pairing import broker_access, run
 from agent.owner.pairing.broker_access import Way
 from agent.owner.pairing.run import pair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.keyfile import Keys
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys.challenges import Asker
 from agent.owner.passkeys.passkeys import Passkeys
 from agent.owner.passkeys.record import Passkey

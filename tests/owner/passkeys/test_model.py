@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from agent.config import Broker
 from agent.errors import Refused
-from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings
+from agent.owner.home import keys as owner_keys
+from agent.owner.home.folder import OwnerFolder, Settings
 from agent.owner.passkeys.challenges import LIFE_SECONDS, Purpose
 from agent.owner.passkeys.passkeys import Passkeys
 from tests.owner.passkeys.conftest import ORIGIN, asker, enrol

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.consent.cards import encode_base64url, format_card
 from agent.errors import ClipAgentError, KeyFileError, Refused
 from agent.keyfile import Keys
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys.challenges import LIFE_SECONDS, MOST_ASKED, Asker
 from agent.owner.passkeys.passkeys import Passkeys
 from agent.owner.passkeys.record import Passkey, WrappedKeys

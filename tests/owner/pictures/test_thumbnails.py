@@ -205,13 +205,13 @@ def test_a_refusal_of_the_camera_is_told(
 
 
 class Answer:
-    """Chunks as they come from a broker, in place of :func:`agent.owner.broker.chunks`."""
+    """Chunks as they come from a broker, in place of :func:`agent.owner.visit.broker.chunks`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *messages: bytes) -> None:
         def chunks(*_: object) -> Iterator[tuple[int, bytes]]:
             yield from enumerate(messages)
 
-        monkeypatch.setattr("agent.owner.broker.chunks", chunks)
+        monkeypatch.setattr("agent.owner.visit.broker.chunks", chunks)
 
     def received(self, offers: list[ClipOffer], keys: Keys) -> dict[str, bytes | None]:
         kept: dict[str, bytes] = {}

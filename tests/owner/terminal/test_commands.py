@@ -13,8 +13,8 @@ from agent.consent.statements import Approval, Decline
 from agent.errors import KeyFileError, NetworkFault, Refused
 from agent.keyfile import PASSPHRASE_VARIABLE, Keys
 from agent.mqtt import topics
-from agent.owner import broker as exchange
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
+from agent.owner.visit import broker as exchange
 from tests.owner.at_home import OwnerAtHome, run
 from tests.owner.camera import FakeCamera, make_request
 from tests.peers.mosquitto import Mosquitto

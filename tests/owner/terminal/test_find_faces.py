@@ -9,7 +9,7 @@ import pytest
 from agent.consent.statements import Redactions, Region
 from agent.errors import ConfigError, Refused, StorageFault
 from agent.media.faces import detector, finder, model
-from agent.owner import redaction_text
+from agent.owner.wording import redaction_text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.support.face_films import MarkerDetector, film, marked, uncovered

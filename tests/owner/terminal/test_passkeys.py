@@ -9,7 +9,7 @@ import pytest
 
 from agent.errors import Refused
 from agent.keyfile import Keys
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.passkeys.passkeys import Passkeys
 from tests.owner.at_home import run
 from tests.owner.passkeys.conftest import ORIGIN, enrol

@@ -9,7 +9,7 @@ import pytest
 
 from agent.consent.statements import Redaction
 from agent.errors import Refused
-from agent.owner import redaction_text
+from agent.owner.wording import redaction_text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.support import footage

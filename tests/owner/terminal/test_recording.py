@@ -12,7 +12,7 @@ from agent.consent.statements import Arm, Arming, Command, Delete, Keep
 from agent.errors import Refused
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import text
+from agent.owner.wording import text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.owner.terminal.test_request_view import flat

@@ -146,7 +146,7 @@ def test_a_time_that_ends_before_it_begins_is_refused(owner: OwnerAtHome) -> Non
 def test_a_camera_that_does_not_answer_is_named(
     owner: OwnerAtHome, camera: FakeCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.owner.broker._ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("agent.owner.visit.broker._ANSWER_SECONDS", 0.2)
     from agent.errors import NetworkFault
 
     with pytest.raises(NetworkFault, match="front-door does not answer"):

@@ -20,7 +20,7 @@ from agent.consent.statements import (
 )
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner import text
+from agent.owner.wording import text
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 

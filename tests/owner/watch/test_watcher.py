@@ -15,8 +15,8 @@ from agent.config import Broker
 from agent.errors import ConfigError, EnvironmentFault, KeyFileError, NetworkFault
 from agent.mqtt import topics
 from agent.mqtt.link import Connected, Disconnected, Event, Received
-from agent.owner.folder import OwnerFolder, Settings
-from agent.owner.keys import NewOwner
+from agent.owner.home.folder import OwnerFolder, Settings
+from agent.owner.home.keys import NewOwner
 from agent.owner.watch import watcher as loop
 from agent.owner.watch.channels import command
 from agent.owner.watch.channels.desktop import Desktop

@@ -14,10 +14,10 @@ import msgspec
 
 from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.owner.client import OwnerClient
-from agent.owner.clip_transfer import Progress
 from agent.owner.console.sessions import Session
 from agent.owner.pictures import footage
 from agent.owner.pictures.footage import Footage, Rendering
+from agent.owner.visit.clip_transfer import Progress
 
 MOST_BYTES = 96_000_000  # of a session, all clips and what was made of them
 _MEMORY = "screening"

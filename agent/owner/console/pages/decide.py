@@ -29,7 +29,7 @@ from agent.owner.console.pages import releases
 from agent.owner.decisions.sign import DEFAULT_DAYS, MAX_DAYS, ReleasePlan
 from agent.owner.inbox.items import RequestPage
 from agent.owner.wording import confirmation, requests
-from agent.owner.words import _
+from agent.owner.wording.words import _
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from starlette.routing import Route
 from agent.consent.cards import format_fingerprint
 from agent.consent.statements import Arm
 from agent.errors import Refused
-from agent.owner import text
 from agent.owner.console.context import Context, endpoint
 from agent.owner.console.pieces import latest, telling
-from agent.owner.folder import parse_device_card
+from agent.owner.home.folder import parse_device_card
 from agent.owner.inbox.items import CameraReport
-from agent.owner.wording import cameras, recording, refusals
-from agent.owner.words import _
+from agent.owner.wording import cameras, recording, refusals, text
+from agent.owner.wording.words import _
 
 _ARM: dict[str, Arm] = {
     "arm": Arm(armed=True),

@@ -14,7 +14,6 @@ from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.errors import Refused
 from agent.media.editing.content import Prepared
 from agent.media.faces.finder import FaceFinder
-from agent.owner import text
 from agent.owner.client import OwnerClient
 from agent.owner.console.context import Context, endpoint, for_scripts
 from agent.owner.console.editing import edits
@@ -23,6 +22,7 @@ from agent.owner.console.editing.screening import Screening
 from agent.owner.console.jobs import Job
 from agent.owner.decisions.choice import Choice
 from agent.owner.pictures import footage as opened_clips
+from agent.owner.wording import text
 
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
 

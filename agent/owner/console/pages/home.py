@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent.owner import text
 from agent.owner.console.context import Context, endpoint
 from agent.owner.console.pieces import latest, telling
 from agent.owner.inbox import lookup
 from agent.owner.inbox.items import Answer, NoticeItem, OpenRequest, Overview
-from agent.owner.wording import cameras, requests
-from agent.owner.words import _
+from agent.owner.wording import cameras, requests, text
+from agent.owner.wording.words import _
 
 _SHOWN = 20  # notices
 

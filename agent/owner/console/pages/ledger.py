@@ -12,7 +12,7 @@ from agent.owner.console.context import Context, endpoint
 from agent.owner.console.pieces import telling
 from agent.owner.ledger.copy import LedgerCopy
 from agent.owner.wording import ledger as words
-from agent.owner.words import _
+from agent.owner.wording.words import _
 from agent.vault import ledger_html
 
 _A_PAGE = 200  # lines

@@ -6,11 +6,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.errors import Refused
-from agent.owner import text
 from agent.owner.console.context import Context, endpoint, for_scripts, why
 from agent.owner.console.timeline.looking import Looking
 from agent.owner.pictures.look import MAX_SECONDS
-from agent.owner.wording import recording
+from agent.owner.wording import recording, text
 
 
 def look(context: Context) -> Response:

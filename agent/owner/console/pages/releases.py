@@ -10,12 +10,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.errors import ClipAgentError, Refused
-from agent.owner import text
 from agent.owner.console.context import Context, endpoint, for_scripts
 from agent.owner.console.pieces import telling
 from agent.owner.inbox.items import Answer
-from agent.owner.wording import releases
-from agent.owner.words import _
+from agent.owner.wording import releases, text
+from agent.owner.wording.words import _
 
 _FRESH_SECONDS = 3.0
 _UNSENT = "unsent"

@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from agent.consent.statements import Delete, Keep
 from agent.errors import Refused
-from agent.owner import text
 from agent.owner.client import OwnerClient
 from agent.owner.console.context import Context, endpoint, for_scripts
 from agent.owner.console.jobs import Job
@@ -21,7 +20,7 @@ from agent.owner.console.timeline import days
 from agent.owner.console.timeline.days import Days, Filter
 from agent.owner.decisions.sign import Plan
 from agent.owner.inbox.items import Away, TimelineClip
-from agent.owner.wording import recording
+from agent.owner.wording import recording, text
 from agent.vault.wishes import MAX_COMMANDS
 
 _MOST_THUMBNAILS = 200  # in one question of the page

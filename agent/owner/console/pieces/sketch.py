@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agent.consent.policy import area
 from agent.consent.statements import Polygon
-from agent.owner.words import _
+from agent.owner.wording.words import _
 
 _EARTH_METRES = 6_371_009.0  # mean radius, IUGG
 _WIDTH, _HEIGHT, _MARGIN = 320.0, 240.0, 28.0  # of the drawing, in its own units

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from agent.consent.statements import ClipOffer
 from agent.media.faces.finder import FaceFinder, FoundFaces
-from agent.owner import redaction_text
-from agent.owner.clip_transfer import new_file, refuse_existing
 from agent.owner.decisions.choice import Choice
 from agent.owner.pictures import footage
 from agent.owner.terminal import prompts
 from agent.owner.terminal.layout import progress, seconds_progress
+from agent.owner.visit.clip_transfer import new_file, refuse_existing
+from agent.owner.wording import redaction_text
 
 _LOOK = "Look at all of it before you decide: a face that was missed is not covered."
 

@@ -8,8 +8,8 @@ from agent.consent.statements import ApprovedClip, ClipOffer
 from agent.keyfile import Keys
 from agent.media.editing.content import Prepared
 from agent.owner.client import OwnerClient
-from agent.owner.clip_transfer import new_file
 from agent.owner.terminal.layout import progress
+from agent.owner.visit.clip_transfer import new_file
 
 
 def fetch(

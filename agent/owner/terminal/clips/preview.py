@@ -15,10 +15,11 @@ from pathlib import Path
 from agent.consent.statements import ClipOffer
 from agent.keyfile import PASSPHRASE_VARIABLE
 from agent.media.editing.content import Prepared
-from agent.owner import plain_copy, text
 from agent.owner.decisions.choice import Choice
+from agent.owner.home import plain_copy
 from agent.owner.terminal import prompts
 from agent.owner.terminal.clips.fetch import fetch
+from agent.owner.wording import text
 
 _AS_SENT = "This is what would be sent with this --trim, --redact and --as, or without any."
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from agent.consent.statements import ClipOffer
 from agent.errors import Refused
-from agent.owner import text
 from agent.owner.client import OwnerClient
-from agent.owner.clip_transfer import new_file, refuse_existing
 from agent.owner.decisions.choice import Choice
 from agent.owner.inbox import lookup
 from agent.owner.inbox.items import OpenRequest
@@ -18,6 +16,8 @@ from agent.owner.portal.export import export
 from agent.owner.terminal import prompts
 from agent.owner.terminal.clips.fetch import fetch
 from agent.owner.terminal.layout import progress
+from agent.owner.visit.clip_transfer import new_file, refuse_existing
+from agent.owner.wording import text
 
 
 def save(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import msgspec
 
 from agent import options
 from agent.consent.statements import Redactions, Trim
-from agent.owner import redaction_text
+from agent.owner.wording import redaction_text
 
 REQUEST = "the first characters of its id"
 _TRIM_FORM = "must be CLIP=FROM-TO, for example 1=2.5-10"
@@ -91,7 +91,7 @@ def parse_trim(text: str) -> tuple[str, Trim]:
 
 
 def parse_redact(text: str) -> tuple[str, Redactions]:
-    """``CLIP=`` and a redaction as :mod:`agent.owner.redaction_text` reads it."""
+    """``CLIP=`` and a redaction as :mod:`agent.owner.wording.redaction_text` reads it."""
     clip, _, rest = text.partition("=")
     if not clip:
         raise argparse.ArgumentTypeError(

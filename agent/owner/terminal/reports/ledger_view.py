@@ -7,10 +7,10 @@ import argparse
 from agent import __version__
 from agent.errors import Refused
 from agent.owner.client import OwnerClient
-from agent.owner.clip_transfer import new_file
 from agent.owner.ledger.copy import LedgerCopy
 from agent.owner.terminal import prompts
 from agent.owner.terminal.prompts import say
+from agent.owner.visit.clip_transfer import new_file
 from agent.owner.wording import ledger as words
 from agent.vault import ledger_html
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from agent.owner import as_json, text
+from agent.owner import as_json
 from agent.owner.inbox.items import CameraReport
 from agent.owner.terminal import prompts
 from agent.owner.terminal.layout import RED, console, labelled
-from agent.owner.wording import cameras
+from agent.owner.wording import cameras, text
 
 
 def status(arguments: argparse.Namespace) -> int:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from agent import config
+from agent.camera.health.stall import opening_seconds
 from agent.camera.source import Frame, Packet
 from agent.camera.sources.factory import choose_source
 from agent.camera.sources.pi import source as pi_module
 from agent.camera.sources.pi.handover import Handover
 from agent.camera.sources.pi.source import Pi
-from agent.camera.stall import opening_seconds
 from agent.errors import CameraFault
 from tests.support.clock import SimulatedClock
 from tests.support.fake_picamera2 import FakeBoard

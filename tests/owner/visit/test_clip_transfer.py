@@ -16,7 +16,7 @@ from agent.consent.statements import ClipOffer
 from agent.errors import ClipDamaged, NetworkFault, StorageFault
 from agent.keyfile import Keys
 from agent.mqtt.topics import CHUNK_BYTES
-from agent.owner import clip_transfer
+from agent.owner.visit import clip_transfer
 from agent.vault.clips.seal import ClipKey
 from tests.owner.camera import FakeCamera, chunks_of
 

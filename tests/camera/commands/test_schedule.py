@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.camera.schedule import Schedule
+from agent.camera.commands.schedule import Schedule
 from agent.config import Period
 from tests.support.time_zone import time_zone
 

@@ -10,7 +10,7 @@ import pytest
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.mqtt.events import Received
-from agent.owner import broker
+from agent.owner.visit import broker
 from tests.support.clock import SimulatedClock
 
 SUBJECT, CLIP = "0123456789abcdef", "20240124-183015-3f9a2c"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent.keyfile import PASSPHRASE_VARIABLE
-from agent.owner import plain_copy
+from agent.owner.home import plain_copy
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE

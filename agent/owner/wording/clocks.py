@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from agent.consent.statements import Outcome
-from agent.owner import text
+from agent.owner.wording import text
 
 _RULES: Final = ("issued-in-future", "expired")  # what a camera says of a wrong time
 _ALIKE_SECONDS: Final = 60.0  # an answer takes a while

@@ -26,7 +26,7 @@ import msgspec
 
 from agent.consent.statements import BoxPosition, Redaction, Redactions
 from agent.errors import ConfigError
-from agent.owner.words import _
+from agent.owner.wording.words import _
 
 _FORMS = (
     "must be X,Y,W,H (shares of the picture), or SECONDS:X,Y,W,H/SECONDS:X,Y,W,H/... for a box"

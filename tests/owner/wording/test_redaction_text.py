@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.consent.statements import Redaction
-from agent.owner import redaction_text
 from agent.owner.terminal.options import clips as clip_options
+from agent.owner.wording import redaction_text
 from tests.consent.strategies import instances
 
 MOVING = "2:0.1,0.2,0.1,0.3/6.5:0.5,0.2,0.1,0.3"

@@ -19,12 +19,12 @@ from agent.errors import NetworkFault
 from agent.keyfile import Keys
 from agent.mqtt import topics
 from agent.mqtt.session import Session
-from agent.owner import broker
 from agent.owner.decisions.repeat import Repeats
 from agent.owner.decisions.sign import Decision
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Presence
+from agent.owner.visit import broker
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ from agent.consent import letters
 from agent.consent.cards import DeviceCard, Notification, OwnerCard, format_card, parse_card
 from agent.errors import ConfigError, KeyFileError, StorageFault
 from agent.keyfile import Keys
-from agent.owner.keys import NewOwner, make_notification, parse_notification
+from agent.owner.home.keys import NewOwner, make_notification, parse_notification
 
 S = TypeVar("S", bound=Struct)
 

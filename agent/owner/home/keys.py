@@ -3,7 +3,7 @@
 :func:`make` returns the keys in a file that a passphrase protects (:mod:`agent.keyfile`),
 the public card for the cameras, and a sheet with the **recovery** identity, to which every
 clip is sealed too. That identity exists on the sheet alone. Stock ``age`` opens clips with
-it, and so does :mod:`agent.owner.recovery`. The **notification** identity lies open on the
+it, and so does :mod:`agent.owner.home.recovery`. The **notification** identity lies open on the
 computer that watches: it opens watch letters alone.
 """
 

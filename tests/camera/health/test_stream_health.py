@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
+from agent.camera.health.stream_health import StreamHealth
 from agent.camera.source import Packet, Unjudged
-from agent.camera.stream_health import StreamHealth
 from tests.support.clock import SimulatedClock
 
 

@@ -12,7 +12,7 @@ from agent.consent import signing
 from agent.consent.statements import Arm, Command, HeldDecision, Keep
 from agent.keyfile import Keys
 from agent.mqtt import topics
-from agent.owner.folder import OwnerFolder
+from agent.owner.home.folder import OwnerFolder
 from tests.owner.at_home import OwnerAtHome
 from tests.owner.camera import FakeCamera
 from tests.owner.decisions.test_answers import subject
@@ -139,7 +139,9 @@ def test_an_approval_of_which_the_camera_may_not_know_yet_is_not_sent_twice(
     owner.retain([(topics.status(camera.name, keys.fingerprint), earlier)])
     sent: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agent.owner.broker.send", lambda _, decision: sent.append(decision.subject))
+        patch.setattr(
+            "agent.owner.visit.broker.send", lambda _, decision: sent.append(decision.subject)
+        )
         owner.run("inbox")
     assert approved not in sent
 
@@ -149,7 +151,9 @@ def test_an_offline_camera_gets_a_command_and_nothing_else(
 ) -> None:
     sent: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agent.owner.broker.send", lambda _, decision: sent.append(decision.jws))
+        patch.setattr(
+            "agent.owner.visit.broker.send", lambda _, decision: sent.append(decision.jws)
+        )
         owner.run("pause-requests", "--wait", "0.1")
     (jws,) = sent
     assert isinstance(jws, str)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agent.camera.looks import Looks
+from agent.camera.commands.looks import Looks
 from agent.camera.source import Frame
 from agent.consent import signing
 from agent.consent.statements import Arm, Look, StopLooking
@@ -19,7 +19,7 @@ from agent.errors import ClipDamaged, Refused
 from agent.media import jpeg
 from agent.vault import stills
 from agent.vault.stills import StillFiles
-from tests.camera.test_owner_commands import Bedside
+from tests.camera.commands.test_owner_commands import Bedside
 from tests.support.clock import SimulatedClock
 from tests.support.house import House, Person
 

@@ -8,8 +8,8 @@ import pyrage
 import pytest
 
 from agent.errors import ClipDamaged, KeyFileError
-from agent.owner import keys as owner_keys
-from agent.owner import recovery
+from agent.owner.home import keys as owner_keys
+from agent.owner.home import recovery
 from tests.owner.at_home import run
 from tests.owner.camera import FakeCamera
 

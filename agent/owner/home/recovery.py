@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent import files
 from agent.errors import ClipDamaged, KeyFileError, StorageFault
-from agent.owner.clip_transfer import new_file
+from agent.owner.visit.clip_transfer import new_file
 from agent.vault.clips import unseal
 
 _PREFIX = "AGE-SECRET-KEY-1"

@@ -19,9 +19,9 @@ from agent.consent.statements import (
 )
 from agent.errors import RequestRefused
 from agent.media.editing.content import Prepared
-from agent.owner import redaction_text
 from agent.owner.inbox.items import Answer, Away, CameraReport
-from agent.owner.words import _, ngettext, plural
+from agent.owner.wording import redaction_text
+from agent.owner.wording.words import _, ngettext, plural
 
 _RULES = {  # rules whose names say little
     "jti-reused": "id used again",

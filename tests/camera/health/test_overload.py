@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent import config
-from agent.camera.overload import MOST_BEHIND_SECONDS, Overload
+from agent.camera.health.overload import MOST_BEHIND_SECONDS, Overload
 from agent.camera.source import Unjudged
 from tests.support.camera_process import RECORDING, CameraProcess
 from tests.support.clock import SimulatedClock

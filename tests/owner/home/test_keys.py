@@ -13,8 +13,8 @@ from agent import keyfile
 from agent.consent.cards import format_card, format_fingerprint
 from agent.errors import ConfigError, KeyFileError
 from agent.keyfile import NEW_PASSPHRASE_VARIABLE, PASSPHRASE_VARIABLE, Keys
-from agent.owner import keys as owner_keys
-from agent.owner.folder import OwnerFolder, Settings, StoredStatement
+from agent.owner.home import keys as owner_keys
+from agent.owner.home.folder import OwnerFolder, Settings, StoredStatement
 from tests.owner.at_home import run
 from tests.owner.camera import FakeCamera
 from tests.owner.conftest import PASSPHRASE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.owner import text
+from agent.owner.wording import text
 from tests.support import statements
 
 HOUR, DAY = 3_600, 86_400

@@ -23,12 +23,12 @@ from agent.keyfile import Keys
 from agent.mqtt import link, topics
 from agent.mqtt.link import Received
 from agent.mqtt.session import Session
-from agent.owner import clocks
 from agent.owner.decisions.sign import Decision
 from agent.owner.inbox import verify
 from agent.owner.inbox.inbox import Inbox
 from agent.owner.inbox.items import Presence
 from agent.owner.inbox.placing import CLIPS
+from agent.owner.wording import clocks
 
 QUIET_SECONDS = 0.7  # silence after which all retained letters have arrived
 _COLLECT_SECONDS = 20.0

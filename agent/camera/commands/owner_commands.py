@@ -28,8 +28,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from agent import files
-from agent.camera.looks import Looks
-from agent.camera.schedule import Schedule
+from agent.camera.commands.looks import Looks
+from agent.camera.commands.schedule import Schedule
 from agent.clock import Clock
 from agent.consent import cards, signing
 from agent.consent.cards import DeviceCard, PublicKey

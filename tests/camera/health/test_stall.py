@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from agent.camera.health.stall import OPENING_WAITS, StallDetector, source_patience
 from agent.camera.sources.reader import LEAVE_SECONDS, POLL_SECONDS
-from agent.camera.stall import OPENING_WAITS, StallDetector, source_patience
 from agent.config import Recording
 from agent.errors import CameraFault
 from tests.support.clock import SimulatedClock

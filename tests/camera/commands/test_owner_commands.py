@@ -10,7 +10,7 @@ import pytest
 
 from agent import config
 from agent.camera.app import build
-from agent.camera.owner_commands import OwnerCommands
+from agent.camera.commands.owner_commands import OwnerCommands
 from agent.camera.source import VideoFormat
 from agent.consent import letters as mail
 from agent.consent.cards import format_card

@@ -1,0 +1,1 @@
+"""Commands of owners, and the schedule, that the camera obeys by itself."""

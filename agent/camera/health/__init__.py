@@ -1,0 +1,1 @@
+"""The camera's health: silence, overload, damage, and the report of them."""

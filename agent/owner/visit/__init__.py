@@ -1,0 +1,1 @@
+"""Visits to the broker: letters fetched, decisions sent, clips received."""
