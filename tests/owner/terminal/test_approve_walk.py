@@ -67,7 +67,7 @@ def test_who_follows_an_approve_by_reading_opens_eight_modules(
         "owner/client.py",
         "owner/decisions/sign.py",
         "owner/decisions/seen.py",
-        "owner/broker.py",
+        "owner/visit/broker.py",
         "consent/signing.py",
         "consent/letters.py",
         "mqtt/session.py",
