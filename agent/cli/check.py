@@ -26,6 +26,7 @@ from agent.config import Config
 from agent.consent.cards import DeviceCard, in_groups, parse_card, parse_requesters
 from agent.errors import CameraFault, ClipAgentError, KeyFileError, StorageFault
 from agent.gateway import device_keys
+from agent.gateway.restored import database_lost, is_database_lost
 from agent.host.board import Machine
 from agent.parties import load_owners
 from agent.vault import migration
@@ -139,6 +140,8 @@ def _vault(config: Config) -> str:
         )
     records = gateway.path_of(config.state_dir)
     with owner_of(records.parent):
+        if is_database_lost(config.state_dir):
+            raise database_lost(config.state_dir)
         if files.exists(records):
             with GatewayDatabase.open(records, create=False) as database:
                 database.verify()

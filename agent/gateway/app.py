@@ -14,7 +14,7 @@ from agent import files
 from agent.clock import Clock, SystemClock
 from agent.config import Config, Feed
 from agent.consent.transparency.proof import LogPolicy
-from agent.gateway import device_keys
+from agent.gateway import device_keys, ledger_anchor, restored
 from agent.gateway.catalog import Catalog
 from agent.gateway.daemon import Gateway, Notify
 from agent.gateway.decisions.approvals import Approvals
@@ -52,7 +52,6 @@ from agent.gateway.release.removal import Removals
 from agent.gateway.release.tus_client import TusClient
 from agent.gateway.release.upload import Receiver, Uploader
 from agent.gateway.release.worker import ReleaseWorker
-from agent.gateway.restored import hold_if_marked
 from agent.gateway.unit_of_work import UnitOfWork
 from agent.host import systemd
 from agent.host.board import Machine, Steady
@@ -112,15 +111,15 @@ def build(
         return work, authorizer
 
     work, authorizer = work_of_a_thread()
-    head_path = device_keys.path_of(folder).with_name("ledger-head")
-    anchor = LedgerAnchor(head_path, keys, work, clock, random)
-    is_unanchored = anchor.check()
+    anchor = LedgerAnchor(ledger_anchor.path_of(folder), keys, work, clock, random)
+    is_unanchored = anchor.check(is_copy=restored.is_marked(folder))
+    client_id = device_keys.client_id(folder)
     if owner_link is None:
-        owner_link, feed_link = _connect(config, client_id=device_keys.client_id(folder))
+        owner_link, feed_link = _connect(config, client_id=client_id)
     holds = Holds(work, authorizer, keys)
     if is_unanchored:
         holds.hold_all(UNANCHORED)
-    hold_if_marked(folder, holds)
+    restored.hold_if_marked(folder, holds)
     alarm = Alarm(owner_link.events)
     last_word = LastWord(owner_link, name, clock, random, holds, alarm.ring)
     releases = _release_worker(
@@ -190,6 +189,7 @@ def _prepare(state_dir: Path) -> None:
     files.make_directory(state_dir / "gateway", mode=files.PRIVATE_DIRECTORY_MODE)
     migration.move_gateway(state_dir)
     migration.carry_over(state_dir)
+    restored.notice_lost_database(state_dir)
 
 
 def _release_worker(

@@ -61,6 +61,11 @@ def path_of(state_dir: Path) -> Path:
     return state_dir / "gateway" / "keys" / _KEY_NAME
 
 
+def client_id_path_of(state_dir: Path) -> Path:
+    """The file of the client id, which the gateway makes once it has its database."""
+    return path_of(state_dir).with_name(_CLIENT_ID_NAME)
+
+
 def card_of(state_dir: Path) -> Path:
     """The device's public card."""
     return state_dir / "wishes" / _CARD_NAME
@@ -112,7 +117,7 @@ def client_id(state_dir: Path) -> str:
     that wait there. A damaged file is replaced: that is a new session, see
     :mod:`agent.gateway.release.last_word`.
     """
-    path = path_of(state_dir).with_name(_CLIENT_ID_NAME)
+    path = client_id_path_of(state_dir)
     _make_folder(path.parent)
     with files.faults(path):
         known = path.read_text("ascii", "replace") if path.exists() else ""

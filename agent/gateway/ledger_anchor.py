@@ -23,6 +23,7 @@ from agent.clock import Clock
 from agent.consent import signing
 from agent.consent.statements import MAX_STATEMENT_BYTES, LedgerHead, Statement
 from agent.errors import Refused, StorageFault
+from agent.gateway import device_keys
 from agent.gateway.device_keys import DeviceKeys
 from agent.gateway.release.holds import UNANCHORED
 from agent.gateway.unit_of_work import UnitOfWork
@@ -31,6 +32,11 @@ from agent.vault.records.events import Event
 _TOLD_SECONDS: Final = 30 * 86_400.0
 
 log = logging.getLogger(__name__)
+
+
+def path_of(state_dir: Path) -> Path:
+    """The file of the head below ``state_dir``."""
+    return device_keys.path_of(state_dir).with_name("ledger-head")
 
 
 class _KeptHead(Statement, frozen=True):
@@ -52,8 +58,8 @@ class LedgerAnchor:
     random: Callable[[int], bytes]
     _lines: int = -1  # of the head that was kept last
 
-    def check(self) -> bool:
-        """True if a head was kept once, and is gone.
+    def check(self, *, is_copy: bool = False) -> bool:
+        """True if a head was kept once, and is gone. ``is_copy``: by the word of others.
 
         Raises StorageFault if the ledger does not begin with the lines of the kept head.
         """
@@ -66,7 +72,7 @@ class LedgerAnchor:
                 advice="Restore the gateway's folder as a whole from a newer copy. To go on from"
                 f" this ledger all the same, delete {self.path}: the owners' computers will warn",
             ) from error
-        is_lost = kept is None and anchored.is_anchored()
+        is_lost = kept is None and (is_copy or anchored.is_anchored())
         if is_lost:
             log.error("%s is missing: lines may have been removed from the ledger", self.path)
             with self.work.transaction() as change:

@@ -201,6 +201,23 @@ def test_a_database_with_a_damaged_page_is_named(
     assert path.name in checked.texts["vault"]
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_gateways_database_that_is_gone_is_named_with_the_cure(
+    check: Any, tmp_path: Path, is_empty: bool
+) -> None:
+    house = House.build(tmp_path / "house", camera=STILL, mqtt=away())
+    house.record()
+    state = house.config.state_dir
+    keys.load_or_create(state, name="front-door")
+    keys.client_id(state)
+    if is_empty:
+        gateway_file(state).touch()
+    checked = check(house)
+    assert "vault" in checked.failed
+    assert "is gone, and with it the requests and the ledger" in checked.texts["vault"]
+    assert "Restore" in checked.texts["vault"]
+
+
 def test_a_camera_that_refuses_is_named(check: Any) -> None:
     url = f"rtsp://127.0.0.1:{free_port()}/stream"
     checked = check(camera=config.Camera(source=config.StreamSource(record=url)))

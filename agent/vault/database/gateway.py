@@ -48,9 +48,10 @@ class GatewayDatabase(ClipTable):
 
     SCHEMA = Schema("gateway.sql")
     CURE = (
-        "Stop the gateway, and move this file, those with -wal and -shm after its name, and"
-        " keys/ledger-head away."
-        " Only this file held the requests and the ledger; sqlite3's .recover may save them"
+        "Stop the gateway, and restore its folder as a whole from a backup. Only this file held"
+        " the requests and the ledger; sqlite3's .recover may save them. To go on without them,"
+        " move this file, those with -wal and -shm after its name, and keys/ledger-head away:"
+        " what was approved before must then be approved again"
     )
 
     def unmatched_clips(self, request: str, *, start: float, end: float) -> list[ClipDigest]:
