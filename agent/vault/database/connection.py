@@ -10,6 +10,7 @@ survives a power cut. Text that is not UTF-8 is read with replacement characters
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -149,9 +150,33 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = WAL")
         if schema.pragma(connection, "user_version") < cls.SCHEMA.version:
-            cls.SCHEMA.upgrade(connection)
+            cls._upgrade(connection, path)
         connection.execute("PRAGMA foreign_keys = ON")
         cls.SCHEMA.check(connection, path, cure=cls.CURE)
+
+    @classmethod
+    def _upgrade(cls, connection: sqlite3.Connection, path: Path) -> None:
+        """Bring an older file up to date, after a copy of it was made. One copy is kept.
+
+        A cut leaves the older file, which the next start upgrades.
+        """
+        lock = path.with_name(f"{path.name}.lock")
+        with files.locked(lock):
+            before = schema.pragma(connection, "user_version")
+            if before < cls.SCHEMA.version:  # else another process did it
+                copy = schema.copy_of(path, before)
+                draft = path.with_name(f"{path.name}.copy")
+                files.remove(draft)
+                files.write_new(draft, b"", mode=files.PRIVATE_MODE)
+                connection.execute("VACUUM INTO ?", (str(draft),))
+                with files.faults(draft), draft.open("rb") as made:
+                    os.fsync(made.fileno())
+                files.rename(draft, copy)
+                files.sync_directory(path.parent)
+                cls.SCHEMA.upgrade(connection)
+                for older in set(schema.copies_of(path)) - {copy}:
+                    files.remove(older)
+            files.remove(lock)
 
     @classmethod
     @contextmanager

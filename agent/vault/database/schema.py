@@ -17,6 +17,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
+from agent import files
 from agent.errors import StorageFault
 
 _CREATE = re.compile(r"^CREATE (?:TABLE|INDEX) (\w+)", re.MULTILINE)
@@ -63,9 +64,20 @@ class Schema:
             raise StorageFault(
                 f"{path}: was written by a newer clip-agent (schema {found}, this one knows"
                 f" {self.version})",
-                advice="Install that version again",
+                advice="Install that version again" + self._older_copy(path, found),
             )
         return False
+
+    def _older_copy(self, path: Path, found: int) -> str:
+        """Advice to go back to the copy that was made before the upgrade, if we can read it."""
+        readable = [copy_of(path, number) for number in range(1, min(found, self.version + 1))]
+        there = [copy for copy in readable if files.exists(copy)]
+        if not there:
+            return ""
+        return (
+            f". Or, to lose what came since, put {there[-1]} in its place, and run"
+            " sudo clip-agent restored"
+        )
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Set up an empty file in one transaction."""
@@ -99,6 +111,17 @@ class Schema:
             raise StorageFault(
                 f"{path}: is not as {self.name} says: {'; '.join(found)}", advice=cure
             )
+
+
+def copy_of(path: Path, version: int) -> Path:
+    """The copy that is made before the file at ``path``, of ``version``, is upgraded."""
+    return path.with_name(f"{path.name}.schema-{version}")
+
+
+def copies_of(path: Path) -> list[Path]:
+    """All copies that upgrades made."""
+    with files.faults(path.parent):
+        return sorted(path.parent.glob(f"{path.name}.schema-*"))
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> int:
