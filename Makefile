@@ -14,7 +14,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # PACKAGE=COMMAND: the package is there when the command is (see .ci/packages).
-TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm prometheus=promtool \
+TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm prometheus=promtool restic=restic \
 	systemd=systemd-analyze libnotify-bin=notify-send dbus=dbus-run-session python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 PI_PACKAGES := debootstrap=debootstrap debian-archive-keyring age=age mosquitto=mosquitto
