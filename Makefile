@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test test-browser test-pi test-ha test-scale lint deb wheel reproducible locks audit bench mutate soak soak-camera bench-consent faces fuzz dev clean distclean
+.PHONY: menu demo test test-browser test-pi test-ha test-scale lint deb wheel reproducible locks audit bench mutate soak chaos soak-camera bench-consent faces fuzz dev clean distclean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # PACKAGE=COMMAND: the package is there when the command is (see .ci/packages).
 TEST_PACKAGES := mosquitto=mosquitto age=age ffmpeg=ffmpeg nodejs=node npm=npm prometheus=promtool restic=restic \
 	systemd=systemd-analyze libnotify-bin=notify-send dbus=dbus-run-session python3-gi gir1.2-gst-rtsp-server-1.0 \
-	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad libfuse3-3
 PI_PACKAGES := debootstrap=debootstrap debian-archive-keyring age=age mosquitto=mosquitto
 PI_ROOT := .cache/pi-root
 HA_PACKAGES := debootstrap=debootstrap debian-archive-keyring mosquitto=mosquitto
@@ -139,6 +139,10 @@ fuzz: .venv/dev  ## Ten minutes of fuzzing every decoder (FUZZ_SECONDS=120 ARGS=
 soak: .venv/dev  ## Forged approvals, planted faults, power cuts, chaos, the models (SOAK="plants model")
 	@.ci/packages $(TEST_PACKAGES)
 	$(BIN)/python -m tests.soak $(SOAK)
+
+chaos: .venv/dev  ## Power cuts of a disk that loses, reorders and tears what was not synced (DISK_CUTS=30)
+	@.ci/packages libfuse3-3
+	$(BIN)/python -m tests.soak disk_cuts
 
 soak-camera: .venv/dev  ## Four hours of a camera that bends, in one (SECONDS, SEED, SPEED change it)
 	@$(BIN)/python -m tests.soak.camera --seconds $(or $(SECONDS),14400) --seed $(or $(SEED),1) \

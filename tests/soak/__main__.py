@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from tests.soak import chaos, flips, model, plants, power_cut, statuses
+from tests.soak import chaos, disk_cuts, flips, model, plants, power_cut, statuses
 
 PARTS: Final[dict[str, Callable[[], int]]] = {
     "flips": flips.main,
     "plants": lambda: plants.main([]),
     "power_cut": power_cut.main,
     "chaos": chaos.main,
+    "disk_cuts": disk_cuts.main,
     "statuses": statuses.main,
     "model": model.main,
 }

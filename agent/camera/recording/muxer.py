@@ -1,9 +1,9 @@
 """Fragmented MP4 (ISO/IEC 14496-12) from packets, which are never encoded again.
 
-A fragment holds about a second, and reaches the sink as soon as it is complete:
-that second is what a power cut costs. Nothing in the file counts bytes from its
-beginning (``default_base_moof``, no trailer), so a caller may put ``free`` boxes
-between fragments, and a file that just stops still plays.
+A fragment holds about half a second, and reaches the sink as soon as it is complete:
+a power cut costs what it holds, and what is not synced yet. Nothing in the file counts
+bytes from its beginning (``default_base_moof``, no trailer), so a caller may put ``free``
+boxes between fragments, and a file that just stops still plays.
 
 Parameter sets in the packets stay there: they may differ from those in the sample entry.
 """
@@ -25,7 +25,7 @@ _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 
 _OPTIONS = {
     "movflags": "empty_moov+default_base_moof+skip_trailer",
-    "frag_duration": "1000000",  # microseconds
+    "frag_duration": "500000",  # microseconds
     "flush_packets": "1",  # a fragment must not wait in FFmpeg's buffer
 }
 # The sample entries of ISO/IEC 14496-15. FFmpeg drops the parameter sets of packets from hvc1,

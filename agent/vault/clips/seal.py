@@ -14,7 +14,7 @@ the first byte after it arrives. A file that is cut off still gives every whole 
 changed bit stops the reader at its chunk.
 
 A chunk is synced before its oldest byte has waited for ``sync_seconds``, including the
-second that a muxer holds back; this limits the loss of a power cut.
+half second that a muxer holds back; this limits the loss of a power cut.
 :class:`agent.vault.clips.store.ClipDraft` fills chunks that fill too slowly.
 """
 
@@ -68,7 +68,8 @@ _KEY = re.compile(
     r"(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
 )
 _PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
-# The next chance to push a chunk out is the muxer's next fragment, in a second and a bit.
+# A fragment is half a second old when it comes, and the next chance to push a chunk out is the
+# next one, half a second later. The rest is for a busy machine and a slow card.
 _NEXT_CHANCE_SECONDS = 1.25
 
 

@@ -87,7 +87,7 @@ class ClipDraft:
         return self.writer.write(data)
 
     def pad_if_stale(self) -> None:
-        """Limit the loss of a power cut; call between two fragments, once a second.
+        """Limit the loss of a power cut; call between two fragments.
 
         At a low bit-rate a chunk of 64 KiB fills slowly. Before its first byte has waited
         too long, a ``free`` box fills it (ISO/IEC 14496-12, 8.1.2), which players skip.
