@@ -68,8 +68,7 @@ _KEY = re.compile(
     r"(?P<identity>AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58})\n"
 )
 _PIPE_BYTES = 1 << 20  # so that a slow sync does not hold up the camera
-# A fragment is half a second old when it comes, and the next chance to push a chunk out is the
-# next one, half a second later. The rest is for a busy machine and a slow card.
+# A fragment comes half a second old, the next in half a second; the rest is for a slow card.
 _NEXT_CHANCE_SECONDS = 1.25
 
 
