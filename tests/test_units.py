@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from agent.camera.health.stall import opening_seconds
 from agent.cli.commands import DEFAULT_CONFIG
+from agent.cli.instance import named
 from agent.cli.setup import system
 from agent.config import Recording
 from agent.gateway import device_state as state
@@ -96,7 +97,7 @@ def enabled(root: Path) -> dict[str, str]:
 def test_the_target_that_is_enabled_starts_both_services_with_the_machine(
     tmp_path: Path,
 ) -> None:
-    name = system.TARGET
+    name = "clip-agent.target"
     install(tmp_path)
     command = [program("systemctl"), f"--root={tmp_path}"]
     subprocess.run([*command, "enable", name], check=True, capture_output=True, timeout=60)
@@ -111,10 +112,34 @@ def test_the_target_that_is_enabled_starts_both_services_with_the_machine(
     assert enabled(tmp_path) == {}
 
 
+@pytest.mark.parametrize("kind", ["-camera{}.service", "-gateway{}.service", "{}.target"])
+def test_a_template_differs_from_the_plain_unit_by_the_cameras_name_alone(kind: str) -> None:
+    plain, template = ((SYSTEMD / f"clip-agent{kind.format(at)}").read_text() for at in ("", "@"))
+    assert template == named(plain, "%i")
+
+
+def test_four_cameras_of_one_machine_start_with_it_each_by_itself(tmp_path: Path) -> None:
+    install(tmp_path)
+    names = ["clip-agent.target", *(f"clip-agent@cam-{number}.target" for number in (2, 3, 4))]
+    command = [program("systemctl"), f"--root={tmp_path}"]
+    subprocess.run([*command, "enable", *names], check=True, capture_output=True, timeout=60)
+    links = enabled(tmp_path)
+    assert {f"multi-user.target.wants/{name}" for name in names} <= links.keys()
+    for kind in ("camera", "gateway"):
+        own = "clip-agent@cam-2.target.wants"
+        assert f"{own}/clip-agent-{kind}@cam-2.service" in links
+    assert len(links) == 12
+    done = analyze(tmp_path, "verify", "--man=no", *names)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_documentation_that_a_unit_names_is_put_there_by_the_setup() -> None:
     for file in SYSTEMD.glob("clip-agent*.*"):
-        for named in words(read_unit(file.name), "Documentation"):
-            assert named.removeprefix("file:") == str(DEFAULT_CONFIG), file.name
+        for where in words(read_unit(file.name), "Documentation"):
+            expected = (
+                str(DEFAULT_CONFIG.with_name("%i.yaml")) if "@" in file.name else DEFAULT_CONFIG
+            )
+            assert where.removeprefix("file:") == str(expected), file.name
 
 
 def test_a_group_goes_with_a_device_that_the_camera_may_open() -> None:

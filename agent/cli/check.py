@@ -20,6 +20,7 @@ from agent import files
 from agent.cli import sealing
 from agent.cli.as_owner import owner_of
 from agent.cli.broker_check import check_feed_broker, check_owners_broker
+from agent.cli.instance import Instance
 from agent.cli.service_check import check_services
 from agent.clock import SystemClock
 from agent.config import Config
@@ -49,7 +50,7 @@ def run(path: Path) -> int:
     checks: list[tuple[str, Callable[[Config], str]]] = [
         ("services", lambda config: check_services(path, config)),
         ("device", _device),
-        ("owners", _owners),
+        ("owners", lambda config: _owners(path, config)),
         ("requesters", _requesters),
         ("keys", _keys),
         ("vault", _vault),
@@ -92,10 +93,11 @@ def _device(config: Config) -> str:
     return f"{config.device.name} at {place.latitude}, {place.longitude}, {kind}"
 
 
-def _owners(config: Config) -> str:
+def _owners(path: Path, config: Config) -> str:
     owners = load_owners(config.owners)
     if wrong := sealing.complaint(config, owners):
-        raise ClipAgentError(wrong, advice="Restart it: sudo systemctl restart clip-agent-camera")
+        unit = Instance.of(path).services[0]
+        raise ClipAgentError(wrong, advice=f"Restart it: sudo systemctl restart {unit}")
     names = (f"{card.name} ({in_groups(card.fingerprint)})" for card in owners)
     deaf = ", ".join(card.name for card in owners if card.notify is None)
     advice = (

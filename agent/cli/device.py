@@ -17,6 +17,7 @@ from typing import Any
 from agent import __version__, config, files
 from agent.cli import metrics, sealing
 from agent.cli.as_owner import owner_of
+from agent.cli.instance import Instance
 from agent.clock import SystemClock
 from agent.config import Config, StreamSource
 from agent.consent.cards import in_groups
@@ -251,7 +252,8 @@ def reindex_clips(arguments: argparse.Namespace) -> int:
     if is_camera_at_work(state_dir):
         raise StorageFault(
             f"{state_dir}: the camera is at work there",
-            advice="Stop it, run this again, then start it: systemctl stop clip-agent-camera",
+            advice="Stop it, run this again, then start it: systemctl stop"
+            f" {Instance.of(arguments.config).services[0]}",
         )
     if migration.is_needed(state_dir):
         migration.move_camera(state_dir)
@@ -269,15 +271,16 @@ def reindex_clips(arguments: argparse.Namespace) -> int:
 def restored(arguments: argparse.Namespace) -> int:
     """``clip-agent restored``, refused while the gateway runs: it has read its state already."""
     state_dir = config.load(arguments.config).state_dir
+    unit = Instance.of(arguments.config).services[1]
     with owner_of(state_dir / "gateway"):
         if is_gateway_at_work(state_dir):
             raise StorageFault(
                 f"{state_dir}: the gateway is at work there",
-                advice="Stop it, run this again, then start it: systemctl stop clip-agent-gateway",
+                advice=f"Stop it, run this again, then start it: systemctl stop {unit}",
             )
         mark(state_dir)
     print(
         "All releases wait now until each owner who approved one says so again: `clip-agent owner"
-        " inbox` does. Start the gateway: sudo systemctl start clip-agent-gateway"
+        f" inbox` does. Start the gateway: sudo systemctl start {unit}"
     )
     return 0

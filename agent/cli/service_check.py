@@ -16,30 +16,32 @@ from typing import Final
 from agent import files
 from agent.cli import as_owner
 from agent.cli.commands import DEFAULT_CONFIG
+from agent.cli.instance import CAMERA, GATEWAY, Instance, named
 from agent.config import Config, StreamSource
 from agent.errors import ClipAgentError
 from agent.gateway import device_keys
 from agent.vault.database import gateway, index
 
-CAMERA: Final = "clip-camera"
-GATEWAY: Final = "clip-gateway"
-_CURE: Final = "`sudo clip-agent setup` puts users and folders in order"
+_CURE: Final = "`sudo clip-agent setup{}` puts users and folders in order"
 
 
 def check_services(path: Path, config: Config) -> str:
     """One sentence; ClipAgentError names the first file that a service cannot use, and the cure."""
-    missing = [name for name in (CAMERA, GATEWAY) if not _is_user(name)]
-    if missing and path != DEFAULT_CONFIG and len(missing) == 2:
+    further = Instance.of(path.absolute()).name
+    users = [named(user, further) for user in (CAMERA, GATEWAY)]
+    missing = [name for name in users if not _is_user(name)]
+    if missing and path.absolute().parent != DEFAULT_CONFIG.parent and len(missing) == 2:
         return "this machine runs no services of clip-agent"
     if missing:
-        raise ClipAgentError(f"there is no user {missing[0]}", advice=_CURE)
+        cure = _CURE.format(f" --name {further}" if further else "")
+        raise ClipAgentError(f"there is no user {missing[0]}", advice=cure)
     if os.geteuid() != 0:
         return "not looked at: only root can look as the services do (sudo)"
-    for name, needs in ((CAMERA, _camera_needs), (GATEWAY, _gateway_needs)):
+    for name, needs in zip(users, (_camera_needs, _gateway_needs), strict=True):
         with as_owner.service(name):
             for need in needs(path, config):
                 _meet(name, need)
-    return f"{CAMERA} and {GATEWAY} can read and write what is theirs"
+    return f"{' and '.join(users)} can read and write what is theirs"
 
 
 def _is_user(name: str) -> bool:

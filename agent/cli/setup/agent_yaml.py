@@ -11,9 +11,10 @@ from typing import Any, Final
 import yaml
 
 from agent import config
+from agent.cli.instance import Instance
 from agent.errors import ConfigError
 
-OWNERS: Final = "owners"  # the folder of cards, beside agent.yaml
+_OWNERS: Final = "owners"  # the folder of cards
 
 _HEAD: Final = """\
 # Settings of this camera, written by `clip-agent setup` on {day}. Edit them as you like; setup
@@ -34,6 +35,11 @@ def new(settings: Mapping[str, Any], *, now: float) -> str:
     return f"{_HEAD.format(day=day)}{body}"
 
 
+def owners_of(path: Path) -> Path:
+    """The folder of owners' cards for the file ``path``."""
+    return Instance.of(path).folder / _OWNERS
+
+
 def no_requesters() -> str:
     """The text of a ``requesters.yaml`` of nobody."""
     return _EMPTY_REQUESTERS
@@ -46,16 +52,18 @@ def with_owners_folder(text: str, path: Path) -> str:
     another form.
     """
     named = config.parse_yaml(text, config.Config, str(path), base=path.parent).owners
-    if path.parent / OWNERS in named:
+    folder = owners_of(path)
+    if folder in named:
         return text
+    owners = folder.relative_to(path.parent)
     changed, count = re.subn(
-        r"^owners:[ \t]*\[([^\]\n#]*)\]", rf"owners: [\1, {OWNERS}]", text, flags=re.MULTILINE
+        r"^owners:[ \t]*\[([^\]\n#]*)\]", rf"owners: [\1, {owners}]", text, flags=re.MULTILINE
     )
     if count == 1:
         after = config.parse_yaml(changed, config.Config, str(path), base=path.parent).owners
-        if after == (*named, path.parent / OWNERS):
+        if after == (*named, folder):
             return changed
     raise ConfigError(
         f"{path}: owners: cannot be edited by a program",
-        advice=f"Add `{OWNERS}`, the folder of the cards that setup writes, to the list there",
+        advice=f"Add `{owners}`, the folder of the cards that setup writes, to the list there",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from agent.config import Config, PiSource, WebcamSource
 from agent.errors import ConfigError
 
 # Sensors of the board's own connector, by the names of their drivers.
@@ -36,6 +37,22 @@ def find(root: Path = Path("/")) -> list[FoundCamera]:
         name = link.name.removesuffix("-video-index0").removeprefix("usb-").replace("_", " ")
         found.append(FoundCamera(f"USB camera {name}", {"type": "webcam", "device": device}))
     return found
+
+
+def device_of(source: dict[str, Any]) -> object:
+    """What only one process can open, of a camera's section; None if it is not a device."""
+    kind = source["type"]
+    if kind == "pi":
+        return source.get("camera", 0)
+    return source.get("device") if kind == "webcam" else None
+
+
+def device_in(settings: Config) -> object:
+    """The same, of the settings of another camera of this machine."""
+    source = settings.camera.source
+    if isinstance(source, PiSource):
+        return source.camera
+    return source.device if isinstance(source, WebcamSource) else None
 
 
 def parse(text: str) -> tuple[dict[str, Any], str | None]:

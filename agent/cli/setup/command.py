@@ -11,6 +11,7 @@ where it stopped:
 6. show a code, and exchange cards with the owner's computer;
 7. start both services, and check them.
 
+``--name`` sets up one more camera beside that of agent.yaml, if that one has another name.
 With ``--code`` the broker is another camera's, which gives this one a login between 2 and 3.
 ``--remove`` takes all of it back but clips, keys and ledger.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from agent import config, files
 from agent.cli import check
+from agent.cli.instance import Instance
 from agent.cli.setup import agent_yaml
 from agent.cli.setup.device_pairing import pair
 from agent.cli.setup.host import PairedDevice
@@ -38,12 +40,17 @@ _CERTIFICATE_NAMES_FROM = "192.0.2.1"  # an address that nobody has (RFC 5737)
 
 def setup(arguments: argparse.Namespace) -> int:
     """``clip-agent setup``"""
-    steps, path = Steps(arguments.dry_run), arguments.config.absolute()
+    steps, instance = (
+        Steps(arguments.dry_run),
+        _instance(arguments.config.absolute(), arguments.name),
+    )
+    path = instance.config
+    arguments.state_dir = arguments.state_dir or instance.state_dir
     mosquitto = LocalBroker(arguments.mosquitto.absolute(), steps)
-    system = System(steps)
-    has_services = system.manages(path)
+    system = System(steps, instance)
+    has_services = system.manages()
     if arguments.remove:
-        _remove(steps, path, mosquitto, system if has_services else None)
+        _remove(steps, instance, mosquitto, system if has_services else None)
         return 0
     if has_services:
         system.prepare()
@@ -72,16 +79,47 @@ def setup(arguments: argparse.Namespace) -> int:
     return 0 if steps.dry_run else check.run(path)
 
 
-def _remove(steps: Steps, path: Path, mosquitto: LocalBroker, system: System | None) -> None:
+def _instance(path: Path, name: str | None) -> Instance:
+    """The camera that is meant: ``name`` is one more, if agent.yaml is another's."""
+    first = Instance.of(path)
+    further = Instance.of(path.with_name(f"{name}.yaml"))
+    is_set_up = name is not None and files.exists(further.config) and further.folder.is_dir()
+    if first.name or name is None:
+        chosen = first
+    elif is_set_up or _name_in(path) not in (None, name):
+        chosen = further
+    else:
+        chosen = first
+    chosen.check_name()
+    return chosen
+
+
+def _name_in(path: Path) -> str | None:
+    return config.load(path, is_paired=False).device.name if files.exists(path) else None
+
+
+def _remove(
+    steps: Steps, instance: Instance, mosquitto: LocalBroker, system: System | None
+) -> None:
     """Take back what this command wrote. The state's folder and the owners' cards stay."""
-    state = config.load(path, is_paired=False).state_dir if files.exists(path) else None
+    path = instance.config
+    settings = config.load(path, is_paired=False) if files.exists(path) else None
+    if settings is None and instance.name and not instance.folder.is_dir():
+        raise ConfigError(
+            f"{path}: there is no camera of this name",
+            advice="`ls /etc/clip-agent/*.yaml` shows the cameras of this machine",
+        )
     if system is not None:
         system.remove()
-    if mosquitto.is_there:
+    if mosquitto.is_there and not instance.others():
         mosquitto.dismantle()
-    for name in (path.name, *SECRETS):
-        steps.remove(path.with_name(name))
-    if state is not None:
+    elif mosquitto.is_there and settings is not None and _is_loopback(settings.mqtt.host):
+        mosquitto.forget(settings.mqtt.username or settings.device.name)
+    for name in SECRETS:
+        steps.remove(instance.folder / name)
+    steps.remove(path)
+    if settings is not None:
+        state = settings.state_dir
         steps.say(f"Clips, keys and ledger stay in {state}. To delete them: sudo rm -r {state}")
 
 
@@ -89,7 +127,8 @@ def _complete(
     arguments: argparse.Namespace, steps: Steps, path: Path, mosquitto: LocalBroker
 ) -> None:
     """Steps 2 to 5 for the agent.yaml at ``path``."""
-    steps.folder(path.parent / agent_yaml.OWNERS)  # first: a name of nothing counts as a card
+    steps.folder(Instance.of(path).folder)
+    steps.folder(agent_yaml.owners_of(path))  # first: a name of nothing counts as a card
     settings = config.load(path, is_paired=False)
     if not files.exists(settings.requesters):
         steps.write(settings.requesters, agent_yaml.no_requesters().encode())

@@ -168,7 +168,7 @@ class PairedDevice:
     def _new_path(self, owner: OwnerCard) -> Path:
         name = re.sub(r"[^a-z0-9]+", "-", owner.name.lower()).strip("-")[:32] or "owner"
         short = hashlib.sha256(owner.fingerprint.encode()).hexdigest()[:8]
-        return self._path.parent / agent_yaml.OWNERS / f"{name}-{short}.card.yaml"
+        return agent_yaml.owners_of(self._path) / f"{name}-{short}.card.yaml"
 
     def _owners_text(self) -> str:
         """agent.yaml with the folder of cards among its owners; ConfigError if it cannot be."""

@@ -192,6 +192,13 @@ class LocalBroker:
         """Take a user's password away."""
         self._change_passwords(access_list.without_user(self._text(self._passwords), name))
 
+    def forget(self, name: str) -> None:
+        """The same for a camera whose machine keeps others, unless this is a dry run."""
+        passwords = self._text(self._passwords)
+        changed = self._write(self._passwords, access_list.without_user(passwords, name))
+        if changed and not self._steps.dry_run and self._process() is not None:
+            self._reload()
+
     def _add_taken(self, name: str, broker: Broker, *, like: str, device: str = "") -> str:
         password = secrets.token_hex(_PASSWORD_BYTES)
         self._add(name, password, like=like, device=device)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from agent import config, files, options
 from agent.cli.as_owner import owner_of
+from agent.cli.instance import Instance
 from agent.cli.setup import agent_yaml, cameras
 from agent.cli.setup.joining import join
 from agent.cli.setup.questions import Questions
@@ -42,22 +43,24 @@ def write_settings(
     questions = Questions()
     name = questions.name(arguments.name)
     latitude, longitude = questions.place(arguments.place)
-    source, login = questions.camera(arguments.camera, cameras.find())
+    source, login = _camera(arguments.camera, questions, Instance.of(path))
     state_dir = arguments.state_dir.absolute()
     steps.folder(path.parent)
+    steps.folder(Instance.of(path).folder)
     if login is not None:
-        line = f"{login}\n".encode()
-        steps.write(path.with_name(_LOGIN_NAME), line, mode=0o400, like=state_dir / "camera")
-        source = {**source, "credentials_file": _LOGIN_NAME}
+        line, place = f"{login}\n".encode(), _beside(path, _LOGIN_NAME)
+        steps.write(place, line, mode=0o400, like=state_dir / "camera")
+        source = {**source, "credentials_file": _in_text(path, _LOGIN_NAME)}
     if is_local:
-        broker = {"host": "127.0.0.1", "username": name, "password_file": _PASSWORD_NAME}
+        broker = {"host": "127.0.0.1", "username": name}
+        broker["password_file"] = _in_text(path, _PASSWORD_NAME)
     elif code is not None:
         broker = _joined(arguments, steps, path, name, code)
     else:
         broker = _named(arguments, steps, path)
     content = {
         "device": {"name": name, "place": {"latitude": latitude, "longitude": longitude}},
-        "owners": [agent_yaml.OWNERS],
+        "owners": [str(agent_yaml.owners_of(path).relative_to(path.parent))],
         "requesters": "requesters.yaml",
         "state_dir": str(state_dir),
         "camera": {"source": source},
@@ -68,6 +71,34 @@ def write_settings(
     steps.write(path, text.encode())
 
 
+def _camera(
+    given: str | None, questions: Questions, instance: Instance
+) -> tuple[dict[str, Any], str | None]:
+    """The camera's section and login; ConfigError if it is another one's of this machine."""
+    taken = {}
+    for other in instance.others():
+        device = cameras.device_in(config.load(other.config, is_paired=False))
+        if device is not None:
+            taken[device] = other.config
+    found = [one for one in cameras.find() if cameras.device_of(one.source) not in taken]
+    source, login = questions.camera(given, found)
+    if (config_of := taken.get(cameras.device_of(source))) is not None:
+        raise ConfigError(
+            f"this camera is that of {config_of} already",
+            advice="Name another one by --camera; one camera records once",
+        )
+    return source, login
+
+
+def _beside(path: Path, name: str) -> Path:
+    return Instance.of(path).folder / name
+
+
+def _in_text(path: Path, name: str) -> str:
+    """The same as agent.yaml says it, from where that is."""
+    return str(_beside(path, name).relative_to(path.parent))
+
+
 def _named(arguments: argparse.Namespace, steps: Steps, path: Path) -> dict[str, Any]:
     """The broker of the options; its password is copied for the gateway."""
     broker = options.broker(arguments)
@@ -76,7 +107,7 @@ def _named(arguments: argparse.Namespace, steps: Steps, path: Path) -> dict[str,
         plain["username"] = broker.username
     if broker.password_file is not None:
         _write_password(arguments, steps, path, config.first_line(broker.password_file))
-        plain["password_file"] = _PASSWORD_NAME
+        plain["password_file"] = _in_text(path, _PASSWORD_NAME)
     if broker.tls is not None:
         ca_file = broker.tls.ca_file
         plain["tls"] = {} if ca_file is None else {"ca_file": str(ca_file)}
@@ -90,22 +121,22 @@ def _joined(
     default = _PLAIN_PORT if arguments.no_tls else _TLS_PORT
     host, port = options.split_address(arguments.broker, default_port=default)
     plain: dict[str, Any] = {"host": host, "port": port, "username": name}
-    plain["password_file"] = _PASSWORD_NAME
+    plain["password_file"] = _in_text(path, _PASSWORD_NAME)
     keys = make_keys(arguments.state_dir.absolute(), name, steps)
     if keys is None:
         return plain | ({} if arguments.no_tls else {"tls": {}})
     joined = join(keys.card(name), code, host, port, is_encrypted=not arguments.no_tls)
     _write_password(arguments, steps, path, joined.login.password)
     if joined.ca is not None and not arguments.no_tls:
-        steps.write(path.with_name(_CA_NAME), joined.ca.encode(), mode=0o644)
-        return plain | {"tls": {"ca_file": _CA_NAME}}
+        steps.write(_beside(path, _CA_NAME), joined.ca.encode(), mode=0o644)
+        return plain | {"tls": {"ca_file": _in_text(path, _CA_NAME)}}
     return plain | ({} if arguments.no_tls else {"tls": {}})
 
 
 def _write_password(arguments: argparse.Namespace, steps: Steps, path: Path, password: str) -> None:
     like = arguments.state_dir.absolute() / "gateway"
     line = f"{password}\n".encode()
-    steps.write(path.with_name(_PASSWORD_NAME), line, mode=0o400, like=like)
+    steps.write(_beside(path, _PASSWORD_NAME), line, mode=0o400, like=like)
 
 
 def make_keys(state_dir: Path, name: str, steps: Steps) -> DeviceKeys | None:

@@ -10,6 +10,7 @@ from agent.options import Commands
 
 _EXAMPLES = """\
   sudo clip-agent setup             a new camera: it asks, writes, and pairs with you
+  sudo clip-agent setup --name garage    one more camera on this machine
   sudo clip-agent setup --dry-run   say what it would write
   sudo clip-agent setup --pair      pair with another owner, or another computer of yours
   sudo clip-agent setup --remove    take it back; clips, keys and ledger stay
@@ -23,7 +24,10 @@ def register(groups: Commands) -> None:
         groups, "setup", "agent.cli.setup.command:setup", text, examples=_EXAMPLES
     )
     add_config_option(command)
-    command.add_argument("--name", help="name of this camera, such as front-door")
+    command.add_argument(
+        "--name",
+        help="name of this camera, such as front-door; one more, if this machine has another",
+    )
     command.add_argument(
         "--place", metavar="LAT,LON", help="where it stands, such as 42.1015,-72.5898"
     )
@@ -33,9 +37,8 @@ def register(groups: Commands) -> None:
     command.add_argument(
         "--state-dir",
         type=Path,
-        default=Path("/var/lib/clip-agent"),
         metavar="DIR",
-        help="for clips, ledger and keys (default /var/lib/clip-agent)",
+        help="for clips, ledger and keys (default /var/lib/clip-agent, below it for one more)",
     )
     options.add_broker(command, required=False, otherwise="default: Mosquitto on this machine")
     command.add_argument(

@@ -2,7 +2,8 @@
 
 The Debian package brings units, users and folders itself. An installation by pip or pipx has them
 below ``share/clip-agent`` of its environment; the setup writes them to /etc, with the paths of that
-environment. A network camera gets the drop-in that lets the camera's process reach it.
+environment. A network camera gets the drop-in that lets the camera's process reach it. A further
+camera of the machine gets users and folders of its own, and instances of the template units.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ from urllib.parse import urlsplit
 
 from agent import files
 from agent.cli.commands import DEFAULT_CONFIG
+from agent.cli.instance import Instance, named
 from agent.cli.setup.steps import Steps
 from agent.config import Config, StreamSource
 from agent.errors import ConfigError, EnvironmentFault
 
-TARGET: Final = "clip-agent.target"
-SERVICES: Final = ("clip-agent-camera.service", "clip-agent-gateway.service")
 _PACKAGED: Final = Path("usr/lib/systemd/system")
 _UNITS: Final = Path("etc/systemd/system")
-_DROP_IN: Final = _UNITS / f"{SERVICES[0]}.d/ip-camera.conf"
+_TABLES: Final = ("sysusers.d", "tmpfiles.d")  # users, and folders
+_KINDS: Final = (
+    "clip-agent{}.target",
+    "clip-agent-camera{}.service",
+    "clip-agent-gateway{}.service",
+)
 _OWN_FILES: Final = {  # of the data: where pip's installation needs them
-    **{name: _UNITS / name for name in (TARGET, *SERVICES)},
+    **{name: _UNITS / name for kind in _KINDS for name in (kind.format(""), kind.format("@"))},
     "systemd-timesyncd.service.d/clip-agent.conf": _UNITS
     / "systemd-timesyncd.service.d/clip-agent.conf",
-    "sysusers.d/clip-agent.conf": Path("etc/sysusers.d/clip-agent.conf"),
-    "tmpfiles.d/clip-agent.conf": Path("etc/tmpfiles.d/clip-agent.conf"),
+    **{f"{table}/clip-agent.conf": Path(f"etc/{table}/clip-agent.conf") for table in _TABLES},
 }
 _SHIPPED_HOME: Final = "/opt/clip-agent"
 _SHIPPED_PYTHON: Final = f"{_SHIPPED_HOME}/venv/bin/python"
@@ -49,7 +53,7 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 class System:
-    """systemd on this machine, whose files are below ``root``.
+    """systemd on this machine, whose files are below ``root``, for the camera ``instance``.
 
     ``prefix`` is the environment that this program runs in.
     """
@@ -57,29 +61,48 @@ class System:
     def __init__(
         self,
         steps: Steps,
+        instance: Instance,
         *,
         root: Path = Path("/"),
         prefix: Path = Path(sys.prefix),
         run: Run = run,
     ) -> None:
         self._steps = steps
+        self._instance = instance
+        self._units = (instance.target, *instance.services)
+        self._drop_in = root / _UNITS / f"{instance.services[0]}.d/ip-camera.conf"
         self._root = root
         self._prefix = prefix
         self._run = run
 
-    def manages(self, config: Path) -> bool:
-        """Tell if systemd runs here, and the services read ``config``; only root changes them."""
+    def manages(self) -> bool:
+        """Tell if systemd runs here, and units read this configuration; only root changes them."""
         is_booted = (self._root / "run/systemd/system").is_dir()
-        return is_booted and config == DEFAULT_CONFIG and os.geteuid() == 0
+        is_read = self._instance.config.parent == DEFAULT_CONFIG.parent
+        return is_booted and is_read and os.geteuid() == 0
 
     @property
     def _is_packaged(self) -> bool:
-        return files.exists(self._root / _PACKAGED / SERVICES[0])
+        return files.exists(self._root / _PACKAGED / _KINDS[1].format(""))
 
     def prepare(self) -> None:
         """Make users, folders and units, unless the Debian package has."""
-        if self._is_packaged:
+        tables = [] if self._is_packaged else ["clip-agent.conf"]
+        changed = not self._is_packaged and self._write_shared_files()
+        if self._instance.name:
+            for table, place in zip(_TABLES, self._own_tables, strict=True):
+                text = (self._data / table / "clip-agent.conf").read_text()
+                text = named(text, self._instance.name)
+                self._steps.write(self._root / place, text.encode(), mode=0o644)
+            tables.append(self._own_tables[0].name)
+        if self._steps.dry_run or not tables:
             return
+        self._do("systemd-sysusers", *tables)
+        self._do("systemd-tmpfiles", "--create", *tables)
+        if changed:
+            self._do("systemctl", "daemon-reload")
+
+    def _write_shared_files(self) -> bool:
         home = self._readable_home()
         changed = False
         for name, place in _OWN_FILES.items():
@@ -87,42 +110,45 @@ class System:
             text = text.replace(_SHIPPED_PYTHON, str(self._prefix / "bin/python"))
             text = text.replace(_SHIPPED_HOME, home)
             changed |= self._steps.write(self._root / place, text.encode(), mode=0o644)
-        if not self._steps.dry_run:
-            self._do("systemd-sysusers", "clip-agent.conf")
-            self._do("systemd-tmpfiles", "--create", "clip-agent.conf")
-            if changed:
-                self._do("systemctl", "daemon-reload")
+        return changed
+
+    @property
+    def _own_tables(self) -> list[Path]:
+        """Users and folders of a further camera."""
+        return [Path(f"etc/{table}/clip-agent-{self._instance.name}.conf") for table in _TABLES]
 
     def start(self, settings: Config) -> None:
         """Start both services now and at each boot; start them anew if they run already."""
         self._let_reach(settings)
-        self._steps.say(f"{'would start' if self._steps.dry_run else 'starts':12} {TARGET}")
+        self._steps.say(f"{'would start' if self._steps.dry_run else 'starts':12} {self._units[0]}")
         if self._steps.dry_run:
             return
-        self._do("systemctl", "--quiet", "enable", TARGET)
-        self._do("systemctl", "restart", TARGET, *SERVICES)
+        self._do("systemctl", "--quiet", "enable", self._units[0])
+        self._do("systemctl", "restart", *self._units)
 
     def remove(self) -> None:
         """Stop both services, and remove what :meth:`prepare` and :meth:`start` wrote."""
-        self._steps.say(f"{'would stop' if self._steps.dry_run else 'stops':12} {TARGET}")
+        self._steps.say(f"{'would stop' if self._steps.dry_run else 'stops':12} {self._units[0]}")
         if not self._steps.dry_run:
             # Units that are not there are no reason to leave the others.
-            self._run(["systemctl", "--quiet", "disable", "--now", TARGET, *SERVICES])
-        for place in (_DROP_IN, *(() if self._is_packaged else _OWN_FILES.values())):
+            self._run(["systemctl", "--quiet", "disable", "--now", *self._units])
+        self._steps.remove(self._drop_in)
+        is_shared = self._is_packaged or bool(self._instance.others())
+        shared = [] if is_shared else list(_OWN_FILES.values())
+        for place in (*(self._own_tables if self._instance.name else []), *shared):
             self._steps.remove(self._root / place)
         if not self._steps.dry_run:
             self._do("systemctl", "daemon-reload")
 
     def _let_reach(self, settings: Config) -> None:
         """Give the camera's process a network if its camera is on one; take it away if not."""
-        drop_in = self._root / _DROP_IN
         source = settings.camera.source
         if isinstance(source, StreamSource):
             text = (self._data / "examples/ip-camera.conf").read_text()
             text = text.replace(_EXAMPLE_ADDRESS, " ".join(_addresses(source)))
-            changed = self._steps.write(drop_in, text.encode(), mode=0o644)
+            changed = self._steps.write(self._drop_in, text.encode(), mode=0o644)
         else:
-            changed = self._steps.remove(drop_in)
+            changed = self._steps.remove(self._drop_in)
         if changed and not self._steps.dry_run:
             self._do("systemctl", "daemon-reload")
 
@@ -160,7 +186,7 @@ class System:
         if done.returncode != 0:
             raise EnvironmentFault(
                 f"`{' '.join(command)}` failed: {done.stderr.strip() or done.returncode}",
-                advice=f"Look at `journalctl -u {SERVICES[0]} -u {SERVICES[1]}`, then run"
+                advice=f"Look at `journalctl -u {self._units[1]} -u {self._units[2]}`, then run"
                 " `clip-agent setup` again: it goes on from here",
             )
 

@@ -146,3 +146,55 @@ def test_removal_takes_settings_and_the_brokers_part_and_leaves_what_is_the_owne
     assert list((tmp_path / "state").rglob("device.key.json")), "keys stay"
     assert "stay in" in done.stdout
     assert setup(tmp_path, "--mosquitto", str(mosquitto), "--remove").returncode == 0
+
+
+def test_a_further_camera_keeps_its_files_apart_and_goes_alone(tmp_path: Path) -> None:
+    (tmp_path / "typed").write_text("secret\n")
+    login = ["--broker", "127.0.0.1", "--username", "u", "--password-file", str(tmp_path / "typed")]
+    assert setup(tmp_path, *login, "--no-pair", name="front-door").returncode == 0
+    first = (tmp_path / "agent.yaml").read_bytes()
+    names = ("garage", "gate-2", "porch")
+    for name in names:
+        state = ("--state-dir", str(tmp_path / f"state-{name}"))  # the last one counts
+        dry = setup(tmp_path, *login, *state, "--dry-run", name=name)
+        assert f"would make   {tmp_path / name}.yaml" in dry.stdout
+        assert not (tmp_path / name).exists()
+        camera = {"name": name, "camera": f"rtsp://u:p@192.0.2.7/{name}"}
+        for _ in range(2):
+            done = setup(tmp_path, *login, *state, "--no-pair", **camera)
+            assert done.returncode == 0, done.stderr
+        assert "makes" not in done.stdout
+        settings = config.load(tmp_path / f"{name}.yaml", is_paired=False)
+        assert settings.device.name == name
+        assert settings.mqtt.password_file == tmp_path / name / "mqtt-password"
+        assert (tmp_path / name / "camera-login").read_text() == "u:p\n"
+        assert (tmp_path / name / "owners").is_dir()
+        assert settings.requesters == tmp_path / "requesters.yaml"
+    cards = {(tmp_path / f"state-{name}/wishes/device.card.yaml").read_text() for name in names}
+    assert len(cards) == 3
+    assert (tmp_path / "agent.yaml").read_bytes() == first
+
+    (tmp_path / "garage/owners/olive.card.yaml").write_text("a card")
+    mosquitto = tmp_path / "no-mosquitto"
+    mosquitto.mkdir()
+    (mosquitto / "mosquitto.conf").touch()
+    (mosquitto / "clip-agent.passwd").write_text("u:x\nfront-door:y\n")
+    assert setup(tmp_path, "--remove", name="garage").returncode == 0
+    assert not (tmp_path / "garage.yaml").exists()
+    assert [path.name for path in (tmp_path / "garage").iterdir()] == ["owners"]
+    assert (mosquitto / "clip-agent.passwd").read_text() == "front-door:y\n"
+    assert (tmp_path / "gate-2.yaml").exists()
+    assert (tmp_path / "agent.yaml").read_bytes() == first
+    typo = setup(tmp_path, "--remove", name="gate-3")
+    assert typo.returncode == 78
+    assert "there is no camera of this name" in typo.stderr
+
+
+def test_two_cameras_of_a_machine_do_not_share_one_device(tmp_path: Path) -> None:
+    assert setup(tmp_path, "--broker", "b", "--no-pair", camera="/dev/video7").returncode == 0
+    done = setup(tmp_path, "--broker", "b", "--no-pair", name="porch", camera="/dev/video7")
+    assert done.returncode == 78
+    assert f"is that of {tmp_path}/agent.yaml already" in done.stderr
+    assert not (tmp_path / "porch.yaml").exists()
+    bad = setup(tmp_path, "--broker", "b", "--no-pair", name="gateway")
+    assert "cannot name a further camera" in bad.stderr

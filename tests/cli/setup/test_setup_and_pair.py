@@ -375,3 +375,23 @@ def test_the_files_of_the_services_belong_to_the_services_users() -> None:
             "state/wishes/device.card.yaml": (0o644, gateway, group),
         }
         assert "secret" not in machine.config.read_text()
+
+
+def test_a_second_camera_of_one_machine_pairs_at_the_same_broker(machine: Machine) -> None:
+    prepare(machine)
+    olive = machine.root / "olive"
+    setup = machine.start("setup", *machine.setup())
+    finish(machine, setup, *machine.shown("setup"), "--home", str(olive), "--name", "Olive")
+    second = ["--name", "garage", "--state-dir", str(machine.root / "garage-state")]
+    with patch.object(local_broker, "_RELOAD_SECONDS", 0.1):  # at the port that a real one has
+        typed(*machine.setup(*second, "--no-pair"), environment=machine.environment)
+    path = machine.config.with_name("garage.yaml")
+    port = f"host: 127.0.0.1\n  port: {machine.plain}\n"
+    path.write_text(path.read_text().replace("host: 127.0.0.1\n", port))
+    setup = machine.start("setup2", *machine.setup(*second))
+    finish(machine, setup, *machine.shown("setup2"), "--home", str(olive))
+    assert sorted(OwnerFolder(olive).devices()) == ["front-door", "garage"]
+    (card,) = config.load(path).owners
+    assert card.parent == path.parent / "garage/owners"
+    for one in (machine.config, path):
+        check_owners_broker(config.load(one))
