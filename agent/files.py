@@ -28,6 +28,7 @@ PRIVATE_DIRECTORY_MODE = 0o700
 NEW = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_BYTES = 1 << 20
+_LEAST_BYTES = 1 << 16  # free, with which a database can be opened
 
 
 # Faults
@@ -65,9 +66,18 @@ def read_only(path: Path) -> StorageFault:
 
 def is_read_only(path: Path) -> bool:
     """True if ``path``, or the first folder above it that exists, is on a read-only disk."""
+    return bool(_disk_of(path).f_flag & os.ST_RDONLY)
+
+
+def is_full(path: Path) -> bool:
+    """True if the disk of ``path`` has no room for the smallest files of a database."""
+    disk = _disk_of(path)
+    return disk.f_bavail * disk.f_frsize < _LEAST_BYTES
+
+
+def _disk_of(path: Path) -> os.statvfs_result:
     with faults(path):
-        there = next(folder for folder in (path, *path.parents) if folder.exists())
-        return bool(os.statvfs(there).f_flag & os.ST_RDONLY)
+        return os.statvfs(next(folder for folder in (path, *path.parents) if folder.exists()))
 
 
 @contextmanager

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+_FREE_BLOCKS, _FLAGS = 4, 8  # of statvfs_result
+
 
 def read_only_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the system say that ``folder`` is on a disk that was mounted read-only."""
+    _say_below(folder, monkeypatch, _FLAGS, lambda flags: flags | os.ST_RDONLY)
+
+
+def full_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system say that ``folder`` is on a disk with one block left."""
+    _say_below(folder, monkeypatch, _FREE_BLOCKS, lambda _: 1)
+
+
+def _say_below(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, change: Callable[[int], int]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     real = os.statvfs
 
@@ -18,7 +32,7 @@ def read_only_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if not Path(path).is_relative_to(folder):
             return result
         fields = list(result)
-        fields[8] |= os.ST_RDONLY
+        fields[number] = change(fields[number])
         return os.statvfs_result(fields)
 
     monkeypatch.setattr(os, "statvfs", said)

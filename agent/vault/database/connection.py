@@ -194,6 +194,10 @@ class Database:
                 raise files.disk_full(path) from error
             if files.is_read_only(path):
                 raise files.read_only(path) from error
+            # SQLite's index of its log is a file of 32 KiB: without room for that, it says no more
+            # than that the disk, or the opening, failed.
+            if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and files.is_full(path):
+                raise files.disk_full(path) from error
             damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             raise StorageFault(f"{path}: {error}", advice=cls.CURE if damaged else "") from error
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import InternalFault, StorageFault
+from agent.errors import DiskFull, InternalFault, StorageFault
 from agent.vault.database import gateway
 from agent.vault.database.gateway import GatewayDatabase, Health
 from agent.vault.database.index import Clip, Index, Totals, path_of
 from tests.peers.requirements import ROOT
+from tests.support.disks import full_below
 from tests.vault.support import Vault, as_recorded
 
 
@@ -471,3 +472,20 @@ def test_an_index_may_be_handed_to_another_thread(index: Index) -> None:
     worker.start()
     worker.join()
     assert len(index.clips()) == 1
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_disk_too_full_to_open_the_index_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
+) -> None:
+    """SQLite says only that it cannot open a file: its log has no room."""
+    path = tmp_path / "index.sqlite"
+    Index.open(path).close()
+    path.with_name("index.sqlite-wal").mkdir()  # stands for that
+    if is_full:
+        full_below(tmp_path, monkeypatch)
+    with pytest.raises(StorageFault) as caught:
+        Index.open(path)
+    assert isinstance(caught.value, DiskFull) == is_full
+    assert str(path) in caught.value.message
+    assert ("Free some space" in caught.value.advice) == is_full
