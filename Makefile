@@ -71,7 +71,7 @@ test-pi: .venv/dev .venv/package  ## Camera and Debian package under a real syst
 	@$(MAKE) faces
 	rm -rf .cache/deb
 	packaging/build deb .cache/deb trixie
-	$(call test_in_root,tests/pi,$(PI_ROOT),$(PI_PACKAGES),-n 4 --dist loadgroup)
+	$(call test_in_root,tests/pi,$(PI_ROOT),$(PI_PACKAGES),-n 4 --dist loadfile)
 
 test-ha: .venv/dev  ## A camera in a real Home Assistant (root; downloads 600 MB once)
 	@$(call test_in_root,tests/homeassistant,$(HA_ROOT),$(HA_PACKAGES),-n 2)

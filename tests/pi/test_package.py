@@ -22,7 +22,7 @@ from tests.peers.requirements import ROOT, missing
 from tests.pi.machine import STATE, booted
 from tests.pi.rig import PI, VIRTUAL
 
-pytestmark = [pytest.mark.xdist_group("package"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PASSPHRASE = "correct horse battery"
 PLACE = {"latitude": 42.1015, "longitude": -72.5898}

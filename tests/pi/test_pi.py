@@ -172,10 +172,10 @@ def test_the_check_names_the_camera_and_its_fault(
 
     with rig.run("camera") as camera:
         camera.wait_until(lambda: rig.state() in ("armed", "recording"))
-        in_use = camera_line(1)
+        in_use = camera_line(0)
         assert camera.end() == 0, camera.output
-    assert in_use.startswith("FAIL")
-    assert "in use" in in_use
+    assert in_use.startswith("ok")
+    assert "in use by the running camera, which is " in in_use
 
     rig.unplug()
     absent = camera_line(1)
