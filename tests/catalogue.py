@@ -65,7 +65,7 @@ def in_template(text: str) -> Iterator[Sentence]:
 
 
 def placeholders(text: str) -> set[str]:
-    """What is filled in: ``%(name)s`` and ``{name}``."""
+    """Parts that are filled in: ``%(name)s`` and ``{name}``."""
     return set(re.findall(r"%\(\w+\)[sd]|\{\w*(?:![rs])?(?::[^}]*)?\}", text))
 
 

@@ -1,4 +1,4 @@
-"""What a test does when this machine lacks a peer."""
+"""Tests on a machine that lacks a peer: they skip loudly, or fail in CI."""
 
 from __future__ import annotations
 

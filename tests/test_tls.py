@@ -1,4 +1,4 @@
-"""Which certificates are trusted: those of the named file, and no others."""
+"""Trust in the certificates of the named file, and in no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel prints, as numbers."""
+"""Numbers in the text that the kernel prints."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Journal:
         return self._path.read_text().splitlines() if self._path.exists() else []
 
     def reached(self, step: str) -> bool:
-        """Whether the gateway was killed at a step that begins so."""
+        """True if the gateway was killed at a step that begins so."""
         return any(line.startswith(step) for line in self.steps())
 
     def reach(self, step: str) -> None:

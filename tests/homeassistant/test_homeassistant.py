@@ -110,7 +110,7 @@ def test_a_request_is_pushed_once_over_reconnections_and_restarts(home: Home) ->
 
 
 def requests(home: Home) -> list[str]:
-    """What the phone was told of requests; the camera was not heard of in between."""
+    """Messages about requests that the phone got."""
     return [one for one in home.phone.messages if "request" in one]
 
 

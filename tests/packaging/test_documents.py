@@ -43,7 +43,7 @@ def test_the_page_names_every_command_and_nobodys_home(documents: Path) -> None:
 
 
 def complete(documents: Path, *words: str) -> set[str]:
-    """What bash offers for the last of ``words``."""
+    """Words that bash offers for the last of ``words``."""
     script = f"""
         source {documents}/completion
         COMP_WORDS=({" ".join(f"'{word}'" for word in words)})

@@ -19,7 +19,7 @@ _PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)(?: ; (?P<marker>.*?))? *
 
 
 def wanted(*extras: str) -> list[Requirement]:
-    """What the program asks for with ``extras``, and what these ask for in turn."""
+    """Libraries that the program asks for with ``extras``, and those that these ask for in turn."""
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
     lines = [setup["options"]["install_requires"]]

@@ -102,7 +102,7 @@ def _read(protocol: int, data: bytes) -> Packet:
 
 
 def streams(packets: Iterable[Packet], target: str) -> list[bytes]:
-    """What was sent to ``target``: a byte string for each connection, in their order."""
+    """Bytes sent to ``target``: a string for each connection, in their order."""
     sent: dict[str, tuple[int, bytearray]] = {}
     for packet in packets:
         if packet.target != target:

@@ -22,7 +22,7 @@ _DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class ServerCertificate:
-    """Where a server finds its certificate and key, both PEM."""
+    """Files with the certificate and the key of a server, both PEM."""
 
     certificate_file: Path
     key_file: Path
@@ -82,7 +82,7 @@ class Authority:
 
 
 def self_signed(folder: Path, name: str) -> ServerCertificate:
-    """What most cameras come with: signed by nobody else, and made out to ``name`` alone."""
+    """Certificate as most cameras have it: signed by nobody else, made out to ``name`` alone."""
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

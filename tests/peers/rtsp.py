@@ -47,7 +47,7 @@ class RtspServer:
         self.port = port  # 0: any free one, until it is known
 
     def url(self, name: str, *, login: str = "") -> str:
-        """Where a client finds ``name``."""
+        """Address at which a client finds ``name``."""
         at = f"{login}@" if login else ""
         return f"rtsp://{at}127.0.0.1:{self.port}/{name}"
 

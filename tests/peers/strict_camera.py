@@ -44,7 +44,7 @@ class StrictCamera:
         self._server.daemon_threads = True
 
     def url(self, name: str) -> str:
-        """Where a client finds ``name``."""
+        """Address at which a client finds ``name``."""
         return f"rtsp://viewer:hunter2@127.0.0.1:{self._server.server_address[1]}/{name}"
 
     def __enter__(self) -> Self:

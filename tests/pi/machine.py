@@ -45,7 +45,7 @@ class Machine:
         self._process = process
 
     def run(self, script: str) -> str:
-        """What a shell of root says to ``script``; fails if the script does."""
+        """Output of ``script`` in a shell of root; fails if the script does."""
         enter = ["nsenter", f"--target={self._process}", "--all", "--root", "--wd"]
         clean = [
             "env",
@@ -60,7 +60,7 @@ class Machine:
         return done.stdout
 
     def until(self, script: str) -> str:
-        """What ``script`` says as soon as it succeeds and says something."""
+        """Output of ``script`` as soon as it succeeds and prints something."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (said := self.run(f"{script} || true").strip()):
             assert time.monotonic() < deadline, script + self.run(
@@ -73,7 +73,7 @@ class Machine:
         return self.run(f"journalctl --no-pager --output=cat --unit={unit}")
 
     def probe(self, unit: str) -> dict[str, Any]:
-        """What ``inside/probe.py`` reaches in the sandbox of ``unit``."""
+        """Findings of ``inside/probe.py`` in the sandbox of ``unit``."""
         self.replace(unit, "/etc/rig/probe.py", "StandardOutput=truncate:/run/probe.json")
         self.run(f"systemctl start {unit}")
         found: dict[str, Any] = json.loads(self.run("cat /run/probe.json"))

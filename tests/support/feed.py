@@ -74,7 +74,7 @@ def second_requester(world: World, name: str = "Shelbyville Fire Department") ->
 
 
 def notices(world: World) -> list[Notice]:
-    """What stands in the owner's letter of notices."""
+    """Notices in the owner's letter."""
     payload = world.broker.retained.get(topics.notices(DEVICE))
     return [] if payload is None else list(_read(world, payload, Notices).notices)
 

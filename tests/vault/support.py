@@ -71,7 +71,7 @@ class Vault:
         return draft.finish(duration_seconds=seconds)
 
     def plain(self, clip_id: str, identity: Any = OWNER, *, truncated: bool = False) -> bytes:
-        """What opens of a clip."""
+        """Plaintext of a clip, as far as it opens."""
         with (
             self.store.open_sealed(clip_id) as sealed,
             open_stream(sealed, str(identity), truncated=truncated) as plain,
@@ -111,7 +111,7 @@ def clip_files(state_dir: Path) -> dict[str, int]:
 
 
 def stock_age(sealed: Path, identity: Any, folder: Path) -> tuple[bytes, int]:
-    """What Debian's ``age -d -i identity`` prints, and its exit status."""
+    """Output of Debian's ``age -d -i identity``, and its exit status."""
     age = shutil.which("age")
     assert age is not None, "Debian's age must be installed: apt-get install age"
     key = folder / "identity.txt"

@@ -62,7 +62,7 @@ def _few(paths: list[Path]) -> list[Path]:
 
 
 def _extra(one: Path, other: Path) -> float:
-    """What is covered by one box for both and by none of two."""
+    """Area that one box for both covers, and neither of two does, over the time."""
     return merged(one, other).cost - one.cost - other.cost
 
 
@@ -91,7 +91,7 @@ def _bends(path: Path, times: NDArray[np.float64], tolerance: float) -> list[int
 
 
 def _shares(path: Path, times: NDArray[np.float64], begin: int, end: int) -> NDArray[np.float64]:
-    """How far between two numbers those between them are in time, as a column."""
+    """Shares of the time from one number to the other, of those between, as a column."""
     span = times[path.begin + begin : path.begin + end + 1]
     shares: NDArray[np.float64] = (span[1:-1, None] - span[0]) / (span[-1] - span[0])
     return shares

@@ -33,7 +33,7 @@ def of(*plans: Plan) -> str:
 
 
 def _common(plan: Plan) -> dict[str, Any]:
-    """What is signed."""
+    """The parts that are signed."""
     return {
         "device": plan.device,
         "kind": plan.kind,
@@ -44,7 +44,7 @@ def _common(plan: Plan) -> dict[str, Any]:
 
 
 def _release(plan: ReleasePlan) -> dict[str, Any]:
-    """What is signed, and what a page shows beside it."""
+    """The parts that are signed, and those that a page shows beside them."""
     terms, chosen = plan.terms, {clip.id for clip in plan.clips}
     return _common(plan) | {
         "to": (plan.to, plan.fingerprint, plan.url),

@@ -59,7 +59,7 @@ def make_ready(
 
 
 def previews(camera: FakeCamera) -> int:
-    """How often the camera was asked for a clip."""
+    """Number of times that the camera was asked for a clip."""
     return len(camera.decisions)
 
 

@@ -1,4 +1,4 @@
-"""What a passkey opens, and every way in which it opens nothing."""
+"""Passkeys that open the keys, and every way in which one opens nothing."""
 
 from __future__ import annotations
 

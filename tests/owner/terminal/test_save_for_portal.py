@@ -33,7 +33,7 @@ def name(owner: OwnerAtHome, camera: FakeCamera, request_jws: str) -> str:
 
 
 def noted(camera: FakeCamera) -> list[NoteExport]:
-    """What the owner signed for the ledger."""
+    """Notes that the owner signed for the ledger."""
     key = camera.owner.key
     found = []
     for letter in camera.decisions:
