@@ -71,7 +71,7 @@ class Chaos(Evening):
 
     def _record(self, number: int) -> None:
         video = fragmented_mp4(2, size=160 + 16 * number, noisy=True)  # 100 to 500 kB
-        clip, golden = self.house.record(seconds_ago=600 - number, video=video), io.BytesIO()
+        clip, golden = self.record(600 - number, video), io.BytesIO()
         prepare(io.BytesIO(video), golden, trim=None, redact=())
         self._clips.append(clip)
         self._golden[clip.id] = golden.getvalue()
