@@ -87,4 +87,5 @@ def test_the_watchdog_of_the_watcher_is_longer_than_all_channels_take() -> None:
 
 def test_no_users_unit_is_installed_for_the_system() -> None:
     assert "systemd/user" not in (ROOT / "docs/install.md").read_text()
-    assert {file.name for file in SYSTEMD.glob("*.service")} == set(SERVICES)
+    templates = {service.replace(".service", "@.service") for service in SERVICES}
+    assert {file.name for file in SYSTEMD.glob("*.service")} == {*SERVICES, *templates}
