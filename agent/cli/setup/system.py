@@ -146,6 +146,8 @@ class System:
         if isinstance(source, StreamSource):
             text = (self._data / "examples/ip-camera.conf").read_text()
             text = text.replace(_EXAMPLE_ADDRESS, " ".join(_addresses(source)))
+            if source.transport == "udp":  # the camera sends to ports that we must take
+                text = text.replace("\n#SocketBindAllow=", "\nSocketBindAllow=")
             changed = self._steps.write(self._drop_in, text.encode(), mode=0o644)
         else:
             changed = self._steps.remove(self._drop_in)

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -147,6 +148,19 @@ def test_a_network_camera_gets_a_way_to_its_addresses_and_no_other(
     indoors = House.build(tmp_path / "other", camera=config.Camera(source=config.SceneSource()))
     system.start(indoors.config)
     assert not drop_in.exists(), "a camera on the board needs no network"
+
+
+@pytest.mark.usefixtures("visible")
+@pytest.mark.parametrize(("transport", "takes_ports"), [("tcp", False), ("udp", True)])
+def test_a_camera_that_sends_by_udp_may_take_the_ports_it_sends_to(
+    root: Path, prefix: Path, tmp_path: Path, transport: Literal["tcp", "udp"], takes_ports: bool
+) -> None:
+    source = config.StreamSource(record="rtsp://192.0.2.77/main", transport=transport)
+    house = House.build(tmp_path / "house", camera=config.Camera(source=source))
+    system = System(Steps(dry_run=False), FIRST, root=root, prefix=prefix, run=Recorded())
+    system.start(house.config)
+    unit = root / "etc/systemd/system/clip-agent-camera.service.d/ip-camera.conf"
+    assert ("SocketBindAllow=udp" in unit.read_text().splitlines()) == takes_ports
 
 
 def test_a_name_instead_of_an_address_is_refused_before_anything_starts(
