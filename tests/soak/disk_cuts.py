@@ -71,7 +71,7 @@ _PLAIN: Final = re.compile(
 
 @dataclass
 class Told:
-    """What the cuts showed."""
+    """Results of the cuts."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lost_seconds: list[float] = field(default_factory=list)

@@ -31,7 +31,7 @@ _SHARES: Final = (0.0, 0.5, 0.9, 1.0)  # of what was not synced, that survives
 
 @dataclass
 class Image:
-    """What is on the disk after the cut before ``operations[cut]``."""
+    """The content of the disk after the cut before ``operations[cut]``."""
 
     data: dict[int, bytearray] = field(default_factory=dict)
     changed: dict[int, float] = field(default_factory=dict)  # wall clock, seconds

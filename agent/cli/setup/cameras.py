@@ -40,7 +40,7 @@ def find(root: Path = Path("/")) -> list[FoundCamera]:
 
 
 def device_of(source: dict[str, Any]) -> object:
-    """What only one process can open, of a camera's section; None if it is not a device."""
+    """The device of a camera's section, which one process opens; None if it is none."""
     kind = source["type"]
     if kind == "pi":
         return source.get("camera", 0)

@@ -40,10 +40,8 @@ _CERTIFICATE_NAMES_FROM = "192.0.2.1"  # an address that nobody has (RFC 5737)
 
 def setup(arguments: argparse.Namespace) -> int:
     """``clip-agent setup``"""
-    steps, instance = (
-        Steps(arguments.dry_run),
-        _instance(arguments.config.absolute(), arguments.name),
-    )
+    steps = Steps(arguments.dry_run)
+    instance = _instance(arguments.config.absolute(), arguments.name)
     path = instance.config
     arguments.state_dir = arguments.state_dir or instance.state_dir
     mosquitto = LocalBroker(arguments.mosquitto.absolute(), steps)
@@ -126,7 +124,7 @@ def _remove(
 def _complete(
     arguments: argparse.Namespace, steps: Steps, path: Path, mosquitto: LocalBroker
 ) -> None:
-    """Steps 2 to 5 for the agent.yaml at ``path``."""
+    """Steps 3 to 6 for the agent.yaml at ``path``."""
     steps.folder(Instance.of(path).folder)
     steps.folder(agent_yaml.owners_of(path))  # first: a name of nothing counts as a card
     settings = config.load(path, is_paired=False)
